@@ -1,0 +1,229 @@
+package coze
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// call is one call of the API, before it is sent.
+type call struct {
+	op, method, path       string
+	conversationID, chatID string // go into the query
+	inBody                 bool   // no: they are in the body
+	query                  string // in their place, for calls that have none
+	need                   string // "conversation_id" or "chat_id" (both): refuse to send without
+	asks                   bool   // a POST /v3/chat: its errors have a zone
+	body                   any    // nil = none
+	page                   *MessagePage
+}
+
+// call sends a call and decodes its reply's data into target. An error is always an *Error.
+func (c *Client) call(ctx context.Context, a call, target any) error {
+	if a.need != "" && a.conversationID == "" {
+		return invalid(a.op, "the conversation's id is empty")
+	}
+	if a.need == "chat_id" && a.chatID == "" {
+		return invalid(a.op, "the chat's id is empty")
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.idle(), ErrIdle)
+	defer cancel()
+	x, env, err := c.try(ctx, a)
+	if x.refusedToken(err) {
+		if err = x.renew(ctx, err); err == nil {
+			x, env, err = c.try(ctx, a)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return x.into(env, target)
+}
+
+// try sends a call once and reads its reply.
+func (c *Client) try(ctx context.Context, a call) (*exchange, *envelope, error) {
+	x, resp, err := c.send(ctx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	env, err := x.reply(ctx, resp)
+	return x, env, err
+}
+
+// badBase is the error of a base URL that is none.
+func (c *Client) badBase(op string) *Error {
+	e := invalid(op, c.baseErr.Error())
+	e.hint = "Set the base URL to " + DefaultBaseURL + " or " + BaseURLCom + "."
+	return e
+}
+
+// invalid is an error of our own checks.
+func invalid(op, message string) *Error {
+	return &Error{Op: op, Message: message, Class: ClassInvalid}
+}
+
+// exchange is a call on its way, and what its errors need to know.
+type exchange struct {
+	client *Client
+	call   call
+	token  string
+	sent   atomic.Bool // something of the body was handed to a connection
+	status int
+	logID  string
+}
+
+// send sends a call and returns once its reply's headers are there, of whatever status. An error is always an *Error.
+func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, error) {
+	c.once.Do(c.setUp)
+	x := &exchange{client: c, call: a}
+	if c.baseErr != nil {
+		return nil, nil, c.badBase(a.op)
+	}
+	header, token, err := c.authorize(ctx)
+	if err != nil {
+		return nil, nil, x.unauthorized(ctx, err)
+	}
+	x.token = token
+	req, err := x.request(header)
+	if err != nil {
+		e := invalid(a.op, "the request cannot be written as JSON")
+		e.Err = err
+		return nil, nil, e
+	}
+	resp, err := c.http().Do(req.WithContext(ctx))
+	if err != nil {
+		return nil, nil, x.unanswered(ctx, err)
+	}
+	x.status = resp.StatusCode
+	if x.logID = resp.Header.Get("X-Tt-Logid"); x.logID == "" {
+		x.logID = resp.Header.Get("X-Log-Id")
+	}
+	x.logID = x.line(x.logID, maxLogID)
+	return x, resp, nil
+}
+
+// unauthorized is the failure of a call for which there is no token, and why there is none.
+func (x *exchange) unauthorized(ctx context.Context, err error) *Error {
+	e := x.failure()
+	e.Zone = ZoneRefused
+	if class, cause := interrupted(ctx); class != "" {
+		e.Class, e.Err = class, cause
+		return e
+	}
+	if told, ok := errors.AsType[*Error](err); ok {
+		own := *told // the source's own failure says more than "no token"
+		own.Zone = ZoneRefused
+		return &own
+	}
+	e.Err, e.Class, e.Scope, e.hint = err, ClassAuth, ScopeAccount, hintToken.EN
+	return e
+}
+
+// request is the call as net/http wants it. The base URL was parsed before, so there is no text to parse again.
+func (x *exchange) request(header http.Header) (*http.Request, error) {
+	u := x.client.base
+	u.Path += x.call.path
+	u.RawPath = ""
+	if !x.call.inBody {
+		u.RawQuery = cmp.Or(x.call.query, query(x.call.conversationID, x.call.chatID))
+	}
+	req := &http.Request{
+		Method: x.call.method, URL: &u, Host: u.Host, Header: maps.Clone(header),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if x.call.body == nil {
+		return req, nil
+	}
+	content, err := json.Marshal(x.call.body)
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = int64(len(content))
+	req.GetBody = func() (io.ReadCloser, error) { return &payload{bytes.NewReader(content), &x.sent}, nil }
+	req.Body, err = req.GetBody()
+	return req, err
+}
+
+// query writes the two ids that Coze takes there.
+func query(conversationID, chatID string) string {
+	switch {
+	case conversationID == "":
+		return ""
+	case chatID == "":
+		return "conversation_id=" + url.QueryEscape(conversationID)
+	}
+	return "conversation_id=" + url.QueryEscape(conversationID) + "&chat_id=" + url.QueryEscape(chatID)
+}
+
+// payload is a request's body that remembers whether anybody began to send it. A transport reads it only when it has a
+// connection, so a body never read is a question never asked.
+type payload struct {
+	content *bytes.Reader
+	sent    *atomic.Bool
+}
+
+func (p *payload) Read(b []byte) (int, error) {
+	p.sent.Store(true)
+	return p.content.Read(b)
+}
+
+func (p *payload) Close() error { return nil }
+
+// failure is an Error of this exchange, of the zone that is right unless something better is known.
+func (x *exchange) failure() *Error {
+	e := &Error{Op: x.call.op, Status: x.status, LogID: x.logID}
+	if x.call.asks {
+		e.Zone = ZoneUnknown
+	} else {
+		e.ConversationID, e.ChatID = x.call.conversationID, x.call.chatID
+	}
+	return e
+}
+
+// unanswered is the failure of a call that no reply came to.
+func (x *exchange) unanswered(ctx context.Context, err error) *Error {
+	e := x.failure()
+	if !x.sent.Load() {
+		e.Zone = ZoneRefused
+	}
+	if class, cause := interrupted(ctx); class != "" {
+		e.Class, e.Err = class, cause
+		return e
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // what it adds, the method and the URL, is Op's to say
+	}
+	e.Class, e.Err = ClassTransient, err
+	e.Message = x.line(err.Error(), maxMessage)
+	return e
+}
+
+// line makes text of a server fit for Error.Message, and hides the token in it: some gateways echo headers.
+func (x *exchange) line(s string, limit int) string {
+	return bounded(x.hide(s), limit)
+}
+
+func (x *exchange) hide(s string) string {
+	if x.token == "" {
+		return s
+	}
+	return strings.ReplaceAll(s, x.token, redacted)
+}
+
+// adopt gives a chat what [Chat.Err] needs to know of the call that told of it. What the chat failed with may repeat
+// what a plugin or a gateway was sent.
+func (x *exchange) adopt(chat *Chat) {
+	chat.codes, chat.logID = x.client.Codes, x.logID
+	if chat.LastError != nil {
+		chat.LastError.Message = x.hide(chat.LastError.Message)
+	}
+}

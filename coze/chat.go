@@ -1,0 +1,307 @@
+package coze
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// Status is where a chat stands.
+type Status string
+
+// The statuses of a chat. Misspellings and aliases that Coze sends are read as these.
+const (
+	StatusCreated        Status = "created"
+	StatusInProgress     Status = "in_progress"
+	StatusCompleted      Status = "completed"
+	StatusFailed         Status = "failed"
+	StatusRequiresAction Status = "requires_action"
+	StatusCanceled       Status = "canceled"
+)
+
+// Terminal reports whether nothing more will come of a chat by itself. Requires_action is terminal here: this client
+// runs no tools. An unknown status is not terminal.
+func (s Status) Terminal() bool {
+	switch s {
+	case StatusCompleted, StatusFailed, StatusRequiresAction, StatusCanceled:
+		return true
+	}
+	return false
+}
+
+// statusOf reads a status as Coze spells it here or there.
+func statusOf(s string) Status {
+	switch s {
+	case "compleated":
+		return StatusCompleted
+	case "required_action":
+		return StatusRequiresAction
+	case "cancelled":
+		return StatusCanceled
+	case "expired", "deleted": // self-hosted servers only
+		return StatusFailed
+	}
+	return Status(s)
+}
+
+// Chat is one question put to a bot and what came of it. Times are Unix seconds, 0 where Coze told none.
+type Chat struct {
+	ID             string            `json:"id"`
+	ConversationID string            `json:"conversation_id"` // as Coze echoes it, which may not be the one that was sent
+	BotID          string            `json:"bot_id,omitempty"`
+	Status         Status            `json:"status,omitempty"`
+	CreatedAt      int64             `json:"created_at,omitempty"`
+	CompletedAt    int64             `json:"completed_at,omitempty"`
+	FailedAt       int64             `json:"failed_at,omitempty"`
+	MetaData       map[string]string `json:"meta_data,omitempty"`
+	LastError      *LastError        `json:"last_error,omitempty"`      // nil where its code and text are empty
+	RequiredAction *RequiredAction   `json:"required_action,omitempty"` // nil where it asks for nothing
+	Usage          *Usage            `json:"usage,omitempty"`           // nil until Coze tells more than zeros
+	SectionID      string            `json:"section_id,omitempty"`
+	ExecuteID      string            `json:"execute_id,omitempty"`
+
+	// Messages are what Accumulate folded, or what the caller put here from ListChatMessages: in order of arrival,
+	// one for each id.
+	Messages []Message `json:"-"`
+
+	codes *CodeTable // of the client that read it; nil = the built-in table
+	logID string
+}
+
+// LastError is why a chat failed.
+type LastError struct {
+	Code    int    `json:"code"`
+	Message string `json:"msg"`
+}
+
+// Usage is what a chat cost, in tokens.
+type Usage struct {
+	TokenCount  int64 `json:"token_count"`
+	OutputCount int64 `json:"output_count"`
+	InputCount  int64 `json:"input_count"`
+}
+
+// RequiredAction is what a bot wants its caller to do before it goes on.
+type RequiredAction struct {
+	Type              string            `json:"type"`
+	SubmitToolOutputs SubmitToolOutputs `json:"submit_tool_outputs"`
+}
+
+// SubmitToolOutputs lists the tools that the caller is asked to run.
+type SubmitToolOutputs struct {
+	ToolCalls []ToolCall `json:"tool_calls"`
+}
+
+// ToolCall is one tool that the caller is asked to run.
+type ToolCall struct {
+	ID       string       `json:"id"`
+	Type     string       `json:"type"` // "function" or "reply_message"
+	Function ToolFunction `json:"function"`
+}
+
+// ToolFunction is a tool's name and its arguments, JSON in a string.
+type ToolFunction struct {
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+// UnmarshalJSON reads a chat in any of the forms that Coze sends: see the package's doc. A flat {"code","msg"}, as
+// chat.failed may carry, is read as LastError.
+func (c *Chat) UnmarshalJSON(b []byte) error {
+	var w struct {
+		ID             ident          `json:"id"`
+		ConversationID ident          `json:"conversation_id"`
+		BotID          ident          `json:"bot_id"`
+		Status         text           `json:"status"`
+		CreatedAt      integer        `json:"created_at"`
+		CompletedAt    integer        `json:"completed_at"`
+		CompleatedAt   integer        `json:"compleated_at"`
+		FailedAt       integer        `json:"failed_at"`
+		MetaData       textMap        `json:"meta_data"`
+		LastError      lastError      `json:"last_error"`
+		RequiredAction requiredAction `json:"required_action"`
+		Usage          usage          `json:"usage"`
+		SectionID      ident          `json:"section_id"`
+		ExecuteID      ident          `json:"execute_id"`
+		Code           integer        `json:"code"`
+		Msg            text           `json:"msg"`
+	}
+	if err := json.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	*c = Chat{
+		ID: string(w.ID), ConversationID: string(w.ConversationID), BotID: string(w.BotID),
+		Status: statusOf(string(w.Status)), CreatedAt: int64(w.CreatedAt),
+		CompletedAt: int64(max(w.CompletedAt, w.CompleatedAt)), FailedAt: int64(w.FailedAt),
+		MetaData: w.MetaData, LastError: w.LastError.value, RequiredAction: w.RequiredAction.value, Usage: w.Usage.value,
+		SectionID: string(w.SectionID), ExecuteID: string(w.ExecuteID),
+	}
+	if c.LastError == nil && (w.Code != 0 || w.Msg != "") {
+		c.LastError = &LastError{Code: int(w.Code), Message: string(w.Msg)}
+	}
+	return nil
+}
+
+// Accumulate folds a stream's events, in order, into the chat that [Client.RetrieveChat] and [Client.ListChatMessages]
+// would give. Messages takes the completed answers, follow-ups and the note that the answers are finished; what is of
+// no use to a result (knowledge, tool calls, deltas) is not kept. A chat that completed without a completed answer, as
+// self-hosted servers send it, has none here either: ListChatMessages settles it.
+func (c *Chat) Accumulate(e Event) {
+	if e.Chat != nil {
+		c.fold(e.Chat)
+	}
+	if e.Message != nil && e.Type == EventMessageCompleted {
+		c.keep(*e.Message)
+	}
+}
+
+// fold takes over what a later event says of the chat; what it leaves out stays as it was.
+func (c *Chat) fold(next *Chat) {
+	merged := *next
+	merged.Messages = c.Messages
+	keepString(&merged.ID, c.ID)
+	keepString(&merged.ConversationID, c.ConversationID)
+	keepString(&merged.BotID, c.BotID)
+	keepString((*string)(&merged.Status), string(c.Status))
+	keepString(&merged.SectionID, c.SectionID)
+	keepString(&merged.ExecuteID, c.ExecuteID)
+	keepString(&merged.logID, c.logID)
+	merged.CreatedAt = max(merged.CreatedAt, c.CreatedAt)
+	merged.CompletedAt = max(merged.CompletedAt, c.CompletedAt)
+	merged.FailedAt = max(merged.FailedAt, c.FailedAt)
+	if merged.MetaData == nil {
+		merged.MetaData = c.MetaData
+	}
+	if merged.Usage == nil {
+		merged.Usage = c.Usage
+	}
+	if merged.codes == nil {
+		merged.codes = c.codes
+	}
+	*c = merged
+}
+
+func keepString(field *string, old string) {
+	if *field == "" {
+		*field = old
+	}
+}
+
+// keep adds a completed message, or replaces the one of the same id: self-hosted servers send it twice, the second
+// time for its usage.
+func (c *Chat) keep(m Message) {
+	if !m.isAnswer() && m.Type != MessageFollowUp {
+		if _, ok := m.finish(); !ok {
+			return
+		}
+	}
+	for i := range c.Messages {
+		if m.ID != "" && c.Messages[i].ID == m.ID {
+			keepString(&m.Content, c.Messages[i].Content)
+			keepString(&m.ReasoningContent, c.Messages[i].ReasoningContent)
+			c.Messages[i] = m
+			return
+		}
+	}
+	c.Messages = append(c.Messages, m)
+}
+
+// Answer is the bot's text: its answers of content type text, in order of arrival, joined by a line feed. Valid UTF-8.
+func (c *Chat) Answer() string {
+	return c.join(func(m *Message) string {
+		if m.isAnswer() && (m.ContentType == ContentText || m.ContentType == "") {
+			return m.Content
+		}
+		return ""
+	})
+}
+
+// HasAnswer reports whether the bot answered anything at all, of any content type: a card counts, empty text does not.
+func (c *Chat) HasAnswer() bool {
+	for i := range c.Messages {
+		if c.Messages[i].isAnswer() && c.Messages[i].Content != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Reasoning is what the bot thought before it answered, joined as Answer is. Only a stream tells it. Valid UTF-8.
+func (c *Chat) Reasoning() string {
+	return c.join(func(m *Message) string {
+		if m.isAnswer() {
+			return m.ReasoningContent
+		}
+		return ""
+	})
+}
+
+// FollowUps are the questions that the bot suggests next, in order of arrival.
+func (c *Chat) FollowUps() []string {
+	var all []string
+	for i := range c.Messages {
+		if c.Messages[i].Type == MessageFollowUp {
+			all = append(all, valid(c.Messages[i].Content))
+		}
+	}
+	return all
+}
+
+// Interrupted reports whether Coze said that a plugin or a workflow node cut the answer short (finish_reason 1).
+func (c *Chat) Interrupted() bool {
+	for i := range c.Messages {
+		if reason, ok := c.Messages[i].finish(); ok && reason == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// join joins what pick returns for each message, empty strings left out. A single one is not copied.
+func (c *Chat) join(pick func(*Message) string) string {
+	var parts []string
+	for i := range c.Messages {
+		if part := pick(&c.Messages[i]); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return valid(strings.Join(parts, "\n"))
+}
+
+// Err is nil unless the chat failed, was canceled, or waits for tools that this client does not run. It is then an
+// Error of ZoneCreated that is Ended, its class by the table of the client that read the chat.
+func (c *Chat) Err() *Error {
+	e := &Error{
+		Op: "chat", LogID: c.logID, Zone: ZoneCreated, Ended: true, ConversationID: c.ConversationID, ChatID: c.ID,
+	}
+	switch {
+	case c.Status == StatusFailed:
+		e.Message = "the chat failed and Coze gave no reason"
+		if c.LastError != nil {
+			e.Code = c.LastError.Code
+			if c.LastError.Message != "" {
+				e.Message = bounded(c.LastError.Message, maxMessage)
+			}
+		}
+		e.judge(c.codes)
+	case c.Status == StatusCanceled:
+		e.Class, e.Message = ClassCanceled, "the chat was canceled"
+	case c.Status == StatusRequiresAction && c.RequiredAction != nil:
+		e.Class, e.Message = ClassAction, "the bot waits for the outputs of tools that nobody runs here: "+c.RequiredAction.names()
+	default:
+		return nil
+	}
+	return e
+}
+
+// names lists the tools asked for, for people.
+func (r *RequiredAction) names() string {
+	var names []string
+	for _, call := range r.SubmitToolOutputs.ToolCalls {
+		name := call.Function.Name
+		if name == "" {
+			name = call.Type
+		}
+		names = append(names, name)
+	}
+	return bounded(strings.Join(names, ", "), 200)
+}

@@ -1,0 +1,68 @@
+package coze
+
+// Class is what a failure means for the task that met it.
+type Class string
+
+// The classes of failures.
+const (
+	ClassInvalid   Class = "invalid"   // refused by our own checks; nothing was sent
+	ClassPermanent Class = "permanent" // the same question will fail again
+	ClassAuth      Class = "auth"      // token, permission or account
+	ClassQuota     Class = "quota"     // a quota or a balance is used up
+	ClassRate      Class = "rate"      // too many requests at this moment
+	ClassBusy      Class = "busy"      // another chat is active in the conversation
+	ClassTransient Class = "transient" // likely to pass
+	ClassTruncated Class = "truncated" // a stream ended before its last event
+	ClassAction    Class = "action"    // the bot wants a client-side tool
+	ClassTimeout   Class = "timeout"   // a deadline or the longest silence was passed
+	ClassCanceled  Class = "canceled"  // by the caller or at Coze
+	ClassExpired   Class = "expired"   // the caller's own expiry; never made by this package
+)
+
+// classes holds them in the order in which they are explained, with what they mean.
+var classes = []struct {
+	class   Class
+	meaning Text
+}{
+	{ClassPermanent, Text{"the same question will fail again", "永久性错误：同样的问题再问一次仍会失败"}},
+	{ClassAuth, Text{"the token, its permissions or the account are not accepted", "鉴权失败：令牌、权限或账号不被接受"}},
+	{ClassQuota, Text{"a quota or a balance is used up", "额度用尽：额度或余额已耗尽"}},
+	{ClassRate, Text{"too many requests at this moment", "触发限流：当前请求过多"}},
+	{ClassBusy, Text{"another chat is active in the conversation", "会话被占用：该会话中还有另一个对话正在进行"}},
+	{ClassTransient, Text{"a fault that is likely to pass", "暂时性故障：通常会自行恢复"}},
+	{ClassTruncated, Text{"a stream ended before its last event", "响应中断：流式响应在最后一个事件之前断开"}},
+	{ClassTimeout, Text{"a deadline or the longest silence was passed", "超时：超过了截止时间，或太久没有收到任何事件"}},
+	{ClassAction, Text{"the bot wants a tool that only a client of its own has", "需要端侧工具：智能体要求调用只有专用客户端才有的工具"}},
+	{ClassInvalid, Text{"our own checks refuse the question; nothing was sent", "问题无效：未通过 cozeq 自身的检查，没有发送"}},
+	{ClassCanceled, Text{"canceled on request, or at Coze", "已取消：应请求取消，或在扣子一侧被取消"}},
+	{ClassExpired, Text{"the question's own expiry passed before it was asked", "已过期：在提问之前就超过了问题自身的有效期"}},
+}
+
+// Classes lists all classes: those of codes first, then those of failures that have none.
+func Classes() []Class {
+	all := make([]Class, len(classes))
+	for i, row := range classes {
+		all[i] = row.class
+	}
+	return all
+}
+
+// Meaning says in a phrase what the class stands for; empty for a class that there is not.
+func (c Class) Meaning() Text {
+	for _, row := range classes {
+		if row.class == c {
+			return row.meaning
+		}
+	}
+	return Text{}
+}
+
+// Hint says in a sentence what a person can do about a failure of which no more than the class is known; empty where
+// there is nothing to do.
+func (c Class) Hint() Text { return classHints[c] }
+
+// codeClasses are the classes that a code can have: of the others Coze knows nothing.
+var codeClasses = []Class{ClassPermanent, ClassAuth, ClassQuota, ClassRate, ClassBusy, ClassTransient}
+
+// accountClasses are the classes that concern the account, unless a row says that it is one bot.
+var accountClasses = []Class{ClassAuth, ClassQuota, ClassRate}

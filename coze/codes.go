@@ -1,0 +1,83 @@
+package coze
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// Code is a row of the table: what one of Coze's codes means for the task that met it.
+type Code struct {
+	Code    int   // 0 in a row that Classify made for a status
+	Class   Class //
+	Scope   Scope // what a pause for it would have to cover
+	Tries   int   // the most asks that this code may cost a task; 0 = the task's own budget
+	Meaning Text  // a phrase
+	Hint    Text  // a sentence: what a person can do
+}
+
+// CodeTable says what Coze's codes mean. It never changes once it is made; Override makes another.
+type CodeTable struct{ rows map[int]Code }
+
+// DefaultCodes is the built-in table.
+func DefaultCodes() *CodeTable { return builtin() }
+
+var builtin = sync.OnceValue(func() *CodeTable {
+	t := &CodeTable{rows: make(map[int]Code, len(table))}
+	for _, row := range table {
+		t.rows[row.Code] = row
+	}
+	return t
+})
+
+// All is the table, sorted by code.
+func (t *CodeTable) All() []Code {
+	return slices.SortedFunc(maps.Values(t.rows), func(a, b Code) int { return cmp.Compare(a.Code, b.Code) })
+}
+
+// Lookup gives the row of a code.
+func (t *CodeTable) Lookup(code int) (Code, bool) {
+	row, ok := t.rows[code]
+	return row, ok
+}
+
+// Classify judges a reply by its code (0 = none) and HTTP status (0 = none). A listed code decides by itself; after it
+// the status; then the code's range.
+func (t *CodeTable) Classify(code, status int) Code {
+	if row, ok := t.rows[code]; ok && code != 0 {
+		return row
+	}
+	row := Code{Code: code, Class: ClassPermanent, Meaning: unknown}
+	if code == 0 {
+		word := "HTTP " + strconv.Itoa(status)
+		row.Meaning = Text{word, word}
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		row.Class, row.Scope = ClassRate, ScopeAccount
+	case status == http.StatusUnauthorized:
+		row.Class, row.Scope, row.Hint = ClassAuth, ScopeAccount, hintToken
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
+		row.Class = ClassTransient
+	case status >= 400:
+		row.Class = ClassPermanent
+	case status >= 300:
+		row.Class, row.Hint = ClassPermanent, hintRedirect
+	case code == 0:
+		row.Class, row.Meaning = ClassTransient, Text{"no code", "没有错误码"}
+	case code >= 4000 && code < 5000:
+		row.Class = ClassPermanent
+	default: // 5xxx, 7 x 10^8 and above, and what nobody has seen: once more, then a person should look
+		row.Class, row.Tries = ClassTransient, 2
+	}
+	if row.Hint == (Text{}) {
+		row.Hint = row.Class.Hint()
+	}
+	return row
+}
+
+// unknown is the meaning of a code of which nobody has said more.
+var unknown = Text{"unknown code", "未知错误码"}

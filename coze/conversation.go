@@ -1,0 +1,81 @@
+package coze
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// Conversation is a thread of messages that chats may go on in. Times are Unix seconds.
+type Conversation struct {
+	ID            string            `json:"id"`
+	Name          string            `json:"name,omitempty"`
+	MetaData      map[string]string `json:"meta_data,omitempty"`
+	CreatorID     string            `json:"creator_id,omitempty"`
+	ConnectorID   string            `json:"connector_id,omitempty"`
+	LastSectionID string            `json:"last_section_id,omitempty"`
+	CreatedAt     int64             `json:"created_at,omitempty"`
+	UpdatedAt     int64             `json:"updated_at,omitempty"`
+}
+
+// UnmarshalJSON reads a conversation in any of the forms that Coze sends: ids and times as numbers, strings or null.
+func (c *Conversation) UnmarshalJSON(b []byte) error {
+	var w struct {
+		ID            ident   `json:"id"`
+		Name          text    `json:"name"`
+		MetaData      textMap `json:"meta_data"`
+		CreatorID     ident   `json:"creator_id"`
+		ConnectorID   ident   `json:"connector_id"`
+		LastSectionID ident   `json:"last_section_id"`
+		CreatedAt     integer `json:"created_at"`
+		UpdatedAt     integer `json:"updated_at"`
+	}
+	if err := json.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	*c = Conversation{
+		ID: string(w.ID), Name: string(w.Name), MetaData: w.MetaData, CreatorID: string(w.CreatorID),
+		ConnectorID: string(w.ConnectorID), LastSectionID: string(w.LastSectionID),
+		CreatedAt: int64(w.CreatedAt), UpdatedAt: int64(w.UpdatedAt),
+	}
+	return nil
+}
+
+// ConversationRequest is what a new conversation may be made with; all of it is optional.
+type ConversationRequest struct {
+	BotID       string            `json:"bot_id,omitempty"` // for lists by bot; it does not bind the conversation
+	Name        string            `json:"name,omitempty"`   // at most 100 characters
+	Messages    []Message         `json:"messages,omitempty"`
+	MetaData    map[string]string `json:"meta_data,omitempty"` // at most 16 pairs, keys to 64 and values to 512 characters
+	ConnectorID string            `json:"connector_id,omitempty"`
+}
+
+// CreateConversation makes a conversation; request may be nil. It is not idempotent. Errors are [*Error].
+func (c *Client) CreateConversation(ctx context.Context, request *ConversationRequest) (*Conversation, error) {
+	var body ConversationRequest
+	if request != nil {
+		body = *request
+		body.Messages = sendable(body.Messages)
+	}
+	made := new(Conversation)
+	err := c.call(ctx, call{
+		op: "conversation/create", method: http.MethodPost, path: "/v1/conversation/create", body: &body,
+	}, made)
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// RetrieveConversation reads a conversation. Coze shows it only to the identity that created it. Errors are [*Error].
+func (c *Client) RetrieveConversation(ctx context.Context, conversationID string) (*Conversation, error) {
+	found := new(Conversation)
+	err := c.call(ctx, call{
+		op: "conversation/retrieve", method: http.MethodGet, path: "/v1/conversation/retrieve",
+		conversationID: conversationID, need: "conversation_id",
+	}, found)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}

@@ -1,0 +1,121 @@
+package coze
+
+// What a person can do, where several codes ask for the same.
+var (
+	hintToken = Text{
+		"Check the token, and that the base URL is of the token's region (api.coze.cn or api.coze.com).",
+		"请检查令牌，并确认 API 地址与令牌所属站点一致（api.coze.cn 或 api.coze.com）。",
+	}
+	hintResource = Text{
+		"Check the bot id, the token and the region (api.coze.cn or api.coze.com): a wrong one of the three looks like this.",
+		"请检查智能体 ID、令牌和站点（api.coze.cn 或 api.coze.com）：三者中任何一个不对，都会报这个错误。",
+	}
+	hintScope = Text{
+		"Give the token the permission for this call and the bot's workspace, in Coze's settings for tokens.",
+		"请在扣子的令牌设置中，为令牌勾选该接口的权限以及智能体所在的工作空间。",
+	}
+	hintBot = Text{
+		"Open the bot at Coze, correct its settings and publish it to the API channel again.",
+		"请在扣子中打开该智能体，修正配置后重新发布，发布渠道选择 API。",
+	}
+	hintModel = Text{
+		"Choose another model for the bot, or correct the model's key, at Coze.",
+		"请在扣子中为智能体更换模型，或修正模型的密钥。",
+	}
+	hintTopUp = Text{
+		"Top up the account at Coze, then go on.",
+		"请在扣子中为账号充值，然后继续。",
+	}
+	hintTomorrow = Text{
+		"Wait until the quota is renewed the next day, or raise it at Coze.",
+		"请等待次日额度恢复，或在扣子中提升额度。",
+	}
+	hintRate = Text{
+		"Nothing to do: it is asked again more slowly; lower the rate or the concurrency if it goes on.",
+		"无需处理：cozeq 会放慢速度后重新提问；如果持续出现，请降低速率或并发数。",
+	}
+	hintWait = Text{
+		"Nothing to do: it is asked again later.",
+		"无需处理：稍后会自动重新提问。",
+	}
+	hintSupport = Text{
+		"Look again later; if it stays, give the log id to Coze's support.",
+		"请稍后再看；如果一直存在，请把 logid 提供给扣子技术支持。",
+	}
+	hintShorten = Text{
+		"Shorten the question, or ask it in a new conversation.",
+		"请缩短问题，或在新的会话中提问。",
+	}
+	hintModerated = Text{
+		"Rewrite the question: Coze's moderation does not let it pass.",
+		"请改写问题：它没有通过扣子的内容审核。",
+	}
+	hintWorkflow = Text{
+		"Run the bot's workflow at Coze with the same input and correct the node that fails.",
+		"请在扣子中用同样的输入试运行该智能体的工作流，修正出错的节点。",
+	}
+	hintPublishWorkflow = Text{
+		"Publish the workflow, then the bot, at Coze.",
+		"请在扣子中先发布工作流，再发布智能体。",
+	}
+	hintRequest = Text{
+		"Correct the request: the message names the field.",
+		"请修正请求：错误信息中会指出有问题的字段。",
+	}
+	hintNewThread = Text{
+		"Ask in a new conversation: this one is unknown to Coze or not this token's.",
+		"请在新的会话中提问：该会话不存在，或不属于这个令牌。",
+	}
+	hintFile = Text{
+		"Upload the file again in a form that Coze takes, then use its new id.",
+		"请按扣子支持的格式和大小重新上传文件，并使用新的文件 ID。",
+	}
+	hintKnowledge = Text{
+		"Check the bot's knowledge base and its permissions at Coze.",
+		"请在扣子中检查智能体的知识库及其权限。",
+	}
+	hintPlan = Text{
+		"The account's plan does not include this: change the plan at Coze.",
+		"账号当前的套餐不包含此功能，请在扣子中升级套餐。",
+	}
+	hintEnded = Text{
+		"Look the chat up: it has ended by itself.",
+		"请查询该对话：它已经自行结束。",
+	}
+	hintRedirect = Text{
+		"The server redirects: check the base URL.",
+		"服务器返回了重定向，请检查 API 地址。",
+	}
+)
+
+// classHints are for codes, and failures without one, that have no hint of their own.
+var classHints = map[Class]Text{
+	ClassInvalid: {
+		"Correct the question: it was not sent.",
+		"请修正问题：它没有被发送。",
+	},
+	ClassPermanent: {
+		"Correct the question or the bot: the same question will fail again.",
+		"请修正问题或智能体：同样的问题再问一次仍会失败。",
+	},
+	ClassAuth:  hintToken,
+	ClassQuota: hintTopUp,
+	ClassRate:  hintRate,
+	ClassBusy: {
+		"Wait for the other chat of this conversation to end.",
+		"请等待该会话中的另一个对话结束。",
+	},
+	ClassTransient: hintWait,
+	ClassTruncated: {
+		"Look the chat up by its id; if it is unknown, ask again.",
+		"请用对话 ID 查询该对话；如果查不到，再重新提问。",
+	},
+	ClassAction: {
+		"Take the client-side tools out of the bot, or use a bot without them.",
+		"请移除智能体中的端侧工具（端插件），或换用不含端侧工具的智能体。",
+	},
+	ClassTimeout: {
+		"Ask again, or allow more time.",
+		"请重新提问，或放宽超时时间。",
+	},
+}

@@ -1,0 +1,208 @@
+package coze
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+)
+
+// Role is who speaks.
+type Role string
+
+// The two roles of a conversation.
+const (
+	RoleUser      Role = "user"
+	RoleAssistant Role = "assistant"
+)
+
+// MessageType is what a message is for. Coze adds types without notice: treat an unknown one as of no interest.
+type MessageType string
+
+// The types that Coze documents.
+const (
+	MessageQuestion     MessageType = "question"
+	MessageAnswer       MessageType = "answer"
+	MessageFunctionCall MessageType = "function_call"
+	MessageToolOutput   MessageType = "tool_output"
+	MessageToolResponse MessageType = "tool_response"
+	MessageFollowUp     MessageType = "follow_up"
+	MessageKnowledge    MessageType = "knowledge"
+	MessageVerbose      MessageType = "verbose"
+)
+
+// ContentType is the form of a message's content.
+type ContentType string
+
+// The forms of content. Card and audio are only ever received.
+const (
+	ContentText         ContentType = "text"
+	ContentObjectString ContentType = "object_string" // a JSON array of text, file, image and audio items, as a string
+	ContentCard         ContentType = "card"
+	ContentAudio        ContentType = "audio"
+)
+
+// Message is one message of a conversation, received or to be sent. Ids are strings of digits; times are Unix seconds.
+// To send one, [UserText] or Role, Content and ContentType are enough.
+type Message struct {
+	ID               string            `json:"id,omitempty"`
+	ConversationID   string            `json:"conversation_id,omitempty"`
+	BotID            string            `json:"bot_id,omitempty"`
+	ChatID           string            `json:"chat_id,omitempty"` // "" for a message made by CreateMessage
+	SectionID        string            `json:"section_id,omitempty"`
+	Role             Role              `json:"role,omitempty"`
+	Type             MessageType       `json:"type,omitempty"`
+	Content          string            `json:"content"`
+	ContentType      ContentType       `json:"content_type,omitempty"`
+	ReasoningContent string            `json:"reasoning_content,omitempty"`
+	MetaData         map[string]string `json:"meta_data,omitempty"`
+	CreatedAt        int64             `json:"created_at,omitempty"`
+	UpdatedAt        int64             `json:"updated_at,omitempty"`
+}
+
+// UserText is a user's question in plain text.
+func UserText(text string) Message {
+	return Message{Role: RoleUser, Type: MessageQuestion, Content: text, ContentType: ContentText}
+}
+
+// UnmarshalJSON reads a message in any of the forms that Coze sends: ids and times as numbers, strings or null.
+func (m *Message) UnmarshalJSON(b []byte) error {
+	var w struct {
+		ID               ident   `json:"id"`
+		ConversationID   ident   `json:"conversation_id"`
+		BotID            ident   `json:"bot_id"`
+		ChatID           ident   `json:"chat_id"`
+		SectionID        ident   `json:"section_id"`
+		Role             text    `json:"role"`
+		Type             text    `json:"type"`
+		Content          text    `json:"content"`
+		ContentType      text    `json:"content_type"`
+		ReasoningContent text    `json:"reasoning_content"`
+		MetaData         textMap `json:"meta_data"`
+		CreatedAt        integer `json:"created_at"`
+		UpdatedAt        integer `json:"updated_at"`
+	}
+	if err := json.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	*m = Message{
+		ID: string(w.ID), ConversationID: string(w.ConversationID), BotID: string(w.BotID), ChatID: string(w.ChatID),
+		SectionID: string(w.SectionID), Role: Role(w.Role), Type: MessageType(w.Type), Content: string(w.Content),
+		ContentType: ContentType(w.ContentType), ReasoningContent: string(w.ReasoningContent), MetaData: w.MetaData,
+		CreatedAt: int64(w.CreatedAt), UpdatedAt: int64(w.UpdatedAt),
+	}
+	return nil
+}
+
+// isAnswer reports whether m is something that the bot answered, of any content type.
+func (m *Message) isAnswer() bool {
+	return m.Type == MessageAnswer && (m.Role == RoleAssistant || m.Role == "")
+}
+
+// finish reads the verbose message that follows the last answer; ok is false for any other message.
+// Its content is JSON in a string: {"msg_type":"generate_answer_finish","data":"{\"finish_reason\":0,...}"}.
+func (m *Message) finish() (reason int, ok bool) {
+	if m.Type != MessageVerbose || !strings.Contains(m.Content, "generate_answer_finish") {
+		return 0, false
+	}
+	var outer struct {
+		MsgType string `json:"msg_type"`
+		Data    text   `json:"data"`
+	}
+	if json.Unmarshal([]byte(m.Content), &outer) != nil || outer.MsgType != "generate_answer_finish" {
+		return 0, false
+	}
+	var inner struct {
+		FinishReason integer `json:"finish_reason"`
+	}
+	if json.Unmarshal([]byte(outer.Data), &inner) != nil {
+		return 0, true // data is "" when there is nothing to say
+	}
+	return int(inner.FinishReason), true
+}
+
+// sendable returns messages with the role and content type that Coze insists on; it copies only where one is missing.
+func sendable(messages []Message) []Message {
+	copied := false
+	for i := range messages {
+		if messages[i].Role != "" && messages[i].ContentType != "" {
+			continue
+		}
+		if !copied {
+			messages, copied = append([]Message(nil), messages...), true
+		}
+		if messages[i].Role == "" {
+			messages[i].Role = RoleUser
+		}
+		if messages[i].ContentType == "" {
+			messages[i].ContentType = ContentText
+		}
+	}
+	return messages
+}
+
+// CreateMessage adds a message to a conversation; role, content, content type and meta data are sent (user and text
+// where they are empty). It is not idempotent. Errors are [*Error].
+func (c *Client) CreateMessage(ctx context.Context, conversationID string, message *Message) (*Message, error) {
+	if message == nil {
+		return nil, invalid("conversation/message/create", "there is no message")
+	}
+	m := sendable([]Message{*message})[0]
+	body := struct {
+		Role        Role              `json:"role"`
+		Content     string            `json:"content"`
+		ContentType ContentType       `json:"content_type"`
+		MetaData    map[string]string `json:"meta_data,omitempty"`
+	}{m.Role, m.Content, m.ContentType, m.MetaData}
+	made := new(Message)
+	err := c.call(ctx, call{
+		op: "conversation/message/create", method: http.MethodPost, path: "/v1/conversation/message/create",
+		conversationID: conversationID, body: body, need: "conversation_id",
+	}, made)
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// ListMessagesRequest selects messages of a conversation. The zero value, or nil, is the newest 50.
+type ListMessagesRequest struct {
+	Order    string `json:"order,omitempty"`     // "desc" (default) or "asc"
+	ChatID   string `json:"chat_id,omitempty"`   // only this chat's
+	BeforeID string `json:"before_id,omitempty"` // messages before this one
+	AfterID  string `json:"after_id,omitempty"`  // messages after this one
+	Limit    int    `json:"limit,omitempty"`     // 1 to 50, 0 = 50
+}
+
+// MessagePage is a page of a conversation's messages.
+type MessagePage struct {
+	Messages []Message
+	FirstID  string
+	LastID   string
+	HasMore  bool
+}
+
+// ListMessages reads a page of a conversation: questions and answers, as Coze lists them. Errors are [*Error].
+func (c *Client) ListMessages(ctx context.Context, conversationID string, request *ListMessagesRequest) (*MessagePage, error) {
+	if request == nil {
+		request = new(ListMessagesRequest)
+	}
+	page := new(MessagePage)
+	err := c.call(ctx, call{
+		op: "conversation/message/list", method: http.MethodPost, path: "/v1/conversation/message/list",
+		conversationID: conversationID, body: request, need: "conversation_id", page: page,
+	}, &page.Messages)
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// valid returns s as valid UTF-8: half a surrogate pair, cut by Coze between two deltas, becomes U+FFFD.
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, string(utf8.RuneError))
+}

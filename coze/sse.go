@@ -1,0 +1,298 @@
+package coze
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+)
+
+const (
+	// smallBuffer is what a stream starts with and goes back to after a large event. A delta is about 400 bytes, so
+	// one read takes ten; 2,000 streams hold 8 MiB.
+	smallBuffer = 4 << 10
+	// wideBuffer is what a stream reads with while more comes than fits the small one: a worker that is short of CPU
+	// finds many deltas waiting, and a read costs more than the bytes it brings.
+	wideBuffer = 32 << 10
+	// minRead is the least room worth a read.
+	minRead = 512
+)
+
+var (
+	smallBuffers  = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
+	wideBuffers   = sync.Pool{New: func() any { return new([wideBuffer]byte) }}
+	byteOrderMark = []byte("\xef\xbb\xbf")
+	doneMark      = []byte("[DONE]")
+)
+
+// frame is one event as it stands on the wire. Its data is good until the decoder's next call of next.
+type frame struct {
+	name EventType // "" = none was given
+	data []byte
+	bare bool // not an event: a line of JSON where an event should begin, as a refusal within a stream comes
+}
+
+// decoder reads server-sent events by the WHATWG's rules: lines end with LF, CRLF or CR, one space after the colon is not
+// of the value, lines of data are joined with LF, an event without data is none, comments and unknown fields are nothing.
+// It leaves the rules in two places: an event at the end of the body counts without its blank line if its data is whole
+// (Coze ends so), and a line that begins with a brace is handed on as bare.
+//
+// All of it happens in one buffer. A block (the lines of one event) stays where it was read and is known by offsets; a
+// second line of data is moved down to the first, over bytes that have been read already. So nothing is copied or
+// allocated for an event, whether somebody wants it or not, and a block may be as large as max bytes.
+type decoder struct {
+	r      io.Reader
+	max    int
+	buf    []byte
+	pooled *[smallBuffer]byte // buf, while it is the small one
+	wide   *[wideBuffer]byte  // buf, while it is the wide one
+	much   bool               // the last read brought about as much as the small one holds
+	err    error              // of r, sticky
+
+	pos, end int  // the line being read begins at pos; bytes are there up to end
+	lf, cr   int  // there is no LF in buf[pos:lf], no CR in buf[pos:cr]: no byte is searched twice
+	begun    bool // a byte order mark is behind us, or there was none
+	afterCR  bool // an LF at pos belongs to the line before
+
+	open             bool // a field of a block was read; the block begins at block
+	block            int
+	name             EventType
+	hasData          bool
+	dataFrom, dataTo int
+}
+
+func newDecoder(r io.Reader, limit int) *decoder { return &decoder{r: r, max: limit} }
+
+// next returns the next frame; io.EOF where the body ends between two.
+func (d *decoder) next() (frame, error) {
+	for {
+		from, to, err := d.line()
+		if err == io.EOF { // readers return it as it is
+			return d.last()
+		}
+		if err != nil {
+			return frame{}, err
+		}
+		if from == to {
+			if f, ok := d.dispatch(); ok {
+				return f, d.fits(to)
+			}
+			continue
+		}
+		if f, ok := d.field(from, to); ok {
+			return f, nil
+		}
+		if d.open || d.buf[from] != ':' {
+			if !d.open {
+				d.block = from
+			}
+			if err := d.fits(to); err != nil {
+				return frame{}, err
+			}
+		}
+	}
+}
+
+// fits reports, as an error, that the block, or the line that stands for one, is over the limit at offset to.
+func (d *decoder) fits(to int) error {
+	if to-d.block > d.max {
+		return fmt.Errorf("%w of %d bytes", ErrEventTooLarge, d.max)
+	}
+	return nil
+}
+
+// line returns the offsets of the next whole line, without its end, and moves past it.
+func (d *decoder) line() (from, to int, err error) {
+	for {
+		if d.afterCR && d.pos < d.end {
+			d.afterCR = false
+			if d.buf[d.pos] == '\n' {
+				d.pos++
+			}
+		}
+		if d.begin() {
+			d.lf = d.seek('\n', d.lf)
+			d.cr = d.seek('\r', d.cr)
+			if i := min(d.lf, d.cr); i < d.end {
+				from, d.pos = d.pos, i+1
+				d.afterCR = d.buf[i] == '\r'
+				return from, i, nil
+			}
+		}
+		if err := d.fill(); err != nil {
+			return 0, 0, err
+		}
+	}
+}
+
+// begin passes over a byte order mark; it is false until it is known whether there is one.
+func (d *decoder) begin() bool {
+	if d.begun {
+		return true
+	}
+	head := d.buf[d.pos:d.end]
+	if len(head) < len(byteOrderMark) && bytes.HasPrefix(byteOrderMark, head) {
+		return false
+	}
+	if bytes.HasPrefix(head, byteOrderMark) {
+		d.pos += len(byteOrderMark)
+	}
+	d.begun = true
+	return true
+}
+
+// seek returns the offset of the first c from known on, d.end if there is none yet.
+func (d *decoder) seek(c byte, known int) int {
+	known = max(known, d.pos)
+	if i := bytes.IndexByte(d.buf[known:d.end], c); i >= 0 {
+		return known + i
+	}
+	return d.end
+}
+
+// field takes in one line that is not blank. It returns a frame only for a bare line.
+func (d *decoder) field(from, to int) (frame, bool) {
+	line := d.buf[from:to]
+	name, value := line, to
+	if i := bytes.IndexByte(line, ':'); i >= 0 {
+		name, value = line[:i], from+i+1
+		if value < to && d.buf[value] == ' ' {
+			value++
+		}
+	}
+	switch string(name) {
+	case "data":
+		d.opened(from)
+		if !d.hasData {
+			d.hasData, d.dataFrom, d.dataTo = true, value, to
+			break
+		}
+		// buf[dataTo] ended an earlier line, and the value lies behind it: both may be written over.
+		d.buf[d.dataTo] = '\n'
+		d.dataTo += 1 + copy(d.buf[d.dataTo+1:], d.buf[value:to])
+	case "event":
+		d.opened(from)
+		d.name = eventType(d.buf[value:to])
+	default:
+		if !d.open && line[0] == '{' && len(line) <= d.max {
+			return frame{bare: true, data: line}, true
+		}
+	}
+	return frame{}, false
+}
+
+func (d *decoder) opened(at int) {
+	if !d.open {
+		d.open, d.block = true, at
+	}
+}
+
+// dispatch ends the block; without data it was none.
+func (d *decoder) dispatch() (frame, bool) {
+	f, ok := frame{name: d.name, data: d.buf[d.dataFrom:d.dataTo]}, d.hasData
+	if !d.open {
+		d.block = d.pos
+	}
+	d.open, d.hasData, d.name, d.dataFrom, d.dataTo = false, false, "", 0, 0
+	return f, ok
+}
+
+// last takes in what stands before the end of the body without a line end or a blank line.
+func (d *decoder) last() (frame, error) {
+	if d.pos < d.end {
+		from := d.pos
+		d.pos = d.end
+		if f, ok := d.field(from, d.end); ok {
+			return f, nil
+		}
+	}
+	if f, ok := d.dispatch(); ok && (json.Valid(f.data) || bytes.Equal(bytes.TrimSpace(f.data), doneMark)) {
+		return f, nil
+	}
+	return frame{}, io.EOF
+}
+
+// fill reads once, into room that it makes.
+func (d *decoder) fill() error {
+	if !d.open {
+		d.block = d.pos
+		if d.pos < d.end && d.buf[d.pos] == ':' {
+			d.end = d.pos + 1 // of a comment between events, its colon is enough to know it by
+			d.lf, d.cr = d.end, d.end
+		}
+	}
+	if err := d.fits(d.end); err != nil {
+		return err
+	}
+	if d.err != nil {
+		return d.err
+	}
+	d.makeRoom()
+	for range 100 {
+		n, err := d.r.Read(d.buf[d.end:])
+		d.end += n
+		d.much = n >= smallBuffer-2*minRead
+		d.err = err
+		if n > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	d.err = io.ErrNoProgress
+	return d.err
+}
+
+// makeRoom leaves at least minRead bytes free at the end of the buffer: it drops what is behind, goes back to a small
+// buffer after a large event, or doubles the buffer for one.
+func (d *decoder) makeRoom() {
+	held := d.end - d.block
+	switch {
+	case d.much && d.wide == nil && held <= wideBuffer-minRead:
+		wide := wideBuffers.Get().(*[wideBuffer]byte)
+		d.moveTo(wide[:])
+		d.giveBack()
+		d.wide = wide
+	case d.pooled == nil && !d.much && held <= smallBuffer-minRead:
+		small := smallBuffers.Get().(*[smallBuffer]byte)
+		d.moveTo(small[:])
+		d.giveBack()
+		d.pooled = small
+	case len(d.buf)-d.end >= minRead:
+	case len(d.buf)-held >= minRead:
+		d.moveTo(d.buf)
+	default:
+		d.moveTo(make([]byte, min(2*len(d.buf), d.max+2*minRead)))
+		d.giveBack()
+	}
+}
+
+// giveBack returns what buf was to its pool, once buf is another.
+func (d *decoder) giveBack() {
+	if d.pooled != nil {
+		smallBuffers.Put(d.pooled)
+	}
+	if d.wide != nil {
+		wideBuffers.Put(d.wide)
+	}
+	d.pooled, d.wide = nil, nil
+}
+
+// moveTo brings the open block, or the line being read, to the start of buf, which may be d.buf.
+func (d *decoder) moveTo(buf []byte) {
+	copy(buf, d.buf[d.block:d.end])
+	by := d.block
+	d.buf, d.block = buf, 0
+	d.pos, d.end, d.lf, d.cr = d.pos-by, d.end-by, d.lf-by, d.cr-by
+	if d.hasData {
+		d.dataFrom, d.dataTo = d.dataFrom-by, d.dataTo-by
+	}
+}
+
+// release gives the buffer back. The decoder is of no use after it.
+func (d *decoder) release() {
+	d.giveBack()
+	d.buf, d.err, d.pos, d.end, d.block = nil, io.EOF, 0, 0, 0
+}

@@ -1,0 +1,353 @@
+package coze
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// tailTime is how long the rest of a body is waited for after its terminal event: long enough for an error that follows
+// it and for the end that makes the connection good for another call, too short to matter to an answer.
+const tailTime = time.Second
+
+// Stream is a chat as it happens. Use it from one goroutine; Close alone may be called from any.
+type Stream struct {
+	// Deltas makes Events yield the pieces of messages too. Set it before Events. Without it they cost next to
+	// nothing: they are passed over unread, but for what a model's reasoning is gathered from.
+	Deltas bool
+
+	ctx      context.Context // the request's: the body ends with it, and its cause tells why
+	cancel   context.CancelCauseFunc
+	exchange *exchange
+	body     pulse
+	frames   *decoder
+	used     atomic.Bool
+
+	heard                  bool // an event came
+	told                   bool // the chat's creation was told
+	first                  time.Time
+	chatID, conversationID string
+	thoughts               thoughts
+}
+
+// Stream asks a question and returns once Coze's headers are judged. The error, an [*Error], is then of a question that
+// was refused or may not have arrived: its Zone tells. Close the Stream, or read its Events to their end.
+func (c *Client) Stream(ctx context.Context, request *ChatRequest) (*Stream, error) {
+	own, err := request.prepared(true)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(c.idle(), func() { cancel(ErrIdle) })
+	s := &Stream{ctx: ctx, cancel: cancel, body: pulse{timer: timer, idle: c.idle()}}
+	if err := s.open(c, own); err != nil {
+		timer.Stop()
+		cancel(nil)
+		return nil, err
+	}
+	s.body.stop()
+	s.body.again = true
+	s.frames = newDecoder(&s.body, c.maxEvent())
+	s.thoughts.limit = c.maxEvent()
+	return s, nil
+}
+
+// open sends the question and makes sure that a stream answers.
+func (s *Stream) open(c *Client, request *ChatRequest) error {
+	err := s.ask(c, request)
+	if s.exchange.refusedToken(err) {
+		if err = s.exchange.renew(s.ctx, err); err == nil {
+			err = s.ask(c, request)
+		}
+	}
+	return err
+}
+
+// ask sends the question once.
+func (s *Stream) ask(c *Client, request *ChatRequest) error {
+	x, resp, err := c.send(s.ctx, chatCall(request))
+	if err != nil {
+		return err
+	}
+	s.exchange = x
+	media := mediaType(resp)
+	if resp.StatusCode < 300 && resp.StatusCode != http.StatusNoContent && (media == "text/event-stream" || media == "") {
+		s.body.ReadCloser = resp.Body
+		return nil
+	}
+	defer resp.Body.Close()
+	env, err := x.reply(s.ctx, resp)
+	if err != nil {
+		return err
+	}
+	// A good reply that is not a stream: a proxy or a server that does not stream. The chat runs nevertheless.
+	var chat Chat
+	if err := x.into(env, &chat); err != nil {
+		return err
+	}
+	e := x.failure()
+	e.Zone, e.ChatID, e.ConversationID = ZoneCreated, chat.ID, chat.ConversationID
+	e.Class, e.Err = ClassTruncated, fmt.Errorf("%w: the chat was made, but the reply is no stream", ErrTruncated)
+	return e
+}
+
+// LogID is Coze's id of the request, "" if it gave none.
+func (s *Stream) LogID() string { return s.exchange.logID }
+
+// FirstAnswer is when the first piece of a message came, read or passed over; zero before that.
+func (s *Stream) FirstAnswer() time.Time { return s.first }
+
+// Close ends the stream; the chat goes on at Coze. It may be called at any time and more than once; events that are not
+// yet read then end with an error of class canceled.
+func (s *Stream) Close() error {
+	s.cancel(nil)
+	s.body.stop()
+	return s.body.Close()
+}
+
+// Events yields the stream's events as they come, once: what creates the chat, every completed message, its deltas if
+// they are wanted, and one terminal event, which is the last. It ends without an error only after a terminal event of a
+// chat that did not fail; a chat that failed, was canceled or waits for tools yields its terminal event together with
+// [Chat.Err]. Every other error, an [*Error] too, comes alone and is the last. Repeated in_progress events, audio and
+// events that this package does not know are left out.
+//
+// The first terminal event counts, unless an error or chat.failed follows it before the stream is done. It is yielded
+// when the stream is done, at most a second later. A completed answer's ReasoningContent is gathered from its deltas,
+// up to Client.MaxEvent bytes. After Events has ended, by itself or by a break, the Stream is closed.
+func (s *Stream) Events() iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		if s.used.Swap(true) {
+			yield(Event{}, invalid(opChat, "a stream's events can be read once"))
+			return
+		}
+		defer func() {
+			_ = s.Close() // a body that was read has nothing left to tell
+			s.frames.release()
+		}()
+		for {
+			event, err := s.next()
+			s.body.stop() // silence is the server's, not the time that yield takes
+			if !yield(event, err) || err != nil || event.Type.Terminal() {
+				return
+			}
+			s.body.again = true
+		}
+	}
+}
+
+// next returns the next event that is to be yielded.
+func (s *Stream) next() (Event, error) {
+	for {
+		f, err := s.frames.next()
+		if err != nil {
+			return Event{}, s.cut(err)
+		}
+		kind := f.kind()
+		if s.first.IsZero() && (kind == EventMessageDelta || kind == EventMessageCompleted) {
+			s.first = time.Now()
+		}
+		switch {
+		case kind == EventMessageDelta && !s.Deltas:
+			s.thoughts.gatherFrom(f.data)
+		case kind == EventDone:
+			return Event{}, s.cut(io.EOF)
+		case kind == EventError:
+			e := s.refused(f.data)
+			if s.exchange.refusedToken(e) {
+				_ = s.exchange.renew(s.ctx, e) // for the next ask: this stream is spent
+			}
+			return Event{}, e
+		case kind.Terminal():
+			return s.end(kind, f.data)
+		case kind.status() != "" || kind == EventMessageCompleted || kind == EventMessageDelta:
+			s.heard = true
+			event, ok, err := s.read(kind, f.data)
+			if ok || err != nil {
+				return event, err
+			}
+		case kind == EventAudioDelta:
+		default:
+			continue // a ping is no progress
+		}
+		s.heard, s.body.again = true, true
+	}
+}
+
+// kind is a frame's event type; for one without a name, what its data says: done, or an error if it has a code.
+func (f *frame) kind() EventType {
+	if f.name != "" {
+		return f.name
+	}
+	data := bytes.TrimSpace(f.data)
+	if !f.bare && (bytes.Equal(data, doneMark) || string(data) == `"[DONE]"`) {
+		return EventDone
+	}
+	if env, ok := envelopeOf(data); ok && env.Code != 0 {
+		return EventError
+	}
+	return ""
+}
+
+// read decodes an event in the middle of a stream; ok is false for one that nobody needs.
+func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err error) {
+	if kind == EventMessageCompleted || kind == EventMessageDelta {
+		message := new(Message)
+		if err := message.UnmarshalJSON(data); err != nil {
+			if kind == EventMessageDelta {
+				return Event{}, false, nil // the completed message is what counts
+			}
+			return Event{}, false, s.unreadable(kind, err)
+		}
+		s.learn(message.ChatID, message.ConversationID)
+		if kind == EventMessageDelta {
+			s.thoughts.add(message.ID, message.ReasoningContent)
+		} else if message.isAnswer() {
+			keepString(&message.ReasoningContent, s.thoughts.take(message.ID))
+		}
+		return Event{Type: kind, Message: message}, true, nil
+	}
+	if s.chatID != "" {
+		return Event{}, false, nil // in_progress repeats what created told
+	}
+	chat := new(Chat)
+	if err := chat.UnmarshalJSON(data); err != nil {
+		return Event{}, false, s.unreadable(kind, err)
+	}
+	news := !s.told || chat.ID != ""
+	s.told = true
+	s.learn(chat.ID, chat.ConversationID)
+	s.adopt(chat)
+	return Event{Type: kind, Chat: chat}, news, nil
+}
+
+// learn keeps the first ids that the stream tells.
+func (s *Stream) learn(chatID, conversationID string) {
+	keepString(&s.chatID, chatID)
+	keepString(&s.conversationID, conversationID)
+}
+
+// adopt gives a chat what the stream knows of it.
+func (s *Stream) adopt(chat *Chat) {
+	keepString(&chat.ID, s.chatID)
+	keepString(&chat.ConversationID, s.conversationID)
+	s.exchange.adopt(chat)
+}
+
+// end decodes a terminal event and waits for what may overrule it.
+func (s *Stream) end(kind EventType, data []byte) (Event, error) {
+	chat, err := s.terminal(kind, data)
+	if err != nil {
+		return Event{}, err
+	}
+	s.body.rest(tailTime)
+	for done := false; ; {
+		f, err := s.frames.next()
+		if err != nil {
+			break // the answer is here: how the connection ends is of no interest
+		}
+		if done {
+			continue
+		}
+		switch f.kind() {
+		case EventDone:
+			done = true
+		case EventError:
+			e := s.refused(f.data)
+			e.Zone, e.Ended = ZoneCreated, true
+			return Event{}, e
+		case EventChatFailed:
+			if chat.Status == StatusFailed {
+				break
+			}
+			if failed, err := s.terminal(EventChatFailed, f.data); err == nil {
+				kind, chat = EventChatFailed, failed
+			}
+		}
+	}
+	event := Event{Type: kind, Chat: chat}
+	if e := chat.Err(); e != nil {
+		return event, e
+	}
+	return event, nil
+}
+
+// terminal reads the chat of a terminal event. Its status is the event's, but that a failure told as completed is one.
+func (s *Stream) terminal(kind EventType, data []byte) (*Chat, error) {
+	chat := new(Chat)
+	if err := chat.UnmarshalJSON(data); err != nil {
+		if kind != EventChatFailed {
+			return nil, s.unreadable(kind, err)
+		}
+		chat.LastError = &LastError{Message: s.exchange.line(string(data), maxMessage)}
+	}
+	if kind != EventChatCompleted || (chat.Status != StatusFailed && chat.Status != StatusCanceled) {
+		chat.Status = kind.status()
+	}
+	s.learn(chat.ID, chat.ConversationID)
+	s.adopt(chat)
+	return chat, nil
+}
+
+// failure is an Error of the stream as far as it has come.
+func (s *Stream) failure() *Error {
+	e := s.exchange.failure()
+	e.ChatID, e.ConversationID = s.chatID, s.conversationID
+	if s.chatID != "" {
+		e.Zone = ZoneCreated
+	}
+	return e
+}
+
+// refused is what an error event says: a refusal if it comes with a code and before a chat.
+func (s *Stream) refused(data []byte) *Error {
+	e := s.failure()
+	env, ok := envelopeOf(data)
+	e.Code = int(env.Code)
+	keepString(&e.LogID, s.exchange.line(env.logID(), maxLogID))
+	switch {
+	case ok && env.message() != "":
+		e.Message = s.exchange.line(env.message(), maxMessage)
+	case ok || len(bytes.TrimSpace(data)) == 0:
+		e.Message = "an error event without a reason"
+	default:
+		e.Message = s.exchange.line(string(data), maxMessage)
+	}
+	if e.Code != 0 && !s.told && s.chatID == "" {
+		e.Zone = ZoneRefused
+	}
+	e.judge(s.exchange.client.Codes)
+	return e
+}
+
+// unreadable is the failure of an event that is whole but not what Coze documents.
+func (s *Stream) unreadable(kind EventType, err error) *Error {
+	e := s.failure()
+	e.Class, e.Err = ClassTruncated, fmt.Errorf("%w: the data of %s is not readable: %w", ErrTruncated, kind, err)
+	return e
+}
+
+// cut is the failure of a stream that ended, for whatever reason, before its terminal event.
+func (s *Stream) cut(err error) *Error {
+	e := s.failure()
+	if class, cause := interrupted(s.ctx); class != "" {
+		e.Class, e.Err = class, cause
+		return e
+	}
+	e.Class, e.Err = ClassTruncated, ErrTruncated
+	if !s.heard {
+		e.Class = ClassTransient // as good as no reply
+	}
+	switch {
+	case errors.Is(err, ErrEventTooLarge):
+		e.Class, e.Err = ClassTruncated, err
+	case !errors.Is(err, io.EOF):
+		e.Err = fmt.Errorf("%w: %w", ErrTruncated, err)
+	}
+	return e
+}
