@@ -1,0 +1,66 @@
+package oauth
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+// The life of a token, as asked for.
+const (
+	DefaultLife = 15 * time.Minute
+	MaxLife     = 86399 * time.Second // Coze gives none that lives a day
+)
+
+// Config names an app. ClientID, PublicKeyID and Key are required.
+type Config struct {
+	ClientID    string          // the app's id at Coze
+	PublicKeyID string          // the fingerprint that Coze shows for the public key
+	Key         *rsa.PrivateKey // see LoadKey
+
+	BaseURL     string        // "" = coze.DefaultBaseURL; the app's region
+	Audience    string        // "" = the host of BaseURL; api.coze.cn or api.coze.com where BaseURL is of a proxy
+	SessionName string        // "" = none; keeps the conversations of, say, one end user from those of others
+	Life        time.Duration // of a token, in whole seconds; 0 = DefaultLife, at most MaxLife
+	HTTP        *http.Client  // nil = one of the source's own
+}
+
+// complete checks a configuration and fills it in. endpoint is where tokens are to be had.
+func (c *Config) complete() (endpoint string, err error) {
+	switch {
+	case strings.TrimSpace(c.ClientID) == "":
+		return "", errors.New("oauth: the client id is empty: it is the id of the OAuth app at Coze")
+	case strings.TrimSpace(c.PublicKeyID) == "":
+		return "", errors.New("oauth: the public key's id is empty: it is the fingerprint that Coze shows for the app's public key")
+	case c.Key == nil:
+		return "", errors.New("oauth: there is no private key")
+	case c.Life < 0 || c.Life > MaxLife || c.Life%time.Second != 0:
+		return "", fmt.Errorf("oauth: a life of %v, want whole seconds up to %v", c.Life, MaxLife)
+	}
+	if c.Life == 0 {
+		c.Life = DefaultLife
+	}
+	if c.BaseURL == "" {
+		c.BaseURL = coze.DefaultBaseURL
+	}
+	base, err := url.Parse(strings.TrimRight(c.BaseURL, "/"))
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" ||
+		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return "", fmt.Errorf("oauth: the base URL is none, want one as %s", coze.DefaultBaseURL) // it may hold a password
+	}
+	if c.Audience == "" {
+		c.Audience = base.Hostname()
+	}
+	if c.HTTP == nil {
+		transport := coze.NewTransport(1)
+		transport.DisableKeepAlives = true // the next request is minutes away
+		c.HTTP = &http.Client{Transport: transport}
+	}
+	return base.String() + "/api/permission/oauth2/token", nil
+}
