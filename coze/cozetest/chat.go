@@ -1,0 +1,171 @@
+package cozetest
+
+import (
+	"strconv"
+	"time"
+)
+
+// The states of a chat.
+const (
+	statusCreated    = "created"
+	statusInProgress = "in_progress"
+	statusCompleted  = "completed"
+	statusFailed     = "failed"
+	statusAction     = "requires_action"
+	statusCanceled   = "canceled"
+)
+
+// chat is what was asked and what will be answered. Everything is decided when
+// it is accepted; only the last group of fields changes, under Fake.mu.
+type chat struct {
+	id        string
+	conv      *conversation
+	convID    string
+	botID     string
+	question  string
+	meta      map[string]string
+	saved     bool // auto_save_history
+	fault     *Fault
+	createdAt int64
+	start     time.Time
+	latency   time.Duration
+	pace      time.Duration
+	deltas    int // pieces of each answer, and of the reasoning
+	reasoning string
+	answers   []storedMessage
+	rest      []storedMessage // the verbose finish, then the follow_ups
+	usage     usage
+	takes     time.Duration // its length
+	canceled  chan struct{} // closed by cancel when that ends the stream; may be nil
+
+	status   string
+	endedAt  int64
+	detached bool // no stream will end it: the clock does
+	timer    *time.Timer
+}
+
+// length is how long the chat runs when nobody interferes; negative for ever.
+func (c *chat) length() time.Duration {
+	if c.fault.end() == Running {
+		return -1
+	}
+	n := countPieces(c.reasoning, c.deltas)
+	for i := range c.answers {
+		n += countPieces(c.answers[i].content, c.deltas)
+	}
+	d := c.latency + time.Duration(n)*c.pace + c.fault.Behind
+	if c.fault.Kind == Stall {
+		d += c.fault.For
+	}
+	return d
+}
+
+// final is the status that the chat will end with.
+func (c *chat) final() string {
+	if c.fault.Kind == Action {
+		return statusAction
+	}
+	switch c.fault.end() {
+	case Failed:
+		return statusFailed
+	case Canceled:
+		return statusCanceled
+	}
+	return statusCompleted
+}
+
+// finish ends a chat and frees its conversation. The caller holds mu. It does
+// nothing to one that has ended.
+func (f *Fake) finish(c *chat, status string) {
+	if c.status != statusInProgress {
+		return
+	}
+	c.status, c.endedAt = status, f.cfg.now().Unix()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	f.journal.running--
+	f.rest(c.conv)
+	if status == statusAction { // it waits for a tool's output, and goes on occupying
+		return
+	}
+	c.conv.active = nil
+	if status == statusCompleted && c.saved {
+		c.conv.messages = append(append(c.conv.messages, c.answers...), c.rest...)
+	}
+}
+
+// end is finish for callers without the lock.
+func (f *Fake) end(c *chat, status string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.finish(c, status)
+}
+
+// detach leaves a chat to the clock: its client is gone, or never watched.
+func (f *Fake) detach(c *chat) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c.detached = true
+	f.settle(c)
+	if c.status != statusInProgress || c.takes < 0 || f.closed {
+		return
+	}
+	c.timer = time.AfterFunc(c.takes-time.Since(c.start), func() { f.end(c, c.final()) })
+}
+
+// settle ends a detached chat whose time has come, also when its timer has not
+// been served yet: a reader at that moment sees what the clock says. The caller
+// holds mu.
+func (f *Fake) settle(c *chat) {
+	if c.detached && c.takes >= 0 && time.Since(c.start) >= c.takes {
+		f.finish(c, c.final())
+	}
+}
+
+// append appends the chat object in a given state; ended is 0 before its end.
+func (c *chat) append(dst []byte, status string, ended int64) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = appendString(dst, c.id)
+	dst = append(dst, `,"conversation_id":`...)
+	dst = appendString(dst, c.convID)
+	dst = append(dst, `,"bot_id":`...)
+	dst = appendString(dst, c.botID)
+	dst = append(dst, `,"created_at":`...)
+	dst = strconv.AppendInt(dst, c.createdAt, 10)
+	switch {
+	case ended == 0:
+	case status == statusFailed:
+		dst = append(dst, `,"failed_at":`...)
+		dst = strconv.AppendInt(dst, ended, 10)
+	case status == statusCompleted:
+		dst = append(dst, `,"completed_at":`...)
+		dst = strconv.AppendInt(dst, ended, 10)
+	}
+	dst = append(dst, `,"last_error":`...)
+	if status == statusFailed {
+		dst = appendError(dst, c.fault.code(), c.fault.msg())
+	} else {
+		dst = appendError(dst, 0, "")
+	}
+	if len(c.meta) > 0 {
+		dst = append(dst, `,"meta_data":`...)
+		dst = appendMeta(dst, c.meta)
+	}
+	dst = append(dst, `,"status":`...)
+	dst = appendString(dst, status)
+	if status == statusAction {
+		dst = append(dst, `,"required_action":{"type":"submit_tool_outputs","submit_tool_outputs":{"tool_calls":[{"id":"call_`...)
+		dst = append(dst, c.id...)
+		dst = append(dst, `","type":"function","function":{"name":"get_weather","arguments":"{\"location\":\"here\"}"}}]}}`...)
+	}
+	dst = append(dst, `,"usage":`...)
+	if status == statusCompleted {
+		dst = c.usage.append(dst)
+	} else {
+		dst = usage{}.append(dst)
+	}
+	dst = append(dst, `,"section_id":`...)
+	dst = appendString(dst, c.conv.sectionID)
+	return append(dst, '}')
+}

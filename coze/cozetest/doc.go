@@ -1,0 +1,117 @@
+// Package cozetest is a fake Coze: an HTTP server that speaks the wire format of
+// Coze's open API, down to its oddities, keeps conversations and chats as Coze
+// does, remembers what it was asked, and breaks on command. It stands beside
+// package coze as httptest stands beside net/http; `cozeq mock` serves it to
+// programs in other languages.
+//
+// It is not a model (its answers are canned), it does not check what a bot may
+// do, and it does not speak the workflow, file or voice parts of the API. Where
+// Coze's behaviour is not documented, it picks one and says so at the place.
+// Tests and the program may import it; coze must not.
+//
+// # In a test
+//
+//	srv := cozetest.New(t, cozetest.WithRules(cozetest.Rule{
+//		Contains: "weather",
+//		Times:    1,
+//		Fault:    cozetest.Fault{Kind: cozetest.Cut, After: 5},
+//	}))
+//	client := srv.Client() // a *coze.Client with a token that srv accepts
+//	...
+//	if n := srv.ByQuestion("how is the weather?"); n != 1 {
+//		t.Errorf("asked %d times, want once", n)
+//	}
+//
+// NewInMemory does the same without a network and works inside a testing/synctest
+// bubble. Start and NewHandler are for programs.
+//
+// # What it keeps to
+//
+// A chat goes on when its client hangs up, and its answer can be looked up. One
+// chat at a time runs in a conversation: another is refused with 4016, as the
+// first and only event of its stream. A finished chat cannot be canceled (4104).
+// Canceling does not stop an open stream (but see Config.CancelEnds). A chat
+// without auto_save_history cannot be looked up (4001). On POST /v3/chat the bot
+// is looked up before the token is, so that a bad token may be told 4200; there
+// a missing token is code 4101 at HTTP 200, elsewhere 700012006 at HTTP 401.
+// Refusals of chats come at HTTP 200, others at 400. A chat's message list has no
+// data unless the chat completed. A chat that waits for a tool's output
+// occupies its conversation for good. With Config.OAuthKey there is an OAuth app
+// of type JWT, whose tokens expire.
+//
+// # Faults in a question
+//
+// A person at the command line asks for a fault in the question itself; the
+// answer leaves the directive out:
+//
+//	[[mock:code=4013 times=2]]       refused with 4013 twice, then answered
+//	[[mock:cut=5]]                   the stream ends after five events
+//	[[mock:cut=5 then=failed]]       and the chat fails behind it
+//	[[mock:cut bytes=700 reset]]     the connection breaks after 700 bytes
+//	[[mock:stall=30s after=3]]       thirty seconds of silence after three events
+//	[[mock:stall after=3]]           silence for ever
+//	[[mock:error=4016]]              an error event, first and only
+//	[[mock:fail=702112103]]          chat.failed with that last_error
+//	[[mock:limit=7s]]                HTTP 429 with Retry-After: 7
+//	[[mock:gateway=504]]             a proxy's HTML page
+//	[[mock:hangup created]]          no reply at all, but the chat runs
+//	[[mock:hangup for=90s]]          nor any for a minute and a half
+//	[[mock:expired]]                 the conversation is gone (4002)
+//	[[mock:action]]                  requires_action
+//	[[mock:answers=3 reasoning]]     three answers after reasoning
+//	[[mock:size=100000]]             an answer of 100,000 bytes
+//	[[mock:lines=crlf,comments]]     odd line endings, comments between events
+//
+// A directive is a fault's name or none, and fields of the table below, with
+// `=true` left out. NAME=VALUE sets the field that matters most to a fault: the
+// code (of refuse, expired, error, bare, fail, fail_flat), `after` of cut, `for`
+// of stall and limit, `status` of gateway, `pace` of drip and endless, `created`
+// of hangup. Values hold no spaces. A question may have several directives: the
+// first that still applies wins, and all of them go before the script.
+//
+// # Scripts
+//
+// LoadScript reads rules from JSON; the first rule that applies to an ask wins:
+//
+//	{"rules": [
+//	  {"contains": "weather", "fault": "refuse", "code": 4013, "times": 2},
+//	  {"match": "^slow", "fault": "stall", "after": 3, "for": "30s"},
+//	  {"nth": 7, "fault": "gateway", "status": 503},
+//	  {"percent": 1.5, "fault": "cut", "after": 4, "then": "failed", "behind": "2s"},
+//	  {"on": "retrieve", "fault": "limit", "for": 7, "times": 1},
+//	  {"pace": "40ms", "deltas": 25}
+//	]}
+//
+// The fields, with the fields of Rule and Fault in Go that explain them:
+//
+//	on        text      the call: chat, retrieve, messages, cancel, history, conversation, message,
+//	                    token
+//	contains  text      a part of the question
+//	match     regexp    of the question
+//	nth       number    the ask's number, from 1
+//	times     number    asks of one question that meet the fault; 0 all
+//	percent   number    of the asks, chosen by the seed
+//	fault     text      refuse, limit, expired, gateway, hangup, bare, error, fail,
+//	                    fail_flat, cut, stall, drip, endless, action, move
+//	code msg  number, text   Coze's error
+//	status    number    HTTP status
+//	for       duration  of a stall; of the silence before hangup and gateway; Retry-After of limit
+//	date      bool      Retry-After as an HTTP date
+//	after     number    events before the fault
+//	bytes     number    bytes before a cut
+//	mid_json  bool      the cut is inside the next event's data
+//	reset     bool      the cut breaks the connection
+//	created   bool      hangup and gateway leave a running chat behind
+//	then      text      the chat's end behind the fault: completed, failed, canceled, running
+//	behind    duration  how much later that end comes
+//	lines     text      crlf, cr, mixed, space, bom, comments, multi, swap, bytes, nofinal
+//	done      text      bare, empty, debug_url, stream.done, none
+//	pace latency        duration
+//	deltas    number    pieces of the answer
+//	answer    text      the answer
+//	size      number    bytes of the answer
+//	answers   number    of answers
+//	empty reasoning     bool
+//
+// Durations are texts such as "1.5s" or numbers of seconds.
+package cozetest

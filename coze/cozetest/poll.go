@@ -1,0 +1,136 @@
+package cozetest
+
+import "net/http"
+
+// find looks up the chat that a call is about and plays the call's scripted
+// fault. It returns nil when the reply is over. Chats without auto_save_history
+// cannot be looked up.
+func (x *exchange) find(conversationID, chatID string) *chat {
+	x.entry.ConversationID, x.entry.ChatID = conversationID, chatID
+	f := x.fake
+	f.mu.Lock()
+	var c *chat
+	conv := f.conversation(conversationID)
+	if conv != nil {
+		for _, ch := range conv.chats {
+			if ch.id == chatID {
+				c = ch
+			}
+		}
+	}
+	f.mu.Unlock()
+	question := ""
+	if c != nil {
+		question = c.question
+		x.entry.BotID, x.entry.Question = c.botID, question
+	}
+	if !x.met(question) {
+		return nil
+	}
+	switch {
+	case conv == nil:
+		x.refuse(refuse(codeConversation, message(codeConversation)).at(http.StatusBadRequest))
+		return nil
+	case c == nil || !c.saved:
+		x.refuse(refuse(codeChat, message(codeChat)).at(http.StatusBadRequest))
+		return nil
+	}
+	return c
+}
+
+// state is a chat's status and end as of now.
+func (f *Fake) state(c *chat) (status string, endedAt int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settle(c)
+	return c.status, c.endedAt
+}
+
+func (x *exchange) retrieveChat() {
+	q := x.r.URL.Query()
+	c := x.find(q.Get("conversation_id"), q.Get("chat_id"))
+	if c == nil {
+		return
+	}
+	status, ended := x.fake.state(c)
+	x.reply(func(dst []byte) []byte {
+		return c.append(append(dst, `,"data":`...), status, ended)
+	})
+}
+
+// listMessages answers with what a chat produced: nothing before its end, and
+// no data at all when it produced nothing. The verbose message comes first, as
+// in Coze's documentation and unlike in the stream.
+func (x *exchange) listMessages() {
+	q := x.r.URL.Query()
+	c := x.find(q.Get("conversation_id"), q.Get("chat_id"))
+	if c == nil {
+		return
+	}
+	if status, _ := x.fake.state(c); status != statusCompleted {
+		x.reply(nil)
+		return
+	}
+	x.reply(func(dst []byte) []byte {
+		dst = c.rest[0].appendStored(append(dst, `,"data":[`...))
+		for i := range c.answers {
+			dst = c.answers[i].appendStored(append(dst, ','))
+		}
+		for i := range c.rest[1:] {
+			dst = c.rest[1+i].appendStored(append(dst, ','))
+		}
+		return append(dst, ']')
+	})
+}
+
+func (x *exchange) cancelChat() {
+	var body struct {
+		ConversationID string `json:"conversation_id"`
+		ChatID         string `json:"chat_id"`
+	}
+	if r := x.decode(&body); r != nil {
+		x.refuse(r.at(max(r.status, http.StatusBadRequest)))
+		return
+	}
+	c := x.find(body.ConversationID, body.ChatID)
+	if c == nil {
+		return
+	}
+	f := x.fake
+	f.mu.Lock()
+	f.settle(c)
+	if c.status == statusInProgress {
+		f.finish(c, statusCanceled)
+		if c.canceled != nil {
+			close(c.canceled)
+		}
+	}
+	status, ended := c.status, c.endedAt
+	f.mu.Unlock()
+	if status != statusCanceled {
+		x.refuse(refuse(codeNotRunning, "The chat is "+status+" and cannot be canceled").at(http.StatusBadRequest))
+		return
+	}
+	x.reply(func(dst []byte) []byte {
+		return c.append(append(dst, `,"data":`...), status, ended)
+	})
+}
+
+// benefits answers with the account's bounds as far as they concern chats: the
+// calls a second. Documented at developer_guides/get_benefit.
+func (x *exchange) benefits() {
+	f := x.fake
+	f.mu.Lock()
+	rate := f.bucket.rate
+	f.mu.Unlock()
+	total := int64(20) // the free plan's
+	if rate > 0 {
+		total = max(int64(rate), 1)
+	}
+	x.reply(func(dst []byte) []byte {
+		item := `{"status":"valid","item_info":{"used":0,"total":` + formatID(total) + `,"start_at":0,"end_at":0,"strategy":"by_quota"}}`
+		dst = append(dst, `,"data":{"basic_info":{"user_level":"free"},"benefit_info":[{"resource_id":"chat","benefit_type":"api_run_qps","basic":`...)
+		dst = append(append(dst, item...), `,"effective":`...)
+		return append(append(dst, item...), `,"extra":[]}]}`...)
+	})
+}

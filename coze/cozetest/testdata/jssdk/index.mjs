@@ -1,0 +1,129 @@
+// Drives the API at COZE_API_BASE with Coze's official JavaScript SDK: a line
+// for each step, and exit status 1 at the first thing that is not as it is with Coze.
+import assert from 'node:assert/strict';
+import { CozeAPI, ChatEventType, RoleType } from '@coze/api';
+
+const baseURL = process.env.COZE_API_BASE;
+const token = process.env.COZE_API_TOKEN ?? 'pat_cozetest';
+const bot_id = process.env.COZE_BOT_ID ?? '7379462189365198898';
+assert.ok(baseURL, 'COZE_API_BASE is not set');
+
+const client = new CozeAPI({ baseURL, token });
+const ask = (content) => [{ role: RoleType.User, content, content_type: 'text' }];
+const ok = (step, detail) => console.log(`ok ${step}: ${detail}`);
+
+// collect reads a whole stream, and fails one that does not end with done.
+async function collect(params, sdk = client) {
+  const events = [];
+  for await (const event of sdk.chat.stream({ bot_id, user_id: 'js', ...params })) {
+    events.push(event);
+  }
+  return events;
+}
+
+async function createConversation() {
+  const conversation = await client.conversations.create({ bot_id, meta_data: { from: 'js' } });
+  assert.match(conversation.id, /^\d{19}$/);
+  const again = await client.conversations.retrieve(conversation.id);
+  assert.equal(again.id, conversation.id);
+  assert.deepEqual(again.meta_data, { from: 'js' });
+  ok('create conversation', conversation.id);
+  return conversation.id;
+}
+
+async function streamChat(conversation_id) {
+  const events = await collect({ conversation_id, additional_messages: ask('1+1 是多少？🙂') });
+  const of = (type) => events.filter((e) => e.event === type);
+  assert.equal(events[0].event, ChatEventType.CONVERSATION_CHAT_CREATED);
+  assert.equal(events[0].data.conversation_id, conversation_id);
+  assert.equal(events.at(-1).event, ChatEventType.DONE);
+  const deltas = of(ChatEventType.CONVERSATION_MESSAGE_DELTA).map((e) => e.data.content);
+  const completed = of(ChatEventType.CONVERSATION_MESSAGE_COMPLETED).map((e) => e.data);
+  const answer = completed.find((m) => m.type === 'answer').content;
+  assert.ok(deltas.length > 1, 'an answer of one piece is no stream');
+  assert.equal(deltas.join(''), answer);
+  assert.match(answer, /1\+1 是多少？🙂/);
+  assert.equal(completed.filter((m) => m.type === 'follow_up').length, 3);
+  const [end] = of(ChatEventType.CONVERSATION_CHAT_COMPLETED);
+  assert.equal(end.data.status, 'completed');
+  assert.equal(end.data.usage.token_count, end.data.usage.input_count + end.data.usage.output_count);
+  ok('stream chat', `${deltas.length} deltas, ${end.data.usage.token_count} tokens`);
+}
+
+async function createAndPoll(conversation_id) {
+  const { chat, messages } = await client.chat.createAndPoll({
+    bot_id, user_id: 'js', conversation_id, additional_messages: ask('and 2+2?'),
+  });
+  assert.equal(chat.status, 'completed');
+  const answer = messages.find((m) => m.type === 'answer');
+  assert.match(answer.content, /and 2\+2\?.*turn 2/);
+  ok('create and poll', answer.content);
+  return chat;
+}
+
+async function listMessages(conversation_id) {
+  await client.conversations.messages.create(conversation_id, {
+    role: RoleType.User, content: 'a note', content_type: 'text', meta_data: { n: '1' },
+  });
+  const page = await client.conversations.messages.list(conversation_id, { order: 'asc', limit: 3 });
+  assert.equal(page.data.length, 3);
+  assert.equal(page.has_more, true);
+  assert.deepEqual(page.data.map((m) => m.type), ['question', 'answer', 'question']);
+  const rest = await client.conversations.messages.list(conversation_id, { order: 'asc', after_id: page.last_id });
+  assert.equal(rest.data.at(-1).content, 'a note');
+  assert.equal(rest.has_more, false);
+  ok('list messages', `${page.data.length} + ${rest.data.length}`);
+}
+
+async function retrieve(chat) {
+  const again = await client.chat.retrieve(chat.conversation_id, chat.id);
+  assert.equal(again.status, 'completed');
+  assert.equal(again.id, chat.id);
+  ok('retrieve', again.status);
+}
+
+async function cancel() {
+  const { id: conversation_id } = await client.conversations.create({});
+  const chat = await client.chat.create({
+    bot_id, user_id: 'js', conversation_id, additional_messages: ask('think long [[mock:pace=60s]]'),
+  });
+  assert.equal(chat.status, 'in_progress');
+  const busy = await collect({ conversation_id, additional_messages: ask('me too') });
+  assert.equal(busy.length, 1);
+  assert.equal(busy[0].event, ChatEventType.ERROR);
+  assert.equal(busy[0].data.code, 4016);
+  await client.chat.cancel(conversation_id, chat.id);
+  assert.equal((await client.chat.retrieve(conversation_id, chat.id)).status, 'canceled');
+  const events = await collect({ conversation_id, additional_messages: ask('now me') });
+  assert.equal(events.at(-1).event, ChatEventType.DONE);
+  ok('cancel', 'busy with 4016 before, free after');
+}
+
+async function refusals(chat) {
+  const code = (code) => (err) => err.code === code && Boolean(err.logid);
+  await assert.rejects(client.chat.cancel(chat.conversation_id, chat.id), code(4104));
+  await assert.rejects(client.chat.retrieve(chat.conversation_id, '1'), code(4001));
+  await assert.rejects(
+    client.chat.create({ bot_id, user_id: 'js', additional_messages: ask('x [[mock:code=4013]]') }), code(4013));
+  const stranger = new CozeAPI({ baseURL, token: 'pat_wrong' });
+  await assert.rejects(stranger.conversations.create({}), (err) => err.status === 401 && err.code === 700012006);
+  // The SDK hands the JSON that refuses a stream on as an error event.
+  const [refused, ...more] = await collect({ additional_messages: ask('x') }, stranger);
+  assert.equal(refused.event, ChatEventType.ERROR);
+  assert.equal(refused.data.code, 4101);
+  assert.equal(more.length, 0);
+  ok('refusals', '4104, 4001, 4013, 700012006, 4101');
+}
+
+try {
+  const conversation = await createConversation();
+  await streamChat(conversation);
+  const chat = await createAndPoll(conversation);
+  await listMessages(conversation);
+  await retrieve(chat);
+  await cancel();
+  await refusals(chat);
+} catch (err) {
+  console.error(`not ok: ${err.stack ?? err}`);
+  process.exit(1);
+}
