@@ -1,0 +1,252 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// requireEnv set to 1 makes a missing redis-server a failure: a skipped test says "ok" in CI, and nobody looks.
+const requireEnv = "COZEQ_REQUIRE_REDIS"
+
+// startTimeout bounds the wait for a server to answer. It takes some 20 ms; a crowded machine may take seconds.
+const startTimeout = 30 * time.Second
+
+// Server is a redis-server process that belongs to one test.
+type Server struct {
+	t      testing.TB
+	binary string
+	dir    string
+	config config
+	port   int // 0 with a Unix socket
+
+	process *process
+	client  *redis.Client
+}
+
+type config struct {
+	unix  bool
+	fsync string // "" keeps nothing on disk
+	extra []string
+}
+
+// Option is a setting of [Start].
+type Option func(*config)
+
+// AppendOnly turns the append-only file on, so that data outlive Kill and Restart. fsync is Redis' appendfsync:
+// "always" (nothing that was answered is lost) or "everysec".
+func AppendOnly(fsync string) Option { return func(c *config) { c.fsync = fsync } }
+
+// Unix makes the server listen on a Unix socket in its directory, and on no port.
+func Unix() Option { return func(c *config) { c.unix = true } }
+
+// Config sets one more line of redis.conf, for instance Config("maxmemory", "2mb").
+func Config(name, value string) Option {
+	return func(c *config) { c.extra = append(c.extra, "--"+name, value) }
+}
+
+// Start starts a redis-server for the time of the test and waits until it answers.
+func Start(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	binary, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv(requireEnv) == "1" {
+			t.Fatalf("no redis-server on PATH and %s=1: install it (make test does)", requireEnv)
+		}
+		t.Skip("no redis-server on PATH: install it, or run make test, which does")
+	}
+
+	// Not t.TempDir: that one carries the test's name, and a Unix socket's path ends at 104 bytes.
+	dir, err := os.MkdirTemp("", "redistest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, binary: binary, dir: dir}
+	for _, opt := range opts {
+		opt(&s.config)
+	}
+	t.Cleanup(func() {
+		if s.client != nil {
+			s.client.Close()
+		}
+		s.Kill()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("remove the server's directory: %v", err)
+		}
+	})
+
+	// A free port may be taken before the server binds it: then the server exits, and another port is tried.
+	for attempt := 0; ; attempt++ {
+		if !s.config.unix {
+			s.port = freePort(t)
+		}
+		err := s.launch()
+		if err == nil {
+			break
+		}
+		if attempt == 4 || !errors.Is(err, errExited) {
+			t.Fatalf("start redis-server: %v", err)
+		}
+	}
+	s.client = redis.NewClient(s.options(s.Addr()))
+	return s
+}
+
+// Addr is the server's address: host:port, or the path of its socket.
+func (s *Server) Addr() string {
+	if s.config.unix {
+		return filepath.Join(s.dir, "redis.sock")
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
+}
+
+// URL is the server's address as REDIS_URL takes it: redis:// or redis-socket://.
+func (s *Server) URL() string {
+	if s.config.unix {
+		return (&url.URL{Scheme: "redis-socket", Path: s.Addr()}).String()
+	}
+	return "redis://" + s.Addr() + "/0"
+}
+
+// Client returns the server's client, the same at each call. It outlives Kill and Restart and is closed with the test.
+func (s *Server) Client() redis.UniversalClient { return s.client }
+
+// Kill ends the server as kill -9 does and returns when it is gone. A server that is gone already is left alone.
+func (s *Server) Kill() {
+	if s.process != nil {
+		s.process.kill()
+	}
+}
+
+// Restart starts the server again at the same address and on the same files, killing it first if it runs, and waits
+// until it answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Kill()
+	if err := s.launch(); err != nil {
+		s.t.Fatalf("restart redis-server: %v", err)
+	}
+}
+
+// Pause stops the server as SIGSTOP does: connections stay open and nothing is answered, from when Pause returns until
+// Resume. Where the system has no such thing (only Linux is supported) the test is skipped.
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.must("pause", s.process.pause())
+}
+
+// Resume ends a Pause.
+func (s *Server) Resume() {
+	s.t.Helper()
+	s.must("resume", s.process.resume())
+}
+
+func (s *Server) must(what string, err error) {
+	s.t.Helper()
+	if errors.Is(err, errors.ErrUnsupported) {
+		s.t.Skipf("%s redis-server: %v", what, err)
+	}
+	if err != nil {
+		s.t.Fatalf("%s redis-server: %v", what, err)
+	}
+}
+
+// launch starts the process and waits until it answers. Its error is errExited where the process ended by itself.
+func (s *Server) launch() error {
+	p, err := startProcess(s.binary, s.args(), s.dir)
+	if err != nil {
+		return err
+	}
+	s.process = p
+
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	o := s.options(s.Addr())
+	o.MaxRetries, o.DialerRetries = -1, 1 // the loop below is the retry, twenty times as quick
+	probe := redis.NewClient(o)
+	defer probe.Close()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		err := s.answers(ctx, probe)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%w: %s", errExited, p.output())
+		case <-ctx.Done():
+			p.kill()
+			return fmt.Errorf("no answer in %v (%w): %s", startTimeout, err, p.output())
+		case <-poll.C:
+		}
+	}
+}
+
+// answers checks that the server is up, has loaded its files, and is ours: when its port was taken, another test's
+// server may be the one that answers there.
+func (s *Server) answers(ctx context.Context, probe *redis.Client) error {
+	if err := probe.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	info, err := probe.InfoMap(ctx, "server").Result()
+	if err != nil {
+		return err
+	}
+	if pid := info["Server"]["process_id"]; pid != strconv.Itoa(s.process.pid()) {
+		return fmt.Errorf("process %s answers at %s, not ours", pid, s.Addr())
+	}
+	return nil
+}
+
+func (s *Server) args() []string {
+	args := []string{
+		"--dir", s.dir, "--save", "", "--daemonize", "no",
+		"--maxmemory-policy", "noeviction", // as asynq needs it
+	}
+	if s.config.unix {
+		args = append(args, "--port", "0", "--unixsocket", s.Addr())
+	} else {
+		args = append(args, "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1")
+	}
+	if s.config.fsync != "" {
+		args = append(args, "--appendonly", "yes", "--appendfsync", s.config.fsync)
+	}
+	return append(args, s.config.extra...)
+}
+
+func (s *Server) options(addr string) *redis.Options {
+	o := &redis.Options{Addr: addr, Network: "tcp", ContextTimeoutEnabled: true}
+	if filepath.IsAbs(addr) {
+		o.Network = "unix"
+	}
+	return o
+}
+
+// freePort finds a port that nobody listens on, below the range that systems give to outgoing connections (32768 and
+// up on Linux), so that nobody takes it between Kill and Restart.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 20000 + rand.IntN(12000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return port
+	}
+	t.Fatal("no free port between 20000 and 32000 on 127.0.0.1")
+	return 0
+}
