@@ -1,0 +1,258 @@
+package results
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Attempt is the right to write one task's result, held by the newest Begin.
+// It is not safe for concurrent use.
+type Attempt struct {
+	// Result is the record as this attempt found it, kept up to date with what
+	// it writes.
+	Result Result
+
+	// Ended is true where the task had ended before: nothing is left to do but
+	// to let the queue know.
+	Ended bool
+
+	// AskedAt is not zero where an earlier attempt was about to send the
+	// question and left no word of what became of it.
+	AskedAt time.Time
+
+	// CancelRequested is true where somebody asked for the task's end, as far as
+	// the last note (Begin, Asking, Created, Wait) could tell.
+	CancelRequested bool
+
+	// EndedChat is the task's last chat that ended without an answer: its question
+	// may stand in the conversation still, and is not the one that AskedAt is about.
+	EndedChat string
+
+	// Waits counts the waits since the last ask that ended in anything else.
+	Waits int
+
+	// WaitingSince is when the wait for a busy conversation began; zero while the
+	// task waits for anything else.
+	WaitingSince time.Time
+
+	// Body is what Create was given, if Begin was asked for it.
+	Body []byte
+
+	store *Store
+	owner string
+	keep  int64
+}
+
+// beginScript hands the record to a new owner.
+//
+// A record that is gone (its Redis was flushed, or failed over to a replica that
+// had not got it) is made again from the seed: the queue's payload is enough to
+// go on. Deciding "ended?" and taking over must be one step: between two steps
+// the old owner could end the task, and the new one would ask again.
+//
+// KEYS: hash, body. ARGV: owner, now, TTL in seconds, "1" to read the body, then
+// the seed's names and values.
+var beginScript = redis.NewScript(`
+local status = redis.call('HGET', KEYS[1], 'status')
+if status == 'completed' or status == 'failed' or status == 'canceled' or status == 'expired' then
+	return {redis.call('HGETALL', KEYS[1])}
+end
+if not status then redis.call('HSET', KEYS[1], unpack(ARGV, 5)) end
+redis.call('HSETNX', KEYS[1], 'started_at', ARGV[2])
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'status', 'running')
+redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint', 'logid')
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+local body = ''
+if ARGV[4] == '1' then
+	body = redis.call('GET', KEYS[2]) or ''
+	redis.call('EXPIRE', KEYS[2], ARGV[3])
+end
+return {redis.call('HGETALL', KEYS[1]), body}`)
+
+// Begin takes a task up: it becomes running, and every older attempt may write
+// no more. The seed fills the record if it is gone. One round trip.
+func (s *Store) Begin(ctx context.Context, seed Result, withBody bool) (*Attempt, error) {
+	owner := newOwner()
+	if seed.CreatedAt.IsZero() {
+		seed.CreatedAt = At(time.Now())
+	}
+	seed.Status = Running
+	body := "0"
+	if withBody {
+		body = "1"
+	}
+	args := append([]any{owner, At(time.Now()).String(), seconds(openTTL), body}, seed.fields()...)
+	reply, err := s.run(ctx, beginScript, []string{Key(seed.ID), BodyKey(seed.ID)}, args).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("begin %s: %w", seed.ID, err)
+	}
+	r := parse(flatten(reply[0]))
+	a := &Attempt{
+		Result:          r.Result,
+		Ended:           r.Status.Terminal(),
+		AskedAt:         r.askedAt.Time,
+		CancelRequested: r.cancel,
+		EndedChat:       r.endedChat,
+		Waits:           r.waits,
+		WaitingSince:    r.waitingSince.Time,
+		store:           s,
+		owner:           owner,
+		keep:            r.keep,
+	}
+	if a.keep == 0 {
+		a.keep = seconds(s.Keep)
+	}
+	if len(reply) > 1 {
+		text, _ := reply[1].(string)
+		a.Body = []byte(text)
+	}
+	return a, nil
+}
+
+// updateScript writes fields for the owner alone, and not even for the owner once
+// the task has ended: a write that was stuck in a broken connection may arrive
+// after Finish. A record that is gone is written all the same: nobody else has
+// begun. It answers 2 where somebody asked for the task's end: that word may have
+// come too late for this attempt to hear it, and it must not be put aside with it.
+//
+// KEYS: hash. ARGV: owner, TTL in seconds, how many names to delete, those
+// names, then names and values to set.
+var updateScript = redis.NewScript(`
+local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
+if now[2] and now[1] ~= ARGV[1] then return 0 end
+if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 0 end
+local drop = tonumber(ARGV[3])
+if drop > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 4, 3 + drop)) end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 4 + drop))
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 1 + redis.call('HEXISTS', KEYS[1], 'cancel')`)
+
+func (a *Attempt) update(ctx context.Context, drop, set []any, along ...func(redis.Pipeliner)) error {
+	args := append([]any{a.owner, seconds(openTTL), len(drop)}, drop...)
+	args = append(args, set...)
+	ok, err := a.store.run(ctx, updateScript, []string{Key(a.Result.ID)}, args, along...).Int()
+	if err != nil {
+		return fmt.Errorf("update %s: %w", a.Result.ID, err)
+	}
+	if ok == 0 {
+		return fmt.Errorf("%s: %w", a.Result.ID, ErrFenced)
+	}
+	a.CancelRequested = ok == 2
+	return nil
+}
+
+// Owned reports whether this attempt may still write.
+func (a *Attempt) Owned(ctx context.Context) (bool, error) {
+	owner, err := a.store.rdb.HGet(ctx, Key(a.Result.ID), "owner").Result()
+	if err != nil && err != redis.Nil {
+		return false, fmt.Errorf("read owner of %s: %w", a.Result.ID, err)
+	}
+	return err == redis.Nil || owner == a.owner, nil
+}
+
+// Asking notes that the question is about to be sent in this conversation. From
+// now until Created, Wait or Finish nobody knows whether it was taken: who
+// begins next finds AskedAt set and must find out before it asks again. along adds
+// commands of the caller's to the same round trip.
+func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...func(redis.Pipeliner)) error {
+	now := At(time.Now())
+	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, "", now.Time
+	return a.update(ctx, []any{"chat_id"},
+		[]any{"conversation_id", conversationID, "asked_at", now.String()}, along...)
+}
+
+// Created notes the chat that now runs for this task. The conversation's id can
+// differ from the one asked in.
+func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) error {
+	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, chatID, time.Time{}
+	return a.update(ctx, []any{"asked_at"},
+		[]any{"conversation_id", conversationID, "chat_id", chatID})
+}
+
+// Wait puts the task aside, with the reason why; a nil reason only gives it
+// back, as a worker that shuts down does. What a holds of the conversation, the
+// chat, AskedAt, EndedChat, Attempts, Waits and PossibleDuplicate is written as it stands,
+// so that the caller forgets a chat by emptying a.Result.ChatID and AskedAt.
+func (a *Attempt) Wait(ctx context.Context, why *Failure) error {
+	r := Result{Status: Waiting, Error: why,
+		ConversationID: a.Result.ConversationID, ChatID: a.Result.ChatID, Attempts: a.Result.Attempts,
+		PossibleDuplicate: a.Result.PossibleDuplicate, Warnings: a.Result.Warnings}
+	set := r.fields()
+	var drop []any
+	keep := func(ok bool, name string, values ...any) {
+		if ok {
+			set = append(set, values...)
+		} else {
+			drop = append(drop, name)
+		}
+	}
+	keep(r.ConversationID != "", "conversation_id")
+	keep(r.ChatID != "", "chat_id")
+	keep(!a.AskedAt.IsZero(), "asked_at", "asked_at", At(a.AskedAt).String())
+	keep(a.EndedChat != "", "ended_chat", "ended_chat", a.EndedChat)
+	keep(a.Waits > 0, "waits", "waits", a.Waits)
+	keep(!a.WaitingSince.IsZero(), "waiting_since", "waiting_since", At(a.WaitingSince).String())
+	return a.update(ctx, drop, set)
+}
+
+// finishScript writes the terminal fields and publishes them, in one step: who
+// subscribes and then reads the hash sees the end in one of the two.
+//
+// go-redis sends a script again when its reply was lost; the second run finds
+// the task ended by the same owner and answers 1 without publishing twice.
+//
+// The ids of the conversation and of the chat go first: the result may have
+// forgotten one that was noted, and the hash says what the message says.
+//
+// KEYS: hash, body, deltas. ARGV: owner, TTL in seconds, channel, message,
+// "1" if the task has a stream of deltas, "1" to keep the body as long as the result
+// (a failed task may be asked again), then names and values.
+var finishScript = redis.NewScript(`
+local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
+if now[2] and now[1] ~= ARGV[1] then return 0 end
+if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
+redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'ended_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id')
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 7))
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+if ARGV[6] == '1' then redis.call('EXPIRE', KEYS[2], ARGV[2]) else redis.call('UNLINK', KEYS[2]) end
+if ARGV[5] == '1' then
+	redis.call('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
+	redis.call('EXPIRE', KEYS[3], ARGV[2])
+end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return 1`)
+
+// Finish ends the task: a.Result, whose Status must be terminal, goes to the
+// hash and to the channel. CompletedAt is set here. stream tells that the task
+// has a stream of deltas, which gets its end. along adds commands of the caller's to
+// the same round trip; they are run even if this attempt may not write.
+func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.Pipeliner)) error {
+	if !a.Result.Status.Terminal() {
+		return fmt.Errorf("finish %s: %q is not a terminal status", a.Result.ID, a.Result.Status)
+	}
+	a.Result.CompletedAt = At(time.Now())
+	message, err := a.Result.Encode()
+	if err != nil {
+		return fmt.Errorf("finish %s: %w", a.Result.ID, err)
+	}
+	hasDeltas, keepBody := "0", "0"
+	if stream {
+		hasDeltas = "1"
+	}
+	if a.Result.Status == Failed {
+		keepBody = "1"
+	}
+	id := a.Result.ID
+	args := append([]any{a.owner, a.keep, Channel(id), message, hasDeltas, keepBody}, a.Result.fields()...)
+	ok, err := a.store.run(ctx, finishScript, []string{Key(id), BodyKey(id), DeltasKey(id)}, args, along...).Int()
+	if err != nil {
+		return fmt.Errorf("finish %s: %w", id, err)
+	}
+	if ok == 0 {
+		return fmt.Errorf("%s: %w", id, ErrFenced)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package results
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// cancelScript ends a task that has no chat, or asks the worker that runs it to
+// do so.
+//
+// The message was made from a record read a moment ago. If a worker has begun in
+// between, the owner is another one and the script answers 0: the caller reads
+// again. Between this script and a Begin one is first: a Begin that comes after
+// sees the end, a Begin that came before makes the owner differ. The status alone
+// would not do: a worker that begins, asks, and puts the task aside in between
+// leaves it waiting as it was, but with a chat that is to be canceled at Coze.
+//
+// KEYS: hash, body, deltas. ARGV: status expected, "1" to end the task here, TTL
+// in seconds, channel, message, channel for workers, id, now, class, text, owner
+// expected.
+var cancelScript = redis.NewScript(`
+local now = redis.call('HMGET', KEYS[1], 'status', 'owner')
+if now[1] ~= ARGV[1] or (now[2] or '') ~= ARGV[11] then return 0 end
+if ARGV[2] ~= '1' then
+	redis.call('HSET', KEYS[1], 'cancel', '1')
+	redis.call('PUBLISH', ARGV[6], ARGV[7])
+	return 1
+end
+redis.call('HDEL', KEYS[1], 'owner', 'cancel', 'ended_chat', 'waits', 'waiting_since', 'keep', 'error_code', 'error_hint', 'logid')
+redis.call('HSET', KEYS[1], 'status', 'canceled', 'completed_at', ARGV[8], 'error_class', ARGV[9], 'error_msg', ARGV[10])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('UNLINK', KEYS[2])
+if redis.call('EXISTS', KEYS[3]) == 1 then
+	redis.call('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
+	redis.call('EXPIRE', KEYS[3], ARGV[3])
+end
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1`)
+
+// Cancel ends a task that no worker has asked yet: its record is returned with
+// status canceled. A task that runs, or waits with a chat of its own, is marked
+// and its worker told; the record returned has the status it had. A task that
+// has ended is returned as it is.
+func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
+	for {
+		flat, err := s.rdb.Do(ctx, "HGETALL", Key(id)).Result()
+		if err != nil {
+			return nil, fmt.Errorf("cancel %s: %w", id, err)
+		}
+		r := parse(flatten(flat))
+		if r.Status == "" {
+			return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
+		}
+		if r.Status.Terminal() {
+			return &r.Result, nil
+		}
+		seen, here := r.Status, "0"
+		if r.Status != Running && r.ChatID == "" && r.askedAt.IsZero() {
+			here = "1"
+		}
+		ended := r.Result
+		ended.Status = Canceled
+		ended.Error = &Failure{Class: "canceled", Message: "canceled before it was asked"}
+		ended.CompletedAt = At(time.Now())
+		message, err := ended.Encode()
+		if err != nil {
+			return nil, fmt.Errorf("cancel %s: %w", id, err)
+		}
+		keep := r.keep
+		if keep == 0 {
+			keep = seconds(s.Keep)
+		}
+		done, err := cancelScript.Run(ctx, s.rdb, []string{Key(id), BodyKey(id), DeltasKey(id)},
+			string(seen), here, keep, Channel(id), message, cancelChannel, id,
+			ended.CompletedAt.String(), ended.Error.Class, ended.Error.Message, r.owner).Int()
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("cancel %s: %w", id, err)
+		case done == 1 && here == "1":
+			return &ended, nil
+		case done == 1:
+			return &r.Result, nil
+		}
+	}
+}
+
+// Cancellations calls f with the id of each task that is to be canceled, until
+// ctx ends. After each (re)connection it calls check, as requests may have been
+// missed: check should ask CancelRequested for the tasks it runs.
+func (s *Store) Cancellations(ctx context.Context, f func(id string), check func()) error {
+	sub := s.rdb.Subscribe(ctx, cancelChannel)
+	defer sub.Close()
+	messages := sub.ChannelWithSubscriptions()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case m, ok := <-messages:
+			if !ok {
+				return redis.ErrClosed
+			}
+			switch m := m.(type) {
+			case *redis.Subscription:
+				check()
+			case *redis.Message:
+				f(m.Payload)
+			}
+		}
+	}
+}
+
+// CancelRequested returns those of ids that somebody asked to end.
+func (s *Store) CancelRequested(ctx context.Context, ids []string) ([]string, error) {
+	replies := make([]*redis.StringCmd, len(ids))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			replies[i] = p.HGet(ctx, Key(id), "cancel")
+		}
+		return nil
+	})
+	if err != nil && err != redis.Nil {
+		return nil, fmt.Errorf("read requests to cancel: %w", err)
+	}
+	var requested []string
+	for i, reply := range replies {
+		if reply.Val() != "" {
+			requested = append(requested, ids[i])
+		}
+	}
+	return requested, nil
+}

@@ -1,0 +1,230 @@
+package results_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+)
+
+func TestCancel(t *testing.T) {
+	type state struct {
+		name  string
+		reach func(t *testing.T, s *results.Store, id string)
+		want  results.Status // what Cancel returns; canceled = it ended here
+	}
+	must := func(t *testing.T, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	states := []state{
+		{"queued", func(*testing.T, *results.Store, string) {}, results.Canceled},
+		{"running", func(t *testing.T, s *results.Store, id string) { begin(t, s, id) }, results.Running},
+		{"waiting", func(t *testing.T, s *results.Store, id string) {
+			must(t, begin(t, s, id).Wait(t.Context(), &results.Failure{Code: 4013, Class: "rate", Message: "too fast", LogID: "log", Hint: "wait"}))
+		}, results.Canceled},
+		{"waiting with a chat", func(t *testing.T, s *results.Store, id string) {
+			a := begin(t, s, id)
+			must(t, a.Created(t.Context(), "c1", "chat1"))
+			must(t, a.Wait(t.Context(), nil))
+		}, results.Waiting},
+		{"waiting, perhaps asked", func(t *testing.T, s *results.Store, id string) {
+			a := begin(t, s, id)
+			must(t, a.Asking(t.Context(), "c1"))
+			must(t, a.Wait(t.Context(), nil))
+		}, results.Waiting},
+		{"waiting, its chat forgotten", func(t *testing.T, s *results.Store, id string) {
+			a := begin(t, s, id)
+			must(t, a.Created(t.Context(), "c1", "chat1"))
+			a.Result.ChatID = ""
+			must(t, a.Wait(t.Context(), nil))
+		}, results.Canceled},
+		{"completed", func(t *testing.T, s *results.Store, id string) { answer(t, s, id, "yes") }, results.Completed},
+	}
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		workers := rdb.Subscribe(ctx, "cozeq:cancel")
+		defer workers.Close()
+		if _, err := workers.Receive(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, state := range states {
+			t.Run(state.name, func(t *testing.T) {
+				s := newStore(t, rdb)
+				id := state.name
+				create(t, s, id)
+				state.reach(t, s, id)
+				before := get(t, s, id)
+				c := hear(t, rdb, id)
+				for range 2 {
+					r, err := s.Cancel(ctx, id)
+					if err != nil || r.Status != state.want || r.ID != id {
+						t.Fatalf("got %+v, %v; want %s", r, err, state.want)
+					}
+				}
+				after, told := get(t, s, id), c.messages()
+				marked, err := s.CancelRequested(ctx, []string{"nobody", id})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if state.want == results.Canceled {
+					if len(told) != 1 || len(marked) != 0 {
+						t.Fatalf("told %q, marked %q", told, marked)
+					}
+					var message results.Result
+					if err := json.Unmarshal([]byte(told[0]), &message); err != nil {
+						t.Fatal(err)
+					}
+					after.Queue = ""
+					if !reflect.DeepEqual(message, *after) {
+						t.Errorf("the message and the hash differ:\n%+v\n%+v", message, *after)
+					}
+					if e := after.Error; e == nil || e.Class != "canceled" || e.Code != 0 || e.LogID != "" || e.Hint != "" || after.CompletedAt.IsZero() {
+						t.Errorf("got %+v, %+v", after, e)
+					}
+					if b := begin(t, s, id); !b.Ended {
+						t.Error("a worker may still begin it")
+					}
+					return
+				}
+				if len(told) != 0 || !reflect.DeepEqual(before, after) {
+					t.Errorf("told %q; was %+v, is %+v", told, before, after)
+				}
+				if state.want.Terminal() {
+					if len(marked) != 0 {
+						t.Errorf("marked %q", marked)
+					}
+					return
+				}
+				if !slices.Equal(marked, []string{id}) {
+					t.Errorf("marked %q", marked)
+				}
+				for range 2 {
+					if m, err := workers.ReceiveMessage(ctx); err != nil || m.Payload != id {
+						t.Errorf("workers heard %+v, %v", m, err)
+					}
+				}
+				b := begin(t, s, id)
+				if !b.CancelRequested {
+					t.Error("the next worker is not told")
+				}
+				finish(t, b, "too late")
+				if marked, err := s.CancelRequested(ctx, []string{id}); err != nil || len(marked) != 0 {
+					t.Errorf("still marked after its end: %q, %v", marked, err)
+				}
+			})
+		}
+	})
+}
+
+// between calls f once, after a client's first command of that name.
+type between struct {
+	reads
+	name string
+	f    func()
+	done bool
+}
+
+func (b *between) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == b.name && !b.done {
+			b.done = true
+			b.f()
+		}
+		return err
+	}
+}
+
+// A worker takes the task up between Cancel's look and its write.
+func TestCancelMeetsWorker(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		tests := []struct {
+			name string
+			work func(s *results.Store, id string) error
+			want results.Status
+			mark bool
+		}{
+			{"begins", func(s *results.Store, id string) error {
+				begin(t, s, id)
+				return nil
+			}, results.Running, true},
+			{"ends", func(s *results.Store, id string) error {
+				answer(t, s, id, "yes")
+				return nil
+			}, results.Completed, false},
+			{"puts aside", func(s *results.Store, id string) error {
+				return begin(t, s, id).Wait(ctx, nil)
+			}, results.Canceled, false},
+			// It waits before and after, but now it has a chat that must be canceled.
+			{"asks and puts aside", func(s *results.Store, id string) error {
+				a := begin(t, s, id)
+				return errors.Join(a.Created(ctx, "c1", "chat1"), a.Wait(ctx, nil))
+			}, results.Waiting, true},
+		}
+		for _, tt := range tests {
+			worker := newStore(t, rdb)
+			create(t, worker, tt.name)
+			if err := begin(t, worker, tt.name).Wait(ctx, nil); err != nil {
+				t.Fatal(err)
+			}
+			hook := &between{name: "hgetall", f: func() {
+				if err := tt.work(worker, tt.name); err != nil {
+					t.Error(err)
+				}
+			}}
+			r, err := newStore(t, alone(t, rdb, hook)).Cancel(ctx, tt.name)
+			if err != nil || r.Status != tt.want {
+				t.Errorf("%s: %+v, %v; want %s", tt.name, r, err, tt.want)
+			}
+			if marked, err := worker.CancelRequested(ctx, []string{tt.name}); err != nil || len(marked) == 1 != tt.mark {
+				t.Errorf("%s: marked %q, %v", tt.name, marked, err)
+			}
+		}
+	})
+}
+
+func TestCancellations(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := server.Delay(0)
+	s := newStore(t, proxy.Client())
+	direct := newStore(t, server.Client())
+	create(t, direct, "t1", "t2")
+	begin(t, direct, "t1")
+	begin(t, direct, "t2")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ids, checks, ended := make(chan string), make(chan struct{}), make(chan error)
+	go func() {
+		ended <- s.Cancellations(ctx, func(id string) { ids <- id }, func() { checks <- struct{}{} })
+	}()
+	<-checks
+	if _, err := direct.Cancel(t.Context(), "t1"); err != nil {
+		t.Fatal(err)
+	}
+	if id := <-ids; id != "t1" {
+		t.Errorf("got %q", id)
+	}
+	proxy.Break()
+	<-checks // requests may have been missed
+	if _, err := direct.Cancel(t.Context(), "t2"); err != nil {
+		t.Fatal(err)
+	}
+	if id := <-ids; id != "t2" {
+		t.Errorf("got %q", id)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}

@@ -1,0 +1,29 @@
+package results
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// reopenScript makes a failed record one of a queued task again.
+//
+// KEYS: hash. ARGV: TTL in seconds.
+var reopenScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return 0 end
+redis.call('HDEL', KEYS[1], 'owner', 'completed_at', 'attempts', 'chat_id', 'ended_chat', 'answer', 'reasoning', 'follow_ups',
+	'error_code', 'error_class', 'error_msg', 'error_hint', 'logid')
+redis.call('HSET', KEYS[1], 'status', 'queued')
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return 1`)
+
+// Reopen lets a task that failed be asked again: the one thing that rewrites a
+// terminal record, and only because a person wants it. A record that did not fail is
+// left as it is.
+func (s *Store) Reopen(ctx context.Context, id string) error {
+	if err := reopenScript.Run(ctx, s.rdb, []string{Key(id)}, seconds(openTTL)).Err(); err != nil {
+		return fmt.Errorf("reopen %s: %w", id, err)
+	}
+	return nil
+}

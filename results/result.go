@@ -1,0 +1,100 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
+
+// Result is one task's record: the hash, the message on the channel, a line of
+// a batch's output. What is empty is left out of the JSON.
+type Result struct {
+	ID              string   `json:"id"`
+	CustomID        string   `json:"custom_id,omitempty"`
+	BatchID         string   `json:"batch_id,omitempty"`
+	Status          Status   `json:"status"`
+	Answer          string   `json:"answer,omitempty"`
+	Reasoning       string   `json:"reasoning,omitempty"`
+	FollowUps       []string `json:"follow_ups,omitempty"`
+	Usage           *Usage   `json:"usage,omitempty"`
+	Error           *Failure `json:"error,omitempty"`
+	BotID           string   `json:"bot_id,omitempty"`
+	UserID          string   `json:"user_id,omitempty"`
+	ConversationID  string   `json:"conversation_id,omitempty"`
+	ConversationKey string   `json:"conversation_key,omitempty"`
+	ChatID          string   `json:"chat_id,omitempty"`
+
+	// Attempts counts the asks that ended in anything but "wait": 1 for an
+	// answer at the first go.
+	Attempts int `json:"attempts,omitempty"`
+
+	// PossibleDuplicate is true where the question may have been asked twice.
+	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
+
+	// Warnings tell what the answer alone does not, such as that its
+	// conversation had to be created anew.
+	Warnings []string `json:"warnings,omitempty"`
+
+	CreatedAt   Time `json:"created_at,omitzero"`
+	StartedAt   Time `json:"started_at,omitzero"`
+	CompletedAt Time `json:"completed_at,omitzero"`
+
+	// Queue is where the task waits and Lane the line of its conversation's
+	// turns; both stand in the hash only.
+	Queue string `json:"-"`
+	Lane  string `json:"-"`
+}
+
+// Usage is what Coze counted, in tokens.
+type Usage struct {
+	TokenCount  int64 `json:"token_count"`
+	OutputCount int64 `json:"output_count"`
+	InputCount  int64 `json:"input_count"`
+}
+
+// Failure says why a task did not, or not yet, get its answer.
+type Failure struct {
+	Code    int    `json:"code,omitempty"` // Coze's code; 0 = none
+	Class   string `json:"class"`
+	Message string `json:"message,omitempty"`
+	LogID   string `json:"logid,omitempty"` // Coze's, for its support
+	Hint    string `json:"hint,omitempty"`  // what to do
+}
+
+// Encode returns the result as one line of JSON without the newline. Unlike
+// json.Marshal it leaves <, > and & as they are.
+func (r *Result) Encode() ([]byte, error) {
+	var buf bytes.Buffer
+	buf.Grow(512 + len(r.Answer) + len(r.Reasoning))
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// Time is a moment as results keep it: RFC 3339, UTC, milliseconds.
+type Time struct{ time.Time }
+
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// At returns t as a Time.
+func At(t time.Time) Time { return Time{t.UTC().Truncate(time.Millisecond)} }
+
+func (t Time) String() string { return t.UTC().Format(timeLayout) }
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return t.UTC().AppendFormat(nil, `"`+timeLayout+`"`), nil
+}
+
+// parseTime reads what String wrote; anything else is the zero Time, as a
+// foreign writer's slip in one hash must not make the whole record unreadable.
+func parseTime(s string) Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return Time{}
+	}
+	return At(t)
+}

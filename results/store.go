@@ -1,0 +1,183 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// DefaultKeep is how long a result is kept after its task has ended.
+const DefaultKeep = 24 * time.Hour
+
+// openTTL bounds the life of a record whose task never ends: a producer that
+// died between its two steps, a queue that was deleted. Each Begin and each
+// wait sets it anew; a task that outlives it loses its count of attempts, not
+// its question.
+const openTTL = 30 * 24 * time.Hour
+
+// ErrNotFound is returned for an id that has no record: never enqueued here, or
+// kept no longer.
+var ErrNotFound = errors.New("no such task")
+
+// ErrFenced is returned to an [Attempt] that may write no more: a newer one has
+// begun, or the task has ended without it.
+var ErrFenced = errors.New("another attempt owns this task")
+
+// Store reads and writes results. It is safe for concurrent use. The zero value
+// is not usable; see [NewStore].
+type Store struct {
+	// Keep is how long results are kept after their tasks have ended, where the
+	// task itself says nothing. Whole seconds. Set it before first use.
+	Keep time.Duration
+
+	rdb redis.UniversalClient
+
+	mu     sync.Mutex
+	hub    *hub
+	closed bool
+}
+
+// NewStore returns a Store on rdb, which stays the caller's to close.
+func NewStore(rdb redis.UniversalClient) *Store {
+	return &Store{Keep: DefaultKeep, rdb: rdb}
+}
+
+// Close ends the subscription that waiters share; those still waiting get an
+// error.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	hub := s.hub
+	s.hub, s.closed = nil, true
+	s.mu.Unlock()
+	if hub == nil {
+		return nil
+	}
+	return hub.close()
+}
+
+// Entry is what a producer knows of a task.
+type Entry struct {
+	// Result holds the ids, the queue, the bot and the conversation. Status and
+	// CreatedAt are set by Create where they are empty. A ConversationID and a
+	// ChatID make the worker look that chat up before it asks.
+	Result
+
+	// Body is kept under BodyKey for as long as the task has not ended.
+	Body []byte
+
+	// Keep overrides Store.Keep for this task; 0 = no override.
+	Keep time.Duration
+
+	// AskedAt tells, for a task taken over from an earlier run, when its
+	// question was last sent with nothing known of what became of it.
+	AskedAt time.Time
+}
+
+// createScript writes a record unless there is one, and answers with the status
+// of the one that was there.
+//
+// KEYS: hash, body. ARGV: TTL in seconds, body, then names and values.
+var createScript = redis.NewScript(`
+local status = redis.call('HGET', KEYS[1], 'status')
+if status then return status end
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[1]) end
+return ''`)
+
+// Create writes the record of a task that is about to be enqueued. If the id
+// has a record already it changes nothing and returns that record's status; a
+// new record returns "".
+func (s *Store) Create(ctx context.Context, e Entry) (Status, error) {
+	if e.Status == "" {
+		e.Status = Queued
+	}
+	if e.CreatedAt.IsZero() {
+		e.CreatedAt = At(time.Now())
+	}
+	args := append([]any{seconds(openTTL), e.Body}, e.fields()...)
+	if e.Keep > 0 {
+		args = append(args, "keep", seconds(e.Keep))
+	}
+	if !e.AskedAt.IsZero() {
+		args = append(args, "asked_at", At(e.AskedAt).String())
+	}
+	status, err := s.run(ctx, createScript, []string{Key(e.ID), BodyKey(e.ID)}, args).Text()
+	if err != nil {
+		return "", fmt.Errorf("create result %s: %w", e.ID, err)
+	}
+	return Status(status), nil
+}
+
+// Get returns a task's record as it stands, or ErrNotFound.
+func (s *Store) Get(ctx context.Context, id string) (*Result, error) {
+	flat, err := s.rdb.Do(ctx, "HGETALL", Key(id)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read result %s: %w", id, err)
+	}
+	r := parse(flatten(flat))
+	if r.Status == "" {
+		return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
+	}
+	return &r.Result, nil
+}
+
+// Delete forgets tasks that have ended: for a caller that has brought their
+// results to safety and wants the memory back.
+func (s *Store) Delete(ctx context.Context, ids ...string) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, id := range ids {
+			p.Unlink(ctx, Key(id), BodyKey(id), DeltasKey(id))
+		}
+		return nil
+	})
+	return err
+}
+
+// run runs a script, together with the commands of along in one round trip. A
+// pipeline cannot fall back from a script's hash to its source by itself; only the
+// script is then sent again.
+func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args []any, along ...func(redis.Pipeliner)) *redis.Cmd {
+	if len(along) == 0 {
+		return script.Run(ctx, s.rdb, keys, args...)
+	}
+	var cmd *redis.Cmd
+	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command keeps its own error
+		cmd = script.EvalSha(ctx, p, keys, args...)
+		for _, add := range along {
+			add(p)
+		}
+		return nil
+	})
+	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+		return script.Run(ctx, s.rdb, keys, args...)
+	}
+	return cmd
+}
+
+// flatten brings a reply of HGETALL to the RESP2 shape: RESP3 servers send maps.
+func flatten(reply any) []any {
+	switch v := reply.(type) {
+	case []any:
+		return v
+	case map[any]any:
+		flat := make([]any, 0, 2*len(v))
+		for name, value := range v {
+			flat = append(flat, name, value)
+		}
+		return flat
+	}
+	return nil
+}
+
+func seconds(d time.Duration) int64 {
+	return max(1, int64((d+time.Second-1)/time.Second))
+}
+
+func newOwner() string { return strconv.FormatUint(rand.Uint64(), 36) }
