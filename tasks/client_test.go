@@ -1,0 +1,150 @@
+package tasks_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+func TestEnqueue(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		chat := turn("talk")
+		chat.CustomID, chat.BatchID = "row 1", "b1"
+		asked := time.Now().Add(-time.Minute)
+		id, err := l.client.Enqueue(t.Context(), chat, tasks.Options{
+			Queue: tasks.QueueLow, Attempts: 3, Timeout: 2 * time.Minute, Retention: time.Minute,
+			ConversationID: "c1", ChatID: "chat1", AskedAt: asked,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tasks.ValidateID(id) != nil || len(id) != 36 || id[14] != '7' {
+			t.Errorf("id %q is no UUID of version 7", id)
+		}
+		info, err := l.inspector.GetTaskInfo(tasks.QueueLow, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.MaxRetry != 4 || info.Timeout != 2*time.Minute+tasks.Grace || info.Retention != time.Minute || info.State != asynq.TaskStatePending {
+			t.Errorf("got %+v", info)
+		}
+		a := l.begin(id)
+		if r := a.Result; r.CustomID != "row 1" || r.BatchID != "b1" || r.BotID != "bot" || r.UserID != tasks.DefaultUserID ||
+			r.Queue != tasks.QueueLow || r.Lane != laneTalk || r.ConversationKey != "talk" || r.CreatedAt.IsZero() ||
+			r.ConversationID != "c1" || r.ChatID != "chat1" || !a.AskedAt.Equal(results.At(asked).Time) {
+			t.Errorf("got %+v, asked at %v", r, a.AskedAt)
+		}
+
+		id, err = l.client.Enqueue(t.Context(), tasks.Ask("bot", "why?"), tasks.Options{Retention: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err = l.inspector.GetTaskInfo(tasks.QueueDefault, id); err != nil {
+			t.Fatal(err)
+		}
+		if info.MaxRetry != tasks.DefaultAttempts+1 || info.Timeout != tasks.DefaultTimeout+tasks.Grace || info.Retention != 0 {
+			t.Errorf("got %+v", info)
+		}
+		if r, err := l.store.Get(t.Context(), id); err != nil || r.Status != results.Queued || r.Lane != "" {
+			t.Errorf("got %+v, %v", r, err)
+		}
+	})
+}
+
+// An id can be used once for as long as its result is kept, wherever its task is.
+func TestDuplicate(t *testing.T) {
+	far := time.Now().Add(time.Hour)
+	tests := []struct {
+		name  string
+		reach func(l *line)
+	}{
+		{"queued", func(l *line) {}},
+		{"running", func(l *line) { l.take("t1"); l.begin("t1") }},
+		{"waiting for a retry", func(l *line) { l.take("t1"); l.begin("t1"); l.leave("t1", "retry", far) }},
+		{"ended, asynq not told yet", func(l *line) { l.take("t1"); l.answer("t1") }},
+		{"completed", func(l *line) { l.take("t1"); l.answer("t1"); l.leave("t1", "completed", far) }},
+		{"archived", func(l *line) { l.take("t1"); l.answer("t1"); l.leave("t1", "archived", far) }},
+		{"completed and forgotten by asynq", func(l *line) { l.take("t1"); l.answer("t1"); l.leave("t1", "", far) }},
+	}
+	each(t, func(t *testing.T, l *line) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				if err := l.rdb.FlushAll(t.Context()).Err(); err != nil {
+					t.Fatal(err)
+				}
+				l := newLine(t, l.rdb)
+				l.enqueue(tasks.Ask("bot", "why?"), "t1")
+				tt.reach(l)
+				state, status := l.state("t1"), l.status("t1")
+				for _, o := range []tasks.Options{{ID: "t1"}, {ID: "t1", Queue: tasks.QueueCritical}} {
+					id, err := l.client.Enqueue(t.Context(), tasks.Ask("bot", "why not?"), o)
+					if !errors.Is(err, tasks.ErrDuplicate) || id != "t1" {
+						t.Errorf("queue %q: %q, %v; want ErrDuplicate", o.Queue, id, err)
+					}
+				}
+				if _, err := l.client.Enqueue(t.Context(), turn("talk"), tasks.Options{ID: "t1"}); !errors.Is(err, tasks.ErrDuplicate) {
+					t.Errorf("in a lane: %v", err)
+				}
+				l.members()
+				l.states("t1", state)
+				if now := l.status("t1"); now != status {
+					t.Errorf("it is %s, was %s", now, status)
+				}
+				if _, err := l.inspector.GetTaskInfo(tasks.QueueCritical, "t1"); err == nil {
+					t.Error("it is in two queues")
+				}
+			})
+		}
+	})
+}
+
+// A task that asynq only keeps to be looked at does not hold its id once the result
+// is forgotten: archived ones are kept for 90 days, results for one.
+func TestResultForgotten(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		for _, state := range []string{"completed", "archived"} {
+			for _, key := range []string{"", "talk"} {
+				id := state + key
+				l.enqueue(turn(key), id)
+				l.take(id)
+				l.answer(id)
+				l.leave(id, state, time.Now().Add(time.Hour))
+				if key != "" {
+					l.must(l.lanes.Leave(t.Context(), place(id)))
+				}
+				l.must(l.store.Delete(t.Context(), id))
+				l.enqueue(turn(key), id)
+				l.states(id, "pending")
+				l.take(id)
+				l.leave(id, "", noTime)
+				if key != "" {
+					l.members(id)
+					l.must(l.lanes.Leave(t.Context(), place(id)))
+				}
+			}
+		}
+	})
+}
+
+// A record that is lost while its task waits is made again.
+func TestRecordLost(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		l.enqueue(tasks.Ask("bot", "why?"), "t1")
+		if err := l.store.Delete(t.Context(), "t1"); err != nil {
+			t.Fatal(err)
+		}
+		l.enqueue(tasks.Ask("bot", "why?"), "t1")
+		l.states("t1", "pending")
+		if n := l.rdb.LLen(t.Context(), "asynq:{default}:pending").Val(); n != 1 {
+			t.Errorf("%d tasks", n)
+		}
+		if s := l.status("t1"); s != results.Queued {
+			t.Errorf("it is %s", s)
+		}
+	})
+}

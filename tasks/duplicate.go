@@ -1,0 +1,69 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+func duplicate(id string) error { return fmt.Errorf("%s: %w", id, ErrDuplicate) }
+
+// goOn prepares for a task whose record was there before. It stays in the queue
+// that its record names: asynq's ids are unique in one queue only, and two tasks
+// of one id would fence each other. A record of another lane is another task's.
+func (c *Client) goOn(ctx context.Context, o *Options, lane string) error {
+	r, err := c.results.Get(ctx, o.ID)
+	switch {
+	case errors.Is(err, results.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case r.Lane != lane:
+		return duplicate(o.ID)
+	case r.Queue != "":
+		o.Queue = r.Queue
+	}
+	return nil
+}
+
+// look tells what the task is that asynq holds under our id. One that has ended,
+// of which no result is left, is only kept to be looked at: it is deleted and the
+// id is free. Otherwise waits tells whether it waits for its turn.
+func (c *Client) look(ctx context.Context, p Place) (free, waits bool, err error) {
+	info, err := c.inspector.GetTaskInfo(p.Queue, p.ID)
+	ended := errors.Is(err, asynq.ErrTaskNotFound)
+	if err != nil && !ended {
+		return false, false, fmt.Errorf("look at task %s: %w", p.ID, err)
+	}
+	if err == nil {
+		ended = info.State == asynq.TaskStateCompleted || info.State == asynq.TaskStateArchived
+		waits = time.Until(info.NextProcessAt) > far/2
+	}
+	if !ended {
+		return false, waits, nil
+	}
+	r, err := c.results.Get(ctx, p.ID)
+	switch {
+	case err == nil && r.Status.Terminal():
+		// It ended while we looked, and we may have joined its lane again.
+		if p.Lane != "" {
+			err = c.lanes.Leave(ctx, p)
+		}
+		if err == nil {
+			err = duplicate(p.ID)
+		}
+		return false, false, err
+	case err != nil && !errors.Is(err, results.ErrNotFound):
+		return false, false, err
+	}
+	err = c.inspector.DeleteTask(p.Queue, p.ID)
+	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
+		return false, false, fmt.Errorf("make room for task %s: %w", p.ID, err)
+	}
+	return true, false, nil
+}

@@ -1,0 +1,196 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// Lanes keep the order of a conversation's turns. A lane is a sorted set of the
+// tasks that wait in it, and its head is the one whose turn it is: only the head
+// is pending in asynq, the others are scheduled too far ahead to ever fall due
+// by themselves. When the head leaves, for whatever reason, its successor is run
+// at once: nothing polls, and a waiting turn holds no worker.
+//
+// The lane and asynq's queue are different keys, in a cluster on different
+// nodes, so no step can change both. What can die or race between two steps:
+//
+//   - A producer joins the lane (1) and enqueues (2). The head leaves between 1
+//     and 2: its successor is not in asynq yet and cannot be run. So the
+//     producer looks at the lane again after 2 and, if its task is the head by
+//     now, runs it itself. One of the two sees the other's step.
+//   - A producer dies between 1 and 2: the lane has a member that asynq does not
+//     know. The worker's sweep drops it once it is older than laneGrace.
+//   - A worker dies after its task left the lane (3) and before it ran the
+//     successor (4). asynq delivers the old task again, its record says that it
+//     has ended, and 3 and 4 are done again; both may be done twice.
+//   - The head is deleted or archived in asynqmon: the sweep finds a head that
+//     asynq does not hold in any live state, and lets it leave.
+//   - Redis loses the lane: each task that runs joins again first, in the place
+//     that its payload remembers.
+type Lanes struct {
+	rdb       redis.UniversalClient
+	inspector *asynq.Inspector
+}
+
+// NewLanes returns the lanes kept in rdb.
+func NewLanes(rdb redis.UniversalClient) *Lanes {
+	return &Lanes{rdb: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
+}
+
+// far is how far ahead a waiting turn is scheduled: it never falls due by itself.
+const far = 10 * 365 * 24 * time.Hour
+
+// laneGrace is how long a lane waits for a member that asynq does not know: the
+// time that a slow producer may take between its two steps.
+const laneGrace = 30 * time.Second
+
+// laneTTL outlives any turn that waits.
+const laneTTL = 30 * 24 * time.Hour
+
+// lanesKey holds every lane that may have members, by the time of its last join
+// or hand-on in Unix seconds: where the sweep looks.
+const lanesKey = "cozeq:lanes"
+
+func laneKey(lane string) string { return "cozeq:lane:{" + lane + "}" }
+
+// Place is a task's place in a lane.
+type Place struct {
+	Lane  string
+	Queue string
+	ID    string
+}
+
+func (p Place) member() string { return p.Queue + "/" + p.ID }
+
+func placeOf(lane, member string) Place {
+	queue, id, _ := strings.Cut(member, "/")
+	return Place{Lane: lane, Queue: queue, ID: id}
+}
+
+// joinScript adds a member behind all others, or at the place it had, unless it
+// is there, and answers with its place and the head.
+//
+// KEYS: lane. ARGV: member, now in microseconds, place it had or 0, TTL.
+var joinScript = redis.NewScript(`
+local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not at then
+	at = tonumber(ARGV[3])
+	if at == 0 then
+		at = tonumber(ARGV[2])
+		local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+		if last[2] and tonumber(last[2]) >= at then at = tonumber(last[2]) + 1 end
+	end
+	redis.call('ZADD', KEYS[1], at, ARGV[1])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return {string.format('%.0f', tonumber(at)), redis.call('ZRANGE', KEYS[1], 0, 0)[1]}`)
+
+// Join puts a task into its lane, at the place seq if that is not 0, and returns
+// its place and whether it is the head. Joining twice changes nothing.
+func (l *Lanes) Join(ctx context.Context, p Place, seq int64) (at int64, head bool, err error) {
+	// The registry first: a lane that it lists in vain costs the sweep a look, a
+	// lane that it does not know would never be swept.
+	if err := l.touch(ctx, p.Lane); err != nil {
+		return 0, false, err
+	}
+	return l.Rejoin(ctx, p, seq)
+}
+
+// Rejoin is Join for a task that was in the lane already, as far as anyone
+// knows: one round trip, without a note in the registry.
+func (l *Lanes) Rejoin(ctx context.Context, p Place, seq int64) (at int64, head bool, err error) {
+	reply, err := joinScript.Run(ctx, l.rdb, []string{laneKey(p.Lane)},
+		p.member(), time.Now().UnixMicro(), seq, int64(laneTTL/time.Second)).StringSlice()
+	if err != nil {
+		return 0, false, fmt.Errorf("join lane %s: %w", p.Lane, err)
+	}
+	if _, err := fmt.Sscan(reply[0], &at); err != nil {
+		return 0, false, fmt.Errorf("join lane %s: %w", p.Lane, err)
+	}
+	return at, reply[1] == p.member(), nil
+}
+
+func (l *Lanes) touch(ctx context.Context, lane string) error {
+	err := l.rdb.ZAdd(ctx, lanesKey, redis.Z{Score: float64(time.Now().Unix()), Member: lane}).Err()
+	if err != nil {
+		return fmt.Errorf("register lane %s: %w", lane, err)
+	}
+	return nil
+}
+
+// Head returns the task whose turn it is; ok is false for an empty lane.
+func (l *Lanes) Head(ctx context.Context, lane string) (p Place, ok bool, err error) {
+	head, err := l.rdb.ZRange(ctx, laneKey(lane), 0, 0).Result()
+	if err != nil {
+		return Place{}, false, fmt.Errorf("head of lane %s: %w", lane, err)
+	}
+	if len(head) == 0 {
+		return Place{}, false, nil
+	}
+	return placeOf(lane, head[0]), true, nil
+}
+
+// leaveScript removes a member and answers with the head that is to be run now:
+// the successor of a head that left, and the head, too, for a member that was
+// gone before, as its first leaver may have died before it ran anyone. A member
+// that left from the middle changes nobody's turn.
+//
+// KEYS: lane. ARGV: member.
+var leaveScript = redis.NewScript(`
+local rank = redis.call('ZRANK', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[1], ARGV[1])
+if rank and rank > 0 then return '' end
+return redis.call('ZRANGE', KEYS[1], 0, 0)[1] or ''`)
+
+// Leave takes a task out of its lane and runs the one whose turn it is then.
+func (l *Lanes) Leave(ctx context.Context, p Place) error {
+	next, err := leaveScript.Run(ctx, l.rdb, []string{laneKey(p.Lane)}, p.member()).Text()
+	if err != nil {
+		return fmt.Errorf("leave lane %s: %w", p.Lane, err)
+	}
+	if next == "" {
+		return nil
+	}
+	return l.Run(ctx, placeOf(p.Lane, next))
+}
+
+// Run moves a task to pending. A task that is pending or active already, or that
+// its producer has not enqueued yet, is left alone.
+func (l *Lanes) Run(ctx context.Context, p Place) error {
+	err := l.inspector.RunTask(p.Queue, p.ID)
+	if errors.Is(err, asynq.ErrQueueNotFound) {
+		// A client registers a queue once. A Redis that lost the registry since then
+		// may hold the task all the same.
+		if err := l.register(ctx, p.Queue); err != nil {
+			return err
+		}
+		err = l.inspector.RunTask(p.Queue, p.ID)
+	}
+	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) {
+		return nil
+	}
+	// asynq has no sentinel for "already pending" and "already active". Either is
+	// what was wanted, so look before this becomes an error.
+	info, infoErr := l.inspector.GetTaskInfo(p.Queue, p.ID)
+	if infoErr == nil && (info.State == asynq.TaskStatePending || info.State == asynq.TaskStateActive) {
+		return nil
+	}
+	if errors.Is(infoErr, asynq.ErrTaskNotFound) {
+		return nil
+	}
+	return fmt.Errorf("run task %s of lane %s: %w", p.ID, p.Lane, err)
+}
+
+// register makes a queue known to asynq's Inspector.
+func (l *Lanes) register(ctx context.Context, queue string) error {
+	if err := l.rdb.SAdd(ctx, "asynq:queues", queue).Err(); err != nil {
+		return fmt.Errorf("register queue %s: %w", queue, err)
+	}
+	return nil
+}

@@ -1,0 +1,335 @@
+package tasks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// TestModel lets producers, workers and a sweeper meet at every call to Redis, and
+// lets any of them die at any call. Dead workers' tasks come back, as asynq or the
+// worker's own look after orphans bring them; dead producers begin again with the
+// same id, or never. After that and a sweep every turn that was enqueued has run,
+// once, in order, and no two of a conversation at a time.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s, err := localredis.Start()
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer s.Close()
+		m := &model{
+			t: t, rt: rt, line: newLine(t, s.Client()), stage: &stage{rdb: s.Client()}, rdb: s.Client(),
+			running: map[string]string{}, active: map[string]string{}, lost: map[string]bool{},
+		}
+		defer m.clear()
+		m.play()
+		m.settle()
+		m.judge()
+	})
+}
+
+type model struct {
+	t  *testing.T
+	rt *rapid.T
+	*line
+	*stage
+	rdb redis.UniversalClient // of both
+
+	producers []*producer
+	hired     int
+
+	// Touched by one process at a time: see stage.
+	running  map[string]string // by lane: the turn that is asked now
+	active   map[string]string // by worker: the task that asynq gave it
+	finished []string          // in the order of their ends
+	lost     map[string]bool   // turns whose producers never came back
+	faults   []string
+}
+
+// producer enqueues turns one after the other.
+type producer struct {
+	name string
+	lane string // conversation key
+	ids  []string
+	done int
+	gone bool
+}
+
+func (m *model) faulty(format string, args ...any) {
+	m.faults = append(m.faults, fmt.Sprintf(format, args...))
+}
+
+// play lets the processes go on until all turns are enqueued and the queue is empty.
+func (m *model) play() {
+	for i := range rapid.IntRange(1, 3).Draw(m.rt, "producers") {
+		p := &producer{name: fmt.Sprint("producer ", i), lane: rapid.SampledFrom([]string{"x", "y"}).Draw(m.rt, "lane")}
+		for n := range rapid.IntRange(1, 3).Draw(m.rt, "turns") {
+			p.ids = append(p.ids, fmt.Sprintf("p%d.%d", i, n))
+		}
+		m.producers = append(m.producers, p)
+		m.produce(p)
+	}
+	if rapid.Bool().Draw(m.rt, "sweep") {
+		m.enter(m.t, "sweeper", m.sweeper)
+	}
+	for {
+		hire := m.hired < 40 && m.busy() < 3 && m.rdb.LLen(context.Background(), "asynq:{default}:pending").Val() > 0
+		moves := len(m.actors)
+		if hire {
+			moves++
+		}
+		if moves == 0 {
+			return
+		}
+		i := rapid.IntRange(0, moves-1).Draw(m.rt, "next")
+		if i == len(m.actors) {
+			m.hire()
+			continue
+		}
+		a, what := m.actors[i], answered
+		if rapid.IntRange(0, 14).Draw(m.rt, "luck") == 0 {
+			what = rapid.SampledFrom([]fate{twice, unheard, unsent}).Draw(m.rt, a.name)
+		}
+		m.step(a, what)
+		if a.dead {
+			m.bury(a)
+		}
+		if what != answered {
+			m.revive()
+		}
+	}
+}
+
+func (m *model) busy() (workers int) {
+	for _, a := range m.actors {
+		if _, ok := m.active[a.name]; ok {
+			workers++
+		}
+	}
+	return workers
+}
+
+func (m *model) hire() {
+	m.hired++
+	name := fmt.Sprint("worker ", m.hired)
+	m.active[name] = ""
+	m.enter(m.t, name, m.worker)
+}
+
+// revive brings back what is active with no worker: it has died, or never heard
+// that it got the task.
+func (m *model) revive() {
+	for _, id := range m.rdb.LRange(context.Background(), "asynq:{default}:active", 0, -1).Val() {
+		if !slices.ContainsFunc(m.actors, func(a *actor) bool { return m.active[a.name] == id }) {
+			m.leave(id, "pending", noTime)
+		}
+	}
+}
+
+// bury lets a dead producer come back, or not.
+func (m *model) bury(a *actor) {
+	for _, p := range m.producers {
+		switch {
+		case p.name != a.name || p.gone:
+		case rapid.IntRange(0, 3).Draw(m.rt, "comes back") > 0:
+			m.produce(p)
+		default:
+			p.gone = true
+			m.lost[p.ids[p.done]] = true
+		}
+	}
+}
+
+func (m *model) produce(p *producer) {
+	m.enter(m.t, p.name, func(a *actor) {
+		client := tasks.NewClient(a.rdb, results.NewStore(a.rdb))
+		for p.done < len(p.ids) {
+			_, err := client.Enqueue(context.Background(), turn(p.lane), tasks.Options{ID: p.ids[p.done]})
+			if a.dead {
+				return
+			}
+			if err != nil && !errors.Is(err, tasks.ErrDuplicate) {
+				m.faulty("enqueue %s: %v", p.ids[p.done], err)
+				return
+			}
+			p.done++
+		}
+	})
+}
+
+// worker does with one task what package worker does.
+func (m *model) worker(a *actor) {
+	ctx := context.Background()
+	id, err := takeScript.Run(ctx, a.rdb, nil).Text()
+	if err != nil || id == "" {
+		return
+	}
+	m.active[a.name] = id
+	info, err := m.inspector.GetTaskInfo(tasks.QueueDefault, id)
+	if err != nil {
+		m.faulty("%s: %v", id, err)
+		return
+	}
+	chat, err := tasks.Decode(info.Payload)
+	if err != nil {
+		m.faulty("%s: %v", id, err)
+		return
+	}
+	place := tasks.Place{Lane: chat.Lane(), Queue: tasks.QueueDefault, ID: id}
+	lanes := tasks.NewLanes(a.rdb)
+	at, err := results.NewStore(a.rdb).Begin(ctx, chat.Record(id, tasks.QueueDefault), false)
+	if err != nil {
+		return
+	}
+	if !at.Ended {
+		_, head, err := lanes.Rejoin(ctx, place, chat.LaneSeq)
+		if err != nil {
+			return
+		}
+		if !head {
+			if at.Wait(ctx, nil) == nil {
+				m.end(ctx, a, id, "retry")
+			}
+			return
+		}
+		if m.ask(ctx, at, place) != nil {
+			return
+		}
+	}
+	if lanes.Leave(ctx, place) != nil || a.dead {
+		return
+	}
+	m.end(ctx, a, id, "")
+}
+
+func (m *model) ask(ctx context.Context, at *results.Attempt, p tasks.Place) error {
+	if other := m.running[p.Lane]; other != "" {
+		m.faulty("%s runs while %s does", p.ID, other)
+	}
+	m.running[p.Lane] = p.ID
+	defer delete(m.running, p.Lane)
+	if err := at.Asking(ctx, "c1"); err != nil {
+		return err
+	}
+	at.Result.Status = results.Completed
+	err := at.Finish(ctx, false)
+	if m.status(p.ID) == results.Completed { // also where it died before the reply
+		if slices.Contains(m.finished, p.ID) {
+			m.faulty("%s has ended twice", p.ID)
+		}
+		m.finished = append(m.finished, p.ID)
+	}
+	return err
+}
+
+// end tells asynq; what a dead worker could not tell, revive finds.
+func (m *model) end(ctx context.Context, a *actor, id, state string) {
+	_ = leaveScript.Run(ctx, a.rdb, nil, id, state, time.Now().AddDate(10, 0, 0).Unix()).Err()
+}
+
+// sweeper looks while the others work, and too early to drop anybody.
+func (m *model) sweeper(a *actor) {
+	lanes := tasks.NewLanes(a.rdb)
+	for range 3 {
+		m.age()
+		if _, err := lanes.Rebuild(context.Background(), []string{tasks.QueueDefault}); err != nil {
+			return
+		}
+		dropped, err := lanes.Sweep(context.Background())
+		if err != nil {
+			return
+		}
+		for _, p := range dropped {
+			// What has ended and did not leave yet may be helped out.
+			if m.status(p.ID) != results.Completed {
+				m.faulty("the sweep dropped %s", p.ID)
+			}
+		}
+	}
+}
+
+// age makes the sweep look at lanes now, but for those that a producer has noted in
+// the registry and not joined yet: it does so within sweepAge, or the sweep may
+// take the lane off the registry again.
+func (m *model) age() {
+	ctx := context.Background()
+	for _, key := range []string{"x", "y"} {
+		lane := "key:bot:" + key
+		joining := slices.ContainsFunc(m.producers, func(p *producer) bool {
+			return p.lane == key && p.done < len(p.ids) && !p.gone &&
+				m.rdb.ZScore(ctx, "cozeq:lane:{"+lane+"}", "default/"+p.ids[p.done]).Err() != nil
+		})
+		if !joining {
+			m.must(m.rdb.ZAddXX(ctx, "cozeq:lanes", redis.Z{Score: float64(time.Now().Unix() - 60), Member: lane}).Err())
+		}
+	}
+}
+
+// settle sweeps, and lets one worker that does not die do what is left. Each sweep
+// frees a lane of one turn that never came.
+func (m *model) settle() {
+	for range 2 + len(m.lost) {
+		m.work()
+		age(m.t, m.rdb)
+		if _, err := m.lanes.Rebuild(context.Background(), []string{tasks.QueueDefault}); err != nil {
+			m.rt.Fatal(err)
+		}
+		dropped, err := m.lanes.Sweep(context.Background())
+		if err != nil {
+			m.rt.Fatal(err)
+		}
+		for _, p := range dropped {
+			if !m.lost[p.ID] && !slices.Contains(m.finished, p.ID) {
+				m.rt.Errorf("the sweep dropped %s", p.ID)
+			}
+		}
+		m.work()
+	}
+}
+
+func (m *model) work() {
+	for m.rdb.LLen(context.Background(), "asynq:{default}:pending").Val() > 0 {
+		m.hire()
+		for len(m.actors) > 0 {
+			m.step(m.actors[0], answered)
+		}
+	}
+}
+
+func (m *model) judge() {
+	for _, f := range m.faults {
+		m.rt.Error(f)
+	}
+	for _, p := range m.producers {
+		last := -1
+		for _, id := range p.ids[:p.done] {
+			at := slices.Index(m.finished, id)
+			if at < 0 {
+				m.rt.Errorf("%s never ran: it is %s in asynq, %s", id, m.state(id), m.status(id))
+			}
+			if at >= 0 && at < last {
+				m.rt.Errorf("%s ran before the turn before it: %q", id, m.finished)
+			}
+			last = max(last, at)
+		}
+	}
+	for _, lane := range []string{"x", "y"} {
+		if p, ok, err := m.lanes.Head(context.Background(), "key:bot:"+lane); ok || err != nil {
+			m.rt.Errorf("%v is still in its lane, %v", p, err)
+		}
+	}
+	if left := m.rdb.Keys(context.Background(), "asynq:{default}:t:*").Val(); len(left) > 0 {
+		m.rt.Errorf("left in the queue: %q", left)
+	}
+}
