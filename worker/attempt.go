@@ -1,0 +1,284 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// attempt is one go at one task.
+type attempt struct {
+	*Worker
+	id    string
+	chat  *tasks.Chat // nil: the payload could not be read
+	rec   *results.Attempt
+	log   *slog.Logger
+	began time.Time
+
+	coze       *coze.Client // of the task's credential
+	credential string       // its identity, once a permit was asked for
+	permitted  permit       // the last one
+	probe      bool         // the chat shows whether a pause is over
+
+	// stop ends the attempt's context with one of our causes.
+	stop context.CancelCauseFunc
+
+	// recreated: this attempt has made its conversation anew once already.
+	recreated bool
+}
+
+// process is the asynq handler. While a stream is open this frame is on a stack of
+// which there are thousands: what is large and needed only at the beginning is in
+// begin, so that the stack can shrink to 8 KiB (BenchmarkMemory).
+func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
+	w.wg.Add(1)
+	defer w.wg.Done()
+	a := &attempt{Worker: w, began: time.Now()}
+	a.id, _ = asynq.GetTaskID(ctx)
+	// Before the record says "running": who asks for the end of a running task must
+	// find the attempt.
+	run, release := a.context(ctx)
+	defer release()
+	invalid, err := a.begin(ctx, t)
+	if err != nil {
+		return judge(err, history{}).toAsynq()
+	}
+	if a.rec.Ended {
+		again, err := a.replay(ctx)
+		if !again {
+			return err
+		}
+		if invalid, err = a.begin(ctx, t); err != nil {
+			return judge(err, history{}).toAsynq()
+		}
+	}
+	defer context.AfterFunc(ctx, func() { a.watchFence(run) })()
+	answer, err := a.guard(run, invalid)
+	return a.settle(context.WithoutCancel(ctx), t, answer, err)
+}
+
+// begin reads the payload, if it can be read, and takes the task up.
+func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error) {
+	queue, _ := asynq.GetQueueName(ctx)
+	seed := results.Result{ID: a.id, Queue: queue}
+	a.chat, invalid = tasks.Decode(t.Payload())
+	if invalid == nil {
+		seed = a.chat.Record(a.id, queue)
+	}
+	a.rec, err = a.results.Begin(ctx, seed, invalid == nil && a.chat.HasBody())
+	if err != nil {
+		return nil, err
+	}
+	a.log = a.Worker.log.With("task", a.id)
+	if !a.rec.Ended {
+		a.cfg.Metrics.begin(a)
+	}
+	return invalid, nil
+}
+
+// context returns the context that an attempt works under. It is not asynq's: that
+// one ends when a lease is lost, and while Redis is away for 30 s every lease is.
+// The chat is paid for by then, so the attempt goes on and stores its answer when
+// Redis is back, unless another handler has taken the task up.
+func (a *attempt) context(asynqCtx context.Context) (ctx context.Context, release func()) {
+	base := context.WithoutCancel(asynqCtx)
+	cancelDeadline := func() {}
+	if deadline, ok := asynqCtx.Deadline(); ok {
+		base, cancelDeadline = context.WithDeadlineCause(base, ownDeadline(deadline), errDeadline)
+	}
+	ctx, a.stop = context.WithCancelCause(base)
+	a.mu.Lock()
+	a.running[a] = struct{}{}
+	a.mu.Unlock()
+	return ctx, func() {
+		a.stop(nil)
+		cancelDeadline()
+		a.mu.Lock()
+		delete(a.running, a)
+		a.mu.Unlock()
+	}
+}
+
+// ownDeadline is when an attempt ends by itself, before asynq takes its handler
+// for lost. tasks.Client adds tasks.Grace for that; a producer of another kind that
+// gave asynq less than that loses a tenth of it.
+func ownDeadline(asynqs time.Time) time.Time {
+	if left := time.Until(asynqs); left < tasks.Grace {
+		return asynqs.Add(-left / 10)
+	}
+	return asynqs.Add(-tasks.Grace)
+}
+
+// fenceCheck is how often an attempt that asynq has given up looks whether
+// another one has begun.
+const fenceCheck = 2 * time.Second
+
+// watchFence runs once asynq has given this handler up: its lease was lost, or
+// somebody pressed "cancel" in asynqmon. As soon as another handler has begun, the
+// work here is in vain and its stream is closed.
+func (a *attempt) watchFence(ctx context.Context) {
+	for pause(ctx, fenceCheck) {
+		owned, err := a.rec.Owned(ctx)
+		if err == nil && !owned {
+			a.stop(results.ErrFenced)
+			return
+		}
+	}
+}
+
+// guard turns a panic into the failure of this task alone.
+func (a *attempt) guard(ctx context.Context, invalid error) (answer *coze.Chat, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.Error("panic in a handler", "panic", p, "stack", string(debug.Stack()))
+			answer, err = nil, fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
+	if invalid != nil {
+		return nil, invalid
+	}
+	answer, err = a.answer(ctx)
+	if err != nil && ctx.Err() != nil {
+		return a.interrupted(ctx, err)
+	}
+	return answer, err
+}
+
+// answer is the chain: see the package comment.
+func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
+	if err := a.prepare(); err != nil {
+		return nil, err
+	}
+	r := &a.rec.Result
+	if a.rec.CancelRequested {
+		a.stop(errCanceled)
+		return nil, errCanceled
+	}
+	if err := a.turn(ctx); err != nil {
+		return nil, err
+	}
+	// Before the first call: whatever it is, its refusal concerns the credential.
+	if err := a.identify(ctx); err != nil {
+		return nil, err
+	}
+	if r.ChatID != "" {
+		return a.lookUp(ctx)
+	}
+	if !a.rec.AskedAt.IsZero() {
+		found, err := a.find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			return a.lookUp(ctx)
+		}
+	}
+	if !a.chat.ExpiresAt.IsZero() && time.Now().After(a.chat.ExpiresAt) {
+		return nil, errExpired
+	}
+	return a.ask(ctx)
+}
+
+// prepare completes the payload and checks it: whoever enqueued it may not have
+// used our client.
+func (a *attempt) prepare() (err error) {
+	if a.coze, err = a.client(a.chat.Credential); err != nil {
+		return err
+	}
+	if a.chat.HasBody() {
+		if err := a.chat.SetBody(a.rec.Body); err != nil {
+			return err
+		}
+	}
+	if a.chat.UserID == "" {
+		a.chat.UserID = tasks.DefaultUserID
+	}
+	if a.chat.BotID == "" {
+		a.chat.BotID = a.cfg.BotID
+	}
+	if a.chat.BotID == "" {
+		return &tasks.InvalidError{Field: "bot_id", Reason: "the question names no bot and the worker has no default: set COZE_BOT_ID or --bot"}
+	}
+	a.rec.Result.BotID, a.rec.Result.UserID = a.chat.BotID, a.chat.UserID
+	return a.chat.Validate()
+}
+
+// interrupted says what an attempt ends with whose context ended first.
+func (a *attempt) interrupted(ctx context.Context, err error) (*coze.Chat, error) {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errCanceled), errors.Is(cause, errDeadline):
+		return a.cancelChat(context.WithoutCancel(ctx), cause)
+	case errors.Is(cause, errShutdown), errors.Is(cause, results.ErrFenced):
+		return nil, cause
+	}
+	return nil, err
+}
+
+// upstreamWait bounds what is done at Coze after an attempt's own time is over.
+const upstreamWait = 10 * time.Second
+
+// cancelChat cancels the attempt's chat at Coze. A chat that completed in the
+// meantime is paid for: its answer is taken after all. Otherwise the error is why,
+// and the chat is forgotten; after a deadline with its conversation, in which Coze may
+// still be at work, and only if the chat is known to have ended: it is to be asked
+// again.
+func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error) {
+	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
+	defer cancel()
+	r := &a.rec.Result
+	if r.ChatID == "" && !a.rec.AskedAt.IsZero() {
+		if _, err := a.find(ctx); err != nil {
+			a.log.Warn("could not find out whether the question was taken", "err", err)
+		}
+	}
+	if r.ChatID == "" {
+		return nil, why
+	}
+	_, cancelErr := a.coze.CancelChat(ctx, r.ConversationID, r.ChatID)
+	if cancelErr != nil {
+		a.log.Warn("could not cancel the chat", "chat", r.ChatID, "err", cancelErr)
+	}
+	// The reply to cancel can say anything; what holds is what retrieve says.
+	chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID)
+	ended := false
+	if err == nil {
+		a.keepUsage(chat)
+		ended = cancelErr == nil || chat.Status.Terminal()
+	}
+	if ended && chat.Status == coze.StatusCompleted {
+		err := a.readMessages(ctx, chat)
+		if err == nil {
+			return chat, nil
+		}
+		ended = errors.Is(err, errEmpty)
+	}
+	if errors.Is(why, errDeadline) {
+		if !ended {
+			return nil, why // it may have its answer yet: the next attempt looks it up
+		}
+		a.forgetConversation(ctx)
+	}
+	a.rec.EndedChat = cmp.Or(a.rec.Result.ChatID, a.rec.EndedChat)
+	a.rec.Result.ChatID, a.rec.AskedAt = "", time.Time{}
+	return nil, why
+}
+
+// keepUsage notes what Coze counted, where it tells.
+func (a *attempt) keepUsage(chat *coze.Chat) {
+	if u := chat.Usage; u != nil && u.TokenCount > 0 {
+		a.rec.Result.Usage = &results.Usage{
+			TokenCount: u.TokenCount, OutputCount: u.OutputCount, InputCount: u.InputCount,
+		}
+	}
+}

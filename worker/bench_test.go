@@ -1,0 +1,441 @@
+package worker_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// BenchmarkTask compares the CPU that this worker takes for a task with what a
+// plain asynq handler takes that posts the question with net/http and decodes
+// every event with encoding/json, both in this process, on the same mock and Redis
+// in processes of their own.
+func BenchmarkTask(b *testing.B) {
+	for _, deltas := range []int{20, 200, 1000} {
+		b.Run(fmt.Sprint("deltas=", deltas), func(b *testing.B) {
+			rdb := redistest.Start(b).Client()
+			url := startMock(b, deltas)
+			const round = 2000
+			measure := func(kind string, enqueue, work func(n int)) time.Duration {
+				enqueue(200)
+				work(200) // scripts, and the garbage collector's idea of us
+				enqueue(round)
+				before := cpu()
+				work(round)
+				took := (cpu() - before) / round
+				b.ReportMetric(float64(took.Nanoseconds())/1000, kind+"-us/task")
+				return took
+			}
+			for b.Loop() {
+				plain := measure("plain",
+					func(n int) { enqueuePlain(b, rdb, n) }, func(n int) { runPlain(b, rdb, url, n) })
+				ours := measure("cozeq",
+					func(n int) { enqueueChats(b, rdb, n) }, func(n int) { runWorker(b, rdb, url, n) })
+				b.ReportMetric(float64(ours)/float64(plain), "ratio")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkMemory holds 2,000 streams open in one worker and reports the memory
+// that each takes: connections, goroutines, asynq's share, and ours.
+func BenchmarkMemory(b *testing.B) {
+	const streams = 2000
+	for b.Loop() {
+		rdb := redistest.Start(b).Client()
+		url := startMock(b, 300, envPace+"=100ms")
+		enqueueChats(b, rdb, streams)
+		knowRate(b, rdb, url)
+		transport := coze.NewTransport(streams)
+		w, err := worker.New(worker.Config{
+			Redis:       rdb,
+			Coze:        &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}},
+			Concurrency: streams,
+			Logger:      slog.New(slog.DiscardHandler),
+			Drain:       -1,
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		debug.FreeOSMemory()
+		before := rss(b)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		for rdb.LLen(ctx, "asynq:{default}:active").Val() < streams {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Second) // a third of each answer, and two of asynq's beats
+		b.ReportMetric(float64(rss(b)-before)/streams/1024, "KiB/stream")
+		cancel()
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+		transport.CloseIdleConnections()
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// rss is the resident memory of this process in bytes.
+func rss(tb testing.TB) int64 {
+	tb.Helper()
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		tb.Skip("no /proc here")
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(statm), &size, &resident); err != nil {
+		tb.Fatal(err)
+	}
+	return resident * int64(os.Getpagesize())
+}
+
+func startMock(tb testing.TB, deltas int, env ...string) string {
+	tb.Helper()
+	mock := exec.Command(os.Args[0])
+	mock.Env = append(append(os.Environ(), env...), fmt.Sprintf("%s=%d", envMock, deltas))
+	mock.Stderr = os.Stderr
+	stdin, err := mock.StdinPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stdout, err := mock.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := mock.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		stdin.Close()
+		_ = mock.Wait()
+	})
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return strings.TrimSpace(url)
+}
+
+// knowRate makes the limiter know that there is no limit to speak of, as it would
+// after a while: until then questions wait for their permits, and waiting is not what
+// is measured.
+func knowRate(tb testing.TB, rdb redis.UniversalClient, url string) {
+	tb.Helper()
+	client := &coze.Client{BaseURL: url, Auth: coze.StaticToken("token")}
+	id, err := client.Identity(context.Background())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	rdb.HSet(context.Background(), "cozeq:limit:{"+id+"}", "rate", 1e6)
+}
+
+// waitProcessed waits until the queue has no more work.
+func waitProcessed(tb testing.TB, rdb redis.UniversalClient, want int) {
+	tb.Helper()
+	for start := time.Now(); rdb.ZCard(context.Background(), "asynq:{default}:completed").Val() < int64(want); {
+		if time.Since(start) > 2*time.Minute {
+			tb.Fatal("the queue was not worked off within two minutes")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	rdb.FlushAll(context.Background())
+
+}
+
+func enqueueChats(tb testing.TB, rdb redis.UniversalClient, n int) {
+	tb.Helper()
+	client := tasks.NewClient(rdb, results.NewStore(rdb))
+	for i := range n {
+		if _, err := client.Enqueue(context.Background(), tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func runWorker(tb testing.TB, rdb redis.UniversalClient, url string, n int) {
+	tb.Helper()
+	knowRate(tb, rdb, url)
+	transport := coze.NewTransport(64)
+	w, err := worker.New(worker.Config{
+		Redis:  rdb,
+		Coze:   &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	waitProcessed(tb, rdb, n)
+	cancel()
+	if err := <-done; err != nil {
+		tb.Fatal(err)
+	}
+	transport.CloseIdleConnections()
+}
+
+func enqueuePlain(tb testing.TB, rdb redis.UniversalClient, n int) {
+	tb.Helper()
+	client := asynq.NewClientFromRedisClient(rdb)
+	for i := range n {
+		payload, err := json.Marshal(map[string]string{"bot_id": "bot", "question": fmt.Sprint("question ", i)})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := client.Enqueue(asynq.NewTask("plain:chat", payload), asynq.Retention(time.Hour)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// runPlain is what one writes in an afternoon.
+func runPlain(tb testing.TB, rdb redis.UniversalClient, url string, n int) {
+	tb.Helper()
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{Concurrency: 64, LogLevel: asynq.FatalLevel})
+	mux := asynq.NewServeMux()
+	mux.HandleFunc("plain:chat", plainHandler(&http.Client{Transport: transport}, url))
+	if err := server.Start(mux); err != nil {
+		tb.Fatal(err)
+	}
+	waitProcessed(tb, rdb, n)
+	server.Shutdown()
+	transport.CloseIdleConnections()
+}
+
+func plainHandler(client *http.Client, url string) asynq.HandlerFunc {
+	type message struct {
+		ID, Role, Type, Content string
+		ContentType             string `json:"content_type"`
+		ConversationID          string `json:"conversation_id"`
+		ChatID                  string `json:"chat_id"`
+	}
+	type chat struct {
+		ID             string `json:"id"`
+		ConversationID string `json:"conversation_id"`
+		Status         string `json:"status"`
+		Usage          struct {
+			TokenCount int `json:"token_count"`
+		} `json:"usage"`
+	}
+	return func(ctx context.Context, t *asynq.Task) error {
+		var payload struct {
+			BotID    string `json:"bot_id"`
+			Question string `json:"question"`
+		}
+		if err := json.Unmarshal(t.Payload(), &payload); err != nil {
+			return err
+		}
+		body, err := json.Marshal(map[string]any{
+			"bot_id": payload.BotID, "user_id": "plain", "stream": true,
+			"additional_messages": []map[string]string{{
+				"role": "user", "type": "question", "content": payload.Question, "content_type": "text",
+			}},
+		})
+		if err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v3/chat", bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", "Bearer token")
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		scanner := bufio.NewScanner(resp.Body)
+		scanner.Buffer(make([]byte, 0, 64<<10), 8<<20)
+		var event, conversation string
+		var answer strings.Builder
+		var last chat
+		for scanner.Scan() {
+			line := scanner.Text()
+			if name, ok := strings.CutPrefix(line, "event:"); ok {
+				event = name
+				continue
+			}
+			data, ok := strings.CutPrefix(line, "data:")
+			if !ok {
+				continue
+			}
+			switch event {
+			case "conversation.message.delta", "conversation.message.completed":
+				var m message
+				if err := json.Unmarshal([]byte(data), &m); err != nil {
+					return err
+				}
+				if event == "conversation.message.delta" && m.Type == "answer" {
+					answer.WriteString(m.Content)
+				}
+			case "conversation.chat.created", "conversation.chat.in_progress", "conversation.chat.completed":
+				if err := json.Unmarshal([]byte(data), &last); err != nil {
+					return err
+				}
+				conversation = last.ConversationID
+			}
+		}
+		if err := scanner.Err(); err != nil {
+			return err
+		}
+		if last.Status != "completed" {
+			return io.ErrUnexpectedEOF
+		}
+		result, err := json.Marshal(map[string]any{
+			"answer": answer.String(), "conversation_id": conversation, "chat_id": last.ID, "tokens": last.Usage.TokenCount,
+		})
+		if err != nil {
+			return err
+		}
+		_, err = t.ResultWriter().Write(result)
+		return err
+	}
+}
+
+// BenchmarkConversations holds 1,000 conversations of 10 turns at concurrency 100
+// and compares with the time that the chats alone take.
+func BenchmarkConversations(b *testing.B) {
+	const conversations, turns, concurrency = 1000, 10, 100
+	const latency = 300 * time.Millisecond
+	for b.Loop() {
+		rdb := redistest.Start(b).Client()
+		url := startMock(b, 10, envPace+"="+(latency/10).String())
+		client := tasks.NewClient(rdb, results.NewStore(rdb))
+		for turn := range turns {
+			for c := range conversations {
+				chat := tasks.Ask("bot", fmt.Sprint("turn ", turn))
+				chat.ConversationKey = fmt.Sprint(c)
+				if _, err := client.Enqueue(context.Background(), chat, tasks.Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		knowRate(b, rdb, url)
+		transport := coze.NewTransport(concurrency)
+		w, err := worker.New(worker.Config{
+			Redis:       rdb,
+			Coze:        &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}},
+			Concurrency: concurrency,
+			Logger:      slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		start := time.Now()
+		go func() { done <- w.Run(ctx) }()
+		waitProcessed(b, rdb, conversations*turns)
+		took := time.Since(start)
+		cancel()
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+		transport.CloseIdleConnections()
+		ideal := latency * conversations * turns / concurrency
+		b.ReportMetric(took.Seconds()/ideal.Seconds(), "x-ideal")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkFar compares the tasks a second that this worker and a plain asynq server
+// get out of a Redis that is 2.5 ms away, with answers that take no time.
+func BenchmarkFar(b *testing.B) {
+	const round = 1000
+	server := redistest.Start(b)
+	far := server.Delay(2500 * time.Microsecond).Client()
+	url := startMock(b, 1)
+	speed := func(enqueue, work func()) float64 {
+		enqueue()
+		start := time.Now()
+		work()
+		return round / time.Since(start).Seconds()
+	}
+	for b.Loop() {
+		plain := speed(func() { enqueuePlain(b, server.Client(), round) }, func() { runPlain(b, far, url, round) })
+		ours := speed(func() { enqueueChats(b, server.Client(), round) }, func() { runWorker(b, far, url, round) })
+		b.ReportMetric(plain, "plain-tasks/s")
+		b.ReportMetric(ours, "cozeq-tasks/s")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkPickup measures how long an idle worker takes to begin a task that was
+// just enqueued.
+func BenchmarkPickup(b *testing.B) {
+	rdb := redistest.Start(b).Client()
+	url := startMock(b, 1)
+	knowRate(b, rdb, url)
+	store := results.NewStore(rdb)
+	defer store.Close()
+	client := tasks.NewClient(rdb, store)
+	transport := coze.NewTransport(64)
+	defer transport.CloseIdleConnections()
+	w, err := worker.New(worker.Config{
+		Redis:  rdb,
+		Coze:   &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	var took []time.Duration
+	for b.Loop() {
+		id, err := client.Enqueue(ctx, tasks.Ask("bot", "?"), tasks.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		r, err := store.Wait(ctx, id)
+		if err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, r.StartedAt.Sub(r.CreatedAt.Time))
+		time.Sleep(10 * time.Millisecond) // idle again, at no fixed phase of its looks
+	}
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(0, "ns/op")
+}

@@ -1,0 +1,61 @@
+package worker
+
+import (
+	"context"
+	"time"
+)
+
+// hearCancellations ends the attempts of tasks that somebody canceled, until ctx
+// ends. A request that was published while nobody listened is found by the look
+// at the records after each reconnection.
+func (w *Worker) hearCancellations(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := w.results.Cancellations(ctx, w.cancel, func() { w.checkCancellations(ctx) })
+		if ctx.Err() != nil {
+			return
+		}
+		w.log.Warn("no word of cancellations, will subscribe again", "err", err)
+		pause(ctx, time.Second)
+	}
+}
+
+func (w *Worker) cancel(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for a := range w.running {
+		if a.id == id {
+			a.stop(errCanceled)
+		}
+	}
+}
+
+func (w *Worker) checkCancellations(ctx context.Context) {
+	w.mu.Lock()
+	ids := make([]string, 0, len(w.running))
+	for a := range w.running {
+		ids = append(ids, a.id)
+	}
+	w.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	requested, err := w.results.CancelRequested(ctx, ids)
+	if err != nil {
+		w.log.Warn("could not read requests to cancel", "err", err)
+	}
+	for _, id := range requested {
+		w.cancel(id)
+	}
+}
+
+// pause waits, and reports whether it was not interrupted.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,57 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+// ownConversation reports whether the task's conversation is its alone: nobody
+// else needs what is said in it.
+func (a *attempt) ownConversation() bool {
+	return a.chat.ConversationID == "" && a.chat.ConversationKey == ""
+}
+
+// conversation returns the one to ask in, making it where there is none yet. It is
+// known before anything is paid for: Coze would make one by itself, but a request
+// that got no reply could then never be found again.
+func (a *attempt) conversation(ctx context.Context) (string, error) {
+	switch {
+	case a.chat.ConversationID != "":
+		return a.chat.ConversationID, nil
+	case a.chat.ConversationKey != "":
+		id, err := a.conversations.Get(ctx, a.chat.BotID, a.chat.ConversationKey)
+		if err != nil || id != "" {
+			return id, err
+		}
+		if id, err = a.createConversation(ctx); err != nil {
+			return "", err
+		}
+		return a.conversations.Name(ctx, a.chat.BotID, a.chat.ConversationKey, id)
+	case a.rec.Result.ConversationID != "":
+		return a.rec.Result.ConversationID, nil
+	}
+	return a.createConversation(ctx)
+}
+
+func (a *attempt) createConversation(ctx context.Context) (string, error) {
+	conversation, err := a.coze.CreateConversation(ctx, &coze.ConversationRequest{BotID: a.chat.BotID})
+	if err != nil {
+		return "", err
+	}
+	return conversation.ID, nil
+}
+
+// forgetConversation makes sure that the conversation is not used again, unless it
+// is the caller's own.
+func (a *attempt) forgetConversation(ctx context.Context) {
+	if a.chat.ConversationID != "" {
+		return
+	}
+	if key := a.chat.ConversationKey; key != "" {
+		if err := a.conversations.Drop(ctx, a.chat.BotID, key, a.rec.Result.ConversationID); err != nil {
+			a.log.Warn("could not forget a conversation", "conversation", a.rec.Result.ConversationID, "err", err)
+		}
+	}
+	a.rec.Result.ConversationID = ""
+}

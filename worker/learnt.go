@@ -1,0 +1,38 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Limit is what the workers of one Redis have learnt of a credential's limit.
+type Limit struct {
+	Credential string  `json:"credential"`                 // hash, see coze.Client.Identity
+	Rate       float64 `json:"calls_per_second,omitempty"` // as it is now; 0: nobody has asked for an hour
+	Served     bool    `json:"served"`                     // by a live worker
+}
+
+// Limits returns the limits of all credentials that are served, or were within the
+// last hour, sorted by when they were served last.
+func Limits(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {
+	seen, err := rdb.ZRangeWithScores(ctx, seenKey, 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read credentials: %w", err)
+	}
+	l := limiter{rdb: rdb}
+	var all []Limit
+	for _, z := range seen {
+		limit := Limit{Served: time.Since(time.Unix(int64(z.Score), 0)) < unseenAfter}
+		limit.Credential, _ = z.Member.(string)
+		if limit.Rate, err = l.rate(ctx, limit.Credential); err != nil {
+			return nil, fmt.Errorf("read the limit of credential %s: %w", limit.Credential, err)
+		}
+		if limit.Served || limit.Rate > 0 {
+			all = append(all, limit)
+		}
+	}
+	return all, nil
+}

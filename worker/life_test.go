@@ -1,0 +1,190 @@
+package worker_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// TestShutdown stops a worker while chats are open that outlast its drain; another
+// one ends them without asking again.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb, cozetest.With(cozetest.Config{DeltaPace: 150 * time.Millisecond}))
+		stop := l.work(func(c *worker.Config) { c.Drain = -1 })
+		var ids []string
+		for _, question := range []string{"one", "two", "three"} {
+			ids = append(ids, l.enqueue(tasks.Ask("bot", question), tasks.Options{}))
+		}
+		until(t, "all chats to be noted", func() bool {
+			for _, id := range ids {
+				if r, err := l.store.Get(t.Context(), id); err != nil || r.ChatID == "" {
+					return false
+				}
+			}
+			return true
+		})
+		stop()
+		for _, id := range ids {
+			r, err := l.store.Get(t.Context(), id)
+			if err != nil || r.Status != results.Waiting || r.ChatID == "" {
+				t.Errorf("after the shutdown: %+v, %v", r, err)
+			}
+			info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+			if err != nil || info.State != asynq.TaskStatePending || info.Retried != 0 {
+				t.Errorf("in asynq: %+v, %v", info, err)
+			}
+		}
+		l.work()
+		for _, id := range ids {
+			if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 || r.PossibleDuplicate {
+				t.Errorf("got %+v", r)
+			}
+		}
+		if n := l.fake.Accepted(); n != 3 {
+			t.Errorf("%d chats, want 3", n)
+		}
+	})
+}
+
+func TestDrainLetsChatsEnd(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb, cozetest.With(cozetest.Config{DeltaPace: 50 * time.Millisecond}))
+		stop := l.work()
+		id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
+		until(t, "the chat", func() bool { return l.fake.Running() == 1 })
+		stop()
+		if r, err := l.store.Get(t.Context(), id); err != nil || r.Status != results.Completed {
+			t.Errorf("after the drain: %+v, %v", r, err)
+		}
+		if n := l.fake.Calls("/v3/chat/retrieve"); n != 0 {
+			t.Errorf("looked up %d times, want the stream to have held", n)
+		}
+	})
+}
+
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		l.work()
+		chat := tasks.Ask("bot", "too late")
+		chat.ExpiresAt = time.Now().Add(-time.Second)
+		if r := l.wait(l.enqueue(chat, tasks.Options{})); r.Status != results.Expired || r.Error.Class != "expired" {
+			t.Errorf("got %+v", r)
+		}
+		if n := l.fake.Calls("/v3/chat"); n != 0 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
+// TestInvalidPayload enqueues with a plain asynq client what no worker can read.
+func TestInvalidPayload(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		l.work()
+		client := asynq.NewClientFromRedisClient(rdb)
+		for id, payload := range map[string]string{
+			"not-json":    "hello",
+			"not-utf8":    "\xff\xfe",
+			"wrong-v":     `{"v":2,"bot_id":"bot"}`,
+			"no-question": `{"v":1,"bot_id":"bot"}`,
+			"no-bot":      `{"v":1,"additional_messages":[{"role":"user","content":"hi"}]}`,
+			"lost-body":   `{"v":1,"bot_id":"bot","preview":"long ago"}`,
+			"wrong-type":  `{"v":1,"bot_id":7}`,
+		} {
+			if _, err := client.Enqueue(asynq.NewTask(tasks.TypeChat, []byte(payload)), asynq.TaskID(id)); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "a record of "+id, func() bool { _, err := l.store.Get(t.Context(), id); return err == nil })
+			r := l.wait(id)
+			if r.Status != results.Failed || r.Error.Class != "invalid" || r.Attempts != 0 {
+				t.Errorf("%s: %+v", id, r)
+			}
+			t.Logf("%s: %s", id, r.Error.Message)
+		}
+		if n := len(l.fake.Requests()); n != 0 {
+			t.Errorf("%d calls to Coze, want none", n)
+		}
+	})
+}
+
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		l.work(func(c *worker.Config) {
+			c.OnProgress = func(_ context.Context, p worker.Progress) error {
+				if p.ID == "bad" {
+					panic("out of luck")
+				}
+				return nil
+			}
+		})
+		if r := l.wait(l.enqueue(tasks.Ask("bot", "?"), tasks.Options{ID: "bad"})); r.Status != results.Failed {
+			t.Errorf("got %+v", r)
+		}
+		if r := l.ask("and the next one?"); r.Status != results.Completed {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// TestLongQuestion keeps what is too long for the queue apart.
+func TestLongQuestion(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		question := "长问题 "
+		for len(question) < 10_000 {
+			question += "说明 "
+		}
+		id := l.enqueue(tasks.Ask("bot", question), tasks.Options{})
+		info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+		if err != nil || len(info.Payload) > 2048 {
+			t.Errorf("payload of %d bytes, %v", len(info.Payload), err)
+		}
+		l.work()
+		if r := l.wait(id); r.Status != results.Completed || l.fake.ByQuestion(question) != 1 {
+			t.Errorf("got %+v", r)
+		}
+		if n := rdb.Exists(t.Context(), results.BodyKey(id)).Val(); n != 0 {
+			t.Error("the body outlived its task")
+		}
+	})
+}
+
+// TestRedisRestart kills Redis in the middle of chats.
+func TestRedisRestart(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.AppendOnly("always"))
+	l := newLine(t, server.Client(), cozetest.With(cozetest.Config{DeltaPace: 100 * time.Millisecond}))
+	l.work()
+	var ids []string
+	for range 20 {
+		ids = append(ids, l.enqueue(tasks.Ask("bot", "one"), tasks.Options{}))
+	}
+	until(t, "the chats", func() bool { return l.fake.Accepted() == 20 })
+	server.Restart()
+	for _, id := range ids {
+		if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 {
+			t.Errorf("got %+v", r)
+		}
+	}
+	if n := l.fake.Accepted(); n != 20 {
+		t.Errorf("%d chats, want 20", n)
+	}
+}

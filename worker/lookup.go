@@ -1,0 +1,172 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
+)
+
+// Polling: Coze asks for at most one call a second for each chat, and every call
+// counts for the same limit as a chat. Recorded answers took about a minute.
+const (
+	pollFirst = time.Second
+	pollMost  = 6 * time.Second
+
+	// unknownTries is how often Coze may say that it does not know a chat which it
+	// had named itself, before it is believed: its replicas may lag.
+	unknownTries = 4
+)
+
+// errGone is a chat that Coze knows no longer.
+var errGone = errors.New("coze no longer knows the chat")
+
+// lookUp waits for the end of the chat that is noted in the record and returns it
+// with its messages, as if its stream had held. It asks nothing anew.
+func (a *attempt) lookUp(ctx context.Context) (*coze.Chat, error) {
+	a.cfg.Metrics.lookUp()
+	chat, err := a.poll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.keepUsage(chat)
+	if err := chat.Err(); err != nil {
+		return nil, a.ended(ctx, err)
+	}
+	if err := a.readMessages(ctx, chat); err != nil {
+		return nil, err
+	}
+	if a.chat.Stream {
+		// The deltas of the broken stream are of no use to who reads them now.
+		for _, d := range []results.Delta{{Type: results.DeltaReset}, {Type: results.DeltaText, Text: chat.Answer()}} {
+			if err := a.rec.Delta(ctx, d); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return chat, nil
+}
+
+func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {
+	r := &a.rec.Result
+	unknown := 0
+	for wait := pollFirst; ; wait = min(pollMost, wait*3/2) {
+		if err := a.permit(ctx); err != nil {
+			return nil, err
+		}
+		chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID)
+		e, _ := errors.AsType[*coze.Error](err)
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case err == nil && chat.Status.Terminal():
+			return chat, nil
+		case err == nil:
+			unknown = 0
+		case e == nil:
+			return nil, err
+		case chatUnknown(e):
+			if unknown++; unknown == unknownTries {
+				return nil, a.gone(ctx, e)
+			}
+		case !passes(e):
+			return nil, e
+		default:
+			a.heed(ctx, e)
+			a.log.Debug("look-up failed, will try again", "chat", r.ChatID, "err", err)
+			wait = max(wait, e.RetryAfter)
+		}
+		if !pause(ctx, wait+rand.N(wait/4)) {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func chatUnknown(e *coze.Error) bool {
+	return e.Code == codeChatUnknown || e.Code == codeConversationUnknown || e.Code == codeNotFound
+}
+
+// passes reports whether a look-up that failed is tried again within the attempt: the
+// chat is paid for, and to look is no ask that could be used up. What takes a person,
+// or more than a few seconds, is waited for without a slot; the chat stays noted and
+// is looked up again then. A refusal without a code is a proxy's word, not Coze's.
+func passes(e *coze.Error) bool {
+	if errors.Is(e, coze.ErrEventTooLarge) {
+		return false // it will be as large the next time
+	}
+	switch e.Class {
+	case coze.ClassAuth, coze.ClassQuota, coze.ClassInvalid:
+		return false
+	case coze.ClassRate:
+		return e.RetryAfter <= pollMost
+	case coze.ClassPermanent:
+		return e.Code == 0
+	}
+	return true
+}
+
+// gone forgets a chat that Coze does not know: the question is asked again, and
+// perhaps it was answered and billed once already.
+func (a *attempt) gone(ctx context.Context, e *coze.Error) error {
+	a.warn(fmt.Sprintf("chat %s was gone at Coze before its answer was read", a.rec.Result.ChatID))
+	a.rec.Result.PossibleDuplicate = true
+	if a.ownConversation() || e.Code == codeConversationUnknown {
+		a.forgetConversation(ctx)
+	}
+	a.rec.EndedChat = a.rec.Result.ChatID
+	a.rec.Result.ChatID, a.rec.AskedAt = "", time.Time{}
+	return fmt.Errorf("%w: %w", errGone, e)
+}
+
+// readTries is how often the messages of a completed chat are asked for before it is
+// believed that there is no answer among them.
+const readTries = 4
+
+// readMessages fills in the messages of a chat that completed, for which the
+// stream, if there was one, had no answer. A list that cannot be read now is waited
+// for, as in poll.
+func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
+	tries := 0
+	for wait := pollFirst; ; wait = min(pollMost, 2*wait) {
+		if err := a.permit(ctx); err != nil {
+			return err
+		}
+		messages, err := a.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
+		e, _ := errors.AsType[*coze.Error](err)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil:
+			chat.Messages = messages
+			if chat.HasAnswer() {
+				return nil
+			}
+			tries++
+		case e == nil:
+			return err
+		case chatUnknown(e): // its replicas may lag
+			tries++
+		case !passes(e):
+			return e
+		default:
+			a.heed(ctx, e)
+			a.log.Debug("could not read the answer, will try again", "chat", chat.ID, "err", err)
+			wait = max(wait, e.RetryAfter)
+		}
+		if tries == readTries {
+			// It completed with nothing to say: there is no use in looking it up again.
+			a.rec.EndedChat, a.rec.Result.ChatID = chat.ID, ""
+			if a.ownConversation() {
+				a.rec.Result.ConversationID = ""
+			}
+			return errEmpty
+		}
+		if !pause(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package worker
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+// outcome is a verdict as asynq understands it: an error whose text stands in
+// asynqmon, that says when to come back and whether a retry is used up.
+type outcome struct {
+	Verdict
+}
+
+func (o *outcome) Error() string { return o.Err.Error() }
+
+// Unwrap gives the cause; Is makes a failed task archived: asynq asks
+// errors.Is(err, asynq.SkipRetry), and wrapping that would spoil the text.
+func (o *outcome) Unwrap() error { return o.Err }
+
+func (o *outcome) Is(target error) bool {
+	return target == asynq.SkipRetry && o.Action == Fail
+}
+
+// toAsynq returns what the handler gives back to asynq.
+func (v Verdict) toAsynq() error {
+	switch v.Action {
+	case Done, Cancel, Expire:
+		return nil
+	}
+	return &outcome{v}
+}
+
+// isFailure tells asynq whether an error uses up a retry. What is not an outcome
+// is asynq's own: a lease that expired, a context that it canceled. Neither is
+// the task's fault.
+func isFailure(err error) bool {
+	o, ok := errors.AsType[*outcome](err)
+	return ok && (o.Action == Retry || o.Action == Fail)
+}
+
+// retryDelay tells asynq when to come back.
+func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
+	o, ok := errors.AsType[*outcome](err)
+	if !ok {
+		return wholeSeconds(time.Now(), redisWait)
+	}
+	return wholeSeconds(time.Now(), o.After)
+}
+
+// wholeSeconds lengthens d so that now+d is the beginning of a second: asynq
+// cuts the time to come back to whole seconds, so a second would otherwise last
+// anything from nothing to one.
+func wholeSeconds(now time.Time, d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	at := now.Add(d)
+	if whole := at.Truncate(time.Second); whole.Before(at) {
+		at = whole.Add(time.Second)
+	}
+	return at.Sub(now)
+}
+
+// hint says what a person can do about an error, "" where nothing is known.
+func hint(err error) string {
+	if e, ok := errors.AsType[*coze.Error](err); ok {
+		return e.Hint()
+	}
+	return ""
+}

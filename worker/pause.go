@@ -1,0 +1,249 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+// A pause stops all chats of one credential, or of one bot with it, after Coze has
+// said what no further question would change: a token that expired, a quota that is
+// used up, a bot that is not published. The permit that every chat takes tells of
+// it, so no worker starts one from that moment on. It ends when one real task, sent
+// as a probe, is taken by Coze.
+//
+// Where the tasks wait meanwhile: a worker with one credential pauses its queues in
+// asynq, for all to see in asynqmon, and takes nothing out of them but probes. Tasks
+// of a paused bot, or of one credential of several, step aside, each once: they are
+// scheduled far ahead, listed under asideKey, and run when the pause ends.
+
+// Pause is one pause as it stands.
+type Pause struct {
+	Credential string    `json:"credential"`       // hash, see coze.Client.Identity
+	BotID      string    `json:"bot_id,omitempty"` // empty: the whole credential
+	Code       int       `json:"code,omitempty"`   // Coze's
+	Class      string    `json:"class"`
+	Message    string    `json:"message"`
+	Hint       string    `json:"hint,omitempty"`
+	LogID      string    `json:"logid,omitempty"`
+	Since      time.Time `json:"since"`
+	NextProbe  time.Time `json:"next_probe"`
+	Aside      int64     `json:"aside,omitempty"` // tasks that stepped aside
+}
+
+// probeFirst is the time to the first probe; each next one takes twice as long, up to
+// probeMost, which is PROBE_MAX in limit.lua.
+const (
+	probeFirst = 30 * time.Second
+	probeMost  = 10 * time.Minute
+)
+
+// asideWait is how far ahead a task is scheduled that steps aside. Less than half
+// of what a waiting turn gets, or the sweep would take it for a turn that is stuck.
+const asideWait = 365 * 24 * time.Hour
+
+// pausesKey lists the keys of all pauses that were and may still be.
+const pausesKey = "cozeq:pauses"
+
+func pauseKey(credential, bot string) string {
+	key := "cozeq:pause:{" + credential + "}"
+	if bot != "" {
+		key += ":bot:" + bot
+	}
+	return key
+}
+
+func asideKey(pauseKey string) string { return pauseKey + ":aside" }
+
+// pauseScript begins a pause, or notes what the last probe was told.
+//
+// A probe takes its permit, which moves the next one on, only when it has a
+// conversation to ask in: one that is refused before that has been a probe too.
+//
+// KEYS: pause. ARGV: now in ms, time to the first probe in ms, the longest between two,
+// then names and values.
+var pauseScript = redis.NewScript(`
+local fresh = redis.call('HSETNX', KEYS[1], 'since', ARGV[1])
+if fresh == 1 then
+	redis.call('HSET', KEYS[1], 'next_probe', ARGV[1] + ARGV[2], 'interval', 2 * ARGV[2])
+else
+	local due = redis.call('HMGET', KEYS[1], 'next_probe', 'interval')
+	if tonumber(ARGV[1]) >= tonumber(due[1]) then
+		redis.call('HSET', KEYS[1], 'next_probe', ARGV[1] + due[2], 'interval', math.min(2 * due[2], ARGV[3]))
+	end
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
+return fresh`)
+
+// pauses of one Redis.
+type pauses struct{ rdb redis.UniversalClient }
+
+// begin pauses a credential, or one bot of it; fresh tells that it was not paused
+// before.
+func (p pauses) begin(ctx context.Context, credential, bot string, e *coze.Error) (fresh bool, err error) {
+	key := pauseKey(credential, bot)
+	// The list first: a key on it without a pause is taken off, a pause that is not
+	// on it would never be probed.
+	if err := p.rdb.SAdd(ctx, pausesKey, key).Err(); err != nil {
+		return false, fmt.Errorf("pause: %w", err)
+	}
+	now, err := p.rdb.Time(ctx).Result()
+	if err != nil {
+		return false, fmt.Errorf("pause: %w", err)
+	}
+	n, err := pauseScript.Run(ctx, p.rdb, []string{key}, now.UnixMilli(), probeFirst.Milliseconds(), probeMost.Milliseconds(),
+		"credential", credential, "bot_id", bot, "code", e.Code, "class", string(e.Class),
+		"message", e.Message, "hint", e.Hint(), "logid", e.LogID).Int()
+	if err != nil {
+		return false, fmt.Errorf("pause: %w", err)
+	}
+	return n == 1, nil
+}
+
+// end ends a pause. Those who stepped aside are run by the sweep.
+func (p pauses) end(ctx context.Context, credential, bot string) error {
+	if err := p.rdb.Del(ctx, pauseKey(credential, bot)).Err(); err != nil {
+		return fmt.Errorf("end a pause: %w", err)
+	}
+	return nil
+}
+
+// probeScript lets the next probe of a pause go now, if there is a pause.
+//
+// KEYS: pause. ARGV: 1 to start with the first interval again.
+var probeScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'next_probe', 0)
+if ARGV[1] ~= '0' then redis.call('HSET', KEYS[1], 'interval', ARGV[1]) end
+return 1`)
+
+func (p pauses) probeNow(ctx context.Context, key string) error {
+	return probeScript.Run(ctx, p.rdb, []string{key}, probeFirst.Milliseconds()).Err()
+}
+
+// keys lists what is or was paused.
+func (p pauses) keys(ctx context.Context) ([]string, error) {
+	keys, err := p.rdb.SMembers(ctx, pausesKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list pauses: %w", err)
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// get reads one pause; ok is false if it has ended.
+func (p pauses) get(ctx context.Context, key string) (pause Pause, ok bool, err error) {
+	f, err := p.rdb.HGetAll(ctx, key).Result()
+	if err != nil {
+		return Pause{}, false, fmt.Errorf("read a pause: %w", err)
+	}
+	if f["since"] == "" {
+		return Pause{}, false, nil
+	}
+	code, _ := strconv.Atoi(f["code"])
+	pause = Pause{
+		Credential: f["credential"], BotID: f["bot_id"], Code: code, Class: f["class"],
+		Message: f["message"], Hint: f["hint"], LogID: f["logid"],
+		Since: millis(f["since"]), NextProbe: millis(f["next_probe"]),
+	}
+	if pause.Aside, err = p.rdb.SCard(ctx, asideKey(key)).Result(); err != nil {
+		return Pause{}, false, fmt.Errorf("read a pause: %w", err)
+	}
+	return pause, true, nil
+}
+
+func millis(s string) time.Time {
+	ms, _ := strconv.ParseFloat(s, 64)
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+// Pauses returns what is paused in this Redis.
+func Pauses(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
+	p := pauses{rdb}
+	keys, err := p.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []Pause
+	for _, key := range keys {
+		pause, ok, err := p.get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			all = append(all, pause)
+		}
+	}
+	return all, nil
+}
+
+// ProbeNow lets the next task of every pause try at once, instead of at NextProbe,
+// and returns how many pauses there are.
+func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
+	p := pauses{rdb}
+	keys, err := p.keys(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, key := range keys {
+		if _, ok, err := p.get(ctx, key); err != nil {
+			return n, err
+		} else if !ok {
+			continue
+		}
+		if err := p.probeNow(ctx, key); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// stepAside lists a task that waits for the end of a pause, and the pause once more:
+// a sweep that looked between begin's two steps has found it on the list, not there
+// yet, and taken it off.
+func (p pauses) stepAside(ctx context.Context, key, queue, id string) error {
+	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.SAdd(ctx, asideKey(key), queue+"/"+id)
+		pipe.SAdd(ctx, pausesKey, key)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("step aside: %w", err)
+	}
+	return nil
+}
+
+// asideChunk is how many tasks that stepped aside are run in one go.
+const asideChunk = 500
+
+// errNone is returned where nobody stepped aside.
+var errNone = errors.New("nobody stepped aside")
+
+// comeBack runs up to n of those who stepped aside. A task is taken off the list
+// only after it was run: dying in between runs it twice, which does nothing.
+func (p pauses) comeBack(ctx context.Context, key string, n int64, run func(queue, id string) error) error {
+	members, err := p.rdb.SRandMemberN(ctx, asideKey(key), n).Result()
+	if err != nil {
+		return fmt.Errorf("bring back who stepped aside: %w", err)
+	}
+	if len(members) == 0 {
+		return errNone
+	}
+	for _, member := range members {
+		queue, id, _ := strings.Cut(member, "/")
+		if err := run(queue, id); err != nil {
+			return err
+		}
+	}
+	return p.rdb.SRem(ctx, asideKey(key), members).Err()
+}

@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+)
+
+// QueueCollector mirrors the state of the queues at each scrape. All workers of
+// one Redis report the same numbers: take the maximum, not the sum.
+type QueueCollector struct {
+	inspector *asynq.Inspector
+	queues    []string
+	tasks     *prometheus.Desc
+	age       *prometheus.Desc
+	paused    *prometheus.Desc
+}
+
+// NewQueueCollector returns a collector for these queues of rdb.
+func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollector {
+	return &QueueCollector{
+		inspector: asynq.NewInspectorFromRedisClient(rdb),
+		queues:    queues,
+		tasks: prometheus.NewDesc("cozeq_queue_tasks",
+			"Tasks in the queue, by asynq's state.", []string{"queue", "state"}, nil),
+		age: prometheus.NewDesc("cozeq_queue_oldest_pending_seconds",
+			"Age of the oldest pending task, 0 if there is none.", []string{"queue"}, nil),
+		paused: prometheus.NewDesc("cozeq_queue_paused",
+			"1 if the queue is paused.", []string{"queue"}, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.tasks
+	ch <- c.age
+	ch <- c.paused
+}
+
+// Collect implements prometheus.Collector. A queue that nobody has enqueued to
+// yet is left out.
+func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, queue := range c.queues {
+		info, err := c.inspector.GetQueueInfo(queue)
+		if err != nil {
+			continue
+		}
+		gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+		}
+		gauge(c.tasks, float64(info.Pending), queue, "pending")
+		gauge(c.tasks, float64(info.Active), queue, "active")
+		gauge(c.tasks, float64(info.Scheduled), queue, "scheduled")
+		gauge(c.tasks, float64(info.Retry), queue, "retry")
+		gauge(c.tasks, float64(info.Archived), queue, "archived")
+		gauge(c.tasks, float64(info.Completed), queue, "completed")
+		gauge(c.age, info.Latency.Seconds(), queue)
+		paused := 0.0
+		if info.Paused {
+			paused = 1
+		}
+		gauge(c.paused, paused, queue)
+	}
+}

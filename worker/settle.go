@@ -1,0 +1,299 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// settle judges an attempt, writes what follows from it, and tells asynq.
+func (a *attempt) settle(ctx context.Context, t *asynq.Task, chat *coze.Chat, err error) error {
+	r := &a.rec.Result
+	a.heed(ctx, err)
+	a.probed(ctx, err)
+	v := judge(err, history{
+		attempts: r.Attempts,
+		budget:   budget(ctx),
+		waits:    a.rec.Waits,
+		waiting:  a.waiting(),
+		codes:    a.codes,
+	})
+	if v.comesBack() && archives(ctx) {
+		v = Verdict{Action: Fail, Class: cmp.Or(v.Class, coze.ClassTransient), Err: fmt.Errorf("%w (and asynq may not bring the task back: enqueue it with a MaxRetry of 2 or more)", err)}
+	}
+	if v.asked() {
+		r.Attempts++
+	}
+	v = a.write(ctx, t, chat, v)
+	a.report(v)
+	return v.toAsynq()
+}
+
+// budget is how many asks the task has: one less than what asynq was told, see
+// tasks.Client.
+func budget(ctx context.Context) int {
+	n, _ := asynq.GetMaxRetry(ctx)
+	return max(1, n-1)
+}
+
+// archives reports whether asynq archives the task at its next error, whatever the
+// error says: its producer was not ours and allowed no retries. Its record must end
+// with it.
+func archives(ctx context.Context) bool {
+	most, ok := asynq.GetMaxRetry(ctx)
+	done, _ := asynq.GetRetryCount(ctx)
+	return ok && done >= most
+}
+
+func (a *attempt) waiting() time.Duration {
+	if a.rec.WaitingSince.IsZero() {
+		return 0
+	}
+	return time.Since(a.rec.WaitingSince)
+}
+
+// write stores a verdict. What cannot be stored becomes another verdict.
+func (a *attempt) write(ctx context.Context, t *asynq.Task, chat *coze.Chat, v Verdict) Verdict {
+	switch v.Action {
+	case Drop:
+		return v
+	case Retry, Later:
+		v = a.putAside(ctx, v)
+		if a.rec.CancelRequested && !errors.Is(v.Err, errShutdown) {
+			v.After = 0 // the next attempt ends it: now, not when the wait is over
+		}
+		return v
+	}
+	r := &a.rec.Result
+	switch v.Action {
+	case Done:
+		a.fill(chat)
+	case Cancel:
+		r.Status, r.Error = results.Canceled, failure(v)
+	case Expire:
+		r.Status, r.Error = results.Expired, failure(v)
+	default:
+		r.Status, r.Error = results.Failed, failure(v)
+	}
+	r.ChatID = cmp.Or(r.ChatID, a.rec.EndedChat) // for whoever asks Coze's support
+	finish := func(ctx context.Context) error {
+		return a.rec.Finish(ctx, a.chat != nil && a.chat.Stream, a.shown(ctx, t, v)...)
+	}
+	if err := a.persist(ctx, finish); err != nil {
+		return judge(err, history{})
+	}
+	if a.blocks() {
+		return v
+	}
+	if err := a.persist(ctx, a.leave); err != nil {
+		// The record has ended; asynq brings the task back and replay tries again.
+		return judge(err, history{})
+	}
+	return v
+}
+
+// shown is what asynqmon shows as an answered task's result: what asynq's own
+// ResultWriter would write, in the round trip that ends the record.
+func (a *attempt) shown(ctx context.Context, t *asynq.Task, v Verdict) []func(redis.Pipeliner) {
+	if v.Action != Done || a.cfg.HideResult {
+		return nil
+	}
+	key := queueKey(a.rec.Result.Queue, "t:"+t.ResultWriter().TaskID())
+	return []func(redis.Pipeliner){func(p redis.Pipeliner) { p.HSet(ctx, key, "result", a.summary()) }}
+}
+
+// fill takes the answer over into the record.
+func (a *attempt) fill(chat *coze.Chat) {
+	r := &a.rec.Result
+	r.Status, r.Error = results.Completed, nil
+	r.Answer, r.Reasoning, r.FollowUps = chat.Answer(), chat.Reasoning(), chat.FollowUps()
+	a.keepUsage(chat)
+	if chat.ID != "" {
+		r.ChatID = chat.ID
+	}
+	if chat.ConversationID != "" {
+		r.ConversationID = chat.ConversationID
+	}
+}
+
+// putAside writes a wait or a retry. If it cannot be written the record still says
+// running, with all that was noted: the next attempt goes on from there.
+func (a *attempt) putAside(ctx context.Context, v Verdict) Verdict {
+	var why *results.Failure
+	switch {
+	case v.Action == Retry:
+		a.rec.Waits, a.rec.WaitingSince = 0, time.Time{}
+		why = failure(v)
+	case v.Class != "":
+		switch {
+		case v.Class != coze.ClassBusy:
+			a.rec.WaitingSince = time.Time{}
+		case a.rec.WaitingSince.IsZero():
+			a.rec.WaitingSince = time.Now()
+		}
+		a.rec.Waits++
+		why = failure(v)
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	defer cancel()
+	if err := a.rec.Wait(ctx, why); err != nil && !errors.Is(err, results.ErrFenced) {
+		a.log.Warn("could not note that the task waits", "err", err)
+	}
+	if v.Aside == "" {
+		return v
+	}
+	if a.credential == "" {
+		v.After = probeFirst // there was no token to ask with: nothing that a pause could be kept under
+		return v
+	}
+	if err := a.stepAside(ctx, v.Aside); err != nil {
+		a.log.Warn("could not step aside, will come back by itself", "err", err)
+		v.After = probeFirst
+	}
+	return v
+}
+
+func failure(v Verdict) *results.Failure {
+	f := &results.Failure{Class: string(v.Class), Message: v.Err.Error(), Hint: hint(v.Err)}
+	if e, ok := errors.AsType[*coze.Error](v.Err); ok {
+		f.Code, f.LogID = e.Code, e.LogID
+		if e.Code != 0 && e.Message != "" {
+			f.Message = e.Message // the rest has fields of its own
+		}
+	}
+	return f
+}
+
+// How long to insist on storing an end, and on one write of it.
+const (
+	persistFor = 15 * time.Minute
+	writeWait  = 5 * time.Second
+)
+
+// persist repeats a write until it is done, refused, or hopeless: the answer is
+// paid for, and a Redis that restarts is back within a minute. A worker that shuts
+// down does not wait for that: what was noted of the chat is enough to find it.
+func (a *attempt) persist(ctx context.Context, write func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.life, cancel)()
+	began := time.Now()
+	for wait := 100 * time.Millisecond; ; wait = min(5*time.Second, 2*wait) {
+		once, cancel := context.WithTimeout(ctx, writeWait)
+		err := write(once)
+		cancel()
+		if err == nil || errors.Is(err, results.ErrFenced) || time.Since(began) > persistFor {
+			return err
+		}
+		a.log.Warn("could not store how the task ended, will try again", "err", err)
+		if !pause(ctx, wait) {
+			return err
+		}
+	}
+}
+
+// blocks reports whether the task has failed and holds its conversation up until
+// somebody decides.
+func (a *attempt) blocks() bool {
+	return a.rec.Result.Status == results.Failed && a.chat != nil && a.chat.OnTurnFailure == tasks.TurnBlock
+}
+
+// replay handles a task that comes back although its record has ended. Either a
+// worker died between the two: then the lane is left again, as that may be what is
+// missing. Or somebody wants a failed task asked again ("run" in asynqmon's list of
+// archived tasks): then again is true, and the record is open.
+func (a *attempt) replay(ctx context.Context) (again bool, err error) {
+	r := &a.rec.Result
+	if again, err := a.wanted(ctx); err != nil || again {
+		return again, err
+	}
+	if !a.blocks() {
+		if err := a.leave(ctx); err != nil {
+			return false, judge(err, history{}).toAsynq()
+		}
+	}
+	if r.Status == results.Failed && r.Error != nil {
+		return false, Verdict{Action: Fail, Err: errors.New(r.Error.Message)}.toAsynq()
+	}
+	return false, nil
+}
+
+// wanted tells whether a failed task was run again by hand, and opens its record if
+// so. asynq notes when it archives a task: one that came back because its worker died
+// was not archived since its record ended.
+func (a *attempt) wanted(ctx context.Context) (bool, error) {
+	r := &a.rec.Result
+	if r.Status != results.Failed || r.CompletedAt.IsZero() {
+		return false, nil
+	}
+	info, err := a.inspector.GetTaskInfo(r.Queue, a.id)
+	if err != nil {
+		return false, judge(err, history{}).toAsynq()
+	}
+	if info.LastFailedAt.Before(r.CompletedAt.Truncate(time.Second)) {
+		return false, nil
+	}
+	if err := a.results.Reopen(ctx, a.id); err != nil {
+		return false, judge(err, history{}).toAsynq()
+	}
+	a.log.Info("a failed task is asked again, as somebody ran it by hand")
+	return true, nil
+}
+
+// summaryRunes is how much of the answer asynqmon shows.
+const summaryRunes = 200
+
+func (a *attempt) summary() string {
+	r := &a.rec.Result
+	text := []rune(r.Answer)
+	if len(text) > summaryRunes {
+		text = append(text[:summaryRunes], '…')
+	}
+	if r.Usage == nil {
+		return string(text)
+	}
+	return fmt.Sprintf("%d tokens: %s", r.Usage.TokenCount, string(text))
+}
+
+// report logs, counts and tells how the attempt ended.
+func (a *attempt) report(v Verdict) {
+	took := time.Since(a.began)
+	a.cfg.Metrics.end(a, v, took)
+	if a.cfg.OnVerdict != nil && v.Action != Done {
+		a.cfg.OnVerdict(a.id, v)
+	}
+	r := &a.rec.Result
+	attrs := []any{"verdict", v.Action.String(), "took", took.Round(time.Millisecond), "attempts", r.Attempts}
+	if r.ChatID != "" {
+		attrs = append(attrs, "chat", r.ChatID)
+	}
+	if v.Class != "" {
+		attrs = append(attrs, "class", string(v.Class))
+	}
+	if v.After > 0 {
+		attrs = append(attrs, "after", v.After.Round(time.Millisecond))
+	}
+	if v.Err != nil {
+		attrs = append(attrs, "err", v.Err)
+	}
+	// How a task ends is not the worker's trouble: nothing of it is a warning.
+	switch v.Action {
+	case Fail:
+		a.log.Info("task failed", attrs...)
+	case Retry:
+		a.log.Info("task will be asked again", attrs...)
+	case Later, Drop:
+		a.log.Info("task put aside", attrs...)
+	default:
+		a.log.Debug("task ended", attrs...)
+	}
+}

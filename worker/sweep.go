@@ -1,0 +1,139 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
+)
+
+// One process of all looks after what got lost: the one that holds sweeperKey.
+// With tasks.sweepAge and laneEvery a conversation stands still for at most 35 s.
+const (
+	sweepEvery = time.Second
+	sweeperTTL = 3 * time.Second
+	sweeperKey = "cozeq:sweeper"
+	laneEvery  = 15 * time.Second
+
+	// announceEvery is how often a process says which credentials it serves; the
+	// first time is before anything can be paused.
+	announceEvery = 5 * time.Second
+
+	// calm is how long Redis must have answered before a lease is judged: while
+	// it was away nobody could extend one.
+	calm = 7 * time.Second
+)
+
+// electScript gives the sweep to the process that has it or takes it, for a while.
+//
+// KEYS: sweeper. ARGV: process, TTL in milliseconds.
+var electScript = redis.NewScript(`
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`)
+
+// sweep looks after lost tasks and stuck conversations, until ctx ends. Two
+// processes that do it at the same time do no harm.
+func (w *Worker) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	// Lanes are looked at beside this loop: 10,000 of them take 40 s at a round trip
+	// of 1 ms, and the tasks of dead workers must not wait for that.
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	var sweeping atomic.Bool
+	now := time.Now()
+	trouble, strays, lanes, announced := time.Time{}, now, now, time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now = <-tick.C:
+		}
+		if now.Sub(announced) > announceEvery {
+			announced = now
+			if err := w.announce(ctx); err != nil && ctx.Err() == nil {
+				w.log.Warn("could not announce this worker", "err", err)
+			}
+		}
+		elected, err := electScript.Run(ctx, w.cfg.Redis, []string{sweeperKey}, w.name, sweeperTTL.Milliseconds()).Int()
+		if err != nil {
+			trouble = now
+		}
+		if elected == 0 || now.Sub(trouble) < calm {
+			continue // another process does it, or it is too early to judge
+		}
+		if err := w.sweepPauses(ctx); err != nil && ctx.Err() == nil {
+			w.log.Warn("could not look after pauses, will try again", "err", err)
+		}
+		err = w.reviveOrphans(ctx)
+		if err == nil && now.Sub(strays) > strayEvery {
+			strays = now
+			err = w.reviveStrays(ctx)
+		}
+		if err == nil && now.Sub(lanes) > laneEvery && sweeping.CompareAndSwap(false, true) {
+			lanes = now
+			beside.Go(func() {
+				defer sweeping.Store(false)
+				if err := w.sweepLanes(ctx); err != nil && ctx.Err() == nil {
+					w.log.Warn("could not look after conversations, will try again", "err", err)
+				}
+			})
+		}
+		if err != nil && ctx.Err() == nil {
+			w.log.Warn("could not look after lost tasks, will try again", "err", err)
+		}
+	}
+}
+
+// sweepLanes sets stuck conversations going, and ends the records of tasks that
+// are in a lane but not in the queue: nobody would ever answer them.
+func (w *Worker) sweepLanes(ctx context.Context) error {
+	n, err := w.lanes.Rebuild(ctx, w.gate.queues)
+	if n > 0 {
+		w.log.Warn("Redis had lost the order of conversations, put back from the payloads", "turns", n)
+	}
+	if err != nil {
+		return err
+	}
+	dropped, err := w.lanes.Sweep(ctx)
+	for _, place := range dropped {
+		w.log.Warn("a turn was gone from the queue, its conversation goes on without it",
+			"task", place.ID, "lane", place.Lane)
+		r, err := w.results.Cancel(ctx, place.ID)
+		if err == nil && r.Status == results.Waiting {
+			err = w.bury(ctx, place.ID)
+		}
+		if err != nil && !errors.Is(err, results.ErrNotFound) {
+			return err
+		}
+	}
+	return err
+}
+
+// bury ends a task that waited with a chat of its own and is in no queue: no worker
+// will come to cancel it.
+func (w *Worker) bury(ctx context.Context, id string) error {
+	rec, err := w.results.Begin(ctx, results.Result{ID: id}, false)
+	if err != nil || rec.Ended {
+		return err
+	}
+	r := &rec.Result
+	if r.ChatID != "" {
+		ctx, cancel := context.WithTimeout(ctx, upstreamWait)
+		defer cancel()
+		if _, err := w.coze.CancelChat(ctx, r.ConversationID, r.ChatID); err != nil {
+			w.log.Warn("could not cancel the chat of a task that is gone", "task", id, "chat", r.ChatID, "err", err)
+		}
+	}
+	r.Status = results.Canceled
+	r.Error = &results.Failure{Class: string(coze.ClassCanceled), Message: "gone from the queue before it had its answer"}
+	return rec.Finish(ctx, false)
+}

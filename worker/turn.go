@@ -1,0 +1,42 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/cozeq/cozeq/tasks"
+)
+
+func (a *attempt) place() tasks.Place {
+	return tasks.Place{Lane: a.rec.Result.Lane, Queue: a.rec.Result.Queue, ID: a.id}
+}
+
+// turn returns errTurn unless it is this task's turn in its conversation. The task
+// then waits far ahead, without a slot, and is run when it becomes the head.
+//
+// Only the head of a lane is ever pending, so a task that is not the head got here
+// by hand (asynqmon's "run now"), or by a producer that knows no lanes; and a lane
+// that Redis has lost is built again by its tasks as they come, each at the place
+// that its payload remembers.
+func (a *attempt) turn(ctx context.Context) error {
+	place := a.place()
+	if place.Lane == "" {
+		return nil
+	}
+	_, head, err := a.lanes.Rejoin(ctx, place, a.chat.LaneSeq)
+	if err != nil {
+		return err
+	}
+	if !head {
+		return errTurn
+	}
+	return nil
+}
+
+// leave ends the task's turn and runs the next one's.
+func (a *attempt) leave(ctx context.Context) error {
+	place := a.place()
+	if place.Lane == "" {
+		return nil
+	}
+	return a.lanes.Leave(ctx, place)
+}

@@ -1,0 +1,206 @@
+package worker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// Action is what happens to a task after an attempt.
+type Action uint8
+
+// The actions.
+const (
+	Done   Action = iota // it has its answer
+	Retry                // it is asked again after a while; an attempt is used up
+	Later                // it waits and goes on; no attempt is used up
+	Fail                 // it ends as failed
+	Cancel               // it ends as canceled
+	Expire               // it ends as expired
+	Drop                 // somebody else has it: nothing may be written
+)
+
+var actionNames = [...]string{"done", "retry", "later", "fail", "cancel", "expire", "drop"}
+
+func (a Action) String() string { return actionNames[a] }
+
+// Verdict is how an attempt ended and what follows.
+type Verdict struct {
+	Action Action
+	After  time.Duration // for Retry and Later: how long to wait
+	Class  coze.Class    // empty for Done and for a task that is only given back
+	Aside  coze.Scope    // for Later: what is paused, until whose end it waits; "" = nothing
+	Err    error         // nil for Done
+}
+
+// Causes with which an attempt's context ends.
+var (
+	errShutdown = errors.New("the worker shuts down")
+	errCanceled = errors.New("canceled on request")
+	errDeadline = errors.New("the task's time is up")
+	errExpired  = errors.New("expired before it was asked")
+	errTurn     = errors.New("waits for its turn in the conversation")
+	errEmpty    = errors.New("the chat completed without an answer")
+	errPanic    = errors.New("the handler panicked")
+)
+
+// Waits and back-offs.
+const (
+	retryBase = time.Second      // first back-off, doubled each time, full jitter
+	retryCap  = time.Minute      //
+	rateBase  = time.Second      // a rate limit passes within seconds ...
+	rateCap   = 30 * time.Second //
+	busyBase  = time.Second      // ... a chat within a minute or so ...
+	busyCap   = 10 * time.Second //
+	redisWait = 2 * time.Second  // our own store failed; nothing to do with Coze
+	fenceWait = 30 * time.Second // another handler has the task: look again when it should have ended
+	turnWait  = 10 * 365 * 24 * time.Hour
+
+	// busyLimit is how long a conversation may be busy with somebody else's chat:
+	// a workflow inside a chat may last 10 min.
+	busyLimit = 12 * time.Minute
+
+	// emptyTries is the most asks that completed chats without an answer may cost.
+	emptyTries = 2
+)
+
+// history is what came before the attempt that is judged.
+type history struct {
+	attempts int           // asks that ended in anything but a wait, this one not counted
+	budget   int           // asks allowed
+	waits    int           // waits since the last ask that ended in anything else
+	waiting  time.Duration // for a busy conversation
+	codes    *coze.CodeTable
+}
+
+// judge decides what an attempt's error means for its task. It is the one place
+// that does.
+func judge(err error, h history) Verdict {
+	v := Verdict{Err: err}
+	var ask *coze.Error
+	var bad *tasks.InvalidError
+	var far *farError
+	var paused *pausedError
+	switch {
+	case err == nil:
+		v.Action = Done
+	case errors.Is(err, results.ErrFenced):
+		v.Action, v.After = Drop, fenceWait
+	case errors.Is(err, errShutdown):
+		v.Action = Later
+	case errors.Is(err, errTurn):
+		v.Action, v.After = Later, turnWait
+	case errors.As(err, &far):
+		v.Action, v.Class, v.After = Later, coze.ClassRate, far.after
+	case errors.As(err, &paused):
+		v.Action, v.Class, v.After, v.Aside = Later, paused.class, asideWait, paused.scope
+	case errors.Is(err, errCanceled):
+		v.Action, v.Class = Cancel, coze.ClassCanceled
+	case errors.Is(err, errExpired):
+		v.Action, v.Class = Expire, coze.ClassExpired
+	case errors.Is(err, errDeadline):
+		v.Class = coze.ClassTimeout
+		v.retry(h, h.budget)
+	case errors.Is(err, errPanic):
+		v.Action, v.Class = Fail, coze.ClassPermanent
+	case errors.Is(err, errGone):
+		v.Class = coze.ClassTransient
+		v.retry(h, h.budget)
+	case errors.Is(err, errEmpty):
+		v.Class = coze.ClassTransient
+		v.retry(h, emptyTries)
+	case errors.As(err, &bad):
+		v.Action, v.Class = Fail, coze.ClassInvalid
+	case errors.As(err, &ask):
+		v.Class = ask.Class
+		v.ask(ask, h)
+	default:
+		// Redis, or the journal: the task is well, our own store is not.
+		v.Action, v.After = Later, redisWait
+	}
+	return v
+}
+
+// ask judges what Coze, or the way to it, said.
+func (v *Verdict) ask(e *coze.Error, h history) {
+	if scope := pauseScope(e); scope != "" {
+		v.Action, v.After, v.Aside = Later, asideWait, scope
+		return
+	}
+	if unsent(e) {
+		v.Action, v.After = Later, backoff(retryBase, rateCap, h.waits)
+		return
+	}
+	switch e.Class {
+	case coze.ClassRate:
+		// How fast to ask is the limiter's affair: this is only to come back to it.
+		v.Action, v.After = Later, max(e.RetryAfter, backoff(rateBase, rateCap, h.waits))
+	case coze.ClassBusy:
+		if h.waiting > busyLimit {
+			v.Action = Fail
+			return
+		}
+		v.Action, v.After = Later, max(e.RetryAfter, steady(busyBase, busyCap, h.waits))
+	case coze.ClassTransient, coze.ClassTruncated, coze.ClassTimeout, coze.ClassCanceled:
+		// ClassCanceled is Coze's word here: somebody canceled the chat there.
+		tries := h.codes.Classify(e.Code, e.Status).Tries
+		if e.Code == 0 || tries == 0 {
+			tries = h.budget
+		}
+		v.retry(h, tries)
+		if v.Action == Retry {
+			v.After = max(v.After, e.RetryAfter)
+		}
+	default: // permanent, action, invalid
+		v.Action = Fail
+	}
+}
+
+// unsent reports whether a question did not get as far as Coze: its name was not
+// resolved, its connection refused. That is nobody's answer, so it costs nothing;
+// a network that is down for a minute must not fail a batch.
+func unsent(e *coze.Error) bool {
+	return e.Class == coze.ClassTransient && e.Zone == coze.ZoneRefused && e.Code == 0 && e.Status == 0 && e.Err != nil
+}
+
+func (v *Verdict) retry(h history, tries int) {
+	if h.attempts+1 >= min(tries, h.budget) {
+		v.Action = Fail
+		return
+	}
+	v.Action, v.After = Retry, backoff(retryBase, retryCap, h.attempts)
+}
+
+// backoff grows exponentially with full jitter: a crowd that failed together
+// does not come back together.
+func backoff(base, limit time.Duration, n int) time.Duration {
+	return time.Duration(rand.Int64N(int64(grow(base, limit, n)))) + 1
+}
+
+// steady grows exponentially with a little jitter: for waits in which an early
+// look is of no use.
+func steady(base, limit time.Duration, n int) time.Duration {
+	d := grow(base, limit, n)
+	return d - d/10 + time.Duration(rand.Int64N(int64(d/5)))
+}
+
+func grow(base, limit time.Duration, n int) time.Duration {
+	return min(limit, base<<min(n, 20))
+}
+
+// comesBack reports whether asynq must bring the task back. One that a shutdown
+// interrupts is put back whatever its handler returns, one that somebody else has
+// does not need this handler.
+func (v Verdict) comesBack() bool {
+	return v.Action == Retry || v.Action == Later && !errors.Is(v.Err, errShutdown)
+}
+
+// asked reports whether an ask has ended in anything but a wait. What our own
+// checks refuse was never asked.
+func (v Verdict) asked() bool {
+	return v.Action == Done || v.Action == Retry || v.Action == Fail && v.Class != coze.ClassInvalid
+}
