@@ -1,0 +1,124 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Third parties by the name that the table gives them.
+var thirdParties = map[string]string{
+	"asynq":      "github.com/hibiken/asynq",
+	"redis":      "github.com/redis/go-redis/v9",
+	"uuid":       "github.com/google/uuid",
+	"prometheus": "github.com/prometheus/client_golang",
+	"miniredis":  "github.com/alicebob/miniredis/v2",
+	"x/sys":      "golang.org/x/sys",
+	"jwt":        "github.com/golang-jwt/jwt/v5",
+}
+
+// edges is what a package may import besides the standard library: packages of ours by their directory, third parties
+// by their name above, "*" for any third party. A package that is not here may not exist: a new one gets a row, and
+// its author a moment to think about where it stands.
+var edges = map[string][]string{
+	// The leaves. They do not know each other, but that asking needs a place for the answer: before a task is enqueued
+	// its record says "queued".
+	"coze":          {},
+	"coze/cozetest": {"coze"},
+	"coze/oauth":    {"coze", "jwt"}, // apart from coze, so that who has a plain token links no JWT
+	"results":       {"redis"},
+	"tasks":         {"results", "asynq", "redis", "uuid"},
+
+	// The only place where the three meet.
+	"worker": {"tasks", "coze", "results", "asynq", "redis", "prometheus", "uuid"},
+
+	// Rooms beside it. batch reaches the queue through tasks and results, so it needs neither asynq nor redis.
+	"internal/batch":      {"tasks", "results", "*"},
+	"internal/localredis": {"miniredis", "redis"},
+	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
+	"internal/arch":       {},
+
+	// The root sees all, but what is for tests.
+	"cmd/cozeq": {"tasks", "worker", "coze", "coze/cozetest", "coze/oauth", "results", "internal/batch", "internal/localredis", "*"},
+}
+
+// never names edges that "*" does not open.
+var never = map[string][]string{
+	"internal/batch": {"asynq", "redis", "prometheus"},
+}
+
+func imports(files []file) (faults []string) {
+	for _, f := range files {
+		if f.pkg == "" || f.test {
+			continue // tests may look around
+		}
+		allowed, known := edges[f.dir]
+		if !known {
+			faults = append(faults, fmt.Sprintf("%s: package %s has no row in the table of imports; give it one", f.path, f.dir))
+			continue
+		}
+		for _, name := range f.imports {
+			to, ours := target(name)
+			if to == "" || slices.Contains(allowed, to) {
+				continue
+			}
+			if !ours && slices.Contains(allowed, "*") && !slices.Contains(never[f.dir], to) {
+				continue
+			}
+			faults = append(faults, fmt.Sprintf("%s: %s may not import %s; it may import %s",
+				f.path, f.dir, name, strings.Join(append([]string{"the standard library"}, allowed...), ", ")))
+		}
+	}
+	return faults
+}
+
+// target names what an import path leads to as the table does, "" for the standard library.
+func target(name string) (to string, ours bool) {
+	if dir, ok := strings.CutPrefix(name, module+"/"); ok {
+		return dir, true
+	}
+	if first, _, _ := strings.Cut(name, "/"); !strings.Contains(first, ".") {
+		return "", false
+	}
+	for short, prefix := range thirdParties {
+		if name == prefix || strings.HasPrefix(name, prefix+"/") {
+			return short, false
+		}
+	}
+	return name, false
+}
+
+func TestImports(t *testing.T) {
+	obeyed(t, imports, map[string]string{
+		"coze/a.go":           `package coze; import "github.com/redis/go-redis/v9"`,
+		"coze/b.go":           `package coze; import "github.com/cozeq/cozeq/results"`,
+		"results/a.go":        `package results; import "github.com/cozeq/cozeq/tasks"`,
+		"worker/a.go":         `package worker; import "github.com/cozeq/cozeq/internal/batch"`,
+		"internal/batch/a.go": `package batch; import "github.com/redis/go-redis/v9"`,
+		"cmd/cozeq/a.go":      `package main; import "github.com/cozeq/cozeq/internal/redistest"`,
+		"internal/new/a.go":   `package new`,
+	})
+}
+
+// testing in a program is its flags on the command line and 300 KB for nothing.
+func testingLinked(files []file) (faults []string) {
+	for _, f := range files {
+		if f.test || f.dir == "internal/redistest" {
+			continue
+		}
+		for _, name := range f.imports {
+			if name == "testing" || strings.HasPrefix(name, "testing/") {
+				faults = append(faults, fmt.Sprintf("%s: imports %s outside a test", f.path, name))
+			}
+		}
+	}
+	return faults
+}
+
+func TestTestingIsNotLinked(t *testing.T) {
+	obeyed(t, testingLinked, map[string]string{
+		"coze/cozetest/a.go": `package cozetest; import "testing"`,
+		"worker/a.go":        `package worker; import "testing/fstest"`,
+	})
+}

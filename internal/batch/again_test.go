@@ -1,0 +1,224 @@
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+)
+
+// once runs a job to its end on a new line.
+func once(t *testing.T, b *book, in *batch.Input, path string, set func(*line, *batch.Job)) (batch.Summary, error) {
+	t.Helper()
+	l, stop := newLine(t, redistest.Embedded(t), b)
+	defer stop()
+	job := l.newJob(in, path)
+	if set != nil {
+		set(l, job)
+	}
+	return job.Run(t.Context())
+}
+
+func badly(l *line, _ *batch.Job) {
+	l.fails = func(q string) bool { return strings.HasSuffix(q, "2") || strings.HasSuffix(q, "5") }
+}
+
+func TestCompleteOutputIsLeftAlone(t *testing.T) {
+	content, _ := quiz(5)
+	for _, name := range []string{"a.jsonl", "a.csv", "a.tsv"} {
+		b := newBook()
+		path := filepath.Join(t.TempDir(), name)
+		in := open(t, "q.jsonl", content, batch.InputOptions{})
+		first, err := once(t, b, in, path, badly)
+		if err != nil || first.Failed != 2 || len(first.Failures) != 1 || first.Failures[0].Count != 2 || first.Failures[0].Code != 4000 {
+			t.Fatalf("%s: %+v, %v", name, first, err)
+		}
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := once(t, b, in, path, nil)
+		if err != nil || !s.AlreadyComplete || s.Rows != 5 || s.Answered != 3 || s.Failed != 2 || s.Asked != 0 {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		if after, _ := os.ReadFile(path); string(after) != string(before) || len(b.taken) != 5 {
+			t.Errorf("%s was not left alone: %q", name, b.taken)
+		}
+	}
+}
+
+func TestRetryFailed(t *testing.T) {
+	content, questions := quiz(5)
+	for _, name := range []string{"a.jsonl", "a.csv"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBook()
+			path := filepath.Join(t.TempDir(), name)
+			in := open(t, "q.jsonl", content, batch.InputOptions{})
+			if _, err := once(t, b, in, path, badly); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // fails again, and again gets another id
+				s, err := once(t, b, in, path, func(l *line, job *batch.Job) {
+					badly(l, job)
+					job.RetryFailed = true
+				})
+				if err != nil || s.Failed != 2 || s.Resumed != 3 || s.Asked != 2 {
+					t.Fatalf("%+v, %v", s, err)
+				}
+			}
+			retried := func(_ *line, job *batch.Job) { job.RetryFailed = true }
+			s, err := once(t, b, in, path, retried)
+			if err != nil || s.Answered != 5 || s.Resumed != 3 || s.Asked != 2 {
+				t.Fatalf("%+v, %v", s, err)
+			}
+			seen := make(map[string]bool)
+			for _, id := range b.taken {
+				if seen[id] {
+					t.Errorf("id %s was used twice", id)
+				}
+				seen[id] = true
+			}
+			if n := b.asked[questions[1]]; n != 4 || b.asked[questions[0]] != 1 {
+				t.Errorf("asked %v", b.asked)
+			}
+			if name == "a.jsonl" {
+				complete(t, path, questions)
+				if id := output(t, path)[1].ID; !strings.HasSuffix(id, "-2.4") {
+					t.Errorf("the fourth ask of row 2 is %s", id)
+				}
+			}
+			if s, err = once(t, b, in, path, retried); err != nil || !s.AlreadyComplete {
+				t.Errorf("with nothing to retry: %+v, %v", s, err)
+			}
+			alone(t, path)
+		})
+	}
+}
+
+func TestForceStartsOver(t *testing.T) {
+	content, questions := quiz(3)
+	b := newBook()
+	path := filepath.Join(t.TempDir(), "a.jsonl")
+	in := open(t, "q.jsonl", content, batch.InputOptions{})
+	if _, err := once(t, b, in, path, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".partial", []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := once(t, b, in, path, func(_ *line, job *batch.Job) { job.Force = true })
+	if err != nil || s.Asked != 3 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	complete(t, path, questions)
+}
+
+// begun leaves a journal of a run that was stopped before anything was asked.
+func begun(t *testing.T, in *batch.Input, path string) {
+	t.Helper()
+	l, stop := newLine(t, redistest.Embedded(t), newBook())
+	stop()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	job := l.newJob(in, path)
+	job.OnSnapshot = func(batch.Snapshot) { cancel(errStopped) }
+	if _, err := job.Run(ctx); !errors.Is(err, errStopped) {
+		t.Fatal(err)
+	}
+}
+
+func TestChangedInput(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.jsonl")
+	begun(t, open(t, "q.txt", "one\ntwo\n", batch.InputOptions{}), path)
+	for _, test := range []struct {
+		name, content string
+		options       batch.InputOptions
+		want          string
+	}{
+		{"q.txt", "one\nthree\n", batch.InputOptions{}, "its content has changed since"},
+		{"q.txt", "one\ntwo\n", batch.InputOptions{BotID: "8"}, `the bot was "bot", now "8"`},
+	} {
+		_, err := once(t, newBook(), open(t, test.name, test.content, test.options), path, nil)
+		changed, ok := errors.AsType[*batch.ChangedError](err)
+		if !ok || changed.File != path+".partial" || changed.What != test.want || !strings.Contains(err.Error(), "--force") {
+			t.Errorf("%v, want %s", err, test.want)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	dir := t.TempDir()
+	in := open(t, "q.txt", "one\n", batch.InputOptions{})
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	foreign := filepath.Join(dir, "b.csv")
+	write("b.csv.partial", "dear diary\n")
+	for _, test := range []struct{ path, want string }{
+		{filepath.Join(dir, "a.docx"), "cannot tell the format of"},
+		{write("notes.jsonl", "{\"a\":1}\n"), "is no output of a run (line 1: not a record with custom_id and status)"},
+		{write("table.csv", "a,b\n1,2\n"), "is no output of a run (line 1: the last columns are not answer, status,"},
+		{foreign, "is not the journal of a run"},
+	} {
+		_, err := once(t, newBook(), in, test.path, nil)
+		if _, ok := errors.AsType[*batch.UsageError](err); !ok || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %s", test.path, err, test.want)
+		}
+	}
+	if left, _ := os.ReadFile(foreign + ".partial"); string(left) != "dear diary\n" {
+		t.Errorf("a foreign file was changed: %q", left)
+	}
+	self := open(t, "self.csv", "question\nx\n", batch.InputOptions{})
+	if _, err := once(t, newBook(), self, self.Name(), nil); err == nil || !strings.Contains(err.Error(), "is the input") {
+		t.Errorf("writing over the input: %v", err)
+	}
+}
+
+func TestOneRunAtATime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.jsonl")
+	in := open(t, "q.txt", "one\ntwo\n", batch.InputOptions{})
+	var second error
+	_, err := once(t, newBook(), in, path, func(l *line, job *batch.Job) {
+		job.OnRecord = func(*batch.Row, *results.Result) {
+			if second == nil {
+				other := &batch.Job{Input: in, Output: path, Tasks: l.client, Results: l.store, Conversations: l.conversations}
+				_, second = other.Run(t.Context())
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(second, batch.ErrLocked) || !strings.Contains(second.Error(), path+".partial") {
+		t.Errorf("the second run: %v", second)
+	}
+}
+
+func TestProgressAfterTheRun(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.jsonl")
+	b := newBook()
+	var job *batch.Job
+	if _, err := once(t, b, open(t, "q.txt", "one\n", batch.InputOptions{}), path, func(_ *line, j *batch.Job) { job = j }); err != nil {
+		t.Fatal(err)
+	}
+	if err := job.Progress(t.Context(), batch.Progress{ID: b.taken[0]}); err == nil {
+		t.Error("a question may be asked that nobody has written down")
+	}
+	if err := job.Progress(t.Context(), batch.Progress{ID: "another-1"}); err != nil {
+		t.Errorf("another's task: %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errStopped)
+	if err := new(batch.Job).Progress(ctx, batch.Progress{}); !errors.Is(err, errStopped) {
+		t.Errorf("before the run: %v", err)
+	}
+}

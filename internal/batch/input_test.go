@@ -1,0 +1,313 @@
+package batch_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cozeq/cozeq/internal/batch"
+)
+
+// open writes content to a file of that name and opens it with a default bot.
+func open(t testing.TB, name, content string, o batch.InputOptions) *batch.Input {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o.BotID == "" {
+		o.BotID = "bot"
+	}
+	in, err := batch.Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	return in
+}
+
+func rows(t testing.TB, in *batch.Input) string {
+	t.Helper()
+	var b strings.Builder
+	for row, err := range in.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := row.Chat
+		fmt.Fprintf(&b, "%d@%d %s %q bot=%s", row.N, row.Line, row.CustomID, row.Question(), c.BotID)
+		for _, field := range []struct{ name, value string }{
+			{"user", c.UserID}, {"conversation", c.ConversationID}, {"key", c.ConversationKey},
+		} {
+			if field.value != "" {
+				fmt.Fprintf(&b, " %s=%s", field.name, field.value)
+			}
+		}
+		if len(c.CustomVariables)+len(c.Parameters)+len(c.MetaData) > 0 {
+			fmt.Fprintf(&b, " %v %s %v", c.CustomVariables, c.Parameters, c.MetaData)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func TestRows(t *testing.T) {
+	tests := []struct {
+		name, file, content string
+		options             batch.InputOptions
+		want                string
+	}{
+		{
+			name: "jsonl", file: "q.jsonl",
+			content: "\ufeff" + `{"custom_id":"a","question":"one","bot_id":"7","user_id":"u","conversation_key":"k"}` + "\r\n\n" +
+				`{"custom_id":12,"question":"two","custom_variables":{"x":"y"},"parameters":{"p":[1]},"meta_data":{"m":"n"},"user_id":null}` + "\n" +
+				`{"additional_messages":[{"role":"user","content":"first"},{"role":"user","content":"last"}],"conversation_id":"9"}`,
+			want: `1@1 a "one" bot=7 user=u key=k
+2@3 12 "two" bot=bot map[x:y] map[p:[1]] map[m:n]
+3@4 3 "last" bot=bot conversation=9
+`,
+		},
+		{
+			name: "csv", file: "q.CSV",
+			content: "\ufeffcustom_id,question,extra,conversation_key,custom_variables\n" +
+				"a,\"one,\n\"\"two\"\"\",x,,\"{\"\"x\"\":\"\"y\"\"}\"\n\n,,,,\n,three,,k,\n",
+			want: `1@2 a "one,\n\"two\"" bot=bot map[x:y] map[] map[]
+2@6 2 "three" bot=bot key=k
+`,
+		},
+		{
+			name: "tsv with another column", file: "q.tsv", content: "Frage\tbot_id\nwas?\t7\n",
+			options: batch.InputOptions{QuestionCol: "Frage"},
+			want:    "1@2 1 \"was?\" bot=7\n",
+		},
+		{
+			name: "txt", file: "q.txt", content: "\n  one  \r\n \t\n二\n",
+			want: "1@2 1 \"  one  \" bot=bot\n2@4 2 \"二\" bot=bot\n",
+		},
+		{
+			name: "format", file: "questions", content: "one", options: batch.InputOptions{Format: "txt"},
+			want: "1@1 1 \"one\" bot=bot\n",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			in := open(t, test.file, test.content, test.options)
+			for range 2 { // each call begins anew
+				if got := rows(t, in); got != test.want {
+					t.Errorf("got\n%swant\n%s", got, test.want)
+				}
+			}
+			if _, err := in.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestStdinIsReadTwice(t *testing.T) {
+	in, err := batch.Open("-", batch.InputOptions{Stdin: strings.NewReader(`{"question":"one"}`), BotID: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats, err := in.Check(t.Context())
+	if err != nil || stats.Rows != 1 {
+		t.Errorf("Check: %+v, %v", stats, err)
+	}
+	if got, want := rows(t, in), "1@1 1 \"one\" bot=b\n"; got != want {
+		t.Errorf("got %s want %s", got, want)
+	}
+	if err := in.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	tests := []struct {
+		name, file, content string
+		options             batch.InputOptions
+		want                []string // after the file's name
+	}{
+		{"empty", "q.jsonl", "\n\n", batch.InputOptions{}, []string{": there is no question in it"}},
+		{"header only", "q.csv", "question\n", batch.InputOptions{}, []string{": there is no question in it"}},
+		{"jsonl", "q.jsonl", `{"question":"ok"}
+{"question":"ok"
+"text"
+null
+{"qestion":"?"}
+{"customId":"x","question":" "}
+{"question":1,"bot_id":7}
+{"question":"x","additional_messages":[]}
+{"additional_messages":[{"role":"system","content":"x"}]}
+{"additional_messages":"hi"}
+{"question":"x","meta_data":{"a":1},"parameters":[]}
+{"question":"x","conversation_id":"1","conversation_key":"2"}
+{"question":"x","colour":"red"}
+{"custom_id":{},"question":"x"}
+` + "{\"question\":\"\xff\"}\n" + `{"custom_id":"1","question":"again"}`, batch.InputOptions{}, []string{
+			":2: bad JSON at byte 16: unexpected end of JSON input",
+			`:3: want an object, {"question": "..."}, not a string`,
+			`:4: want an object, {"question": "..."}, not null`,
+			`:5: unknown field "qestion": did you mean question? (known are ` + known + ")",
+			":5: no question: give it as question, or as additional_messages",
+			`:6: unknown field "customId": did you mean custom_id? (known are ` + known + ")",
+			":6: question: empty",
+			":7: bot_id: want a string, not a number",
+			":7: question: want a string, not a number",
+			":8: question and additional_messages: give one of the two",
+			`:9: additional_messages[0].role: "system", want user or assistant`,
+			":10: additional_messages: want an array of {role, type, content, content_type, meta_data}, not a string",
+			`:11: meta_data: "a": want a string, not a number`,
+			":11: parameters: want an object, not an array",
+			":12: conversation_key: set together with conversation_id: give one of the two",
+			`:13: unknown field "colour": known are ` + known,
+			":14: custom_id: want a string or a number, not an object",
+			":15: not UTF-8: save the file as UTF-8",
+			`:16: custom_id "1" is repeated: row 1 has it too`,
+		}},
+		{"csv", "q.csv", "question,custom_id,meta_data\nok,a,\n,b,\nx,a,\nx\nx,c,{\nx\"y,d,\n\"x\"y,e,\n", batch.InputOptions{}, []string{
+			":3: question: empty",
+			`:4: custom_id "a" is repeated: row 1 has it too`,
+			":5: 1 cells, but the header has 3",
+			":6: meta_data: want an object of strings as JSON: unexpected end of JSON input",
+			":7: a quote in the middle of a cell: put the cell into quotes, and double those inside",
+			":8: a cell's quotes do not match: one is not closed, or one inside is not doubled",
+		}},
+		{"column", "q.csv", "\nid,Questions\n1,x\n", batch.InputOptions{}, []string{
+			`:2: no column "question": the columns are "id", "Questions"; did you mean --question-col "Questions"?`,
+		}},
+		{"semicolons", "q.csv", "id;question\n", batch.InputOptions{}, []string{
+			`:1: no column "question": the columns are "id;question"; cells are separated by "," in a .csv, not by ";"`,
+		}},
+		{"twice", "q.csv", "question,question\n", batch.InputOptions{}, []string{`:1: column "question" is there twice`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			in := open(t, test.file, test.content, test.options)
+			_, err := in.Check(t.Context())
+			invalid, ok := errors.AsType[*batch.InvalidInput](err)
+			if !ok {
+				t.Fatalf("Check: %v, want an *InvalidInput", err)
+			}
+			var got []string
+			for _, p := range invalid.Problems {
+				got = append(got, strings.TrimPrefix(p.Error(), in.Name()))
+			}
+			if g, w := strings.Join(got, "\n"), strings.Join(test.want, "\n"); g != w {
+				t.Errorf("got\n%s\nwant\n%s", g, w)
+			}
+			if invalid.Total != len(test.want) {
+				t.Errorf("Total %d, want %d", invalid.Total, len(test.want))
+			}
+		})
+	}
+}
+
+const known = "custom_id, question, additional_messages, bot_id, user_id, conversation_id, conversation_key, " +
+	"custom_variables, parameters, meta_data"
+
+func TestNoBot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q.txt")
+	if err := os.WriteFile(path, []byte(strings.Repeat("why?\n", 25)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := batch.Open(path, batch.InputOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	_, err = in.Check(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "q.txt:1: no bot") || !strings.HasSuffix(err.Error(), "\nand 5 more") {
+		t.Errorf("Check: %v", err)
+	}
+	if n := strings.Count(err.Error(), "\n"); n != 20 {
+		t.Errorf("%d lines of problems and one that counts the rest, want 20", n)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	utf16 := filepath.Join(dir, "utf16.csv")
+	if err := os.WriteFile(utf16, []byte("\xff\xfeq\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "folder.csv")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ path, format, want string }{
+		{"q.pdf", "", "q.pdf has none of the extensions .jsonl, .csv, .tsv, .txt: say what it is with --format"},
+		{"q", "yaml", `unknown format "yaml": --format takes jsonl, csv, tsv, txt`},
+		{utf16, "", utf16 + " is UTF-16: save it as UTF-8"},
+		{folder, "", folder + " is a directory: name a file of questions"},
+	}
+	for _, test := range tests {
+		_, err := batch.Open(test.path, batch.InputOptions{Format: test.format})
+		if _, ok := errors.AsType[*batch.UsageError](err); !ok || err.Error() != test.want {
+			t.Errorf("Open(%s): %v, want %s", test.path, err, test.want)
+		}
+	}
+	if _, err := batch.Open(filepath.Join(dir, "missing.txt"), batch.InputOptions{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+func TestUnclosedQuoteStopsEarly(t *testing.T) {
+	in := open(t, "q.csv", "question\nok\n\"open\n"+strings.Repeat("x,y,z\n", 8<<20), batch.InputOptions{})
+	_, err := in.Check(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "q.csv:2: the next row has more than 32 MiB: is a quote not closed?") {
+		t.Errorf("Check: %.200v", err)
+	}
+}
+
+func TestLineTooLong(t *testing.T) {
+	in := open(t, "q.txt", "a\n"+strings.Repeat("x", 33<<20)+"\nb\n", batch.InputOptions{})
+	_, err := in.Check(t.Context())
+	if err == nil || strings.TrimPrefix(err.Error(), in.Name()) != ":2: line is longer than 32 MiB" {
+		t.Errorf("Check: %.200v", err)
+	}
+}
+
+// fuzzRows checks what holds for any content: rows are numbered, have an id, a question and a bot, and what Check
+// counts is what Rows yields.
+func fuzzRows(t *testing.T, file string, content []byte) {
+	if len(content) > 1 && (content[0] == 0xff && content[1] == 0xfe || content[0] == 0xfe && content[1] == 0xff) {
+		t.Skip("UTF-16")
+	}
+	in := open(t, file, string(content), batch.InputOptions{})
+	n, line, problems := 0, 0, 0
+	for row, err := range in.Rows() {
+		if err != nil {
+			if _, ok := errors.AsType[*batch.Problem](err); !ok {
+				t.Fatal(err)
+			}
+			problems++
+			continue
+		}
+		n++
+		if row.N < n || row.Line <= line || row.CustomID == "" || row.Chat.Validate() != nil || row.Chat.BotID == "" {
+			t.Fatalf("row %d: %+v", n, row)
+		}
+		line = row.Line
+	}
+	stats, err := in.Check(t.Context())
+	if err == nil && (stats.Rows != n || problems > 0 || n == 0) {
+		t.Fatalf("Check: %d rows; Rows: %d rows, %d problems", stats.Rows, n, problems)
+	}
+	if invalid, ok := errors.AsType[*batch.InvalidInput](err); ok && invalid.Total < problems {
+		t.Fatalf("Check: %d problems; Rows: %d", invalid.Total, problems)
+	}
+}
+
+func FuzzJSONL(f *testing.F) {
+	f.Add([]byte(`{"custom_id":"a","question":"one"}` + "\n" + `{"additional_messages":[{"role":"user","content":"x"}]}`))
+	f.Add([]byte("\xef\xbb\xbf{\"question\":\"x\",\"parameters\":{\"a\":[null]}}\r\n\n{"))
+	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.jsonl", content) })
+}
+
+func FuzzCSV(f *testing.F) {
+	f.Add([]byte("question,custom_id\n\"a\nb\",1\n,,\n"))
+	f.Add([]byte("\xef\xbb\xbfquestion,meta_data\nx,\"{\"\"a\"\":\"\"b\"\"}\"\n\"\n"))
+	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.csv", content) })
+}

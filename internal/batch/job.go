@@ -1,0 +1,80 @@
+package batch
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// DefaultWindow is how many rows are in Redis at a time.
+const DefaultWindow = 10_000
+
+// Job is one run over one input. Set the fields, then call Run once.
+type Job struct {
+	Input *Input
+
+	// Output is the file to write, .jsonl, .csv or .tsv. Empty: each record goes to Stdout as a line of JSON when its
+	// row has ended; there is no journal then, and nothing to go on with.
+	Output string
+	Stdout io.Writer // nil: records go to OnRecord only
+
+	Tasks         *tasks.Client
+	Results       *results.Store
+	Conversations *tasks.Conversations
+
+	// Options of all tasks. ID, ConversationID, ChatID and AskedAt are set by the job.
+	Options tasks.Options
+
+	// Window is the most rows that are in Redis at a time; 0 = DefaultWindow.
+	Window int
+
+	RetryFailed bool // ask the rows again that did not get an answer
+	Force       bool // start over
+
+	// Forget deletes each result from Redis once it is in the journal, so that Redis holds no more than the window.
+	// It is for a Redis that nobody else uses and that dies with the process: a task that is delivered a second time,
+	// by a worker that was killed between its end and the queue's, would find no record, and be asked again.
+	Forget bool
+
+	// Drain stops the worker of this process and returns when its handlers are done. It is called once, when the run
+	// is cut short. nil: the workers are others'.
+	Drain func()
+
+	// OnSnapshot is told how far the run has come, at most every 100 ms, and at the end. Never called concurrently.
+	OnSnapshot func(Snapshot)
+
+	// OnRecord is told of each row that has ended in this run. Never called concurrently.
+	OnRecord func(*Row, *results.Result)
+
+	gate gate
+}
+
+// Run asks every question that has no record yet and, when each row has one, writes OUTPUT and removes the journal.
+//
+// Rows whose records are in the journal are not asked again, and rows whose chats were in flight are enqueued with
+// what is known of those, so that the worker looks them up. OUTPUT that is complete already is left alone.
+//
+// When ctx ends, Run feeds no more, calls Drain, writes down what has ended meanwhile, and returns context.Cause(ctx):
+// the same job goes on later. An input that is not in order is an *InvalidInput, one that is not the journal's a
+// *ChangedError. The Summary is good with any error.
+func (j *Job) Run(ctx context.Context) (Summary, error) {
+	r := newRun(j)
+	j.gate.show(r)
+	summary, err := r.do(ctx)
+	r.ready(errJournalClosed)
+	return summary, err
+}
+
+// Snapshot is how far the run has come. Safe to call at any time, concurrently too.
+func (j *Job) Snapshot() Snapshot {
+	r := j.gate.peek()
+	if r == nil {
+		return Snapshot{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.snapshot(time.Now())
+}

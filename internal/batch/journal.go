@@ -1,0 +1,257 @@
+package batch
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// syncEvery is how often the journal is brought to the disk: what a loss of power may cost.
+const syncEvery = time.Second
+
+var errJournalClosed = errors.New("the run has ended")
+
+// journal is a run's memory: of its rows, where their records are, and on disk. One without a file forgets with the
+// process. It is safe for concurrent use.
+type journal struct {
+	path string // "" = no file
+	head heading
+
+	stop    chan struct{}
+	syncing sync.WaitGroup
+
+	mu      sync.Mutex
+	file    *os.File
+	size    int64
+	dirty   bool  // written since the last sync
+	failed  error // nothing can be written any more
+	records []int64
+	asks    map[int]int      // by row, where it is more than 1
+	chats   map[int]chat     // by row, of rows without a record
+	named   map[uint64]int64 // by the hash of bot and key: the last line that names the conversation
+	seed    maphash.Seed
+}
+
+func newJournal(path string, f *os.File) *journal {
+	return &journal{
+		path: path, file: f, stop: make(chan struct{}),
+		asks: make(map[int]int), chats: make(map[int]chat), named: make(map[uint64]int64), seed: maphash.MakeSeed(),
+	}
+}
+
+// openJournal opens or creates the file and locks it. Another process that has it is ErrLocked.
+func openJournal(path string) (*journal, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(f); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+		}
+		// Between the two steps the other run may have ended and removed the file: then this is the lock of a file
+		// that nobody else will find.
+		held, err := f.Stat()
+		if err == nil {
+			var there os.FileInfo
+			if there, err = os.Stat(path); err == nil && os.SameFile(held, there) {
+				j := newJournal(path, f)
+				j.size = held.Size()
+				j.syncing.Go(j.sync)
+				return j, nil
+			}
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, errors.Join(err, f.Close())
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// begin makes the journal that of a new run.
+func (j *journal) begin(run string, s source) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.head = heading{Cozeq: entryRun, Version: journalVersion, Run: run, Input: s}
+	j.records = make([]int64, s.Rows)
+	if j.file == nil {
+		return nil
+	}
+	if err := j.file.Truncate(0); err != nil {
+		return fmt.Errorf("begin %s: %w", j.path, err)
+	}
+	j.size = 0
+	_, err := j.write(j.head)
+	return err
+}
+
+// write appends a line, or leaves the file as it was. It returns where the line begins.
+func (j *journal) write(line any) (int64, error) {
+	raw, ok := line.([]byte)
+	if !ok {
+		var err error
+		if raw, err = json.Marshal(line); err != nil {
+			return 0, fmt.Errorf("write %s: %w", j.path, err)
+		}
+	}
+	if j.failed != nil {
+		return 0, fmt.Errorf("write %s: %w", j.path, j.failed)
+	}
+	// A full slice expression, so that the newline does not land in the caller's array.
+	raw = append(raw[:len(raw):len(raw)], '\n')
+	at := j.size
+	if _, err := j.file.Write(raw); err != nil {
+		// Half a line must not be what the next one is written behind.
+		if cut := j.file.Truncate(at); cut != nil {
+			j.failed = errors.Join(err, cut)
+		}
+		return 0, fmt.Errorf("write %s: %w", j.path, err)
+	}
+	j.size += int64(len(raw))
+	j.dirty = true
+	return at, nil
+}
+
+// record writes down the end of a row.
+func (j *journal) record(row int, line []byte) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at := int64(1) // the heading is at 0, so no record is
+	if j.path != "" {
+		var err error
+		if at, err = j.write(line); err != nil {
+			return err
+		}
+	}
+	j.records[row-1] = at
+	delete(j.chats, row)
+	return nil
+}
+
+// note writes down how far a row's chat has come.
+func (j *journal) note(c chat) error {
+	if j.path == "" {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, err := j.write(c); err != nil {
+		return err
+	}
+	if j.records[c.Row-1] == 0 {
+		j.chats[c.Row] = c
+	}
+	return nil
+}
+
+// void forgets a row's record: the row is asked again, by another task.
+func (j *journal) void(row int) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	ask := max(j.asks[row], 1) + 1
+	if _, err := j.write(retry{Cozeq: entryRetry, Row: row, Ask: ask}); err != nil {
+		return err
+	}
+	j.asks[row] = ask
+	j.records[row-1] = 0
+	return nil
+}
+
+func (j *journal) ended(row int) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.records[row-1] != 0
+}
+
+func (j *journal) flight(row int) (c chat, ok bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c, ok = j.chats[row]
+	return c, ok
+}
+
+func (j *journal) taskID(row int) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return taskID(j.head.Run, row, j.asks[row])
+}
+
+// conversation returns the conversation that an earlier run had for a bot and key; "" if none, or if that is settled.
+func (j *journal) conversation(botID, key string) (string, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at, ok := j.named[j.hash(botID, key)]
+	if !ok {
+		return "", nil
+	}
+	line, err := bufio.NewReader(io.NewSectionReader(j.file, at, j.size-at)).ReadBytes('\n')
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", j.path, err)
+	}
+	var e entry
+	if err := json.Unmarshal(line, &e); err != nil {
+		return "", fmt.Errorf("read %s: %w", j.path, err)
+	}
+	if e.BotID != botID || e.ConversationKey != key {
+		return "", nil // two names of one hash: this one gets a new conversation
+	}
+	return e.ConversationID, nil
+}
+
+// settle tells that Redis knows the conversation now.
+func (j *journal) settle(botID, key string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.named, j.hash(botID, key))
+}
+
+func (j *journal) hash(botID, key string) uint64 {
+	return maphash.Comparable(j.seed, [2]string{botID, key})
+}
+
+// sync brings to the disk what was written, without keeping writers waiting.
+func (j *journal) sync() {
+	tick := time.NewTicker(syncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-tick.C:
+		}
+		j.mu.Lock()
+		dirty, f := j.dirty, j.file
+		j.dirty = false
+		j.mu.Unlock()
+		if !dirty {
+			continue
+		}
+		if err := f.Sync(); err != nil {
+			j.mu.Lock()
+			j.failed = err
+			j.mu.Unlock()
+		}
+	}
+}
+
+// close brings everything to the disk and gives the file up. Writing after it is an error.
+func (j *journal) close() error {
+	if j.path == "" {
+		return nil
+	}
+	close(j.stop)
+	j.syncing.Wait()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := errors.Join(j.failed, j.file.Sync(), j.file.Close())
+	j.failed = errJournalClosed
+	return err
+}

@@ -1,0 +1,87 @@
+package batch
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// FuzzJournal cuts a journal at any byte and puts anything behind it: what was written before the cut is there, but
+// for the torn line, and anything else is refused in words.
+func FuzzJournal(f *testing.F) {
+	const rows = 4
+	s := source{SHA256: "00", Rows: rows, Format: TXT, BotID: "b"}
+	path := filepath.Join(f.TempDir(), "a.jsonl.partial")
+	j, err := openJournal(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := j.begin("run", s); err != nil {
+		f.Fatal(err)
+	}
+	for row := 1; row <= rows; row++ {
+		if err := j.note(chat{Cozeq: entryChat, Row: row, ConversationID: "c"}); err != nil {
+			f.Fatal(err)
+		}
+		if row == rows {
+			break
+		}
+		if err := j.record(row, fmt.Appendf(nil, `{"id":"run-%d","custom_id":"%[1]d","status":"completed"}`, row)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if err := j.void(2); err != nil {
+		f.Fatal(err)
+	}
+	if err := j.close(); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+
+	for cut := range len(whole) + 1 {
+		f.Add(uint16(cut), []byte(nil))
+	}
+	f.Add(uint16(len(whole)), []byte("{}\n"))
+	f.Add(uint16(0), []byte(`{"cozeq":"run","version":2,"run":"x"}`+"\n"))
+	f.Fuzz(func(t *testing.T, cut uint16, tail []byte) {
+		content := whole[:min(int(cut), len(whole))]
+		path := filepath.Join(t.TempDir(), "a.jsonl.partial")
+		if err := os.WriteFile(path, append(bytes.Clone(content), tail...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, err := openJournal(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.close()
+		began, err := j.load(s)
+		if len(tail) > 0 {
+			return // anything may come out, but no panic
+		}
+		if err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		lines := bytes.Count(content, []byte("\n"))
+		if began != (lines > 0) {
+			t.Fatalf("cut at %d: began is %v with %d lines", cut, began, lines)
+		}
+		if !began {
+			return
+		}
+		if whole := int64(bytes.LastIndexByte(content, '\n') + 1); j.size != whole {
+			t.Fatalf("cut at %d: %d bytes are left, want %d", cut, j.size, whole)
+		}
+		for row := 1; row <= rows; row++ {
+			written := bytes.Contains(content, fmt.Appendf(nil, "\"id\":\"run-%d\",\"custom_id\":\"%[1]d\",\"status\":\"completed\"}\n", row))
+			voided := row == 2 && len(content) == len(whole)
+			if j.ended(row) != (written && !voided) {
+				t.Errorf("cut at %d: row %d has ended: %v", cut, row, j.ended(row))
+			}
+		}
+	})
+}

@@ -1,0 +1,242 @@
+package batch_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// line is a queue with a worker that answers without Coze. What it is asked, and what it only looks up, it remembers
+// over all the runs that it serves.
+type line struct {
+	rdb           redis.UniversalClient
+	store         *results.Store
+	client        *tasks.Client
+	conversations *tasks.Conversations
+	server        *asynq.Server
+
+	book  *book
+	fails func(question string) bool
+	after func(id string) // called when its chat runs, before it ends
+
+	mu  sync.Mutex
+	job *batch.Job // told of progress
+}
+
+// book is what a Coze would remember.
+type book struct {
+	mu       sync.Mutex
+	taken    []string       // ids of tasks, in the order in which a worker took them up
+	asked    map[string]int // how often, by question
+	lookedUp []string       // questions
+	turns    map[string][]string
+}
+
+func newBook() *book {
+	return &book{asked: make(map[string]int), turns: make(map[string][]string)}
+}
+
+// newLine starts a line. stop ends its worker; it may be called twice.
+func newLine(t testing.TB, rdb redis.UniversalClient, b *book) (l *line, stop func()) {
+	t.Helper()
+	l = &line{rdb: rdb, store: results.NewStore(rdb), conversations: tasks.NewConversations(rdb), book: b}
+	l.client = tasks.NewClient(rdb, l.store)
+	l.server = asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		Concurrency:       4,
+		Queues:            map[string]int{tasks.QueueDefault: 1},
+		TaskCheckInterval: 5 * time.Millisecond,
+		LogLevel:          asynq.FatalLevel,
+		ShutdownTimeout:   time.Minute,
+		RetryDelayFunc:    func(int, error, *asynq.Task) time.Duration { return time.Second },
+	})
+	mux := asynq.NewServeMux()
+	mux.HandleFunc(tasks.TypeChat, l.handle)
+	if err := l.server.Start(mux); err != nil {
+		t.Fatal(err)
+	}
+	stop = sync.OnceFunc(l.server.Shutdown)
+	t.Cleanup(func() {
+		stop()
+		l.store.Close()
+	})
+	return l, stop
+}
+
+// job returns a job on this line, whose progress it reports from now on.
+func (l *line) newJob(in *batch.Input, output string) *batch.Job {
+	job := &batch.Job{Input: in, Output: output, Tasks: l.client, Results: l.store, Conversations: l.conversations, Forget: true}
+	l.mu.Lock()
+	l.job = job
+	l.mu.Unlock()
+	return job
+}
+
+func (l *line) handle(ctx context.Context, task *asynq.Task) error {
+	id, _ := asynq.GetTaskID(ctx)
+	c, err := tasks.Decode(task.Payload())
+	if err != nil {
+		return err
+	}
+	a, err := l.store.Begin(ctx, results.Result{ID: id, CustomID: c.CustomID, BotID: c.BotID, ConversationKey: c.ConversationKey, Lane: c.Lane()}, false)
+	if err != nil {
+		return err
+	}
+	if !a.Ended {
+		if err := l.answer(ctx, id, c, a); err != nil {
+			return err
+		}
+	}
+	if c.Lane() == "" {
+		return nil
+	}
+	return tasks.NewLanes(l.rdb).Leave(ctx, tasks.Place{Lane: c.Lane(), Queue: tasks.QueueDefault, ID: id})
+}
+
+func (l *line) answer(ctx context.Context, id string, c *tasks.Chat, a *results.Attempt) error {
+	question := c.AdditionalMessages[0].Content
+	l.mu.Lock()
+	job := l.job
+	l.mu.Unlock()
+
+	conversation := a.Result.ConversationID
+	if conversation == "" {
+		conversation = c.ConversationID
+	}
+	if conversation == "" && c.ConversationKey != "" {
+		var err error
+		if conversation, err = l.conversations.Name(ctx, c.BotID, c.ConversationKey, "of "+id); err != nil {
+			return err
+		}
+	}
+	if conversation == "" {
+		conversation = "own " + id
+	}
+
+	l.book.mu.Lock()
+	l.book.taken = append(l.book.taken, id)
+	l.book.mu.Unlock()
+	switch {
+	case a.Result.ChatID != "" || !a.AskedAt.IsZero():
+		l.book.mu.Lock()
+		l.book.lookedUp = append(l.book.lookedUp, question)
+		l.book.mu.Unlock()
+		a.Result.ChatID = "chat of " + question
+	default:
+		p := batch.Progress{
+			ID: id, BotID: c.BotID, ConversationKey: c.ConversationKey, ConversationID: conversation, AskedAt: time.Now(),
+		}
+		if err := job.Progress(ctx, p); err != nil {
+			return err
+		}
+		if err := a.Asking(ctx, conversation); err != nil {
+			return err
+		}
+		l.book.mu.Lock()
+		l.book.asked[question]++
+		l.book.turns[conversation] = append(l.book.turns[conversation], question)
+		l.book.mu.Unlock()
+		p.ChatID = "chat of " + question
+		if err := job.Progress(ctx, p); err != nil {
+			return err
+		}
+		if err := a.Created(ctx, conversation, p.ChatID); err != nil {
+			return err
+		}
+	}
+	if l.after != nil {
+		l.after(id)
+	}
+	a.Result.ConversationID = conversation
+	a.Result.Attempts = 1
+	a.Result.Usage = &results.Usage{TokenCount: 5, OutputCount: 3, InputCount: 2}
+	a.Result.Status, a.Result.Answer = results.Completed, "re: "+question
+	if l.fails != nil && l.fails(question) {
+		a.Result.Status, a.Result.Answer = results.Failed, ""
+		a.Result.Error = &results.Failure{Code: 4000, Class: "permanent", Message: "no answer to " + question}
+	}
+	return a.Finish(context.WithoutCancel(ctx), false)
+}
+
+// output reads an OUTPUT's records.
+func output(t testing.TB, path string) []results.Result {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []results.Result
+	for raw := range strings.Lines(string(content)) {
+		var r results.Result
+		if err := json.Unmarshal([]byte(raw), &r); err != nil {
+			t.Fatalf("%s: %v: %s", path, err, raw)
+		}
+		records = append(records, r)
+	}
+	return records
+}
+
+// complete checks that OUTPUT has one completed record for each question, in order, and nothing is left beside it.
+func complete(t testing.TB, path string, questions []string) {
+	t.Helper()
+	records := output(t, path)
+	if len(records) != len(questions) {
+		t.Fatalf("%d records, want %d", len(records), len(questions))
+	}
+	for i, r := range records {
+		if r.Status != results.Completed || r.Answer != "re: "+questions[i] || r.CustomID == "" {
+			t.Errorf("record %d is %+v, want the answer to %q", i+1, r, questions[i])
+		}
+	}
+	alone(t, path)
+}
+
+// alone checks that no journal and no temporary file is left.
+func alone(t testing.TB, path string) {
+	t.Helper()
+	left, err := filepath.Glob(path + ".*")
+	if err != nil || len(left) > 0 {
+		t.Errorf("left beside %s: %v, %v", path, left, err)
+	}
+}
+
+func askedOnce(t testing.TB, b *book, questions []string) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, q := range questions {
+		if n := b.asked[q]; n != 1 {
+			t.Errorf("%q was asked %d times, want once", q, n)
+		}
+	}
+}
+
+// quiz makes an input of n questions, every third of one conversation.
+func quiz(n int) (content string, questions []string) {
+	var b strings.Builder
+	for i := range n {
+		q := fmt.Sprintf("question %d", i+1)
+		questions = append(questions, q)
+		if i%3 == 2 {
+			fmt.Fprintf(&b, `{"question":%q,"conversation_key":"talk"}`+"\n", q)
+		} else {
+			fmt.Fprintf(&b, `{"question":%q}`+"\n", q)
+		}
+	}
+	return b.String(), questions
+}
+
+var errStopped = errors.New("stopped by the test")

@@ -1,0 +1,176 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// journalSuffix makes the journal's name from OUTPUT's.
+const journalSuffix = ".partial"
+
+// open checks the input and opens the journal, so that every row is known to have ended or not. done is true where
+// OUTPUT is complete already.
+func (r *run) open(ctx context.Context) (done bool, err error) {
+	if r.Output == "" {
+		stats, err := r.Input.Check(ctx)
+		if err != nil {
+			return false, err
+		}
+		r.journal = newJournal("", nil)
+		r.setTotal(stats.Rows)
+		return false, r.journal.begin(newRunID(), r.Input.source(stats))
+	}
+	if r.format, err = outputFormat(r.Output); err != nil {
+		return false, err
+	}
+	complete, begun, err := r.whatIsThere()
+	if err != nil {
+		return false, err
+	}
+	again := complete && !begun && !r.Force
+	if again {
+		if err := r.tallyOutput(ctx); err != nil {
+			return false, err
+		}
+		if !r.RetryFailed || r.tally.answered == r.total {
+			err := r.sameRows(ctx)
+			if err != nil {
+				r.mu.Lock()
+				r.tally, r.total = tally{}, 0 // of another input: not this run's to sum up
+				r.mu.Unlock()
+			}
+			return true, err
+		}
+		r.mu.Lock()
+		r.tally = tally{}
+		r.mu.Unlock()
+	}
+	stats, err := r.Input.Check(ctx)
+	if err != nil {
+		return false, err
+	}
+	r.setTotal(stats.Rows)
+	if r.journal, err = openJournal(r.Output + journalSuffix); err != nil {
+		return false, err
+	}
+	source := r.Input.source(stats)
+	if again {
+		err = r.reopen(ctx, source)
+	} else {
+		err = r.resume(source)
+	}
+	if err == nil {
+		err = r.tallyJournal(ctx)
+	}
+	if err == nil {
+		return false, nil
+	}
+	if r.journal.size == 0 {
+		err = errors.Join(err, os.Remove(r.journal.path)) // made a moment ago, for nothing
+	}
+	return false, errors.Join(err, r.journal.close())
+}
+
+func (r *run) setTotal(rows int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.total = rows
+}
+
+// whatIsThere tells whether OUTPUT exists, and whether a journal does. A journal beside OUTPUT is that of a run with
+// RetryFailed or Force, or one whose last step, its own removal, is missing: either is gone on with. An empty journal
+// is the trace of a run that was stopped before it began.
+func (r *run) whatIsThere() (complete, begun bool, err error) {
+	output, err := os.Stat(r.Output)
+	switch {
+	case err == nil:
+		input, err := r.Input.file.Stat()
+		if err != nil {
+			return false, false, err
+		}
+		if os.SameFile(input, output) {
+			return false, false, &UsageError{What: r.Output + " is the input", Hint: "write to another file"}
+		}
+		if !output.Mode().IsRegular() {
+			return false, false, &UsageError{What: r.Output + " is not a file", Hint: "write to another one"}
+		}
+		complete = true
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, false, err
+	}
+	journal, err := os.Stat(r.Output + journalSuffix)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, false, err
+	}
+	return complete, err == nil && journal.Size() > 0, nil
+}
+
+// resume goes on with the journal's run, or begins one.
+func (r *run) resume(s source) error {
+	if !r.Force {
+		began, err := r.journal.load(s)
+		if err != nil || began {
+			return err
+		}
+	}
+	return r.journal.begin(newRunID(), s)
+}
+
+// tallyJournal counts the records of earlier runs, and voids those that shall be asked again.
+func (r *run) tallyJournal(ctx context.Context) error {
+	records := r.journal.reader()
+	for row := 1; row <= r.total; row++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		res, err := records.result(row)
+		switch {
+		case err != nil:
+			return err
+		case res == nil:
+		case r.RetryFailed && failed(res):
+			if err := r.journal.void(row); err != nil {
+				return err
+			}
+		default:
+			r.mu.Lock()
+			r.tally.add(res, false)
+			r.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// tallyOutput counts the records of an OUTPUT that is complete.
+func (r *run) tallyOutput(ctx context.Context) error {
+	f, err := os.Open(r.Output)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	rows := 0
+	for res, err := range r.outputRecords(f) {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		rows++
+		r.mu.Lock()
+		r.tally.add(res, false)
+		r.mu.Unlock()
+	}
+	r.setTotal(rows)
+	return nil
+}
+
+func notAnOutput(path string, line int, what string) error {
+	return &UsageError{
+		What: fmt.Sprintf("%s exists and is no output of a run (line %d: %s)", path, line, what),
+		Hint: "write to another file, or replace it with --force",
+	}
+}

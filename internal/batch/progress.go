@@ -1,0 +1,89 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// Progress is what a worker knows of a chat: that it is about to be asked (no ChatID), or that it runs. Its fields are
+// those of the worker's own type, in that order, so that one converts to the other.
+type Progress struct {
+	ID              string // of the task
+	BotID           string
+	ConversationKey string
+	ConversationID  string
+	ChatID          string
+	AskedAt         time.Time
+}
+
+// Progress writes down how far a row's chat has come: for the hook of a worker in this process, which must not ask
+// when it gets an error. It waits until Run has its journal. Tasks of others are none of its business. Safe for
+// concurrent use.
+func (j *Job) Progress(ctx context.Context, p Progress) error {
+	r, err := j.gate.wait(ctx)
+	if err != nil {
+		return err
+	}
+	run, row, _, ok := parseTaskID(p.ID)
+	if !ok || run != r.journal.head.Run || row > r.total || p.ID != r.journal.taskID(row) {
+		return nil
+	}
+	c := chat{
+		Cozeq: entryChat, Row: row, BotID: p.BotID,
+		ConversationID: p.ConversationID, ConversationKey: p.ConversationKey, ChatID: p.ChatID,
+	}
+	if !p.AskedAt.IsZero() {
+		c.AskedAt = results.At(p.AskedAt)
+	}
+	return r.journal.note(c)
+}
+
+// gate keeps the callers of Progress waiting until there is a journal: a worker that serves a shared Redis may take up
+// a row of an earlier run before this one has come so far.
+type gate struct {
+	once  sync.Once
+	shown chan struct{} // closed by show
+
+	mu  sync.Mutex
+	run *run
+}
+
+func (g *gate) init() { g.once.Do(func() { g.shown = make(chan struct{}) }) }
+
+func (g *gate) show(r *run) {
+	g.init()
+	g.mu.Lock()
+	g.run = r
+	g.mu.Unlock()
+	close(g.shown)
+}
+
+func (g *gate) peek() *run {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.run
+}
+
+// wait returns the run once it has its journal.
+func (g *gate) wait(ctx context.Context) (*run, error) {
+	g.init()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-g.shown:
+	}
+	r := g.peek()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-r.opened:
+	}
+	if r.openErr != nil {
+		return nil, fmt.Errorf("write down what is asked: %w", r.openErr)
+	}
+	return r, nil
+}

@@ -1,0 +1,381 @@
+package batch_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+)
+
+func TestFormats(t *testing.T) {
+	tests := []struct{ name, file, content, output, want string }{
+		{"csv to csv", "q.csv", "\ufeffid,question,conversation_key\n=1+1,=cmd(),\n-5,two,k\n", "a.csv",
+			"\ufeffid,question,conversation_key,answer,status,error_code,error_msg,token_count,conversation_id,chat_id\n" +
+				"'=1+1,'=cmd(),,re: =cmd(),completed,,,5,own RUN-1,chat of =cmd()\n" +
+				"-5,two,k,re: two,completed,,,5,of RUN-2,chat of two\n"},
+		{"txt to tsv", "q.txt", "one\nbad, or not\n", "a.tsv",
+			"custom_id\tquestion\tanswer\tstatus\terror_code\terror_msg\ttoken_count\tconversation_id\tchat_id\n" +
+				"1\tone\tre: one\tcompleted\t\t\t5\town RUN-1\tchat of one\n" +
+				"2\tbad, or not\t\tfailed\t4000\tno answer to bad, or not\t5\town RUN-2\tchat of bad, or not\n"},
+		{"jsonl to jsonl", "q.jsonl", `{"custom_id":"x","question":"1 < 2?"}`, "a.jsonl",
+			`{"id":"RUN-1","custom_id":"x","status":"completed","answer":"re: 1 < 2?",` +
+				`"usage":{"token_count":5,"output_count":3,"input_count":2},"bot_id":"bot","user_id":"cozeq",` +
+				`"conversation_id":"own RUN-1","chat_id":"chat of 1 < 2?","attempts":1}` + "\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			l, _ := newLine(t, redistest.Embedded(t), newBook())
+			l.fails = func(q string) bool { return strings.HasPrefix(q, "bad") }
+			path := filepath.Join(t.TempDir(), test.output)
+			job := l.newJob(open(t, test.file, test.content, batch.InputOptions{}), path)
+			s, err := job.Run(t.Context())
+			if err != nil || s.Output != path || s.Journal != "" || s.Asked != s.Rows || s.Done() != s.Rows {
+				t.Fatalf("Run: %+v, %v", s, err)
+			}
+			got, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g := anonymous(string(got)); g != test.want {
+				t.Errorf("got\n%swant\n%s", g, test.want)
+			}
+			alone(t, path)
+		})
+	}
+}
+
+// anonymous takes out what differs from run to run: the run's name and the times.
+func anonymous(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		for {
+			i := strings.Index(line, `,"created_at":`)
+			if i < 0 {
+				break
+			}
+			line = line[:i] + line[strings.LastIndexByte(line, '}'):]
+		}
+		b.WriteString(line)
+	}
+	out := b.String()
+	if _, after, ok := strings.Cut(out, "own "); ok {
+		out = strings.ReplaceAll(out, after[:10], "RUN")
+	}
+	return out
+}
+
+// TestResumeAtEveryPoint cuts the journal of a whole run at each line's end and in each line's middle, as a kill
+// would, and goes on with what is left in a new, empty Redis.
+func TestResumeAtEveryPoint(t *testing.T) {
+	content, questions := quiz(7)
+	dir := t.TempDir()
+	var whole []byte
+	{
+		l, _ := newLine(t, redistest.Embedded(t), newBook())
+		path := filepath.Join(dir, "whole.jsonl")
+		job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), path)
+		// The last record is written before OnRecord is called.
+		job.OnRecord = func(*batch.Row, *results.Result) { whole, _ = os.ReadFile(path + ".partial") }
+		if _, err := job.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		complete(t, path, questions)
+	}
+
+	cuts := []int{0}
+	for at := range bytes.Lines(whole) {
+		last := cuts[len(cuts)-1]
+		cuts = append(cuts, last+len(at)/2, last+len(at))
+	}
+	for i, cut := range cuts {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBook()
+			l, _ := newLine(t, redistest.Embedded(t), b)
+			path := filepath.Join(dir, fmt.Sprintf("cut%d.jsonl", i))
+			if err := os.WriteFile(path+".partial", whole[:cut], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			recorded, known := readJournal(t, whole[:cut])
+
+			s, err := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), path).Run(t.Context())
+			if err != nil {
+				t.Fatalf("cut at %d: %v", cut, err)
+			}
+			complete(t, path, questions)
+			if s.Resumed != len(recorded) || s.Asked != len(questions)-len(recorded) {
+				t.Errorf("cut at %d: %d resumed and %d asked, %d were recorded", cut, s.Resumed, s.Asked, len(recorded))
+			}
+			for _, id := range b.taken {
+				if recorded[id] {
+					t.Errorf("cut at %d: %s was enqueued again", cut, id)
+				}
+			}
+			if len(b.lookedUp) != len(known) {
+				t.Errorf("cut at %d: looked up %q, want %v", cut, b.lookedUp, known)
+			}
+			for _, q := range b.lookedUp {
+				if b.asked[q] > 0 {
+					t.Errorf("cut at %d: %q was asked again", cut, q)
+				}
+			}
+			// The conversation is the one that it was.
+			var conversation string
+			for _, r := range output(t, path) {
+				if r.ConversationKey == "" {
+					continue
+				}
+				if conversation == "" {
+					conversation = r.ConversationID
+				}
+				if r.ConversationID != conversation {
+					t.Errorf("cut at %d: row %s is in %q, want %q", cut, r.CustomID, r.ConversationID, conversation)
+				}
+			}
+		})
+	}
+}
+
+// readJournal tells which tasks have a whole record in a journal, and which rows a chat but none.
+func readJournal(t *testing.T, content []byte) (recorded map[string]bool, flying map[int]bool) {
+	recorded, flying = make(map[string]bool), make(map[int]bool)
+	for line := range bytes.Lines(content) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break
+		}
+		var e struct {
+			Cozeq    string
+			Row      int
+			ID       string
+			CustomID string `json:"custom_id"`
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatal(err)
+		}
+		switch e.Cozeq {
+		case "chat":
+			flying[e.Row] = true
+		case "":
+			recorded[e.ID] = true
+			var row int
+			fmt.Sscan(e.CustomID, &row)
+			delete(flying, row)
+		}
+	}
+	return recorded, flying
+}
+
+// TestCutShort ends the context after each number of records, with handlers in all stages.
+func TestCutShort(t *testing.T) {
+	content, questions := quiz(8)
+	for n := range len(questions) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBook()
+			path := filepath.Join(t.TempDir(), "a.jsonl")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			l, stop := newLine(t, redistest.Embedded(t), b)
+			var begun atomic.Int32
+			l.after = func(string) {
+				if begun.Add(1) > int32(n) {
+					cancel(errStopped)
+				}
+			}
+			job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), path)
+			job.Window = 3
+			job.Drain = stop
+			s, err := job.Run(ctx)
+			if !errors.Is(err, errStopped) || s.Journal != path+".partial" {
+				t.Fatalf("Run: %+v, %v; want the context's cause", s, err)
+			}
+			journal, err := os.ReadFile(path + ".partial")
+			if err != nil {
+				t.Fatal(err)
+			}
+			recorded, _ := readJournal(t, journal)
+			if len(recorded) != len(b.asked) || s.Done() != len(recorded) {
+				t.Errorf("%d questions were asked and answered, %d are recorded, %d counted", len(b.asked), len(recorded), s.Done())
+			}
+			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the output is there before it is complete: %v", err)
+			}
+
+			again, _ := newLine(t, redistest.Embedded(t), b)
+			s, err = again.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), path).Run(t.Context())
+			if err != nil || s.Answered != len(questions) {
+				t.Fatalf("the second run: %+v, %v", s, err)
+			}
+			complete(t, path, questions)
+			askedOnce(t, b, questions)
+		})
+	}
+}
+
+// TestSharedRedis goes on with tasks that are still in the queue, on a Redis that outlives the run.
+func TestSharedRedis(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		content, questions := quiz(12)
+		path := filepath.Join(t.TempDir(), "a.jsonl")
+		b := newBook()
+		l, stop := newLine(t, rdb, b)
+		stop() // nobody works yet
+		ctx, cancel := context.WithCancelCause(t.Context())
+		job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), path)
+		job.Forget = false
+		stopped := make(chan error)
+		go func() {
+			_, err := job.Run(ctx)
+			stopped <- err
+		}()
+		for job.Snapshot().InFlight < len(questions) {
+			time.Sleep(time.Millisecond) // polling: the end is the condition, not the time
+		}
+		cancel(errStopped)
+		if err := <-stopped; !errors.Is(err, errStopped) {
+			t.Fatal(err)
+		}
+
+		l, _ = newLine(t, rdb, b)
+		job = l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), path)
+		job.Forget = false
+		if _, err := job.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		complete(t, path, questions)
+		askedOnce(t, b, questions)
+	})
+}
+
+func TestWindowAndForget(t *testing.T) {
+	content, questions := quiz(30)
+	rdb := redistest.Embedded(t)
+	l, _ := newLine(t, rdb, newBook())
+	path := filepath.Join(t.TempDir(), "a.jsonl")
+	job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), path)
+	job.Window = 4
+	most := 0
+	job.OnRecord = func(*batch.Row, *results.Result) { most = max(most, job.Snapshot().InFlight) }
+	var last batch.Snapshot
+	job.OnSnapshot = func(s batch.Snapshot) { last = s }
+	s, err := job.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most > job.Window {
+		t.Errorf("%d rows in flight, want at most %d", most, job.Window)
+	}
+	if last.Done != len(questions) || last.Total != len(questions) || last.InFlight != 0 || last.Tokens != 150 {
+		t.Errorf("the last snapshot is %+v", last)
+	}
+	if s.Tokens != 150 || s.TokensIn != 60 || s.TokensOut != 90 || s.P95 < s.Mean/2 {
+		t.Errorf("summary %+v", s)
+	}
+	if keys, err := rdb.Keys(t.Context(), "cozeq:result:*").Result(); err != nil || len(keys) > 0 {
+		t.Errorf("left in Redis: %v, %v", keys, err)
+	}
+}
+
+func TestConversationsKeepTheirOrder(t *testing.T) {
+	var content strings.Builder
+	want := make(map[string][]string)
+	for i := range 20 {
+		key := string(rune('a' + i%3))
+		q := fmt.Sprintf("%s, turn %d", key, i)
+		want[key] = append(want[key], q)
+		fmt.Fprintf(&content, `{"question":%q,"conversation_key":%q}`+"\n", q, key)
+	}
+	b := newBook()
+	l, _ := newLine(t, redistest.Embedded(t), b)
+	job := l.newJob(open(t, "q.jsonl", content.String(), batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
+	if _, err := job.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, turns := range b.turns {
+		if !slices.Equal(turns, want[turns[0][:1]]) {
+			t.Errorf("turns %q", turns)
+		}
+	}
+	if len(b.turns) != len(want) {
+		t.Errorf("%d conversations, want %d", len(b.turns), len(want))
+	}
+}
+
+// TestRedisForgets restarts a Redis that keeps nothing while all rows are in its queue.
+func TestRedisForgets(t *testing.T) {
+	content, questions := quiz(9)
+	content = strings.ReplaceAll(content, `,"conversation_key":"talk"`, "")
+	server := redistest.Start(t)
+	b := newBook()
+	l, stop := newLine(t, server.Client(), b)
+	stop() // nobody works yet
+	job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
+	ended := make(chan error)
+	go func() {
+		_, err := job.Run(t.Context())
+		ended <- err
+	}()
+	for n := 0; n < len(questions); {
+		keys, err := server.Client().Keys(t.Context(), "asynq:{default}:t:*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = len(keys)
+	}
+	server.Restart()
+	again, _ := newLine(t, server.Client(), b)
+	again.mu.Lock()
+	again.job = job
+	again.mu.Unlock()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	complete(t, job.Output, questions)
+	askedOnce(t, b, questions)
+}
+
+func TestStdout(t *testing.T) {
+	content, questions := quiz(5)
+	l, _ := newLine(t, redistest.Embedded(t), newBook())
+	var out bytes.Buffer
+	job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), "")
+	job.Stdout = &out
+	s, err := job.Run(t.Context())
+	if err != nil || s.Answered != len(questions) || s.Journal != "" {
+		t.Fatalf("Run: %+v, %v", s, err)
+	}
+	path := filepath.Join(t.TempDir(), "out")
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if records := output(t, path); len(records) != len(questions) {
+		t.Errorf("%d records, want %d", len(records), len(questions))
+	}
+}
+
+// broken is a pipe whose reader has gone.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+func TestStdoutBreaks(t *testing.T) {
+	content, _ := quiz(5)
+	l, stop := newLine(t, redistest.Embedded(t), newBook())
+	job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), "")
+	job.Stdout, job.Drain = broken{}, stop
+	if _, err := job.Run(t.Context()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Run: %v, want the writer's error", err)
+	}
+}
