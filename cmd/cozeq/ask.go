@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+const (
+	// askDrain bounds the end of ask's own worker: the one chat is over by then.
+	askDrain = 5 * time.Second
+
+	// withdrawal bounds the wait for a canceled question's end.
+	withdrawal = 10 * time.Second
+)
+
+type askCommand struct {
+	streams *streams
+
+	stream       bool
+	noWait       bool
+	withWorker   bool
+	json         bool
+	conversation string
+	credential   string
+	queue        string
+	timeout      time.Duration
+	patience     time.Duration
+}
+
+func newAskCmd(s *streams) *cobra.Command {
+	c := &askCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "ask QUESTION",
+		Short: "Ask one question",
+		Long: `Asks one question and prints the answer. Alone it asks by itself; with --redis
+the workers there do. QUESTION - reads the question from stdin. Whoever asks by
+itself first makes sure that Coze accepts the token.
+
+A signal cancels the chat, at Coze too.`,
+		Example: `  cozeq ask "What is a goroutine?"
+  cozeq ask --stream "Tell me a story"
+  cozeq ask --redis redis://localhost:6379/0 --conversation alice "And its price?"
+  id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one"); cozeq result "$id" --wait 5m`,
+		Args: wants(1, 1, "QUESTION"),
+		RunE: c.run,
+	}
+	f := cmd.Flags()
+	f.BoolVar(&c.stream, "stream", false, "print the answer as it comes")
+	f.BoolVar(&c.noWait, "no-wait", false, "print the question's id instead of waiting (with --redis)")
+	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: have a worker in this process too")
+	f.BoolVar(&c.json, "json", false, "print the whole result as JSON")
+	f.StringVar(&c.conversation, "conversation", "", "go on in the conversation of this name, `KEY` (with --redis)")
+	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`: one of $COZEQ_CREDENTIALS_FILE, with --redis the workers' one")
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue")
+	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if it has no answer after this long")
+	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes)
+	addPatience(cmd, &c.patience, "0")
+	return cmd
+}
+
+func (c *askCommand) run(cmd *cobra.Command, args []string) error {
+	cfg := config{cmd, c.streams.Env}
+	level, err := cfg.level(slog.LevelWarn)
+	if err != nil {
+		return err
+	}
+	if err := c.check(cmd, cfg); err != nil {
+		return err
+	}
+	question, err := c.question(args[0])
+	if err != nil {
+		return err
+	}
+	chat := tasks.Ask(cfg.text(settingBot, ""), question)
+	if chat.BotID == "" {
+		return missingBot()
+	}
+	chat.ConversationKey, chat.Stream, chat.Credential = c.conversation, c.stream, c.credential
+	if err := chat.Validate(); err != nil {
+		return usagef(cmd, "%w", err)
+	}
+
+	own := !cfg.shared() || c.withWorker
+	rate, err := cfg.rate()
+	if err != nil {
+		return err
+	}
+	patience, err := patienceOf(cmd, c.patience, patiences{})
+	if err != nil {
+		return err
+	}
+	var account account
+	if own {
+		if account, err = c.account(cmd.Context(), cfg, chat); err != nil {
+			return err
+		}
+	}
+	logger := newLogger(c.streams.Err, c.streams.ErrTTY, level)
+	s, err := openSession(cmd.Context(), cfg, 1, logger)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	options := tasks.Options{ID: uuid.Must(uuid.NewV7()).String(), Queue: c.queue, Timeout: c.timeout}
+	watch := newPauseWatch(s, c.queue, patience, cancel)
+	watch.again, watch.say = askAgain, c.streams.Err
+	watch.flights = func() []batch.Flight { return []batch.Flight{{ID: options.ID, Lane: chat.Lane()}} }
+	switch {
+	case own:
+		wc := worker.Config{
+			BotID: chat.BotID, Concurrency: 1, Queues: map[string]int{c.queue: 1}, Drain: askDrain, Logger: logger,
+			Rate: rate, OnVerdict: watch.verdict,
+		}
+		if err := s.startWorker(ctx, account, wc, cancel); err != nil {
+			return err
+		}
+	case !c.noWait:
+		if err := s.served(c.queue); err != nil {
+			return err
+		}
+	}
+	id, err := s.tasks.Enqueue(ctx, chat, options)
+	if err != nil {
+		return err
+	}
+	if c.noWait {
+		_, err := fmt.Fprintln(c.streams.Out, id)
+		return err
+	}
+	defer watch.start(ctx)()
+	return c.await(ctx, s, id)
+}
+
+// askAgain is how to go on with a question that was given up.
+const askAgain = "ask again"
+
+// account is who asks, known to be accepted. Alone the credential is the worker's
+// only one; beside other workers the question has to name it.
+func (c *askCommand) account(ctx context.Context, cfg config, chat *tasks.Chat) (account, error) {
+	if !cfg.shared() {
+		a, err := cfg.account(ctx, c.credential)
+		if err == nil {
+			a.others, chat.Credential = nil, ""
+			err = a.preflight(ctx, c.streams.Err, askAgain)
+		}
+		return a, err
+	}
+	a, err := cfg.account(ctx, "")
+	if err != nil {
+		return a, err
+	}
+	if c.credential == "" {
+		err = a.preflight(ctx, c.streams.Err, askAgain)
+		return a, err
+	}
+	i, err := a.find(cfg, c.credential)
+	if err != nil {
+		return a, err
+	}
+	asks := account{credential: a.others[i]}
+	err = asks.preflight(ctx, c.streams.Err, askAgain)
+	a.others[i] = asks.credential
+	return a, err
+}
+
+func missingBot() error {
+	return &missingError{what: "bot", how: "give --bot or set COZE_BOT_ID"}
+}
+
+func (c *askCommand) check(cmd *cobra.Command, cfg config) error {
+	if err := tasks.ValidateQueue(c.queue); err != nil {
+		return usagef(cmd, "--queue: %w", err)
+	}
+	if c.credential != "" {
+		if err := checkCredential(c.credential); err != nil {
+			return usagef(cmd, "--credential: %w", err)
+		}
+	}
+	if c.timeout < time.Second {
+		return usagef(cmd, "--timeout %v, want at least 1s", c.timeout)
+	}
+	switch {
+	case c.noWait && c.withWorker:
+		return usagef(cmd, "--no-wait and --with-worker: the worker would be gone before it asked")
+	case c.noWait && c.stream:
+		return usagef(cmd, "--no-wait and --stream: there is nothing to print yet")
+	case c.json && c.stream:
+		return usagef(cmd, "--json and --stream: choose one")
+	case cmd.Flags().Changed(settingRate) && cfg.shared() && !c.withWorker:
+		return usagef(cmd, "--rate %w", errNeedsWorker)
+	case cfg.shared():
+		return nil
+	case c.noWait:
+		return usagef(cmd, "--no-wait %w", errNeedsRedis)
+	case c.conversation != "":
+		return usagef(cmd, "--conversation %w: the store inside the process forgets it at once", errNeedsRedis)
+	case c.withWorker:
+		return usagef(cmd, "--with-worker %w; alone there is a worker in any case", errNeedsRedis)
+	}
+	return nil
+}
+
+func (c *askCommand) question(arg string) (string, error) {
+	if arg != "-" {
+		return arg, nil
+	}
+	text, err := io.ReadAll(c.streams.In)
+	if err != nil {
+		return "", fmt.Errorf("read the question from stdin: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+var errPatience = errors.New("the time for an answer is up")
+
+// await prints the answer. Whatever ends the wait early also ends the question:
+// nobody is left to read the answer.
+func (c *askCommand) await(signals context.Context, s *session, id string) error {
+	ctx, cancel := context.WithTimeoutCause(signals, c.timeout, errPatience)
+	defer cancel()
+	printed := &liveAnswer{streams: c.streams}
+	if c.stream {
+		for d, err := range s.results.Deltas(ctx, id) {
+			if err != nil {
+				break // Wait says what is wrong
+			}
+			if err := printed.add(d); err != nil {
+				return err
+			}
+		}
+	}
+	r, err := s.results.Wait(ctx, id)
+	if err == nil {
+		return c.show(r, printed)
+	}
+	if ctx.Err() == nil {
+		return err
+	}
+	err = context.Cause(ctx)
+	printed.breakLine()
+	c.withdraw(ctx, s, id)
+	switch {
+	case errors.Is(err, errPatience):
+		return fmt.Errorf("no answer within %v: the question was canceled", c.timeout)
+	case errors.Is(err, context.Canceled):
+		return &interruptedError{again: "the chat was canceled; ask again for an answer"}
+	}
+	return err
+}
+
+// withdraw cancels the question, at Coze too, and sees it end.
+func (c *askCommand) withdraw(ctx context.Context, s *session, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawal)
+	defer cancel()
+	status, err := s.tasks.Cancel(ctx, id)
+	if err == nil && !status.Terminal() {
+		_, err = s.results.Wait(ctx, id)
+	}
+	if err != nil {
+		fmt.Fprintf(c.streams.Err, "cozeq: the question could not be canceled: %v\n", err)
+	}
+}
+
+func (c *askCommand) show(r *results.Result, printed *liveAnswer) error {
+	switch {
+	case c.json:
+		if err := printRecord(c.streams.Out, r); err != nil {
+			return err
+		}
+	case r.Status == results.Completed:
+		if err := printed.finish(r.Answer); err != nil {
+			return err
+		}
+	default:
+		printed.breakLine()
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintln(c.streams.Err, "cozeq: note:", w)
+	}
+	return outcome(r)
+}

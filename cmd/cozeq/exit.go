@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// The exit codes; help exit-codes explains them.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitSomeFailed  = 3
+	exitStopped     = 4
+	exitInterrupted = 130
+)
+
+// usageError is a command called wrongly.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// missingError is a setting that the command cannot do without.
+type missingError struct{ what, how string }
+
+func (e *missingError) Error() string { return "no " + e.what + ": " + e.how }
+
+// stoppedError is a run that ended early because nothing more can be asked.
+type stoppedError struct {
+	class   coze.Class
+	subject string // what alone cannot be asked: a bot; empty: the account
+	err     error  // Coze's word
+	again   string // how to go on
+}
+
+func (e *stoppedError) Error() string {
+	switch {
+	case e.subject != "":
+		return "stopped, " + e.subject + " cannot be asked: " + e.err.Error()
+	case e.class == coze.ClassQuota:
+		return "stopped, the quota is used up: " + e.err.Error()
+	}
+	return "stopped, Coze does not accept the token: " + e.err.Error()
+}
+
+func (e *stoppedError) Unwrap() error { return e.err }
+
+// interruptedError is a signal heeded.
+type interruptedError struct{ again string }
+
+func (e *interruptedError) Error() string { return "interrupted" }
+
+// someFailedError is work done in which not all went well; what failed has been
+// said already where text is empty.
+type someFailedError struct{ text, hint string }
+
+func (e *someFailedError) Error() string { return e.text }
+
+// noWorkerError is a queue that nobody serves.
+type noWorkerError struct{ queue string }
+
+func (e *noWorkerError) Error() string {
+	return fmt.Sprintf("no worker serves queue %q of this redis", e.queue)
+}
+
+// redisError is a Redis that cannot be used. Its text never holds the password.
+type redisError struct {
+	addr string
+	err  error
+}
+
+func (e *redisError) Error() string { return fmt.Sprintf("redis at %s: %v", e.addr, e.err) }
+func (e *redisError) Unwrap() error { return e.err }
+
+// hintedError is an error that whoever made it has advice for.
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() }
+func (e *hintedError) Unwrap() error { return e.err }
+
+// judge is the one place that turns an error into an exit code and advice.
+func judge(err error) (code int, hint string) {
+	var (
+		usage       *usageError
+		missing     *missingError
+		input       *batch.InvalidInput
+		misused     *batch.UsageError
+		changed     *batch.ChangedError
+		invalid     *tasks.InvalidError
+		stopped     *stoppedError
+		interrupted *interruptedError
+		failed      *someFailedError
+		noWorker    *noWorkerError
+		redis       *redisError
+		hinted      *hintedError
+		ask         *coze.Error
+	)
+	switch {
+	case err == nil:
+		return exitOK, ""
+	case errors.As(err, &interrupted):
+		return exitInterrupted, interrupted.again
+	case errors.As(err, &stopped):
+		if errors.As(stopped.err, &ask) && ask.Hint() != "" {
+			return exitStopped, ask.Hint() + " Then " + stopped.again + "."
+		}
+		return exitStopped, stopped.again
+	case errors.As(err, &failed):
+		return exitSomeFailed, failed.hint
+	case errors.As(err, &missing):
+		return exitUsage, ""
+	case errors.As(err, &input):
+		return exitUsage, "nothing was asked: mend the input and run the command again"
+	case errors.As(err, &changed), errors.As(err, &misused):
+		return exitUsage, "" // they say it themselves
+	case errors.As(err, &usage):
+		return exitUsage, "see '" + usage.command + " --help'"
+	case errors.As(err, &invalid):
+		return exitUsage, ""
+	case errors.As(err, &noWorker):
+		return exitError, "start one with 'cozeq worker', or add --with-worker to have one in this process"
+	case errors.As(err, &redis):
+		return exitError, "check --redis or REDIS_URL, and that the server runs"
+	case errors.As(err, &hinted):
+		return exitError, hinted.hint
+	case errors.Is(err, results.ErrNotFound):
+		return exitError, "check the id and --redis; results are kept for 24h after a task's end, unless --keep said otherwise"
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted, ""
+	}
+	return exitError, ""
+}
+
+// report says on w what went wrong and what to do, and returns the exit code.
+func report(w io.Writer, err error) int {
+	code, hint := judge(err)
+	if err == nil {
+		return code
+	}
+	text := err.Error()
+	if _, ok := errors.AsType[*batch.InvalidInput](err); ok {
+		fmt.Fprintln(w, text) // lines of file:line: what, which editors can follow
+	} else if text != "" {
+		fmt.Fprintf(w, "cozeq: %s\n", text)
+	}
+	if hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+	return code
+}

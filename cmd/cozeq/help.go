@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// newHelpCmd is cobra's help, but a topic that there is not is wrong usage.
+func newHelpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND or TOPIC]",
+		Short:   "Explain a command or a topic",
+		Long:    "Explains a command, or one of the topics environment and exit-codes.",
+		Example: "  cozeq help run\n  cozeq help exit-codes",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			var names []cobra.Completion
+			if len(args) == 0 {
+				for _, c := range cmd.Root().Commands() {
+					names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return usagef(cmd, "%w", err)
+			}
+			if len(rest) > 0 {
+				return unknownCommand(about, rest)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// newEnvironmentTopic is "help environment", made of the settings themselves.
+func newEnvironmentTopic() *cobra.Command {
+	var b strings.Builder
+	b.WriteString(`A flag beats its environment variable, and both beat the default. Secrets come
+from the environment or from a file, never from a flag.
+
+`)
+	for _, s := range settings() {
+		name := s.env
+		if s.flag != "" {
+			name += ", --" + s.flag
+		}
+		fmt.Fprintf(&b, "%s\n%s", name, wrapped(strings.ReplaceAll(s.usage, "`", ""), "    ", 76))
+		if s.def != "" {
+			fmt.Fprintf(&b, "    default: %s\n", s.def)
+		}
+	}
+	b.WriteString(`
+Without REDIS_URL run and ask use a store inside the process; the other commands
+need a shared one. Of several ways to a token the first is used that is set:
+` + envToken + `, ` + envTokenFile + `, the three of the OAuth
+app, the credential "` + defaultCredential + `" of ` + envCredentials + `.
+
+Form of ` + envCredentials + `, in which names of files are relative to it:
+    {"alice": {"token_file": "alice.txt"},
+     "shop":  {"jwt": {"client_id": "1110", "private_key_file": "shop.pem",
+                       "public_key_id": "k1b2"}, "base": "https://api.coze.com"}}
+Each entry has either token_file or jwt. base defaults to COZE_API_BASE.
+
+Forms of REDIS_URL:
+    redis://USER:PASSWORD@HOST:6379/0         rediss:// with TLS
+    redis-socket:///run/redis.sock?db=0
+    redis-sentinel://HOST1,HOST2:26379/0?master=NAME
+    redis-cluster://HOST1:7000,HOST2:7001     tls=true with TLS
+User and password are Redis' own; those of sentinels are the options
+sentinel_username and sentinel_password.
+
+NO_COLOR, set to anything, turns colour off.`)
+	return &cobra.Command{Use: "environment", Short: "Environment variables and the flags that beat them", Long: b.String()}
+}
+
+func newExitCodesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the program's exit codes mean",
+		Long: `  0    all well
+  1    an error: no redis, no worker, no such task, a file that cannot be written
+  2    wrong usage, a missing setting or a bad input file; nothing was asked
+  3    finished, but some questions failed
+  4    stopped after --patience: Coze does not accept the token, the quota is
+       used up, or the bot cannot be asked
+  130  interrupted by a signal; run the same command again to go on
+
+On 3 run the command again with --retry-failed; on 4 mend the token, the quota or
+the bot, then run it again: what is answered stays answered.`,
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+const settingLang = "lang"
+
+// lang is the language to explain in: as set, else the locale's.
+func (c config) lang() (coze.Lang, error) {
+	value, source := c.lookup(settingLang, "")
+	if value == "" {
+		return c.locale(), nil
+	}
+	switch lang := language(value); lang {
+	case coze.English, coze.Chinese:
+		return lang, nil
+	}
+	return "", c.bad(source, "%q, want %s or %s", value, coze.English, coze.Chinese)
+}
+
+// locale heeds the first variable that is set, in POSIX's order: LC_ALL=C makes
+// a Chinese LANG speak English.
+func (c config) locale() coze.Lang {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		value, _ := c.env(name)
+		if value == "" {
+			continue
+		}
+		if language(value) == coze.Chinese {
+			return coze.Chinese
+		}
+		break
+	}
+	return coze.English
+}
+
+// language is the first part of a locale or tag: zh of zh_CN.UTF-8 and zh-Hans.
+func language(tag string) coze.Lang {
+	if i := strings.IndexAny(tag, "_-.@"); i >= 0 {
+		tag = tag[:i]
+	}
+	return coze.Lang(strings.ToLower(tag))
+}

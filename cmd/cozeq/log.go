@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// newLogger writes text for people on a terminal and JSON lines for programs.
+func newLogger(w io.Writer, tty bool, level slog.Level) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if !tty {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && len(groups) == 0 {
+			return slog.String(a.Key, a.Value.Time().Format("15:04:05.000"))
+		}
+		return a
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// redisLog sends go-redis' own remarks, which are about connections that it goes
+// on to replace, where those interested find them.
+type redisLog struct{ logger *slog.Logger }
+
+// Printf implements the logger of go-redis.
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	if l.logger.Enabled(ctx, slog.LevelDebug) {
+		l.logger.DebugContext(ctx, fmt.Sprintf(format, args...), "from", "go-redis")
+	}
+}

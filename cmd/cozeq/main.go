@@ -1,0 +1,29 @@
+// Command cozeq asks Coze many questions, safely: from files, from the command
+// line, and as a worker of a shared queue.
+//
+// Each command has a file of its own that only parses and presents; the work is
+// done in packages tasks, worker, coze, results and internal/batch. Settings are
+// read in config.go, and exit.go alone decides the exit code. Nothing imports
+// this package.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker: -ldflags "-X main.version=v1.2.3".
+var version = ""
+
+func main() { os.Exit(start()) }
+
+// start runs the program with the process's own streams. The first signal ends
+// the context; a second one finds nobody listening and ends the process.
+func start() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], systemStreams())
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+)
+
+type mockCommand struct {
+	streams *streams
+
+	addr      string
+	tokenFile string
+	script    string
+	bots      []string
+	latency   time.Duration
+	pace      time.Duration
+	deltas    int
+	rate      float64
+	rateHTTP  bool
+	seed      uint64
+	forget    time.Duration
+}
+
+func newMockCmd(s *streams) *cobra.Command {
+	c := &mockCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "mock",
+		Short: "Serve a mock of Coze",
+		Long: `Serves a mock of Coze's API: conversations, chats (streamed and not), messages,
+polling and cancellation, with its errors and limits. The first line on stdout
+is its URL; it serves until a signal.
+
+Faults come from a script, or from the question itself: one with
+[[mock:code=4013 times=2]] in it is refused twice and then answered, one with
+[[mock:cut=5]] loses its stream after five events.`,
+		Example: `  cozeq mock --addr 127.0.0.1:8080 --latency 500ms --delta-pace 30ms
+  COZE_API_BASE=http://127.0.0.1:8080 COZE_API_TOKEN=any cozeq ask --bot b "hello"`,
+		Args: wants(0, 0, ""),
+		RunE: c.run,
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.addr, "addr", "127.0.0.1:0", "`HOST:PORT` to listen on; port 0: a free one")
+	f.StringVar(&c.tokenFile, "token-file", "", "`FILE` with the accepted tokens, one a line; without it any token is good")
+	f.StringVar(&c.script, "script", "", "JSON `FILE` with faults to play")
+	f.StringSliceVar(&c.bots, "bots", nil, "`IDS` of the bots that exist; without it every bot does")
+	f.DurationVar(&c.latency, "latency", 0, "time to an answer's first piece")
+	f.DurationVar(&c.pace, "delta-pace", 0, "time between two pieces of an answer")
+	f.IntVar(&c.deltas, "deltas", 8, "cut an answer into `N` pieces")
+	f.Float64Var(&c.rate, "rate", 0, "refuse calls of the chat API beyond `N` a second with 4013; 0: none")
+	f.BoolVar(&c.rateHTTP, "rate-http", false, "refuse with HTTP 429 and Retry-After instead")
+	f.Uint64Var(&c.seed, "seed", 0, "take another `N` for other ids and other chances")
+	f.DurationVar(&c.forget, "forget", 24*time.Hour, "drop a conversation this long after its last chat; 0: never")
+	addSettings(cmd, settingLog)
+	return cmd
+}
+
+func (c *mockCommand) run(cmd *cobra.Command, _ []string) error {
+	level, err := config{cmd, c.streams.Env}.level(slog.LevelWarn)
+	if err != nil {
+		return err
+	}
+	cfg, err := c.config(cmd)
+	if err != nil {
+		return err
+	}
+	logger := newLogger(c.streams.Err, c.streams.ErrTTY, level)
+	cfg.Log = func(r cozetest.Request) {
+		logger.Info(r.Method+" "+r.Path, "status", r.Status, "code", r.Code, "conversation", r.ConversationID,
+			"chat", r.ChatID, "fault", string(r.Fault), "logid", r.LogID)
+	}
+	m, err := startMock(cmd.Context(), c.addr, cfg)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	fmt.Fprintln(c.streams.Out, m.url)
+	fmt.Fprintf(c.streams.Err, "mock of Coze; use it with: COZE_API_BASE=%s COZE_API_TOKEN=%s\n", m.url, c.tokenText())
+	select {
+	case <-cmd.Context().Done():
+		return nil
+	case err := <-m.failed:
+		return err
+	}
+}
+
+func (c *mockCommand) tokenText() string {
+	if c.tokenFile != "" {
+		return "(one of " + c.tokenFile + ")"
+	}
+	return "any"
+}
+
+func (c *mockCommand) config(cmd *cobra.Command) (cozetest.Config, error) {
+	cfg := cozetest.Config{
+		Bots: c.bots, Latency: c.latency, DeltaPace: c.pace, Deltas: c.deltas,
+		Rate: c.rate, RateHTTP: c.rateHTTP, Seed: c.seed,
+		KeepLog: -1, // nobody would read it
+		Forget:  c.forget,
+	}
+	if c.latency < 0 || c.pace < 0 || c.rate < 0 || c.forget < 0 || c.deltas < 1 {
+		return cfg, usagef(cmd, "--latency, --delta-pace, --rate and --forget must not be negative, --deltas at least 1")
+	}
+	if c.tokenFile != "" {
+		text, err := os.ReadFile(c.tokenFile)
+		if err != nil {
+			return cfg, usagef(cmd, "--token-file: %w", err)
+		}
+		if cfg.Tokens = strings.Fields(string(text)); len(cfg.Tokens) == 0 {
+			return cfg, usagef(cmd, "--token-file: no token in %s", c.tokenFile)
+		}
+	}
+	if c.script != "" {
+		f, err := os.Open(c.script)
+		if err != nil {
+			return cfg, usagef(cmd, "--script: %w", err)
+		}
+		defer f.Close()
+		if cfg.Rules, err = cozetest.LoadScript(f); err != nil {
+			return cfg, usagef(cmd, "%s: %w", c.script, err)
+		}
+	}
+	return cfg, nil
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+)
+
+// mock is a fake Coze that listens.
+type mock struct {
+	url    string
+	failed <-chan error // why it serves no more
+
+	fake   *cozetest.Fake
+	server *http.Server
+	served chan struct{}
+}
+
+func startMock(ctx context.Context, addr string, cfg cozetest.Config) (*mock, error) {
+	fake, err := cozetest.NewHandler(cfg)
+	if err != nil {
+		return nil, err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("mock: %w", err)
+	}
+	failed := make(chan error, 1)
+	m := &mock{
+		url: "http://" + reachable(l.Addr()), failed: failed, fake: fake,
+		server: &http.Server{Handler: fake, ReadHeaderTimeout: 30 * time.Second},
+		served: make(chan struct{}),
+	}
+	go func() {
+		defer close(m.served)
+		if err := m.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("mock: %w", err)
+		}
+	}()
+	return m, nil
+}
+
+func (m *mock) close() {
+	m.fake.Close()
+	m.server.Close()
+	<-m.served
+}
+
+// reachable is an address as one of this machine would dial it: 0.0.0.0 is for
+// listening only.
+func reachable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return a.String()
+	}
+	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+}

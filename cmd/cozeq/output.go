@@ -1,0 +1,172 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// table is rows of cells: aligned and cut to the width on a terminal, separated
+// by tabs and whole in a pipe, where no header is in the way of a program.
+type table struct {
+	header []string
+	rows   [][]string
+	paint  func(column int, cell string) paint // nil, or "" = plain
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) write(s *streams) error {
+	if !s.OutTTY {
+		for _, row := range t.rows {
+			cells := make([]string, len(row))
+			for i, cell := range row {
+				cells[i] = escaped(cell)
+			}
+			if _, err := io.WriteString(s.Out, strings.Join(cells, "\t")+"\n"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	widths := make([]int, len(t.header))
+	for i, h := range t.header {
+		widths[i] = columns(h)
+	}
+	for _, row := range t.rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], columns(oneLine(cell)))
+		}
+	}
+	var b strings.Builder
+	line := func(row []string, header bool) {
+		left := s.Width
+		for i, cell := range row {
+			text := oneLine(cell)
+			if i == len(row)-1 {
+				text = cut(text, max(left, 20))
+			}
+			pad := widths[i] - columns(text)
+			switch {
+			case header:
+				text = s.color(true, bold, text)
+			case t.paint != nil:
+				if p := t.paint(i, cell); p != "" {
+					text = s.color(true, p, text)
+				}
+			}
+			b.WriteString(text)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", max(pad, 0)+2))
+				left -= widths[i] + 2
+			}
+		}
+		b.WriteByte('\n')
+	}
+	line(t.header, true)
+	for _, row := range t.rows {
+		line(row, false)
+	}
+	_, err := io.WriteString(s.Out, b.String())
+	return err
+}
+
+// writeJSON prints a value for programs, with <, > and & as they are.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+var escapes = strings.NewReplacer("\\", `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`)
+
+// escaped keeps a cell in its line and column.
+func escaped(s string) string { return escapes.Replace(s) }
+
+// oneLine is a text for a terminal: white space in one piece, nothing that would
+// move the cursor or change colours.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+}
+
+// printable is a text of many lines for a terminal: what Coze says must not
+// drive it.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// columns is how wide a text stands on a terminal: East Asian wide characters
+// take two.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+func runeColumns(r rune) int {
+	switch {
+	case unicode.Is(unicode.Mn, r):
+		return 0
+	case r >= 0x1100 && r <= 0x115f, r >= 0x2e80 && r <= 0xa4cf, r >= 0xac00 && r <= 0xd7a3,
+		r >= 0xf900 && r <= 0xfaff, r >= 0xfe30 && r <= 0xfe6f, r >= 0xff00 && r <= 0xff60,
+		r >= 0xffe0 && r <= 0xffe6, r >= 0x1f300 && r <= 0x1faff, r >= 0x20000 && r <= 0x3fffd:
+		return 2
+	}
+	return 1
+}
+
+// cut shortens a text to width columns, with … where something is missing.
+func cut(s string, width int) string {
+	if columns(s) <= width {
+		return s
+	}
+	n := 0
+	for i, r := range s {
+		if n += runeColumns(r); n > width-1 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// short is cut for texts in sentences, in characters.
+func short(s string, runes int) string {
+	s = oneLine(s)
+	if utf8.RuneCountInString(s) <= runes {
+		return s
+	}
+	return string([]rune(s)[:runes-1]) + "…"
+}
+
+// writeLong is write for names and long texts: a terminal wraps the last column
+// instead of losing its end.
+func (t *table) writeLong(s *streams) error {
+	if !s.OutTTY {
+		return t.write(s)
+	}
+	first := columns(t.header[0])
+	for _, row := range t.rows {
+		first = max(first, columns(row[0]))
+	}
+	var b strings.Builder
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		b.WriteString(s.color(true, bold, row[0]))
+		b.WriteString(strings.Repeat(" ", first-columns(row[0])+2))
+		text := wrapped(oneLine(row[1]), strings.Repeat(" ", first+2), max(s.Width, first+22))
+		b.WriteString(strings.TrimLeft(text, " "))
+	}
+	_, err := io.WriteString(s.Out, b.String())
+	return err
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// patiences are how long a command waits for the end of a pause before it gives up.
+type patiences struct{ quota, other time.Duration }
+
+// quotaPatience of a run is for the quota of a minute or an hour. What is wrong with
+// a token or a bot takes a person.
+const quotaPatience = 10 * time.Minute
+
+const patienceFlag = "patience"
+
+func addPatience(cmd *cobra.Command, d *time.Duration, def string) {
+	cmd.Flags().DurationVar(d, patienceFlag, 0,
+		"how long to wait while Coze refuses everything, before giving up with exit code 4; default: "+def)
+}
+
+// patienceOf reads the flag, which overrides the default for all classes.
+func patienceOf(cmd *cobra.Command, given time.Duration, def patiences) (patiences, error) {
+	if !cmd.Flags().Changed(patienceFlag) {
+		return def, nil
+	}
+	if given < 0 {
+		return def, usagef(cmd, "--patience %v, want 0 or more", given)
+	}
+	return patiences{given, given}, nil
+}
+
+// of is the patience with several pauses: while one may end by itself it is worth
+// waiting.
+func (p patiences) of(pauses []worker.Pause) time.Duration {
+	longest := time.Duration(0)
+	for _, pause := range pauses {
+		d := p.other
+		if pause.Class == string(coze.ClassQuota) {
+			d = p.quota
+		}
+		longest = max(longest, d)
+	}
+	return longest
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/worker"
+)
+
+type queuesCommand struct {
+	streams *streams
+	json    bool
+}
+
+func newQueuesCmd(s *streams) *cobra.Command {
+	c := &queuesCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "queues",
+		Short: "Show the queues of a shared Redis, and pause or resume one",
+		Long: `Shows what is in the queues of a shared Redis, how old the oldest question is that
+nobody has begun, and who has paused a queue: an operator, or cozeq because Coze
+refuses everything. Then every pause of a credential or of one bot, with its reason
+and its next probe, and how many calls a second Coze is found to let through.
+
+Credentials are told by a hash. In a pipe the first column says what a line is,
+queue, pause or limit, and ages are in seconds.`,
+		Example: `  cozeq queues --redis redis://localhost:6379/0
+  cozeq queues --json | jq -r '.pauses[].hint'
+  cozeq queues pause low
+  cozeq queues resume default`,
+		Args: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
+		RunE: c.run,
+	}
+	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	addSettings(cmd, settingRedis, settingLog)
+	cmd.AddCommand(newQueuesPauseCmd(s), newQueuesResumeCmd(s))
+	return cmd
+}
+
+// sharedOf opens the shared Redis for a command that only looks after it.
+func sharedOf(cmd *cobra.Command, s *streams) (*session, error) {
+	cfg := config{cmd, s.Env}
+	level, err := cfg.level(slog.LevelWarn)
+	if err != nil {
+		return nil, err
+	}
+	return openShared(cmd.Context(), cfg, 1, newLogger(s.Err, s.ErrTTY, level))
+}
+
+func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {
+	s, err := sharedOf(cmd, c.streams)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	state, err := readQueues(cmd.Context(), s.rdb)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return writeJSON(c.streams.Out, state)
+	}
+	return c.print(state)
+}
+
+// print writes a table of each kind that there is.
+func (c *queuesCommand) print(state queuesState) error {
+	queues := &table{header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}}
+	for _, q := range state.Queues {
+		queues.add(q.Queue, c.number(q.Pending), c.number(q.Active), c.number(q.Scheduled), c.number(q.Retry), c.number(q.Archived),
+			c.age(q.OldestPending), c.pausedBy(q, state.Pauses))
+	}
+	pauses := &table{header: []string{"PAUSED", "SINCE", "WHY", "NEXT PROBE", "ASIDE", "MESSAGE AND HINT"}}
+	for _, p := range state.Pauses {
+		what := "credential " + p.Credential
+		if p.BotID != "" {
+			what = "bot " + p.BotID + " with " + p.Credential
+		}
+		pauses.add(what, c.moment(p.Since), pauseCause(p), c.moment(p.NextProbe), c.number(int(p.Aside)),
+			strings.Trim(p.Message+" - "+p.Hint, " -"))
+	}
+	limits := &table{header: []string{"CREDENTIAL", "CALLS A SECOND", "SERVED"}}
+	for _, l := range state.Limits {
+		rate, served := "not learnt", "no"
+		if l.Rate > 0 {
+			rate = fmt.Sprintf("%.3g", l.Rate)
+		}
+		if l.Served {
+			served = "yes"
+		}
+		limits.add(l.Credential, rate, served)
+	}
+	return c.sections([]section{{"queue", queues}, {"pause", pauses}, {"limit", limits}})
+}
+
+// section is one of several tables; kind tells its lines in a pipe.
+type section struct {
+	kind string
+	*table
+}
+
+func (c *queuesCommand) sections(all []section) error {
+	written := 0
+	for _, s := range all {
+		if len(s.rows) == 0 {
+			continue
+		}
+		if !c.streams.OutTTY {
+			for i, row := range s.rows {
+				s.rows[i] = append([]string{s.kind}, row...)
+			}
+		} else if written > 0 {
+			fmt.Fprintln(c.streams.Out)
+		}
+		if err := s.write(c.streams); err != nil {
+			return err
+		}
+		written++
+	}
+	if written == 0 {
+		fmt.Fprintln(c.streams.Err, "cozeq: there is no queue yet: nothing was ever enqueued, and no worker runs")
+	}
+	return nil
+}
+
+// pausedBy says who has paused a queue, and why.
+func (c *queuesCommand) pausedBy(q queueState, pauses []worker.Pause) string {
+	switch {
+	case q.Paused == nil:
+		return "no"
+	case q.Paused.By == byOperator:
+		return "by an operator since " + c.moment(q.Paused.Since)
+	}
+	text := "by cozeq since " + c.moment(q.Paused.Since)
+	for _, p := range pauses {
+		if p.BotID == "" && p.Credential == q.Paused.Credential {
+			text += ": " + pauseCause(p)
+		}
+	}
+	return text
+}
+
+// number has its thousands apart for people only.
+func (c *queuesCommand) number(n int) string {
+	if c.streams.OutTTY {
+		return count(n)
+	}
+	return strconv.Itoa(n)
+}
+
+// age is in seconds for programs.
+func (c *queuesCommand) age(seconds float64) string {
+	if c.streams.OutTTY {
+		return rounded(time.Duration(seconds * float64(time.Second)))
+	}
+	return strconv.FormatFloat(seconds, 'f', -1, 64)
+}
+
+// moment is a time for people on a terminal, where today needs no date, else
+// RFC 3339.
+func (c *queuesCommand) moment(t time.Time) string {
+	if !c.streams.OutTTY {
+		return t.UTC().Format(time.RFC3339)
+	}
+	t = t.Local()
+	if t.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
+}

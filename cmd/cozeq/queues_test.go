@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cozeq/cozeq/worker"
+)
+
+// On a terminal each kind has a table of its own; in a pipe, its name in each line.
+func TestQueuesPrint(t *testing.T) {
+	now := time.Now()
+	state := queuesState{
+		Queues: []queueState{
+			{Queue: "default", Pending: 100_000, Active: 3, OldestPending: 3725, Paused: &queuePause{By: byCozeq, Since: now, Credential: "c1"}},
+			{Queue: "low", Paused: &queuePause{By: byOperator, Since: now.AddDate(0, 0, -3)}},
+		},
+		Pauses: []worker.Pause{
+			{Credential: "c1", Code: 4028, Class: "quota", Since: now, NextProbe: now, Message: "used up", Hint: "Buy more."},
+			{Credential: "c1", BotID: "b\x1b[2J", Code: 4015, Class: "permanent", Since: now, NextProbe: now, Aside: 12, Message: "not\tpublished"},
+		},
+		Limits: []worker.Limit{{Credential: "c1", Rate: 19.8765, Served: true}, {Credential: "c2"}},
+	}
+	show := func(tty bool) string {
+		var out bytes.Buffer
+		c := &queuesCommand{streams: &streams{Out: &out, OutTTY: tty, Width: 120}}
+		if err := c.print(state); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	terminal := show(true)
+	for _, want := range []string{
+		`(?m)^QUEUE    PENDING  ACTIVE  SCHEDULED  RETRY  ARCHIVED  OLDEST  PAUSED$`,
+		`(?m)^default  100,000  3       0          0      0         1h2m    by cozeq since \d\d:\d\d:\d\d: 4028 \(quota\)$`,
+		`(?m)^low .* by an operator since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$`,
+		`(?m)^\nPAUSED +SINCE +WHY +NEXT PROBE +ASIDE +MESSAGE AND HINT$`,
+		`(?m)^credential c1 .* 4028 \(quota\) .*  used up - Buy more\.$`,
+		`(?m)^\nCREDENTIAL  CALLS A SECOND  SERVED\nc1          19\.9            yes\nc2          not learnt      no$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(terminal) {
+			t.Errorf("no %s in\n%s", want, terminal)
+		}
+	}
+	if strings.ContainsRune(terminal, 0x1b) {
+		t.Error("a bot's id drives the terminal")
+	}
+	at := now.UTC().Format(time.RFC3339)
+	want := "queue\tdefault\t100000\t3\t0\t0\t0\t3725\tby cozeq since " + at + ": 4028 (quota)\n"
+	piped := show(false)
+	if !strings.HasPrefix(piped, want) {
+		t.Errorf("got\n%s\nwant first\n%s", piped, want)
+	}
+	if !strings.Contains(piped, "\t12\tnot\\tpublished\nlimit\tc1\t19.9\tyes\nlimit\tc2\tnot learnt\tno\n") {
+		t.Errorf("got\n%s", piped)
+	}
+}

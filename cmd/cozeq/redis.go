@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// redisPatience is how long a command waits for a Redis that does not answer.
+const redisPatience = 5 * time.Second
+
+// remoteRedis is a Redis by its URL.
+type remoteRedis struct {
+	client redis.UniversalClient
+	addr   string // without user and password
+}
+
+// parseRedis makes a client of a URL; nothing is dialled yet. Errors never hold
+// the URL, as there may be a password in it.
+func parseRedis(raw string, pool int) (*remoteRedis, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return nil, errors.New("not a URL, want one as redis://localhost:6379/0")
+	}
+	user, hosts, tail := splitAuthority(rest)
+	r := &remoteRedis{addr: hosts}
+	var err error
+	switch scheme {
+	case "redis", "rediss":
+		err = r.single(scheme+"://"+user+hosts+tail, pool)
+	case "redis-socket", "unix":
+		path, _, _ := strings.Cut(hosts+tail, "?")
+		r.addr = path
+		err = r.single("unix://"+user+hosts+tail, pool)
+	case "redis-sentinel":
+		err = r.sentinel(user, strings.Split(hosts, ","), tail, pool)
+	case "redis-cluster":
+		err = r.cluster(user, strings.Split(hosts, ","), tail, pool)
+	default:
+		err = fmt.Errorf("scheme %q, want redis, rediss, redis-socket, redis-sentinel or redis-cluster", scheme)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// splitAuthority takes USER@HOSTS/TAIL apart. net/url would not have a list of
+// hosts with ports in a URL. user keeps its @, tail its / or ?.
+func splitAuthority(rest string) (user, hosts, tail string) {
+	// A password may hold a slash or a question mark as it is; hosts and options
+	// hold no @ unless it is escaped.
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		user, rest = rest[:i+1], rest[i+1:]
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		return user, rest[:i], rest[i:]
+	}
+	return user, rest, ""
+}
+
+func (r *remoteRedis) single(raw string, pool int) error {
+	o, err := redis.ParseURL(raw)
+	if err != nil {
+		return withoutURL(err)
+	}
+	if o.PoolSize == 0 {
+		o.PoolSize = pool
+	}
+	o.ContextTimeoutEnabled = true
+	r.client = redis.NewClient(o)
+	return nil
+}
+
+// sentinel takes redis-sentinel://USER:PASSWORD@H1,H2/DB?master=NAME; user and
+// password are Redis' own, and the sentinels' go into sentinel_username and
+// sentinel_password.
+func (r *remoteRedis) sentinel(user string, hosts []string, tail string, pool int) error {
+	u, err := listed(user, hosts, "26379", tail)
+	if err != nil {
+		return err
+	}
+	q := u.Query()
+	master := q.Get("master")
+	if master == "" {
+		return errors.New("redis-sentinel needs the master's name, as redis-sentinel://host1,host2/0?master=NAME")
+	}
+	sentinelUser, sentinelPassword := q.Get("sentinel_username"), q.Get("sentinel_password")
+	for _, name := range []string{"master", "sentinel_username", "sentinel_password"} {
+		q.Del(name)
+	}
+	q.Set("master_name", master)
+	u.RawQuery = q.Encode()
+	o, err := redis.ParseFailoverURL(u.String())
+	if err != nil {
+		return withoutURL(err)
+	}
+	o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
+	o.SentinelUsername, o.SentinelPassword = sentinelUser, sentinelPassword
+	if o.PoolSize == 0 {
+		o.PoolSize = pool
+	}
+	o.ContextTimeoutEnabled = true
+	r.client = redis.NewFailoverClient(o)
+	return nil
+}
+
+func (r *remoteRedis) cluster(user string, hosts []string, tail string, pool int) error {
+	u, err := listed(user, hosts, "6379", tail)
+	if err != nil {
+		return err
+	}
+	if strings.Trim(u.Path, "/") != "" && strings.Trim(u.Path, "/") != "0" {
+		return errors.New("a cluster has no databases: leave the path out")
+	}
+	u.Path = ""
+	o, err := redis.ParseClusterURL(u.String())
+	if err != nil {
+		return withoutURL(err)
+	}
+	if o.PoolSize == 0 {
+		o.PoolSize = pool
+	}
+	o.ContextTimeoutEnabled = true
+	r.client = redis.NewClusterClient(o)
+	return nil
+}
+
+// listed makes the form that go-redis reads of a list of hosts: the first in its
+// place, the others as options. The option tls=true encrypts.
+func listed(user string, hosts []string, port, tail string) (*url.URL, error) {
+	for i, h := range hosts {
+		if h == "" {
+			return nil, errors.New("an empty host in the list of hosts")
+		}
+		if !strings.Contains(h, ":") || strings.HasSuffix(h, "]") {
+			hosts[i] = h + ":" + port
+		}
+		if _, p, err := net.SplitHostPort(hosts[i]); err != nil || !isPort(p) {
+			return nil, fmt.Errorf("%q in the list of hosts, want HOST or HOST:PORT", h)
+		}
+	}
+	u, err := url.Parse("redis://" + user + hosts[0] + tail)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	q := u.Query()
+	for _, h := range hosts[1:] {
+		q.Add("addr", h)
+	}
+	if q.Get("tls") == "true" {
+		u.Scheme = "rediss"
+	}
+	q.Del("tls")
+	u.RawQuery = q.Encode()
+	return u, nil
+}
+
+func isPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+// withoutURL drops the URL that net/url quotes in its errors.
+func withoutURL(err error) error {
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return errors.New("not a URL, want one as redis://localhost:6379/0 (escape special characters of a password, / as %2F)")
+	}
+	return err
+}
+
+// ping fails within redisPatience if nobody answers.
+func (r *remoteRedis) ping(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, redisPatience)
+	defer cancel()
+	err := r.client.Ping(limited).Err()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case limited.Err() != nil:
+		err = fmt.Errorf("no answer within %v", redisPatience)
+	}
+	return &redisError{addr: r.addr, err: err}
+}
+
+// await pings until there is an answer, and says in the log why it waits.
+func (r *remoteRedis) await(ctx context.Context, logger *slog.Logger) error {
+	const longest = 15 * time.Second
+	for wait := 250 * time.Millisecond; ; wait = min(2*wait, longest) {
+		err := r.ping(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		logger.Warn("redis does not answer, trying again", "error", err, "in", wait)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+	}
+}

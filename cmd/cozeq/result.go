@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+type resultCommand struct {
+	streams *streams
+	wait    time.Duration
+	json    bool
+}
+
+func newResultCmd(s *streams) *cobra.Command {
+	c := &resultCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "result ID",
+		Short: "Print one result",
+		Long: `Prints what is known of one question: its status and, once it has ended, the
+answer or the error. Exit code 3 if it failed, was canceled or expired.`,
+		Example: `  cozeq result 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11
+  cozeq result "$id" --wait 30s --json | jq -r .answer`,
+		Args: wants(1, 1, "ID"),
+		RunE: c.run,
+	}
+	cmd.Flags().DurationVar(&c.wait, "wait", 0, "wait this long for the question's end")
+	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	addSettings(cmd, settingRedis, settingLog)
+	return cmd
+}
+
+func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
+	id := args[0]
+	if err := tasks.ValidateID(id); err != nil {
+		return usagef(cmd, "%w", err)
+	}
+	cfg := config{cmd, c.streams.Env}
+	level, err := cfg.level(slog.LevelWarn)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	s, err := openShared(ctx, cfg, 1, newLogger(c.streams.Err, c.streams.ErrTTY, level))
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	r, err := c.read(ctx, s.results, id)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		err = printRecord(c.streams.Out, r)
+	} else {
+		err = c.show(r)
+	}
+	if err != nil {
+		return err
+	}
+	if c.wait > 0 && !r.Status.Terminal() {
+		return &hintedError{
+			err:  fmt.Errorf("%s has not ended within %v", id, c.wait),
+			hint: "wait longer, or see that a worker serves its queue",
+		}
+	}
+	if err := outcome(r); err != nil && !c.json {
+		return &someFailedError{} // the table says it all
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// read returns the result as it stands when it has ended or patience has.
+func (c *resultCommand) read(ctx context.Context, store *results.Store, id string) (*results.Result, error) {
+	if c.wait > 0 {
+		limited, cancel := context.WithTimeout(ctx, c.wait)
+		defer cancel()
+		r, err := store.Wait(limited, id)
+		if err == nil || limited.Err() == nil {
+			return r, err
+		}
+		if ctx.Err() != nil {
+			return nil, &interruptedError{}
+		}
+	}
+	return store.Get(ctx, id)
+}
+
+func (c *resultCommand) show(r *results.Result) error {
+	t := &table{header: []string{"ID", r.ID}}
+	if !c.streams.OutTTY {
+		t.add("id", r.ID)
+	}
+	add := func(name, value string) {
+		if value != "" {
+			t.add(name, value)
+		}
+	}
+	add("status", string(r.Status))
+	if r.Error != nil {
+		add("error", failureText(r.Error))
+		add("hint", r.Error.Hint)
+		add("logid", r.Error.LogID)
+	}
+	add("bot", r.BotID)
+	add("conversation", r.ConversationID)
+	add("conversation_key", r.ConversationKey)
+	add("chat", r.ChatID)
+	if r.Usage != nil {
+		add("tokens", strconv.FormatInt(r.Usage.TokenCount, 10))
+	}
+	if r.Attempts > 0 {
+		add("attempts", strconv.Itoa(r.Attempts))
+	}
+	if r.PossibleDuplicate {
+		add("possible_duplicate", "true")
+	}
+	if !r.CompletedAt.IsZero() {
+		add("completed_at", r.CompletedAt.String())
+	}
+	add("warnings", strings.Join(r.Warnings, "; "))
+	if !c.streams.OutTTY {
+		add("answer", r.Answer)
+		return t.write(c.streams)
+	}
+	if err := t.writeLong(c.streams); err != nil || r.Answer == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(c.streams.Out, "\n%s\n", strings.TrimSuffix(printable(r.Answer), "\n"))
+	return err
+}
+
+// printRecord prints a result as a line of JSON.
+func printRecord(w io.Writer, r *results.Result) error {
+	line, err := r.Encode()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// outcome is nil for an answer and for a question still under way.
+func outcome(r *results.Result) error {
+	if r.Status == results.Completed || !r.Status.Terminal() {
+		return nil
+	}
+	e := &someFailedError{text: string(r.Status)}
+	if r.Error != nil {
+		e.text += ": " + failureText(r.Error)
+		e.hint = r.Error.Hint
+	}
+	return e
+}
+
+// failureText says an error in one line: 4013 (rate): model busy.
+func failureText(f *results.Failure) string {
+	text := f.Class
+	if f.Code != 0 {
+		text = fmt.Sprintf("%d (%s)", f.Code, f.Class)
+	}
+	if f.Message != "" {
+		text += ": " + f.Message
+	}
+	return text
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Groups of commands in the help.
+const (
+	groupAsk     = "ask"
+	groupOperate = "operate"
+)
+
+// run is the program: it executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	root := newRootCmd(&s, args)
+	root.SetArgs(args)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	return report(s.Err, root.ExecuteContext(ctx))
+}
+
+func newRootCmd(s *streams, args []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cozeq",
+		Short: "Ask Coze many questions, safely",
+		Long: `cozeq asks a bot of Coze many questions and writes every answer: no question
+is lost, none is asked twice without need, and none is paid for in vain.
+
+It works alone with a file of questions (cozeq run), or with any number of
+workers around a shared Redis (cozeq worker).`,
+		Example: `  cozeq run --demo                        try it, no token needed
+  cozeq run questions.csv -o answers.csv
+  cozeq ask "What is a goroutine?"`,
+		Version:       versionText(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2,
+
+		Args: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("cozeq {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if !cmd.HasParent() {
+			// "cozeq rnu --demo" is about rnu: cobra met the flag first.
+			words := slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-") })
+			if unknown := unknownCommand(cmd, words); unknown != nil {
+				return unknown
+			}
+		}
+		return &usageError{command: cmd.CommandPath(), err: err}
+	})
+	root.AddGroup(
+		&cobra.Group{ID: groupAsk, Title: "Ask:"},
+		&cobra.Group{ID: groupOperate, Title: "Operate:"},
+	)
+	grouped(root, groupAsk, newRunCmd(s), newAskCmd(s), newResultCmd(s), newCancelCmd(s))
+	grouped(root, groupOperate, newWorkerCmd(s), newQueuesCmd(s), newErrorsCmd(s), newMockCmd(s), newVersionCmd(s))
+	root.AddCommand(newEnvironmentTopic(), newExitCodesTopic())
+	root.SetHelpCommand(newHelpCmd())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+func grouped(root *cobra.Command, id string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("unknown command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += ", did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return &usageError{command: cmd.CommandPath(), err: errors.New(text)}
+}
+
+// wants checks the number of arguments; what names them in the error.
+func wants(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return &usageError{command: cmd.CommandPath(), err: fmt.Errorf("%s is missing", what)}
+		case most >= 0 && len(args) > most:
+			err := fmt.Errorf("unexpected %q", args[most])
+			if most == 1 {
+				err = fmt.Errorf("%w: one %s only, in quotes if it has spaces", err, what)
+			}
+			return &usageError{command: cmd.CommandPath(), err: err}
+		}
+		return nil
+	}
+}
+
+// usagef is wrong usage found by the command itself.
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{command: cmd.CommandPath(), err: fmt.Errorf(format, args...)}
+}

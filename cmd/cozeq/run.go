@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+//go:embed demo/questions.jsonl
+var demoQuestions []byte
+
+// The demo's mock takes about a second for an answer, so that there is something
+// to see; the longest conversation has four.
+const (
+	demoBot     = "demo"
+	demoLatency = 500 * time.Millisecond
+	demoPace    = 40 * time.Millisecond
+)
+
+type runCommand struct {
+	streams *streams
+
+	output      string
+	format      string
+	questionCol string
+	demo        bool
+	withWorker  bool
+	retryFailed bool
+	force       bool
+	json        bool
+	window      int
+	attempts    int
+	keep        time.Duration
+	timeout     time.Duration
+	drain       time.Duration
+	patience    time.Duration
+	queue       string
+	credential  string
+
+	onTurnFailure string
+}
+
+func newRunCmd(s *streams) *cobra.Command {
+	c := &runCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "run INPUT [-o OUTPUT]",
+		Short: "Ask every question of a file and write every answer",
+		Long: `Asks every question of INPUT and writes one record for each, in INPUT's order.
+Alone it does the work itself; with --redis the workers there do. Before it asks
+anything itself it makes sure that Coze accepts the token.
+
+INPUT is .jsonl, .csv, .tsv (a header row; column question or --question-col) or
+.txt (a question a line), or - for stdin. A row may also have custom_id, bot_id,
+user_id, conversation_id, conversation_key, custom_variables, parameters and
+meta_data. Questions with one conversation_key are asked one after the other, in
+one conversation.
+
+OUTPUT, .jsonl, .csv or .tsv, exists only when it is complete. Until then
+OUTPUT.partial is the journal: the same command goes on after any interruption,
+asks nothing twice that was answered, and looks chats up that were in flight.
+Without -o records go to stdout as they end, and there is nothing to go on with.
+
+While Coze refuses everything, because the token has expired or the quota is used
+up, a run waits for --patience and goes on by itself; after that it ends with exit
+code 4. A bot that cannot be asked holds up its own questions only.
+
+The first signal lets the chats in flight end (--drain), a second one stops at
+once.`,
+		Example: `  cozeq run --demo
+  cozeq run questions.csv -o answers.csv --bot 73428668
+  cozeq run questions.jsonl -o answers.jsonl --redis redis://localhost:6379/0
+  cozeq run questions.csv -o answers.csv --retry-failed
+  generate | cozeq run - --format txt | jq -r .answer`,
+		Args: wants(0, 1, "INPUT"),
+		RunE: c.run,
+	}
+	f := cmd.Flags()
+	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .csv or .tsv")
+	f.StringVar(&c.format, "format", "", "INPUT's format: jsonl, csv, tsv or txt; default: by its extension, of stdin jsonl")
+	f.StringVar(&c.questionCol, "question-col", "", "`NAME` of the column with the question; default: question")
+	f.BoolVar(&c.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
+	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: have a worker in this process too")
+	f.BoolVar(&c.retryFailed, "retry-failed", false, "ask the failed questions again")
+	f.BoolVar(&c.force, "force", false, "start over: forget OUTPUT and its journal")
+	f.BoolVar(&c.json, "json", false, "print the summary as JSON on stdout (with -o)")
+	f.IntVar(&c.window, "window", batch.DefaultWindow, "keep at most `N` questions in Redis at a time")
+	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, "ask a question at most `N` times; waits do not count")
+	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "longest time of one attempt")
+	f.DurationVar(&c.keep, "keep", 0, "with --redis: how long results are kept there; default: 24h")
+	f.DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
+	addPatience(cmd, &c.patience, "0 where a token or a bot is refused, "+quotaPatience.String()+" where the quota is used up")
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue")
+	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`, one of $COZEQ_CREDENTIALS_FILE, with --redis of the workers'")
+	f.StringVar(&c.onTurnFailure, "on-turn-failure", tasks.TurnSkip, "what becomes of a conversation's later turns when one fails: `skip` asks them, block does not")
+	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingLog, settingCodes)
+	return cmd
+}
+
+func (c *runCommand) run(cmd *cobra.Command, args []string) error {
+	panel := newPanel(c.streams)
+	p, err := c.plan(cmd, args, panel)
+	if p.input != nil {
+		defer p.input.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if c.demo {
+		m, err := startMock(cmd.Context(), "127.0.0.1:0", cozetest.Config{
+			Latency: demoLatency, DeltaPace: demoPace, KeepLog: -1,
+		})
+		if err != nil {
+			return err
+		}
+		defer m.close()
+		p.account.base, p.account.token = m.url, coze.StaticToken(demoBot)
+	}
+	if p.own && !c.demo && c.asks() {
+		if err := p.account.preflight(cmd.Context(), panel, c.again()); err != nil {
+			return c.explain(err)
+		}
+	}
+	s, err := c.session(cmd.Context(), p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	summary, err := c.ask(cmd.Context(), s, p, panel)
+	return c.conclude(summary, err)
+}
+
+func (c *runCommand) session(ctx context.Context, p plan) (*session, error) {
+	if c.alone(p.cfg) {
+		return openEmbedded(p.worker.Concurrency, p.logger)
+	}
+	return openShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
+}
+
+// ask does the work. It ends early on a signal, or when Coze refuses everything for
+// longer than --patience.
+func (c *runCommand) ask(signals context.Context, s *session, p plan, panel *panel) (batch.Summary, error) {
+	ctx, cancel := context.WithCancelCause(signals)
+	defer cancel(nil)
+	job := &batch.Job{
+		Input:         p.input,
+		Output:        c.output,
+		Tasks:         s.tasks,
+		Results:       s.results,
+		Conversations: tasks.NewConversations(s.rdb),
+		Options:       tasks.Options{Queue: c.queue, Attempts: c.attempts, Timeout: c.timeout, Keep: c.keep},
+		Window:        c.window,
+		RetryFailed:   c.retryFailed,
+		Force:         c.force,
+		Forget:        s.embedded != nil,
+	}
+	switch {
+	case c.output != "":
+	case c.streams.OutTTY:
+		job.OnRecord = panel.record
+	default:
+		job.Stdout = c.streams.Out
+	}
+	watch := newPauseWatch(s, c.queue, p.patience, cancel)
+	watch.flights, watch.settle, watch.say = job.Flights, feedTime, panel
+	watch.done = func() int { return job.Snapshot().Done }
+	watch.again = c.again()
+	panel.note = watch.note
+	if p.own {
+		return c.askHere(ctx, signals, cancel, job, s, p, panel, watch)
+	}
+	return c.askThere(ctx, signals, job, s, panel, watch)
+}
+
+// askThere leaves the work to the workers of the shared Redis.
+func (c *runCommand) askThere(ctx, signals context.Context, job *batch.Job, s *session, panel *panel, watch *pauseWatch) (batch.Summary, error) {
+	if err := s.served(c.queue); err != nil {
+		return batch.Summary{}, err
+	}
+	defer c.announce(signals, panel, "interrupted; the questions in the queue go on being answered")()
+	defer watchServed(ctx, func() error { return s.served(c.queue) }, func(err error) {
+		fmt.Fprintf(panel, "cozeq: %v any more: waiting for one to come back\n", err)
+	})()
+	defer watch.start(ctx)()
+	defer panel.follow(job.Snapshot)()
+	return job.Run(ctx)
+}
+
+// askHere has a worker in this process, which writes each step down in the
+// journal.
+func (c *runCommand) askHere(ctx, signals context.Context, cancel context.CancelCauseFunc, job *batch.Job, s *session, p plan, panel *panel, watch *pauseWatch) (batch.Summary, error) {
+	ready := new(readiness)
+	if p.http != "" {
+		metrics, handler := newMetrics(s, slices.Sorted(maps.Keys(p.worker.Queues)))
+		m, err := startMonitor(ctx, p.http, ready.check, handler, p.logger)
+		if err != nil {
+			return batch.Summary{}, err
+		}
+		defer m.close()
+		p.worker.Metrics = metrics
+	}
+	p.worker.OnProgress = func(ctx context.Context, at worker.Progress) error {
+		return job.Progress(ctx, batch.Progress(at))
+	}
+	p.worker.OnVerdict = watch.verdict
+	if err := s.startWorker(ctx, p.account, p.worker, cancel); err != nil {
+		return batch.Summary{}, err
+	}
+	ready.set(s.worker.Ready)
+	job.Drain = s.worker.drain
+	defer c.announce(signals, panel,
+		fmt.Sprintf("interrupted; chats in flight may end, for up to %v: interrupt again to stop at once", c.drain))()
+	defer watch.start(ctx)()
+	defer panel.follow(job.Snapshot)()
+	return job.Run(ctx)
+}
+
+// announce says at the first signal what happens now. It ends with stop.
+func (c *runCommand) announce(signals context.Context, panel *panel, text string) (stop func()) {
+	said := make(chan struct{})
+	cancel := context.AfterFunc(signals, func() {
+		defer close(said)
+		fmt.Fprintln(panel, "cozeq: "+text)
+	})
+	return func() {
+		if !cancel() {
+			<-said
+		}
+	}
+}
+
+// asks is false where OUTPUT, which exists only when it is complete, will be left
+// alone: that needs no token.
+func (c *runCommand) asks() bool {
+	if c.output == "" || c.retryFailed || c.force {
+		return true
+	}
+	_, err := os.Stat(c.output)
+	return err != nil
+}
+
+// again says how to go on with a run that was cut short.
+func (c *runCommand) again() string {
+	if c.output == "" {
+		return "run the command again; without -o it starts from the beginning"
+	}
+	return "run the same command again to go on: what is answered is not asked again"
+}
+
+// conclude prints the summary, where there is one to speak of, and turns the
+// run's end into an error if it was not a good one.
+func (c *runCommand) conclude(summary batch.Summary, err error) error {
+	if summary.Rows > 0 && (err == nil || summary.Done() > 0 || errors.Is(err, context.Canceled)) {
+		if printed := c.print(summary); printed != nil && err == nil {
+			err = printed
+		}
+	}
+	if err != nil {
+		return c.explain(err)
+	}
+	if n := summary.Done() - summary.Answered; n > 0 {
+		e := &someFailedError{text: fmt.Sprintf("%s of %s got no answer", count(n), questions(summary.Rows))}
+		if c.output != "" {
+			e.hint = "ask them again by the same command with --retry-failed"
+		}
+		return e
+	}
+	return nil
+}
+
+func (c *runCommand) print(summary batch.Summary) error {
+	if c.json {
+		return writeJSON(c.streams.Out, summaryRecord(summary))
+	}
+	return printSummary(c.streams, summary)
+}
+
+// explain adds to an error what a person can do about it.
+func (c *runCommand) explain(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &interruptedError{again: c.again()}
+	case errors.Is(err, batch.ErrLocked):
+		return &hintedError{err: err, hint: "wait for the other run to end, or write to another file with -o"}
+	}
+	return err
+}

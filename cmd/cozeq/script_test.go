@@ -1,0 +1,244 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// TestScripts runs testdata/*.txtar, the manual of the command line. Besides the
+// commands of testscript they have:
+//
+//	code N COMMAND ARG...      exec, and the exit code has to be N
+//	save NAME FILE             the content of the file, or of stdout, for $NAME
+//	await FILE REGEXP          wait until the file's content matches
+//	term                       SIGTERM for what runs in the background
+//	coze [latency=D] [pace=D]  a fake Coze for $COZE_API_BASE, with a token and a bot;
+//	  [bots=ID,...] [app=FILE]   only these bots exist; an OAuth app with its key in FILE
+//	rules [FILE]               the fake's faults from now on, as of cozeq mock --script; without FILE none
+//	expire                     the tokens that the app was given are no good any more
+//	key FILE                   a private key of nobody's app
+//	asked N                    the fake was asked exactly N times, refusals included
+//	accepted N                 the fake has taken exactly N chats
+//	repeats N                  ... of which so many asked a question once more
+//	canceled N                 ... of which so many were canceled
+//	await-accepted N           wait until the fake has taken N chats
+//	redis                      a Redis of the script's own for $REDIS_URL
+//	await-served               wait until a worker serves it
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Values[keyTB] = env.T().(testing.TB)
+			env.Values[keyFakes] = &fakes{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":           cmdCode,
+			"save":           cmdSave,
+			"coze":           cmdCoze,
+			"accepted":       counted(func(f *cozetest.Server) int { return f.Accepted() }),
+			"asked":          counted(func(f *cozetest.Server) int { return f.Calls("/v3/chat") }),
+			"expire":         cmdExpire,
+			"rules":          cmdRules,
+			"key":            cmdKey,
+			"repeats":        counted(func(f *cozetest.Server) int { return f.Repeats() }),
+			"canceled":       counted(func(f *cozetest.Server) int { return f.Calls("/v3/chat/cancel") }),
+			"redis":          cmdRedis,
+			"await":          cmdAwait,
+			"await-accepted": cmdAwaitAccepted,
+			"await-served":   cmdAwaitServed,
+			"term":           cmdTerm,
+		},
+	})
+}
+
+type valueKey string
+
+const (
+	keyTB    valueKey = "testing.TB"
+	keyFakes valueKey = "fakes"
+)
+
+// patience bounds the waits of scripts. They end long before on a machine that is
+// not stuck.
+const patience = 60 * time.Second
+
+func cmdCoze(ts *testscript.TestScript, neg bool, args []string) {
+	c := cozetest.Config{Tokens: []string{"pat_good"}}
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		var err error
+		switch name {
+		case "latency":
+			c.Latency, err = time.ParseDuration(value)
+		case "pace":
+			c.DeltaPace, err = time.ParseDuration(value)
+		case "bots":
+			c.Bots = strings.Split(value, ",")
+		case "app":
+			c.OAuthKey, err = writeKey(ts.MkAbs(value))
+		default:
+			ts.Fatalf("coze: unknown setting %q", name)
+		}
+		ts.Check(err)
+	}
+	fake := cozetest.New(ts.Value(keyTB).(testing.TB), cozetest.With(c))
+	ts.Value(keyFakes).(*fakes).server = fake
+	ts.Setenv("COZE_API_BASE", fake.URL)
+	ts.Setenv("COZE_API_TOKEN", "pat_good")
+	ts.Setenv("COZE_BOT_ID", "bot_1")
+}
+
+// writeKey makes the key of an OAuth app.
+func writeKey(path string) (*rsa.PublicKey, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return &key.PublicKey, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+func cmdKey(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: key FILE")
+	}
+	_, err := writeKey(ts.MkAbs(args[0]))
+	ts.Check(err)
+}
+
+func cmdRules(ts *testscript.TestScript, neg bool, args []string) {
+	var script cozetest.Script
+	if len(args) > 0 {
+		var err error
+		script, err = cozetest.LoadScript(strings.NewReader(ts.ReadFile(args[0])))
+		ts.Check(err)
+	}
+	ts.Check(theFake(ts).SetRules(script...))
+}
+
+func cmdExpire(ts *testscript.TestScript, neg bool, args []string) { theFake(ts).ExpireTokens() }
+
+// fakes holds the script's fake: testscript's values cannot be set by commands.
+type fakes struct{ server *cozetest.Server }
+
+func theFake(ts *testscript.TestScript) *cozetest.Server {
+	fake := ts.Value(keyFakes).(*fakes).server
+	if fake == nil {
+		ts.Fatalf("there is no fake yet: use coze first")
+	}
+	return fake
+}
+
+func number(ts *testscript.TestScript, args []string) int {
+	if len(args) != 1 {
+		ts.Fatalf("want one number, got %q", args)
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	return n
+}
+
+// counted makes a command that compares a count of the fake's.
+func counted(count func(*cozetest.Server) int) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if got, want := count(theFake(ts)), number(ts, args); (got == want) == neg {
+			ts.Fatalf("the fake counted %d, want %d (not: %v)", got, want, neg)
+		}
+	}
+}
+
+func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N COMMAND ARG...")
+	}
+	want, got := number(ts, args[:1]), 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func cmdSave(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: save NAME FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+func cmdRedis(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv("REDIS_URL", redistest.Start(ts.Value(keyTB).(testing.TB)).URL())
+}
+
+func cmdAwaitServed(ts *testscript.TestScript, neg bool, args []string) {
+	rdb, err := parseRedis(ts.Getenv("REDIS_URL"), 1)
+	ts.Check(err)
+	defer rdb.client.Close()
+	s := &session{rdb: rdb.client}
+	until(ts, func() bool { return s.served(tasks.QueueDefault) == nil }, func() { ts.Fatalf("no worker came") })
+}
+
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: await FILE REGEXP")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	var content []byte
+	until(ts, func() bool {
+		content, _ = os.ReadFile(ts.MkAbs(args[0]))
+		return pattern.Match(content)
+	}, func() { ts.Fatalf("no match for %q in %s:\n%s", args[1], args[0], content) })
+}
+
+func cmdAwaitAccepted(ts *testscript.TestScript, neg bool, args []string) {
+	n := number(ts, args)
+	until(ts, func() bool { return theFake(ts).Accepted() >= n },
+		func() { ts.Fatalf("the fake took %d chats, waited for %d", theFake(ts).Accepted(), n) })
+}
+
+// until polls: what it waits for happens in other processes.
+func until(ts *testscript.TestScript, done func() bool, failed func()) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !done(); <-tick.C {
+		if time.Now().After(end) {
+			failed()
+		}
+	}
+}
+
+func cmdTerm(ts *testscript.TestScript, neg bool, args []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	}
+}

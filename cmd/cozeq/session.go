@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// session is what commands work with: a store of tasks and results, shared or
+// embedded, and where it is wanted a worker in this process.
+type session struct {
+	rdb     redis.UniversalClient
+	results *results.Store
+	tasks   *tasks.Client
+
+	embedded *localredis.Store // nil: a shared Redis
+	worker   *ownWorker        // nil: other processes do the work
+	closers  []func()
+}
+
+var (
+	errNeedsRedis  = errors.New("needs a shared redis: --redis or REDIS_URL")
+	errNeedsWorker = errors.New("is for the worker of this process: add --with-worker, or set it where the workers run")
+)
+
+// poolSize is the number of connections for so many chats in flight.
+func poolSize(concurrency int) int { return max(16, 10+concurrency/10) }
+
+// openSession opens the shared Redis that the settings name, else the embedded
+// store.
+func openSession(ctx context.Context, c config, concurrency int, logger *slog.Logger) (*session, error) {
+	if c.shared() {
+		return openShared(ctx, c, concurrency, logger)
+	}
+	return openEmbedded(concurrency, logger)
+}
+
+// openEmbedded starts a store in this process.
+func openEmbedded(concurrency int, logger *slog.Logger) (*session, error) {
+	store, err := localredis.Start(localredis.PoolSize(max(32, poolSize(concurrency))))
+	if err != nil {
+		return nil, err
+	}
+	redis.SetLogger(redisLog{logger})
+	s := newSession(store.Client())
+	s.embedded = store
+	s.closers = append(s.closers, func() { store.Close() })
+	return s, nil
+}
+
+// openShared opens the shared Redis, and fails soon if it does not answer.
+func openShared(ctx context.Context, c config, concurrency int, logger *slog.Logger) (*session, error) {
+	remote, err := c.redis(concurrency, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := remote.ping(ctx); err != nil {
+		remote.client.Close()
+		return nil, err
+	}
+	return remote.session(), nil
+}
+
+// shared reports whether the settings name a Redis.
+func (c config) shared() bool { return c.text(settingRedis, "") != "" }
+
+// redis makes a client of the Redis that the settings name; nothing is dialled.
+func (c config) redis(concurrency int, logger *slog.Logger) (*remoteRedis, error) {
+	value, source := c.lookup(settingRedis, "")
+	if value == "" {
+		return nil, &missingError{what: "redis", how: "give --redis or set REDIS_URL, as redis://localhost:6379/0"}
+	}
+	redis.SetLogger(redisLog{logger})
+	remote, err := parseRedis(value, poolSize(concurrency))
+	if err != nil {
+		return nil, c.bad(source, "%w", err)
+	}
+	return remote, nil
+}
+
+func (r *remoteRedis) session() *session {
+	s := newSession(r.client)
+	s.closers = append(s.closers, func() { r.client.Close() })
+	return s
+}
+
+func newSession(rdb redis.UniversalClient) *session {
+	store := results.NewStore(rdb)
+	s := &session{rdb: rdb, results: store, tasks: tasks.NewClient(rdb, store)}
+	s.closers = append(s.closers, func() { store.Close() })
+	return s
+}
+
+// close drains the worker, if there is one, and gives everything back, last
+// opened first. The subscription of waiters has to end before its Redis does.
+func (s *session) close() {
+	if s.worker != nil {
+		s.worker.drain()
+	}
+	for _, c := range s.closers {
+		c()
+	}
+}
+
+// ownWorker is a worker in this process, running.
+type ownWorker struct {
+	*worker.Worker
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// startWorker starts a worker on the session. It is not ctx that ends it but
+// drain; failed is told if it ends by itself.
+func (s *session) startWorker(ctx context.Context, a account, cfg worker.Config, failed func(error)) error {
+	client, credentials, closeIdle := a.clients(cfg.Concurrency)
+	cfg.Redis, cfg.Results, cfg.Coze, cfg.Credentials = s.rdb, s.results, client, credentials
+	w, err := worker.New(cfg)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	o := &ownWorker{Worker: w, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		defer closeIdle()
+		if err := w.Run(ctx); err != nil {
+			failed(err)
+		}
+	}()
+	s.worker = o
+	return nil
+}
+
+// drain takes no more tasks, lets those in flight end within the worker's Drain,
+// and returns when all handlers have. It may be called more than once.
+func (o *ownWorker) drain() {
+	o.stop()
+	<-o.done
+}
+
+// defaultDrain is how long chats in flight may go on after the first signal.
+const defaultDrain = 30 * time.Second

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// sight is what one look at the pauses has shown.
+type sight struct {
+	standing []worker.Pause // of credentials that live workers have: others end by themselves
+	held     []worker.Pause // those of them that concern questions of ours
+	all      bool           // ... and there is no question that they do not concern
+	whole    bool           // ... because the queue itself is paused
+}
+
+// look reads what is paused.
+func (w *pauseWatch) look(ctx context.Context) (s sight, err error) {
+	all, err := worker.Pauses(ctx, w.rdb)
+	if err != nil || len(all) == 0 {
+		return s, err
+	}
+	limits, err := worker.Limits(ctx, w.rdb)
+	if err != nil {
+		return s, err
+	}
+	served := make(map[string]bool, len(limits))
+	for _, l := range limits {
+		served[l.Credential] = l.Served
+	}
+	queue, paused, err := worker.PausedQueue(ctx, w.rdb, w.queue)
+	if err != nil {
+		return s, err
+	}
+	for _, p := range all {
+		if !served[p.Credential] {
+			continue
+		}
+		s.standing = append(s.standing, p)
+		if paused && p.BotID == "" && p.Credential == queue.Credential {
+			s.held, s.all, s.whole = []worker.Pause{p}, true, true
+		}
+	}
+	if s.whole {
+		return s, nil
+	}
+	return s, w.whoSteppedAside(ctx, &s)
+}
+
+// whoSteppedAside finds which questions wait aside, or in a conversation behind one
+// that does.
+func (w *pauseWatch) whoSteppedAside(ctx context.Context, s *sight) error {
+	flights := w.flights()
+	ids := make([]string, len(flights))
+	for i, f := range flights {
+		ids[i] = f.ID
+	}
+	aside, lanes := make([]bool, len(flights)), map[string]bool{}
+	for _, p := range s.standing {
+		if p.Aside == 0 {
+			continue
+		}
+		holds, err := p.Holds(ctx, w.rdb, w.queue, ids)
+		if err != nil {
+			return err
+		}
+		any := false
+		for i, held := range holds {
+			if held {
+				any, aside[i], lanes[flights[i].Lane] = true, true, true
+			}
+		}
+		if any {
+			s.held = append(s.held, p)
+		}
+	}
+	delete(lanes, "") // no conversation
+	s.all = len(s.held) > 0
+	for i, f := range flights {
+		s.all = s.all && (aside[i] || lanes[f.Lane])
+	}
+	return nil
+}
+
+// ended reports whether a pause stands no longer, or is another one by now.
+func (s sight) ended(p worker.Pause) bool {
+	for _, q := range s.standing {
+		if q.Credential == p.Credential && q.BotID == p.BotID && q.Since.Equal(p.Since) {
+			return false
+		}
+	}
+	return true
+}
+
+// note is for the line of progress; all is true where there is no other.
+func (w *pauseWatch) note() (text string, all bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.wait.pauses) > 0 {
+		p := w.wait.pauses[0]
+		text := "paused: " + pauseCause(p) + " since " + p.Since.Local().Format(time.TimeOnly) + ", " + nextProbe(p)
+		if n := len(w.wait.pauses) - 1; n > 0 {
+			text += fmt.Sprintf(", and %d more", n)
+		}
+		return text, true
+	}
+	if n := len(w.seen.held); n > 0 {
+		p := w.seen.held[0]
+		text := pauseSubject(p) + " paused: " + pauseCause(p)
+		if n > 1 {
+			text += fmt.Sprintf(", and %d more", n-1)
+		}
+		return text, false
+	}
+	return "", false
+}
+
+func pauseSubject(p worker.Pause) string {
+	if p.BotID != "" {
+		return "bot " + short(p.BotID, 64)
+	}
+	return "credential " + p.Credential
+}
+
+// pauseCause is the code with its class: 4028 (quota).
+func pauseCause(p worker.Pause) string {
+	if p.Code == 0 {
+		return p.Class
+	}
+	return fmt.Sprintf("%d (%s)", p.Code, p.Class)
+}
+
+func nextProbe(p worker.Pause) string {
+	if left := time.Until(p.NextProbe).Round(time.Second); left > 0 {
+		return "next probe in " + rounded(left)
+	}
+	return "a probe goes out now"
+}
+
+// reasons says each pause in a line of its own words.
+func reasons(pauses []worker.Pause) string {
+	all := make([]string, len(pauses))
+	for i, p := range pauses {
+		all[i] = pauseSubject(p) + ": " + pauseError(p).Error()
+	}
+	return strings.Join(all, "; ")
+}
+
+// pauseError is Coze's word that a pause came from.
+func pauseError(p worker.Pause) *coze.Error {
+	e := &coze.Error{Op: "chat", Code: p.Code, Class: coze.Class(p.Class), Message: short(p.Message, 500), LogID: p.LogID}
+	return e.WithHint(p.Hint)
+}
+
+// stoppedBy is the end of patience.
+func stoppedBy(pauses []worker.Pause, again string) error {
+	first := pauses[0]
+	e := &stoppedError{class: coze.Class(first.Class), err: pauseError(first), again: again}
+	if first.BotID != "" {
+		e.subject = pauseSubject(first)
+	}
+	for _, p := range pauses[1:] {
+		e.err = fmt.Errorf("%w; %s: %w", e.err, pauseSubject(p), pauseError(p))
+	}
+	return e
+}

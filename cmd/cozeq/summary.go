@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/batch"
+)
+
+// printSummary says on stderr what a run has come to.
+func printSummary(s *streams, sum batch.Summary) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	if sum.AlreadyComplete {
+		line("%s is complete already: %s, nothing was asked; --retry-failed asks the failed ones again, --force starts over",
+			sum.Output, questions(sum.Rows))
+	}
+	parts := []string{s.color(s.ErrTTY, green, count(sum.Answered)+" answered")}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{sum.Failed, "failed"}, {sum.Canceled, "canceled"}, {sum.Expired, "expired"}} {
+		if part.n > 0 {
+			parts = append(parts, s.color(s.ErrTTY, red, count(part.n)+" "+part.what))
+		}
+	}
+	if open := sum.Rows - sum.Done(); open > 0 {
+		parts = append(parts, s.color(s.ErrTTY, yellow, count(open)+" open"))
+	}
+	line("%s: %s", questions(sum.Rows), strings.Join(parts, ", "))
+	if sum.Resumed > 0 && !sum.AlreadyComplete {
+		line("  %s from before, %s now", count(sum.Resumed), count(sum.Asked))
+	}
+	for _, f := range sum.Failures {
+		kind := f.Class
+		if f.Code != 0 {
+			kind = fmt.Sprintf("%d %s", f.Code, f.Class)
+		}
+		line("  %s x %s, as %s: %s", count(f.Count), kind, oneLine(f.CustomID), short(f.Message, 200))
+		if f.Hint != "" {
+			line("    %s", f.Hint)
+		}
+	}
+	if sum.Tokens > 0 {
+		line("  %s tokens (%s in, %s out)", count(int(sum.Tokens)), count(int(sum.TokensIn)), count(int(sum.TokensOut)))
+	}
+	if sum.Asked > 0 {
+		took := "  took " + rounded(sum.Elapsed)
+		if sum.Mean > 0 {
+			took += fmt.Sprintf("; a question %s on average, %s at the 95th percentile", rounded(sum.Mean), rounded(sum.P95))
+		}
+		line("%s", took)
+	}
+	switch {
+	case sum.Journal != "":
+		line("  so far in %s", sum.Journal)
+	case sum.Output != "" && !sum.AlreadyComplete:
+		line("  written to %s", sum.Output)
+	}
+	_, err := fmt.Fprint(s.Err, b.String())
+	return err
+}
+
+// summaryJSON is a summary for programs; durations are in seconds.
+type summaryJSON struct {
+	Rows            int           `json:"rows"`
+	Answered        int           `json:"answered"`
+	Failed          int           `json:"failed"`
+	Canceled        int           `json:"canceled"`
+	Expired         int           `json:"expired"`
+	Resumed         int           `json:"resumed"`
+	Asked           int           `json:"asked"`
+	AlreadyComplete bool          `json:"already_complete,omitempty"`
+	Failures        []failureJSON `json:"failures,omitempty"`
+	Usage           usageJSON     `json:"usage"`
+	Elapsed         float64       `json:"elapsed_seconds"`
+	Mean            float64       `json:"mean_seconds"`
+	P95             float64       `json:"p95_seconds"`
+	Output          string        `json:"output"`
+	Journal         string        `json:"journal,omitempty"`
+}
+
+type failureJSON struct {
+	Class    string `json:"class"`
+	Code     int    `json:"code,omitempty"`
+	Count    int    `json:"count"`
+	CustomID string `json:"custom_id"`
+	Message  string `json:"message,omitempty"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+type usageJSON struct {
+	TokenCount  int64 `json:"token_count"`
+	OutputCount int64 `json:"output_count"`
+	InputCount  int64 `json:"input_count"`
+}
+
+func summaryRecord(s batch.Summary) summaryJSON {
+	out := summaryJSON{
+		Rows: s.Rows, Answered: s.Answered, Failed: s.Failed, Canceled: s.Canceled, Expired: s.Expired,
+		Resumed: s.Resumed, Asked: s.Asked, AlreadyComplete: s.AlreadyComplete,
+		Usage:   usageJSON{s.Tokens, s.TokensOut, s.TokensIn},
+		Elapsed: seconds(s.Elapsed), Mean: seconds(s.Mean), P95: seconds(s.P95),
+		Output: s.Output, Journal: s.Journal,
+	}
+	for _, f := range s.Failures {
+		out.Failures = append(out.Failures, failureJSON(f))
+	}
+	return out
+}
+
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+
+func questions(n int) string {
+	if n == 1 {
+		return "1 question"
+	}
+	return count(n) + " questions"
+}
+
+// count is a number with its thousands apart: 1,234,567.
+func count(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// rounded is a duration as people say it: 340ms, 4.2s, 3m20s, 1h5m.
+func rounded(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// onTerminal runs the program as on a terminal of so many columns.
+func onTerminal(t *testing.T, width int, color bool, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, streams{
+		In: strings.NewReader(""), Out: &out, Err: &errs, OutTTY: true, ErrTTY: true, Width: width, Color: color,
+		Env: func(string) (string, bool) { return "", false },
+	})
+	return out.String(), errs.String(), code
+}
+
+func TestTableOnTerminal(t *testing.T) {
+	out, _, code := onTerminal(t, 60, false, "errors")
+	if code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	if want := "CODE       CLASS      SCOPE    MEANING"; lines[0] != want {
+		t.Errorf("header %q, want %q", lines[0], want)
+	}
+	cutOff := 0
+	for _, line := range lines {
+		if n := columns(line); n > 60 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+		if strings.HasSuffix(line, "…") {
+			cutOff++
+		}
+	}
+	if cutOff == 0 {
+		t.Error("no line is too long for 60 columns: the test shows nothing")
+	}
+	if strings.ContainsAny(out, "\t\x1b") {
+		t.Error("tabs or escape codes without colour")
+	}
+	if out, _, _ := onTerminal(t, 60, true, "errors"); !strings.Contains(out, "\x1b[1mCODE\x1b[0m") {
+		t.Errorf("no colour: %.80q", out)
+	}
+}
+
+func TestLongTextOnTerminal(t *testing.T) {
+	out, _, _ := onTerminal(t, 50, false, "errors", "4200")
+	lines := strings.Split(out, "\n")
+	if want := "CODE         4200"; lines[0] != want {
+		t.Errorf("first line %q, want %q", lines[0], want)
+	}
+	if !regexp.MustCompile(`(?m)^hint         \S.*\n             \S`).MatchString(out) {
+		t.Errorf("the hint does not go on under itself:\n%s", out)
+	}
+}
+
+func TestDemoOnTerminal(t *testing.T) {
+	out, errs, code := onTerminal(t, 100, false, "run", "--demo")
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	for _, want := range []string{
+		"faq-1 How long does delivery to Shanghai take?\n  Mock answer to \"How long does delivery",
+		"faq-2 可以开增值税专用发票吗？\n  Mock answer to \"可以开",
+		"tour-4 (chengdu) Put the plan into a short list, please.\n  Mock answer to",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+	if !strings.Contains(errs, "/12 done") || !strings.Contains(errs, "\r\x1b[K") {
+		t.Errorf("no panel in %q", errs)
+	}
+	if i := strings.LastIndex(errs, "\r\x1b[K"); !strings.HasPrefix(errs[i+len("\r\x1b[K"):], "12 questions: 12 answered\n") {
+		t.Errorf("the panel still stands at the end: %q", errs[i:])
+	}
+}
+
+// A signal before anything was asked.
+func TestInterruptedAtOnce(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var errs bytes.Buffer
+	code := run(ctx, []string{"run", "--demo"}, streams{
+		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
+		Env: func(string) (string, bool) { return "", false },
+	})
+	if code != exitInterrupted {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+}
+
+func TestHostileTextOnTerminal(t *testing.T) {
+	const hostile = "a\x1b[2Jb\rc\x07d\u009be\n"
+	if got := printable(hostile); got != "a[2Jbcde\n" {
+		t.Errorf("printable: %q", got)
+	}
+	if got := oneLine(hostile); strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r == 0x9b }) {
+		t.Errorf("oneLine: %q", got)
+	}
+}
+
+func TestCut(t *testing.T) {
+	tests := []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"hello", 5, "hello"},
+		{"hello!", 5, "hell…"},
+		{"你好世界", 8, "你好世界"},
+		{"你好世界", 7, "你好世…"},
+		{"你好世界", 6, "你好…"},
+		{"", 3, ""},
+	}
+	for _, tt := range tests {
+		if got := cut(tt.text, tt.width); got != tt.want || columns(got) > tt.width {
+			t.Errorf("cut(%q, %d) = %q, %d columns", tt.text, tt.width, got, columns(got))
+		}
+	}
+}
+
+func TestWantsColor(t *testing.T) {
+	for name, tt := range map[string]struct {
+		env  map[string]string
+		want bool
+	}{
+		"terminal":       {map[string]string{"TERM": "xterm"}, true},
+		"NO_COLOR":       {map[string]string{"TERM": "xterm", "NO_COLOR": "1"}, false},
+		"empty NO_COLOR": {map[string]string{"TERM": "xterm", "NO_COLOR": ""}, true},
+		"dumb":           {map[string]string{"TERM": "dumb"}, false},
+	} {
+		if got := wantsColor(func(n string) (string, bool) { v, ok := tt.env[n]; return v, ok }); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// defaultHTTP is where the command worker serves its metrics.
+const defaultHTTP = "127.0.0.1:9464"
+
+type workerCommand struct {
+	streams *streams
+	drain   time.Duration
+	keep    time.Duration
+}
+
+func newWorkerCmd(s *streams) *cobra.Command {
+	c := &workerCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Serve the queues of a shared Redis",
+		Long: `Takes questions from the queues of a shared Redis, asks Coze, and writes the
+results, until SIGTERM or SIGINT. Then it takes no more, lets the chats in flight
+end for --drain, and puts the rest back; another worker goes on with them.
+
+It asks with the token that is set, and for questions that name a credential with
+that one of $COZEQ_CREDENTIALS_FILE; see help environment.
+
+It finds out how many chats a second Coze lets through, together with all other
+workers of the Redis. When the token or the quota is refused it pauses the queues
+and goes on by itself once a question gets through; see cozeq queues.
+
+It waits for a Redis that is not there yet. It serves /metrics, /healthz and
+/readyz on --http.`,
+		Example: `  COZE_API_TOKEN_FILE=/run/secrets/coze cozeq worker --redis redis://redis:6379/0
+  cozeq worker --concurrency 500 --queues critical=6,default=3,low=1
+  cozeq worker --rate 300/m`,
+		Args: wants(0, 0, ""),
+		RunE: c.run,
+	}
+	cmd.Flags().DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
+	cmd.Flags().DurationVar(&c.keep, "keep", results.DefaultKeep, "how long results are kept where the question does not say")
+	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingLog, settingCodes)
+	return cmd
+}
+
+func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
+	cfg := config{cmd, c.streams.Env}
+	level, err := cfg.level(slog.LevelInfo)
+	if err != nil {
+		return err
+	}
+	logger := newLogger(c.streams.Err, c.streams.ErrTTY, level)
+	wc := worker.Config{BotID: cfg.text(settingBot, ""), Drain: drainOf(c.drain), Logger: logger}
+	if wc.Concurrency, err = cfg.concurrency(); err != nil {
+		return err
+	}
+	if wc.Queues, err = cfg.queues(); err != nil {
+		return err
+	}
+	if wc.Rate, err = cfg.rate(); err != nil {
+		return err
+	}
+	addr, err := cfg.http(defaultHTTP)
+	if err != nil {
+		return err
+	}
+	if c.keep < time.Second {
+		return usagef(cmd, "--keep %v, want at least 1s", c.keep)
+	}
+	remote, err := cfg.redis(wc.Concurrency, logger)
+	if err != nil {
+		return err
+	}
+	s := remote.session()
+	defer s.close()
+	s.results.Keep = c.keep
+	account, err := cfg.account(cmd.Context(), "")
+	if err != nil {
+		return err
+	}
+	return c.serve(cmd.Context(), s, remote, account, wc, addr)
+}
+
+func (c *workerCommand) serve(signals context.Context, s *session, remote *remoteRedis, a account, wc worker.Config, addr string) error {
+	ctx, cancel := context.WithCancelCause(signals)
+	defer cancel(nil)
+	metrics, handler := newMetrics(s, slices.Sorted(maps.Keys(wc.Queues)))
+	wc.Metrics = metrics
+	ready := new(readiness)
+	if addr != "" {
+		m, err := startMonitor(ctx, addr, ready.check, handler, wc.Logger)
+		if err != nil {
+			return err
+		}
+		defer m.close()
+	}
+	if err := remote.await(ctx, wc.Logger); err != nil {
+		return whileServing(signals, err)
+	}
+	if err := s.startWorker(ctx, a, wc, cancel); err != nil {
+		return err
+	}
+	ready.set(s.worker.Ready)
+	<-ctx.Done()
+	s.worker.drain()
+	return whileServing(signals, context.Cause(ctx))
+}
+
+// whileServing is nil for the signal that a worker is meant to end with.
+func whileServing(signals context.Context, err error) error {
+	if signals.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// drainOf is the worker's Drain for a flag: 0 means not to wait.
+func drainOf(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
