@@ -1,0 +1,90 @@
+# Everything a contributor runs. `make` alone lists it.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 5s
+SOAKTIME ?= 10m
+BENCH    ?= .
+LIMITS   ?= 20,200
+PKG      ?= ./...
+
+# The tools have a go.mod of their own, so that users of the library do not inherit them.
+STATICCHECK := go tool -modfile=internal/tools/go.mod staticcheck
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PKG=./worker narrows test, race, vet, lint, bench and cover; FUZZTIME=$(FUZZTIME) SOAKTIME=$(SOAKTIME) BENCH=$(BENCH) LIMITS=$(LIMITS)"
+
+.PHONY: build
+build: ## build bin/cozeq, static
+	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/cozeq ./cmd/cozeq
+
+.PHONY: demo
+demo: build ## ask some questions of the built-in mock of Coze: no token, no Redis
+	bin/cozeq run --demo
+
+.PHONY: redis
+redis: ## make sure that there is a redis-server for the tests
+	@bash .ci/redis
+
+.PHONY: test
+test: redis ## run all tests, on the embedded Redis and on a real one
+	COZEQ_REQUIRE_REDIS=1 go test -parallel 16 -timeout 8m $(PKG)
+
+.PHONY: race
+race: redis ## run the tests with the race detector, the long ones left out
+	COZEQ_REQUIRE_REDIS=1 go test -race -short -parallel 16 -timeout 15m $(PKG)
+
+.PHONY: vet
+vet: ## go vet
+	go vet $(PKG)
+
+.PHONY: lint
+lint: ## staticcheck, and is everything formatted
+	$(STATICCHECK) $(PKG)
+	@files=$$(gofmt -l .) && { [ -z "$$files" ] || { echo "not formatted (make fmt does it):"; echo "$$files"; exit 1; }; }
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w .
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	@bash .ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: redis ## run the benchmarks that match BENCH
+	COZEQ_REQUIRE_REDIS=1 go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 0 $(PKG)
+
+.PHONY: bench-limits
+bench-limits: redis ## measure what the shared limiter makes of the hidden limits LIMITS; draws docs/limits.svg (8 min)
+	COZEQ_REQUIRE_REDIS=1 COZEQ_LIMITS='$(LIMITS)' COZEQ_LIMITS_PLOT='$(CURDIR)/docs/limits.svg' \
+		go test -run '^TestLimits$$' -count=1 -v -parallel 8 -timeout 30m ./worker
+
+.PHONY: soak
+soak: redis ## run the TestSoak tests for SOAKTIME each, with faults
+	COZEQ_REQUIRE_REDIS=1 COZEQ_SOAK=$(SOAKTIME) go test -run '^TestSoak' -count=1 -v -timeout 0 $(PKG)
+
+.PHONY: js
+js: ## check the mock of Coze with Coze's own JavaScript SDK (needs npm and the network)
+	COZEQ_REQUIRE_NPM=1 go test -run '^TestJavaScriptSDK$$' -count=1 -v -timeout 5m ./coze/cozetest
+
+.PHONY: cover
+cover: redis ## write cover.out and print the coverage of each function
+	COZEQ_REQUIRE_REDIS=1 go test -coverprofile=cover.out -coverpkg=./... -timeout 10m $(PKG)
+	go tool cover -func=cover.out
+
+.PHONY: up
+up: ## start Redis, the mock of Coze, a worker and asynqmon with docker compose
+	VERSION=$(VERSION) docker compose up --build --detach --wait
+
+.PHONY: down
+down: ## stop them; the queue's data stay in a volume
+	docker compose down
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist cover.out
