@@ -130,7 +130,7 @@ redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 4 + drop))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1 + redis.call('HEXISTS', KEYS[1], 'cancel')`)
 
-func (a *Attempt) update(ctx context.Context, drop, set []any, along ...func(redis.Pipeliner)) error {
+func (a *Attempt) update(ctx context.Context, drop, set []any, along ...func(redis.Cmdable)) error {
 	args := append([]any{a.owner, seconds(openTTL), len(drop)}, drop...)
 	args = append(args, set...)
 	ok, err := a.store.run(ctx, updateScript, []string{Key(a.Result.ID)}, args, along...).Int()
@@ -157,7 +157,7 @@ func (a *Attempt) Owned(ctx context.Context) (bool, error) {
 // now until Created, Wait or Finish nobody knows whether it was taken: who
 // begins next finds AskedAt set and must find out before it asks again. along adds
 // commands of the caller's to the same round trip.
-func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...func(redis.Pipeliner)) error {
+func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...func(redis.Cmdable)) error {
 	now := At(time.Now())
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, "", now.Time
 	return a.update(ctx, []any{"chat_id"},
@@ -229,7 +229,7 @@ return 1`)
 // hash and to the channel. CompletedAt is set here. stream tells that the task
 // has a stream of deltas, which gets its end. along adds commands of the caller's to
 // the same round trip; they are run even if this attempt may not write.
-func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.Pipeliner)) error {
+func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.Cmdable)) error {
 	if !a.Result.Status.Terminal() {
 		return fmt.Errorf("finish %s: %q is not a terminal status", a.Result.ID, a.Result.Status)
 	}

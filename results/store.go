@@ -143,18 +143,25 @@ func (s *Store) Delete(ctx context.Context, ids ...string) error {
 // run runs a script, together with the commands of along in one round trip. A
 // pipeline cannot fall back from a script's hash to its source by itself; only the
 // script is then sent again.
-func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args []any, along ...func(redis.Pipeliner)) *redis.Cmd {
+func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args []any, along ...func(redis.Cmdable)) *redis.Cmd {
 	if len(along) == 0 {
 		return script.Run(ctx, s.rdb, keys, args...)
 	}
 	var cmd *redis.Cmd
-	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command keeps its own error
-		cmd = script.EvalSha(ctx, p, keys, args...)
+	send := func(c redis.Cmdable) {
+		cmd = script.EvalSha(ctx, c, keys, args...)
 		for _, add := range along {
-			add(p)
+			add(c)
 		}
-		return nil
-	})
+	}
+	if shared, ok := s.rdb.(*redis.AutoPipeliner); ok && !shared.IsBlocking() {
+		send(shared) // none waits for its reply here, so one pipeline takes them all
+	} else {
+		_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command keeps its own error
+			send(p)
+			return nil
+		})
+	}
 	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 		return script.Run(ctx, s.rdb, keys, args...)
 	}

@@ -31,8 +31,9 @@ type Config struct {
 	// processes of one Redis together; 0: none but what is learnt.
 	Rate float64
 
-	// Results is the store of Redis; nil: one of the worker's own.
-	Results *results.Store
+	// Keep is how long results are kept, where a task says nothing of it. Defaults to
+	// results.DefaultKeep.
+	Keep time.Duration
 
 	// BotID answers questions that name no bot; empty: those end as invalid.
 	BotID string
@@ -96,8 +97,11 @@ func (c *Config) complete() error {
 	if c.Coze == nil {
 		return errors.New("worker: Config.Coze is not set")
 	}
-	if c.Results == nil {
-		c.Results = results.NewStore(c.Redis)
+	if c.Keep == 0 {
+		c.Keep = results.DefaultKeep
+	}
+	if c.Keep < time.Second {
+		return fmt.Errorf("worker: results kept for %v, want at least 1s", c.Keep)
 	}
 	if c.Concurrency == 0 {
 		c.Concurrency = DefaultConcurrency

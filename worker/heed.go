@@ -46,7 +46,7 @@ func (a *attempt) asking(ctx context.Context, conversation string) error {
 	}
 	q := a.limit.request(what, a.credential, a.chat.BotID)
 	var drawn *redis.Cmd
-	if err := a.rec.Asking(ctx, conversation, func(p redis.Pipeliner) { drawn = q.send(ctx, p) }); err != nil {
+	if err := a.rec.Asking(ctx, conversation, func(p redis.Cmdable) { drawn = q.send(ctx, p) }); err != nil {
 		return err
 	}
 	var err error

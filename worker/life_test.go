@@ -20,7 +20,7 @@ import (
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb, cozetest.With(cozetest.Config{DeltaPace: 150 * time.Millisecond}))
+		l := newLine(t, rdb, cozetest.With(cozetest.Config{DeltaPace: time.Second}))
 		stop := l.work(func(c *worker.Config) { c.Drain = -1 })
 		var ids []string
 		for _, question := range []string{"one", "two", "three"} {

@@ -100,8 +100,8 @@ func (q *request) args() []any {
 	return []any{q.what, q.limiter.highest, q.botTicket, q.ticket, nearWait.Milliseconds()}
 }
 
-// send adds the first step to a pipeline; await takes its reply.
-func (q *request) send(ctx context.Context, p redis.Pipeliner) *redis.Cmd {
+// send sends the first step along with other commands; await takes its reply.
+func (q *request) send(ctx context.Context, p redis.Cmdable) *redis.Cmd {
 	return limitScript.EvalSha(ctx, p, q.keys, q.args()...)
 }
 

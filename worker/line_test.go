@@ -46,11 +46,10 @@ func (l *line) work(change ...func(*worker.Config)) (stop func()) {
 	client := l.fake.Client()
 	client.HTTP = &http.Client{Transport: coze.NewTransport(32)}
 	cfg := worker.Config{
-		Redis:   l.rdb,
-		Coze:    client,
-		Results: l.store,
-		Logger:  slog.New(slog.NewTextHandler(testWriter{l.t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
-		Drain:   10 * time.Second,
+		Redis:  l.rdb,
+		Coze:   client,
+		Logger: slog.New(slog.NewTextHandler(testWriter{l.t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Drain:  10 * time.Second,
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -103,12 +103,12 @@ func (a *attempt) write(ctx context.Context, t *asynq.Task, chat *coze.Chat, v V
 
 // shown is what asynqmon shows as an answered task's result: what asynq's own
 // ResultWriter would write, in the round trip that ends the record.
-func (a *attempt) shown(ctx context.Context, t *asynq.Task, v Verdict) []func(redis.Pipeliner) {
+func (a *attempt) shown(ctx context.Context, t *asynq.Task, v Verdict) []func(redis.Cmdable) {
 	if v.Action != Done || a.cfg.HideResult {
 		return nil
 	}
 	key := queueKey(a.rec.Result.Queue, "t:"+t.ResultWriter().TaskID())
-	return []func(redis.Pipeliner){func(p redis.Pipeliner) { p.HSet(ctx, key, "result", a.summary()) }}
+	return []func(redis.Cmdable){func(p redis.Cmdable) { p.HSet(ctx, key, "result", a.summary()) }}
 }
 
 // fill takes the answer over into the record.

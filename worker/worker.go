@@ -83,6 +83,17 @@ func New(cfg Config) (*Worker, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
+	// What handlers send to Redis at the same time goes there together, asynq's own
+	// commands included: a task takes seven, and a round trip of its own for each is
+	// most of the CPU that a short task costs (BenchmarkTask). go-redis sends a
+	// pipeline that broke once more as a whole, as it does with single commands, and
+	// every script here stands being run twice.
+	rdb, err := cfg.Redis.AsyncAutoPipeline()
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	store := results.NewStore(rdb)
+	store.Keep = cfg.Keep
 	codes := cfg.Coze.Codes
 	if codes == nil {
 		codes = coze.DefaultCodes()
@@ -93,18 +104,18 @@ func New(cfg Config) (*Worker, error) {
 		log:           cfg.Logger,
 		coze:          cfg.Coze,
 		codes:         codes,
-		results:       cfg.Results,
-		lanes:         tasks.NewLanes(cfg.Redis),
-		conversations: tasks.NewConversations(cfg.Redis),
-		limit:         &limiter{rdb: cfg.Redis, highest: cfg.Rate},
-		pauses:        pauses{cfg.Redis},
-		queuePauses:   queuePauses{cfg.Redis},
+		results:       store,
+		lanes:         tasks.NewLanes(rdb),
+		conversations: tasks.NewConversations(rdb),
+		limit:         &limiter{rdb: rdb, highest: cfg.Rate},
+		pauses:        pauses{rdb},
+		queuePauses:   queuePauses{rdb},
 		inspector:     asynq.NewInspectorFromRedisClient(cfg.Redis),
 		running:       make(map[*attempt]struct{}),
 		hinted:        make(map[string]bool),
 	}
 	w.life, w.giveUp = context.WithCancel(context.Background())
-	w.gate = newGate(cfg.Redis, queueNames(cfg.Queues))
+	w.gate = newGate(rdb, queueNames(cfg.Queues))
 	return w, nil
 }
 

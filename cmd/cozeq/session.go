@@ -121,7 +121,7 @@ type ownWorker struct {
 // drain; failed is told if it ends by itself.
 func (s *session) startWorker(ctx context.Context, a account, cfg worker.Config, failed func(error)) error {
 	client, credentials, closeIdle := a.clients(cfg.Concurrency)
-	cfg.Redis, cfg.Results, cfg.Coze, cfg.Credentials = s.rdb, s.results, client, credentials
+	cfg.Redis, cfg.Coze, cfg.Credentials = s.rdb, client, credentials
 	w, err := worker.New(cfg)
 	if err != nil {
 		return err
