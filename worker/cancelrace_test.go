@@ -27,18 +27,29 @@ type afterScript struct {
 
 func (h *afterScript) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (h *afterScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			h.saw(cmd)
+		}
+		return err
+	}
 }
 func (h *afterScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		args := cmd.Args()
-		if err == nil && len(args) > 3 && strings.HasPrefix(cmd.Name(), "eval") && args[2] == h.keys {
-			if key, _ := args[3].(string); strings.HasPrefix(key, h.prefix) {
-				h.once.Do(h.f)
-			}
-		}
+		h.saw(cmd)
 		return err
+	}
+}
+
+func (h *afterScript) saw(cmd redis.Cmder) {
+	args := cmd.Args()
+	if cmd.Err() != nil || len(args) < 4 || !strings.HasPrefix(cmd.Name(), "eval") || args[2] != h.keys {
+		return
+	}
+	if key, _ := args[3].(string); strings.HasPrefix(key, h.prefix) {
+		h.once.Do(h.f)
 	}
 }
 
