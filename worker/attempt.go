@@ -64,7 +64,7 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	}
 	defer context.AfterFunc(ctx, func() { a.watchFence(run) })()
 	answer, err := a.guard(run, invalid)
-	return a.settle(context.WithoutCancel(ctx), t, answer, err)
+	return a.settle(context.WithoutCancel(ctx), answer, err)
 }
 
 // begin reads the payload, if it can be read, and takes the task up.

@@ -90,6 +90,33 @@ func TestExpired(t *testing.T) {
 	})
 }
 
+// TestDeadlinePassed enqueues with a plain asynq client what asynq itself will not hand
+// out any more.
+func TestDeadlinePassed(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		client := asynq.NewClientFromRedisClient(rdb)
+		payload := []byte(`{"v":1,"bot_id":"bot","additional_messages":[{"role":"user","content":"hi","content_type":"text"}]}`)
+		if _, err := client.Enqueue(asynq.NewTask(tasks.TypeChat, payload), asynq.TaskID("late"),
+			asynq.Deadline(time.Now().Add(-time.Minute)), asynq.MaxRetry(1)); err != nil {
+			t.Fatal(err)
+		}
+		l.work()
+		until(t, "a record", func() bool { _, err := l.store.Get(t.Context(), "late"); return err == nil })
+		if r := l.wait("late"); r.Status != results.Expired || r.Error.Class != "expired" {
+			t.Errorf("got %+v", r)
+		}
+		until(t, "asynq to give it up", func() bool {
+			info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, "late")
+			return err == nil && info.State == asynq.TaskStateArchived
+		})
+		if n := l.fake.Calls("/v3/chat"); n != 0 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
 // TestInvalidPayload enqueues with a plain asynq client what no worker can read.
 func TestInvalidPayload(t *testing.T) {
 	t.Parallel()

@@ -36,10 +36,10 @@ func (v Verdict) toAsynq() error {
 
 // isFailure tells asynq whether an error uses up a retry. What is not an outcome
 // is asynq's own: a lease that expired, a context that it canceled. Neither is
-// the task's fault.
+// the task's fault; only a deadline that has passed does not get better.
 func isFailure(err error) bool {
 	o, ok := errors.AsType[*outcome](err)
-	return ok && (o.Action == Retry || o.Action == Fail)
+	return ok && (o.Action == Retry || o.Action == Fail) || missedDeadline(err)
 }
 
 // retryDelay tells asynq when to come back.

@@ -57,6 +57,7 @@ func (w *Worker) newServer(i, concurrency int) *asynq.Server {
 		ShutdownTimeout:          max(w.cfg.Drain, time.Millisecond), // 0 would be asynq's default, 8 s
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
+		ErrorHandler:             asynq.ErrorHandlerFunc(w.tooLate),
 		Logger:                   asynqLog{w.log},
 		LogLevel:                 asynq.WarnLevel,
 		BaseContext:              context.Background,

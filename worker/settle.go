@@ -16,7 +16,7 @@ import (
 )
 
 // settle judges an attempt, writes what follows from it, and tells asynq.
-func (a *attempt) settle(ctx context.Context, t *asynq.Task, chat *coze.Chat, err error) error {
+func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error {
 	r := &a.rec.Result
 	a.heed(ctx, err)
 	a.probed(ctx, err)
@@ -33,7 +33,7 @@ func (a *attempt) settle(ctx context.Context, t *asynq.Task, chat *coze.Chat, er
 	if v.asked() {
 		r.Attempts++
 	}
-	v = a.write(ctx, t, chat, v)
+	v = a.write(ctx, chat, v)
 	a.report(v)
 	return v.toAsynq()
 }
@@ -62,7 +62,7 @@ func (a *attempt) waiting() time.Duration {
 }
 
 // write stores a verdict. What cannot be stored becomes another verdict.
-func (a *attempt) write(ctx context.Context, t *asynq.Task, chat *coze.Chat, v Verdict) Verdict {
+func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict {
 	switch v.Action {
 	case Drop:
 		return v
@@ -86,7 +86,7 @@ func (a *attempt) write(ctx context.Context, t *asynq.Task, chat *coze.Chat, v V
 	}
 	r.ChatID = cmp.Or(r.ChatID, a.rec.EndedChat) // for whoever asks Coze's support
 	finish := func(ctx context.Context) error {
-		return a.rec.Finish(ctx, a.chat != nil && a.chat.Stream, a.shown(ctx, t, v)...)
+		return a.rec.Finish(ctx, a.chat != nil && a.chat.Stream, a.shown(ctx, v)...)
 	}
 	if err := a.persist(ctx, finish); err != nil {
 		return judge(err, history{})
@@ -103,11 +103,11 @@ func (a *attempt) write(ctx context.Context, t *asynq.Task, chat *coze.Chat, v V
 
 // shown is what asynqmon shows as an answered task's result: what asynq's own
 // ResultWriter would write, in the round trip that ends the record.
-func (a *attempt) shown(ctx context.Context, t *asynq.Task, v Verdict) []func(redis.Cmdable) {
+func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
 	if v.Action != Done || a.cfg.HideResult {
 		return nil
 	}
-	key := queueKey(a.rec.Result.Queue, "t:"+t.ResultWriter().TaskID())
+	key := queueKey(a.rec.Result.Queue, "t:"+a.id)
 	return []func(redis.Cmdable){func(p redis.Cmdable) { p.HSet(ctx, key, "result", a.summary()) }}
 }
 

@@ -1,0 +1,73 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+// tooLate ends the record of a task that asynq does not hand out any more: its
+// producer, which was not tasks.Client, gave it an asynq.Deadline that has passed.
+// asynq hands such a task to nobody but this, its error handler, and brings it back
+// until its retries are used up, in vain.
+//
+// A handler of ours that still runs ends by itself before that moment, see
+// ownDeadline, and its record with it.
+func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
+	if !missedDeadline(err) {
+		return
+	}
+	w.wg.Add(1)
+	defer w.wg.Done()
+	a := &attempt{Worker: w, began: time.Now()}
+	a.id, _ = asynq.GetTaskID(asynqCtx)
+	if w.runs(a.id) {
+		return
+	}
+	ctx, release := a.context(context.WithoutCancel(asynqCtx))
+	defer release()
+	why, err := a.begin(ctx, t)
+	if err != nil {
+		a.Worker.log.Warn("could not end a task whose deadline has passed, will try again", "task", a.id, "err", err)
+		return
+	}
+	if a.rec.Ended {
+		return
+	}
+	if why == nil {
+		why = a.prepare()
+	}
+	var answer *coze.Chat // a chat may have ended with one, unseen
+	switch {
+	case why != nil:
+	case a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero():
+		why = errExpired
+	default:
+		if why = a.identify(ctx); why == nil {
+			answer, why = a.cancelChat(ctx, errDeadline)
+		}
+	}
+	_ = a.settle(context.WithoutCancel(ctx), answer, why)
+}
+
+func (w *Worker) runs(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for a := range w.running {
+		if a.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// missedDeadline tells asynq's own word that a task's deadline has passed from the
+// outcome of a handler.
+func missedDeadline(err error) bool {
+	_, ours := errors.AsType[*outcome](err)
+	return !ours && errors.Is(err, context.DeadlineExceeded)
+}
