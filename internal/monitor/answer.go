@@ -1,0 +1,69 @@
+package monitor
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// status writes how a task stands, and why.
+func (s *sheet) status(r *results.Result) {
+	s.fact("status", string(r.Status))
+	if f := r.Error; f != nil {
+		s.fact("error", failureText(f.Code, f.Class, f.Message))
+		s.fact("hint", f.Hint)
+		s.fact("logid", f.LogID)
+	}
+}
+
+// answer writes the rest of a task's record, whole: the answer, what it cost, and where
+// Coze keeps it.
+func (s *sheet) answer(r *results.Result) {
+	if r.Answer != "" {
+		s.block("answer", r.Answer)
+	}
+	if len(r.FollowUps) > 0 {
+		s.gap()
+		s.block("follow_ups", strings.Join(r.FollowUps, "\n"))
+	}
+	if r.Reasoning != "" {
+		s.gap()
+		s.block("reasoning", r.Reasoning)
+	}
+	s.gap()
+	if u := r.Usage; u != nil {
+		s.fact("usage", fmt.Sprintf("%d tokens, %d in and %d out", u.TokenCount, u.InputCount, u.OutputCount))
+	}
+	if r.Attempts > 0 {
+		s.fact("attempts", strconv.Itoa(r.Attempts))
+	}
+	if r.PossibleDuplicate {
+		s.fact("possible_duplicate", "true")
+	}
+	s.fact("warnings", strings.Join(r.Warnings, "\n"))
+	s.fact("conversation_id", r.ConversationID)
+	s.fact("chat_id", r.ChatID)
+	s.moment("created_at", r.CreatedAt)
+	s.moment("started_at", r.StartedAt)
+	s.moment("completed_at", r.CompletedAt)
+}
+
+// failureText is code, class and message, as cozeq result writes them.
+func failureText(code int, class, message string) string {
+	text := class
+	if code != 0 {
+		text = fmt.Sprintf("%d (%s)", code, class)
+	}
+	if message != "" {
+		text += ": " + message
+	}
+	return text
+}
+
+func (s *sheet) moment(name string, t results.Time) {
+	if !t.IsZero() {
+		s.fact(name, t.String())
+	}
+}

@@ -1,0 +1,76 @@
+package monitor
+
+import (
+	"bytes"
+	"crypto/rand"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// Of asynqmon's page: what is left out, fonts from elsewhere and a manifest that browsers
+// fetch without logging in; and its scripts.
+var (
+	doctype = []byte("<!doctype html>")
+	leftOut = regexp.MustCompile(`<link[^>]*\b(href="https?://|rel="manifest")[^>]*>`)
+	script  = []byte("<script>")
+	headEnd = []byte("</head>")
+)
+
+// style makes texts readable: asynqmon shows payloads without line breaks, in a box of
+// 400 pixels. The fonts are those that have Chinese in its Chinese shapes.
+const style = `<style>
+body, pre, pre * { font-family: Roboto, "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif }
+pre, pre code, pre span { white-space: pre-wrap !important; overflow-wrap: anywhere; color: inherit !important; font-style: normal !important }
+pre { line-height: 1.5; max-width: none !important }
+td pre { min-width: 200px; max-height: 16em; overflow-y: auto !important }
+.MuiContainer-maxWidthLg { max-width: 1600px }
+td.MuiTableCell-root, th.MuiTableCell-root { padding-left: 10px; padding-right: 10px }
+@supports selector(:has(a)) {
+	.MuiGrid-grid-md-6:has(pre) { flex-basis: 100%; max-width: 100% }
+	div:has(> div > pre) { align-items: flex-start !important }
+}
+</style>`
+
+// notice tells of a button that did nothing: asynqmon's page keeps that to itself.
+const notice = `(function () {
+	var open = XMLHttpRequest.prototype.open;
+	XMLHttpRequest.prototype.open = function (method) {
+		if (method.toUpperCase() !== "GET") {
+			this.addEventListener("load", function () { if (this.status >= 400) alert(this.responseText); });
+		}
+		return open.apply(this, arguments);
+	};
+})();`
+
+// page serves asynqmon's page, and the images around it. The page loads nothing from
+// other sites: a browser without a way out would wait for its fonts, and others need
+// not know who looks at what. A policy keeps it so, whatever stands in an answer.
+func (h *handler) page(w http.ResponseWriter, r *http.Request) {
+	rep := h.ask(r)
+	if !bytes.HasPrefix(rep.body, doctype) {
+		rep.send(w)
+		return
+	}
+	head := style
+	if h.Write {
+		head += "<script>" + notice + "</script>"
+	}
+	nonce := rand.Text()
+	body := leftOut.ReplaceAll(rep.body, nil)
+	body = bytes.Replace(body, headEnd, append([]byte(head), headEnd...), 1)
+	rep.body = bytes.ReplaceAll(body, script, []byte(`<script nonce="`+nonce+`">`))
+	rep.header.Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' 'nonce-"+nonce+
+		"'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	rep.send(w)
+}
+
+// static serves the scripts: 1.3 MB under names that change with their content.
+func (h *handler) static(w http.ResponseWriter, r *http.Request) {
+	rep := h.ask(r)
+	if strings.HasSuffix(r.URL.Path, ".js") && !bytes.HasPrefix(rep.body, doctype) {
+		w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+	}
+	rep.send(w)
+}

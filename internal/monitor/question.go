@@ -1,0 +1,121 @@
+package monitor
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"strings"
+
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// question writes what is asked, whole, and what came before it. unread says why a
+// question that is kept apart from the payload cannot be shown.
+func (s *sheet) question(chat *tasks.Chat, unread string) {
+	messages := chat.AdditionalMessages
+	if len(messages) == 0 {
+		s.block("question", chat.Preview)
+		s.fact("the rest of it", unread)
+		return
+	}
+	last := len(messages) - 1
+	s.block("question", content(messages[last]))
+	for _, m := range messages[:last] {
+		s.gap()
+		s.block("before it, "+cmp.Or(m.Role, "nobody"), content(m))
+	}
+}
+
+// fields writes the payload's other fields in their order, whatever they are.
+func (s *sheet) fields(payload []byte) {
+	for _, f := range members(payload) {
+		switch f.name {
+		case "v", "additional_messages", "preview":
+		default:
+			s.fact(f.name, readable(f.value))
+		}
+	}
+}
+
+// questionBrief is the question on one line of a list.
+func questionBrief(chat *tasks.Chat) string {
+	if n := len(chat.AdditionalMessages); n > 0 {
+		return brief(content(chat.AdditionalMessages[n-1]), listRunes)
+	}
+	return brief(chat.Preview, listRunes)
+}
+
+// content is a message's text. One of several parts is a JSON array: text stays, files
+// and images become a line each.
+func content(m tasks.Message) string {
+	if m.ContentType != "object_string" {
+		return m.Content
+	}
+	var parts []json.RawMessage
+	if json.Unmarshal([]byte(m.Content), &parts) != nil {
+		return m.Content
+	}
+	lines := make([]string, len(parts))
+	for i, part := range parts {
+		var text struct {
+			Type string  `json:"type"`
+			Text *string `json:"text"`
+		}
+		if json.Unmarshal(part, &text) == nil && text.Type == "text" && text.Text != nil {
+			lines[i] = *text.Text
+		} else {
+			lines[i] = readable(part)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// member is one of a JSON object's.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// members lists those of a JSON object in order; of what is none, those before the
+// fault.
+func members(data []byte) []member {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return nil
+	}
+	var all []member
+	for d.More() {
+		key, err := d.Token()
+		name, ok := key.(string)
+		var value json.RawMessage
+		if err != nil || !ok || d.Decode(&value) != nil {
+			break
+		}
+		all = append(all, member{name, value})
+	}
+	return all
+}
+
+// readable is a JSON value as people read it: a text without quotes, and \u4f60 as 你
+// in all others. Numbers keep their digits.
+func readable(value json.RawMessage) string {
+	d := json.NewDecoder(bytes.NewReader(value))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return string(value)
+	}
+	switch v := v.(type) {
+	case string:
+		return v
+	case nil:
+		return ""
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(v) != nil {
+		return string(value)
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,63 @@
+package monitor
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// reply is an answer of asynqmon's, held back to be changed.
+type reply struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+// ask lets asynqmon answer a request.
+func (h *handler) ask(r *http.Request) *reply {
+	rep := &reply{header: http.Header{}, status: http.StatusOK}
+	h.asynqmon.ServeHTTP(rep, r)
+	return rep
+}
+
+// Header implements http.ResponseWriter.
+func (r *reply) Header() http.Header { return r.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (r *reply) WriteHeader(status int) { r.status = status }
+
+// Write implements http.ResponseWriter.
+func (r *reply) Write(p []byte) (int, error) {
+	r.body = append(r.body, p...)
+	return len(p), nil
+}
+
+// send passes the reply on.
+func (r *reply) send(w http.ResponseWriter) {
+	for name, values := range r.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(r.body)))
+	w.WriteHeader(r.status)
+	_, _ = w.Write(r.body) // who asked has gone
+}
+
+// object is JSON of asynqmon's, of which a few members are changed.
+type object map[string]json.RawMessage
+
+// text is a member that is a string, else "".
+func (o object) text(name string) string {
+	var s string
+	_ = json.Unmarshal(o[name], &s) // no string is as good as none
+	return s
+}
+
+func (o object) set(name string, value any) {
+	o[name], _ = json.Marshal(value) // strings and what was JSON before always marshal
+}
+
+// sendJSON answers with v.
+func sendJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // who asked has gone
+}

@@ -1,0 +1,198 @@
+package monitor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// task is one task, whole. asynqmon's page has a place for the result of a completed
+// task only; of any other the result stands in the payload's place, below the
+// question.
+func (h *handler) task(w http.ResponseWriter, r *http.Request) {
+	rep := h.ask(r)
+	var t object
+	if rep.status != http.StatusOK || json.Unmarshal(rep.body, &t) != nil || t.text("type") != tasks.TypeChat {
+		rep.send(w)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), redisTimeout)
+	defer cancel()
+	id, payload := t.text("id"), []byte(t.text("payload"))
+	var status, question, answer, fields sheet
+	record, err := h.Results.Get(ctx, id)
+	switch {
+	case err == nil:
+		status.status(record)
+		answer.answer(record)
+	case errors.Is(err, results.ErrNotFound):
+		status.fact("status", "no record: no worker has begun it, or its time is over")
+	default:
+		status.fact("status", "the record cannot be read: "+err.Error())
+	}
+	if chat, invalid := tasks.Decode(payload); invalid != nil {
+		question.fact("no question", invalid.Error())
+		question.block("payload", string(payload))
+	} else {
+		question.question(chat, h.body(ctx, id, chat))
+		fields.fields(payload)
+	}
+	if t.text("state") == "completed" {
+		if err == nil {
+			t.set("result", joined(&status, &answer))
+		}
+		t.set("payload", joined(&question, &fields))
+	} else {
+		t.set("payload", joined(&status, &question, &answer, &fields))
+	}
+	sendJSON(w, t)
+}
+
+// body puts messages in their place that are kept apart from the payload. Where they
+// cannot be had it says why.
+func (h *handler) body(ctx context.Context, id string, chat *tasks.Chat) (unread string) {
+	if !chat.HasBody() {
+		return ""
+	}
+	body, err := h.Redis.Get(ctx, results.BodyKey(id)).Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return "not kept any more: long questions go with the task's end"
+	case err != nil:
+		return "cannot be read: " + err.Error()
+	}
+	if err := chat.SetBody(body); err != nil {
+		return "cannot be read: " + err.Error()
+	}
+	return ""
+}
+
+// listRunes is how much of a text stands in a list.
+const listRunes = 80
+
+// list is a page of tasks in one state: a line of each question, and of how it stands.
+// asynqmon has a column for the error of those that failed or wait, and one for the
+// answer of those completed; a task that was canceled or has expired is completed, too,
+// and has none.
+func (h *handler) list(w http.ResponseWriter, r *http.Request) {
+	rep := h.ask(r)
+	list := r.PathValue("list")
+	var page object
+	var all []object
+	if rep.status != http.StatusOK || !strings.HasSuffix(list, "_tasks") ||
+		json.Unmarshal(rep.body, &page) != nil || json.Unmarshal(page["tasks"], &all) != nil {
+		rep.send(w)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), redisTimeout)
+	defer cancel()
+	ids := make([]string, len(all))
+	for i, t := range all {
+		ids[i] = t.text("id")
+	}
+	states := h.states(ctx, ids)
+	for i, t := range all {
+		if t.text("type") != tasks.TypeChat {
+			continue
+		}
+		s := listed(t.text("payload"))
+		if list != "completed_tasks" {
+			s.fact("status", states[i].line(false))
+		} else if t.text("result") == "" {
+			t.set("result", states[i].line(true))
+		}
+		t.set("payload", s.String())
+	}
+	page.set("tasks", all)
+	sendJSON(w, page)
+}
+
+// servers shows what workers have in hand.
+func (h *handler) servers(w http.ResponseWriter, r *http.Request) {
+	rep := h.ask(r)
+	var page object
+	var all []object
+	if rep.status != http.StatusOK || json.Unmarshal(rep.body, &page) != nil || json.Unmarshal(page["servers"], &all) != nil {
+		rep.send(w)
+		return
+	}
+	for _, server := range all {
+		var active []object
+		if json.Unmarshal(server["active_workers"], &active) != nil {
+			continue
+		}
+		for _, t := range active {
+			if t.text("task_type") == tasks.TypeChat {
+				t.set("task_payload", listed(t.text("task_payload")).String())
+			}
+		}
+		server.set("active_workers", active)
+	}
+	page.set("servers", all)
+	sendJSON(w, page)
+}
+
+// listed is a payload in a list.
+func listed(payload string) *sheet {
+	s := new(sheet)
+	chat, err := tasks.Decode([]byte(payload))
+	if err != nil {
+		s.fact("payload", cmp.Or(brief(payload, listRunes), "(empty)"))
+		return s
+	}
+	s.fact("question", cmp.Or(questionBrief(chat), "(empty)"))
+	s.fact("conversation_key", chat.ConversationKey)
+	s.fact("custom_id", chat.CustomID)
+	return s
+}
+
+// stateChunk is how many records are read in one round trip.
+const stateChunk = 500
+
+// state is how a task stands, by its record.
+type state struct{ status, code, class, message string }
+
+// line tells it in a line, with the error's message or without.
+func (s state) line(message bool) string {
+	if s.class == "" {
+		return s.status
+	}
+	code, _ := strconv.Atoi(s.code)
+	if !message {
+		s.message = ""
+	}
+	return s.status + ", " + failureText(code, s.class, brief(s.message, listRunes))
+}
+
+// states reads how tasks stand. Answers stay where they are: a list of a hundred is
+// asked for every few seconds.
+func (h *handler) states(ctx context.Context, ids []string) []state {
+	all := make([]state, 0, len(ids))
+	for chunk := range slices.Chunk(ids, stateChunk) {
+		replies := make([]*redis.SliceCmd, len(chunk))
+		_, _ = h.Redis.Pipelined(ctx, func(p redis.Pipeliner) error { // each reply has its own error
+			for i, id := range chunk {
+				replies[i] = p.HMGet(ctx, results.Key(id), "status", "error_code", "error_class", "error_msg")
+			}
+			return nil
+		})
+		for _, reply := range replies {
+			var fields [4]string
+			for i, value := range reply.Val() {
+				fields[i], _ = value.(string)
+			}
+			all = append(all, state{fields[0], fields[1], fields[2], fields[3]})
+		}
+	}
+	return all
+}
