@@ -6,11 +6,19 @@ import (
 	"net/http"
 )
 
-// ChatRate asks how many calls of the chat API a second the account's plan allows. 0 means that Coze did not tell. The
-// call takes a permission of its own, which many tokens lack. What holds at a moment can be less: see the rate codes.
+// Plan is what an account has of Coze.
+type Plan struct {
+	Level    string  `json:"level,omitempty"`     // free, pro_personal, team, enterprise; "" = Coze did not tell
+	ChatRate float64 `json:"chat_rate,omitempty"` // calls of the chat API a second; 0 = Coze did not tell
+}
+
+// Plan asks what the account's plan is. The call takes a permission of its own (getBenefit), which many tokens lack.
 // Errors are [*Error].
-func (c *Client) ChatRate(ctx context.Context) (float64, error) {
+func (c *Client) Plan(ctx context.Context) (Plan, error) {
 	var data struct {
+		Basic struct {
+			Level text `json:"user_level"`
+		} `json:"basic_info"`
 		Info []struct {
 			ResourceID text `json:"resource_id"`
 			Type       text `json:"benefit_type"`
@@ -27,12 +35,21 @@ func (c *Client) ChatRate(ctx context.Context) (float64, error) {
 		query: "benefit_type_list=api_run_qps&resource_id=chat",
 	}, &raw)
 	if err != nil || json.Unmarshal(raw, &data) != nil {
-		return 0, err // a form that is not known tells nothing
+		return Plan{}, err // a form that is not known tells nothing
 	}
+	plan := Plan{Level: string(data.Basic.Level)}
 	for _, b := range data.Info {
 		if b.Type == "api_run_qps" {
-			return float64(max(0, b.Effective.Item.Total)), nil
+			plan.ChatRate = float64(max(0, b.Effective.Item.Total))
+			break
 		}
 	}
-	return 0, nil
+	return plan, nil
+}
+
+// ChatRate asks how many calls of the chat API a second the account's plan allows. 0 means that Coze did not tell. What
+// holds at a moment can be less: see the rate codes. Errors are as those of Plan.
+func (c *Client) ChatRate(ctx context.Context) (float64, error) {
+	plan, err := c.Plan(ctx)
+	return plan.ChatRate, err
 }

@@ -100,7 +100,9 @@ var routes = map[string]route{
 	"/v3/chat/message/list":             {[]string{"GET", "POST"}, "messages", false, true, (*exchange).listMessages},
 	"/v3/chat/cancel":                   {[]string{"POST"}, "cancel", false, false, (*exchange).cancelChat},
 	"/api/permission/oauth2/token":      {[]string{"POST"}, "token", true, false, (*exchange).grantToken},
-	"/v1/commerce/benefit/benefits/get": {[]string{"GET"}, "", false, false, (*exchange).benefits},
+	"/v1/commerce/benefit/benefits/get": {[]string{"GET"}, "benefit", false, false, (*exchange).benefits},
+	"/v1/bot/get_online_info":           {[]string{"GET"}, "bot", false, false, (*exchange).onlineInfo},
+	"/v1/users/me":                      {[]string{"GET"}, "user", false, false, (*exchange).me},
 }
 
 func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {

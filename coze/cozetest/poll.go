@@ -115,22 +115,3 @@ func (x *exchange) cancelChat() {
 		return c.append(append(dst, `,"data":`...), status, ended)
 	})
 }
-
-// benefits answers with the account's bounds as far as they concern chats: the
-// calls a second. Documented at developer_guides/get_benefit.
-func (x *exchange) benefits() {
-	f := x.fake
-	f.mu.Lock()
-	rate := f.bucket.rate
-	f.mu.Unlock()
-	total := int64(20) // the free plan's
-	if rate > 0 {
-		total = max(int64(rate), 1)
-	}
-	x.reply(func(dst []byte) []byte {
-		item := `{"status":"valid","item_info":{"used":0,"total":` + formatID(total) + `,"start_at":0,"end_at":0,"strategy":"by_quota"}}`
-		dst = append(dst, `,"data":{"basic_info":{"user_level":"free"},"benefit_info":[{"resource_id":"chat","benefit_type":"api_run_qps","basic":`...)
-		dst = append(append(dst, item...), `,"effective":`...)
-		return append(append(dst, item...), `,"extra":[]}]}`...)
-	})
-}

@@ -1,0 +1,37 @@
+package coze
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// User is whom a token stands for.
+type User struct {
+	ID   string `json:"user_id"`
+	Name string `json:"name,omitempty"` // as others see it, else the login name
+}
+
+// UnmarshalJSON reads a user as Coze sends it.
+func (u *User) UnmarshalJSON(raw []byte) error {
+	var w struct {
+		ID   ident `json:"user_id"`
+		Name text  `json:"user_name"`
+		Nick text  `json:"nick_name"`
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return err
+	}
+	*u = User{ID: string(w.ID), Name: string(w.Nick)}
+	keepString(&u.Name, string(w.Name))
+	return nil
+}
+
+// Me tells whom the token stands for. Not every token may ask; errors are [*Error].
+func (c *Client) Me(ctx context.Context) (*User, error) {
+	u := new(User)
+	if err := c.call(ctx, call{op: "users/me", method: http.MethodGet, path: "/v1/users/me"}, u); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
