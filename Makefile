@@ -77,8 +77,29 @@ cover: redis ## write cover.out and print the coverage of each function
 	COZEQ_REQUIRE_REDIS=1 go test -coverprofile=cover.out -coverpkg=./... -timeout 10m $(PKG)
 	go tool cover -func=cover.out
 
+.PHONY: vuln
+vuln: ## look for known vulnerabilities in what the program calls (needs the network)
+	@bash .ci/vuln
+
+.PHONY: compose
+compose: ## check docker-compose.yml against the Compose specification
+	@go tool -modfile=internal/tools/go.mod github.com/compose-spec/compose-go/v2/cmd docker-compose.yml >/dev/null && echo "docker-compose.yml is valid"
+
+.PHONY: image-check
+image-check: ## build the program as the image holds it, and run it in a file system with nothing else
+	COZEQ_IMAGE=1 go test -run '^TestImage$$' -count=1 -v -timeout 10m ./deploy
+
+.PHONY: cross
+cross: ## build for the platforms of a release
+	@for target in linux/arm64 darwin/arm64 windows/amd64; do \
+		echo "$$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -buildvcs=false -o /dev/null ./cmd/cozeq || exit 1; done
+
+.PHONY: man
+man: ## write the manual pages into dist/man
+	go run ./cmd/cozeq man dist/man
+
 .PHONY: up
-up: ## start Redis, the mock of Coze, a worker and asynqmon with docker compose
+up: ## start Redis, the mock of Coze, workers, dashboard, Prometheus and Grafana with docker compose
 	VERSION=$(VERSION) docker compose up --build --detach --wait
 
 .PHONY: down
