@@ -93,6 +93,12 @@ func TestImage(t *testing.T) {
 	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(root, "tmp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(filepath.Join(root, "tmp"), 65532, 65532); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{{"version"}, {"run", "--demo"}} {
 		cmd := exec.CommandContext(t.Context(), "/cozeq", args...)
 		cmd.Env, cmd.Dir = []string{}, "/"
