@@ -1,6 +1,10 @@
 package redistest
 
 import (
+	"context"
+	"os"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -8,12 +12,38 @@ import (
 	"github.com/cozeq/cozeq/internal/localredis"
 )
 
+// kindEnv names the one kind of Redis that Each runs on, in the place of the two that it usually does: all tests of the
+// house on another one.
+const kindEnv = "COZEQ_TEST_REDIS"
+
+// kinds are what kindEnv may say.
+var kinds = map[string]func(*testing.T) redis.UniversalClient{
+	"embedded": func(t *testing.T) redis.UniversalClient { return Embedded(t) },
+	"redis":    func(t *testing.T) redis.UniversalClient { return Start(t).Client() },
+	"unix":     func(t *testing.T) redis.UniversalClient { return Start(t, Unix()).Client() },
+	"acl":      func(t *testing.T) redis.UniversalClient { return asUser(t) },
+	"tls":      func(t *testing.T) redis.UniversalClient { return Start(t, TLS()).Client() },
+	"valkey":   func(t *testing.T) redis.UniversalClient { return Start(t, Valkey()).Client() },
+	"sentinel": func(t *testing.T) redis.UniversalClient { return StartSentinel(t).Client() },
+	"cluster":  func(t *testing.T) redis.UniversalClient { return StartCluster(t).Client() },
+}
+
 // Each runs f as two subtests, "embedded" on the program's own embedded Redis and "redis" on a redis-server process.
-// Each starts empty. The client is closed when its subtest ends.
+// Each starts empty. The client is closed when its subtest ends. COZEQ_TEST_REDIS, one of embedded, redis, unix, acl,
+// tls, valkey, sentinel and cluster, makes that one subtest of its name; make test-cluster uses it. With acl the client
+// has the rights of the user in deploy/redis/users.acl and no more.
 func Each(t *testing.T, f func(t *testing.T, rdb redis.UniversalClient)) {
 	t.Helper()
-	t.Run("embedded", func(t *testing.T) { f(t, Embedded(t)) })
-	t.Run("redis", func(t *testing.T) { f(t, Start(t).Client()) })
+	names := []string{"embedded", "redis"}
+	if kind := os.Getenv(kindEnv); kind != "" {
+		if kinds[kind] == nil {
+			t.Fatalf("%s=%s: want embedded, redis, unix, acl, tls, valkey, sentinel or cluster", kindEnv, kind)
+		}
+		names = []string{kind}
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) { f(t, kinds[name](t)) })
+	}
 }
 
 // Embedded starts an empty embedded Redis for the time of the test and returns its client. It works inside a
@@ -30,4 +60,52 @@ func Embedded(t testing.TB) redis.UniversalClient {
 		}
 	})
 	return s.Client()
+}
+
+// Keys returns the names of all keys that match the pattern, of a cluster those of all its masters.
+func Keys(t testing.TB, rdb redis.UniversalClient, pattern string) []string {
+	t.Helper()
+	var all []string
+	var mu sync.Mutex
+	everywhere(t, rdb, func(ctx context.Context, rdb *redis.Client) error {
+		keys, err := rdb.Keys(ctx, pattern).Result()
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, keys...)
+		return err
+	})
+	slices.Sort(all)
+	return all
+}
+
+// Flush deletes all keys, of a cluster those of all its masters.
+func Flush(t testing.TB, rdb redis.UniversalClient) {
+	t.Helper()
+	everywhere(t, rdb, func(ctx context.Context, rdb *redis.Client) error { return rdb.FlushAll(ctx).Err() })
+}
+
+// ForgetScripts makes Redis forget all scripts, as a restart does, of a cluster all its masters.
+func ForgetScripts(t testing.TB, rdb redis.UniversalClient) {
+	t.Helper()
+	everywhere(t, rdb, func(ctx context.Context, rdb *redis.Client) error { return rdb.ScriptFlush(ctx).Err() })
+}
+
+// everywhere calls f for each server that holds keys; of a cluster for all of them at the same time.
+func everywhere(t testing.TB, rdb redis.UniversalClient, f func(context.Context, *redis.Client) error) {
+	t.Helper()
+	var err error
+	switch rdb := rdb.(type) {
+	case *redis.ClusterClient:
+		err = rdb.ForEachMaster(t.Context(), f)
+	case *redis.Client:
+		if admin, ok := admins.Load(rdb); ok {
+			rdb = admin.(*redis.Client)
+		}
+		err = f(t.Context(), rdb)
+	default:
+		t.Fatalf("a client of type %T", rdb)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -30,18 +30,26 @@ type Server struct {
 	dir    string
 	config config
 	port   int // 0 with a Unix socket
+	bus    int // port of a cluster's own traffic, 0 outside a cluster
 
 	process *process
+	paused  bool
 	client  *redis.Client
 }
 
 type config struct {
-	unix  bool
-	fsync string // "" keeps nothing on disk
-	extra []string
+	binary   string // "" is redis-server
+	unix     bool
+	cluster  bool
+	replicas int        // of each master, see Replicas
+	tls      *authority // nil: not encrypted
+	acl      bool
+	fsync    string // "" keeps nothing on disk
+	extra    []string
+	file     string // read before all other settings, and written by a sentinel
 }
 
-// Option is a setting of [Start].
+// Option is a setting of [Start], [StartSentinel] and [StartCluster].
 type Option func(*config)
 
 // AppendOnly turns the append-only file on, so that data outlive Kill and Restart. fsync is Redis' appendfsync:
@@ -51,31 +59,38 @@ func AppendOnly(fsync string) Option { return func(c *config) { c.fsync = fsync 
 // Unix makes the server listen on a Unix socket in its directory, and on no port.
 func Unix() Option { return func(c *config) { c.unix = true } }
 
+// Valkey takes a valkey-server in the place of redis-server. Without one on PATH the test is skipped, also where
+// COZEQ_REQUIRE_REDIS=1: not every system has it.
+func Valkey() Option { return func(c *config) { c.binary = "valkey-server" } }
+
 // Config sets one more line of redis.conf, for instance Config("maxmemory", "2mb").
-func Config(name, value string) Option {
-	return func(c *config) { c.extra = append(c.extra, "--"+name, value) }
+func Config(name string, values ...string) Option {
+	return func(c *config) { c.extra = append(append(c.extra, "--"+name), values...) }
 }
 
 // Start starts a redis-server for the time of the test and waits until it answers.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	binary, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv(requireEnv) == "1" {
-			t.Fatalf("no redis-server on PATH and %s=1: install it (make test does)", requireEnv)
-		}
-		t.Skip("no redis-server on PATH: install it, or run make test, which does")
+	s := prepare(t, opts...)
+	s.start()
+	return s
+}
+
+// prepare makes a server that is not started yet.
+func prepare(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	s := &Server{t: t}
+	for _, opt := range opts {
+		opt(&s.config)
 	}
+	s.binary = lookFor(t, s.config.binary)
 
 	// Not t.TempDir: that one carries the test's name, and a Unix socket's path ends at 104 bytes.
 	dir, err := os.MkdirTemp("", "redistest")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, binary: binary, dir: dir}
-	for _, opt := range opts {
-		opt(&s.config)
-	}
+	s.dir = dir
 	t.Cleanup(func() {
 		if s.client != nil {
 			s.client.Close()
@@ -85,22 +100,58 @@ func Start(t testing.TB, opts ...Option) *Server {
 			t.Errorf("remove the server's directory: %v", err)
 		}
 	})
+	if s.config.tls != nil {
+		if err := s.config.tls.issue(dir); err != nil {
+			t.Fatalf("make certificates: %v", err)
+		}
+	}
+	if s.config.acl {
+		path, err := writeUsers(dir)
+		if err != nil {
+			t.Fatalf("make users: %v", err)
+		}
+		s.config.extra = append(s.config.extra, "--aclfile", path, "--masteruser", aclAdmin, "--masterauth", aclPassword)
+	}
+	return s
+}
 
+// lookFor finds the server's program, redis-server if name is empty.
+func lookFor(t testing.TB, name string) string {
+	t.Helper()
+	if name != "" {
+		binary, err := exec.LookPath(name)
+		if err != nil {
+			t.Skipf("no %s on PATH", name)
+		}
+		return binary
+	}
+	binary, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv(requireEnv) == "1" {
+			t.Fatalf("no redis-server on PATH and %s=1: install it (make test does)", requireEnv)
+		}
+		t.Skip("no redis-server on PATH: install it, or run make test, which does")
+	}
+	return binary
+}
+
+// start starts the process on a free port and waits until it answers.
+func (s *Server) start() {
+	s.t.Helper()
 	// A free port may be taken before the server binds it: then the server exits, and another port is tried.
 	for attempt := 0; ; attempt++ {
 		if !s.config.unix {
-			s.port = freePort(t)
+			s.port = freePort(s.t)
 		}
 		err := s.launch()
 		if err == nil {
 			break
 		}
 		if attempt == 4 || !errors.Is(err, errExited) {
-			t.Fatalf("start redis-server: %v", err)
+			s.t.Fatalf("start redis-server: %v", err)
 		}
 	}
 	s.client = redis.NewClient(s.options(s.Addr()))
-	return s
 }
 
 // Addr is the server's address: host:port, or the path of its socket.
@@ -111,12 +162,18 @@ func (s *Server) Addr() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
 }
 
-// URL is the server's address as REDIS_URL takes it: redis:// or redis-socket://.
-func (s *Server) URL() string {
-	if s.config.unix {
-		return (&url.URL{Scheme: "redis-socket", Path: s.Addr()}).String()
+// URL is the server's address as REDIS_URL takes it: redis://, rediss:// or redis-socket://.
+func (s *Server) URL() string { return s.url(nil) }
+
+func (s *Server) url(who *url.Userinfo) string {
+	u := &url.URL{Scheme: "redis", User: who, Host: s.Addr(), Path: "/0"}
+	switch {
+	case s.config.unix:
+		u.Scheme, u.Host, u.Path = "redis-socket", "", s.Addr()
+	case s.config.tls != nil:
+		u.Scheme, u.RawQuery = "rediss", url.Values{"ca": {s.CAFile()}}.Encode()
 	}
-	return "redis://" + s.Addr() + "/0"
+	return u.String()
 }
 
 // Client returns the server's client, the same at each call. It outlives Kill and Restart and is closed with the test.
@@ -126,6 +183,16 @@ func (s *Server) Client() redis.UniversalClient { return s.client }
 func (s *Server) Kill() {
 	if s.process != nil {
 		s.process.kill()
+	}
+}
+
+// answering reports whether the process is there and not paused.
+func (s *Server) answering() bool {
+	select {
+	case <-s.process.done:
+		return false
+	default:
+		return !s.paused
 	}
 }
 
@@ -144,12 +211,14 @@ func (s *Server) Restart() {
 func (s *Server) Pause() {
 	s.t.Helper()
 	s.must("pause", s.process.pause())
+	s.paused = true
 }
 
 // Resume ends a Pause.
 func (s *Server) Resume() {
 	s.t.Helper()
 	s.must("resume", s.process.resume())
+	s.paused = false
 }
 
 func (s *Server) must(what string, err error) {
@@ -168,7 +237,7 @@ func (s *Server) launch() error {
 	if err != nil {
 		return err
 	}
-	s.process = p
+	s.process, s.paused = p, false
 
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -211,14 +280,26 @@ func (s *Server) answers(ctx context.Context, probe *redis.Client) error {
 }
 
 func (s *Server) args() []string {
-	args := []string{
-		"--dir", s.dir, "--save", "", "--daemonize", "no",
-		"--maxmemory-policy", "noeviction", // as asynq needs it
+	var args []string
+	if s.config.file != "" {
+		args = append(args, s.config.file)
 	}
-	if s.config.unix {
+	args = append(args, "--dir", s.dir, "--daemonize", "no")
+	if s.config.file == "" {
+		args = append(args, "--save", "", "--maxmemory-policy", "noeviction") // as asynq needs it
+		args = append(args, "--repl-diskless-sync-delay", "0")                // no second replica to wait 5 s for
+	}
+	switch port := strconv.Itoa(s.port); {
+	case s.config.unix:
 		args = append(args, "--port", "0", "--unixsocket", s.Addr())
-	} else {
-		args = append(args, "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1")
+	case s.config.tls != nil:
+		args = append(args, "--port", "0", "--tls-port", port, "--bind", "127.0.0.1")
+		args = append(args, tlsArgs(s.dir)...)
+	default:
+		args = append(args, "--port", port, "--bind", "127.0.0.1")
+	}
+	if s.config.cluster {
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(s.bus))
 	}
 	if s.config.fsync != "" {
 		args = append(args, "--appendonly", "yes", "--appendfsync", s.config.fsync)
@@ -227,9 +308,12 @@ func (s *Server) args() []string {
 }
 
 func (s *Server) options(addr string) *redis.Options {
-	o := &redis.Options{Addr: addr, Network: "tcp", ContextTimeoutEnabled: true}
+	o := &redis.Options{Addr: addr, Network: "tcp", ContextTimeoutEnabled: true, TLSConfig: s.config.tls.client(s.dir)}
 	if filepath.IsAbs(addr) {
 		o.Network = "unix"
+	}
+	if s.config.acl {
+		o.Username, o.Password = aclAdmin, aclPassword
 	}
 	return o
 }
