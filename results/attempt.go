@@ -19,6 +19,10 @@ type Attempt struct {
 	// to let the queue know.
 	Ended bool
 
+	// Made is true where there was no record, and Begin has made one from the seed:
+	// nobody created it, or it was lost, or somebody has deleted it after the end.
+	Made bool
+
 	// AskedAt is not zero where an earlier attempt was about to send the
 	// question and left no word of what became of it.
 	AskedAt time.Time
@@ -44,6 +48,7 @@ type Attempt struct {
 	store *Store
 	owner string
 	keep  int64
+	kept  bool // see Entry
 }
 
 // beginScript hands the record to a new owner.
@@ -54,7 +59,8 @@ type Attempt struct {
 // the old owner could end the task, and the new one would ask again.
 //
 // KEYS: hash, body. ARGV: owner, now, TTL in seconds, "1" to read the body, then
-// the seed's names and values.
+// the seed's names and values. It answers with the hash, the body and, where there was
+// no record, a third value.
 var beginScript = redis.NewScript(`
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'completed' or status == 'failed' or status == 'canceled' or status == 'expired' then
@@ -70,11 +76,13 @@ if ARGV[4] == '1' then
 	body = redis.call('GET', KEYS[2]) or ''
 	redis.call('EXPIRE', KEYS[2], ARGV[3])
 end
+if not status then return {redis.call('HGETALL', KEYS[1]), body, 1} end
 return {redis.call('HGETALL', KEYS[1]), body}`)
 
 // Begin takes a task up: it becomes running, and every older attempt may write
-// no more. The seed fills the record if it is gone. One round trip.
-func (s *Store) Begin(ctx context.Context, seed Result, withBody bool) (*Attempt, error) {
+// no more. The seed fills the record if it is gone. One round trip; along adds
+// commands of the caller's to it.
+func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...func(redis.Cmdable)) (*Attempt, error) {
 	owner := newOwner()
 	if seed.CreatedAt.IsZero() {
 		seed.CreatedAt = At(time.Now())
@@ -85,7 +93,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool) (*Attempt
 		body = "1"
 	}
 	args := append([]any{owner, At(time.Now()).String(), seconds(openTTL), body}, seed.fields()...)
-	reply, err := s.run(ctx, beginScript, []string{Key(seed.ID), BodyKey(seed.ID)}, args).Slice()
+	reply, err := s.run(ctx, beginScript, []string{Key(seed.ID), BodyKey(seed.ID)}, args, along...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("begin %s: %w", seed.ID, err)
 	}
@@ -93,6 +101,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool) (*Attempt
 	a := &Attempt{
 		Result:          r.Result,
 		Ended:           r.Status.Terminal(),
+		Made:            len(reply) > 2,
 		AskedAt:         r.askedAt.Time,
 		CancelRequested: r.cancel,
 		EndedChat:       r.endedChat,
@@ -101,6 +110,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool) (*Attempt
 		store:           s,
 		owner:           owner,
 		keep:            r.keep,
+		kept:            r.kept,
 	}
 	if a.keep == 0 {
 		a.keep = seconds(s.Keep)
@@ -160,8 +170,11 @@ func (a *Attempt) Owned(ctx context.Context) (bool, error) {
 func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...func(redis.Cmdable)) error {
 	now := At(time.Now())
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, "", now.Time
-	return a.update(ctx, []any{"chat_id"},
-		[]any{"conversation_id", conversationID, "asked_at", now.String()}, along...)
+	set := []any{"conversation_id", conversationID, "asked_at", now.String()}
+	if a.Result.TraceParent != "" {
+		set = append(set, "traceparent", a.Result.TraceParent)
+	}
+	return a.update(ctx, []any{"chat_id"}, set, along...)
 }
 
 // Created notes the chat that now runs for this task. The conversation's id can
@@ -175,11 +188,14 @@ func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) er
 // Wait puts the task aside, with the reason why; a nil reason only gives it
 // back, as a worker that shuts down does. What a holds of the conversation, the
 // chat, AskedAt, EndedChat, Attempts, Waits and PossibleDuplicate is written as it stands,
-// so that the caller forgets a chat by emptying a.Result.ChatID and AskedAt.
-func (a *Attempt) Wait(ctx context.Context, why *Failure) error {
+// so that the caller forgets a chat by emptying a.Result.ChatID and AskedAt. So are
+// Spent, see Result.Spend, and TraceParent. along adds commands of the caller's to the same round trip;
+// they are run even if this attempt may not write.
+func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cmdable)) error {
 	r := Result{Status: Waiting, Error: why,
 		ConversationID: a.Result.ConversationID, ChatID: a.Result.ChatID, Attempts: a.Result.Attempts,
-		PossibleDuplicate: a.Result.PossibleDuplicate, Warnings: a.Result.Warnings}
+		PossibleDuplicate: a.Result.PossibleDuplicate, Warnings: a.Result.Warnings, Spent: a.Result.Spent,
+		TraceParent: a.Result.TraceParent}
 	set := r.fields()
 	var drop []any
 	keep := func(ok bool, name string, values ...any) {
@@ -195,7 +211,7 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure) error {
 	keep(a.EndedChat != "", "ended_chat", "ended_chat", a.EndedChat)
 	keep(a.Waits > 0, "waits", "waits", a.Waits)
 	keep(!a.WaitingSince.IsZero(), "waiting_since", "waiting_since", At(a.WaitingSince).String())
-	return a.update(ctx, drop, set)
+	return a.update(ctx, drop, set, along...)
 }
 
 // finishScript writes the terminal fields and publishes them, in one step: who
@@ -215,9 +231,14 @@ local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
 redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'ended_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id')
+if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 7))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-if ARGV[6] == '1' then redis.call('EXPIRE', KEYS[2], ARGV[2]) else redis.call('UNLINK', KEYS[2]) end
+if ARGV[6] == '1' then
+	redis.call('EXPIRE', KEYS[2], ARGV[2])
+else
+	redis.call('UNLINK', KEYS[2])
+end
 if ARGV[5] == '1' then
 	redis.call('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
 	redis.call('EXPIRE', KEYS[3], ARGV[2])
@@ -242,11 +263,18 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 	if stream {
 		hasDeltas = "1"
 	}
-	if a.Result.Status == Failed {
+	if a.Result.Status == Failed || a.kept {
 		keepBody = "1"
 	}
 	id := a.Result.ID
-	args := append([]any{a.owner, a.keep, Channel(id), message, hasDeltas, keepBody}, a.Result.fields()...)
+	r := a.Result
+	if a.kept {
+		r.CustomID, r.BotID, r.UserID = "", "", ""
+		if r.Lane == "" { // a turn leaves its lane by the queue's name
+			r.Queue = ""
+		}
+	}
+	args := append([]any{a.owner, a.keep, Channel(id), message, hasDeltas, keepBody}, r.fields()...)
 	ok, err := a.store.run(ctx, finishScript, []string{Key(id), BodyKey(id), DeltasKey(id)}, args, along...).Int()
 	if err != nil {
 		return fmt.Errorf("finish %s: %w", id, err)

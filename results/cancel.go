@@ -32,7 +32,11 @@ end
 redis.call('HDEL', KEYS[1], 'owner', 'cancel', 'ended_chat', 'waits', 'waiting_since', 'keep', 'error_code', 'error_hint', 'logid')
 redis.call('HSET', KEYS[1], 'status', 'canceled', 'completed_at', ARGV[8], 'error_class', ARGV[9], 'error_msg', ARGV[10])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('UNLINK', KEYS[2])
+if redis.call('HEXISTS', KEYS[1], 'kept') == 1 then
+	redis.call('EXPIRE', KEYS[2], ARGV[3])
+else
+	redis.call('UNLINK', KEYS[2])
+end
 if redis.call('EXISTS', KEYS[3]) == 1 then
 	redis.call('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
 	redis.call('EXPIRE', KEYS[3], ARGV[3])
@@ -112,23 +116,25 @@ func (s *Store) Cancellations(ctx context.Context, f func(id string), check func
 	}
 }
 
-// CancelRequested returns those of ids that somebody asked to end.
+// CancelRequested returns those of ids that somebody asked to end. With an error it
+// returns those that it could read: of a cluster one node may be away.
 func (s *Store) CancelRequested(ctx context.Context, ids []string) ([]string, error) {
 	replies := make([]*redis.StringCmd, len(ids))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command keeps its own error
 		for i, id := range ids {
 			replies[i] = p.HGet(ctx, Key(id), "cancel")
 		}
 		return nil
 	})
-	if err != nil && err != redis.Nil {
-		return nil, fmt.Errorf("read requests to cancel: %w", err)
-	}
 	var requested []string
+	var failed error
 	for i, reply := range replies {
-		if reply.Val() != "" {
+		switch err := reply.Err(); {
+		case err == nil:
 			requested = append(requested, ids[i])
+		case err != redis.Nil:
+			failed = fmt.Errorf("read requests to cancel: %w", err)
 		}
 	}
-	return requested, nil
+	return requested, failed
 }

@@ -2,6 +2,7 @@ package results
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 )
 
@@ -49,6 +50,9 @@ func (r *Result) fields() []any {
 	if u := r.Usage; u != nil {
 		f = append(f, "token_count", u.TokenCount, "output_count", u.OutputCount, "input_count", u.InputCount)
 	}
+	if u := r.Spent; u != (Usage{}) {
+		str("spent", fmt.Sprintf("%d,%d,%d", u.TokenCount, u.OutputCount, u.InputCount))
+	}
 	if e := r.Error; e != nil {
 		if e.Code != 0 {
 			f = append(f, "error_code", e.Code)
@@ -65,6 +69,7 @@ func (r *Result) fields() []any {
 	str("chat_id", r.ChatID)
 	str("queue", r.Queue)
 	str("lane", r.Lane)
+	str("traceparent", r.TraceParent)
 	if r.Attempts > 0 {
 		f = append(f, "attempts", r.Attempts)
 	}
@@ -89,6 +94,7 @@ type record struct {
 	askedAt   Time   // set just before a question is sent, cleared when the ask has ended
 	cancel    bool   // somebody asked for an end
 	endedChat string // see Attempt
+	kept      bool   // see Entry
 	keep      int64  // seconds to keep the result once it has ended; 0 = the store's default
 
 	waits        int // see Attempt
@@ -131,6 +137,9 @@ func parse(flat []any) record {
 			usage.OutputCount, hasUsage = number(), true
 		case "input_count":
 			usage.InputCount, hasUsage = number(), true
+		case "spent":
+			u := &r.Spent
+			_, _ = fmt.Sscanf(value, "%d,%d,%d", &u.TokenCount, &u.OutputCount, &u.InputCount)
 		case "error_code":
 			failure.Code = int(number())
 		case "error_class":
@@ -155,6 +164,8 @@ func parse(flat []any) record {
 			r.Queue = value
 		case "lane":
 			r.Lane = value
+		case "traceparent":
+			r.TraceParent = value
 		case "attempts":
 			r.Attempts = int(number())
 		case "possible_duplicate":
@@ -173,6 +184,8 @@ func parse(flat []any) record {
 			r.endedChat = value
 		case "cancel":
 			r.cancel = value != ""
+		case "kept":
+			r.kept = value != ""
 		case "keep":
 			r.keep = number()
 		case "waits":

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -26,17 +27,17 @@ func TestInterleaved(t *testing.T) {
 		defer redis.Close()
 		rdb := redis.Client()
 		ctx := context.Background()
-		s := &stage{rdb: rdb}
-		defer s.clear()
+		s := redistest.NewStage(rdb)
+		defer s.Clear()
 		c := hear(t, rdb, "t1")
 
-		// Touched by one process at a time: see stage.
+		// Touched by one process at a time: see redistest.Stage.
 		newest, fresh, ended := "", 0, ""
 		unknown := false // a process died: whether its Begin or Cancel was done nobody knows
 		var faults []string
 		faulty := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-		worker := func(a *actor, puttingAside bool) {
-			store := results.NewStore(a.rdb)
+		worker := func(a *redistest.Actor, puttingAside bool) {
+			store := results.NewStore(a.Redis)
 			at, err := store.Begin(ctx, results.Result{ID: "t1"}, true)
 			if err != nil {
 				unknown = true
@@ -49,40 +50,40 @@ func TestInterleaved(t *testing.T) {
 				return
 			}
 			if ended != "" {
-				faulty("%s began after the end by %s", a.name, ended)
+				faulty("%s began after the end by %s", a.Name, ended)
 			}
-			newest, fresh = a.name, fresh+1
+			newest, fresh = a.Name, fresh+1
 			mine := fresh
 			check := func(what string, err error) bool {
 				switch {
-				case err == nil && newest != a.name:
-					faulty("%s: %s was not fenced from %s", a.name, what, newest)
+				case err == nil && newest != a.Name:
+					faulty("%s: %s was not fenced from %s", a.Name, what, newest)
 				case errors.Is(err, results.ErrFenced) && mine == fresh && ended == "" && !unknown:
-					faulty("%s: %s was fenced, but it is the newest", a.name, what)
+					faulty("%s: %s was fenced, but it is the newest", a.Name, what)
 				}
 				return err == nil
 			}
-			if !check("Asking", at.Asking(ctx, "c1")) || !check("Created", at.Created(ctx, "c1", "chat of "+a.name)) ||
-				!check("Delta", at.Delta(ctx, results.Delta{Type: results.DeltaText, Text: a.name})) {
+			if !check("Asking", at.Asking(ctx, "c1")) || !check("Created", at.Created(ctx, "c1", "chat of "+a.Name)) ||
+				!check("Delta", at.Delta(ctx, results.Delta{Type: results.DeltaText, Text: a.Name})) {
 				return
 			}
 			if puttingAside {
 				check("Wait", at.Wait(ctx, &results.Failure{Class: "busy"}))
 				return
 			}
-			at.Result.Status, at.Result.Answer = results.Completed, a.name
+			at.Result.Status, at.Result.Answer = results.Completed, a.Name
 			if check("Finish", at.Finish(ctx, true)) {
 				if ended != "" {
-					faulty("%s ended it after %s", a.name, ended)
+					faulty("%s ended it after %s", a.Name, ended)
 				}
-				ended = a.name
+				ended = a.Name
 			}
 		}
-		producer := func(a *actor) {
-			_, _ = results.NewStore(a.rdb).Create(ctx, results.Entry{Result: results.Result{ID: "t1"}})
+		producer := func(a *redistest.Actor) {
+			_, _ = results.NewStore(a.Redis).Create(ctx, results.Entry{Result: results.Result{ID: "t1"}})
 		}
-		canceler := func(a *actor) {
-			r, err := results.NewStore(a.rdb).Cancel(ctx, "t1")
+		canceler := func(a *redistest.Actor) {
+			r, err := results.NewStore(a.Redis).Cancel(ctx, "t1")
 			switch {
 			case err != nil:
 				unknown = true
@@ -90,23 +91,23 @@ func TestInterleaved(t *testing.T) {
 				ended = "cancel"
 			}
 		}
-		s.enter(t, "producer", producer)
-		s.step(s.actors[0], answered) // NOSCRIPT
-		s.step(s.actors[0], answered)
+		s.Enter("producer", producer)
+		s.Step(s.Actors[0], redistest.Answered) // NOSCRIPT
+		s.Step(s.Actors[0], redistest.Answered)
 		for i := range rapid.IntRange(1, 3).Draw(rt, "workers") {
 			aside := rapid.Bool().Draw(rt, "puts it aside")
-			s.enter(t, fmt.Sprint("worker ", i), func(a *actor) { worker(a, aside) })
+			s.Enter(fmt.Sprint("worker ", i), func(a *redistest.Actor) { worker(a, aside) })
 		}
 		if rapid.Bool().Draw(rt, "cancel") {
-			s.enter(t, "canceler", canceler)
+			s.Enter("canceler", canceler)
 		}
 		if rapid.Bool().Draw(rt, "produce again") {
-			s.enter(t, "second producer", producer)
+			s.Enter("second producer", producer)
 		}
-		s.play(rt, twice, unheard, unsent)
+		play(rt, s, redistest.Twice, redistest.Unheard, redistest.Unsent)
 		// Somebody always comes back to a task that has not ended.
-		s.enter(t, "last worker", func(a *actor) { worker(a, false) })
-		s.play(rt)
+		s.Enter("last worker", func(a *redistest.Actor) { worker(a, false) })
+		play(rt, s)
 
 		for _, f := range faults {
 			rt.Error(f)
@@ -143,4 +144,16 @@ func TestInterleaved(t *testing.T) {
 			rt.Errorf("it ended as %q", kept.Status)
 		}
 	})
+}
+
+// play lets the processes go on until all have ended.
+func play(t *rapid.T, s *redistest.Stage, fates ...redistest.Fate) {
+	for len(s.Actors) > 0 {
+		a := s.Actors[rapid.IntRange(0, len(s.Actors)-1).Draw(t, "next")]
+		f := redistest.Answered
+		if len(fates) > 0 && rapid.IntRange(0, 9).Draw(t, "luck") == 0 {
+			f = rapid.SampledFrom(fates).Draw(t, a.Name)
+		}
+		s.Step(a, f)
+	}
 }

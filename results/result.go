@@ -31,6 +31,10 @@ type Result struct {
 	// PossibleDuplicate is true where the question may have been asked twice.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
 
+	// Cached is true where the answer is an earlier one to the same question, from a
+	// cache of the asker's: nothing was asked, or billed. In an output only.
+	Cached bool `json:"cached,omitempty"`
+
 	// Warnings tell what the answer alone does not, such as that its
 	// conversation had to be created anew.
 	Warnings []string `json:"warnings,omitempty"`
@@ -43,6 +47,28 @@ type Result struct {
 	// turns; both stand in the hash only.
 	Queue string `json:"-"`
 	Lane  string `json:"-"`
+
+	// TraceParent, a traceparent as W3C writes it, is the span that the task's spans
+	// belong to where a worker had to make one. In the hash only.
+	TraceParent string `json:"-"`
+
+	// Spent is what Coze counted for the task's chats before the one that Usage is
+	// of: they ended without an answer and are billed all the same. In the hash only.
+	Spent Usage `json:"-"`
+}
+
+// Billed is what Coze counted for all of the task's chats.
+func (r *Result) Billed() Usage {
+	if r.Usage == nil {
+		return r.Spent
+	}
+	return r.Spent.Plus(*r.Usage)
+}
+
+// Spend moves Usage to Spent: the chat that it is of has ended without an answer,
+// and another one will be asked for.
+func (r *Result) Spend() {
+	r.Spent, r.Usage = r.Billed(), nil
 }
 
 // Usage is what Coze counted, in tokens.
@@ -50,6 +76,15 @@ type Usage struct {
 	TokenCount  int64 `json:"token_count"`
 	OutputCount int64 `json:"output_count"`
 	InputCount  int64 `json:"input_count"`
+}
+
+// Plus is the sum of both.
+func (u Usage) Plus(other Usage) Usage {
+	return Usage{
+		TokenCount:  u.TokenCount + other.TokenCount,
+		OutputCount: u.OutputCount + other.OutputCount,
+		InputCount:  u.InputCount + other.InputCount,
+	}
 }
 
 // Failure says why a task did not, or not yet, get its answer.

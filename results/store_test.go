@@ -57,7 +57,7 @@ func TestUnknown(t *testing.T) {
 		if _, err := s.Cancel(t.Context(), "nobody"); !errors.Is(err, results.ErrNotFound) {
 			t.Errorf("Cancel: %v", err)
 		}
-		if n := rdb.DBSize(t.Context()).Val(); n != 0 {
+		if n := len(redistest.Keys(t, rdb, "*")); n != 0 {
 			t.Errorf("looking left %d keys", n)
 		}
 	})
@@ -77,7 +77,7 @@ func TestDelete(t *testing.T) {
 		if err := s.Delete(ctx, "t1", "t2"); err != nil {
 			t.Fatal(err)
 		}
-		if keys := rdb.Keys(ctx, "*").Val(); len(keys) != 1 || keys[0] != results.Key("t3") {
+		if keys := redistest.Keys(t, rdb, "*"); len(keys) != 1 || keys[0] != results.Key("t3") {
 			t.Errorf("left: %q", keys)
 		}
 	})

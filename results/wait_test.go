@@ -19,9 +19,16 @@ import (
 // alone returns a client of the same Redis that carries a hook of its own.
 func alone(t testing.TB, rdb redis.UniversalClient, hook redis.Hook) redis.UniversalClient {
 	t.Helper()
-	options := *rdb.(*redis.Client).Options()
-	options.PushNotificationProcessor = nil // each client makes its own
-	c := redis.NewClient(&options)
+	var c redis.UniversalClient
+	switch rdb := rdb.(type) {
+	case *redis.ClusterClient:
+		options := *rdb.Options()
+		c = redis.NewClusterClient(&options)
+	case *redis.Client:
+		options := *rdb.Options()
+		options.PushNotificationProcessor = nil // each client makes its own
+		c = redis.NewClient(&options)
+	}
 	c.AddHook(hook)
 	t.Cleanup(func() { c.Close() })
 	return c

@@ -13,16 +13,30 @@ import (
 //
 // asynq's own CancelProcessing is of no use here: it ends in a retry.
 func (c *Client) Cancel(ctx context.Context, id string) (results.Status, error) {
+	return c.cancel(ctx, id, true)
+}
+
+// cancel is Cancel; tidy takes a task that has ended out of the queue.
+func (c *Client) cancel(ctx context.Context, id string, tidy bool) (results.Status, error) {
 	r, err := c.results.Cancel(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	place := Place{Lane: r.Lane, Queue: r.Queue, ID: id}
+	if r.Status.Terminal() {
+		// Before it is taken out of the queue: see Tally.
+		if err := c.tally.MarkResult(ctx, r); err != nil {
+			return "", err
+		}
+	}
 	switch {
 	case r.Status == results.Canceled && r.Queue != "":
 		// The record has ended, and a worker that gets the task all the same lets
-		// it go: what cannot be deleted costs a line in asynqmon and no more.
-		_ = c.inspector.DeleteTask(r.Queue, id)
+		// it go: what cannot be deleted costs a line in asynqmon and no more. A turn
+		// that waits far ahead nobody would get.
+		if tidy || place.Lane != "" {
+			_ = c.inspector.DeleteTask(r.Queue, id)
+		}
 		if place.Lane != "" {
 			if err := c.lanes.Leave(ctx, place); err != nil {
 				return "", err

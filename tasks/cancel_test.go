@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -55,9 +56,7 @@ func TestCancel(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				if err := l.rdb.FlushAll(t.Context()).Err(); err != nil {
-					t.Fatal(err)
-				}
+				redistest.Flush(t, l.rdb)
 				l := newLine(t, l.rdb)
 				for _, id := range []string{"a", "b", "c"} {
 					l.enqueue(turn("talk"), id)

@@ -53,10 +53,13 @@ type Chat struct {
 	// Stream publishes the answer's deltas too.
 	Stream bool `json:"stream,omitempty"`
 
-	BatchID     string    `json:"batch_id,omitempty"`
-	CustomID    string    `json:"custom_id,omitempty"`
-	ExpiresAt   time.Time `json:"expires_at,omitzero"` // not asked after this moment
-	TraceParent string    `json:"traceparent,omitempty"`
+	BatchID   string    `json:"batch_id,omitempty"`
+	CustomID  string    `json:"custom_id,omitempty"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // not asked after this moment
+
+	// TraceParent, a traceparent as W3C writes it, is whose span the task belongs to.
+	// One that is not well formed is as good as none.
+	TraceParent string `json:"traceparent,omitempty"`
 
 	// LaneSeq is the task's place in its lane, set by Enqueue: enough to put the
 	// turns in order again if Redis loses the lane.
@@ -127,15 +130,22 @@ const previewRunes = 200
 func (c *Chat) encode() (payload, body []byte, err error) {
 	wire := *c
 	wire.V = Version
-	messages, err := json.Marshal(c.AdditionalMessages)
+	payload, err = json.Marshal(&wire)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode payload: %w", err)
+	}
+	if len(payload) <= maxInline { // and so are its messages, mostly
+		return payload, nil, nil
+	}
+	body, err = json.Marshal(c.AdditionalMessages)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode messages: %w", err)
 	}
-	if len(messages) > maxInline {
-		body = messages
-		wire.AdditionalMessages = nil
-		wire.Preview = preview(c.AdditionalMessages[len(c.AdditionalMessages)-1].Content)
+	if len(body) <= maxInline {
+		return payload, nil, nil
 	}
+	wire.AdditionalMessages = nil
+	wire.Preview = preview(c.AdditionalMessages[len(c.AdditionalMessages)-1].Content)
 	payload, err = json.Marshal(&wire)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode payload: %w", err)

@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -31,8 +30,8 @@ type Options struct {
 	// UUID, version 7. An id of the caller's own makes Enqueue idempotent.
 	ID string
 
-	// Queue is critical, default or low, or another one that a worker serves.
-	// Empty: default.
+	// Queue is critical, default or low, or another one that a worker serves, or
+	// NAME/N: one of the N queues NAME-0 to NAME-(N-1), as Shard says. Empty: default.
 	Queue string
 
 	// Attempts is how often the question may be asked in all; 0 = 5. Waits, for
@@ -55,13 +54,22 @@ type Options struct {
 	ConversationID string
 	ChatID         string
 	AskedAt        time.Time
+
+	// kept is set for a task of a batch: see results.Entry.
+	kept bool
+
+	// instead is a turn that failed and holds its conversation up: this one takes its
+	// place, at laneSeq.
+	instead Place
+	laneSeq int64
 }
 
 // Client puts tasks into the queue. It is safe for concurrent use.
 type Client struct {
 	results   *results.Store
 	lanes     *Lanes
-	asynq     *asynq.Client
+	tally     *Tally
+	bulk      *bulk
 	inspector *asynq.Inspector
 }
 
@@ -71,7 +79,8 @@ func NewClient(rdb redis.UniversalClient, store *results.Store) *Client {
 	return &Client{
 		results:   store,
 		lanes:     NewLanes(rdb),
-		asynq:     asynq.NewClientFromRedisClient(rdb),
+		tally:     NewTally(rdb),
+		bulk:      newBulk(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 	}
 }
@@ -79,104 +88,11 @@ func NewClient(rdb redis.UniversalClient, store *results.Store) *Client {
 // Enqueue puts a chat into the queue and returns its id. An invalid chat is an
 // *InvalidError, an id that exists already ErrDuplicate, returned with the id. A
 // call that failed otherwise may be repeated with the same id: it goes on where it
-// stopped.
+// stopped. A chat without a TraceParent gets that of the span in ctx, if there is one.
+// To enqueue many see EnqueueAll.
 func (c *Client) Enqueue(ctx context.Context, chat *Chat, o Options) (id string, err error) {
-	if err := o.complete(); err != nil {
-		return "", err
-	}
-	wire := *chat
-	if wire.UserID == "" {
-		wire.UserID = DefaultUserID
-	}
-	if err := wire.Validate(); err != nil {
-		return "", err
-	}
-	_, body, err := wire.encode()
-	if err != nil {
-		return "", err
-	}
-	entry := results.Entry{Result: wire.Record(o.ID, o.Queue), Body: body, Keep: o.Keep, AskedAt: o.AskedAt}
-	entry.ChatID = o.ChatID
-	if o.ConversationID != "" {
-		entry.ConversationID = o.ConversationID
-	}
-	status, err := c.results.Create(ctx, entry)
-	if err != nil {
-		return "", err
-	}
-	if status.Terminal() {
-		return o.ID, duplicate(o.ID)
-	}
-	if status != "" {
-		if err := c.goOn(ctx, &o, wire.Lane()); err != nil {
-			return o.ID, err
-		}
-	}
-	place := Place{Lane: wire.Lane(), Queue: o.Queue, ID: o.ID}
-	head := true
-	if place.Lane != "" {
-		if wire.LaneSeq, head, err = c.lanes.Join(ctx, place, 0); err != nil {
-			return "", err
-		}
-	}
-	payload, _, err := wire.encode()
-	if err != nil {
-		return "", err
-	}
-	err = c.submit(ctx, payload, o, head)
-	conflict := errors.Is(err, asynq.ErrTaskIDConflict)
-	waits := !head
-	if conflict {
-		var free bool
-		if free, waits, err = c.look(ctx, place); err != nil {
-			return o.ID, err
-		}
-		if free {
-			err = c.submit(ctx, payload, o, head)
-			conflict = errors.Is(err, asynq.ErrTaskIDConflict)
-			waits = !head
-		}
-	}
-	if err != nil && !conflict {
-		return "", fmt.Errorf("enqueue %s: %w", o.ID, err)
-	}
-	if waits && place.Lane != "" {
-		// The head may have left before our task was there to be run: see Lanes.
-		now, ok, err := c.lanes.Head(ctx, place.Lane)
-		if err != nil {
-			return "", err
-		}
-		if ok && now == place {
-			if err := c.lanes.Run(ctx, place); err != nil {
-				return "", err
-			}
-		}
-	}
-	// go-redis sends a script again when its reply was lost, and then asynq takes
-	// our own task for a conflict: it is one only if the record was there before.
-	if conflict && status != "" {
-		return o.ID, duplicate(o.ID)
-	}
-	return o.ID, nil
-}
-
-func (c *Client) submit(ctx context.Context, payload []byte, o Options, head bool) error {
-	options := []asynq.Option{
-		asynq.TaskID(o.ID),
-		asynq.Queue(o.Queue),
-		// One more than the budget: asynq archives a task whose retries are used
-		// up even when the error is not a failure. The worker ends it before that.
-		asynq.MaxRetry(o.Attempts + 1),
-		asynq.Timeout(o.Timeout + Grace),
-	}
-	if o.Retention > 0 {
-		options = append(options, asynq.Retention(o.Retention))
-	}
-	if !head {
-		options = append(options, asynq.ProcessIn(far))
-	}
-	_, err := c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeChat, payload), options...)
-	return err
+	e := c.EnqueueAll(ctx, []Item{{Chat: chat, Options: o}})[0]
+	return e.ID, e.Err
 }
 
 // maxAttempts bounds Options.Attempts: asynq keeps the number in 32 bits and
@@ -210,7 +126,7 @@ func (o *Options) complete() error {
 	if err := ValidateID(o.ID); err != nil {
 		return err
 	}
-	if err := ValidateQueue(o.Queue); err != nil {
+	if _, err := Shards(o.Queue); err != nil {
 		return err
 	}
 	if o.Attempts < 1 || o.Attempts > maxAttempts {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -74,9 +75,7 @@ func TestDuplicate(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				if err := l.rdb.FlushAll(t.Context()).Err(); err != nil {
-					t.Fatal(err)
-				}
+				redistest.Flush(t, l.rdb)
 				l := newLine(t, l.rdb)
 				l.enqueue(tasks.Ask("bot", "why?"), "t1")
 				tt.reach(l)

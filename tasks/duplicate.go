@@ -13,24 +13,6 @@ import (
 
 func duplicate(id string) error { return fmt.Errorf("%s: %w", id, ErrDuplicate) }
 
-// goOn prepares for a task whose record was there before. It stays in the queue
-// that its record names: asynq's ids are unique in one queue only, and two tasks
-// of one id would fence each other. A record of another lane is another task's.
-func (c *Client) goOn(ctx context.Context, o *Options, lane string) error {
-	r, err := c.results.Get(ctx, o.ID)
-	switch {
-	case errors.Is(err, results.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	case r.Lane != lane:
-		return duplicate(o.ID)
-	case r.Queue != "":
-		o.Queue = r.Queue
-	}
-	return nil
-}
-
 // look tells what the task is that asynq holds under our id. One that has ended,
 // of which no result is left, is only kept to be looked at: it is deleted and the
 // id is free. Otherwise waits tells whether it waits for its turn.

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -17,15 +18,20 @@ import (
 // faulty runs f as a process of its own whose nth call to Redis has this fate, and
 // reports whether there was one. Faults are made on the embedded store only: what
 // Redis is does not matter to them.
-func faulty(t *testing.T, rdb redis.UniversalClient, n int, what fate, f func(c *tasks.Client) error) (hit bool, err error) {
-	s := &stage{rdb: rdb}
-	s.enter(t, "process", func(a *actor) { err = f(tasks.NewClient(a.rdb, results.NewStore(a.rdb))) })
-	for i := 1; len(s.actors) > 0; i++ {
+func faulty(t *testing.T, rdb redis.UniversalClient, n int, what redistest.Fate, f func(c *tasks.Client) error) (hit bool, err error) {
+	return faultyOn(t, rdb, n, what, func(rdb redis.UniversalClient) error { return f(tasks.NewClient(rdb, results.NewStore(rdb))) })
+}
+
+// faultyOn is faulty for more than a client.
+func faultyOn(t *testing.T, rdb redis.UniversalClient, n int, what redistest.Fate, f func(rdb redis.UniversalClient) error) (hit bool, err error) {
+	s := redistest.NewStage(rdb)
+	s.Enter("process", func(a *redistest.Actor) { err = f(a.Redis) })
+	for i := 1; len(s.Actors) > 0; i++ {
 		if i == n {
 			hit = true
-			s.step(s.actors[0], what)
+			s.Step(s.Actors[0], what)
 		} else {
-			s.step(s.actors[0], answered)
+			s.Step(s.Actors[0], redistest.Answered)
 		}
 	}
 	return hit, err
@@ -33,8 +39,8 @@ func faulty(t *testing.T, rdb redis.UniversalClient, n int, what fate, f func(c 
 
 // eachFault runs f for each call and each fate, on an empty store each time, until
 // f says that there was no such call.
-func eachFault(t *testing.T, f func(t *testing.T, l *line, n int, what fate) (hit bool)) {
-	for _, what := range []fate{unsent, unheard, twice} {
+func eachFault(t *testing.T, f func(t *testing.T, l *line, n int, what redistest.Fate) (hit bool)) {
+	for _, what := range []redistest.Fate{redistest.Unsent, redistest.Unheard, redistest.Twice} {
 		for n, hit := 1, true; hit; n++ {
 			t.Run(fmt.Sprintf("call %d %s", n, what), func(t *testing.T) {
 				s, err := localredis.Start()
@@ -79,7 +85,7 @@ func TestEnqueueFails(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			eachFault(t, func(t *testing.T, l *line, n int, what fate) bool {
+			eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
 				if tt.before != nil {
 					tt.before(l)
 				}
@@ -92,9 +98,9 @@ func TestEnqueueFails(t *testing.T) {
 				}
 				hit, err := faulty(t, l.rdb, n, what, enqueue)
 				switch {
-				case hit && what != twice && err == nil:
+				case hit && what != redistest.Twice && err == nil:
 					t.Error("a failed call went unnoticed")
-				case (!hit || what == twice) && err != nil:
+				case (!hit || what == redistest.Twice) && err != nil:
 					// go-redis sends again by itself; nobody is to hear of it.
 					t.Errorf("got %v", err)
 				}
@@ -146,7 +152,7 @@ func TestEnqueueFails(t *testing.T) {
 // A Cancel that failed is repeated: the task has ended, is in no queue, and the
 // next turn is on.
 func TestCancelFails(t *testing.T) {
-	eachFault(t, func(t *testing.T, l *line, n int, what fate) bool {
+	eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
 		for _, id := range []string{"head", "middle", "last"} {
 			l.enqueue(turn("talk"), id)
 		}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
 // Lanes keep the order of a conversation's turns. A lane is a sorted set of the
@@ -73,23 +76,62 @@ func placeOf(lane, member string) Place {
 	return Place{Lane: lane, Queue: queue, ID: id}
 }
 
-// joinScript adds a member behind all others, or at the place it had, unless it
-// is there, and answers with its place and the head.
+// joinScript adds members in their order, each behind all others or at the place it
+// had, unless it is there, and answers with their places and the head.
 //
-// KEYS: lane. ARGV: member, now in microseconds, place it had or 0, TTL.
+// KEYS: lane. ARGV: now in microseconds, TTL, then for each member its name and the
+// place it had or 0.
 var joinScript = redis.NewScript(`
-local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not at then
-	at = tonumber(ARGV[3])
-	if at == 0 then
-		at = tonumber(ARGV[2])
-		local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-		if last[2] and tonumber(last[2]) >= at then at = tonumber(last[2]) + 1 end
+local reply = {}
+for i = 3, #ARGV, 2 do
+	local at = redis.call('ZSCORE', KEYS[1], ARGV[i])
+	if not at then
+		at = tonumber(ARGV[i + 1])
+		if at == 0 then
+			at = tonumber(ARGV[1])
+			local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+			if last[2] and tonumber(last[2]) >= at then at = tonumber(last[2]) + 1 end
+		end
+		redis.call('ZADD', KEYS[1], at, ARGV[i])
 	end
-	redis.call('ZADD', KEYS[1], at, ARGV[1])
+	reply[#reply + 1] = string.format('%.0f', tonumber(at))
 end
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-return {string.format('%.0f', tonumber(at)), redis.call('ZRANGE', KEYS[1], 0, 0)[1]}`)
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+reply[#reply + 1] = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+return reply`)
+
+// turn is a task that joins a lane.
+type turn struct {
+	place Place
+	seq   int64 // the place it had, 0 = behind all others; set to the one it has
+
+	head bool // set: it is the lane's head
+}
+
+// joining is the call of joinScript for the turns of one lane.
+func joining(turns []*turn) pipeline.Call {
+	args := append(make([]any, 0, 2+2*len(turns)), time.Now().UnixMicro(), int64(laneTTL/time.Second))
+	for _, t := range turns {
+		args = append(args, t.place.member(), t.seq)
+	}
+	return pipeline.Call{Script: joinScript, Keys: []string{laneKey(turns[0].place.Lane)}, Args: args}
+}
+
+// joined notes the reply to a call of joining.
+func joined(turns []*turn, reply *redis.Cmd) error {
+	lane := turns[0].place.Lane
+	places, err := reply.StringSlice()
+	if err != nil {
+		return fmt.Errorf("join lane %s: %w", lane, err)
+	}
+	for i, t := range turns {
+		if t.seq, err = strconv.ParseInt(places[i], 10, 64); err != nil {
+			return fmt.Errorf("join lane %s: %w", lane, err)
+		}
+		t.head = places[len(turns)] == t.place.member()
+	}
+	return nil
+}
 
 // Join puts a task into its lane, at the place seq if that is not 0, and returns
 // its place and whether it is the head. Joining twice changes nothing.
@@ -102,26 +144,69 @@ func (l *Lanes) Join(ctx context.Context, p Place, seq int64) (at int64, head bo
 	return l.Rejoin(ctx, p, seq)
 }
 
+// join is Join for the turns of many lanes. It returns errors by lane.
+func (l *Lanes) join(ctx context.Context, lanes []string, turns map[string][]*turn) map[string]error {
+	errs := make(map[string]error)
+	if err := l.touch(ctx, lanes...); err != nil {
+		for _, lane := range lanes {
+			errs[lane] = err
+		}
+		return errs
+	}
+	calls := make([]pipeline.Call, len(lanes))
+	for i, lane := range lanes {
+		calls[i] = joining(turns[lane])
+	}
+	for i, reply := range pipeline.Run(ctx, l.rdb, calls) {
+		if err := joined(turns[lanes[i]], reply); err != nil {
+			errs[lanes[i]] = err
+		}
+	}
+	return errs
+}
+
 // Rejoin is Join for a task that was in the lane already, as far as anyone
 // knows: one round trip, without a note in the registry.
 func (l *Lanes) Rejoin(ctx context.Context, p Place, seq int64) (at int64, head bool, err error) {
-	reply, err := joinScript.Run(ctx, l.rdb, []string{laneKey(p.Lane)},
-		p.member(), time.Now().UnixMicro(), seq, int64(laneTTL/time.Second)).StringSlice()
-	if err != nil {
-		return 0, false, fmt.Errorf("join lane %s: %w", p.Lane, err)
+	t := []*turn{{place: p, seq: seq}}
+	if err := joined(t, pipeline.Run(ctx, l.rdb, []pipeline.Call{joining(t)})[0]); err != nil {
+		return 0, false, err
 	}
-	if _, err := fmt.Sscan(reply[0], &at); err != nil {
-		return 0, false, fmt.Errorf("join lane %s: %w", p.Lane, err)
-	}
-	return at, reply[1] == p.member(), nil
+	return t[0].seq, t[0].head, nil
 }
 
-func (l *Lanes) touch(ctx context.Context, lane string) error {
-	err := l.rdb.ZAdd(ctx, lanesKey, redis.Z{Score: float64(time.Now().Unix()), Member: lane}).Err()
-	if err != nil {
-		return fmt.Errorf("register lane %s: %w", lane, err)
+func (l *Lanes) touch(ctx context.Context, lanes ...string) error {
+	now := float64(time.Now().Unix())
+	all := make([]redis.Z, len(lanes))
+	for i, lane := range lanes {
+		all[i] = redis.Z{Score: now, Member: lane}
+	}
+	if err := l.rdb.ZAdd(ctx, lanesKey, all...).Err(); err != nil {
+		return fmt.Errorf("register lane %s: %w", lanes[0], err)
 	}
 	return nil
+}
+
+// heads returns the tasks whose turns it is in these lanes, the zero Place for an empty
+// lane, in one round trip.
+func (l *Lanes) heads(ctx context.Context, lanes []string) ([]Place, error) {
+	replies := make([]*redis.StringSliceCmd, len(lanes))
+	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, lane := range lanes {
+			replies[i] = p.ZRange(ctx, laneKey(lane), 0, 0)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("heads of lanes: %w", err)
+	}
+	places := make([]Place, len(lanes))
+	for i, reply := range replies {
+		if head := reply.Val(); len(head) > 0 {
+			places[i] = placeOf(lanes[i], head[0])
+		}
+	}
+	return places, nil
 }
 
 // Head returns the task whose turn it is; ok is false for an empty lane.

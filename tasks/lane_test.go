@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -145,31 +146,31 @@ func TestHeadLeavesBeforeEnqueue(t *testing.T) {
 			defer s.Close()
 			l := newLine(t, s.Client())
 			l.enqueue(turn("talk"), "a")
-			st := &stage{rdb: l.rdb}
-			defer st.clear()
-			st.enter(t, "producer", func(a *actor) {
-				client := tasks.NewClient(a.rdb, results.NewStore(a.rdb))
+			st := redistest.NewStage(l.rdb)
+			defer st.Clear()
+			st.Enter("producer", func(a *redistest.Actor) {
+				client := tasks.NewClient(a.Redis, results.NewStore(a.Redis))
 				_, err := client.Enqueue(context.Background(), turn("talk"), tasks.Options{ID: "b"})
 				if err != nil && !dies {
 					t.Error(err)
 				}
 			})
 			for l.rdb.ZCard(t.Context(), "cozeq:lane:{"+laneTalk+"}").Val() < 2 {
-				st.step(st.actors[0], answered)
+				st.Step(st.Actors[0], redistest.Answered)
 			}
 			l.must(l.lanes.Leave(t.Context(), place("a"))) // runs nobody: asynq does not know b
 			for l.state("b") == "none" {
-				st.step(st.actors[0], answered)
+				st.Step(st.Actors[0], redistest.Answered)
 			}
 			l.states("b", "far")
 			if dies {
-				st.clear()
+				st.Clear()
 				if _, err := l.client.Enqueue(t.Context(), turn("talk"), tasks.Options{ID: "b"}); !errors.Is(err, tasks.ErrDuplicate) {
 					t.Errorf("again: %v", err)
 				}
 			}
-			for len(st.actors) > 0 {
-				st.step(st.actors[0], answered)
+			for len(st.Actors) > 0 {
+				st.Step(st.Actors[0], redistest.Answered)
 			}
 			l.states("b", "pending")
 			l.members("b")

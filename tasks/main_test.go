@@ -134,13 +134,13 @@ func (l *line) members(want ...string) {
 func age(t testing.TB, rdb redis.UniversalClient) {
 	t.Helper()
 	ageRegistry(t, rdb)
-	err := redis.NewScript(`
-for _, key in ipairs(redis.call('KEYS', 'cozeq:lane:*')) do
-	for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, -60000000, member) end
-end
-return 0`).Run(context.Background(), rdb, nil).Err()
-	if err != nil {
-		t.Fatal(err)
+	script := redis.NewScript(`
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZINCRBY', KEYS[1], -60000000, member) end
+return 0`)
+	for _, key := range redistest.Keys(t, rdb, "cozeq:lane:*") {
+		if err := script.Run(context.Background(), rdb, []string{key}).Err(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -148,12 +148,15 @@ return 0`).Run(context.Background(), rdb, nil).Err()
 func ageRegistry(t testing.TB, rdb redis.UniversalClient) {
 	t.Helper()
 	err := redis.NewScript(`
-for _, lane in ipairs(redis.call('ZRANGE', 'cozeq:lanes', 0, -1)) do redis.call('ZINCRBY', 'cozeq:lanes', -60, lane) end
-return 0`).Run(context.Background(), rdb, nil).Err()
+for _, lane in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZINCRBY', KEYS[1], -60, lane) end
+return 0`).Run(context.Background(), rdb, []string{"cozeq:lanes"}).Err()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
+
+// anyKey leads a cluster's client to the node that has the default queue.
+var anyKey = []string{"asynq:{default}:pending"}
 
 // What asynq's server does to a task of the default queue, in one step each as
 // there (asynq v0.26, internal/rdb).
@@ -180,7 +183,7 @@ return redis.call('ZADD', 'asynq:{default}:' .. ARGV[2], ARGV[3], ARGV[1])`)
 // take begins the next pending task.
 func (l *line) take(want string) {
 	l.t.Helper()
-	if id, err := takeScript.Run(l.t.Context(), l.rdb, nil).Text(); err != nil || id != want {
+	if id, err := takeScript.Run(l.t.Context(), l.rdb, anyKey).Text(); err != nil || id != want {
 		l.t.Fatalf("the queue gave %q, %v; want %s", id, err, want)
 	}
 }
@@ -188,7 +191,7 @@ func (l *line) take(want string) {
 // leave ends an active task as asynq does, or puts it into the retry set.
 func (l *line) leave(id, state string, at time.Time) {
 	l.t.Helper()
-	if err := leaveScript.Run(l.t.Context(), l.rdb, nil, id, state, at.Unix()).Err(); err != nil {
+	if err := leaveScript.Run(l.t.Context(), l.rdb, anyKey, id, state, at.Unix()).Err(); err != nil {
 		l.t.Fatal(err)
 	}
 }

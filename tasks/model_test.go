@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -29,10 +30,10 @@ func TestModel(t *testing.T) {
 		}
 		defer s.Close()
 		m := &model{
-			t: t, rt: rt, line: newLine(t, s.Client()), stage: &stage{rdb: s.Client()}, rdb: s.Client(),
+			t: t, rt: rt, line: newLine(t, s.Client()), Stage: redistest.NewStage(s.Client()), rdb: s.Client(),
 			running: map[string]string{}, active: map[string]string{}, lost: map[string]bool{},
 		}
-		defer m.clear()
+		defer m.Clear()
 		m.play()
 		m.settle()
 		m.judge()
@@ -43,13 +44,13 @@ type model struct {
 	t  *testing.T
 	rt *rapid.T
 	*line
-	*stage
+	*redistest.Stage
 	rdb redis.UniversalClient // of both
 
 	producers []*producer
 	hired     int
 
-	// Touched by one process at a time: see stage.
+	// Touched by one process at a time: see redistest.Stage.
 	running  map[string]string // by lane: the turn that is asked now
 	active   map[string]string // by worker: the task that asynq gave it
 	finished []string          // in the order of their ends
@@ -81,11 +82,11 @@ func (m *model) play() {
 		m.produce(p)
 	}
 	if rapid.Bool().Draw(m.rt, "sweep") {
-		m.enter(m.t, "sweeper", m.sweeper)
+		m.Enter("sweeper", m.sweeper)
 	}
 	for {
 		hire := m.hired < 40 && m.busy() < 3 && m.rdb.LLen(context.Background(), "asynq:{default}:pending").Val() > 0
-		moves := len(m.actors)
+		moves := len(m.Actors)
 		if hire {
 			moves++
 		}
@@ -93,27 +94,27 @@ func (m *model) play() {
 			return
 		}
 		i := rapid.IntRange(0, moves-1).Draw(m.rt, "next")
-		if i == len(m.actors) {
+		if i == len(m.Actors) {
 			m.hire()
 			continue
 		}
-		a, what := m.actors[i], answered
+		a, what := m.Actors[i], redistest.Answered
 		if rapid.IntRange(0, 14).Draw(m.rt, "luck") == 0 {
-			what = rapid.SampledFrom([]fate{twice, unheard, unsent}).Draw(m.rt, a.name)
+			what = rapid.SampledFrom([]redistest.Fate{redistest.Twice, redistest.Unheard, redistest.Unsent}).Draw(m.rt, a.Name)
 		}
-		m.step(a, what)
-		if a.dead {
+		m.Step(a, what)
+		if a.Dead {
 			m.bury(a)
 		}
-		if what != answered {
+		if what != redistest.Answered {
 			m.revive()
 		}
 	}
 }
 
 func (m *model) busy() (workers int) {
-	for _, a := range m.actors {
-		if _, ok := m.active[a.name]; ok {
+	for _, a := range m.Actors {
+		if _, ok := m.active[a.Name]; ok {
 			workers++
 		}
 	}
@@ -124,58 +125,67 @@ func (m *model) hire() {
 	m.hired++
 	name := fmt.Sprint("worker ", m.hired)
 	m.active[name] = ""
-	m.enter(m.t, name, m.worker)
+	m.Enter(name, m.worker)
 }
 
 // revive brings back what is active with no worker: it has died, or never heard
 // that it got the task.
 func (m *model) revive() {
 	for _, id := range m.rdb.LRange(context.Background(), "asynq:{default}:active", 0, -1).Val() {
-		if !slices.ContainsFunc(m.actors, func(a *actor) bool { return m.active[a.name] == id }) {
+		if !slices.ContainsFunc(m.Actors, func(a *redistest.Actor) bool { return m.active[a.Name] == id }) {
 			m.leave(id, "pending", noTime)
 		}
 	}
 }
 
 // bury lets a dead producer come back, or not.
-func (m *model) bury(a *actor) {
+func (m *model) bury(a *redistest.Actor) {
 	for _, p := range m.producers {
 		switch {
-		case p.name != a.name || p.gone:
+		case p.name != a.Name || p.gone:
 		case rapid.IntRange(0, 3).Draw(m.rt, "comes back") > 0:
 			m.produce(p)
 		default:
 			p.gone = true
-			m.lost[p.ids[p.done]] = true
+			for _, id := range p.ids[p.done:] {
+				m.lost[id] = true
+			}
 		}
 	}
 }
 
 func (m *model) produce(p *producer) {
-	m.enter(m.t, p.name, func(a *actor) {
-		client := tasks.NewClient(a.rdb, results.NewStore(a.rdb))
+	atOnce := rapid.IntRange(1, len(p.ids)).Draw(m.rt, "at once")
+	m.Enter(p.name, func(a *redistest.Actor) {
+		client := tasks.NewClient(a.Redis, results.NewStore(a.Redis))
 		for p.done < len(p.ids) {
-			_, err := client.Enqueue(context.Background(), turn(p.lane), tasks.Options{ID: p.ids[p.done]})
-			if a.dead {
+			var items []tasks.Item
+			for _, id := range p.ids[p.done:min(p.done+atOnce, len(p.ids))] {
+				items = append(items, tasks.Item{Chat: turn(p.lane), Options: tasks.Options{ID: id}})
+			}
+			all := client.EnqueueAll(context.Background(), items)
+			if a.Dead {
 				return
 			}
-			if err != nil && !errors.Is(err, tasks.ErrDuplicate) {
-				m.faulty("enqueue %s: %v", p.ids[p.done], err)
-				return
+			for _, e := range all {
+				if e.Err != nil && !errors.Is(e.Err, tasks.ErrDuplicate) {
+					m.faulty("enqueue %s: %v", p.ids[p.done], e.Err)
+					return
+				}
+				p.done++
 			}
-			p.done++
 		}
 	})
 }
 
 // worker does with one task what package worker does.
-func (m *model) worker(a *actor) {
+func (m *model) worker(a *redistest.Actor) {
 	ctx := context.Background()
-	id, err := takeScript.Run(ctx, a.rdb, nil).Text()
+	id, err := takeScript.Run(ctx, a.Redis, nil).Text()
 	if err != nil || id == "" {
 		return
 	}
-	m.active[a.name] = id
+	m.active[a.Name] = id
 	info, err := m.inspector.GetTaskInfo(tasks.QueueDefault, id)
 	if err != nil {
 		m.faulty("%s: %v", id, err)
@@ -187,8 +197,8 @@ func (m *model) worker(a *actor) {
 		return
 	}
 	place := tasks.Place{Lane: chat.Lane(), Queue: tasks.QueueDefault, ID: id}
-	lanes := tasks.NewLanes(a.rdb)
-	at, err := results.NewStore(a.rdb).Begin(ctx, chat.Record(id, tasks.QueueDefault), false)
+	lanes := tasks.NewLanes(a.Redis)
+	at, err := results.NewStore(a.Redis).Begin(ctx, chat.Record(id, tasks.QueueDefault), false)
 	if err != nil {
 		return
 	}
@@ -207,7 +217,7 @@ func (m *model) worker(a *actor) {
 			return
 		}
 	}
-	if lanes.Leave(ctx, place) != nil || a.dead {
+	if lanes.Leave(ctx, place) != nil || a.Dead {
 		return
 	}
 	m.end(ctx, a, id, "")
@@ -234,13 +244,13 @@ func (m *model) ask(ctx context.Context, at *results.Attempt, p tasks.Place) err
 }
 
 // end tells asynq; what a dead worker could not tell, revive finds.
-func (m *model) end(ctx context.Context, a *actor, id, state string) {
-	_ = leaveScript.Run(ctx, a.rdb, nil, id, state, time.Now().AddDate(10, 0, 0).Unix()).Err()
+func (m *model) end(ctx context.Context, a *redistest.Actor, id, state string) {
+	_ = leaveScript.Run(ctx, a.Redis, nil, id, state, time.Now().AddDate(10, 0, 0).Unix()).Err()
 }
 
 // sweeper looks while the others work, and too early to drop anybody.
-func (m *model) sweeper(a *actor) {
-	lanes := tasks.NewLanes(a.rdb)
+func (m *model) sweeper(a *redistest.Actor) {
+	lanes := tasks.NewLanes(a.Redis)
 	for range 3 {
 		m.age()
 		if _, err := lanes.Rebuild(context.Background(), []string{tasks.QueueDefault}); err != nil {
@@ -301,8 +311,8 @@ func (m *model) settle() {
 func (m *model) work() {
 	for m.rdb.LLen(context.Background(), "asynq:{default}:pending").Val() > 0 {
 		m.hire()
-		for len(m.actors) > 0 {
-			m.step(m.actors[0], answered)
+		for len(m.Actors) > 0 {
+			m.Step(m.Actors[0], redistest.Answered)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -67,7 +68,7 @@ func TestSweep(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				l.must(l.rdb.FlushAll(t.Context()).Err())
+				redistest.Flush(t, l.rdb)
 				l := newLine(t, l.rdb)
 				l.enqueue(turn("talk"), "a")
 				l.enqueue(turn("talk"), "b")
@@ -173,7 +174,8 @@ func TestRebuild(t *testing.T) {
 		l.rebuild(0)
 		l.take("a")
 		l.leave("a", "retry", time.Now().Add(time.Minute)) // a waits for a limit
-		l.must(l.rdb.Del(t.Context(), "cozeq:lane:{"+laneTalk+"}", "cozeq:lanes").Err())
+		l.must(l.rdb.Del(t.Context(), "cozeq:lane:{"+laneTalk+"}").Err())
+		l.must(l.rdb.Del(t.Context(), "cozeq:lanes").Err())
 
 		l.rebuild(2)
 		l.members("b", "c")

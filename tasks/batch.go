@@ -1,0 +1,257 @@
+package tasks
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// Kinds of batches.
+const (
+	// BatchDetached is a file that was submitted: all of it is in Redis, and so are
+	// its results.
+	BatchDetached = ""
+
+	// BatchRun is the file of a process that feeds it by and by and takes the results
+	// out as they come. Redis knows the states of its rows, and where its output is.
+	BatchRun = "run"
+)
+
+// DefaultBatchKeep is how long a batch is kept after its last row has ended.
+const DefaultBatchKeep = 7 * 24 * time.Hour
+
+// maxBatchRows bounds a batch: its states are one string in Redis, written at once.
+const maxBatchRows = 50_000_000
+
+// ErrNoBatch is returned for an id that has no batch: never submitted here, or kept
+// no longer.
+var ErrNoBatch = errors.New("no such batch")
+
+// ErrBatchCanceled is returned to who adds rows to a batch that somebody has canceled.
+var ErrBatchCanceled = errors.New("the batch was canceled")
+
+// ErrBatchIsRun is returned where a batch would have to be in Redis as a whole and is
+// only the window of a run.
+var ErrBatchIsRun = errors.New("the batch is of a run: its questions and answers are in that run's files")
+
+// Batch is a file's questions under one name.
+type Batch struct {
+	ID     string
+	Kind   string // BatchDetached or BatchRun
+	Name   string // of the file, without its directories
+	Rows   int
+	SHA256 string // over what makes the questions what they are
+	Format string // of the file
+	BotID  string // of the rows that name none
+	Queue  string // empty: default
+
+	// Columns are the names of the cells that each row carries to the output.
+	Columns []string
+
+	// Shape is what else its maker has to know to write the output of its rows. It means
+	// nothing to this package.
+	Shape string
+
+	Keep      time.Duration // how long it is kept after its end; 0 = DefaultBatchKeep
+	Attempts  int           // see Options
+	Timeout   time.Duration // see Options
+	ExpiresAt time.Time     // not asked after this moment; zero = none
+
+	// Output and Host tell where the answers of a run are.
+	Output string
+	Host   string
+
+	// What follows is set by Batches. A zero time is one that has not come.
+
+	CreatedAt   time.Time
+	SubmittedAt time.Time // every row was added
+	EndedAt     time.Time // the last row ended
+	CanceledAt  time.Time // somebody asked for its end
+
+	// Enqueued is how many rows, from the first, have been enqueued at least once: who
+	// goes on with a submission begins behind them.
+	Enqueued int
+
+	Counts BatchCounts
+
+	// Tokens is what Coze counted for all chats of the batch, those that got no answer
+	// and those of earlier asks included.
+	Tokens results.Usage
+
+	// Failures are the rows that stand as failed, by class and code, the most frequent
+	// first.
+	Failures []BatchFailure
+}
+
+// BatchCounts are a batch's rows by their states. Total is the sum of the others at
+// every moment. Rows that are not enqueued yet count as queued.
+type BatchCounts struct {
+	Total     int `json:"total"`
+	Completed int `json:"completed"`
+	Failed    int `json:"failed"`
+	Canceled  int `json:"canceled"`
+	Expired   int `json:"expired"`
+	Waiting   int `json:"waiting"`
+	Running   int `json:"running"`
+	Queued    int `json:"queued"`
+}
+
+// Open is how many rows have not ended.
+func (c BatchCounts) Open() int { return c.Waiting + c.Running + c.Queued }
+
+// BatchFailure is how many rows failed for one reason.
+type BatchFailure struct {
+	Class string `json:"class"`
+	Code  int    `json:"code,omitempty"` // Coze's; 0 = none
+	Count int    `json:"count"`
+}
+
+func (f BatchFailure) label() string {
+	return f.Class + ":" + strconv.Itoa(f.Code)
+}
+
+// failedField is how the hash's fields begin that count failures: failed:CLASS:CODE.
+const failedField = "failed:"
+
+// complete checks a batch that is about to be created and fills in defaults.
+func (b *Batch) complete() error {
+	if err := ValidateBatchID(b.ID); err != nil {
+		return err
+	}
+	if b.Queue == "" {
+		b.Queue = QueueDefault
+	}
+	if b.Keep == 0 {
+		b.Keep = DefaultBatchKeep
+	}
+	if b.Rows < 1 || b.Rows > maxBatchRows {
+		return invalid("rows", "%d, want 1 to %d: split the file", b.Rows, maxBatchRows)
+	}
+	if b.Kind != BatchDetached && b.Kind != BatchRun {
+		return invalid("kind", "%q, want %q or %q", b.Kind, BatchDetached, BatchRun)
+	}
+	if b.Keep < time.Second {
+		return invalid("keep", "%v, want at least 1s", b.Keep)
+	}
+	o := Options{Queue: b.Queue, Attempts: b.Attempts, Timeout: b.Timeout}
+	return o.complete()
+}
+
+// fields lists what does not change in a batch's life as HSET takes it.
+func (b *Batch) fields() []any {
+	var f []any
+	str := func(name, value string) {
+		if value != "" {
+			f = append(f, name, value)
+		}
+	}
+	number := func(name string, n int) {
+		if n != 0 {
+			f = append(f, name, n)
+		}
+	}
+	str("id", b.ID)
+	str("kind", b.Kind)
+	str("name", b.Name)
+	number("rows", b.Rows)
+	str("sha256", b.SHA256)
+	str("format", b.Format)
+	str("bot_id", b.BotID)
+	str("queue", b.Queue)
+	if len(b.Columns) > 0 {
+		columns, _ := json.Marshal(b.Columns) // strings always marshal
+		str("columns", string(columns))
+	}
+	str("shape", b.Shape)
+	number("keep", int(seconds(b.Keep)))
+	number("attempts", b.Attempts)
+	number("timeout", int(seconds(b.Timeout)))
+	if !b.ExpiresAt.IsZero() {
+		str("expires_at", results.At(b.ExpiresAt).String())
+	}
+	str("output", b.Output)
+	str("host", b.Host)
+	str("created_at", results.At(b.CreatedAt).String())
+	return f
+}
+
+// parseBatch reads a batch's hash.
+func parseBatch(hash map[string]string) (*Batch, error) {
+	var failed error
+	number := func(name string) int {
+		text, ok := hash[name]
+		if !ok {
+			return 0
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("%s: %w", name, err)
+		}
+		return n
+	}
+	at := func(name string) time.Time {
+		text, ok := hash[name]
+		if !ok {
+			return time.Time{}
+		}
+		t, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("%s: %w", name, err)
+		}
+		return t
+	}
+	b := &Batch{
+		ID: hash["id"], Kind: hash["kind"], Name: hash["name"], Rows: number("rows"),
+		SHA256: hash["sha256"], Format: hash["format"], BotID: hash["bot_id"], Queue: hash["queue"], Shape: hash["shape"],
+		Keep:     time.Duration(number("keep")) * time.Second,
+		Attempts: number("attempts"), Timeout: time.Duration(number("timeout")) * time.Second,
+		ExpiresAt: at("expires_at"), Output: hash["output"], Host: hash["host"],
+		CreatedAt: at("created_at"), SubmittedAt: at("submitted_at"), EndedAt: at("ended_at"), CanceledAt: at("canceled_at"),
+		Enqueued: number("enqueued"),
+		Counts: BatchCounts{
+			Total:     number("rows"),
+			Completed: number("completed"), Failed: number("failed"), Canceled: number("canceled"), Expired: number("expired"),
+			Waiting: number("waiting"), Running: number("running"), Queued: number("queued"),
+		},
+		Tokens: results.Usage{
+			TokenCount:  int64(number("tokens")),
+			OutputCount: int64(number("output_tokens")),
+			InputCount:  int64(number("input_tokens")),
+		},
+	}
+	if text, ok := hash["columns"]; ok {
+		if err := json.Unmarshal([]byte(text), &b.Columns); err != nil && failed == nil {
+			failed = fmt.Errorf("columns: %w", err)
+		}
+	}
+	for name := range hash {
+		label, ok := strings.CutPrefix(name, failedField)
+		if !ok {
+			continue
+		}
+		if n := number(name); n > 0 {
+			class, code, _ := strings.Cut(label, ":")
+			f := BatchFailure{Class: class, Count: n}
+			f.Code, _ = strconv.Atoi(code)
+			b.Failures = append(b.Failures, f)
+		}
+	}
+	slices.SortFunc(b.Failures, func(x, y BatchFailure) int {
+		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Class, y.Class), cmp.Compare(x.Code, y.Code))
+	})
+	if failed != nil {
+		return nil, fmt.Errorf("read batch %s: %w", b.ID, failed)
+	}
+	return b, nil
+}
+
+func seconds(d time.Duration) int64 {
+	return int64((d + time.Second - 1) / time.Second)
+}

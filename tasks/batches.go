@@ -1,0 +1,164 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// Batches are files of questions in Redis. A batch is
+//
+//	cozeq:batch:{ID}         hash    what it is, its counts and its tokens
+//	cozeq:batch:{ID}:states  string  a letter a row, its state
+//	cozeq:batch:{ID}:asks    string  a byte a row, its ask less one; once a row was asked again
+//	cozeq:batch:{ID}:rows    hash    by chunk: the rows, compressed; not of a run
+//
+// and the results of its tasks, BATCH-N. cozeq:batches names all batches by the time of
+// their creation. See Tally for how the states are kept.
+//
+// A batch expires as a whole. While it is open its keys live on; from its end they are
+// kept for Batch.Keep, and the worker's sweep sets the same for all of its results.
+type Batches struct {
+	rdb     redis.UniversalClient
+	client  *Client
+	results *results.Store
+	tally   *Tally
+}
+
+// NewBatches returns the batches kept in rdb, which must be the Redis of client.
+func NewBatches(rdb redis.UniversalClient, client *Client) *Batches {
+	return &Batches{rdb: rdb, client: client, results: client.results, tally: client.tally}
+}
+
+// batchesKey holds the ids of all batches, by their creation in Unix milliseconds.
+const batchesKey = "cozeq:batches"
+
+// createBatchScript makes a batch unless there is one of its id.
+//
+// KEYS: batch, states, asks, rows. ARGV: number of rows, TTL in seconds, then names and
+// values.
+var createBatchScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+redis.call('HSET', KEYS[1], 'queued', ARGV[1], unpack(ARGV, 3))
+redis.call('SET', KEYS[2], string.rep('q', tonumber(ARGV[1])), 'EX', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 1`)
+
+// Create makes a batch of which no row is enqueued yet. If there is one of its id
+// nothing changes, created is false, and b is the one that was there. A batch that
+// cannot be is an *InvalidError.
+func (bs *Batches) Create(ctx context.Context, b Batch) (there *Batch, created bool, err error) {
+	if err := b.complete(); err != nil {
+		return nil, false, err
+	}
+	b.CreatedAt = time.Now()
+	args := append([]any{b.Rows, seconds(openBatchTTL)}, b.fields()...)
+	n, err := createBatchScript.Run(ctx, bs.rdb, batchKeys(b.ID), args...).Int()
+	if err != nil {
+		return nil, false, fmt.Errorf("create batch %s: %w", b.ID, err)
+	}
+	there, err = bs.Get(ctx, b.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	// Who dies before this has a batch that is in no list, and that lapses if nobody
+	// creates it again.
+	return there, n == 1, bs.list(ctx, there)
+}
+
+func (bs *Batches) list(ctx context.Context, b *Batch) error {
+	err := bs.rdb.ZAddNX(ctx, batchesKey, redis.Z{Score: float64(b.CreatedAt.UnixMilli()), Member: b.ID}).Err()
+	if err != nil {
+		return fmt.Errorf("list batch %s: %w", b.ID, err)
+	}
+	return nil
+}
+
+// Get returns a batch as it stands, or ErrNoBatch.
+func (bs *Batches) Get(ctx context.Context, id string) (*Batch, error) {
+	hash, err := bs.rdb.HGetAll(ctx, batchKey(id)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read batch %s: %w", id, err)
+	}
+	if len(hash) == 0 {
+		return nil, fmt.Errorf("%s: %w", id, ErrNoBatch)
+	}
+	return parseBatch(hash)
+}
+
+// List returns all batches as they stand, the newest first.
+func (bs *Batches) List(ctx context.Context) ([]*Batch, error) {
+	ids, err := bs.rdb.ZRevRange(ctx, batchesKey, 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list batches: %w", err)
+	}
+	replies := make([]*redis.MapStringStringCmd, len(ids))
+	_, err = bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			replies[i] = p.HGetAll(ctx, batchKey(id))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list batches: %w", err)
+	}
+	all := make([]*Batch, 0, len(ids))
+	for _, reply := range replies {
+		if len(reply.Val()) == 0 {
+			continue // kept no longer; the sweep forgets its name
+		}
+		b, err := parseBatch(reply.Val())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+// noteScript sets a field of a batch that is there. It answers 0 where it is not, 2
+// where somebody has canceled it, else 1.
+//
+// KEYS: batch. ARGV: name, value.
+var noteScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('HEXISTS', KEYS[1], 'canceled_at') == 1 then return 2 end
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+return 1`)
+
+// Submitted notes that every row was added. A batch that was canceled meanwhile is
+// ErrBatchCanceled.
+func (bs *Batches) Submitted(ctx context.Context, id string) error {
+	n, err := noteScript.Run(ctx, bs.rdb, []string{batchKey(id)}, "submitted_at", results.At(time.Now()).String()).Int()
+	switch {
+	case err != nil:
+		return fmt.Errorf("note that batch %s was submitted: %w", id, err)
+	case n == 0:
+		return fmt.Errorf("%s: %w", id, ErrNoBatch)
+	case n == 2:
+		return fmt.Errorf("%s: %w", id, ErrBatchCanceled)
+	}
+	return nil
+}
+
+// States returns the states of a batch's rows, or ErrNoBatch.
+func (bs *Batches) States(ctx context.Context, id string) (*BatchStates, error) {
+	var states, asks *redis.StringCmd
+	_, err := bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		states, asks = p.Get(ctx, statesKey(id)), p.Get(ctx, asksKey(id))
+		return nil
+	})
+	switch {
+	case errors.Is(states.Err(), redis.Nil):
+		return nil, fmt.Errorf("%s: %w", id, ErrNoBatch)
+	case err != nil && !errors.Is(err, redis.Nil):
+		return nil, fmt.Errorf("read the states of batch %s: %w", id, err)
+	}
+	return &BatchStates{states: states.Val(), asks: asks.Val()}, nil
+}

@@ -1,0 +1,131 @@
+package tasks
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// BatchMended is what Mend has done.
+type BatchMended struct {
+	Marked   int // rows that had ended, and the batch did not know
+	Enqueued int // rows that were open, and in no queue
+}
+
+// Mend compares a batch with the records of its tasks, and with the queue, and puts
+// right what differs: rows whose end it was not told of, and open rows whose task is
+// gone, because Redis has lost it or somebody has deleted it. Neither happens by a death
+// of a worker alone; it is for a batch in which nothing moves. Rows that are not added
+// yet are left alone. It may be repeated, and run beside anything else.
+//
+// Where a task and its record are gone, nobody knows whether it was asked: it is, again.
+// It costs Redis about as much as enqueueing the rows that are open. Rows that cannot be
+// asked, as they are not in Redis any more, are told at the end, as a *MissingRowsError.
+func (bs *Batches) Mend(ctx context.Context, id string) (BatchMended, error) {
+	return bs.mend(ctx, id, nil)
+}
+
+// again is true for a row that was asked before.
+func again(states *BatchStates, row int) bool { return states.Ask(row) > 1 }
+
+// mend is Mend for open rows of which want is true; nil = all.
+func (bs *Batches) mend(ctx context.Context, id string, want func(*BatchStates, int) bool) (done BatchMended, err error) {
+	b, err := bs.Get(ctx, id)
+	if err != nil {
+		return done, err
+	}
+	states, err := bs.States(ctx, id)
+	if err != nil {
+		return done, err
+	}
+	var missing error
+	for first := 1; first <= b.Enqueued; first += BatchChunk {
+		var rows []int
+		var ids []string
+		for row := first; row < first+BatchChunk && row <= b.Enqueued; row++ {
+			if !states.Status(row).Terminal() && (want == nil || want(states, row)) {
+				rows, ids = append(rows, row), append(ids, BatchTaskID(id, row, states.Ask(row)))
+			}
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		lost, err := bs.compare(ctx, b, rows, ids, &done)
+		if err != nil {
+			return done, err
+		}
+		if len(lost) == 0 || b.Kind == BatchRun {
+			continue
+		}
+		err = bs.restore(ctx, b, states, lost, &done)
+		if err != nil && !isMissing(err) {
+			return done, err
+		}
+		missing = cmp.Or(missing, err)
+	}
+	return done, missing
+}
+
+// compare marks those rows that have ended and returns those that are in no queue.
+func (bs *Batches) compare(ctx context.Context, b *Batch, rows []int, ids []string, done *BatchMended) (lost []int, err error) {
+	records, err := bs.results.GetMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	queued := make([]*redis.IntCmd, len(ids))
+	_, err = bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			queue := b.Queue
+			if records[i] != nil && records[i].Queue != "" {
+				queue = records[i].Queue
+			}
+			queued[i] = p.Exists(ctx, "asynq:{"+queue+"}:t:"+id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for tasks of batch %s: %w", b.ID, err)
+	}
+	var marks []Mark
+	for i, r := range records {
+		switch {
+		case r != nil && r.Status.Terminal():
+			if m, ok := MarkOf(r); ok {
+				marks = append(marks, m)
+			}
+		case queued[i].Val() == 0:
+			lost = append(lost, rows[i])
+		}
+	}
+	done.Marked += len(marks)
+	return lost, bs.tally.Mark(ctx, marks...)
+}
+
+// restore enqueues open rows of one chunk that are in no queue; of a batch that was
+// canceled it cancels them.
+func (bs *Batches) restore(ctx context.Context, b *Batch, states *BatchStates, lost []int, done *BatchMended) error {
+	if !b.CanceledAt.IsZero() {
+		return bs.cancelTasks(ctx, b.ID, len(lost), func(i int) string {
+			return BatchTaskID(b.ID, lost[i], states.Ask(lost[i]))
+		})
+	}
+	chunk, err := bs.chunk(ctx, b.ID, states, chunkOf(lost[0]))
+	if err != nil {
+		return err
+	}
+	rows := make([]BatchRow, len(lost))
+	for i, row := range lost {
+		rows[i] = chunk[(row-1)%BatchChunk]
+	}
+	rows, gone, err := bs.complete(ctx, b.ID, rows)
+	if err != nil {
+		return err
+	}
+	if err := bs.askAgain(ctx, b, rows); err != nil {
+		return err
+	}
+	done.Enqueued += len(rows)
+	return gone
+}

@@ -1,0 +1,274 @@
+package tasks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+func item(id, key string) tasks.Item {
+	return tasks.Item{Chat: turn(key), Options: tasks.Options{ID: id}}
+}
+
+// pending are the tasks of the default queue that wait for a worker, in the order in
+// which they will be taken.
+func (l *line) pending() []string {
+	l.t.Helper()
+	ids, err := l.rdb.LRange(l.t.Context(), "asynq:{default}:pending", 0, -1).Result()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	slices.Reverse(ids)
+	return ids
+}
+
+func TestEnqueueAll(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		l.enqueue(turn("talk"), "first")
+		l.enqueue(tasks.Ask("bot", "why?"), "there")
+		l.enqueue(tasks.Ask("bot", "why?"), "ended")
+		l.answer("ended")
+		long := item("long", "")
+		long.Chat.AdditionalMessages[0].Content = strings.Repeat("a", 5000)
+		items := []tasks.Item{
+			item("a", ""), item("t1", "talk"), item("there", ""), item("u1", "other"), item("a", ""),
+			{Chat: &tasks.Chat{BotID: "bot"}, Options: tasks.Options{ID: "empty"}},
+			item("t2", "talk"), item("ended", ""), item("bad id", ""), item("u2", "other"), long,
+		}
+		want := []string{"", "", "duplicate", "", "duplicate", "invalid", "", "duplicate", "invalid", "", ""}
+		for i, e := range l.client.EnqueueAll(t.Context(), items) {
+			got := ""
+			if _, invalid := errors.AsType[*tasks.InvalidError](e.Err); invalid {
+				got = "invalid"
+			} else if errors.Is(e.Err, tasks.ErrDuplicate) {
+				got = "duplicate"
+			} else if e.Err != nil {
+				got = e.Err.Error()
+			}
+			if e.ID != items[i].Options.ID || got != want[i] {
+				t.Errorf("item %d: %q, %v, want %q", i, e.ID, e.Err, want[i])
+			}
+		}
+		l.states("a", "pending", "t1", "far", "t2", "far", "u1", "pending", "u2", "far", "long", "pending", "empty", "none")
+		l.members("first", "t1", "t2")
+		if got := l.pending(); !slices.Equal(got, []string{"first", "there", "ended", "a", "u1", "long"}) {
+			t.Errorf("pending in the order %q", got)
+		}
+		if got, err := l.store.Begin(t.Context(), results.Result{ID: "long"}, true); err != nil || len(got.Body) < 5000 {
+			t.Errorf("the long question is kept as %.40q, %v", got.Body, err)
+		}
+		if all := l.client.EnqueueAll(t.Context(), nil); len(all) != 0 {
+			t.Errorf("nothing became %v", all)
+		}
+	})
+}
+
+// A call of more than one chunk, with scripts that Redis has forgotten in between.
+func TestEnqueueAllInChunks(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		const n = 620
+		var items []tasks.Item
+		var ids, heads []string
+		for i := range n {
+			id := fmt.Sprint("t", i)
+			ids = append(ids, id)
+			items = append(items, item(id, fmt.Sprint("lane", i%7)))
+			if i < 7 {
+				heads = append(heads, id)
+			}
+		}
+		redistest.ForgetScripts(t, l.rdb)
+		for _, e := range l.client.EnqueueAll(t.Context(), items) {
+			if e.Err != nil {
+				t.Fatal(e.Err)
+			}
+		}
+		for lane := range 7 {
+			got, err := l.rdb.ZRange(t.Context(), fmt.Sprintf("cozeq:lane:{key:bot:lane%d}", lane), 0, -1).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for i := lane; i < n; i += 7 {
+				want = append(want, "default/"+ids[i])
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("lane %d: %q", lane, got)
+			}
+		}
+		if got := l.pending(); !slices.Equal(got, heads) {
+			t.Errorf("pending %q", got)
+		}
+		for i, e := range l.client.EnqueueAll(t.Context(), items) {
+			if !errors.Is(e.Err, tasks.ErrDuplicate) {
+				t.Fatalf("item %d again: %v", i, e.Err)
+			}
+		}
+	})
+}
+
+// A call that was cut off anywhere is repeated: each task is there once, each turn in
+// its place.
+func TestEnqueueAllFails(t *testing.T) {
+	items := []tasks.Item{
+		item("a", ""), item("t1", "talk"), item("t2", "talk"), item("u1", "other"), item("b", ""), item("t3", "talk"), item("u2", "other"),
+	}
+	eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
+		l.enqueue(turn("talk"), "head")
+		enqueue := func(c *tasks.Client) (err error) {
+			for _, e := range c.EnqueueAll(context.Background(), items) {
+				if !errors.Is(e.Err, tasks.ErrDuplicate) {
+					err = errors.Join(err, e.Err)
+				}
+			}
+			return err
+		}
+		hit, err := faulty(t, l.rdb, n, what, enqueue)
+		switch {
+		case hit && what != redistest.Twice && err == nil:
+			t.Error("a failed call went unnoticed")
+		case (!hit || what == redistest.Twice) && err != nil:
+			t.Errorf("got %v", err)
+		}
+		if err := enqueue(tasks.NewClient(l.rdb, l.store)); err != nil {
+			t.Errorf("the repetition gave %v", err)
+		}
+		l.states("a", "pending", "b", "pending", "t1", "far", "t2", "far", "t3", "far", "u1", "pending", "u2", "far")
+		l.members("head", "t1", "t2", "t3")
+		if got := l.pending(); len(got) != 4 {
+			t.Errorf("pending %q", got)
+		}
+		for _, it := range items {
+			info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, it.Options.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			chat, err := tasks.Decode(info.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if lane := chat.Lane(); lane != "" {
+				at, _, err := l.lanes.Rejoin(t.Context(), tasks.Place{Lane: lane, Queue: tasks.QueueDefault, ID: it.Options.ID}, 0)
+				if err != nil || at != chat.LaneSeq {
+					t.Errorf("%s: the payload says place %d, the lane %d, %v", it.Options.ID, chat.LaneSeq, at, err)
+				}
+			}
+			if s := l.status(it.Options.ID); s != results.Queued {
+				t.Errorf("%s is %s", it.Options.ID, s)
+			}
+		}
+		return hit
+	})
+}
+
+// unheard is a Redis whose reply about one key is lost, once.
+type unheard struct{ key string }
+
+func (u *unheard) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (u *unheard) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (u *unheard) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if u.key != "" && slices.Contains(cmd.Args(), any(u.key)) {
+				u.key = ""
+				cmd.SetErr(io.ErrUnexpectedEOF)
+			}
+		}
+		return err
+	}
+}
+
+// A turn of which nobody knows whether it has a record holds back those behind it in
+// its conversation, in this call and in this chunk and the next, and nobody else.
+func TestEnqueueAllHoldsBack(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		client, ok := l.rdb.(*redis.Client)
+		if !ok {
+			t.Skip("the hook is for one server")
+		}
+		var items []tasks.Item
+		for i := range 300 {
+			items = append(items, item(fmt.Sprint("t", i), []string{"talk", "other", ""}[i%3]))
+		}
+		l.must(l.client.EnqueueAll(t.Context(), items[297:])[2].Err) // the scripts are known
+		client.AddHook(&unheard{key: results.Key("t30")})
+		for i, e := range l.client.EnqueueAll(t.Context(), items[:297]) {
+			held := i >= 30 && i%3 == 0
+			if held != (e.Err != nil) || held && !errors.Is(e.Err, io.ErrUnexpectedEOF) {
+				t.Errorf("turn %d: %v", i, e.Err)
+			}
+		}
+		for _, e := range l.client.EnqueueAll(t.Context(), items[:297]) {
+			if e.Err != nil && !errors.Is(e.Err, tasks.ErrDuplicate) {
+				t.Error(e.Err)
+			}
+		}
+		want := []string{"t297"}
+		for i := 0; i < 297; i += 3 {
+			want = append(want, fmt.Sprint("t", i))
+		}
+		l.members(want...)
+	})
+}
+
+// BenchmarkEnqueueAll compares one Enqueue a question from one goroutine with
+// EnqueueAll on the same Redis, in turns, so that a busy machine slows both. "times" is
+// the ratio of their rates.
+func BenchmarkEnqueueAll(b *testing.B) {
+	for _, kind := range []string{"plain", "lanes"} {
+		b.Run(kind, func(b *testing.B) {
+			l := newLine(b, redistest.Start(b).Client())
+			const n = 1000
+			items := func(round, half int) []tasks.Item {
+				all := make([]tasks.Item, n)
+				for i := range all {
+					key := ""
+					if kind == "lanes" {
+						key = fmt.Sprintf("talk %d.%d.%d", round, half, i%100)
+					}
+					chat := turn(key)
+					chat.AdditionalMessages[0].Content = strings.Repeat("why is that so? ", 12)
+					all[i] = tasks.Item{Chat: chat, Options: tasks.Options{ID: fmt.Sprintf("t%d.%d.%d", round, half, i)}}
+				}
+				return all
+			}
+			var single, all time.Duration
+			round := 0
+			for b.Loop() {
+				one, many := items(round, 0), items(round, 1)
+				began := time.Now()
+				for _, it := range one {
+					if _, err := l.client.Enqueue(b.Context(), it.Chat, it.Options); err != nil {
+						b.Fatal(err)
+					}
+				}
+				single += time.Since(began)
+				began = time.Now()
+				for _, e := range l.client.EnqueueAll(b.Context(), many) {
+					if e.Err != nil {
+						b.Fatal(e.Err)
+					}
+				}
+				all += time.Since(began)
+				round++
+			}
+			rate := func(d time.Duration) float64 { return float64(n*round) / d.Seconds() }
+			b.ReportMetric(rate(single), "single/s")
+			b.ReportMetric(rate(all), "all/s")
+			b.ReportMetric(rate(all)/rate(single), "times")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

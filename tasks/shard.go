@@ -1,0 +1,60 @@
+package tasks
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// A queue of asynq's is one list, and of a Redis Cluster it is on one node. What is
+// too much for one queue goes over several: the name NAME/N stands for the N queues
+// NAME-0 to NAME-(N-1). A conversation's tasks all go into the same one.
+
+// maxShards bounds the N of NAME/N: a worker looks at each of its queues.
+const maxShards = 1000
+
+// Shards returns the queues that a name stands for: those of NAME/N, or the one of
+// that name. A name that is neither is an *InvalidError.
+func Shards(name string) ([]string, error) {
+	base, n, err := parseShards(name)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return []string{name}, nil
+	}
+	queues := make([]string, n)
+	for i := range queues {
+		queues[i] = shard(base, i)
+	}
+	return queues, nil
+}
+
+// Shard returns the one of a name's queues that tasks with this key belong to: a
+// conversation's lane (see Chat.Lane) or, of a task without one, its id. In other
+// languages it is number FNV-1a(key) mod N, of 32 bits, over the key's bytes. Errors
+// are those of Shards.
+func Shard(name, key string) (string, error) {
+	base, n, err := parseShards(name)
+	if err != nil || n == 0 {
+		return name, err
+	}
+	h := fnv.New32a()
+	h.Write([]byte(key)) // never fails
+	return shard(base, int(h.Sum32()%uint32(n))), nil
+}
+
+func shard(base string, i int) string { return base + "-" + strconv.Itoa(i) }
+
+// parseShards takes NAME/N apart; n is 0 for a plain name.
+func parseShards(name string) (base string, n int, err error) {
+	base, count, sharded := strings.Cut(name, "/")
+	if !sharded {
+		return name, 0, ValidateQueue(name)
+	}
+	n, err = strconv.Atoi(count)
+	if err != nil || base == "" || n < 1 || n > maxShards || strconv.Itoa(n) != count {
+		return "", 0, invalid("queue", "%q, want a name, or NAME/N with N from 1 to %d for the queues NAME-0 to NAME-(N-1)", name, maxShards)
+	}
+	return base, n, ValidateQueue(shard(base, n-1))
+}
