@@ -67,9 +67,11 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 }
 
 // stream asks and folds the events, noting the chat as soon as it is known.
-func (a *attempt) stream(ctx context.Context, conversation string) (*coze.Chat, error) {
+func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
+	span := a.spans.ask(conversation)
 	stream, err := a.coze.Stream(ctx, a.request(conversation))
+	defer func() { span.end(stream, chat, err) }()
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func (a *attempt) stream(ctx context.Context, conversation string) (*coze.Chat, 
 	deltas := newDeltaWriter(ctx, a.rec, a.chat.Stream)
 	defer deltas.close()
 
-	chat := new(coze.Chat)
+	chat = new(coze.Chat)
 	for event, err := range stream.Events() {
 		chat.Accumulate(event)
 		if err != nil {
@@ -87,6 +89,7 @@ func (a *attempt) stream(ctx context.Context, conversation string) (*coze.Chat, 
 		}
 		switch event.Type {
 		case coze.EventChatCreated:
+			span.created(chat)
 			if err := a.created(ctx, chat); err != nil {
 				return chat, err
 			}

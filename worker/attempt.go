@@ -23,6 +23,7 @@ type attempt struct {
 	chat  *tasks.Chat // nil: the payload could not be read
 	rec   *results.Attempt
 	log   *slog.Logger
+	spans *spans // nil: not traced
 	began time.Time
 
 	coze       *coze.Client // of the task's credential
@@ -62,6 +63,10 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 			return judge(err, history{}).toAsynq()
 		}
 	}
+	if over, err := a.overAlready(ctx); err != nil || over {
+		return judge(err, history{}).toAsynq()
+	}
+	a.observe()
 	defer context.AfterFunc(ctx, func() { a.watchFence(run) })()
 	answer, err := a.guard(run, invalid)
 	return a.settle(context.WithoutCancel(ctx), answer, err)
@@ -75,15 +80,26 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	if invalid == nil {
 		seed = a.chat.Record(a.id, queue)
 	}
-	a.rec, err = a.results.Begin(ctx, seed, invalid == nil && a.chat.HasBody())
+	a.rec, err = a.results.Begin(ctx, seed, invalid == nil && a.chat.HasBody(), along(ctx, seed, results.Running)...)
 	if err != nil {
 		return nil, err
 	}
-	a.log = a.Worker.log.With("task", a.id)
-	if !a.rec.Ended {
-		a.cfg.Metrics.begin(a)
-	}
+	a.rec.Result.Queue = queue // of a batch's task that has ended the record does not say it
+	a.log = slog.New(attemptLog{a.Worker.log.Handler(), a})
 	return invalid, nil
+}
+
+// observe begins to count and to trace an attempt that report will end.
+func (a *attempt) observe() {
+	a.spans = a.tracing.begin(a)
+	a.cfg.Metrics.begin(a)
+}
+
+// first reports whether nobody has taken the task up before: the record's beginning is
+// this attempt's.
+func (a *attempt) first() bool {
+	r := &a.rec.Result
+	return !r.CreatedAt.IsZero() && !r.StartedAt.Before(a.began.Truncate(time.Millisecond))
 }
 
 // context returns the context that an attempt works under. It is not asynq's: that
@@ -245,7 +261,9 @@ func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error)
 	if r.ChatID == "" {
 		return nil, why
 	}
+	call := a.spans.call("coze chat/cancel")
 	_, cancelErr := a.coze.CancelChat(ctx, r.ConversationID, r.ChatID)
+	call.end(cancelErr)
 	if cancelErr != nil {
 		a.log.Warn("could not cancel the chat", "chat", r.ChatID, "err", cancelErr)
 	}

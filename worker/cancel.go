@@ -30,6 +30,9 @@ func (w *Worker) cancel(id string) {
 }
 
 func (w *Worker) checkCancellations(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
 	w.mu.Lock()
 	ids := make([]string, 0, len(w.running))
 	for a := range w.running {
@@ -40,11 +43,12 @@ func (w *Worker) checkCancellations(ctx context.Context) {
 		return
 	}
 	requested, err := w.results.CancelRequested(ctx, ids)
-	if err != nil {
-		w.log.Warn("could not read requests to cancel", "err", err)
-	}
 	for _, id := range requested {
 		w.cancel(id)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("could not read requests to cancel, will try again", "err", err)
+		time.AfterFunc(time.Second, func() { w.checkCancellations(ctx) })
 	}
 }
 

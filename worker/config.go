@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/results"
@@ -55,6 +56,10 @@ type Config struct {
 
 	// Metrics counts; nil: nothing is counted.
 	Metrics *Metrics
+
+	// TracerProvider makes the spans of tasks; nil: nothing is traced. A task's spans
+	// belong to the trace that its payload names, else to one of its own.
+	TracerProvider trace.TracerProvider
 
 	// HideResult leaves asynq's own result of a task empty, which asynqmon shows:
 	// it saves a round trip where nobody looks.

@@ -35,7 +35,9 @@ func (a *attempt) conversation(ctx context.Context) (string, error) {
 }
 
 func (a *attempt) createConversation(ctx context.Context) (string, error) {
+	call := a.spans.call("coze conversation/create")
 	conversation, err := a.coze.CreateConversation(ctx, &coze.ConversationRequest{BotID: a.chat.BotID})
+	call.end(err)
 	if err != nil {
 		return "", err
 	}

@@ -24,6 +24,7 @@ const (
 // A list that cannot be read now is waited for, as in poll; an error says that the
 // wait is long: nothing has changed.
 func (a *attempt) find(ctx context.Context) (found bool, err error) {
+	defer a.spans.call("find").done(&err)
 	r := &a.rec.Result
 	if !historySaved(a.chat) {
 		return false, a.unsure(ctx, "its history is not saved")

@@ -50,7 +50,9 @@ func (a *attempt) asking(ctx context.Context, conversation string) error {
 		return err
 	}
 	var err error
-	if a.permitted, err = q.await(ctx, drawn); err != nil {
+	a.permitted, err = q.await(ctx, drawn)
+	a.spans.permit(began, err)
+	if err != nil {
 		a.notAsked(ctx, conversation)
 		if far, ok := errors.AsType[*farError](err); ok && len(a.cfg.Credentials) == 0 {
 			a.gate.hold(min(far.after, farHold)) // the others in the queue are as far away

@@ -38,6 +38,7 @@ func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 	if a.rec.Ended {
 		return
 	}
+	a.observe()
 	if why == nil {
 		why = a.prepare()
 	}

@@ -27,9 +27,10 @@ var errGone = errors.New("coze no longer knows the chat")
 
 // lookUp waits for the end of the chat that is noted in the record and returns it
 // with its messages, as if its stream had held. It asks nothing anew.
-func (a *attempt) lookUp(ctx context.Context) (*coze.Chat, error) {
+func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
 	a.cfg.Metrics.lookUp()
-	chat, err := a.poll(ctx)
+	defer a.spans.call("look up").done(&err)
+	chat, err = a.poll(ctx)
 	if err != nil {
 		return nil, err
 	}

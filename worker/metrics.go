@@ -12,6 +12,7 @@ type Metrics struct {
 	tasks    *prometheus.CounterVec
 	waits    *prometheus.CounterVec
 	inFlight prometheus.Gauge
+	slots    prometheus.Gauge
 	first    prometheus.Histogram
 	duration prometheus.Histogram
 	pickup   *prometheus.HistogramVec
@@ -39,6 +40,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cozeq_chats_in_flight",
 			Help: "Attempts running in this process.",
+		}),
+		slots: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cozeq_concurrency",
+			Help: "The most attempts that this process runs at a time.",
 		}),
 		first: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "cozeq_time_to_first_token_seconds", Buckets: chatBuckets,
@@ -74,8 +79,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Answers of Coze with a code that is not in the table. The log names each code once.",
 		}),
 	}
-	reg.MustRegister(m.orphans, m.tasks, m.waits, m.inFlight, m.first, m.duration, m.pickup, m.tokens, m.lookUps, m.permits, m.unknown)
+	reg.MustRegister(m.orphans, m.tasks, m.waits, m.inFlight, m.slots, m.first, m.duration, m.pickup, m.tokens, m.lookUps, m.permits, m.unknown)
 	return m
+}
+
+func (m *Metrics) concurrency(n int) {
+	if m != nil {
+		m.slots.Set(float64(n))
+	}
 }
 
 func (m *Metrics) begin(a *attempt) {
@@ -84,7 +95,7 @@ func (m *Metrics) begin(a *attempt) {
 	}
 	m.inFlight.Inc()
 	r := &a.rec.Result
-	if r.Attempts == 0 && a.rec.Waits == 0 && !r.CreatedAt.IsZero() {
+	if a.first() {
 		m.pickup.WithLabelValues(r.Queue).Observe(max(0, r.StartedAt.Sub(r.CreatedAt.Time).Seconds()))
 	}
 }

@@ -120,9 +120,9 @@ func TestLostLane(t *testing.T) {
 			chat.ConversationKey = "talk"
 			ids = append(ids, l.enqueue(chat, tasks.Options{}))
 		}
-		keys, err := rdb.Keys(t.Context(), "cozeq:lane:*").Result()
-		if err != nil || len(keys) != 1 {
-			t.Fatalf("lanes %q, %v", keys, err)
+		keys := redistest.Keys(t, rdb, "cozeq:lane:*")
+		if len(keys) != 1 {
+			t.Fatalf("lanes %q", keys)
 		}
 		if err := rdb.Del(t.Context(), keys[0]).Err(); err != nil {
 			t.Fatal(err)

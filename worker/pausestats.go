@@ -16,6 +16,8 @@ import (
 type PauseCollector struct {
 	rdb    redis.UniversalClient
 	paused *prometheus.Desc
+	pauses *prometheus.Desc
+	aside  *prometheus.Desc
 	rate   *prometheus.Desc
 }
 
@@ -26,6 +28,11 @@ func NewPauseCollector(rdb redis.UniversalClient) *PauseCollector {
 		paused: prometheus.NewDesc("cozeq_paused",
 			"1 if the credential is paused (scope credential), or one of its bots (scope bot).",
 			[]string{"credential", "scope"}, nil),
+		pauses: prometheus.NewDesc("cozeq_pauses",
+			"Pauses that stand, by what they are of (scope credential, or bot: one for each bot) and why (error class).",
+			[]string{"credential", "scope", "class"}, nil),
+		aside: prometheus.NewDesc("cozeq_tasks_aside",
+			"Tasks that have stepped aside until a pause ends.", []string{"credential", "scope"}, nil),
 		rate: prometheus.NewDesc("cozeq_rate_limit_calls_per_second",
 			"What the credential's limit is taken to be, all processes together.", []string{"credential"}, nil),
 	}
@@ -34,6 +41,8 @@ func NewPauseCollector(rdb redis.UniversalClient) *PauseCollector {
 // Describe implements prometheus.Collector.
 func (c *PauseCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.paused
+	ch <- c.pauses
+	ch <- c.aside
 	ch <- c.rate
 }
 
@@ -52,25 +61,41 @@ func (c *PauseCollector) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		return
 	}
-	type pausedBy struct{ credential, bot float64 }
-	state := make(map[string]pausedBy, len(limits))
+	type who struct{ credential, scope string }
+	type why struct {
+		who
+		class string
+	}
+	paused, pauses, aside := make(map[who]float64), make(map[why]float64), make(map[who]float64)
+	known := func(credential string) {
+		for _, scope := range []string{scopeCredential, string(coze.ScopeBot)} {
+			paused[who{credential, scope}] += 0
+		}
+	}
 	for _, l := range limits {
-		state[l.Credential] = pausedBy{}
+		known(l.Credential)
 		if l.Rate > 0 {
 			ch <- prometheus.MustNewConstMetric(c.rate, prometheus.GaugeValue, l.Rate, l.Credential)
 		}
 	}
 	for _, p := range all {
-		s := state[p.Credential]
-		if p.BotID == "" {
-			s.credential = 1
-		} else {
-			s.bot = 1
+		known(p.Credential)
+		of := who{p.Credential, scopeCredential}
+		if p.BotID != "" {
+			of.scope = string(coze.ScopeBot)
 		}
-		state[p.Credential] = s
+		paused[of] = 1
+		pauses[why{of, p.Class}]++
+		aside[of] += float64(p.Aside)
 	}
-	for id, s := range state {
-		ch <- prometheus.MustNewConstMetric(c.paused, prometheus.GaugeValue, s.credential, id, "credential")
-		ch <- prometheus.MustNewConstMetric(c.paused, prometheus.GaugeValue, s.bot, id, string(coze.ScopeBot))
+	for of, is := range paused {
+		ch <- prometheus.MustNewConstMetric(c.paused, prometheus.GaugeValue, is, of.credential, of.scope)
+		ch <- prometheus.MustNewConstMetric(c.aside, prometheus.GaugeValue, aside[of], of.credential, of.scope)
+	}
+	for of, n := range pauses {
+		ch <- prometheus.MustNewConstMetric(c.pauses, prometheus.GaugeValue, n, of.credential, of.scope, of.class)
 	}
 }
+
+// scopeCredential is the scope of a pause that is not of one bot, in metrics.
+const scopeCredential = "credential"

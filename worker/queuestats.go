@@ -14,9 +14,11 @@ type QueueCollector struct {
 	tasks     *prometheus.Desc
 	age       *prometheus.Desc
 	paused    *prometheus.Desc
+	memory    *prometheus.Desc
 }
 
-// NewQueueCollector returns a collector for these queues of rdb.
+// NewQueueCollector returns a collector for these queues of rdb; with none, for all
+// that there are.
 func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollector {
 	return &QueueCollector{
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
@@ -27,6 +29,8 @@ func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollect
 			"Age of the oldest pending task, 0 if there is none.", []string{"queue"}, nil),
 		paused: prometheus.NewDesc("cozeq_queue_paused",
 			"1 if the queue is paused.", []string{"queue"}, nil),
+		memory: prometheus.NewDesc("cozeq_queue_memory_bytes",
+			"Memory of the queue's tasks in Redis, without their results, estimated from samples.", []string{"queue"}, nil),
 	}
 }
 
@@ -35,12 +39,20 @@ func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.tasks
 	ch <- c.age
 	ch <- c.paused
+	ch <- c.memory
 }
 
 // Collect implements prometheus.Collector. A queue that nobody has enqueued to
 // yet is left out.
 func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, queue := range c.queues {
+	queues := c.queues
+	if len(queues) == 0 {
+		var err error
+		if queues, err = c.inspector.Queues(); err != nil {
+			return
+		}
+	}
+	for _, queue := range queues {
 		info, err := c.inspector.GetQueueInfo(queue)
 		if err != nil {
 			continue
@@ -60,5 +72,6 @@ func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
 			paused = 1
 		}
 		gauge(c.paused, paused, queue)
+		gauge(c.memory, float64(info.MemoryUsage), queue)
 	}
 }

@@ -33,8 +33,13 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	if v.asked() {
 		r.Attempts++
 	}
+	settling, wanted := a.spans.settling(v), v
 	v = a.write(ctx, chat, v)
+	settling.settled(wanted, v)
 	a.report(v)
+	if v.Action == Fail && a.ofBatch() && !a.blocks() {
+		return nil // asynq's archive has room for 10,000, and the batch has it all
+	}
 	return v.toAsynq()
 }
 
@@ -91,6 +96,9 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 	if err := a.persist(ctx, finish); err != nil {
 		return judge(err, history{})
 	}
+	if err := a.persist(ctx, a.markEnd); err != nil {
+		return judge(err, history{})
+	}
 	if a.blocks() {
 		return v
 	}
@@ -104,7 +112,7 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 // shown is what asynqmon shows as an answered task's result: what asynq's own
 // ResultWriter would write, in the round trip that ends the record.
 func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
-	if v.Action != Done || a.cfg.HideResult {
+	if v.Action != Done || a.cfg.HideResult || a.ofBatch() {
 		return nil
 	}
 	key := queueKey(a.rec.Result.Queue, "t:"+a.id)
@@ -143,9 +151,12 @@ func (a *attempt) putAside(ctx context.Context, v Verdict) Verdict {
 		a.rec.Waits++
 		why = failure(v)
 	}
+	if a.rec.Result.ChatID == "" {
+		a.rec.Result.Spend()
+	}
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
-	if err := a.rec.Wait(ctx, why); err != nil && !errors.Is(err, results.ErrFenced) {
+	if err := a.rec.Wait(ctx, why, along(ctx, a.rec.Result, results.Waiting)...); err != nil && !errors.Is(err, results.ErrFenced) {
 		a.log.Warn("could not note that the task waits", "err", err)
 	}
 	if v.Aside == "" {
@@ -216,12 +227,15 @@ func (a *attempt) replay(ctx context.Context) (again bool, err error) {
 	if again, err := a.wanted(ctx); err != nil || again {
 		return again, err
 	}
+	if err := a.markEnd(ctx); err != nil {
+		return false, judge(err, history{}).toAsynq()
+	}
 	if !a.blocks() {
 		if err := a.leave(ctx); err != nil {
 			return false, judge(err, history{}).toAsynq()
 		}
 	}
-	if r.Status == results.Failed && r.Error != nil {
+	if r.Status == results.Failed && r.Error != nil && !(a.ofBatch() && !a.blocks()) {
 		return false, Verdict{Action: Fail, Err: errors.New(r.Error.Message)}.toAsynq()
 	}
 	return false, nil
@@ -232,7 +246,7 @@ func (a *attempt) replay(ctx context.Context) (again bool, err error) {
 // was not archived since its record ended.
 func (a *attempt) wanted(ctx context.Context) (bool, error) {
 	r := &a.rec.Result
-	if r.Status != results.Failed || r.CompletedAt.IsZero() {
+	if r.Status != results.Failed || r.CompletedAt.IsZero() || a.ofBatch() && !a.blocks() {
 		return false, nil
 	}
 	info, err := a.inspector.GetTaskInfo(r.Queue, a.id)
@@ -241,6 +255,9 @@ func (a *attempt) wanted(ctx context.Context) (bool, error) {
 	}
 	if info.LastFailedAt.Before(r.CompletedAt.Truncate(time.Second)) {
 		return false, nil
+	}
+	if err := a.tally.Reopen(ctx, r); err != nil { // before the record: a death between the two brings the task back
+		return false, judge(err, history{}).toAsynq()
 	}
 	if err := a.results.Reopen(ctx, a.id); err != nil {
 		return false, judge(err, history{}).toAsynq()
@@ -268,6 +285,7 @@ func (a *attempt) summary() string {
 func (a *attempt) report(v Verdict) {
 	took := time.Since(a.began)
 	a.cfg.Metrics.end(a, v, took)
+	a.spans.end(v)
 	if a.cfg.OnVerdict != nil && v.Action != Done {
 		a.cfg.OnVerdict(a.id, v)
 	}

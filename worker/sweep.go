@@ -73,7 +73,9 @@ func (w *Worker) sweep(ctx context.Context) {
 		if err := w.sweepPauses(ctx); err != nil && ctx.Err() == nil {
 			w.log.Warn("could not look after pauses, will try again", "err", err)
 		}
-		err = w.reviveOrphans(ctx)
+		if err = w.reviveOrphans(ctx); err != nil {
+			trouble = time.Now() // of a cluster, only the node that has a queue may be away
+		}
 		if err == nil && now.Sub(strays) > strayEvery {
 			strays = now
 			err = w.reviveStrays(ctx)
@@ -84,6 +86,9 @@ func (w *Worker) sweep(ctx context.Context) {
 				defer sweeping.Store(false)
 				if err := w.sweepLanes(ctx); err != nil && ctx.Err() == nil {
 					w.log.Warn("could not look after conversations, will try again", "err", err)
+				}
+				if err := w.tally.Sweep(ctx); err != nil && ctx.Err() == nil {
+					w.log.Warn("could not look after batches, will try again", "err", err)
 				}
 			})
 		}
@@ -108,8 +113,11 @@ func (w *Worker) sweepLanes(ctx context.Context) error {
 		w.log.Warn("a turn was gone from the queue, its conversation goes on without it",
 			"task", place.ID, "lane", place.Lane)
 		r, err := w.results.Cancel(ctx, place.ID)
-		if err == nil && r.Status == results.Waiting {
+		switch {
+		case err == nil && r.Status == results.Waiting:
 			err = w.bury(ctx, place.ID)
+		case err == nil && r.Status.Terminal():
+			err = w.tally.MarkResult(ctx, r)
 		}
 		if err != nil && !errors.Is(err, results.ErrNotFound) {
 			return err
@@ -135,5 +143,8 @@ func (w *Worker) bury(ctx context.Context, id string) error {
 	}
 	r.Status = results.Canceled
 	r.Error = &results.Failure{Class: string(coze.ClassCanceled), Message: "gone from the queue before it had its answer"}
-	return rec.Finish(ctx, false)
+	if err := rec.Finish(ctx, false); err != nil {
+		return err
+	}
+	return w.tally.MarkResult(ctx, r)
 }

@@ -56,6 +56,7 @@ type Worker struct {
 	codes         *coze.CodeTable
 	results       *results.Store
 	lanes         *tasks.Lanes
+	tally         *tasks.Tally
 	conversations *tasks.Conversations
 
 	limit       *limiter
@@ -64,6 +65,7 @@ type Worker struct {
 	unknown     unknownCodes
 	inspector   *asynq.Inspector
 	identities  map[string]bool // of the credentials served, as announced last
+	tracing     *tracing        // nil: nothing is traced
 
 	gate    *gate
 	servers []*asynq.Server
@@ -106,6 +108,7 @@ func New(cfg Config) (*Worker, error) {
 		codes:         codes,
 		results:       store,
 		lanes:         tasks.NewLanes(rdb),
+		tally:         tasks.NewTally(rdb),
 		conversations: tasks.NewConversations(rdb),
 		limit:         &limiter{rdb: rdb, highest: cfg.Rate},
 		pauses:        pauses{rdb},
@@ -113,7 +116,9 @@ func New(cfg Config) (*Worker, error) {
 		inspector:     asynq.NewInspectorFromRedisClient(cfg.Redis),
 		running:       make(map[*attempt]struct{}),
 		hinted:        make(map[string]bool),
+		tracing:       newTracing(cfg.TracerProvider),
 	}
+	cfg.Metrics.concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())
 	w.gate = newGate(rdb, queueNames(cfg.Queues))
 	return w, nil

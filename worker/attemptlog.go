@@ -1,0 +1,45 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+)
+
+// attemptLog adds to each line what it is about: the task, its chat once there is one,
+// and the trace. These are looked up when a line is written, as most attempts write
+// none.
+type attemptLog struct {
+	slog.Handler
+	attempt *attempt
+}
+
+// Handle implements slog.Handler.
+func (h attemptLog) Handle(ctx context.Context, r slog.Record) error {
+	full := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	full.AddAttrs(slog.String("task", h.attempt.id))
+	if id := h.attempt.traceID(); id != "" {
+		full.AddAttrs(slog.String("trace_id", id))
+	}
+	chat := h.attempt.rec.Result.ChatID
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "chat" {
+			chat = "" // the line names one itself
+		}
+		full.AddAttrs(a)
+		return true
+	})
+	if chat != "" {
+		full.AddAttrs(slog.String("chat", chat))
+	}
+	return h.Handler.Handle(ctx, full)
+}
+
+// WithAttrs implements slog.Handler.
+func (h attemptLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return attemptLog{h.Handler.WithAttrs(attrs), h.attempt}
+}
+
+// WithGroup implements slog.Handler.
+func (h attemptLog) WithGroup(name string) slog.Handler {
+	return attemptLog{h.Handler.WithGroup(name), h.attempt}
+}

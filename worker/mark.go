@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// ofBatch reports whether the task is a row of a batch.
+func (a *attempt) ofBatch() bool {
+	_, ok := tasks.MarkOf(&a.rec.Result)
+	return ok
+}
+
+// along is what tells the task's batch, if it has one, of a state that is no end: in
+// the round trip that writes the state.
+func along(ctx context.Context, r results.Result, state results.Status) []func(redis.Cmdable) {
+	r.Status = state
+	m, ok := tasks.MarkOf(&r)
+	if !ok {
+		return nil
+	}
+	return []func(redis.Cmdable){m.Along(ctx)}
+}
+
+// markEnd tells the task's batch how it ended. It comes after the record has ended and
+// before asynq is told: see tasks.Tally.
+func (a *attempt) markEnd(ctx context.Context) error {
+	return a.tally.MarkResult(ctx, &a.rec.Result)
+}
+
+// overAlready handles a task that came back although its batch knows its end, and whose
+// record somebody has deleted since, as a run does that has the answer in its journal.
+// The record that was made for it goes again.
+func (a *attempt) overAlready(ctx context.Context) (bool, error) {
+	if !a.rec.Made {
+		return false, nil
+	}
+	ended, err := a.tally.Ended(ctx, a.id)
+	if err != nil || !ended {
+		return false, err
+	}
+	if err := a.leave(ctx); err != nil {
+		return false, err
+	}
+	return true, a.results.Delete(ctx, a.id)
+}

@@ -1,0 +1,150 @@
+package worker
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+// A task's spans, in one trace whoever asks in how many attempts:
+//
+//	the producer's span            by the payload's traceparent
+//	├─ queued QUEUE                from enqueueing to the first attempt
+//	├─ process QUEUE               an attempt
+//	│  ├─ coze conversation/create
+//	│  ├─ permit                   the wait for the rate limit
+//	│  ├─ invoke_agent             POST /v3/chat and its stream
+//	│  ├─ find, look up            where a question or a chat is looked for
+//	│  └─ publish, or put aside    the record, the message, the next turn
+//	└─ process QUEUE               the next attempt
+//
+// Without a traceparent the first of them is the root, and is noted in the record
+// when the question is sent or the task put aside. A worker that dies before that has
+// exported nothing of its attempt either.
+//
+// No span has a word of questions, answers or users: ids, sizes, times and errors.
+
+// tracing makes spans. A nil one makes none: its methods, and those of what they
+// return, do nothing and allocate nothing.
+type tracing struct{ tracer trace.Tracer }
+
+func newTracing(p trace.TracerProvider) *tracing {
+	if p == nil {
+		return nil
+	}
+	return &tracing{p.Tracer("github.com/cozeq/cozeq/worker", trace.WithSchemaURL(semconv.SchemaURL))}
+}
+
+// begin makes the span of an attempt and, of a first one, that of the time before it.
+func (t *tracing) begin(a *attempt) *spans {
+	if t == nil {
+		return nil
+	}
+	r := &a.rec.Result
+	parent := a.traceParent()
+	s := &spans{tracer: t.tracer, attempt: a, ctx: trace.ContextWithSpanContext(context.Background(), parent)}
+	if a.first() {
+		ctx, queued := s.tracer.Start(s.ctx, "queued "+r.Queue, trace.WithTimestamp(earlier(r.CreatedAt.Time, a.began)),
+			trace.WithAttributes(semconv.MessagingSystemKey.String("asynq"), semconv.MessagingDestinationName(r.Queue), semconv.MessagingMessageID(a.id)))
+		queued.End(trace.WithTimestamp(a.began))
+		if !parent.IsValid() {
+			s.ctx = ctx
+		}
+	}
+	root := s.ctx
+	s.ctx, s.span = s.tracer.Start(s.ctx, "process "+r.Queue, trace.WithTimestamp(a.began), trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(
+			semconv.MessagingSystemKey.String("asynq"),
+			semconv.MessagingOperationName("process"),
+			semconv.MessagingOperationTypeProcess,
+			semconv.MessagingDestinationName(r.Queue),
+			semconv.MessagingMessageID(a.id),
+			attribute.Int("cozeq.attempt", r.Attempts+1),
+		))
+	if r.BatchID != "" {
+		s.span.SetAttributes(attribute.String("cozeq.batch.id", r.BatchID))
+	}
+	if !parent.IsValid() {
+		if !trace.SpanContextFromContext(root).IsValid() {
+			root = s.ctx // not its first attempt, and nobody has noted a trace
+		}
+		r.TraceParent = traceParent(root)
+	}
+	return s
+}
+
+// traceParent is the span that those of the task stand under: of its producer, else
+// the one that an earlier attempt has noted.
+func (a *attempt) traceParent() trace.SpanContext {
+	if a.chat != nil {
+		if parent := spanContext(a.chat.TraceParent); parent.IsValid() {
+			return parent
+		}
+	}
+	return spanContext(a.rec.Result.TraceParent)
+}
+
+// spanContext reads a traceparent. What is not well formed is not valid.
+func spanContext(traceparent string) trace.SpanContext {
+	if traceparent == "" {
+		return trace.SpanContext{}
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": traceparent})
+	return trace.SpanContextFromContext(ctx)
+}
+
+func traceParent(ctx context.Context) string {
+	header := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, header)
+	return header.Get("traceparent")
+}
+
+// traceID is the trace that the attempt belongs to, traced here or not; "" if none.
+func (a *attempt) traceID() string {
+	if a.spans != nil {
+		return a.spans.span.SpanContext().TraceID().String()
+	}
+	if parent := a.traceParent(); parent.IsValid() {
+		return parent.TraceID().String()
+	}
+	return ""
+}
+
+// earlier is t, but not later than limit: t may be of another machine's clock.
+func earlier(t, limit time.Time) time.Time {
+	if t.After(limit) {
+		return limit
+	}
+	return t
+}
+
+// address tells where a client's calls go.
+func address(c *coze.Client) []attribute.KeyValue {
+	base := c.BaseURL
+	if base == "" {
+		base = coze.DefaultBaseURL
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil
+	}
+	port := 443
+	if u.Scheme == "http" {
+		port = 80
+	}
+	if _, given, err := net.SplitHostPort(u.Host); err == nil {
+		if n, err := strconv.Atoi(given); err == nil {
+			port = n
+		}
+	}
+	return []attribute.KeyValue{semconv.ServerAddress(u.Hostname()), semconv.ServerPort(port)}
+}
