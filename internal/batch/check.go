@@ -4,16 +4,21 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
+	"slices"
 )
 
 // Stats is what Check found out about an input.
 type Stats struct {
-	Rows   int
-	SHA256 string // of the file as it is, in hex
+	Rows    int
+	SHA256  string   // of the file as it is, in hex
+	Text    int64    // bytes of what is asked
+	Carried int64    // bytes of the custom_ids, and of the cells that go into the output
+	Ignored []string // what rows of the shape of OpenAI's batches ask for, and the bot decides
 }
 
 // Check reads the whole input once and reports everything that is wrong with it, repeated custom_ids included, as an
@@ -23,14 +28,14 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		return *in.stats, nil
 	}
 	digest := sha256.New()
-	content := io.TeeReader(in.content(), digest)
+	content := io.TeeReader(heedful{ctx, in.content()}, digest)
 	invalid := &InvalidInput{}
 	// A custom_id is kept as a hash of 64 bits: at a million rows one in forty million inputs would be told of a
 	// repetition that is none.
 	seed := maphash.MakeSeed()
 	first := make(map[uint64]uint32)
-	rows := 0
-	for row, err := range in.rows(content) {
+	stats := Stats{}
+	for row, err := range in.rows(ctx, content) {
 		if ctx.Err() != nil {
 			return Stats{}, context.Cause(ctx)
 		}
@@ -41,7 +46,13 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		if err != nil {
 			return Stats{}, err
 		}
-		rows++
+		stats.Rows++
+		stats.measure(row)
+		for _, name := range row.ignored {
+			if !slices.Contains(stats.Ignored, name) {
+				stats.Ignored = append(stats.Ignored, name)
+			}
+		}
 		h := maphash.String(seed, row.CustomID)
 		if n, repeated := first[h]; repeated {
 			invalid.add(in.problem(row.Line, "custom_id %q is repeated: row %d has it too", row.CustomID, n))
@@ -49,7 +60,7 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		}
 		first[h] = uint32(row.N)
 	}
-	if rows == 0 && invalid.Total == 0 {
+	if stats.Rows == 0 && invalid.Total == 0 {
 		invalid.add(in.problem(0, "there is no question in it"))
 	}
 	if invalid.Total > 0 {
@@ -58,6 +69,29 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 	if _, err := io.Copy(io.Discard, content); err != nil {
 		return Stats{}, fmt.Errorf("read %s: %w", in.name, err)
 	}
-	in.stats = &Stats{Rows: rows, SHA256: hex.EncodeToString(digest.Sum(nil))}
-	return *in.stats, nil
+	slices.Sort(stats.Ignored)
+	stats.SHA256 = hex.EncodeToString(digest.Sum(nil))
+	in.stats = &stats
+	return stats, nil
+}
+
+func (s *Stats) measure(row *Row) {
+	for i := range row.Chat.AdditionalMessages {
+		s.Text += int64(len(row.Chat.AdditionalMessages[i].Content))
+	}
+	s.Carried += int64(len(row.CustomID))
+	for _, cell := range row.Columns {
+		s.Carried += int64(len(cell))
+	}
+	for name, value := range row.carried {
+		s.Carried += int64(len(name) + len(value))
+	}
+}
+
+// Fingerprint is the same for inputs that make the same questions of the same bytes: for an id that does not change. It
+// needs a Check that found nothing wrong.
+func (in *Input) Fingerprint() string {
+	raw, _ := json.Marshal(in.source(*in.stats)) // plain fields always marshal
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
 }

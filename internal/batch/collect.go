@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // collect writes down the rows that end, until ctx does. It returns the cause.
@@ -55,17 +55,7 @@ func (r *run) record(ctx context.Context, res *results.Result) error {
 	if f == nil {
 		return nil // told twice
 	}
-	res.CustomID = f.row.CustomID
-	line, err := res.Encode()
-	if err != nil {
-		return fmt.Errorf("row %d: %w", f.row.N, err)
-	}
-	if r.Output == "" && r.Stdout != nil {
-		if _, err := r.Stdout.Write(append(line, '\n')); err != nil {
-			return fmt.Errorf("write the record of row %d: %w", f.row.N, err)
-		}
-	}
-	if err := r.journal.record(f.row.N, line); err != nil {
+	if err := r.write(f.row, res); err != nil {
 		return err
 	}
 	if res.Status == results.Failed {
@@ -73,22 +63,39 @@ func (r *run) record(ctx context.Context, res *results.Result) error {
 			return err
 		}
 	}
-	if r.Forget {
-		// What cannot be deleted is memory for the time that results are kept, and no more than that.
-		_ = r.Results.Delete(ctx, res.ID)
-	}
+	r.letGo(res)
 	r.mu.Lock()
 	delete(r.flights, res.ID)
 	r.tally.add(res, true)
 	r.meter.add(time.Now())
+	r.budget.settle(res)
 	r.mu.Unlock()
 	<-r.window
 	if r.OnRecord != nil {
 		r.OnRecord(f.row, res)
 	}
+	if err := r.settleTwins(f.row, res); err != nil {
+		return err
+	}
+	r.move()
 	r.show(false)
 	r.stopIfEnded()
 	return nil
+}
+
+// write puts a record where it is safe.
+func (r *run) write(row *Row, res *results.Result) error {
+	res.CustomID = row.CustomID
+	line, err := encodeRecord(res, row)
+	if err != nil {
+		return fmt.Errorf("row %d: %w", row.N, err)
+	}
+	if r.Output == "" && r.Stdout != nil {
+		if _, err := r.Stdout.Write(append(line, '\n')); err != nil {
+			return fmt.Errorf("write the record of row %d: %w", row.N, err)
+		}
+	}
+	return r.journal.record(row.N, line, res.Spent)
 }
 
 // reclaimAfter is how long a run waits, after it has heard of one record that is gone from Redis, before it looks for
@@ -98,33 +105,47 @@ const reclaimAfter = 2 * time.Second
 // reclaim enqueues the rows again whose records are gone from Redis: it was flushed, or failed over to a replica that
 // had not got them. What the journal knows of their chats goes with them. A row that is lost twice ends as failed.
 func (r *run) reclaim(ctx context.Context) error {
+	var open []*flight
 	r.mu.Lock()
-	flights := maps.Clone(r.flights)
-	maps.DeleteFunc(flights, func(_ string, f *flight) bool { return !f.queued })
+	for _, f := range r.flights {
+		if f.queued {
+			open = append(open, f)
+		}
+	}
 	r.mu.Unlock()
 	// In the order of the input, for the conversations' sake.
-	ids := slices.SortedFunc(maps.Keys(flights), func(a, b string) int { return flights[a].row.N - flights[b].row.N })
-	for _, id := range ids {
-		_, err := r.Results.Get(ctx, id)
-		if !errors.Is(err, results.ErrNotFound) {
-			if err != nil {
-				return err
-			}
-			continue
+	slices.SortFunc(open, func(a, b *flight) int { return a.row.N - b.row.N })
+	for chunk := range slices.Chunk(open, feedChunk) {
+		there, err := r.Results.GetMany(ctx, ids(chunk))
+		if err != nil {
+			return err
 		}
-		f := flights[id]
-		if f.lost {
-			if err := r.record(ctx, lostTwice(id, f.row)); err != nil {
-				return err
+		var lost []*flight
+		for i, f := range chunk {
+			switch {
+			case there[i] != nil:
+			case f.lost:
+				if err := r.record(ctx, lostTwice(f.id, f.row)); err != nil {
+					return err
+				}
+			default:
+				f.lost = true
+				lost = append(lost, f)
 			}
-			continue
 		}
-		f.lost = true
-		if err := r.enqueue(ctx, id, f, true); err != nil {
+		if err := r.enqueue(ctx, lost, true); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func ids(flights []*flight) []string {
+	all := make([]string, len(flights))
+	for i, f := range flights {
+		all[i] = f.id
+	}
+	return all
 }
 
 func lostTwice(id string, row *Row) *results.Result {
@@ -151,62 +172,41 @@ func (r *run) cutShort(ctx context.Context, why error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
 	defer cancel()
-	if err := r.lastLook(ctx); err != nil {
-		return errors.Join(why, err)
+	err := r.lastLook(ctx)
+	if err == nil || isJournalError(why) && isJournalError(err) {
+		return why // a full disk is told once
 	}
-	return why
+	return errors.Join(why, err)
 }
 
 func (r *run) lastLook(ctx context.Context) error {
 	r.mu.Lock()
-	ids := slices.Collect(maps.Keys(r.flights))
+	open := slices.Collect(maps.Keys(r.flights))
 	r.mu.Unlock()
-
-	// A Redis far away: 10,000 records one by one would take the better part of a minute.
-	const readers = 16
-	type found struct {
-		res *results.Result
-		err error
-	}
-	finds := make(chan found)
-	next := make(chan string)
-	var reading sync.WaitGroup
-	for range readers {
-		reading.Go(func() {
-			for id := range next {
-				res, err := r.Results.Get(ctx, id)
-				finds <- found{res, err}
+	for chunk := range slices.Chunk(open, feedChunk) {
+		there, err := r.Results.GetMany(ctx, chunk)
+		if err != nil {
+			return err
+		}
+		for _, res := range there {
+			switch {
+			case res == nil: // not enqueued yet: it is asked by who goes on
+			case res.Status.Terminal():
+				err = r.record(ctx, res)
+			default:
+				err = r.noteFlight(res)
 			}
-		})
-	}
-	go func() {
-		for _, id := range ids {
-			next <- id
-		}
-		close(next)
-		reading.Wait()
-		close(finds)
-	}()
-
-	var failed error
-	for f := range finds {
-		switch {
-		case errors.Is(f.err, results.ErrNotFound) || failed != nil:
-			// Not enqueued yet: it is asked by who goes on. Or nothing can be written any more.
-		case f.err != nil:
-			failed = f.err
-		case f.res.Status.Terminal():
-			failed = r.record(ctx, f.res)
-		default:
-			failed = r.noteFlight(f.res)
+			if err != nil {
+				return err
+			}
 		}
 	}
-	return failed
+	return nil
 }
 
 // noteFlight writes down a chat that runs on: one of another process's worker, of whose steps this one was not told.
 func (r *run) noteFlight(res *results.Result) error {
-	_, row, _, _ := parseTaskID(res.ID)
+	_, row, _, _ := tasks.ParseBatchTaskID(res.ID)
 	if known, _ := r.journal.flight(row); res.ChatID == "" || res.ChatID == known.ChatID {
 		return nil
 	}

@@ -3,7 +3,6 @@ package batch
 import (
 	"crypto/rand"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ const (
 	entryRun   = "run"
 	entryChat  = "chat"
 	entryRetry = "retry"
+	entrySpent = "spent"
 )
 
 // heading is the first line of a journal.
@@ -30,17 +30,29 @@ type heading struct {
 
 // source is what makes an input the same as another.
 type source struct {
-	SHA256      string `json:"sha256"`
-	Rows        int    `json:"rows"`
-	Format      Format `json:"format"`
+	SHA256 string `json:"sha256"`
+	Rows   int    `json:"rows"`
+	Format Format `json:"format"`
+	reading
 	QuestionCol string `json:"question_col,omitempty"`
+	CustomIDCol string `json:"custom_id_col,omitempty"`
+	Prompt      string `json:"prompt_sha256,omitempty"`
+	System      string `json:"system,omitempty"`
 	BotID       string `json:"bot_id,omitempty"` // of the rows that name none
 }
 
 func (in *Input) source(stats Stats) source {
-	s := source{SHA256: stats.SHA256, Rows: stats.Rows, Format: in.format, BotID: in.options.BotID}
-	if in.format == CSV || in.format == TSV {
-		s.QuestionCol = in.options.QuestionCol
+	s := source{
+		SHA256: stats.SHA256, Rows: stats.Rows, Format: in.format, reading: in.reading,
+		CustomIDCol: in.options.CustomIDCol, BotID: in.options.BotID,
+	}
+	if in.prompt != nil {
+		s.Prompt = in.prompt.sha256
+	} else if in.format.table() || in.options.QuestionCol != "" {
+		s.QuestionCol = in.questionCol()
+	}
+	if in.options.System != SystemRefuse {
+		s.System = in.options.System
 	}
 	return s
 }
@@ -52,12 +64,18 @@ func (s source) differs(begun source) string {
 		return "its content has changed since"
 	case s.Format != begun.Format:
 		return fmt.Sprintf("it was read as %s, now as %s", begun.Format, s.Format)
+	case s.Prompt != begun.Prompt:
+		return "its questions were made with another prompt, or without one"
 	case s.QuestionCol != begun.QuestionCol:
 		return fmt.Sprintf("the questions were in column %q, now in %q", begun.QuestionCol, s.QuestionCol)
+	case s.CustomIDCol != begun.CustomIDCol:
+		return fmt.Sprintf("the custom_ids were in column %q, now in %q", begun.CustomIDCol, s.CustomIDCol)
+	case s.System != begun.System:
+		return fmt.Sprintf("it was read with --system %q, now with %q", begun.System, s.System)
 	case s.BotID != begun.BotID:
 		return fmt.Sprintf("the bot was %q, now %q", begun.BotID, s.BotID)
 	}
-	return ""
+	return s.reading.differs(begun.reading)
 }
 
 // chat is what is needed to go on with a chat in flight.
@@ -71,11 +89,23 @@ type chat struct {
 	AskedAt         results.Time `json:"asked_at,omitzero"`
 }
 
+// begun tells a question that was sent, or about to be, from one whose asking was taken back.
+func (c chat) begun() bool { return c.ChatID != "" || !c.AskedAt.IsZero() }
+
 // retry voids a row's record.
 type retry struct {
 	Cozeq string `json:"cozeq"`
 	Row   int    `json:"row"`
 	Ask   int    `json:"ask"` // the how manieth task of the row is the next, from 2
+
+	Usage *results.Usage `json:"usage,omitempty"` // what the void record was billed
+}
+
+// spent is what a row was billed beyond the usage in its record, for chats that ended without an answer.
+type spent struct {
+	Cozeq string        `json:"cozeq"`
+	Row   int           `json:"row"`
+	Usage results.Usage `json:"usage"`
 }
 
 // entry is any line of a journal but the first.
@@ -100,30 +130,3 @@ func (e *entry) chat() chat {
 
 // newRunID makes a run's name, of 50 random bits.
 func newRunID() string { return strings.ToLower(rand.Text()[:10]) }
-
-// taskID names the task of a row.
-func taskID(run string, row, ask int) string {
-	if ask > 1 {
-		return fmt.Sprintf("%s-%d.%d", run, row, ask)
-	}
-	return fmt.Sprintf("%s-%d", run, row)
-}
-
-// parseTaskID takes a task's name apart.
-func parseTaskID(id string) (run string, row, ask int, ok bool) {
-	i := strings.LastIndexByte(id, '-')
-	if i < 1 {
-		return "", 0, 0, false
-	}
-	number, again, retried := strings.Cut(id[i+1:], ".")
-	ask = 1
-	row, err := strconv.Atoi(number)
-	if err == nil && retried {
-		ask, err = strconv.Atoi(again)
-	}
-	// Only the one spelling that taskID has is a name of ours.
-	if err != nil || row < 1 || taskID(id[:i], row, ask) != id {
-		return "", 0, 0, false
-	}
-	return id[:i], row, ask, true
-}

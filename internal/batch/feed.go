@@ -10,50 +10,66 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// feed enqueues the rows that have no record, in the order of the input, as the window allows. The order of enqueueing
-// is the order of turns in a conversation.
+// feedChunk is how many rows are enqueued together, at most: see tasks.Client.EnqueueAll.
+const feedChunk = 250
+
+// feed enqueues the rows that are due, in the order of the input, as the window allows. The order of enqueueing is the
+// order of turns in a conversation.
+//
+// Rows go to Redis in chunks, but none waits for its chunk to be full: what the window has room for now goes now.
 func (r *run) feed(ctx context.Context) error {
-	n := 0
-	for row, err := range r.Input.Rows() {
+	chunk := make([]*flight, 0, feedChunk)
+	flush := func() error {
+		r.mu.Lock()
+		patient := r.fedAny
+		r.mu.Unlock()
+		err := r.enqueue(ctx, chunk, patient)
+		clear(chunk)
+		chunk = chunk[:0]
+		return err
+	}
+	for row, err := range r.due(ctx, flush) {
 		if err != nil {
-			return fmt.Errorf("%s has changed while it was read: %w", r.Input.Name(), err)
-		}
-		if n++; n > r.total {
-			break
-		}
-		if r.journal.ended(row.N) {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			continue
+			return err
 		}
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		case r.window <- struct{}{}:
+		default:
+			if err := flush(); err != nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case r.window <- struct{}{}:
+			}
 		}
-		f := &flight{row: row}
-		id := r.journal.taskID(row.N)
+		f := &flight{row: row, id: r.journal.taskID(row.N)}
 		r.mu.Lock()
-		r.flights[id] = f
+		r.flights[f.id] = f
 		r.mu.Unlock()
-		if r.isBlocked(row) {
-			if err := r.record(ctx, notAsked(id, row)); err != nil {
+		if why := r.notToBeAsked(row); why != nil {
+			if err := r.record(ctx, why(f.id, row)); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := r.enqueue(ctx, id, f, n > 1); err != nil {
-			return err
-		}
-		if r.isBlocked(row) { // since we looked
-			if _, err := r.Tasks.Cancel(ctx, id); err != nil && !errors.Is(err, results.ErrNotFound) {
+		if chunk = append(chunk, f); len(chunk) == feedChunk {
+			if err := flush(); err != nil {
 				return err
 			}
 		}
 	}
-	if n != r.total {
-		return fmt.Errorf("%s has changed while it was read: it had %d rows, now another number", r.Input.Name(), r.total)
+	return flush()
+}
+
+// notToBeAsked returns what a row's record says that is not enqueued; nil for one that is.
+func (r *run) notToBeAsked(row *Row) func(id string, row *Row) *results.Result {
+	switch {
+	case r.isCanceled():
+		return canceledHere
+	case r.isBlocked(row):
+		return notAsked
 	}
 	return nil
 }
@@ -65,24 +81,24 @@ const (
 	longPause  = 5 * time.Second
 )
 
-// enqueue puts a row into the queue and waits for its result. A call of Enqueue that failed may be made again with the
-// same id, so one that fails while Redis is away is; with patient unset, at the very first row, it is more probable
-// that something is set up wrong, and waiting would only hide it.
-func (r *run) enqueue(ctx context.Context, id string, f *flight, patient bool) error {
+// enqueue puts rows into the queue, in their order, and waits for their results. A call of EnqueueAll that failed may be
+// made again with the same ids, so one that fails while Redis is away is; with patient unset, at the very first rows, it
+// is more probable that something is set up wrong, and waiting would only hide it.
+func (r *run) enqueue(ctx context.Context, chunk []*flight, patient bool) error {
+	if len(chunk) == 0 {
+		return nil
+	}
 	giveUp := time.Now().Add(patience)
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := r.tryEnqueue(ctx, id, f)
+		err := r.tryEnqueue(ctx, chunk)
 		if err == nil {
-			r.mu.Lock()
-			f.queued = true
-			r.mu.Unlock()
-			return nil
+			break
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if _, invalid := errors.AsType[*tasks.InvalidError](err); invalid || !patient || time.Now().After(giveUp) {
-			return fmt.Errorf("row %d: %w", f.row.N, err)
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -90,26 +106,63 @@ func (r *run) enqueue(ctx context.Context, id string, f *flight, patient bool) e
 		case <-time.After(pause):
 		}
 	}
+	r.mu.Lock()
+	r.fedAny = true
+	for _, f := range chunk {
+		f.queued = true
+	}
+	r.mu.Unlock()
+	for _, f := range chunk {
+		if r.notToBeAsked(f.row) == nil {
+			continue
+		}
+		// Since we looked.
+		if _, err := r.Tasks.Cancel(ctx, f.id); err != nil && !errors.Is(err, results.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
-func (r *run) tryEnqueue(ctx context.Context, id string, f *flight) error {
+func (r *run) tryEnqueue(ctx context.Context, chunk []*flight) error {
+	items, ids := make([]tasks.Item, len(chunk)), make([]string, len(chunk))
+	for i, f := range chunk {
+		var err error
+		if items[i], err = r.item(ctx, f); err != nil {
+			return fmt.Errorf("row %d: %w", f.row.N, err)
+		}
+		ids[i] = f.id
+	}
+	// A row of an earlier run may still be in the queue, or have ended since: then it is only waited for.
+	for i, e := range r.Tasks.EnqueueAll(ctx, items) {
+		if e.Err != nil && !errors.Is(e.Err, tasks.ErrDuplicate) {
+			return fmt.Errorf("row %d: %w", chunk[i].row.N, e.Err)
+		}
+	}
+	if err := r.waiter.Add(ctx, ids...); err != nil {
+		return err
+	}
+	return r.tellFed(ctx, chunk[len(chunk)-1].row.N)
+}
+
+func (r *run) item(ctx context.Context, f *flight) (tasks.Item, error) {
 	o := r.Options
-	o.ID = id
+	o.ID = f.id
 	o.ConversationID, o.ChatID, o.AskedAt = "", "", time.Time{}
 	if c, ok := r.journal.flight(f.row.N); ok {
 		o.ConversationID, o.ChatID, o.AskedAt = c.ConversationID, c.ChatID, c.AskedAt.Time
 	}
-	if r.Forget && o.Retention == 0 {
+	if r.forgets() && o.Retention == 0 {
 		o.Retention = -1
 	}
 	if err := r.nameConversation(ctx, f.row.Chat); err != nil {
-		return err
+		return tasks.Item{}, err
 	}
-	// A row of an earlier run may still be in the queue, or have ended since: then it is only waited for.
-	if _, err := r.Tasks.Enqueue(ctx, f.row.Chat, o); err != nil && !errors.Is(err, tasks.ErrDuplicate) {
-		return err
+	chat := *f.row.Chat
+	if r.Batches != nil {
+		chat.BatchID = r.journal.head.Run
 	}
-	return r.waiter.Add(ctx, id)
+	return tasks.Item{Chat: &chat, Options: o}, nil
 }
 
 // nameConversation makes a conversation_key mean what it meant in the earlier run, whose Redis may be gone.

@@ -15,13 +15,20 @@ const (
 	JSONL Format = "jsonl" // an object a line
 	CSV   Format = "csv"   // a header row, then a row a question
 	TSV   Format = "tsv"   // csv with tabs
+	XLSX  Format = "xlsx"  // a sheet, as csv
 	TXT   Format = "txt"   // a question a line; input only
 )
 
 var (
-	inputFormats  = []Format{JSONL, CSV, TSV, TXT}
-	outputFormats = []Format{JSONL, CSV, TSV}
+	inputFormats  = []Format{JSONL, CSV, TSV, XLSX, TXT}
+	outputFormats = []Format{JSONL, CSV, TSV, XLSX}
 )
+
+// table reports whether the format has a header row and cells.
+func (f Format) table() bool { return f == CSV || f == TSV || f == XLSX }
+
+// compressedSuffix is that of a file packed with gzip.
+const compressedSuffix = ".gz"
 
 func list[S ~string](names []S, prefix string) string {
 	var b strings.Builder
@@ -34,41 +41,70 @@ func list[S ~string](names []S, prefix string) string {
 	return b.String()
 }
 
-func extension(path string) Format {
-	return Format(strings.ToLower(strings.TrimPrefix(filepath.Ext(path), ".")))
+// formatOf takes a name's extension apart: answers.CSV.gz is a csv, compressed.
+func formatOf(path string) (f Format, compressed bool) {
+	name := strings.ToLower(filepath.Base(path))
+	name, compressed = strings.CutSuffix(name, compressedSuffix)
+	return Format(strings.TrimPrefix(filepath.Ext(name), ".")), compressed
 }
 
-func inputFormat(path, name string) (Format, error) {
-	if name != "" {
-		f := Format(strings.ToLower(name))
+// inputFormat is the format of the input at path, or the one that name says; compressed is what the names promise.
+func inputFormat(path, name string) (f Format, compressed bool, err error) {
+	switch {
+	case name != "":
+		f, compressed = formatOf("." + strings.TrimPrefix(name, "."))
 		if !slices.Contains(inputFormats, f) {
-			return "", &UsageError{
+			return "", false, &UsageError{
 				What: fmt.Sprintf("unknown format %q", name),
-				Hint: "--format takes " + list(inputFormats, ""),
+				Hint: "--format takes " + list(inputFormats, "") + ", with .gz behind it for a compressed one",
 			}
 		}
-		return f, nil
-	}
-	if path == "-" {
-		return JSONL, nil
-	}
-	f := extension(path)
-	if !slices.Contains(inputFormats, f) {
-		return "", &UsageError{
-			What: path + " has none of the extensions " + list(inputFormats, "."),
-			Hint: "say what it is with --format",
+	case path == "-":
+		return JSONL, false, nil
+	default:
+		f, compressed = formatOf(path)
+		if !slices.Contains(inputFormats, f) {
+			return "", false, &UsageError{
+				What: path + " has none of the extensions " + list(inputFormats, ".") + extra(f),
+				Hint: "say what it is with --format",
+			}
 		}
 	}
-	return f, nil
+	if f == XLSX && compressed {
+		return "", false, &UsageError{
+			What: orName(path, name) + ": an .xlsx is compressed in itself",
+			Hint: "unpack it with gunzip",
+		}
+	}
+	return f, compressed, nil
 }
 
-func outputFormat(path string) (Format, error) {
-	f := extension(path)
-	if !slices.Contains(outputFormats, f) {
-		return "", &UsageError{
+// extra says more of an extension that people take for one of the others.
+func extra(f Format) string {
+	switch f {
+	case "xls", "et":
+		return " (save it as .xlsx)"
+	case "json":
+		return " (a line for each object makes it a .jsonl)"
+	}
+	return ""
+}
+
+func orName(path, name string) string {
+	if name != "" {
+		return "--format " + name
+	}
+	return path
+}
+
+// outputFormat is the format that an OUTPUT of that name gets.
+func outputFormat(path string) (f Format, compressed bool, err error) {
+	f, compressed = formatOf(path)
+	if !slices.Contains(outputFormats, f) || f == XLSX && compressed {
+		return "", false, &UsageError{
 			What: "cannot tell the format of " + path,
-			Hint: "end its name in one of " + list(outputFormats, "."),
+			Hint: "end its name in one of " + list(outputFormats, ".") + ", or " + list([]Format{JSONL, CSV, TSV}, ".") + " with " + compressedSuffix,
 		}
 	}
-	return f, nil
+	return f, compressed, nil
 }

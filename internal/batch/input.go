@@ -2,53 +2,51 @@ package batch
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"math"
 	"os"
+	"strings"
+	"sync"
+
+	"github.com/cozeq/cozeq/internal/charset"
+	"github.com/cozeq/cozeq/internal/sheet"
 )
-
-// InputOptions say how an input is read. The zero value is good for a file whose rows name their bots.
-type InputOptions struct {
-	// Format is jsonl, csv, tsv or txt. Empty: by the file's extension; of stdin, jsonl.
-	Format string
-
-	// QuestionCol is the column of a csv or tsv that holds the question. Empty: question.
-	QuestionCol string
-
-	// Stdin is what the path - reads. nil: os.Stdin.
-	Stdin io.Reader
-
-	// BotID is the bot of rows that name none. Empty: each row must name its own.
-	BotID string
-
-	// Credential and OnTurnFailure are those of all rows: see tasks.Chat.
-	Credential    string
-	OnTurnFailure string
-}
 
 // Input is a file of questions.
 type Input struct {
 	name    string // as errors name it
 	format  Format
 	options InputOptions
+	prompt  *prompt // nil: there is a column with the question
 	file    *os.File
 	spooled bool // file is a copy of ours, removed at Close
-	bom     bool
-	stats   *Stats // of the Check that found nothing wrong
+
+	reading reading
+	mark    int // bytes at the beginning that only tell the encoding
+	found   findings
+
+	book   *sheet.Book  // of an xlsx
+	unpack sync.Mutex   // guards table
+	table  *sheet.Table // its rows, once they are wanted
+
+	stats *Stats // of the Check that found nothing wrong
+	fits  bool   // all of it goes into an xlsx
 }
 
-// Open opens the file at path, or stdin for "-". An unknown format is a *UsageError. What can be read only once, a pipe,
-// is copied to a temporary file. The caller closes the Input.
+// Open opens the file at path, or stdin for "-", and finds out how it is to be read. Options that do not go together or
+// with the file are a *UsageError. What can be read only once, a pipe, is copied to a temporary file. The caller closes
+// the Input.
 func Open(path string, o InputOptions) (*Input, error) {
-	in := &Input{name: path, options: o}
-	if in.options.QuestionCol == "" {
-		in.options.QuestionCol = fieldQuestion
+	if err := o.Check(); err != nil {
+		return nil, err
 	}
-	var err error
-	if in.format, err = inputFormat(path, o.Format); err != nil {
+	in := &Input{name: path, options: o}
+	compressed, err := in.plan(path)
+	if err != nil {
 		return nil, err
 	}
 	if path == "-" {
@@ -62,12 +60,57 @@ func Open(path string, o InputOptions) (*Input, error) {
 		err = in.open(path)
 	}
 	if err == nil {
-		err = in.sniff()
+		err = in.look(compressed)
 	}
 	if err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
 	return in, nil
+}
+
+// plan settles what can be known before the file is opened.
+func (in *Input) plan(path string) (compressed bool, err error) {
+	if in.format, compressed, err = inputFormat(path, in.options.Format); err != nil {
+		return false, err
+	}
+	if in.options.Prompt != "" {
+		if in.prompt, err = newPrompt(in.options.Prompt); err != nil {
+			return false, err
+		}
+	}
+	for _, flag := range []struct {
+		name, value string
+		ok          bool
+		of          string
+	}{
+		{"--sheet", in.options.Sheet, in.format == XLSX, "an .xlsx"},
+		{"--delimiter", in.options.Delimiter, in.format == CSV || in.format == TSV, "a .csv or .tsv"},
+		{"--encoding", in.options.Encoding, in.format != XLSX, "a text, and an .xlsx is none"},
+		{"--question-col", in.options.QuestionCol, in.format != TXT, "a file with columns or fields"},
+		{"--custom-id-col", in.options.CustomIDCol, in.format != TXT, "a file with columns or fields"},
+		{"--system", in.options.System, in.format == JSONL, "a .jsonl"},
+	} {
+		if flag.value != "" && !flag.ok {
+			return false, &UsageError{What: fmt.Sprintf("%s is for %s", flag.name, flag.of), Hint: fmt.Sprintf("leave it out for a .%s", in.format)}
+		}
+	}
+	return compressed, nil
+}
+
+// questionCol is the name of the column or field with the question.
+func (in *Input) questionCol() string {
+	if in.options.QuestionCol != "" {
+		return in.options.QuestionCol
+	}
+	return fieldQuestion
+}
+
+// customIDCol is the name of the column or field with the custom_id.
+func (in *Input) customIDCol() string {
+	if in.options.CustomIDCol != "" {
+		return in.options.CustomIDCol
+	}
+	return fieldCustomID
 }
 
 func (in *Input) open(path string) error {
@@ -101,23 +144,6 @@ func (in *Input) spool(r io.Reader) error {
 	return nil
 }
 
-var utf8BOM = []byte("\xef\xbb\xbf")
-
-// sniff looks at the first bytes. What a spreadsheet saves as "Unicode text" is told from a bad line.
-func (in *Input) sniff() error {
-	head := make([]byte, 3)
-	n, err := in.file.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("read %s: %w", in.name, err)
-	}
-	head = head[:n]
-	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
-		return &UsageError{What: in.name + " is UTF-16", Hint: "save it as UTF-8"}
-	}
-	in.bom = bytes.Equal(head, utf8BOM)
-	return nil
-}
-
 // Close closes the file, and removes the copy of one that could be read only once.
 func (in *Input) Close() error {
 	if in.file == nil {
@@ -127,7 +153,10 @@ func (in *Input) Close() error {
 	if in.spooled {
 		err = errors.Join(err, os.Remove(in.file.Name()))
 	}
-	in.file = nil
+	if in.table != nil {
+		err = errors.Join(err, in.table.Close())
+	}
+	in.file, in.table = nil, nil
 	return err
 }
 
@@ -137,42 +166,73 @@ func (in *Input) Name() string { return in.name }
 // Format is the format that the input is read in.
 func (in *Input) Format() Format { return in.format }
 
+// Found is what was found out about the input, for people; "" where it is what everybody would expect. It is whole
+// after Check.
+func (in *Input) Found() string {
+	found := in.found
+	if in.stats != nil && len(in.stats.Ignored) > 0 {
+		found = append(found[:len(found):len(found)], strings.Join(in.stats.Ignored, ", ")+" left to the bot")
+	}
+	return found.String()
+}
+
+// NamesBot reports whether the first row names the bot that it is for. A row that is not in order is taken to.
+func (in *Input) NamesBot() bool {
+	const nobody = "?"
+	bot := in.options.BotID
+	in.options.BotID = nobody
+	defer func() { in.options.BotID = bot }()
+	for row, err := range in.Rows() {
+		return err != nil || row.Chat.BotID != nobody
+	}
+	return true
+}
+
 // Rows yields the rows in the order of the file, from its beginning at each call, without ever holding more than one.
 // What is wrong with a row is yielded as a *Problem, several for one row where there are several, and the sequence goes
 // on; any other error ends it. Blank lines, and rows of empty cells, are no rows.
-func (in *Input) Rows() iter.Seq2[*Row, error] { return in.rows(in.content()) }
+func (in *Input) Rows() iter.Seq2[*Row, error] { return in.rows(context.Background(), in.content()) }
 
 // content reads the file from its beginning, as it is. Readers of one file do not disturb each other.
 func (in *Input) content() io.Reader { return io.NewSectionReader(in.file, 0, math.MaxInt64) }
 
 // rows reads rows from content.
-func (in *Input) rows(content io.Reader) iter.Seq2[*Row, error] {
+func (in *Input) rows(ctx context.Context, content io.Reader) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
-		if err := in.skipBOM(content); err != nil {
-			yield(nil, err)
-			return
-		}
 		switch in.format {
 		case JSONL:
 			in.jsonlRows(content, yield)
-		case CSV, TSV:
-			in.tableRows(content, yield)
+		case CSV, TSV, XLSX:
+			in.tableRows(ctx, content, yield)
 		case TXT:
 			in.txtRows(content, yield)
 		}
 	}
 }
 
-func (in *Input) skipBOM(content io.Reader) error {
-	if !in.bom {
-		return nil
-	}
-	if _, err := io.CopyN(io.Discard, content, int64(len(utf8BOM))); err != nil {
-		return fmt.Errorf("read %s: %w", in.name, err)
-	}
-	return nil
-}
-
 func (in *Input) problem(line int, format string, args ...any) *Problem {
 	return &Problem{File: in.name, Line: line, What: fmt.Sprintf(format, args...)}
+}
+
+// unreadable says that a line is not in the file's encoding.
+func (in *Input) unreadable() string {
+	e := in.reading.encoding()
+	switch {
+	case in.options.Encoding != "":
+		return fmt.Sprintf("not %s, as --encoding says", e)
+	case e == charset.UTF8:
+		return "not UTF-8: say what it is with --encoding, or save the file as UTF-8"
+	}
+	return fmt.Sprintf("not %s, which the file was taken for: say what it is with --encoding, or save it as UTF-8", e)
+}
+
+// wrongText finds what no text may hold; "" = nothing.
+func (in *Input) wrongText(text []byte) string {
+	switch {
+	case !validUTF8(text):
+		return in.unreadable()
+	case bytes.IndexByte(text, 0) >= 0:
+		return "a zero byte: if the file is UTF-16, say so with --encoding utf-16le or utf-16be"
+	}
+	return ""
 }

@@ -163,22 +163,19 @@ null
 			":12: conversation_key: set together with conversation_id: give one of the two",
 			`:13: unknown field "colour": known are ` + known,
 			":14: custom_id: want a string or a number, not an object",
-			":15: not UTF-8: save the file as UTF-8",
+			":15: not UTF-8: say what it is with --encoding, or save the file as UTF-8",
 			`:16: custom_id "1" is repeated: row 1 has it too`,
 		}},
 		{"csv", "q.csv", "question,custom_id,meta_data\nok,a,\n,b,\nx,a,\nx\nx,c,{\nx\"y,d,\n\"x\"y,e,\n", batch.InputOptions{}, []string{
 			":3: question: empty",
 			`:4: custom_id "a" is repeated: row 1 has it too`,
-			":5: 1 cells, but the header has 3",
+			":5: 1 cell, but the header has 3",
 			":6: meta_data: want an object of strings as JSON: unexpected end of JSON input",
 			":7: a quote in the middle of a cell: put the cell into quotes, and double those inside",
 			":8: a cell's quotes do not match: one is not closed, or one inside is not doubled",
 		}},
 		{"column", "q.csv", "\nid,Questions\n1,x\n", batch.InputOptions{}, []string{
 			`:2: no column "question": the columns are "id", "Questions"; did you mean --question-col "Questions"?`,
-		}},
-		{"semicolons", "q.csv", "id;question\n", batch.InputOptions{}, []string{
-			`:1: no column "question": the columns are "id;question"; cells are separated by "," in a .csv, not by ";"`,
 		}},
 		{"twice", "q.csv", "question,question\n", batch.InputOptions{}, []string{`:1: column "question" is there twice`}},
 	}
@@ -205,7 +202,7 @@ null
 }
 
 const known = "custom_id, question, additional_messages, bot_id, user_id, conversation_id, conversation_key, " +
-	"custom_variables, parameters, meta_data"
+	"custom_variables, parameters, meta_data, file_url, file_id, image_url, image_id"
 
 func TestNoBot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q.txt")
@@ -228,18 +225,23 @@ func TestNoBot(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
-	utf16 := filepath.Join(dir, "utf16.csv")
-	if err := os.WriteFile(utf16, []byte("\xff\xfeq\x00"), 0o600); err != nil {
-		t.Fatal(err)
+	plain, archive := filepath.Join(dir, "plain.csv.gz"), filepath.Join(dir, "archive.csv")
+	for path, content := range map[string]string{plain: "question\n1\n", archive: "PK\x03\x04..."} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	folder := filepath.Join(dir, "folder.csv")
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct{ path, format, want string }{
-		{"q.pdf", "", "q.pdf has none of the extensions .jsonl, .csv, .tsv, .txt: say what it is with --format"},
-		{"q", "yaml", `unknown format "yaml": --format takes jsonl, csv, tsv, txt`},
-		{utf16, "", utf16 + " is UTF-16: save it as UTF-8"},
+		{"q.pdf", "", "q.pdf has none of the extensions .jsonl, .csv, .tsv, .xlsx, .txt: say what it is with --format"},
+		{"q.xls", "", "q.xls has none of the extensions .jsonl, .csv, .tsv, .xlsx, .txt (save it as .xlsx): say what it is with --format"},
+		{"q.xlsx.gz", "", "q.xlsx.gz: an .xlsx is compressed in itself: unpack it with gunzip"},
+		{"q", "yaml", `unknown format "yaml": --format takes jsonl, csv, tsv, xlsx, txt, with .gz behind it for a compressed one`},
+		{plain, "", plain + " is not compressed with gzip: take .gz off its name, or say what it is with --format"},
+		{archive, "", archive + " is a zip archive, as an .xlsx is, and no .csv: if it is an .xlsx, say --format xlsx"},
 		{folder, "", folder + " is a directory: name a file of questions"},
 	}
 	for _, test := range tests {
@@ -271,11 +273,20 @@ func TestLineTooLong(t *testing.T) {
 
 // fuzzRows checks what holds for any content: rows are numbered, have an id, a question and a bot, and what Check
 // counts is what Rows yields.
-func fuzzRows(t *testing.T, file string, content []byte) {
-	if len(content) > 1 && (content[0] == 0xff && content[1] == 0xfe || content[0] == 0xfe && content[1] == 0xff) {
-		t.Skip("UTF-16")
+func fuzzRows(t *testing.T, file string, content []byte, o batch.InputOptions) {
+	path := filepath.Join(t.TempDir(), file)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	in := open(t, file, string(content), batch.InputOptions{})
+	o.BotID = "bot"
+	in, err := batch.Open(path, o)
+	if _, misused := errors.AsType[*batch.UsageError](err); misused {
+		return // what another kind of file begins with
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
 	n, line, problems := 0, 0, 0
 	for row, err := range in.Rows() {
 		if err != nil {
@@ -303,11 +314,11 @@ func fuzzRows(t *testing.T, file string, content []byte) {
 func FuzzJSONL(f *testing.F) {
 	f.Add([]byte(`{"custom_id":"a","question":"one"}` + "\n" + `{"additional_messages":[{"role":"user","content":"x"}]}`))
 	f.Add([]byte("\xef\xbb\xbf{\"question\":\"x\",\"parameters\":{\"a\":[null]}}\r\n\n{"))
-	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.jsonl", content) })
+	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.jsonl", content, batch.InputOptions{}) })
 }
 
 func FuzzCSV(f *testing.F) {
 	f.Add([]byte("question,custom_id\n\"a\nb\",1\n,,\n"))
 	f.Add([]byte("\xef\xbb\xbfquestion,meta_data\nx,\"{\"\"a\"\":\"\"b\"\"}\"\n\"\n"))
-	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.csv", content) })
+	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.csv", content, batch.InputOptions{}) })
 }

@@ -25,11 +25,26 @@ type Job struct {
 	Results       *results.Store
 	Conversations *tasks.Conversations
 
+	// Batches of a shared Redis: the run stands there as a batch under its own name, its results leave Redis once they
+	// are in the journal, and who cancels the batch ends the run. nil: nobody else uses the Redis, or shall know.
+	Batches *tasks.Batches
+
 	// Options of all tasks. ID, ConversationID, ChatID and AskedAt are set by the job.
 	Options tasks.Options
 
 	// Window is the most rows that are in Redis at a time; 0 = DefaultWindow.
 	Window int
+
+	// MaxQuestions and MaxTokens bound what is asked for Output, over all its runs; 0 = no bound. See BudgetError.
+	MaxQuestions int
+	MaxTokens    int64
+
+	// Sample asks only so many questions, spread evenly over the input, and Run ends with ErrSampled if others are
+	// left; 0 = all. Of a conversation only the first turn can be among them.
+	Sample int
+
+	// Cache answers questions that were answered before. nil: there is none.
+	Cache *Cache
 
 	RetryFailed bool // ask the rows again that did not get an answer
 	Force       bool // start over
@@ -58,7 +73,8 @@ type Job struct {
 // what is known of those, so that the worker looks them up. OUTPUT that is complete already is left alone.
 //
 // When ctx ends, Run feeds no more, calls Drain, writes down what has ended meanwhile, and returns context.Cause(ctx):
-// the same job goes on later. An input that is not in order is an *InvalidInput, one that is not the journal's a
+// the same job goes on later. Where all has ended by then the run is complete all the same. A budget that is reached ends
+// Run with a *BudgetError, a sample with ErrSampled. An input that is not in order is an *InvalidInput, one that is not the journal's a
 // *ChangedError. The Summary is good with any error.
 func (j *Job) Run(ctx context.Context) (Summary, error) {
 	r := newRun(j)

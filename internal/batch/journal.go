@@ -10,12 +10,29 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // syncEvery is how often the journal is brought to the disk: what a loss of power may cost.
 const syncEvery = time.Second
 
 var errJournalClosed = errors.New("the run has ended")
+
+// journalError is a journal that cannot be written, which ends the run: what it cannot write down it must not ask.
+type journalError struct {
+	path string
+	err  error
+}
+
+func (e *journalError) Error() string { return "write " + e.path + ": " + e.err.Error() }
+func (e *journalError) Unwrap() error { return e.err }
+
+func isJournalError(err error) bool {
+	_, is := errors.AsType[*journalError](err)
+	return is
+}
 
 // journal is a run's memory: of its rows, where their records are, and on disk. One without a file forgets with the
 // process. It is safe for concurrent use.
@@ -33,6 +50,7 @@ type journal struct {
 	failed  error // nothing can be written any more
 	records []int64
 	asks    map[int]int      // by row, where it is more than 1
+	spent   results.Usage    // what was billed beyond the records' usage
 	chats   map[int]chat     // by row, of rows without a record
 	named   map[uint64]int64 // by the hash of bot and key: the last line that names the conversation
 	seed    maphash.Seed
@@ -99,11 +117,11 @@ func (j *journal) write(line any) (int64, error) {
 	if !ok {
 		var err error
 		if raw, err = json.Marshal(line); err != nil {
-			return 0, fmt.Errorf("write %s: %w", j.path, err)
+			return 0, &journalError{j.path, err}
 		}
 	}
 	if j.failed != nil {
-		return 0, fmt.Errorf("write %s: %w", j.path, j.failed)
+		return 0, &journalError{j.path, j.failed}
 	}
 	// A full slice expression, so that the newline does not land in the caller's array.
 	raw = append(raw[:len(raw):len(raw)], '\n')
@@ -113,15 +131,23 @@ func (j *journal) write(line any) (int64, error) {
 		if cut := j.file.Truncate(at); cut != nil {
 			j.failed = errors.Join(err, cut)
 		}
-		return 0, fmt.Errorf("write %s: %w", j.path, err)
+		return 0, &journalError{j.path, err}
 	}
 	j.size += int64(len(raw))
 	j.dirty = true
 	return at, nil
 }
 
-// record writes down the end of a row.
-func (j *journal) record(row int, line []byte) error {
+// record writes down the end of a row, and what it was billed beyond its record's usage: in one write, so that a row that
+// is recorded again after a kill is not billed twice.
+func (j *journal) record(row int, line []byte, more results.Usage) error {
+	if more != (results.Usage{}) {
+		extra, err := json.Marshal(spent{Cozeq: entrySpent, Row: row, Usage: more})
+		if err != nil {
+			return &journalError{j.path, err}
+		}
+		line = append(append(line[:len(line):len(line)], '\n'), extra...)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	at := int64(1) // the heading is at 0, so no record is
@@ -132,6 +158,7 @@ func (j *journal) record(row int, line []byte) error {
 		}
 	}
 	j.records[row-1] = at
+	j.spent = j.spent.Plus(more)
 	delete(j.chats, row)
 	return nil
 }
@@ -152,13 +179,16 @@ func (j *journal) note(c chat) error {
 	return nil
 }
 
-// void forgets a row's record: the row is asked again, by another task.
-func (j *journal) void(row int) error {
+// void forgets a row's record, but what it was billed: the row is asked again, by another task.
+func (j *journal) void(row int, billed *results.Usage) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	ask := max(j.asks[row], 1) + 1
-	if _, err := j.write(retry{Cozeq: entryRetry, Row: row, Ask: ask}); err != nil {
+	if _, err := j.write(retry{Cozeq: entryRetry, Row: row, Ask: ask, Usage: billed}); err != nil {
 		return err
+	}
+	if billed != nil {
+		j.spent = j.spent.Plus(*billed)
 	}
 	j.asks[row] = ask
 	j.records[row-1] = 0
@@ -178,10 +208,34 @@ func (j *journal) flight(row int) (c chat, ok bool) {
 	return c, ok
 }
 
+// ask is the how manieth ask of a row is the current one.
+func (j *journal) ask(row int) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return max(1, j.asks[row])
+}
+
+// askedBefore is what was asked without a record that counts: how often, with void records, and which rows have a chat in
+// flight.
+func (j *journal) askedBefore() (void int, flying map[int]bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	flying = make(map[int]bool)
+	for row, c := range j.chats {
+		if c.begun() {
+			flying[row] = true
+		}
+	}
+	for _, ask := range j.asks {
+		void += ask - 1
+	}
+	return void, flying
+}
+
 func (j *journal) taskID(row int) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return taskID(j.head.Run, row, j.asks[row])
+	return tasks.BatchTaskID(j.head.Run, row, j.asks[row])
 }
 
 // conversation returns the conversation that an earlier run had for a bot and key; "" if none, or if that is settled.
@@ -253,5 +307,8 @@ func (j *journal) close() error {
 	defer j.mu.Unlock()
 	err := errors.Join(j.failed, j.file.Sync(), j.file.Close())
 	j.failed = errJournalClosed
-	return err
+	if err != nil {
+		return &journalError{j.path, err}
+	}
+	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // FuzzJournal cuts a journal at any byte and puts anything behind it: what was written before the cut is there, but
@@ -28,11 +30,11 @@ func FuzzJournal(f *testing.F) {
 		if row == rows {
 			break
 		}
-		if err := j.record(row, fmt.Appendf(nil, `{"id":"run-%d","custom_id":"%[1]d","status":"completed"}`, row)); err != nil {
+		if err := j.record(row, fmt.Appendf(nil, `{"id":"run-%d","custom_id":"%[1]d","status":"completed"}`, row), results.Usage{TokenCount: int64(row)}); err != nil {
 			f.Fatal(err)
 		}
 	}
-	if err := j.void(2); err != nil {
+	if err := j.void(2, &results.Usage{TokenCount: 7}); err != nil {
 		f.Fatal(err)
 	}
 	if err := j.close(); err != nil {

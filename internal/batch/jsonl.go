@@ -13,11 +13,11 @@ import (
 )
 
 func (in *Input) jsonlRows(content io.Reader, yield func(*Row, error) bool) {
-	in.lineRows(content, yield, parseObject)
+	in.lineRows(content, yield, in.parseObject)
 }
 
 // parseObject fills the row from a line of JSON and returns everything that is wrong with it.
-func parseObject(line []byte, row *Row) (wrong []string) {
+func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(line, &fields)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -26,22 +26,87 @@ func parseObject(line []byte, row *Row) (wrong []string) {
 	if err != nil || fields == nil {
 		return []string{fmt.Sprintf(`want an object, {"question": "..."}, not %s`, kind(line))}
 	}
+	if _, there := fields[in.customIDCol()]; !there && in.options.CustomIDCol != "" {
+		wrong = append(wrong, fmt.Sprintf("no %q, which --custom-id-col names", in.options.CustomIDCol))
+	}
+	switch {
+	case isRequest(fields):
+		return append(wrong, in.parseRequest(fields, row)...)
+	case in.prompt != nil:
+		return append(wrong, in.parseData(fields, row)...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if raw := fields[name]; kind(raw) == kindNull {
 			delete(fields, name)
-		} else if err := setField(row, name, raw); err != nil {
+		} else if err := setField(row, in.meant(name), raw); err != nil {
 			wrong = append(wrong, err.Error())
 		}
 	}
-	_, question := fields[fieldQuestion]
+	_, question := fields[in.questionCol()]
 	_, messages := fields[fieldMessages]
 	switch {
 	case question && messages:
-		wrong = append(wrong, "question and additional_messages: give one of the two")
+		wrong = append(wrong, in.questionCol()+" and additional_messages: give one of the two")
 	case !question && !messages:
-		wrong = append(wrong, "no question: give it as question, or as additional_messages")
+		wrong = append(wrong, "no question: give it as "+in.questionCol()+", or as additional_messages")
 	}
 	return wrong
+}
+
+// meant is the field that a key stands for.
+func (in *Input) meant(name string) string {
+	switch name {
+	case in.questionCol():
+		return fieldQuestion
+	case in.customIDCol():
+		return fieldCustomID
+	case fieldQuestion, fieldCustomID:
+		return "" // another name was given for it
+	}
+	return name
+}
+
+// parseData makes the question of a row's fields. Those that mean nothing to a row are data, and carried.
+func (in *Input) parseData(fields map[string]json.RawMessage, row *Row) (wrong []string) {
+	if _, there := fields[fieldMessages]; there {
+		return []string{"additional_messages and a prompt: give one of the two"}
+	}
+	if what := in.prompt.missing(slices.Sorted(maps.Keys(fields))); what != "" {
+		return []string{what}
+	}
+	row.carried = make(map[string]json.RawMessage)
+	data := make(map[string]any, len(fields))
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		raw := fields[name]
+		data[name] = valueOf(raw)
+		meant := in.meant(name)
+		switch {
+		case meant == "" || meant == fieldQuestion || !slices.Contains(knownFields, meant):
+			row.carried[name] = raw
+		case kind(raw) != kindNull:
+			if err := setField(row, meant, raw); err != nil {
+				wrong = append(wrong, err.Error())
+			}
+		}
+	}
+	question, err := in.prompt.fill(data)
+	if err != nil {
+		wrong = append(wrong, err.Error())
+	}
+	row.question = &question
+	return wrong
+}
+
+// valueOf is a field as a template takes it: numbers as they are written, null as nothing.
+func valueOf(raw json.RawMessage) any {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var value any
+	_ = dec.Decode(&value) // the line is valid JSON
+	if value == nil {
+		return ""
+	}
+	return value
 }
 
 // setField sets one field of the row from its JSON, which is not null.
@@ -64,9 +129,13 @@ func setField(row *Row, name string, raw json.RawMessage) error {
 		if err == nil && blank(question) {
 			err = errEmpty
 		}
-		chat.AdditionalMessages = []tasks.Message{tasks.Question(question)}
+		row.question = &question
 	case fieldMessages:
 		chat.AdditionalMessages, err = messagesOf(raw)
+	case fieldFileURL, fieldFileID, fieldImageURL, fieldImageID:
+		var some []attachment
+		some, err = attachmentsOf(name, raw)
+		row.attachments = append(row.attachments, some...)
 	case fieldBotID:
 		chat.BotID, err = stringOf(raw)
 	case fieldUserID:
@@ -94,7 +163,7 @@ var errEmpty = errors.New("empty")
 
 func unknownField(name string) error {
 	known := list(knownFields, "")
-	if near := nearest(name, knownFields); near != "" {
+	if near := Nearest(name, knownFields); near != "" {
 		return fmt.Errorf("unknown field %q: did you mean %s? (known are %s)", name, near, known)
 	}
 	return fmt.Errorf("unknown field %q: known are %s", name, known)

@@ -10,6 +10,7 @@ import (
 type latency struct {
 	n       int
 	sum     time.Duration
+	seconds spread
 	buckets [29 * 8]int
 }
 
@@ -17,6 +18,7 @@ func (l *latency) add(d time.Duration) {
 	d = max(d, 0)
 	l.n++
 	l.sum += d
+	l.seconds.add(d.Seconds())
 	b := 0
 	if ms := float64(d) / float64(time.Millisecond); ms > 1 {
 		b = min(int(math.Ceil(8*math.Log2(ms))), len(l.buckets)-1)
@@ -29,6 +31,10 @@ func (l *latency) mean() time.Duration {
 		return 0
 	}
 	return l.sum / time.Duration(l.n)
+}
+
+func (l *latency) deviation() time.Duration {
+	return time.Duration(l.seconds.deviation() * float64(time.Second))
 }
 
 // quantile returns the upper end of the bucket in which the quantile lies.

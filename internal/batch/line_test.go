@@ -91,14 +91,22 @@ func (l *line) handle(ctx context.Context, task *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	a, err := l.store.Begin(ctx, results.Result{ID: id, CustomID: c.CustomID, BotID: c.BotID, ConversationKey: c.ConversationKey, Lane: c.Lane()}, false)
+	a, err := l.store.Begin(ctx, results.Result{ID: id, CustomID: c.CustomID, BatchID: c.BatchID, BotID: c.BotID, ConversationKey: c.ConversationKey, Lane: c.Lane()}, c.HasBody())
 	if err != nil {
 		return err
 	}
 	if !a.Ended {
+		if c.HasBody() {
+			if err := c.SetBody(a.Body); err != nil {
+				return err
+			}
+		}
 		if err := l.answer(ctx, id, c, a); err != nil {
 			return err
 		}
+	}
+	if err := tasks.NewTally(l.rdb).MarkResult(ctx, &a.Result); err != nil {
+		return err
 	}
 	if c.Lane() == "" {
 		return nil
@@ -139,7 +147,7 @@ func (l *line) answer(ctx context.Context, id string, c *tasks.Chat, a *results.
 		p := batch.Progress{
 			ID: id, BotID: c.BotID, ConversationKey: c.ConversationKey, ConversationID: conversation, AskedAt: time.Now(),
 		}
-		if err := job.Progress(ctx, p); err != nil {
+		if err := progress(ctx, job, p); err != nil {
 			return err
 		}
 		if err := a.Asking(ctx, conversation); err != nil {
@@ -150,7 +158,7 @@ func (l *line) answer(ctx context.Context, id string, c *tasks.Chat, a *results.
 		l.book.turns[conversation] = append(l.book.turns[conversation], question)
 		l.book.mu.Unlock()
 		p.ChatID = "chat of " + question
-		if err := job.Progress(ctx, p); err != nil {
+		if err := progress(ctx, job, p); err != nil {
 			return err
 		}
 		if err := a.Created(ctx, conversation, p.ChatID); err != nil {
@@ -169,6 +177,14 @@ func (l *line) answer(ctx context.Context, id string, c *tasks.Chat, a *results.
 		a.Result.Error = &results.Failure{Code: 4000, Class: "permanent", Message: "no answer to " + question}
 	}
 	return a.Finish(context.WithoutCancel(ctx), false)
+}
+
+// progress tells the job, if there is one: a batch that is detached has none.
+func progress(ctx context.Context, job *batch.Job, p batch.Progress) error {
+	if job == nil {
+		return nil
+	}
+	return job.Progress(ctx, p)
 }
 
 // output reads an OUTPUT's records.

@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // load reads what an earlier run wrote. began is false where that run did not get to write its heading: nothing was
@@ -78,7 +79,7 @@ func (j *journal) take(line []byte, at int64) error {
 		return fmt.Errorf("unreadable: %w", err)
 	}
 	if e.Cozeq == "" {
-		run, row, ask, ok := parseTaskID(e.ID)
+		run, row, ask, ok := tasks.ParseBatchTaskID(e.ID)
 		if !ok || run != j.head.Run || !e.Status.Terminal() {
 			return fmt.Errorf("not a record of this run")
 		}
@@ -98,12 +99,19 @@ func (j *journal) take(line []byte, at int64) error {
 		if j.records[e.Row-1] == 0 {
 			j.chats[e.Row] = e.chat()
 		}
+	case entrySpent:
+		if e.Usage != nil {
+			j.spent = j.spent.Plus(*e.Usage)
+		}
 	case entryRetry:
 		if e.Ask < 2 {
 			return fmt.Errorf("ask %d of row %d cannot be asked again", e.Ask, e.Row)
 		}
 		j.records[e.Row-1] = 0
 		j.asks[e.Row] = e.Ask
+		if e.Usage != nil {
+			j.spent = j.spent.Plus(*e.Usage)
+		}
 		delete(j.chats, e.Row)
 	default:
 		return fmt.Errorf("%q is not known to this program", e.Cozeq)

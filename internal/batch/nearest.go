@@ -2,8 +2,8 @@ package batch
 
 import "strings"
 
-// nearest returns the name that a misspelt one most probably stands for, "" if none is near.
-func nearest(name string, names []string) string {
+// Nearest returns the name that a misspelt one most probably stands for, "" if none is near.
+func Nearest(name string, names []string) string {
 	best, least := "", 3 // more than two slips are another word
 	for _, candidate := range names {
 		if d := distance(plain(name), plain(candidate)); d < least && 2*d < len(candidate) {

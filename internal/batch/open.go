@@ -23,7 +23,10 @@ func (r *run) open(ctx context.Context) (done bool, err error) {
 		r.setTotal(stats.Rows)
 		return false, r.journal.begin(newRunID(), r.Input.source(stats))
 	}
-	if r.format, err = outputFormat(r.Output); err != nil {
+	if r.format, r.compressed, err = outputFormat(r.Output); err != nil {
+		return false, err
+	}
+	if err := r.Input.CheckOutput(ctx, r.Output); err != nil {
 		return false, err
 	}
 	complete, begun, err := r.whatIsThere()
@@ -84,21 +87,8 @@ func (r *run) setTotal(rows int) {
 // RetryFailed or Force, or one whose last step, its own removal, is missing: either is gone on with. An empty journal
 // is the trace of a run that was stopped before it began.
 func (r *run) whatIsThere() (complete, begun bool, err error) {
-	output, err := os.Stat(r.Output)
-	switch {
-	case err == nil:
-		input, err := r.Input.file.Stat()
-		if err != nil {
-			return false, false, err
-		}
-		if os.SameFile(input, output) {
-			return false, false, &UsageError{What: r.Output + " is the input", Hint: "write to another file"}
-		}
-		if !output.Mode().IsRegular() {
-			return false, false, &UsageError{What: r.Output + " is not a file", Hint: "write to another one"}
-		}
-		complete = true
-	case !errors.Is(err, fs.ErrNotExist):
+	_, err = os.Stat(r.Output)
+	if complete = err == nil; err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, false, err
 	}
 	journal, err := os.Stat(r.Output + journalSuffix)
@@ -132,27 +122,31 @@ func (r *run) tallyJournal(ctx context.Context) error {
 			return err
 		case res == nil:
 		case r.RetryFailed && failed(res):
-			if err := r.journal.void(row); err != nil {
+			if err := r.journal.void(row, res.Usage); err != nil {
 				return err
 			}
 		default:
 			r.mu.Lock()
 			r.tally.add(res, false)
 			r.mu.Unlock()
+			if wasAsked(res) {
+				r.budget.questions++
+			}
 		}
 	}
+	r.mu.Lock()
+	r.tally.spend(r.journal.spent)
+	r.mu.Unlock()
+	void, flying := r.journal.askedBefore()
+	r.budget.questions += void + len(flying)
+	r.budget.flying = flying
 	return nil
 }
 
 // tallyOutput counts the records of an OUTPUT that is complete.
 func (r *run) tallyOutput(ctx context.Context) error {
-	f, err := os.Open(r.Output)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
 	rows := 0
-	for res, err := range r.outputRecords(f) {
+	for res, err := range r.outputRecords(ctx) {
 		if err != nil {
 			return err
 		}
@@ -169,8 +163,11 @@ func (r *run) tallyOutput(ctx context.Context) error {
 }
 
 func notAnOutput(path string, line int, what string) error {
+	if line > 0 {
+		what = fmt.Sprintf("line %d: %s", line, what)
+	}
 	return &UsageError{
-		What: fmt.Sprintf("%s exists and is no output of a run (line %d: %s)", path, line, what),
+		What: fmt.Sprintf("%s exists and is no output of a run (%s)", path, what),
 		Hint: "write to another file, or replace it with --force",
 	}
 }

@@ -30,8 +30,10 @@ func (e *ChangedError) Error() string {
 // Problem is one thing wrong with the input.
 type Problem struct {
 	File string
-	Line int // from 1; 0 = the file as a whole
+	Line int // from 1, of an xlsx the sheet's row; 0 = the file as a whole
 	What string
+
+	ends bool // nothing behind it can be read
 }
 
 func (p *Problem) Error() string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // Progress is what a worker knows of a chat: that it is about to be asked (no ChatID), or that it runs. Its fields are
@@ -28,7 +29,7 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 	if err != nil {
 		return err
 	}
-	run, row, _, ok := parseTaskID(p.ID)
+	run, row, _, ok := tasks.ParseBatchTaskID(p.ID)
 	if !ok || run != r.journal.head.Run || row > r.total || p.ID != r.journal.taskID(row) {
 		return nil
 	}
@@ -39,6 +40,7 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 	if !p.AskedAt.IsZero() {
 		c.AskedAt = results.At(p.AskedAt)
 	}
+	r.stepped(p)
 	return r.journal.note(c)
 }
 

@@ -1,25 +1,38 @@
 package batch
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 // Row is one question of an input.
 type Row struct {
 	N        int    // from 1
-	Line     int    // on which the row begins, from 1
+	Line     int    // on which the row begins, from 1; of an xlsx the sheet's row
 	CustomID string // the row's own, or N; never empty
 	Chat     *tasks.Chat
 
-	Columns []string // csv and tsv: the row as it was read
+	Columns []string // of a table: the row as it was read
+
+	cacheKey string // see Cache; "" = not looked for, or not to be cached
+
+	question    *string      // what is asked in plain text, where it is not said as messages
+	attachments []attachment // what goes with it
+	ignored     []string     // see Stats
+
+	table   *header      // of a table: its columns
+	marks   []sheet.Mark // of an xlsx: what its cells are
+	carried map[string]json.RawMessage
 }
 
-// Question is the text of what is asked: the row's last message.
+// Question is the text of what is asked: that of the row's last message.
 func (r *Row) Question() string {
-	return r.Chat.AdditionalMessages[len(r.Chat.AdditionalMessages)-1].Content
+	return messageText(&r.Chat.AdditionalMessages[len(r.Chat.AdditionalMessages)-1])
 }
 
 // The fields of a row: keys of a JSON object, columns of a table.
@@ -34,15 +47,25 @@ const (
 	fieldCustomVariables = "custom_variables"
 	fieldParameters      = "parameters"
 	fieldMetaData        = "meta_data"
+	fieldFileURL         = "file_url"
+	fieldFileID          = "file_id"
+	fieldImageURL        = "image_url"
+	fieldImageID         = "image_id"
 )
 
 var knownFields = []string{
 	fieldCustomID, fieldQuestion, fieldMessages, fieldBotID, fieldUserID, fieldConversationID, fieldConversationKey,
-	fieldCustomVariables, fieldParameters, fieldMetaData,
+	fieldCustomVariables, fieldParameters, fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID,
 }
 
-// finish fills in what the row left open and checks the whole. What is returned is what is wrong.
+// finish puts the question together, fills in what the row left open and checks the whole. What is returned is what is
+// wrong.
 func (in *Input) finish(row *Row) (wrong []string) {
+	if row.question != nil {
+		row.Chat.AdditionalMessages = []tasks.Message{questionWith(*row.question, row.attachments)}
+	} else if len(row.attachments) > 0 {
+		wrong = append(wrong, row.attachments[0].field+": goes with question; in additional_messages write an object_string")
+	}
 	if row.CustomID == "" {
 		row.CustomID = strconv.Itoa(row.N)
 	}
@@ -61,3 +84,14 @@ func (in *Input) finish(row *Row) (wrong []string) {
 }
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+func blankCells(cells []string) bool {
+	for _, cell := range cells {
+		if !blank(cell) {
+			return false
+		}
+	}
+	return true
+}
+
+func validUTF8(text []byte) bool { return utf8.Valid(text) }

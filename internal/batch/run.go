@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // errAllEnded stops the waiting: each row has its record.
@@ -17,11 +18,13 @@ var errAllEnded = errors.New("all rows have ended")
 // run is one Run of a Job.
 type run struct {
 	*Job
-	format  Format // of Output
-	journal *journal
-	waiter  *results.Waiter
-	window  chan struct{} // a token for each row in Redis
-	cancel  context.CancelCauseFunc
+	format     Format // of Output
+	compressed bool   // and Output with it
+	journal    *journal
+	waiter     *results.Waiter
+	window     chan struct{} // a token for each row in Redis
+	cancel     context.CancelCauseFunc
+	toRelease  chan *results.Result // in the journal, and in Redis still
 
 	opening sync.Once
 	opened  chan struct{} // closed when the journal is there, or never will be
@@ -29,22 +32,40 @@ type run struct {
 
 	recording sync.Mutex // one record at a time
 
-	mu      sync.Mutex
-	total   int
-	flights map[string]*flight // by task id
-	blocked map[string]bool    // lanes in which no more is asked
-	fed     bool               // every row has been looked at
-	tally   tally
-	meter   meter
-	shown   time.Time // the last OnSnapshot
+	mu       sync.Mutex
+	total    int
+	flights  map[string]*flight // by task id
+	blocked  map[string]bool    // lanes in which no more is asked
+	fedAny   bool               // a row was enqueued
+	fed      bool               // every row has been looked at
+	canceled bool               // somebody canceled the run's batch
+	counts   tasks.BatchCounts  // what the shared Redis has counted; zero = not known
+	tally    tally
+	budget   budget
+	meter    meter
+	shown    time.Time // the last OnSnapshot
+
+	twins    map[string]*twins // by cacheKey: rows that are being asked
+	parked   int               // rows that wait for one of them
+	released []*Row            // rows whose twin got no answer
+
+	sample  map[int]bool  // see Job.Sample
+	sampled *sampler      // nil = all is asked
+	moved   chan struct{} // capacity 1: a row has ended
 	started time.Time
 }
 
 // flight is a row of the window.
 type flight struct {
 	row    *Row
-	queued bool // Enqueue has returned
-	lost   bool // its record had gone from Redis, and the row was enqueued again
+	id     string // of the task
+	queued bool   // Enqueue has returned
+	lost   bool   // its record had gone from Redis, and the row was enqueued again
+
+	// What the worker of this process has told last.
+	asked time.Time // it is about to be asked, and no chat is known yet
+	chat  bool      // its chat runs
+	wait  Wait
 }
 
 func newRun(j *Job) *run {
@@ -54,13 +75,17 @@ func newRun(j *Job) *run {
 	}
 	now := time.Now()
 	return &run{
-		Job:     j,
-		window:  make(chan struct{}, size),
-		opened:  make(chan struct{}),
-		flights: make(map[string]*flight),
-		blocked: make(map[string]bool),
-		meter:   meter{start: now},
-		started: now,
+		Job:    j,
+		window: make(chan struct{}, size),
+
+		toRelease: make(chan *results.Result, size),
+		opened:    make(chan struct{}),
+		flights:   make(map[string]*flight),
+		blocked:   make(map[string]bool),
+		meter:     meter{start: now},
+		twins:     make(map[string]*twins),
+		moved:     make(chan struct{}, 1),
+		started:   now,
 	}
 }
 
@@ -82,10 +107,14 @@ func (r *run) do(ctx context.Context) (Summary, error) {
 	r.ready(nil)
 	r.show(true)
 	err = r.ask(ctx)
-	if err == nil {
-		err = r.deliver(ctx)
+	// Whatever has cut a run short, one that is whole by now is delivered: the next run could do no more than that.
+	if left := r.unfinished(); left == nil || err == nil {
+		err = left
 	}
-	if failed := r.journal.close(); failed != nil {
+	if err == nil {
+		err = r.deliver(context.WithoutCancel(ctx))
+	}
+	if failed := r.journal.close(); failed != nil && !isJournalError(err) {
 		err = errors.Join(err, failed)
 	}
 	r.show(true)
@@ -104,10 +133,20 @@ func (r *run) ask(ctx context.Context) error {
 	}
 	defer waiter.Close()
 	r.waiter = waiter
+	r.mu.Lock()
+	r.meter.start = time.Now()
+	r.mu.Unlock()
+	if err := r.chooseSample(ctx); err != nil {
+		return err
+	}
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.cancel = cancel
 
+	if err := r.register(ctx); err != nil {
+		return err
+	}
+	defer r.releasing(ctx)()
 	var feeding sync.WaitGroup
 	feeding.Go(func() {
 		if err := r.feed(work); err != nil {
@@ -119,6 +158,13 @@ func (r *run) ask(ctx context.Context) error {
 		r.mu.Unlock()
 		r.stopIfEnded()
 	})
+	if r.Batches != nil {
+		feeding.Go(func() {
+			if err := r.hearCancel(work); err != nil {
+				cancel(err)
+			}
+		})
+	}
 	err = r.collect(work)
 	cancel(err)
 	feeding.Wait()
@@ -156,7 +202,7 @@ func (r *run) summary() Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.tally.summary()
-	s.Rows, s.Output, s.Elapsed = r.total, r.Output, time.Since(r.started)
+	s.Rows, s.Output, s.Elapsed, s.Estimate = r.total, r.Output, time.Since(r.started), r.estimate()
 	return s
 }
 
@@ -178,13 +224,22 @@ func (r *run) show(now bool) {
 
 // snapshot is called with r.mu held.
 func (r *run) snapshot(now time.Time) Snapshot {
-	return Snapshot{
+	t := &r.tally
+	s := Snapshot{
 		Total:    r.total,
-		Done:     r.tally.done(),
-		Failed:   r.tally.done() - r.tally.answered,
-		InFlight: len(r.flights),
-		Tokens:   r.tally.tokens,
-		Rate:     r.meter.rate(now),
-		Elapsed:  now.Sub(r.started),
+		Done:     t.done(),
+		Failed:   t.done() - t.answered,
+		Cached:   t.cached,
+		Failures: t.classes(),
+		InFlight: len(r.flights) + r.parked,
+		Tokens:   t.tokens, TokensIn: t.tokensIn, TokensOut: t.tokensOut,
+		Counted: t.cost.n,
+		Rate:    r.meter.rate(now),
+		Mean:    r.meter.mean(now),
+		Left:    r.meter.left(now, r.total-t.done()),
+		Elapsed: now.Sub(r.started),
 	}
+	c := r.census(now)
+	s.Running, s.Queued, s.Waiting = c.running, c.queued, c.waits
+	return s
 }

@@ -2,49 +2,36 @@ package batch
 
 import "time"
 
-// Snapshot is how far a run has come.
+// Snapshot is how far a run or a detached batch has come. What is not known is zero.
 type Snapshot struct {
-	Total    int // rows of the input; 0 while it is still checked
-	Done     int // rows that have a record, of earlier runs too
-	Failed   int // of these, without an answer: failed, canceled, expired
-	InFlight int // rows in the queue or being asked
+	Total  int // rows of the input; 0 while it is still checked
+	Done   int // rows that have a record, of earlier runs too
+	Failed int // of these, without an answer: failed, canceled, expired
+	Cached int // of these, answered from the cache
 
-	Tokens  int64         // of all records
-	Rate    float64       // records a second, over the last ten seconds
-	Elapsed time.Duration // since Run was called
+	// Failures counts what Failed counts by class, the most frequent first.
+	Failures []ClassCount
+
+	// InFlight rows are in the queue or being asked. Where it is known which, it is the sum of the three below.
+	InFlight int
+	Running  int // being asked
+	Queued   int // in the queue
+	Waiting  Waits
+
+	Tokens, TokensIn, TokensOut int64 // of all records; in and out may sum up to less: a .csv has only their sum
+	Counted                     int   // the questions that Tokens are of
+
+	Rate    float64       // records a second, over the last ten seconds; those from the cache do not count
+	Mean    float64       // the same, since the beginning
+	Left    time.Duration // until all have ended, by the last minute's rate
+	Elapsed time.Duration // since Run was called, or the batch was made
+}
+
+// ClassCount counts failures of one class.
+type ClassCount struct {
+	Class string
+	Count int
 }
 
 // snapshotEvery is the least time between two calls of OnSnapshot: what an eye can follow.
 const snapshotEvery = 100 * time.Millisecond
-
-// meter counts events over the last ten seconds.
-type meter struct {
-	start  time.Time
-	counts [10]int
-	last   int64 // the second, since start, that was counted last
-}
-
-// advance empties the buckets of the seconds that have passed without an event.
-func (m *meter) advance(now time.Time) int64 {
-	second := int64(now.Sub(m.start) / time.Second)
-	for s := max(m.last+1, second-int64(len(m.counts))+1); s <= second; s++ {
-		m.counts[s%int64(len(m.counts))] = 0
-	}
-	m.last = max(m.last, second)
-	return m.last
-}
-
-func (m *meter) add(now time.Time) {
-	m.counts[m.advance(now)%int64(len(m.counts))]++
-}
-
-// rate is events a second. The first seconds divide by the time there was.
-func (m *meter) rate(now time.Time) float64 {
-	m.advance(now)
-	n := 0
-	for _, c := range m.counts {
-		n += c
-	}
-	over := min(now.Sub(m.start), time.Duration(len(m.counts))*time.Second)
-	return float64(n) / max(over.Seconds(), 0.1)
-}

@@ -1,12 +1,6 @@
 package batch
 
-import (
-	"cmp"
-	"slices"
-	"time"
-
-	"github.com/cozeq/cozeq/results"
-)
+import "time"
 
 // Summary is what a run has come to, over all rows that have a record.
 type Summary struct {
@@ -17,9 +11,11 @@ type Summary struct {
 	Canceled int
 	Expired  int
 
-	// Resumed of these records were there when the run began, Asked came now.
+	// Resumed of these records were there when the run began, Asked came from Coze now.
 	Resumed int
 	Asked   int
+
+	Cached int // answered from the cache, in earlier runs too
 
 	// AlreadyComplete is true where OUTPUT was complete before, so nothing was done.
 	AlreadyComplete bool
@@ -27,12 +23,17 @@ type Summary struct {
 	// Failures counts what did not get an answer, the most frequent first.
 	Failures []FailureCount
 
+	// Tokens is what Coze counted for all chats, as far as OUTPUT and its journal tell: those that got no answer
+	// included, answers from the cache not. In and out sum up to less where some of it is known from a table only.
 	Tokens, TokensIn, TokensOut int64
 
 	// Elapsed is the time that this run took; Mean and P95 are what one question took from its start to its end,
 	// over all records that tell. P95 is exact to 10 %.
 	Elapsed   time.Duration
 	Mean, P95 time.Duration
+
+	// Estimate is what the rest will take, where only a sample was to be asked; else nil.
+	Estimate *Estimate
 
 	Output  string // "" = stdout
 	Journal string // where the run goes on; "" once OUTPUT is complete, and with stdout
@@ -51,80 +52,3 @@ type FailureCount struct {
 
 // Done is the number of rows that have a record.
 func (s *Summary) Done() int { return s.Answered + s.Failed + s.Canceled + s.Expired }
-
-// tally adds records up in bounded memory.
-type tally struct {
-	answered, failed, canceled, expired int
-	resumed, asked                      int
-	tokens, tokensIn, tokensOut         int64
-	failures                            map[failureKind]*FailureCount
-	took                                latency
-}
-
-type failureKind struct {
-	class string
-	code  int
-}
-
-func (t *tally) add(r *results.Result, now bool) {
-	if now {
-		t.asked++
-	} else {
-		t.resumed++
-	}
-	switch r.Status {
-	case results.Completed:
-		t.answered++
-	case results.Canceled:
-		t.canceled++
-	case results.Expired:
-		t.expired++
-	default:
-		t.failed++
-	}
-	if u := r.Usage; u != nil {
-		t.tokens += u.TokenCount
-		t.tokensIn += u.InputCount
-		t.tokensOut += u.OutputCount
-	}
-	if !r.StartedAt.IsZero() && !r.CompletedAt.IsZero() {
-		t.took.add(r.CompletedAt.Sub(r.StartedAt.Time))
-	}
-	if r.Status == results.Completed {
-		return
-	}
-	// A record read back from a .csv has no class: its status says at least what became of it.
-	f := results.Failure{Class: string(r.Status)}
-	if r.Error != nil {
-		f = *r.Error
-		f.Class = cmp.Or(f.Class, string(r.Status))
-	}
-	if t.failures == nil {
-		t.failures = make(map[failureKind]*FailureCount)
-	}
-	kind := failureKind{f.Class, f.Code}
-	if t.failures[kind] == nil {
-		t.failures[kind] = &FailureCount{
-			Class: f.Class, Code: f.Code, CustomID: r.CustomID, Message: f.Message, Hint: f.Hint,
-		}
-	}
-	t.failures[kind].Count++
-}
-
-func (t *tally) done() int { return t.answered + t.failed + t.canceled + t.expired }
-
-func (t *tally) summary() Summary {
-	s := Summary{
-		Answered: t.answered, Failed: t.failed, Canceled: t.canceled, Expired: t.expired,
-		Resumed: t.resumed, Asked: t.asked,
-		Tokens: t.tokens, TokensIn: t.tokensIn, TokensOut: t.tokensOut,
-		Mean: t.took.mean(), P95: t.took.quantile(0.95),
-	}
-	for _, f := range t.failures {
-		s.Failures = append(s.Failures, *f)
-	}
-	slices.SortFunc(s.Failures, func(a, b FailureCount) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Code, b.Code))
-	})
-	return s
-}

@@ -1,153 +1,70 @@
 package batch
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// errRecordTooLong stops a reader of csv that looks for the end of a quote.
-var errRecordTooLong = errors.New("the next row has more than 32 MiB: is a quote not closed?")
-
-// bounded reads on only while its allowance lasts, so that a quote that is not closed does not swallow the file.
-type bounded struct {
-	r    io.Reader
-	left int
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errRecordTooLong
+// cells reads the table from its beginning. An xlsx is unpacked at the first call.
+func (in *Input) cells(ctx context.Context, content io.Reader) (cellReader, error) {
+	if in.format != XLSX {
+		return newCSVReader(in.text(content), in.reading.delimiter(in.format)), nil
 	}
-	n, err := b.r.Read(p)
-	b.left -= n
-	return n, err
-}
-
-// tableReader reads the rows of a csv or tsv.
-type tableReader struct {
-	csv    *csv.Reader
-	source *bounded
-	line   int // on which the last row began
-}
-
-func newTableReader(r io.Reader, f Format) *tableReader {
-	source := &bounded{r: r, left: maxLine}
-	t := &tableReader{csv: csv.NewReader(source), source: source}
-	t.csv.FieldsPerRecord = -1 // told by us, with the header's count
-	if f == TSV {
-		t.csv.Comma = '\t'
-	}
-	return t
-}
-
-// read returns the next row that has anything in it. The error of a row that cannot be read is a *csv.ParseError, and
-// the next call goes on behind it.
-func (t *tableReader) read() ([]string, error) {
-	for {
-		t.source.left = maxLine
-		cells, err := t.csv.Read()
+	in.unpack.Lock()
+	defer in.unpack.Unlock()
+	if in.table == nil {
+		table, err := in.book.Unpack(ctx, in.reading.Sheet)
+		if bad, ok := errors.AsType[*sheet.DamagedError](err); ok {
+			return nil, in.problem(bad.Row, "%s", bad.What)
+		}
 		if err != nil {
-			if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-				t.line = parse.StartLine
-			}
-			return nil, err
+			return nil, fmt.Errorf("read %s: %w", in.name, err)
 		}
-		t.line, _ = t.csv.FieldPos(0)
-		if slices.ContainsFunc(cells, func(cell string) bool { return !blank(cell) }) {
-			return cells, nil
-		}
+		in.table = table
 	}
+	return sheetReader{in.table.Rows()}, nil
 }
 
-// tableFields are the columns that mean something, beside the question's.
-var tableFields = []string{
-	fieldCustomID, fieldBotID, fieldUserID, fieldConversationID, fieldConversationKey,
-	fieldCustomVariables, fieldParameters, fieldMetaData,
-}
-
-// header is where the columns are.
-type header struct {
-	names    []string
-	question int
-	fields   map[string]int // by name of tableFields
-}
-
-// header reads the header row. A header that will not do is a *Problem.
-func (in *Input) header(t *tableReader) (*header, error) {
-	names, err := t.read()
+func (in *Input) tableRows(ctx context.Context, content io.Reader, yield func(*Row, error) bool) {
+	t, err := in.cells(ctx, content)
 	if err != nil {
-		return nil, err
+		yield(nil, err)
+		return
 	}
-	h := &header{names: names, question: -1, fields: make(map[string]int)}
-	for i, name := range names {
-		name = strings.TrimSpace(name)
-		if name != in.options.QuestionCol && !slices.Contains(tableFields, name) {
-			continue
-		}
-		_, twice := h.fields[name]
-		if twice || name == in.options.QuestionCol && h.question >= 0 {
-			return nil, in.problem(t.line, "column %q is there twice", name)
-		}
-		if name == in.options.QuestionCol {
-			h.question = i
-		} else {
-			h.fields[name] = i
-		}
-	}
-	if h.question >= 0 {
-		return h, nil
-	}
-	what := fmt.Sprintf("no column %q: the columns are %s", in.options.QuestionCol, quoted(names))
-	if len(names) == 1 && strings.Contains(names[0], ";") {
-		return nil, in.problem(t.line, "%s; cells are separated by %q in a .%s, not by %q", what, string(t.csv.Comma), in.format, ";")
-	}
-	if near := nearest(in.options.QuestionCol, names); near != "" {
-		return nil, in.problem(t.line, "%s; did you mean --question-col %q?", what, near)
-	}
-	return nil, in.problem(t.line, "%s; name the question's with --question-col", what)
-}
-
-func quoted(names []string) string {
-	q := make([]string, len(names))
-	for i, name := range names {
-		q[i] = fmt.Sprintf("%q", name)
-	}
-	return strings.Join(q, ", ")
-}
-
-func (in *Input) tableRows(content io.Reader, yield func(*Row, error) bool) {
-	t := newTableReader(content, in.format)
 	h, err := in.header(t)
 	if err != nil {
 		if err != io.EOF {
-			yield(nil, in.tableError(t, err))
+			yield(nil, in.tableError(1, err))
 		}
 		return
 	}
+	line := h.line
 	for n := 1; ; n++ {
 		cells, err := t.read()
 		if err == io.EOF {
 			return
 		}
 		if err != nil {
-			if err = in.tableError(t, err); !yield(nil, err) {
+			err = in.tableError(line, err)
+			if !yield(nil, err) {
 				return
 			}
-			if _, ok := errors.AsType[*Problem](err); !ok || t.source.left <= 0 {
+			if problem, ok := errors.AsType[*Problem](err); !ok || problem.ends {
 				return
 			}
 			continue
 		}
-		row := &Row{N: n, Line: t.line, Chat: new(tasks.Chat), Columns: cells}
-		wrong := parseCells(cells, h, row)
+		line = cells.line
+		row := &Row{N: n, Line: cells.line, Chat: new(tasks.Chat), Columns: cells.cells, marks: cells.marks, table: h}
+		wrong := in.parseCells(row)
 		if len(wrong) == 0 {
 			wrong = in.finish(row)
 		}
@@ -157,13 +74,16 @@ func (in *Input) tableRows(content io.Reader, yield func(*Row, error) bool) {
 	}
 }
 
-// tableError makes a *Problem of what is the file's fault.
-func (in *Input) tableError(t *tableReader, err error) error {
+// tableError makes a *Problem of what is the file's fault; line is where the last good row begins.
+func (in *Input) tableError(line int, err error) error {
 	if _, ok := errors.AsType[*Problem](err); ok {
 		return err
 	}
-	if errors.Is(err, errRecordTooLong) {
-		return in.problem(t.line, "%v", errRecordTooLong)
+	_, damaged := errors.AsType[*damagedError](err)
+	if damaged || errors.Is(err, errRecordTooLong) {
+		p := in.problem(line, "%v", err)
+		p.ends = true
+		return p
 	}
 	parse, ok := errors.AsType[*csv.ParseError](err)
 	switch {
@@ -177,30 +97,126 @@ func (in *Input) tableError(t *tableReader, err error) error {
 	return in.problem(parse.Line, "%v", parse.Err)
 }
 
-func parseCells(cells []string, h *header, row *Row) (wrong []string) {
-	if len(cells) != len(h.names) {
-		return []string{fmt.Sprintf("%d cells, but the header has %d", len(cells), len(h.names))}
+// parseCells makes the row of its cells and returns everything that is wrong with them.
+func (in *Input) parseCells(row *Row) (wrong []string) {
+	h := row.table
+	if what := in.evenOut(row); what != "" {
+		return []string{what}
 	}
-	for _, cell := range cells {
-		if !utf8.ValidString(cell) {
-			return []string{notUTF8}
+	for i, cell := range row.Columns {
+		if what := in.wrongText([]byte(cell)); what != "" {
+			return []string{what}
+		}
+		if h.again && in.format != XLSX {
+			row.Columns[i] = unquoteFormula(cell)
 		}
 	}
-	question := cells[h.question]
-	if blank(question) {
-		wrong = append(wrong, fmt.Sprintf("%s: empty", strings.TrimSpace(h.names[h.question])))
+	wrong = append(wrong, row.wrongCells()...)
+	if len(wrong) > 0 {
+		return wrong
 	}
-	row.Chat.AdditionalMessages = []tasks.Message{tasks.Question(question)}
-	for _, name := range tableFields {
+	if err := in.setQuestion(row); err != nil {
+		wrong = append(wrong, err.Error())
+	}
+	for _, name := range append([]string{fieldCustomID}, tableFields...) {
 		i, there := h.fields[name]
-		if !there || blank(cells[i]) {
+		if !there || blank(row.Columns[i]) {
 			continue
 		}
-		if err := setField(row, name, cellJSON(name, strings.TrimSpace(cells[i]))); err != nil {
+		if err := setField(row, name, cellJSON(name, strings.TrimSpace(row.Columns[i]))); err != nil {
 			wrong = append(wrong, err.Error())
 		}
 	}
 	return wrong
+}
+
+// evenOut gives the row as many cells as the header has. A sheet stores no empty cells at the end of a row.
+func (in *Input) evenOut(row *Row) (wrong string) {
+	width := len(row.table.names)
+	if in.format == XLSX {
+		for i := width; i < len(row.Columns); i++ {
+			if !blank(row.Columns[i]) {
+				return fmt.Sprintf("cell %s%d stands in a column without a name: the header ends at %s", sheet.Column(i+1), row.Line, sheet.Column(width))
+			}
+		}
+		for len(row.Columns) < width {
+			row.Columns = append(row.Columns, "")
+		}
+		row.Columns = row.Columns[:width]
+		return ""
+	}
+	if n := len(row.Columns); n != width {
+		return fmt.Sprintf("%s, but the header has %d", countOf(n, "cell"), width)
+	}
+	return ""
+}
+
+func countOf(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// wrongCells tells of the cells of a sheet that have no text of their own, where one is needed.
+func (r *Row) wrongCells() (wrong []string) {
+	if r.marks == nil {
+		return nil
+	}
+	used := func(i int) bool {
+		for _, at := range r.table.prompted {
+			if at == i {
+				return true
+			}
+		}
+		return i == r.table.question || r.table.means(i)
+	}
+	for i := range r.table.names {
+		if !used(i) {
+			continue
+		}
+		name := r.table.name(i)
+		switch r.mark(i) {
+		case sheet.Fault:
+			wrong = append(wrong, fmt.Sprintf("%s: the cell holds the error %s", name, r.Columns[i]))
+		case sheet.Unreckoned:
+			wrong = append(wrong, name+": the value of the cell's formula is not stored: open the file in a spreadsheet and save it")
+		case sheet.Merged:
+			wrong = append(wrong, name+": the cell is merged with another: undo that, and fill each cell")
+		}
+	}
+	return wrong
+}
+
+func (r *Row) mark(column int) sheet.Mark {
+	if column < len(r.marks) {
+		return r.marks[column]
+	}
+	return sheet.Text
+}
+
+// setQuestion takes the question from its column, or makes it of several.
+func (in *Input) setQuestion(row *Row) error {
+	h := row.table
+	if in.prompt == nil {
+		question := row.Columns[h.question]
+		if blank(question) {
+			return fmt.Errorf("%s: %w", h.name(h.question), errEmpty)
+		}
+		row.question = &question
+		return nil
+	}
+	fields := make(map[string]any, len(h.names))
+	for i, cell := range row.Columns {
+		if name := h.name(i); name != "" {
+			if _, there := fields[name]; !there {
+				fields[name] = cell
+			}
+		}
+	}
+	question, err := in.prompt.fill(fields)
+	row.question = &question
+	return err
 }
 
 // cellJSON is a cell as a line of JSON would have it: an object as it stands, anything else a string.
@@ -208,6 +224,10 @@ func cellJSON(name, cell string) json.RawMessage {
 	switch name {
 	case fieldCustomVariables, fieldParameters, fieldMetaData:
 		return json.RawMessage(cell)
+	case fieldFileURL, fieldFileID, fieldImageURL, fieldImageID:
+		if strings.HasPrefix(cell, "[") {
+			return json.RawMessage(cell)
+		}
 	}
 	raw, _ := json.Marshal(cell) // a string always marshals
 	return raw

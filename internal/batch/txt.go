@@ -1,21 +1,25 @@
 package batch
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"unicode/utf8"
 
 	"github.com/cozeq/cozeq/tasks"
 )
 
 // lineRows yields what parse makes of each line that is not blank.
 func (in *Input) lineRows(content io.Reader, yield func(*Row, error) bool, parse func(line []byte, row *Row) []string) {
-	lines := newLineReader(content, maxLine)
+	lines := newLineReader(in.text(content), maxLine)
 	n := 0
 	for {
 		line, err := lines.read()
+		_, damaged := errors.AsType[*damagedError](err)
 		switch {
 		case err == io.EOF:
+			return
+		case damaged:
+			yield(nil, in.problem(lines.n+1, "%v", err))
 			return
 		case err == errLineTooLong:
 			n++
@@ -31,19 +35,17 @@ func (in *Input) lineRows(content io.Reader, yield func(*Row, error) bool, parse
 		}
 		n++
 		row := &Row{N: n, Line: lines.n, Chat: new(tasks.Chat)}
-		wrong := []string{notUTF8}
-		if utf8.Valid(line) {
-			if wrong = parse(line, row); len(wrong) == 0 {
-				wrong = in.finish(row)
-			}
+		var wrong []string
+		if what := in.wrongText(line); what != "" {
+			wrong = []string{what}
+		} else if wrong = parse(line, row); len(wrong) == 0 {
+			wrong = in.finish(row)
 		}
 		if !in.deliver(row, wrong, yield) {
 			return
 		}
 	}
 }
-
-const notUTF8 = "not UTF-8: save the file as UTF-8"
 
 // deliver yields the row, or what is wrong with it.
 func (in *Input) deliver(row *Row, wrong []string, yield func(*Row, error) bool) bool {
@@ -57,7 +59,17 @@ func (in *Input) deliver(row *Row, wrong []string, yield func(*Row, error) bool)
 
 func (in *Input) txtRows(content io.Reader, yield func(*Row, error) bool) {
 	in.lineRows(content, yield, func(line []byte, row *Row) []string {
-		row.Chat.AdditionalMessages = []tasks.Message{tasks.Question(string(line))}
+		question := string(line)
+		if in.prompt != nil {
+			if what := in.prompt.missing([]string{fieldQuestion}); what != "" {
+				return []string{what + " in a .txt"}
+			}
+			var err error
+			if question, err = in.prompt.fill(map[string]any{fieldQuestion: question}); err != nil {
+				return []string{err.Error()}
+			}
+		}
+		row.question = &question
 		return nil
 	})
 }

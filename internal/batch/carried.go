@@ -1,0 +1,68 @@
+package batch
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// What a row holds beside its question is carried through to OUTPUT: in a table as the columns that it has, in a .jsonl
+// as the record's field "input".
+
+// encodeRecord is a row's record as it stands in a .jsonl OUTPUT and in the journal.
+func encodeRecord(res *results.Result, row *Row) ([]byte, error) {
+	line, err := res.Encode()
+	if err != nil {
+		return nil, err
+	}
+	input, err := row.input()
+	if input == nil || err != nil {
+		return line, err
+	}
+	line = append(bytes.TrimSuffix(line, []byte("}")), `,"input":`...)
+	return append(append(line, input...), '}'), nil
+}
+
+// input is what is carried as a JSON object, a table's columns in their order; nil if there is nothing.
+func (r *Row) input() ([]byte, error) {
+	if r.table == nil {
+		if len(r.carried) == 0 {
+			return nil, nil
+		}
+		return marshal(r.carried)
+	}
+	var b bytes.Buffer
+	for i, cell := range r.Columns {
+		name := r.table.carried[i]
+		if name == "" {
+			continue // it has a meaning, and its place in the record
+		}
+		key, err := marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := marshal(cell)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteByte("{,"[min(b.Len(), 1)])
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(value)
+	}
+	if b.Len() == 0 {
+		return nil, nil
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// marshal is json.Marshal, but leaves <, > and & as they are.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}

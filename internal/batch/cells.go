@@ -1,0 +1,87 @@
+package batch
+
+import (
+	"encoding/csv"
+	"errors"
+	"io"
+
+	"github.com/cozeq/cozeq/internal/sheet"
+)
+
+// cellReader reads the rows of a table that have anything in them. Its errors are *csv.ParseError for a row that cannot
+// be read, behind which the next call goes on, and others at which it ends.
+type cellReader interface {
+	read() (cellRow, error)
+}
+
+// cellRow is one row of a table.
+type cellRow struct {
+	line  int // on which it begins; of an xlsx the sheet's row
+	cells []string
+	marks []sheet.Mark // of an xlsx
+}
+
+// errRecordTooLong stops a reader of csv that looks for the end of a quote.
+var errRecordTooLong = errors.New("the next row has more than 32 MiB: is a quote not closed?")
+
+// bounded reads on only while its allowance lasts, so that a quote that is not closed does not swallow the file.
+type bounded struct {
+	r    io.Reader
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errRecordTooLong
+	}
+	n, err := b.r.Read(p)
+	b.left -= n
+	return n, err
+}
+
+// csvReader reads the rows of a csv or tsv.
+type csvReader struct {
+	csv    *csv.Reader
+	source *bounded
+	line   int // on which the last row began
+}
+
+func newCSVReader(r io.Reader, comma rune) *csvReader {
+	source := &bounded{r: r, left: maxLine}
+	c := &csvReader{csv: csv.NewReader(source), source: source}
+	c.csv.FieldsPerRecord = -1 // told by us, with the header's count
+	c.csv.Comma = comma
+	return c
+}
+
+func (c *csvReader) read() (cellRow, error) {
+	for {
+		c.source.left = maxLine
+		cells, err := c.csv.Read()
+		if err != nil {
+			if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+				c.line = parse.StartLine
+			}
+			return cellRow{line: c.line}, err
+		}
+		c.line, _ = c.csv.FieldPos(0)
+		if !blankCells(cells) {
+			return cellRow{line: c.line, cells: cells}, nil
+		}
+	}
+}
+
+// sheetReader reads the rows of an xlsx.
+type sheetReader struct{ rows *sheet.Reader }
+
+func (s sheetReader) read() (cellRow, error) {
+	for {
+		row, err := s.rows.Read()
+		if err != nil {
+			return cellRow{}, err
+		}
+		if !blankCells(row.Cells) {
+			return cellRow{line: row.Number, cells: row.Cells, marks: row.Marks}, nil
+		}
+	}
+}

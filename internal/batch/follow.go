@@ -1,0 +1,101 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// How often Follow looks at a batch, and how long nothing may move in it before its rows are compared with what is in
+// the queue: what Redis has lost would be waited for in vain. That costs as much as to enqueue them, so the next time
+// comes after twice as long.
+const (
+	followEvery = 500 * time.Millisecond
+	mendAfter   = time.Minute
+	mendLongest = time.Hour
+)
+
+// Follow looks at the batch until it has ended, or ctx has, tells show of each look, and returns the batch as it was seen
+// last. While Redis is away for a restart or a failover it waits. Where nothing moves it has what is lost put right: see
+// tasks.Batches.Mend; mended is told, if it did anything.
+func (d *Detached) Follow(ctx context.Context, show func(*tasks.Batch), mended func(tasks.BatchMended)) (*tasks.Batch, error) {
+	last := d.Batch
+	moved, after := time.Now(), mendAfter
+	giveUp := time.Time{}
+	for {
+		b, err := d.Batches.Get(ctx, d.Batch.ID)
+		switch {
+		case ctx.Err() != nil:
+			return last, context.Cause(ctx)
+		case errors.Is(err, tasks.ErrNoBatch):
+			return last, err
+		case err != nil && giveUp.IsZero():
+			giveUp = time.Now().Add(patience)
+		case err != nil && time.Now().After(giveUp):
+			return last, err
+		case err != nil:
+		default:
+			giveUp = time.Time{}
+			if b.Counts != last.Counts || b.Enqueued != last.Enqueued {
+				moved, after = time.Now(), mendAfter
+			}
+			last = b
+			show(b)
+			if b.Counts.Open() == 0 {
+				return b, nil
+			}
+			if b.Counts.Running == 0 && time.Since(moved) >= after {
+				done, err := d.Batches.Mend(ctx, b.ID)
+				if err == nil && done != (tasks.BatchMended{}) {
+					mended(done)
+				}
+				moved, after = time.Now(), min(2*after, mendLongest)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return last, context.Cause(ctx)
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+// Pace makes snapshots of looks at a batch: how fast it goes shows only in several of them.
+type Pace struct {
+	meter meter
+	done  int // at the last look
+}
+
+// Snapshot is how far the batch is at this look, which comes after all earlier ones.
+func (p *Pace) Snapshot(b *tasks.Batch) Snapshot {
+	now := time.Now()
+	done := b.Counts.Total - b.Counts.Open()
+	if p.meter.start.IsZero() {
+		p.meter.start, p.done = now, done
+	}
+	p.meter.count(now, max(0, done-p.done)) // a retry takes rows back
+	p.done = done
+	s := Snapshot{
+		Total:    b.Counts.Total,
+		Done:     done,
+		Failed:   done - b.Counts.Completed,
+		InFlight: b.Counts.Open(),
+		Running:  b.Counts.Running,
+		Queued:   b.Counts.Queued,
+		Tokens:   b.Tokens.TokenCount, TokensIn: b.Tokens.InputCount, TokensOut: b.Tokens.OutputCount,
+		Counted: b.Counts.Completed + b.Counts.Failed,
+		Rate:    p.meter.rate(now),
+		Mean:    p.meter.mean(now),
+		Left:    p.meter.left(now, b.Counts.Open()),
+		Elapsed: now.Sub(b.CreatedAt),
+	}
+	s.Waiting[WaitOther] = b.Counts.Waiting
+	classes := make(map[string]int)
+	for _, f := range b.Failures {
+		classes[f.Class] += f.Count
+	}
+	s.Failures = classCounts(classes)
+	return s
+}

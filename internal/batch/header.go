@@ -1,0 +1,199 @@
+package batch
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// tableFields are the columns that mean something, beside the question's and the custom_id's.
+var tableFields = []string{
+	fieldBotID, fieldUserID, fieldConversationID, fieldConversationKey, fieldCustomVariables, fieldParameters,
+	fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID,
+}
+
+// header is a table's columns.
+type header struct {
+	line     int
+	names    []string // as they stand there
+	question int      // -1: there is a prompt
+	fields   map[string]int
+	prompted map[string]int // the columns that the prompt names
+	carried  []string       // for each column its name in a record's "input"; "" = it has its place elsewhere
+	again    bool           // the table is an earlier output: its answers are old
+}
+
+// header reads the header row. A header that will not do is a *Problem.
+func (in *Input) header(t cellReader) (*header, error) {
+	first, err := t.read()
+	for err == nil && separatorHint(first.cells) != 0 {
+		first, err = t.read()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range first.cells {
+		if what := in.wrongText([]byte(name)); what != "" {
+			return nil, in.problem(first.line, "%s", what)
+		}
+	}
+	h := &header{line: first.line, names: first.cells, question: -1, fields: make(map[string]int), prompted: make(map[string]int)}
+	h.again = h.isOutput()
+	if what := in.assign(h); what != "" {
+		return nil, in.problem(h.line, "%s", what)
+	}
+	if what := in.lacks(h, t); what != "" {
+		return nil, in.problem(h.line, "%s", what)
+	}
+	h.carry()
+	return h, nil
+}
+
+// isOutput reports whether the table is one that a run has written: it has all columns of an answer.
+func (h *header) isOutput() bool {
+	for _, name := range answerColumns {
+		if !slices.Contains(h.names, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// isAnswer reports whether a column holds the answers of an earlier run.
+func (h *header) isAnswer(column int) bool {
+	return h.again && slices.Contains(answerColumns, h.names[column])
+}
+
+// name is the column's name as it is meant.
+func (h *header) name(column int) string {
+	name := strings.TrimSpace(h.names[column])
+	if h.again {
+		name = unquoteFormula(name)
+	}
+	return name
+}
+
+// assign finds what the columns mean. A column that means something must be there once.
+func (in *Input) assign(h *header) (wrong string) {
+	for i := range h.names {
+		name := h.name(i)
+		if name == "" || h.isAnswer(i) {
+			continue
+		}
+		into, key := h.fields, name
+		switch {
+		case in.prompt == nil && name == in.questionCol():
+			if h.question >= 0 {
+				return fmt.Sprintf("column %q is there twice", name)
+			}
+			h.question = i
+			continue
+		case name == in.customIDCol():
+			key = fieldCustomID
+		case slices.Contains(tableFields, name):
+		case in.prompt != nil && slices.Contains(in.prompt.names, name):
+			into = h.prompted
+		default:
+			continue
+		}
+		if _, twice := into[key]; twice {
+			return fmt.Sprintf("column %q is there twice", name)
+		}
+		into[key] = i
+		if in.prompt != nil && slices.Contains(in.prompt.names, name) {
+			h.prompted[name] = i
+		}
+	}
+	return ""
+}
+
+// lacks tells which column is missing; "" = none.
+func (in *Input) lacks(h *header, t cellReader) (wrong string) {
+	var names []string
+	for i := range h.names {
+		if name := h.name(i); name != "" {
+			names = append(names, name)
+		}
+	}
+	if in.prompt != nil {
+		if wrong = in.prompt.missing(names); wrong != "" {
+			return wrong
+		}
+	} else if h.question < 0 {
+		return in.lacksColumn(in.questionCol(), "--question-col", names, t)
+	}
+	if _, there := h.fields[fieldCustomID]; !there && in.options.CustomIDCol != "" {
+		return in.lacksColumn(in.options.CustomIDCol, "--custom-id-col", names, t)
+	}
+	return ""
+}
+
+func (in *Input) lacksColumn(name, flag string, names []string, t cellReader) string {
+	what := fmt.Sprintf("no column %q: the columns are %s", name, quotedSome(names))
+	if below := headerBelow(name, t); below > 0 {
+		return fmt.Sprintf("%s; row %d has it: delete the rows above it", what, below)
+	}
+	if near := Nearest(name, names); near != "" {
+		return fmt.Sprintf("%s; did you mean %s %q?", what, flag, near)
+	}
+	if flag == "--question-col" {
+		return what + "; name the question's with --question-col, or make the question of columns with --prompt"
+	}
+	return what
+}
+
+// belowTitle is how many rows below the first are looked at for a header.
+const belowTitle = 10
+
+// headerBelow looks for the header below a title; 0 = it is not in the next rows either.
+func headerBelow(name string, t cellReader) int {
+	for range belowTitle {
+		row, err := t.read()
+		if err != nil {
+			return 0
+		}
+		if slices.ContainsFunc(row.cells, func(cell string) bool { return strings.TrimSpace(cell) == name }) {
+			return row.line
+		}
+	}
+	return 0
+}
+
+// carry names the columns that a record carries. Those that have no name, or one that is taken, get their number.
+func (h *header) carry() {
+	h.carried = make([]string, len(h.names))
+	used := make(map[string]bool)
+	for i := range h.names {
+		if i == h.question || h.isAnswer(i) || h.means(i) {
+			continue
+		}
+		name := h.name(i)
+		if name == "" {
+			name = "column"
+		}
+		if name == "column" || used[name] {
+			name += "_" + strconv.Itoa(i+1)
+		}
+		used[name] = true
+		h.carried[i] = name
+	}
+}
+
+// means reports whether a column is one of a row's fields.
+func (h *header) means(column int) bool {
+	for _, i := range h.fields {
+		if i == column {
+			return true
+		}
+	}
+	return false
+}
+
+func quoted(names []string) string {
+	q := make([]string, len(names))
+	for i, name := range names {
+		q[i] = fmt.Sprintf("%q", name)
+	}
+	return strings.Join(q, ", ")
+}

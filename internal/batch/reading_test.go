@@ -1,0 +1,230 @@
+package batch_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/xuri/excelize/v2"
+	"golang.org/x/text/encoding/simplifiedchinese"
+
+	"github.com/cozeq/cozeq/internal/batch"
+)
+
+// gzipped packs a text.
+func gzipped(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func chinese(t testing.TB, text string) string {
+	t.Helper()
+	s, err := simplifiedchinese.GB18030.NewEncoder().String(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// xlsx makes a workbook of rows on its first sheet, and of what more does.
+func xlsx(t testing.TB, rows [][]any, more func(f *excelize.File)) string {
+	t.Helper()
+	f := excelize.NewFile()
+	defer f.Close()
+	for i, row := range rows {
+		cell, _ := excelize.CoordinatesToCellName(1, i+1)
+		if err := f.SetSheetRow("Sheet1", cell, &row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if more != nil {
+		more(f)
+	}
+	var b bytes.Buffer
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestReadingIsFoundOut(t *testing.T) {
+	tests := []struct {
+		name, file, content string
+		options             batch.InputOptions
+		found, want         string
+	}{
+		{"commas", "q.csv", "question,a;b\nx,\"y;z\"\n", batch.InputOptions{}, "", "1@2 1 \"x\" bot=bot\n"},
+		{"semicolons, with more commas", "q.csv", "a,b;question;c,d\n1,2;x, y;3,4\n", batch.InputOptions{}, "cells separated by semicolons", "1@2 1 \"x, y\" bot=bot\n"},
+		{"semicolons in quotes", "q.csv", "\"question\";\"n\"\n\"x;\n\"\"y\"\"\";1\n", batch.InputOptions{}, "cells separated by semicolons", "1@2 1 \"x;\\n\\\"y\\\"\" bot=bot\n"},
+		{"commas in a .tsv", "q.tsv", "question,n\nx,1\n", batch.InputOptions{}, "cells separated by commas", "1@2 1 \"x\" bot=bot\n"},
+		{"tabs in a .csv", "q.csv", "n\tquestion\n1\tx, y; z\n", batch.InputOptions{}, "cells separated by tabs", "1@2 1 \"x, y; z\" bot=bot\n"},
+		{"said", "q.csv", "n;question\n1;x\n", batch.InputOptions{Delimiter: ";"}, "", "1@2 1 \"x\" bot=bot\n"},
+		{"one column", "q.csv", "question\nx;y\n", batch.InputOptions{}, "", "1@2 1 \"x;y\" bot=bot\n"},
+		{"the hint of Excel", "q.csv", "SEP=;\r\nquestion;n\r\nx;1\r\n", batch.InputOptions{}, "cells separated by semicolons", "1@3 1 \"x\" bot=bot\n"},
+		{"the hint of Excel, with commas", "q.csv", "sep=,\nquestion,n\nx,1\n", batch.InputOptions{}, "", "1@3 1 \"x\" bot=bot\n"},
+		{"by the prompt's columns", "q.csv", "a b,c;d\nx;1\n", batch.InputOptions{Prompt: "{{.d}}"}, "cells separated by semicolons", "1@2 1 \"1\" bot=bot\n"},
+		{"old Mac", "q.csv", "question,n\r\"x\ry\",1\rz,2\r", batch.InputOptions{}, "", "1@2 1 \"x\\ny\" bot=bot\n2@4 2 \"z\" bot=bot\n"},
+		{"old Mac's lines", "q.txt", "one\r\rtwo", batch.InputOptions{}, "", "1@1 1 \"one\" bot=bot\n2@3 2 \"two\" bot=bot\n"},
+		{"CR in a cell", "q.csv", "question\n\"x\ry\"\n", batch.InputOptions{}, "", "1@2 1 \"x\\ry\" bot=bot\n"},
+		{"packed and in Chinese", "q.txt.gz", gzipped(t, chinese(t, "怎么退货？\n")), batch.InputOptions{}, "GB18030", "1@1 1 \"怎么退货？\" bot=bot\n"},
+		{"packed, in secret", "q.txt", gzipped(t, "one\n"), batch.InputOptions{}, "compressed with gzip", "1@1 1 \"one\" bot=bot\n"},
+		{"columns by name", "q.csv", "编号,custom_id,问题\na,b,x\n", batch.InputOptions{QuestionCol: "问题", CustomIDCol: "编号"}, "", "1@2 a \"x\" bot=bot\n"},
+		{"fields by name", "q.jsonl", `{"id":"a","q":"x"}`, batch.InputOptions{QuestionCol: "q", CustomIDCol: "id"}, "", "1@1 a \"x\" bot=bot\n"},
+		{"a sheet", "q.xlsx", xlsx(t, [][]any{{"question", "custom_id", "conversation_key"}, {"x", 7, "k"}, {}, {"y", "08"}}, nil), batch.InputOptions{}, "",
+			"1@2 7 \"x\" bot=bot key=k\n2@4 08 \"y\" bot=bot\n"},
+		{"the second sheet", "q.xlsx", xlsx(t, nil, func(f *excelize.File) {
+			f.NewSheet("Two")
+			f.SetSheetRow("Two", "A1", &[]any{"question"})
+			f.SetSheetRow("Two", "A2", &[]any{"x"})
+		}), batch.InputOptions{Sheet: "two"}, "", "1@2 1 \"x\" bot=bot\n"},
+		{"one sheet of two", "q.xlsx", xlsx(t, [][]any{{"question"}, {"x"}}, func(f *excelize.File) { f.NewSheet("Two") }), batch.InputOptions{},
+			`sheet "Sheet1", one of 2 (--sheet names another)`, "1@2 1 \"x\" bot=bot\n"},
+		{"an .xlsx by its format", "q", xlsx(t, [][]any{{"question"}, {"x"}}, nil), batch.InputOptions{Format: "xlsx"}, "", "1@2 1 \"x\" bot=bot\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			in := open(t, test.file, test.content, test.options)
+			if got := rows(t, in); got != test.want {
+				t.Errorf("got\n%swant\n%s", got, test.want)
+			}
+			if _, err := in.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if got := in.Found(); got != test.found {
+				t.Errorf("found %q, want %q", got, test.found)
+			}
+		})
+	}
+}
+
+func TestSheetProblems(t *testing.T) {
+	tests := []struct {
+		name string
+		rows [][]any
+		more func(f *excelize.File)
+		want []string
+	}{
+		{"empty", nil, nil, []string{": there is no question in it"}},
+		{"a title", [][]any{{"问题列表"}, {}, {"id", "question"}}, nil,
+			[]string{`:1: no column "question": the columns are "问题列表"; row 3 has it: delete the rows above it`}},
+		{"cells", [][]any{{"question", "custom_id", "note"}, {nil, "a"}, {"x", "a", "n"}, {"y", "a"}, {"z", "c", "n", "more"}}, nil, []string{
+			":2: question: empty", `:4: custom_id "a" is repeated: row 2 has it too`,
+			":5: cell D5 stands in a column without a name: the header ends at C"}},
+		{"formula, merged", [][]any{{"question", "conversation_key", "note"}, {"x", "k"}, {"y"}, {nil, "k"}}, func(f *excelize.File) {
+			f.MergeCell("Sheet1", "B2", "B3")
+			f.MergeCell("Sheet1", "C2", "C4") // carried as it is
+			f.SetCellFormula("Sheet1", "A4", "1+1")
+		}, []string{
+			":3: conversation_key: the cell is merged with another: undo that, and fill each cell",
+			":4: question: the value of the cell's formula is not stored: open the file in a spreadsheet and save it"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			in := open(t, "q.xlsx", xlsx(t, test.rows, test.more), batch.InputOptions{})
+			_, err := in.Check(t.Context())
+			invalid, ok := errors.AsType[*batch.InvalidInput](err)
+			if !ok {
+				t.Fatalf("Check: %v", err)
+			}
+			var got []string
+			for _, p := range invalid.Problems {
+				got = append(got, strings.TrimPrefix(p.Error(), in.Name()))
+			}
+			if g, w := strings.Join(got, "\n"), strings.Join(test.want, "\n"); g != w {
+				t.Errorf("got\n%s\nwant\n%s", g, w)
+			}
+		})
+	}
+	path := filepath.Join(t.TempDir(), "q.xlsx")
+	if err := os.WriteFile(path, []byte(xlsx(t, nil, nil)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := batch.Open(path, batch.InputOptions{Sheet: "Sheet"})
+	if err == nil || err.Error() != path+` has no sheet "Sheet": its sheets are "Sheet1"; did you mean --sheet "Sheet1"?` {
+		t.Errorf("a sheet that is not there: %v", err)
+	}
+}
+
+// TestGuessIsContradicted: what follows the part that was looked at is in another encoding, or not as it was packed.
+func TestGuessIsContradicted(t *testing.T) {
+	long := strings.Repeat("你好\n", 100_000)
+	packed := gzipped(t, strings.Repeat("what is it?\n", 100_000))
+	for _, test := range []struct{ name, file, content, want string }{
+		{"UTF-8", "q.txt", long + chinese(t, "你好\n"), ":100001: not UTF-8: say what it is with --encoding, or save the file as UTF-8"},
+		{"GB18030", "q.txt", chinese(t, long) + "\xff\n", ":100001: not GB18030, which the file was taken for: say what it is with --encoding, or save it as UTF-8"},
+		{"zero", "q.csv", "question\nx\ny\x00z\n", ":3: a zero byte: if the file is UTF-16, say so with --encoding utf-16le or utf-16be"},
+		{"check sum", "q.txt.gz", packed[:len(packed)-8] + "12345678", ":100001: the compressed file is damaged (gzip: invalid checksum)"},
+		{"trailing", "q.txt.gz", gzipped(t, "one\n") + "garbage, no end", ":2: the compressed file is damaged (gzip: invalid header)"},
+		{"first bytes", "q.txt.gz", "\x1f\x8b", ":1: the compressed file is cut short"},
+	} {
+		in := open(t, test.file, test.content, batch.InputOptions{})
+		_, err := in.Check(t.Context())
+		if _, ok := errors.AsType[*batch.InvalidInput](err); !ok || strings.TrimPrefix(err.Error(), in.Name()) != test.want {
+			t.Errorf("%s: %.300v, want %s", test.name, err, test.want)
+		}
+	}
+}
+
+func TestPackedBombIsBounded(t *testing.T) {
+	in := open(t, "q.csv.gz", gzipped(t, "question\n\""+strings.Repeat("x", 64<<20)), batch.InputOptions{})
+	_, err := in.Check(t.Context())
+	if err == nil || !strings.Contains(err.Error(), ":1: the next row has more than 32 MiB: is a quote not closed?") {
+		t.Errorf("Check: %.200v", err)
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	print := func(content string, o batch.InputOptions) string {
+		in := open(t, "q.csv", content, o)
+		if _, err := in.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return in.Fingerprint()
+	}
+	const content = "question,b,id\nx,y,1\n"
+	base := print(content, batch.InputOptions{})
+	if base != print(content, batch.InputOptions{Delimiter: "comma", Encoding: "utf8"}) {
+		t.Error("what is found out and what is said make a difference")
+	}
+	seen := map[string]bool{base: true}
+	for _, o := range []batch.InputOptions{{QuestionCol: "b"}, {CustomIDCol: "id"}, {Prompt: "{{.b}}"}, {Prompt: "{{.b}}!"}, {BotID: "other"}} {
+		if p := print(content, o); seen[p] {
+			t.Errorf("%+v makes no difference", o)
+		} else {
+			seen[p] = true
+		}
+	}
+}
+
+func FuzzTSV(f *testing.F) {
+	f.Add([]byte("question\tn\r\nx\t1\r\n"))
+	f.Add([]byte("sep=;\nquestion;conversation_key;file_url\nx;k;http://x/a.png\n"))
+	f.Add([]byte("\xff\xfeq\x00u\x00e\x00s\x00t\x00i\x00o\x00n\x00\n\x00x\x00"))
+	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"))
+	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.tsv", content, batch.InputOptions{}) })
+}
+
+func FuzzText(f *testing.F) {
+	f.Add([]byte("one\r\ntwo\r"), "")
+	f.Add([]byte(chinese(f, "你好\n世界")), "gbk")
+	f.Add([]byte("\xfe\xff\x00a\x00\n"), "utf-16be")
+	f.Fuzz(func(t *testing.T, content []byte, encoding string) {
+		o := batch.InputOptions{Encoding: encoding}
+		if o.Check() != nil {
+			o.Encoding = ""
+		}
+		fuzzRows(t, "q.txt", content, o)
+	})
+}

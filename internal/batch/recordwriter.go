@@ -1,0 +1,107 @@
+package batch
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/results"
+)
+
+// Write writes one record for each row, in the order of the file that the batch was made of: to the file output, in the
+// format of its extension, as Job.Run does; or, where output is empty, as lines of JSON to w. A file is put into place
+// when it is complete. progress is told how many are written; nil: nobody is.
+//
+// Rows that have not ended are written with the status that they have. The summary counts those that have.
+func (d *Detached) Write(ctx context.Context, output string, w io.Writer, progress func(done, total int)) (Summary, error) {
+	t := &tally{}
+	var err error
+	if output == "" {
+		buffered := bufio.NewWriterSize(w, 64<<10)
+		if err = d.writeLines(ctx, buffered, t, progress); err == nil {
+			err = buffered.Flush()
+		}
+	} else {
+		err = d.writeFile(ctx, output, t, progress)
+	}
+	s := t.summary()
+	s.Rows, s.Output, s.Elapsed = d.Batch.Rows, output, d.Took()
+	return s, err
+}
+
+func (d *Detached) writeFile(ctx context.Context, output string, t *tally, progress func(done, total int)) error {
+	format, compressed, err := outputFormat(output)
+	if err != nil {
+		return err
+	}
+	err = putInPlace(output, compressed, func(w io.Writer) error {
+		if format == JSONL {
+			return d.writeLines(ctx, w, t, progress)
+		}
+		return d.writeTable(ctx, w, format, t, progress)
+	}, func(string) error { return nil })
+	if err != nil {
+		if _, ok := errors.AsType[*sheet.TooLongError](err); ok {
+			err = fmt.Errorf("%w: write to a .csv or .jsonl", err)
+		}
+		return fmt.Errorf("write %s: %w", output, err)
+	}
+	return nil
+}
+
+func (d *Detached) writeLines(ctx context.Context, w io.Writer, t *tally, progress func(done, total int)) error {
+	return d.hand(ctx, false, t, progress, func(row *Row, res *results.Result) error {
+		line, err := encodeRecord(res, row)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(append(line, '\n'))
+		return err
+	})
+}
+
+func (d *Detached) writeTable(ctx context.Context, w io.Writer, f Format, t *tally, progress func(done, total int)) error {
+	form, err := d.shape()
+	if err != nil {
+		return err
+	}
+	table, err := newTable(f, w, form.columns(d.Batch.Columns), form.separator(f), form.BOM)
+	if err != nil {
+		return err
+	}
+	if err := d.hand(ctx, !form.Table, t, progress, table.write); err != nil {
+		return errors.Join(err, table.discard())
+	}
+	return table.close()
+}
+
+// hand gives each row with its record to write, in their order.
+func (d *Detached) hand(ctx context.Context, texts bool, t *tally, progress func(done, total int), write func(*Row, *results.Result) error) error {
+	form, err := d.shape()
+	if err != nil {
+		return err
+	}
+	columns := form.columns(d.Batch.Columns)
+	for r, err := range d.each(ctx, texts) {
+		if err != nil {
+			return err
+		}
+		row, err := form.restore(columns, r.Row, r.Result.CustomID)
+		if err != nil {
+			return err
+		}
+		if err := write(row, r.Result); err != nil {
+			return err
+		}
+		if r.Result.Status.Terminal() {
+			t.add(r.Result, true)
+		}
+		if progress != nil {
+			progress(r.Row.N, d.Batch.Rows)
+		}
+	}
+	return nil
+}

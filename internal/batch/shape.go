@@ -1,0 +1,138 @@
+package batch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// shape is what a detached batch keeps of its input's form, besides the names of its columns, so that the answers can be
+// written when the input is long gone. It stands in the batch as JSON.
+type shape struct {
+	Table   bool     `json:"table,omitempty"`   // a row keeps a cell for each column; else it may keep one, the JSON of what it carries
+	Marked  bool     `json:"marked,omitempty"`  // ... and one more, a letter for each cell: which of them are numbers
+	Carried []string `json:"carried,omitempty"` // by column its name in a record's "input"; "" = it has its place elsewhere
+	ID      string   `json:"id,omitempty"`      // the name of the column with the custom_id
+	Comma   string   `json:"comma,omitempty"`   // what stands between the cells of a .csv output; "" = a comma
+	BOM     bool     `json:"bom,omitempty"`     // such an output begins with the mark of UTF-8
+}
+
+// The letters of a row's cells where they are kept.
+const (
+	cellText   = 't'
+	cellNumber = 'n'
+)
+
+// shape finds out the form of a checked input, and the names of the columns that its rows keep.
+func (in *Input) shape(ctx context.Context) (s shape, names []string, err error) {
+	c, err := in.outputColumns(ctx)
+	if err != nil {
+		return s, nil, err
+	}
+	s.ID, s.BOM = c.id, in.spreadsheets()
+	if comma := in.separator(CSV); comma != ',' {
+		s.Comma = string(comma)
+	}
+	if c.from == nil {
+		return s, nil, nil
+	}
+	s.Table, s.Marked = true, in.format == XLSX
+	for row, err := range in.Rows() {
+		if err != nil {
+			return s, nil, err
+		}
+		for _, from := range c.from {
+			s.Carried = append(s.Carried, row.table.carried[from])
+		}
+		break
+	}
+	return s, c.names, nil
+}
+
+// keep is what a batch keeps of a row, beside its question.
+func (s *shape) keep(c *columns, row *Row) (kept []string, err error) {
+	if !s.Table {
+		if len(row.carried) == 0 {
+			return nil, nil
+		}
+		carried, err := marshal(row.carried)
+		return []string{string(carried)}, err
+	}
+	kept = c.cells(row)
+	if s.Marked {
+		var marks strings.Builder
+		for _, from := range c.from {
+			if row.mark(from) == sheet.Number {
+				marks.WriteByte(cellNumber)
+			} else {
+				marks.WriteByte(cellText)
+			}
+		}
+		kept = append(kept, marks.String())
+	}
+	return kept, nil
+}
+
+// columns are those of a table output.
+func (s *shape) columns(names []string) *columns {
+	if !s.Table {
+		return &columns{names: []string{fieldCustomID, fieldQuestion}, id: s.ID}
+	}
+	c := &columns{names: names, from: make([]int, len(names)), id: s.ID}
+	for i := range c.from {
+		c.from[i] = i
+	}
+	return c
+}
+
+// restore makes the row of what was kept of it. One whose question has gone has no more than its number and custom_id.
+func (s *shape) restore(c *columns, kept tasks.BatchRow, customID string) (*Row, error) {
+	row := &Row{N: kept.N, CustomID: customID, Chat: kept.Chat, Columns: kept.Columns}
+	if row.Chat == nil {
+		row.Chat = new(tasks.Chat)
+	}
+	if len(row.Chat.AdditionalMessages) == 0 {
+		chat := *row.Chat
+		chat.AdditionalMessages = []tasks.Message{tasks.Question(chat.Preview)}
+		row.Chat = &chat
+	}
+	if !s.Table {
+		if len(kept.Columns) > 0 {
+			if err := json.Unmarshal([]byte(kept.Columns[0]), &row.carried); err != nil {
+				return nil, fmt.Errorf("read what row %d of the batch carries: %w", kept.N, err)
+			}
+		}
+		row.Columns = nil
+		return row, nil
+	}
+	row.table = &header{carried: s.Carried}
+	marks := ""
+	if s.Marked && len(row.Columns) == len(c.names)+1 {
+		marks = row.Columns[len(c.names)]
+	}
+	cells := make([]string, len(c.names)) // all of them empty where the row has gone
+	copy(cells, row.Columns)
+	row.Columns = cells
+	for _, letter := range marks {
+		mark := sheet.Text
+		if letter == cellNumber {
+			mark = sheet.Number
+		}
+		row.marks = append(row.marks, mark)
+	}
+	return row, nil
+}
+
+// separator is what stands between the cells of an output.
+func (s *shape) separator(f Format) rune {
+	if f == CSV && s.Comma != "" {
+		comma, _ := utf8.DecodeRuneInString(s.Comma)
+		return comma
+	}
+	return f.delimiter()
+}

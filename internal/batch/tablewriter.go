@@ -1,0 +1,113 @@
+package batch
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/results"
+)
+
+// tableWriter writes a table OUTPUT: the input's columns, then those of the answer.
+type tableWriter interface {
+	write(row *Row, res *results.Result) error
+	close() error   // writes what is left
+	discard() error // gives up
+}
+
+// csvWriter writes a csv or tsv, in which a text that a spreadsheet would run is quoted.
+type csvWriter struct {
+	columns *columns
+	csv     *csv.Writer
+}
+
+const utf8BOM = "\ufeff"
+
+// newCSVWriter begins a table; marked puts the mark of UTF-8 before it.
+func newCSVWriter(w io.Writer, c *columns, comma rune, marked bool) (*csvWriter, error) {
+	if marked {
+		if _, err := io.WriteString(w, utf8BOM); err != nil {
+			return nil, err
+		}
+	}
+	t := &csvWriter{columns: c, csv: csv.NewWriter(w)}
+	t.csv.Comma = comma
+	return t, t.writeRow(c.names, answerColumns)
+}
+
+func (t *csvWriter) writeRow(cells ...[]string) error {
+	all := slices.Concat(cells...)
+	for i, cell := range all {
+		all[i] = quoteFormula(cell)
+	}
+	return t.csv.Write(all)
+}
+
+func (t *csvWriter) write(row *Row, res *results.Result) error {
+	return t.writeRow(t.columns.cells(row), answerCells(res))
+}
+
+func (t *csvWriter) close() error {
+	t.csv.Flush()
+	return t.csv.Error()
+}
+
+func (t *csvWriter) discard() error { return nil }
+
+// sheetWriter writes an xlsx. What was a number in the input's sheet is one here, and so are the answer's; all else is
+// text.
+type sheetWriter struct {
+	columns *columns
+	sheet   *sheet.Writer
+}
+
+func newSheetWriter(w io.Writer, c *columns) (*sheetWriter, error) {
+	names := slices.Concat(c.names, answerColumns)
+	wide := []int{len(c.names)} // the answer
+	if i := slices.Index(c.names, fieldQuestion); i >= 0 {
+		wide = append(wide, i)
+	}
+	s, err := sheet.NewWriter(w, names, wide...)
+	return &sheetWriter{columns: c, sheet: s}, err
+}
+
+func (t *sheetWriter) write(row *Row, res *results.Result) error {
+	var cells []any
+	for i, text := range t.columns.cells(row) {
+		if t.columns.from != nil && row.mark(t.columns.from[i]) == sheet.Number {
+			cells = append(cells, numeric(text))
+		} else {
+			cells = append(cells, text)
+		}
+	}
+	for i, text := range answerCells(res) {
+		if name := answerColumns[i]; text != "" && (name == columnErrorCode || name == columnTokenCount) {
+			cells = append(cells, numeric(text))
+		} else {
+			cells = append(cells, text)
+		}
+	}
+	err := t.sheet.Write(cells)
+	if _, ok := errors.AsType[*sheet.TooLongError](err); ok {
+		return fmt.Errorf("row %d: a text has %w", row.N, err)
+	}
+	return err
+}
+
+// numeric is a number that was told to be one.
+func numeric(text string) any {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil {
+		return f
+	}
+	return text
+}
+
+func (t *sheetWriter) close() error   { return t.sheet.Close() }
+func (t *sheetWriter) discard() error { return t.sheet.Discard() }

@@ -1,0 +1,126 @@
+package batch
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// TestCensus tells from what the worker has said what each row in flight is about.
+func TestCensus(t *testing.T) {
+	now := time.Now()
+	r := newRun(&Job{Forget: true})
+	add := func(n int, key string, f flight) {
+		chat := tasks.Ask("b", "q")
+		chat.ConversationKey = key
+		f.row = &Row{N: n, Chat: chat}
+		r.flights[tasks.BatchTaskID("r", n, 1)] = &f
+	}
+	add(1, "", flight{})
+	add(2, "", flight{asked: now.Add(-time.Second)})
+	add(3, "", flight{asked: now.Add(-time.Minute)})
+	add(4, "", flight{chat: true})
+	add(5, "", flight{wait: WaitBackOff})
+	add(6, "", flight{wait: WaitPause})
+	add(9, "k", flight{})
+	add(8, "k", flight{chat: true})
+	add(7, "other", flight{wait: WaitBusy})
+	r.parked = 3
+	c := r.census(now)
+	want := census{running: 3, queued: 1}
+	for _, w := range []Wait{WaitTurn, WaitRate, WaitBackOff, WaitPause, WaitBusy} {
+		want.waits[w] = 1
+	}
+	want.waits[WaitSame] = 3
+	if c != want {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	s := r.snapshot(now)
+	if s.InFlight != 12 || s.Running+s.Queued+s.Waiting.Total() != s.InFlight {
+		t.Errorf("%+v", s)
+	}
+
+	// Where others do the work only their counts tell; they may be older than what is known here.
+	r.Forget, r.parked = false, 0
+	if c := r.census(now); c.running+c.queued != 0 || c.waits.Total() != 1 {
+		t.Errorf("without counts: %+v", c)
+	}
+	for _, counts := range []tasks.BatchCounts{
+		{Total: 100, Running: 4, Waiting: 3, Queued: 93}, {Total: 100, Running: 50, Waiting: 50}, {Total: 100, Queued: 100},
+	} {
+		r.counts = counts
+		if c := r.census(now); c.running+c.queued+c.waits.Total() != len(r.flights) || c.running > counts.Running {
+			t.Errorf("%+v: %+v", counts, c)
+		}
+	}
+}
+
+func TestStepped(t *testing.T) {
+	job := &Job{}
+	job.Stepped("nobody's", WaitRate) // before Run
+	r := newRun(job)
+	job.gate.show(r)
+	f := &flight{row: &Row{N: 1, Chat: tasks.Ask("b", "q")}}
+	r.flights["r-1"] = f
+	r.stepped(Progress{ID: "r-1", AskedAt: time.Now()})
+	if f.asked.IsZero() || f.chat {
+		t.Errorf("asked: %+v", f)
+	}
+	r.stepped(Progress{ID: "r-1", ChatID: "c"})
+	if !f.chat {
+		t.Errorf("taken: %+v", f)
+	}
+	job.Stepped("r-1", WaitRate)
+	if f.chat || !f.asked.IsZero() || f.wait != WaitRate {
+		t.Errorf("waits: %+v", f)
+	}
+	r.stepped(Progress{ID: "r-1", ChatID: "c"})
+	if f.wait != NoWait {
+		t.Errorf("taken again: %+v", f)
+	}
+	job.Stepped("r-2", WaitRate) // somebody else's
+}
+
+func TestMeter(t *testing.T) {
+	start := time.Now()
+	m := meter{start: start}
+	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
+	for s := range 30 { // two a second for half a minute, then nothing
+		m.count(at(float64(s)+0.5), 2)
+	}
+	for _, tt := range []struct {
+		at         float64
+		rate, mean float64
+		left       time.Duration // for 60 more
+	}{
+		{30, 1.8, 2, 30 * time.Second},
+		{35, 0.8, 60. / 35, 35 * time.Second},
+		{45, 0, 60. / 45, 45 * time.Second},
+		{61, 0, 60. / 61, 62069 * time.Millisecond},
+		{95, 0, 60. / 95, 0},
+	} {
+		now := at(tt.at)
+		if rate, mean, left := m.rate(now), m.mean(now), m.left(now, 60); rate != tt.rate || mean != tt.mean || left.Round(time.Millisecond) != tt.left {
+			t.Errorf("at %v: %v now, %v on average, %v left; want %v", tt.at, rate, mean, left, tt)
+		}
+	}
+	early := meter{start: start}
+	early.add(start)
+	if left := early.left(at(2.9), 5); left != 0 {
+		t.Errorf("too soon to tell: %v", left)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	var s spread
+	if s.mean() != 0 || s.deviation() != 0 {
+		t.Error("of nothing there is something")
+	}
+	for _, x := range []float64{2, 4, 4, 4, 5, 5, 7, 9} {
+		s.add(x)
+	}
+	if s.mean() != 5 || s.deviation() < 2.138 || s.deviation() > 2.139 {
+		t.Errorf("mean %v, deviation %v", s.mean(), s.deviation())
+	}
+}

@@ -1,0 +1,12 @@
+// Package sheet reads and writes the rows of .xlsx files, without ever holding a sheet in memory.
+//
+// [Open] looks at a file's parts. [Book.Unpack] goes once through one sheet and writes its rows, as a person sees them,
+// to a temporary file, which [Table.Rows] reads as often as wanted: the workbook is closed by then, and a later pass costs
+// no XML. [Writer] writes a sheet row by row.
+//
+// What a cell shows (number formats, dates, shared and rich text) is excelize's to say. Beside it the package reads the
+// same XML itself, as excelize passes over what it cannot read: a sheet that is cut short would be one with fewer rows.
+// From there come also what a cell is ([Mark]) and the digits of long numbers.
+//
+// It may import no package of this module, and internal/batch is its only user.
+package sheet

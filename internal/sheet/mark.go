@@ -1,0 +1,31 @@
+package sheet
+
+// Mark says of a cell what its text does not.
+type Mark byte
+
+// The marks.
+const (
+	Text       Mark = '.' // nothing: it is text, or shows what a text would
+	Number     Mark = 'n' // a number that shows all its digits
+	Fault      Mark = 'e' // an error of the spreadsheet, as #N/A
+	Unreckoned Mark = 'f' // a formula whose value is not stored
+	Merged     Mark = 'm' // part of a merged cell whose text stands further up or left
+)
+
+// Range is a block of cells, rows and columns from 1.
+type Range struct{ Top, Left, Bottom, Right int }
+
+// Row is one row of a sheet.
+type Row struct {
+	Number int      // from 1
+	Cells  []string // as a person sees them, without the empty ones at the end
+	Marks  []Mark   // one for each of Cells, and of merged cells behind them
+}
+
+// Mark is the mark of a cell; columns count from 0.
+func (r *Row) Mark(column int) Mark {
+	if column < len(r.Marks) {
+		return r.Marks[column]
+	}
+	return Text
+}
