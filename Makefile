@@ -51,6 +51,11 @@ lint: ## staticcheck, and is everything formatted
 fmt: ## format the code
 	gofmt -w .
 
+.PHONY: alerts
+alerts: ## check the alert rules and the queries of the Grafana dashboard with promtool
+	@promtool=$$(bash .ci/promtool) && COZEQ_REQUIRE_PROMTOOL=1 COZEQ_PROMTOOL=$$promtool \
+		go test -run '^(TestPromtool|TestAlerts|TestDashboard|TestMetricNames)$$' -count=1 ./cmd/cozeq
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME
 	@bash .ci/fuzz $(FUZZTIME)

@@ -17,6 +17,8 @@ type credential struct {
 	base  string
 	token coze.TokenSource
 	codes *coze.CodeTable
+	life  tokenLife
+	file  string // that its token or key is in; empty: in none, or in one that a variable names
 }
 
 // account is the credential that asks, and others that questions may name.
@@ -40,6 +42,9 @@ func (c config) account(ctx context.Context, pick string) (account, error) {
 		return a, err
 	}
 	if pick == "" {
+		if a.life, err = c.tokenLife(); err != nil {
+			return a, err
+		}
 		a.token, err = c.token(ctx, a.base)
 		if _, none := errors.AsType[*missingError](err); !none || !slices.ContainsFunc(a.others, named(defaultCredential)) {
 			return a, err

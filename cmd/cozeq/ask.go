@@ -64,7 +64,7 @@ A signal cancels the chat, at Coze too.`,
 	f.BoolVar(&c.json, "json", false, "print the whole result as JSON")
 	f.StringVar(&c.conversation, "conversation", "", "go on in the conversation of this name, `KEY` (with --redis)")
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`: one of $COZEQ_CREDENTIALS_FILE, with --redis the workers' one")
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue")
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
 	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if it has no answer after this long")
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes)
 	addPatience(cmd, &c.patience, "0")
@@ -124,7 +124,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 	switch {
 	case own:
 		wc := worker.Config{
-			BotID: chat.BotID, Concurrency: 1, Queues: map[string]int{c.queue: 1}, Drain: askDrain, Logger: logger,
+			BotID: chat.BotID, Concurrency: 1, Queues: queuesOf(c.queue), Drain: askDrain, Logger: logger,
 			Rate: rate, OnVerdict: watch.verdict,
 		}
 		if err := s.startWorker(ctx, account, wc, cancel); err != nil {
@@ -184,7 +184,7 @@ func missingBot() error {
 }
 
 func (c *askCommand) check(cmd *cobra.Command, cfg config) error {
-	if err := tasks.ValidateQueue(c.queue); err != nil {
+	if _, err := tasks.Shards(c.queue); err != nil {
 		return usagef(cmd, "--queue: %w", err)
 	}
 	if c.credential != "" {

@@ -35,19 +35,26 @@ const (
 	settingHTTP        = "http"
 	settingLog         = "log"
 	settingCodes       = "codes"
+	settingMonitor     = "monitor"
+	settingPrometheus  = "prometheus-addr"
 
 	envToken       = "COZE_API_TOKEN"
 	envTokenFile   = "COZE_API_TOKEN_FILE"
+	envTokenEnds   = "COZE_API_TOKEN_EXPIRES"
 	envJWTClient   = "COZE_JWT_OAUTH_CLIENT_ID"
 	envJWTKeyFile  = "COZE_JWT_OAUTH_PRIVATE_KEY_FILE"
 	envJWTKeyID    = "COZE_JWT_OAUTH_PUBLIC_KEY_ID"
 	envCredentials = "COZEQ_CREDENTIALS_FILE"
+
+	envMonitorToken     = "COZEQ_MONITOR_TOKEN"
+	envMonitorTokenFile = "COZEQ_MONITOR_TOKEN_FILE"
 )
 
 func settings() []setting {
 	return []setting{
 		{"", envToken, "personal access token of Coze", ""},
 		{"", envTokenFile, "file that holds the token instead; read again when it changes", ""},
+		{"", envTokenEnds, "when the token ends, as 2026-12-31 or 2026-12-31T08:00:00Z, for metrics and alerts: Coze does not tell", ""},
 		{"", envJWTClient, "instead of a token: id of an OAuth app of type JWT (a service app), which gets its own tokens", ""},
 		{"", envJWTKeyFile, "file with that app's private key, PEM", ""},
 		{"", envJWTKeyID, "fingerprint of that app's public key, as Coze shows it", ""},
@@ -56,9 +63,13 @@ func settings() []setting {
 		{settingBot, "COZE_BOT_ID", "`ID` of the bot that answers questions which name none", ""},
 		{settingRedis, "REDIS_URL", "`URL` of a shared Redis: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://", ""},
 		{settingConcurrency, "COZEQ_CONCURRENCY", "let at most `N` chats be in flight in this process", strconv.Itoa(worker.DefaultConcurrency)},
-		{settingQueues, "COZEQ_QUEUES", "serve these queues, as `NAME=WEIGHT,...`", "critical=6,default=3,low=1"},
+		{settingQueues, "COZEQ_QUEUES", "serve these queues, as `NAME=WEIGHT,...`; a NAME/N stands for the queues NAME-0 to NAME-(N-1)", "critical=6,default=3,low=1"},
 		{settingRate, "COZEQ_RATE", "start at most `N/s` chats, of all processes together, also N/m and N/h; Coze's own limit is found out below it", "none"},
-		{settingHTTP, "COZEQ_HTTP", "serve /metrics, /healthz and /readyz of a worker on `HOST:PORT`, or off", "127.0.0.1:9464 for worker, off elsewhere"},
+		{settingHTTP, "COZEQ_HTTP", "serve /metrics, /healthz and /readyz on `HOST:PORT`, of worker and dashboard /monitor too, or off", "127.0.0.1:9464 for worker, 127.0.0.1:8081 for dashboard, off elsewhere"},
+		{settingMonitor, "COZEQ_MONITOR", "serve the dashboard at /monitor of a worker's --http: `on` or off", "on"},
+		{"", envMonitorToken, "token to log in to the dashboard with, as the password of any name; needed where other machines can reach it", ""},
+		{"", envMonitorTokenFile, "file that holds that token instead; read again when it changes", ""},
+		{settingPrometheus, "COZEQ_PROMETHEUS_ADDR", "base `URL` of the Prometheus that scrapes the workers, for the dashboard's charts", ""},
 		{settingLog, "COZEQ_LOG", "log from this `LEVEL` on: error, warn, info or debug; text on a terminal, JSON lines elsewhere", "info for worker, warn elsewhere"},
 		{settingCodes, "COZEQ_CODES", "change the table of Coze's error codes by this JSON `FILE`", ""},
 		{settingLang, "COZEQ_LANG", "explain error codes in this `LANGUAGE`: en or zh", "zh in a Chinese locale, en elsewhere"},
@@ -87,6 +98,9 @@ func addSettings(cmd *cobra.Command, names ...string) {
 	}
 }
 
+// theDefault is the source of what nobody has set.
+const theDefault = "the default"
+
 // lookup is the one place where a flag beats its variable and both beat the
 // default. The source is for error texts. A variable that is set but empty is as
 // good as none; an empty flag means empty.
@@ -102,7 +116,7 @@ func (c config) lookup(name, def string) (value, source string) {
 			return v, s.env
 		}
 	}
-	return def, "the default"
+	return def, theDefault
 }
 
 func (c config) text(name, def string) string {
@@ -127,7 +141,8 @@ func (c config) concurrency() (int, error) {
 	return n, nil
 }
 
-// queues reads NAME=WEIGHT pairs; a name alone weighs 1.
+// queues reads NAME=WEIGHT pairs; a name alone weighs 1. A NAME/N stands for its
+// shards, each of that weight.
 func (c config) queues() (map[string]int, error) {
 	value, source := c.lookup(settingQueues, "")
 	if value == "" {
@@ -143,13 +158,16 @@ func (c config) queues() (map[string]int, error) {
 				return nil, c.bad(source, "queue %s: weight %q, want a whole number above 0", name, weight)
 			}
 		}
-		if err := tasks.ValidateQueue(name); err != nil {
+		shards, err := tasks.Shards(name)
+		if err != nil {
 			return nil, c.bad(source, "%w", err)
 		}
-		if _, twice := queues[name]; twice {
-			return nil, c.bad(source, "queue %s is named twice", name)
+		for _, name := range shards {
+			if _, twice := queues[name]; twice {
+				return nil, c.bad(source, "queue %s is named twice", name)
+			}
+			queues[name] = n
 		}
-		queues[name] = n
 	}
 	return queues, nil
 }

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/oauth"
 )
 
@@ -51,7 +50,7 @@ func (c config) credentials(ctx context.Context, inherited credential) ([]creden
 
 // credentialsReader reads
 //
-//	{"NAME": {"token_file": "FILE", "base": "URL"},
+//	{"NAME": {"token_file": "FILE", "base": "URL", "expires": "2026-12-31"},
 //	 "NAME": {"jwt": {"client_id": "ID", "private_key_file": "FILE", "public_key_id": "ID"}}}
 //
 // The names of files are relative to the file that names them.
@@ -69,7 +68,7 @@ func (r credentialsReader) read(ctx context.Context, text []byte) ([]credential,
 		}
 		entry := r.inherited
 		entry.name = name
-		if entry.base, entry.token, err = r.entry(ctx, raw); err != nil {
+		if entry, err = r.entry(ctx, entry, raw); err != nil {
 			return fmt.Errorf("credential %q: %w", name, err)
 		}
 		found = append(found, entry)
@@ -81,20 +80,30 @@ func (r credentialsReader) read(ctx context.Context, text []byte) ([]credential,
 	return found, err
 }
 
-func (r credentialsReader) entry(ctx context.Context, raw json.RawMessage) (base string, token coze.TokenSource, err error) {
+// entry is what raw makes of c.
+func (r credentialsReader) entry(ctx context.Context, c credential, raw json.RawMessage) (credential, error) {
 	var file string
 	var app *oauth.Config
 	var keyFile string
-	base = r.inherited.base
-	err = members(raw, func(field string, raw json.RawMessage) error {
+	err := members(raw, func(field string, raw json.RawMessage) error {
 		switch field {
 		case "token_file":
 			return text(field, raw, &file)
 		case "base":
-			if err := text(field, raw, &base); err != nil {
+			if err := text(field, raw, &c.base); err != nil {
 				return err
 			}
-			return checkBase(field, base)
+			return checkBase(field, c.base)
+		case "expires":
+			var value string
+			err := text(field, raw, &value)
+			if err == nil {
+				c.life.set, err = parseExpiry(value)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", field, err)
+			}
+			return nil
 		case "jwt":
 			app = new(oauth.Config)
 			return members(raw, func(field string, raw json.RawMessage) error {
@@ -109,31 +118,33 @@ func (r credentialsReader) entry(ctx context.Context, raw json.RawMessage) (base
 				return fmt.Errorf("jwt.%.40s: unknown, want client_id, private_key_file and public_key_id", field)
 			})
 		}
-		return fmt.Errorf("%.40s: unknown, want token_file or jwt, and base", field)
+		return fmt.Errorf("%.40s: unknown, want token_file or jwt, base and expires", field)
 	})
 	switch {
 	case err != nil:
-		return "", nil, err
+		return c, err
 	case (file == "") == (app == nil):
-		return "", nil, errors.New("want either token_file or jwt")
+		return c, errors.New("want either token_file or jwt")
 	case file != "":
-		if token, err = tokenFile(ctx, r.path(file)); err != nil {
+		c.file = r.path(file)
+		c.life.file = c.file
+		if c.token, err = tokenFile(ctx, c.file); err != nil {
 			err = fmt.Errorf("token_file: %w", err)
 		}
-		return base, token, err
+		return c, err
 	case app.ClientID == "":
-		return "", nil, errors.New("jwt.client_id is missing")
+		return c, errors.New("jwt.client_id is missing")
 	case keyFile == "":
-		return "", nil, errors.New("jwt.private_key_file is missing")
+		return c, errors.New("jwt.private_key_file is missing")
 	case app.PublicKeyID == "":
-		return "", nil, errors.New("jwt.public_key_id is missing")
+		return c, errors.New("jwt.public_key_id is missing")
 	}
-	app.BaseURL = base
-	token, err = appSource(*app, r.path(keyFile))
+	c.file, app.BaseURL = r.path(keyFile), c.base
+	c.token, err = appSource(*app, c.file)
 	if _, ok := errors.AsType[*keyError](err); ok {
 		err = fmt.Errorf("jwt.private_key_file: %w", err)
 	}
-	return base, token, err
+	return c, err
 }
 
 // path is relative to the credentials file; what looks like a token is left for

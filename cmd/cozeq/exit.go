@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,7 +135,7 @@ func judge(err error) (code int, hint string) {
 	case errors.As(err, &noWorker):
 		return exitError, "start one with 'cozeq worker', or add --with-worker to have one in this process"
 	case errors.As(err, &redis):
-		return exitError, "check --redis or REDIS_URL, and that the server runs"
+		return exitError, cmp.Or(redisHint(err), "check --redis or REDIS_URL, and that the server runs")
 	case errors.As(err, &hinted):
 		return exitError, hinted.hint
 	case errors.Is(err, results.ErrNotFound):
@@ -142,7 +143,7 @@ func judge(err error) (code int, hint string) {
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
 	}
-	return exitError, ""
+	return exitError, redisHint(err)
 }
 
 // report says on w what went wrong and what to do, and returns the exit code.

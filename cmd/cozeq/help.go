@@ -64,7 +64,8 @@ Form of ` + envCredentials + `, in which names of files are relative to it:
     {"alice": {"token_file": "alice.txt"},
      "shop":  {"jwt": {"client_id": "1110", "private_key_file": "shop.pem",
                        "public_key_id": "k1b2"}, "base": "https://api.coze.com"}}
-Each entry has either token_file or jwt. base defaults to COZE_API_BASE.
+Each entry has either token_file or jwt. base defaults to COZE_API_BASE. A token may
+have "expires", as COZE_API_TOKEN_EXPIRES.
 
 Forms of REDIS_URL:
     redis://USER:PASSWORD@HOST:6379/0         rediss:// with TLS
@@ -72,7 +73,15 @@ Forms of REDIS_URL:
     redis-sentinel://HOST1,HOST2:26379/0?master=NAME
     redis-cluster://HOST1:7000,HOST2:7001     tls=true with TLS
 User and password are Redis' own; those of sentinels are the options
-sentinel_username and sentinel_password.
+sentinel_username and sentinel_password. Options of TLS, in every form:
+    ca=FILE              trust these certificates (PEM) in place of the system's
+    cert=FILE&key=FILE   the client's certificate, where the server wants one
+    server_name=NAME     the name in the server's certificate
+
+Whoever asks sends traces to the OpenTelemetry collector that
+OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names; the other
+OTEL_ variables of its SDK work, too. TRACEPARENT names the span that questions
+belong to which this command puts into a queue.
 
 NO_COLOR, set to anything, turns colour off.`)
 	return &cobra.Command{Use: "environment", Short: "Environment variables and the flags that beat them", Long: b.String()}
@@ -83,7 +92,8 @@ func newExitCodesTopic() *cobra.Command {
 		Use:   "exit-codes",
 		Short: "What the program's exit codes mean",
 		Long: `  0    all well
-  1    an error: no redis, no worker, no such task, a file that cannot be written
+  1    an error: no redis, no worker, no such task, a file that cannot be written;
+       a check of doctor that failed
   2    wrong usage, a missing setting or a bad input file; nothing was asked
   3    finished, but some questions failed
   4    stopped after --patience: Coze does not accept the token, the quota is

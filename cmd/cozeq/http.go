@@ -9,78 +9,91 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/cozeq/cozeq/worker"
+	"github.com/cozeq/cozeq/internal/monitor"
 )
 
 // readyTimeout bounds one look at Redis for /readyz.
 const readyTimeout = 2 * time.Second
 
-// monitor serves a worker's /metrics, /healthz and /readyz.
-type monitor struct {
-	server *http.Server
-	served chan struct{}
+// site is what a process serves over HTTP. What is nil is not there.
+type site struct {
+	ready     func(context.Context) error // for /readyz
+	metrics   http.Handler                // for /metrics
+	dashboard http.Handler                // for /monitor
 }
 
-// startMonitor listens at once, so that an address in use is an error before
-// anything is asked.
-func startMonitor(ctx context.Context, addr string, ready func(context.Context) error, metrics http.Handler, logger *slog.Logger) (*monitor, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, &hintedError{
-			err:  fmt.Errorf("serve metrics: %w", err),
-			hint: "choose another address with --http or COZEQ_HTTP, or off",
-		}
-	}
+// handler has nothing but what is named here: no profiles, and nothing that a library
+// puts into http.DefaultServeMux.
+func (s site) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
-		if err := ready(ctx); err != nil {
+		if err := s.ready(ctx); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	m := &monitor{
-		server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second},
+	if s.metrics != nil {
+		mux.Handle("GET /metrics", s.metrics)
+	}
+	if s.dashboard != nil {
+		mux.Handle(monitor.Root, s.dashboard)
+		mux.Handle(monitor.Root+"/", s.dashboard)
+		mux.Handle("GET /{$}", http.RedirectHandler(monitor.Root+"/", http.StatusFound))
+	}
+	return mux
+}
+
+// webServer serves a site.
+type webServer struct {
+	url    string
+	server *http.Server
+	served chan struct{}
+}
+
+// startSite listens at once, so that an address in use is an error before anything is
+// asked.
+func startSite(ctx context.Context, addr string, s site, logger *slog.Logger) (*webServer, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, &hintedError{
+			err:  fmt.Errorf("serve HTTP: %w", err),
+			hint: "choose another address with --http or COZEQ_HTTP, or off",
+		}
+	}
+	web := &webServer{
+		url: "http://" + reachable(l.Addr()),
+		server: &http.Server{
+			Handler:           s.handler(),
+			ReadHeaderTimeout: 10 * time.Second,
+			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		},
 		served: make(chan struct{}),
 	}
 	go func() {
-		defer close(m.served)
-		if err := m.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("metrics are served no more", "error", err)
+		defer close(web.served)
+		if err := web.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("HTTP is served no more", "error", err)
 		}
 	}()
-	logger.Info("serving metrics", "url", "http://"+reachable(l.Addr())+"/metrics")
-	return m, nil
+	if s.metrics != nil {
+		logger.Info("serving metrics", "url", web.url+"/metrics")
+	}
+	if s.dashboard != nil {
+		logger.Info("serving the dashboard", "url", web.url+monitor.Root)
+	}
+	return web, nil
 }
 
 // close lets a scrape in progress end.
-func (m *monitor) close() {
+func (web *webServer) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
-	if m.server.Shutdown(ctx) != nil {
-		m.server.Close()
+	if web.server.Shutdown(ctx) != nil {
+		web.server.Close()
 	}
-	<-m.served
-}
-
-// newMetrics are the worker's counters and the handler that shows them together
-// with those of the queues and the process.
-func newMetrics(s *session, queues []string) (*worker.Metrics, http.Handler) {
-	registry := prometheus.NewRegistry()
-	metrics := worker.NewMetrics(registry)
-	registry.MustRegister(
-		worker.NewQueueCollector(s.rdb, queues),
-		worker.NewPauseCollector(s.rdb),
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
-	return metrics, promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	<-web.served
 }

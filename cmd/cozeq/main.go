@@ -7,12 +7,7 @@
 // this package.
 package main
 
-import (
-	"context"
-	"os"
-	"os/signal"
-	"syscall"
-)
+import "os"
 
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
 var version = ""
@@ -20,10 +15,10 @@ var version = ""
 func main() { os.Exit(start()) }
 
 // start runs the program with the process's own streams. The first signal ends
-// the context; a second one finds nobody listening and ends the process.
+// the context, the second one the process.
 func start() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	s := systemStreams()
+	ctx, stop := heedSignals(&s, os.Exit)
 	defer stop()
-	context.AfterFunc(ctx, stop)
-	return run(ctx, os.Args[1:], systemStreams())
+	return run(ctx, os.Args[1:], s)
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -105,42 +107,6 @@ func printable(s string) string {
 	}, s)
 }
 
-// columns is how wide a text stands on a terminal: East Asian wide characters
-// take two.
-func columns(s string) int {
-	n := 0
-	for _, r := range s {
-		n += runeColumns(r)
-	}
-	return n
-}
-
-func runeColumns(r rune) int {
-	switch {
-	case unicode.Is(unicode.Mn, r):
-		return 0
-	case r >= 0x1100 && r <= 0x115f, r >= 0x2e80 && r <= 0xa4cf, r >= 0xac00 && r <= 0xd7a3,
-		r >= 0xf900 && r <= 0xfaff, r >= 0xfe30 && r <= 0xfe6f, r >= 0xff00 && r <= 0xff60,
-		r >= 0xffe0 && r <= 0xffe6, r >= 0x1f300 && r <= 0x1faff, r >= 0x20000 && r <= 0x3fffd:
-		return 2
-	}
-	return 1
-}
-
-// cut shortens a text to width columns, with … where something is missing.
-func cut(s string, width int) string {
-	if columns(s) <= width {
-		return s
-	}
-	n := 0
-	for i, r := range s {
-		if n += runeColumns(r); n > width-1 {
-			return s[:i] + "…"
-		}
-	}
-	return s
-}
-
 // short is cut for texts in sentences, in characters.
 func short(s string, runes int) string {
 	s = oneLine(s)
@@ -169,4 +135,33 @@ func (t *table) writeLong(s *streams) error {
 	}
 	_, err := io.WriteString(s.Out, b.String())
 	return err
+}
+
+// number has its thousands apart for people only.
+func (s *streams) number(n int) string {
+	if s.OutTTY {
+		return count(n)
+	}
+	return strconv.Itoa(n)
+}
+
+// age is in seconds for programs.
+func (s *streams) age(d time.Duration) string {
+	if s.OutTTY {
+		return rounded(d)
+	}
+	return strconv.FormatFloat(seconds(d), 'f', -1, 64)
+}
+
+// moment is a time for people on a terminal, where today needs no date, else
+// RFC 3339.
+func (s *streams) moment(t time.Time) string {
+	if !s.OutTTY {
+		return t.UTC().Format(time.RFC3339)
+	}
+	t = t.Local()
+	if t.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
 }

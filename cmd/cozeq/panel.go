@@ -9,6 +9,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/batch"
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/worker"
 )
 
 // How often progress is shown: what an eye can follow, and what a log can bear.
@@ -17,34 +18,45 @@ const (
 	pipeEvery     = 10 * time.Second
 )
 
-// panel is stderr while a run is under way: a line of progress below whatever
-// else is printed. Others write through it, so that their lines and the panel's
-// do not mix.
+// panel is stderr while a run is under way: on a terminal some lines of progress below
+// whatever else is printed, in a pipe a line now and then. Others write through it, so
+// that their lines and the panel's do not mix. What of its fields is not set is not
+// shown.
 type panel struct {
 	streams *streams
-	note    func() (text string, all bool) // what holds the run up, and whether altogether; nil: nothing does
+	title   string                         // what is under way
+	note    func() (text string, all bool) // what holds the run up, and whether altogether
+	limits  func() []worker.Limit          // what has been learnt of Coze's limits
+	json    bool                           // in a pipe lines of JSON
 
-	mu   sync.Mutex
-	line string // what stands on the terminal's last line
+	mu    sync.Mutex
+	frame []string // what stands at the terminal's end
 }
 
 func newPanel(s *streams) *panel { return &panel{streams: s} }
+
+// live reports whether stderr is a terminal on which lines can be taken back.
+func (p *panel) live() bool { return p.streams.ErrTTY && !p.streams.dumb() }
 
 // Write prints lines above the panel.
 func (p *panel) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.erase()
-	n, err := p.streams.Err.Write(b)
-	p.draw()
-	return n, err
+	if len(p.frame) == 0 {
+		return p.streams.Err.Write(b)
+	}
+	// In one piece: what is erased and drawn again apart from each other flickers.
+	text := p.erased() + string(b) + p.drawn()
+	if n, err := io.WriteString(p.streams.Err, text); err != nil {
+		return min(n, len(b)), err
+	}
+	return len(b), nil
 }
 
-// follow shows how far the run is, until stop: on a terminal in a line that
-// changes, in a pipe in a new line now and then.
+// follow shows how far the run is, until stop.
 func (p *panel) follow(look func() batch.Snapshot) (stop func()) {
 	every := pipeEvery
-	if p.streams.ErrTTY {
+	if p.live() {
 		every = terminalEvery
 	}
 	quit := make(chan struct{})
@@ -72,76 +84,71 @@ func (p *panel) show(s batch.Snapshot) {
 	if s.Total == 0 {
 		return
 	}
-	text := p.progress(s)
+	v := p.view(s)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.streams.ErrTTY {
-		fmt.Fprintln(p.streams.Err, text)
-		return
+	switch {
+	case p.live():
+		before := p.erased()
+		width, height := p.streams.size()
+		p.frame = v.frame(width, height)
+		io.WriteString(p.streams.Err, before+p.drawn())
+	case p.json:
+		writeJSONLine(p.streams.Err, progressRecord(v))
+	default:
+		fmt.Fprintln(p.streams.Err, v.line())
 	}
-	p.erase()
-	p.line = cut(text, p.streams.Width-1)
-	p.draw()
+}
+
+// view is what there is to show now.
+func (p *panel) view(s batch.Snapshot) *panelView {
+	v := &panelView{Snapshot: s, streams: p.streams, title: p.title}
+	if p.note != nil {
+		v.note, v.stopped = p.note()
+	}
+	if p.limits != nil {
+		v.limits = p.limits()
+	}
+	return v
 }
 
 // record prints a question with its answer on a terminal's stdout.
 func (p *panel) record(row *batch.Row, r *results.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.erase()
+	io.WriteString(p.streams.Err, p.erased())
 	io.WriteString(p.streams.Out, recordText(p.streams, row, r))
-	p.draw()
+	io.WriteString(p.streams.Err, p.drawn())
 }
 
-// clear takes the line away.
+// clear takes the panel away.
 func (p *panel) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.erase()
-	p.line = ""
+	io.WriteString(p.streams.Err, p.erased())
+	p.frame = nil
 }
 
-func (p *panel) erase() {
-	if p.line != "" {
-		io.WriteString(p.streams.Err, "\r\x1b[K")
+// erased takes the panel off the terminal. A terminal that has become narrower since
+// has broken its lines into more.
+func (p *panel) erased() string {
+	if len(p.frame) == 0 {
+		return ""
 	}
+	width, _ := p.streams.size()
+	rows := 0
+	for _, line := range p.frame {
+		rows += max(1, (columns(plain(line))+width-1)/width)
+	}
+	text := "\r"
+	if rows > 1 {
+		text += fmt.Sprintf("\x1b[%dA", rows-1)
+	}
+	return text + "\x1b[J"
 }
 
-func (p *panel) draw() {
-	if p.line != "" {
-		io.WriteString(p.streams.Err, p.line)
-	}
-}
-
-// progress is a snapshot in one line, with what holds the run up.
-func (p *panel) progress(s batch.Snapshot) string {
-	text, all := "", false
-	if p.note != nil {
-		text, all = p.note()
-	}
-	parts := []string{fmt.Sprintf("%s/%s done", count(s.Done), count(s.Total))}
-	if s.Failed > 0 {
-		parts = append(parts, count(s.Failed)+" failed")
-	}
-	if all {
-		return strings.Join(append(parts, text), "  ")
-	}
-	parts = append(parts, count(s.InFlight)+" in flight")
-	if s.Rate > 0 {
-		parts = append(parts, fmt.Sprintf("%.1f/s", s.Rate))
-	}
-	if s.Tokens > 0 {
-		parts = append(parts, count(int(s.Tokens))+" tokens")
-	}
-	parts = append(parts, rounded(s.Elapsed))
-	if left := s.Total - s.Done; s.Rate > 0 && left > 0 {
-		parts = append(parts, "~"+rounded(time.Duration(float64(left)/s.Rate*float64(time.Second)))+" left")
-	}
-	if text != "" {
-		parts = append(parts, text)
-	}
-	return strings.Join(parts, "  ")
-}
+// drawn leaves the cursor at the end of the last line.
+func (p *panel) drawn() string { return strings.Join(p.frame, "\n") }
 
 // recordText is a question and what became of it, for people.
 func recordText(s *streams, row *batch.Row, r *results.Result) string {
@@ -149,6 +156,9 @@ func recordText(s *streams, row *batch.Row, r *results.Result) string {
 	label := row.CustomID
 	if row.Chat.ConversationKey != "" {
 		label += " (" + row.Chat.ConversationKey + ")"
+	}
+	if r.Cached {
+		label += ", answered before"
 	}
 	fmt.Fprintf(&b, "%s %s\n", s.color(true, dim, oneLine(label)), s.color(true, bold, short(row.Question(), 500)))
 	text := printable(r.Answer)

@@ -40,9 +40,10 @@ type pauseWatch struct {
 
 	nudged chan struct{} // capacity 1: look now
 
-	mu   sync.Mutex
-	seen sight
-	wait wait
+	mu     sync.Mutex
+	seen   sight
+	wait   wait
+	learnt []worker.Limit
 }
 
 // wait is for the end of pauses; its zero value is none.
@@ -79,12 +80,32 @@ func (w *pauseWatch) start(ctx context.Context) (stop func()) {
 			if seen, err := w.look(ctx); err == nil {
 				w.consider(seen)
 			}
+			w.learn(ctx)
 		}
 	})
 	return func() {
 		cancel()
 		watching.Wait()
 	}
+}
+
+// learn reads the limits of the credentials that are served.
+func (w *pauseWatch) learn(ctx context.Context) {
+	all, err := worker.Limits(ctx, w.rdb)
+	if err != nil {
+		return
+	}
+	all = slices.DeleteFunc(all, func(l worker.Limit) bool { return !l.Served || l.Rate == 0 })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.learnt = all
+}
+
+// limits are what was learnt at the last look.
+func (w *pauseWatch) limits() []worker.Limit {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.learnt
 }
 
 // verdict is a worker.Config.OnVerdict: a question that steps aside tells of a pause

@@ -136,17 +136,17 @@ func TestPanelShowsPause(t *testing.T) {
 		panel.note = w.note
 		shot := batch.Snapshot{Total: 9, Done: 2, Failed: 1, InFlight: 3, Elapsed: time.Second}
 		want := "2/9 done  1 failed  paused: 4028 (quota) since " + p.Since.Local().Format(time.TimeOnly) + ", next probe in 29s, and 1 more"
-		if got := panel.progress(shot); got != want {
+		if got := panel.view(shot).line(); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 		time.Sleep(29 * time.Second)
-		if got := panel.progress(shot); !strings.Contains(got, ", a probe goes out now") {
+		if got := panel.view(shot).line(); !strings.Contains(got, ", a probe goes out now") {
 			t.Errorf("got %q", got)
 		}
 		w.wait = wait{}
 		p.BotID = "b1"
 		w.seen = sight{held: []worker.Pause{p}}
-		if got, want := panel.progress(shot), "2/9 done  1 failed  3 in flight  1s  bot b1 paused: 4028 (quota)"; got != want {
+		if got, want := panel.view(shot).line(), "2/9 done  1 failed  3 in flight  1s  bot b1 paused: 4028 (quota)"; got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	})

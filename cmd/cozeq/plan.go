@@ -32,6 +32,15 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p pl
 	if err := c.check(cmd, p.cfg, args); err != nil {
 		return p, err
 	}
+	o, err := c.input.options(cmd)
+	if err != nil {
+		return p, err
+	}
+	if c.output != "" {
+		if err := batch.CheckOutput(c.output); err != nil {
+			return p, err
+		}
+	}
 	level, err := p.cfg.level(slog.LevelWarn)
 	if err != nil {
 		return p, err
@@ -67,10 +76,12 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p pl
 	if err != nil {
 		return p, err
 	}
-	if p.input, err = c.open(cmd, args, p); err != nil {
+	if p.input, err = c.open(cmd, args, p, o); err != nil {
 		return p, err
 	}
-	_, err = p.input.Check(cmd.Context())
+	if c.output != "" {
+		err = p.input.CheckOutput(cmd.Context(), c.output)
+	}
 	return p, err
 }
 
@@ -91,20 +102,22 @@ func (c *runCommand) queues(cmd *cobra.Command, p *plan) (err error) {
 		return nil
 	}
 	if c.alone(p.cfg) {
-		p.worker.Queues = map[string]int{c.queue: 1}
+		p.worker.Queues = queuesOf(c.queue)
 		return nil
 	}
 	if p.worker.Queues, err = p.cfg.queues(); err != nil {
 		return err
 	}
-	if p.worker.Queues[c.queue] == 0 {
-		return usagef(cmd, "--with-worker: the worker would not serve --queue %s: add it to --queues", c.queue)
+	for queue := range queuesOf(c.queue) {
+		if p.worker.Queues[queue] == 0 {
+			return usagef(cmd, "--with-worker: the worker would not serve --queue %s: add it to --queues", c.queue)
+		}
 	}
 	return nil
 }
 
 func (c *runCommand) check(cmd *cobra.Command, cfg config, args []string) error {
-	if err := tasks.ValidateQueue(c.queue); err != nil {
+	if _, err := tasks.Shards(c.queue); err != nil {
 		return usagef(cmd, "--queue: %w", err)
 	}
 	if c.credential != "" {
@@ -113,6 +126,9 @@ func (c *runCommand) check(cmd *cobra.Command, cfg config, args []string) error 
 		}
 	}
 	redisFlag := cmd.Flags().Changed(settingRedis)
+	if err := c.bounds.check(cmd, c.output, c.retryFailed); err != nil {
+		return err
+	}
 	switch {
 	case len(args) == 0 && !c.demo:
 		return usagef(cmd, "INPUT is missing: a file of questions, or - for stdin")
@@ -144,11 +160,9 @@ func (c *runCommand) check(cmd *cobra.Command, cfg config, args []string) error 
 	return nil
 }
 
-// open opens the input. A file whose first row lacks a bot, with none by default,
-// lacks a setting rather than a thousand cells.
-func (c *runCommand) open(cmd *cobra.Command, args []string, p plan) (*batch.Input, error) {
-	bot := p.worker.BotID
-	o := batch.InputOptions{Format: c.format, QuestionCol: c.questionCol, Stdin: c.streams.In, BotID: bot}
+// open opens the input and checks all of it.
+func (c *runCommand) open(cmd *cobra.Command, args []string, p plan, o batch.InputOptions) (*batch.Input, error) {
+	o.Stdin, o.BotID = c.streams.In, p.worker.BotID
 	if !c.alone(p.cfg) {
 		o.Credential = c.credential
 	}
@@ -159,35 +173,7 @@ func (c *runCommand) open(cmd *cobra.Command, args []string, p plan) (*batch.Inp
 	if len(args) > 0 {
 		path = args[0]
 	} else {
-		o.Stdin, o.Format = bytes.NewReader(demoQuestions), "jsonl"
+		o.Stdin, o.Format = bytes.NewReader(demoQuestions), string(batch.JSONL)
 	}
-	if bot == "" && path != "-" {
-		look := o
-		look.BotID = missing
-		if in, err := batch.Open(path, look); err == nil {
-			first := firstBot(in)
-			in.Close()
-			if first == missing {
-				return nil, missingBot()
-			}
-		}
-	}
-	in, err := batch.Open(path, o)
-	if err != nil {
-		return nil, usagef(cmd, "%w", err)
-	}
-	return in, nil
-}
-
-// missing stands for a bot that a row does not name.
-const missing = "?"
-
-func firstBot(in *batch.Input) string {
-	for row, err := range in.Rows() {
-		if err == nil {
-			return row.Chat.BotID
-		}
-		break
-	}
-	return ""
+	return openInput(cmd, path, o)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
 
@@ -72,8 +71,8 @@ func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {
 func (c *queuesCommand) print(state queuesState) error {
 	queues := &table{header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}}
 	for _, q := range state.Queues {
-		queues.add(q.Queue, c.number(q.Pending), c.number(q.Active), c.number(q.Scheduled), c.number(q.Retry), c.number(q.Archived),
-			c.age(q.OldestPending), c.pausedBy(q, state.Pauses))
+		queues.add(q.Queue, c.streams.number(q.Pending), c.streams.number(q.Active), c.streams.number(q.Scheduled), c.streams.number(q.Retry), c.streams.number(q.Archived),
+			c.streams.age(time.Duration(q.OldestPending*float64(time.Second))), c.pausedBy(q, state.Pauses))
 	}
 	pauses := &table{header: []string{"PAUSED", "SINCE", "WHY", "NEXT PROBE", "ASIDE", "MESSAGE AND HINT"}}
 	for _, p := range state.Pauses {
@@ -81,7 +80,7 @@ func (c *queuesCommand) print(state queuesState) error {
 		if p.BotID != "" {
 			what = "bot " + p.BotID + " with " + p.Credential
 		}
-		pauses.add(what, c.moment(p.Since), pauseCause(p), c.moment(p.NextProbe), c.number(int(p.Aside)),
+		pauses.add(what, c.streams.moment(p.Since), pauseCause(p), c.streams.moment(p.NextProbe), c.streams.number(int(p.Aside)),
 			strings.Trim(p.Message+" - "+p.Hint, " -"))
 	}
 	limits := &table{header: []string{"CREDENTIAL", "CALLS A SECOND", "SERVED"}}
@@ -134,42 +133,13 @@ func (c *queuesCommand) pausedBy(q queueState, pauses []worker.Pause) string {
 	case q.Paused == nil:
 		return "no"
 	case q.Paused.By == byOperator:
-		return "by an operator since " + c.moment(q.Paused.Since)
+		return "by an operator since " + c.streams.moment(q.Paused.Since)
 	}
-	text := "by cozeq since " + c.moment(q.Paused.Since)
+	text := "by cozeq since " + c.streams.moment(q.Paused.Since)
 	for _, p := range pauses {
 		if p.BotID == "" && p.Credential == q.Paused.Credential {
 			text += ": " + pauseCause(p)
 		}
 	}
 	return text
-}
-
-// number has its thousands apart for people only.
-func (c *queuesCommand) number(n int) string {
-	if c.streams.OutTTY {
-		return count(n)
-	}
-	return strconv.Itoa(n)
-}
-
-// age is in seconds for programs.
-func (c *queuesCommand) age(seconds float64) string {
-	if c.streams.OutTTY {
-		return rounded(time.Duration(seconds * float64(time.Second)))
-	}
-	return strconv.FormatFloat(seconds, 'f', -1, 64)
-}
-
-// moment is a time for people on a terminal, where today needs no date, else
-// RFC 3339.
-func (c *queuesCommand) moment(t time.Time) string {
-	if !c.streams.OutTTY {
-		return t.UTC().Format(time.RFC3339)
-	}
-	t = t.Local()
-	if t.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {
-		return t.Format(time.TimeOnly)
-	}
-	return t.Format(time.DateTime)
 }

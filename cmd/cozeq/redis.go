@@ -21,6 +21,8 @@ const redisPatience = 5 * time.Second
 type remoteRedis struct {
 	client redis.UniversalClient
 	addr   string // without user and password
+
+	watched *redis.FailoverOptions // its sentinels; nil: there are none
 }
 
 // parseRedis makes a client of a URL; nothing is dialled yet. Errors never hold
@@ -31,19 +33,22 @@ func parseRedis(raw string, pool int) (*remoteRedis, error) {
 		return nil, errors.New("not a URL, want one as redis://localhost:6379/0")
 	}
 	user, hosts, tail := splitAuthority(rest)
+	tail, secure, err := cutTLS(tail)
+	if err != nil {
+		return nil, err
+	}
 	r := &remoteRedis{addr: hosts}
-	var err error
 	switch scheme {
 	case "redis", "rediss":
-		err = r.single(scheme+"://"+user+hosts+tail, pool)
+		err = r.single(scheme+"://"+user+hosts+tail, secure, "write rediss:// in place of redis://", pool)
 	case "redis-socket", "unix":
 		path, _, _ := strings.Cut(hosts+tail, "?")
 		r.addr = path
-		err = r.single("unix://"+user+hosts+tail, pool)
+		err = r.single("unix://"+user+hosts+tail, secure, "a socket has none", pool)
 	case "redis-sentinel":
-		err = r.sentinel(user, strings.Split(hosts, ","), tail, pool)
+		err = r.sentinel(user, strings.Split(hosts, ","), tail, secure, pool)
 	case "redis-cluster":
-		err = r.cluster(user, strings.Split(hosts, ","), tail, pool)
+		err = r.cluster(user, strings.Split(hosts, ","), tail, secure, pool)
 	default:
 		err = fmt.Errorf("scheme %q, want redis, rediss, redis-socket, redis-sentinel or redis-cluster", scheme)
 	}
@@ -67,10 +72,13 @@ func splitAuthority(rest string) (user, hosts, tail string) {
 	return user, rest, ""
 }
 
-func (r *remoteRedis) single(raw string, pool int) error {
+func (r *remoteRedis) single(raw string, secure redisTLS, how string, pool int) error {
 	o, err := redis.ParseURL(raw)
 	if err != nil {
 		return withoutURL(err)
+	}
+	if err := secure.apply(o.TLSConfig, how); err != nil {
+		return err
 	}
 	if o.PoolSize == 0 {
 		o.PoolSize = pool
@@ -80,10 +88,26 @@ func (r *remoteRedis) single(raw string, pool int) error {
 	return nil
 }
 
+// How a client of several servers finds the one that has taken a dead one's place.
+const (
+	// clusterStale is the age at which a cluster's client reads anew which node has
+	// which slot, if it is used at all. go-redis reads it when a node answers that it
+	// has a slot no longer, and a dead one does not answer: its own 60 s would be a
+	// minute of errors after a fail-over that took the cluster two seconds.
+	clusterStale = time.Second
+
+	// groupDials is how often a server is dialled before another one is tried, in
+	// place of go-redis' 5: what does not answer is probably dead.
+	groupDials = 1
+)
+
+// tlsOption is how a URL with a list of hosts asks for TLS.
+const tlsOption = "add tls=true to its options"
+
 // sentinel takes redis-sentinel://USER:PASSWORD@H1,H2/DB?master=NAME; user and
 // password are Redis' own, and the sentinels' go into sentinel_username and
 // sentinel_password.
-func (r *remoteRedis) sentinel(user string, hosts []string, tail string, pool int) error {
+func (r *remoteRedis) sentinel(user string, hosts []string, tail string, secure redisTLS, pool int) error {
 	u, err := listed(user, hosts, "26379", tail)
 	if err != nil {
 		return err
@@ -105,15 +129,21 @@ func (r *remoteRedis) sentinel(user string, hosts []string, tail string, pool in
 	}
 	o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
 	o.SentinelUsername, o.SentinelPassword = sentinelUser, sentinelPassword
+	if err := secure.apply(o.TLSConfig, tlsOption); err != nil {
+		return err
+	}
 	if o.PoolSize == 0 {
 		o.PoolSize = pool
 	}
+	if o.DialerRetries == 0 {
+		o.DialerRetries = groupDials
+	}
 	o.ContextTimeoutEnabled = true
-	r.client = redis.NewFailoverClient(o)
+	r.client, r.watched = redis.NewFailoverClient(o), o
 	return nil
 }
 
-func (r *remoteRedis) cluster(user string, hosts []string, tail string, pool int) error {
+func (r *remoteRedis) cluster(user string, hosts []string, tail string, secure redisTLS, pool int) error {
 	u, err := listed(user, hosts, "6379", tail)
 	if err != nil {
 		return err
@@ -126,9 +156,16 @@ func (r *remoteRedis) cluster(user string, hosts []string, tail string, pool int
 	if err != nil {
 		return withoutURL(err)
 	}
+	if err := secure.apply(o.TLSConfig, tlsOption); err != nil {
+		return err
+	}
 	if o.PoolSize == 0 {
 		o.PoolSize = pool
 	}
+	if o.DialerRetries == 0 {
+		o.DialerRetries = groupDials
+	}
+	o.ClusterStateReloadInterval = clusterStale
 	o.ContextTimeoutEnabled = true
 	r.client = redis.NewClusterClient(o)
 	return nil

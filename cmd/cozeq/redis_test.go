@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strings"
@@ -48,7 +49,20 @@ func TestParseRedis(t *testing.T) {
 			return strings.Join(o.Addrs, " ") == "h1:7000 h2:7001 h3:6379" && o.Password == "s3cret" && o.TLSConfig == nil
 		}},
 		{"redis-cluster://h1:7000,h2:7001?tls=true", "h1:7000,h2:7001", func(c redis.UniversalClient) bool {
-			return c.(*redis.ClusterClient).Options().TLSConfig != nil
+			o := c.(*redis.ClusterClient).Options()
+			return o.TLSConfig.ServerName == "h1" && o.ClusterStateReloadInterval == clusterStale && o.DialerRetries == groupDials
+		}},
+		{"redis-cluster://h1:7000?tls=true&skip_verify=true&dialer_retries=3", "h1:7000", func(c redis.UniversalClient) bool {
+			o := c.(*redis.ClusterClient).Options()
+			return o.TLSConfig.InsecureSkipVerify && o.DialerRetries == 3
+		}},
+		{"redis-sentinel://h1/0?master=m&tls=true&server_name=redis.example", "h1", func(c redis.UniversalClient) bool {
+			o := c.(*redis.Client).Options()
+			return o.TLSConfig.ServerName == "redis.example" && !o.TLSConfig.InsecureSkipVerify && o.DialerRetries == groupDials
+		}},
+		{"rediss://h/0?server_name=redis.example&pool_size=3", "h", func(c redis.UniversalClient) bool {
+			o := c.(*redis.Client).Options()
+			return o.TLSConfig.ServerName == "redis.example" && o.TLSConfig.MinVersion == tls.VersionTLS12 && o.PoolSize == 3
 		}},
 	}
 	for _, tt := range tests {
@@ -81,6 +95,17 @@ func TestParseRedisRefuses(t *testing.T) {
 		{"redis-cluster://:s3cret@h1:7000/1", "no databases"},
 		{"redis-cluster://:s3cret@h1:7000,h2:port", `"h2:port" in the list`},
 		{"redis://:s3cret%zz@h", "not a URL"},
+		{"redis://:s3cret@h?a=%zz", "not a URL"},
+		{"redis://:s3cret@h?ca=ca.pem", "write rediss://"},
+		{"redis-cluster://:s3cret@h?server_name=n", "add tls=true"},
+		{"redis-sentinel://:s3cret@h/0?master=m&cert=c&key=k", "add tls=true"},
+		{"redis-socket://:s3cret@/run/redis.sock?ca=ca.pem", "a socket has none"},
+		{"rediss://:s3cret@h?skip_verify=maybe", `"maybe", want true or false`},
+		{"rediss://:s3cret@h?ca=", "option ca is empty"},
+		{"rediss://:s3cret@h?ca=testdata/nothing.pem", "option ca: open testdata/nothing.pem"},
+		{"rediss://:s3cret@h?ca=redis.go", "no certificate in redis.go"},
+		{"rediss://:s3cret@h?key=key.pem", "cert and key go together"},
+		{"rediss://:s3cret@h?cert=redis.go&key=redis.go", "options cert and key"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.url, func(t *testing.T) {
@@ -126,6 +151,7 @@ func FuzzParseRedis(f *testing.F) {
 	f.Add("redis-cluster", "h1:7000,[::1]:7001?tls=true")
 	f.Add("redis-socket", "/run/redis.sock?db=1")
 	f.Add("rediss", "h:6379?skip_verify=true")
+	f.Add("rediss", "h:6379?ca=ca.pem&cert=cert.pem&key=key.pem&server_name=n")
 	const password = "Zq9Xv7Kp"
 	f.Fuzz(func(t *testing.T, scheme, rest string) {
 		if strings.ContainsAny(rest, "@") || strings.Contains(rest, password) || strings.Contains(scheme, "://") {

@@ -18,15 +18,18 @@ const (
 
 // run is the program: it executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
-	root := newRootCmd(&s, args)
+	root := newRootCmd(&s)
+	if err := misspelt(root, args); err != nil {
+		return report(s.Err, err)
+	}
 	root.SetArgs(args)
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	return report(s.Err, root.ExecuteContext(ctx))
+	return report(s.Err, root.ExecuteContext(withTraceParent(ctx, s.Env)))
 }
 
-func newRootCmd(s *streams, args []string) *cobra.Command {
+func newRootCmd(s *streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cozeq",
 		Short: "Ask Coze many questions, safely",
@@ -49,22 +52,15 @@ workers around a shared Redis (cozeq worker).`,
 	}
 	root.SetVersionTemplate("cozeq {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if !cmd.HasParent() {
-			// "cozeq rnu --demo" is about rnu: cobra met the flag first.
-			words := slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-") })
-			if unknown := unknownCommand(cmd, words); unknown != nil {
-				return unknown
-			}
-		}
 		return &usageError{command: cmd.CommandPath(), err: err}
 	})
 	root.AddGroup(
 		&cobra.Group{ID: groupAsk, Title: "Ask:"},
 		&cobra.Group{ID: groupOperate, Title: "Operate:"},
 	)
-	grouped(root, groupAsk, newRunCmd(s), newAskCmd(s), newResultCmd(s), newCancelCmd(s))
-	grouped(root, groupOperate, newWorkerCmd(s), newQueuesCmd(s), newErrorsCmd(s), newMockCmd(s), newVersionCmd(s))
-	root.AddCommand(newEnvironmentTopic(), newExitCodesTopic())
+	grouped(root, groupAsk, newRunCmd(s), newAskCmd(s), newBatchCmd(s), newResultCmd(s), newCancelCmd(s))
+	grouped(root, groupOperate, newWorkerCmd(s), newQueuesCmd(s), newDashboardCmd(s), newDoctorCmd(s), newErrorsCmd(s), newMockCmd(s), newHealthCmd(s), newVersionCmd(s))
+	root.AddCommand(newEnvironmentTopic(), newExitCodesTopic(), newManCmd(s))
 	root.SetHelpCommand(newHelpCmd())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -76,6 +72,18 @@ func grouped(root *cobra.Command, id string, commands ...*cobra.Command) {
 		c.GroupID = id
 		root.AddCommand(c)
 	}
+}
+
+// misspelt is a command that there is not. cobra would look at the flags behind it
+// first: "cozeq rnu --demo" has a flag that nobody knows, "cozeq rnu --help" the help
+// of cozeq itself.
+func misspelt(root *cobra.Command, args []string) error {
+	found, _, err := root.Find(args)
+	i := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") })
+	if err == nil && found != root || i < 0 || strings.HasPrefix(args[i], cobra.ShellCompRequestCmd) {
+		return nil
+	}
+	return unknownCommand(root, args[i:])
 }
 
 func unknownCommand(cmd *cobra.Command, args []string) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -34,10 +35,10 @@ type runCommand struct {
 	streams *streams
 
 	output      string
-	format      string
-	questionCol string
+	input       inputFlags
 	demo        bool
 	withWorker  bool
+	bounds      runBounds
 	retryFailed bool
 	force       bool
 	json        bool
@@ -62,13 +63,17 @@ func newRunCmd(s *streams) *cobra.Command {
 Alone it does the work itself; with --redis the workers there do. Before it asks
 anything itself it makes sure that Coze accepts the token.
 
-INPUT is .jsonl, .csv, .tsv (a header row; column question or --question-col) or
-.txt (a question a line), or - for stdin. A row may also have custom_id, bot_id,
-user_id, conversation_id, conversation_key, custom_variables, parameters and
-meta_data. Questions with one conversation_key are asked one after the other, in
-one conversation.
+INPUT is .jsonl (of our shape or OpenAI's batches'), .csv, .tsv or .xlsx (a header
+row; column question or --question-col), or .txt (a question a line), each but an
+.xlsx also with .gz; or - for stdin. Encoding (UTF-8, GB18030 or GBK, UTF-16) and
+delimiters are found out. --prompt makes the questions of a row's columns.
+A row may also have custom_id, bot_id, user_id, conversation_id, conversation_key,
+custom_variables, parameters, meta_data, and files that go with the question:
+file_url, file_id, image_url, image_id. Questions with one conversation_key are
+asked one after the other, in the order of the file, in one conversation.
 
-OUTPUT, .jsonl, .csv or .tsv, exists only when it is complete. Until then
+OUTPUT, .jsonl, .csv, .tsv or .xlsx, has a record for each row, with the columns
+of the input in front. It exists only when it is complete. Until then
 OUTPUT.partial is the journal: the same command goes on after any interruption,
 asks nothing twice that was answered, and looks chats up that were in flight.
 Without -o records go to stdout as they end, and there is nothing to go on with.
@@ -81,6 +86,8 @@ The first signal lets the chats in flight end (--drain), a second one stops at
 once.`,
 		Example: `  cozeq run --demo
   cozeq run questions.csv -o answers.csv --bot 73428668
+  cozeq run 客服问题.xlsx --sheet 三月 --question-col 问题 -o answers.xlsx
+  cozeq run texts.csv.gz --prompt 'Translate into English: {{.text}}' -o out.jsonl.gz
   cozeq run questions.jsonl -o answers.jsonl --redis redis://localhost:6379/0
   cozeq run questions.csv -o answers.csv --retry-failed
   generate | cozeq run - --format txt | jq -r .answer`,
@@ -88,11 +95,11 @@ once.`,
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .csv or .tsv")
-	f.StringVar(&c.format, "format", "", "INPUT's format: jsonl, csv, tsv or txt; default: by its extension, of stdin jsonl")
-	f.StringVar(&c.questionCol, "question-col", "", "`NAME` of the column with the question; default: question")
+	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .csv, .tsv or .xlsx; all but the last with .gz, too")
+	c.input.add(cmd)
 	f.BoolVar(&c.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
 	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: have a worker in this process too")
+	c.bounds.add(cmd)
 	f.BoolVar(&c.retryFailed, "retry-failed", false, "ask the failed questions again")
 	f.BoolVar(&c.force, "force", false, "start over: forget OUTPUT and its journal")
 	f.BoolVar(&c.json, "json", false, "print the summary as JSON on stdout (with -o)")
@@ -102,7 +109,7 @@ once.`,
 	f.DurationVar(&c.keep, "keep", 0, "with --redis: how long results are kept there; default: 24h")
 	f.DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
 	addPatience(cmd, &c.patience, "0 where a token or a bot is refused, "+quotaPatience.String()+" where the quota is used up")
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue")
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`, one of $COZEQ_CREDENTIALS_FILE, with --redis of the workers'")
 	f.StringVar(&c.onTurnFailure, "on-turn-failure", tasks.TurnSkip, "what becomes of a conversation's later turns when one fails: `skip` asks them, block does not")
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingLog, settingCodes)
@@ -115,6 +122,13 @@ func (c *runCommand) run(cmd *cobra.Command, args []string) error {
 	if p.input != nil {
 		defer p.input.Close()
 	}
+	if err != nil {
+		return err
+	}
+	if text := told(p.input); text != "" {
+		fmt.Fprintln(panel, text)
+	}
+	cache, err := c.bounds.openCache(p.cfg, c.demo)
 	if err != nil {
 		return err
 	}
@@ -138,20 +152,24 @@ func (c *runCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer s.close()
-	summary, err := c.ask(cmd.Context(), s, p, panel)
-	return c.conclude(summary, err)
+	summary, err := c.ask(cmd.Context(), s, p, cache, panel)
+	return c.conclude(cmd.Context(), s, p, cache, summary, err)
 }
 
 func (c *runCommand) session(ctx context.Context, p plan) (*session, error) {
 	if c.alone(p.cfg) {
 		return openEmbedded(p.worker.Concurrency, p.logger)
 	}
-	return openShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
+	s, err := openShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
+	if err == nil {
+		warnOfRedis(ctx, s.rdb, p.logger)
+	}
+	return s, err
 }
 
 // ask does the work. It ends early on a signal, or when Coze refuses everything for
 // longer than --patience.
-func (c *runCommand) ask(signals context.Context, s *session, p plan, panel *panel) (batch.Summary, error) {
+func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *batch.Cache, panel *panel) (batch.Summary, error) {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	job := &batch.Job{
@@ -164,7 +182,12 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, panel *pan
 		Window:        c.window,
 		RetryFailed:   c.retryFailed,
 		Force:         c.force,
+		Cache:         cache,
 		Forget:        s.embedded != nil,
+	}
+	c.bounds.apply(job)
+	if s.embedded == nil {
+		job.Batches = s.batches()
 	}
 	switch {
 	case c.output != "":
@@ -177,7 +200,8 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, panel *pan
 	watch.flights, watch.settle, watch.say = job.Flights, feedTime, panel
 	watch.done = func() int { return job.Snapshot().Done }
 	watch.again = c.again()
-	panel.note = watch.note
+	panel.note, panel.limits, panel.json = watch.note, watch.limits, c.json
+	panel.title = c.title(p.input)
 	if p.own {
 		return c.askHere(ctx, signals, cancel, job, s, p, panel, watch)
 	}
@@ -203,8 +227,8 @@ func (c *runCommand) askThere(ctx, signals context.Context, job *batch.Job, s *s
 func (c *runCommand) askHere(ctx, signals context.Context, cancel context.CancelCauseFunc, job *batch.Job, s *session, p plan, panel *panel, watch *pauseWatch) (batch.Summary, error) {
 	ready := new(readiness)
 	if p.http != "" {
-		metrics, handler := newMetrics(s, slices.Sorted(maps.Keys(p.worker.Queues)))
-		m, err := startMonitor(ctx, p.http, ready.check, handler, p.logger)
+		metrics, handler := newMetrics(s, p.account, slices.Sorted(maps.Keys(p.worker.Queues)))
+		m, err := startSite(ctx, p.http, site{ready: ready.check, metrics: handler}, p.logger)
 		if err != nil {
 			return batch.Summary{}, err
 		}
@@ -214,7 +238,10 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 	p.worker.OnProgress = func(ctx context.Context, at worker.Progress) error {
 		return job.Progress(ctx, batch.Progress(at))
 	}
-	p.worker.OnVerdict = watch.verdict
+	p.worker.OnVerdict = func(id string, v worker.Verdict) {
+		job.Stepped(id, waitOf(v))
+		watch.verdict(id, v)
+	}
 	if err := s.startWorker(ctx, p.account, p.worker, cancel); err != nil {
 		return batch.Summary{}, err
 	}
@@ -261,16 +288,25 @@ func (c *runCommand) again() string {
 
 // conclude prints the summary, where there is one to speak of, and turns the
 // run's end into an error if it was not a good one.
-func (c *runCommand) conclude(summary batch.Summary, err error) error {
-	if summary.Rows > 0 && (err == nil || summary.Done() > 0 || errors.Is(err, context.Canceled)) {
-		if printed := c.print(summary); printed != nil && err == nil {
-			err = printed
+func (c *runCommand) conclude(ctx context.Context, s *session, p plan, cache *batch.Cache, summary batch.Summary, err error) error {
+	end := c.outcome(summary, err)
+	if summary.Rows > 0 && (end == nil || err == nil || summary.Done() > 0 || errors.Is(err, context.Canceled)) {
+		if printed := c.print(c.end(ctx, s, p, cache, summary, end)); printed != nil && end == nil {
+			return printed
 		}
 	}
-	if err != nil {
+	return end
+}
+
+// outcome is the run's end as the command reports it.
+func (c *runCommand) outcome(summary batch.Summary, err error) error {
+	if e, ok := errors.AsType[*batch.BudgetError](err); ok {
+		return reached(e, summary)
+	}
+	if err != nil && !errors.Is(err, batch.ErrSampled) {
 		return c.explain(err)
 	}
-	if n := summary.Done() - summary.Answered; n > 0 {
+	if n := summary.Done() - summary.Answered; n > 0 && err == nil {
 		e := &someFailedError{text: fmt.Sprintf("%s of %s got no answer", count(n), questions(summary.Rows))}
 		if c.output != "" {
 			e.hint = "ask them again by the same command with --retry-failed"
@@ -280,11 +316,57 @@ func (c *runCommand) conclude(summary batch.Summary, err error) error {
 	return nil
 }
 
-func (c *runCommand) print(summary batch.Summary) error {
-	if c.json {
-		return writeJSON(c.streams.Out, summaryRecord(summary))
+// sizeTime bounds the counting of what is in the cache.
+const sizeTime = 3 * time.Second
+
+// end is what there is to say at the end.
+func (c *runCommand) end(ctx context.Context, s *session, p plan, cache *batch.Cache, summary batch.Summary, end error) runEnd {
+	all := runEnd{Summary: summary, bounds: c.bounds, err: end}
+	if summary.Estimate != nil {
+		all.pace = c.pace(ctx, s, p)
 	}
-	return printSummary(c.streams, summary)
+	if cache != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sizeTime)
+		defer cancel()
+		all.cache, all.cacheErr = new(cache.Size(ctx)), cache.Err()
+	}
+	return all
+}
+
+func (c *runCommand) pace(ctx context.Context, s *session, p plan) pace {
+	pace := pace{concurrency: p.worker.Concurrency, rate: p.worker.Rate}
+	if !p.own {
+		// Without word from Redis it is as if they were one of ours.
+		if n, err := s.concurrency(c.queue); err == nil && n > 0 {
+			pace.concurrency = n
+		}
+	}
+	limits, err := worker.Limits(ctx, s.rdb)
+	if err != nil {
+		return pace
+	}
+	for _, l := range limits {
+		if l.Served {
+			pace.learnt += l.Rate
+		}
+	}
+	return pace
+}
+
+func (c *runCommand) print(all runEnd) error {
+	if c.json {
+		return writeJSON(c.streams.Out, all.record())
+	}
+	return all.print(c.streams)
+}
+
+// title names what the panel shows.
+func (c *runCommand) title(in *batch.Input) string {
+	title := filepath.Base(in.Name())
+	if c.output != "" {
+		title += " → " + filepath.Base(c.output)
+	}
+	return title
 }
 
 // explain adds to an error what a person can do about it.

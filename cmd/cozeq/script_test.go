@@ -18,7 +18,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -39,8 +38,15 @@ import (
 //	repeats N                  ... of which so many asked a question once more
 //	canceled N                 ... of which so many were canceled
 //	await-accepted N           wait until the fake has taken N chats
-//	redis                      a Redis of the script's own for $REDIS_URL
-//	await-served               wait until a worker serves it
+//	redis [KIND]               a Redis of the script's own for $REDIS_URL: cluster, sentinel, unix or valkey; tls,
+//	                           at $REDIS_ADDR, wants the certificate cert.pem, key.pem, and has one of ca.pem;
+//	                           acl and cluster-acl have the users of deploy/redis/users.acl
+//	denied-nothing             the user of that Redis has tried nothing that it may not do
+//	failover [KEY]             kill the master (of a cluster KEY's) and wait until its replica is the master
+//	redis-do COMMAND ARG...    a command for the Redis at $REDIS_URL
+//	await-served [QUEUE]       wait until a worker serves its queue, default if none is named
+//	redis-durable              a Redis of the script's own that keeps its data on disk: redis-kill, redis-restart
+//	await-out REGEXP COMMAND ARG...  run the command until its stdout matches
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -50,6 +56,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Values[keyTB] = env.T().(testing.TB)
 			env.Values[keyFakes] = &fakes{}
+			env.Values[keyRedis] = &group{}
+			env.Values[keyDurable] = &durable{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -64,7 +72,14 @@ func TestScripts(t *testing.T) {
 			"repeats":        counted(func(f *cozetest.Server) int { return f.Repeats() }),
 			"canceled":       counted(func(f *cozetest.Server) int { return f.Calls("/v3/chat/cancel") }),
 			"redis":          cmdRedis,
+			"failover":       cmdFailover,
+			"denied-nothing": cmdDenied,
+			"redis-do":       cmdRedisDo,
+			"redis-durable":  cmdRedisDurable,
+			"redis-kill":     cmdRedisKill,
+			"redis-restart":  cmdRedisRestart,
 			"await":          cmdAwait,
+			"await-out":      cmdAwaitOut,
 			"await-accepted": cmdAwaitAccepted,
 			"await-served":   cmdAwaitServed,
 			"term":           cmdTerm,
@@ -195,16 +210,16 @@ func cmdSave(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }
 
-func cmdRedis(ts *testscript.TestScript, neg bool, args []string) {
-	ts.Setenv("REDIS_URL", redistest.Start(ts.Value(keyTB).(testing.TB)).URL())
-}
-
 func cmdAwaitServed(ts *testscript.TestScript, neg bool, args []string) {
 	rdb, err := parseRedis(ts.Getenv("REDIS_URL"), 1)
 	ts.Check(err)
 	defer rdb.client.Close()
 	s := &session{rdb: rdb.client}
-	until(ts, func() bool { return s.served(tasks.QueueDefault) == nil }, func() { ts.Fatalf("no worker came") })
+	queue := tasks.QueueDefault
+	if len(args) > 0 {
+		queue = args[0]
+	}
+	until(ts, func() bool { return s.served(queue) == nil }, func() { ts.Fatalf("no worker came") })
 }
 
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {

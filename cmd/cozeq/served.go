@@ -8,21 +8,40 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+
+	"github.com/cozeq/cozeq/tasks"
 )
 
-// served returns a noWorkerError if no live worker takes tasks from the queue.
-// A worker that was killed counts as alive for 10 s more: asynq cannot know.
+// served returns a noWorkerError if no live worker takes tasks from the queue, of a
+// NAME/N from each. A worker that was killed counts as alive for 10 s more: asynq
+// cannot know.
 func (s *session) served(queue string) error {
+	shards, err := tasks.Shards(queue)
+	if err != nil {
+		return err
+	}
 	servers, err := asynq.NewInspectorFromRedisClient(s.rdb).Servers()
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(servers, func(i *asynq.ServerInfo) bool {
-		return i.Status == "active" && i.Queues[queue] > 0
-	}) {
-		return &noWorkerError{queue: queue}
+	for _, queue := range shards {
+		if !slices.ContainsFunc(servers, func(i *asynq.ServerInfo) bool {
+			return i.Status == "active" && i.Queues[queue] > 0
+		}) {
+			return &noWorkerError{queue: queue}
+		}
 	}
 	return nil
+}
+
+// queuesOf are the queues of a name, for a worker that serves nothing else.
+func queuesOf(name string) map[string]int {
+	shards, _ := tasks.Shards(name) // worker.New wants a queue, and says so
+	queues := make(map[string]int, len(shards))
+	for _, queue := range shards {
+		queues[queue] = 1
+	}
+	return queues
 }
 
 // servedEvery is how often a run over a shared Redis looks after its workers.

@@ -122,8 +122,11 @@ type ownWorker struct {
 func (s *session) startWorker(ctx context.Context, a account, cfg worker.Config, failed func(error)) error {
 	client, credentials, closeIdle := a.clients(cfg.Concurrency)
 	cfg.Redis, cfg.Coze, cfg.Credentials = s.rdb, client, credentials
+	traces := startTraces(ctx, cfg.Logger)
+	traces.use(&cfg)
 	w, err := worker.New(cfg)
 	if err != nil {
+		traces.close()
 		return err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -131,6 +134,7 @@ func (s *session) startWorker(ctx context.Context, a account, cfg worker.Config,
 	go func() {
 		defer close(o.done)
 		defer closeIdle()
+		defer traces.close()
 		if err := w.Run(ctx); err != nil {
 			failed(err)
 		}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -32,7 +35,7 @@ func (w *pauseWatch) look(ctx context.Context) (s sight, err error) {
 	for _, l := range limits {
 		served[l.Credential] = l.Served
 	}
-	queue, paused, err := worker.PausedQueue(ctx, w.rdb, w.queue)
+	queue, paused, err := w.pausedQueue(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -51,20 +54,54 @@ func (w *pauseWatch) look(ctx context.Context) (s sight, err error) {
 	return s, w.whoSteppedAside(ctx, &s)
 }
 
+// pausedQueue is the pause of the queue. Of a NAME/N all have to be paused, and the last
+// one's stands for all: cozeq pauses all queues that a worker serves.
+func (w *pauseWatch) pausedQueue(ctx context.Context) (p worker.QueuePause, ok bool, err error) {
+	shards, err := tasks.Shards(w.queue)
+	if err != nil {
+		return p, false, err
+	}
+	for _, queue := range shards {
+		if p, ok, err = worker.PausedQueue(ctx, w.rdb, queue); err != nil || !ok {
+			return p, false, err
+		}
+	}
+	return p, ok, nil
+}
+
+// holds tells of each question whether it waits aside for the end of a pause.
+func (w *pauseWatch) holds(ctx context.Context, p worker.Pause, flights []batch.Flight) ([]bool, error) {
+	ids, at := map[string][]string{}, map[string][]int{} // by queue
+	for i, f := range flights {
+		queue, err := tasks.Shard(w.queue, cmp.Or(f.Lane, f.ID))
+		if err != nil {
+			return nil, err
+		}
+		ids[queue], at[queue] = append(ids[queue], f.ID), append(at[queue], i)
+	}
+	held := make([]bool, len(flights))
+	for queue := range ids {
+		part, err := p.Holds(ctx, w.rdb, queue, ids[queue])
+		if err != nil {
+			return nil, err
+		}
+		for i, h := range part {
+			held[at[queue][i]] = h
+		}
+	}
+	return held, nil
+}
+
 // whoSteppedAside finds which questions wait aside, or in a conversation behind one
 // that does.
 func (w *pauseWatch) whoSteppedAside(ctx context.Context, s *sight) error {
 	flights := w.flights()
-	ids := make([]string, len(flights))
-	for i, f := range flights {
-		ids[i] = f.ID
-	}
 	aside, lanes := make([]bool, len(flights)), map[string]bool{}
 	for _, p := range s.standing {
 		if p.Aside == 0 {
 			continue
 		}
-		holds, err := p.Holds(ctx, w.rdb, w.queue, ids)
+		holds, err := w.holds(ctx, p, flights)
 		if err != nil {
 			return err
 		}

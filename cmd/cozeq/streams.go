@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -16,10 +17,17 @@ type streams struct {
 	Width          int // columns of the terminal, 80 where there is none
 	Color          bool
 
-	Env func(name string) (value string, set bool)
+	// Size is the terminal's that stderr is on, as it is now; nil: Width, and any height.
+	Size func() (width, height int)
+
+	Env     func(name string) (value string, set bool)
+	Environ func() []string // all of it, as NAME=VALUE
 }
 
-const defaultWidth = 80
+const (
+	defaultWidth  = 80
+	defaultHeight = 24
+)
 
 func systemStreams() streams {
 	s := streams{
@@ -27,7 +35,7 @@ func systemStreams() streams {
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 		Width:  defaultWidth,
-		Env:    os.LookupEnv,
+		Env:    os.LookupEnv, Environ: os.Environ,
 	}
 	for _, f := range []*os.File{os.Stdout, os.Stderr} {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
@@ -36,7 +44,30 @@ func systemStreams() streams {
 		}
 	}
 	s.Color = wantsColor(s.Env)
+	s.Size = func() (int, int) {
+		width, height, err := term.GetSize(int(os.Stderr.Fd()))
+		if err != nil || width < 1 || height < 1 {
+			return s.Width, defaultHeight
+		}
+		return width, height
+	}
 	return s
+}
+
+func (s *streams) size() (width, height int) {
+	if s.Size == nil {
+		return s.Width, defaultHeight
+	}
+	return s.Size()
+}
+
+// dumb reports whether the terminal knows no escape codes.
+func (s *streams) dumb() bool {
+	if s.Env == nil {
+		return false
+	}
+	kind, _ := s.Env("TERM")
+	return kind == "dumb"
 }
 
 // wantsColor heeds NO_COLOR, set to anything but nothing, and a dumb terminal.
@@ -57,9 +88,21 @@ const (
 	yellow paint = "33"
 )
 
+// plain is a text without its paint.
+func plain(text string) string {
+	for {
+		before, after, found := strings.Cut(text, "\x1b[")
+		if !found {
+			return text
+		}
+		_, rest, _ := strings.Cut(after, "m")
+		text = before + rest
+	}
+}
+
 // color paints text where the stream is a terminal that takes colour.
 func (s *streams) color(tty bool, p paint, text string) string {
-	if !tty || !s.Color || text == "" {
+	if !tty || !s.Color || text == "" || p == "" {
 		return text
 	}
 	return "\x1b[" + string(p) + "m" + text + "\x1b[0m"

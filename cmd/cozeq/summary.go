@@ -30,8 +30,8 @@ func printSummary(s *streams, sum batch.Summary) error {
 		parts = append(parts, s.color(s.ErrTTY, yellow, count(open)+" open"))
 	}
 	line("%s: %s", questions(sum.Rows), strings.Join(parts, ", "))
-	if sum.Resumed > 0 && !sum.AlreadyComplete {
-		line("  %s from before, %s now", count(sum.Resumed), count(sum.Asked))
+	if text := origins(sum); text != "" {
+		line("  %s", text)
 	}
 	for _, f := range sum.Failures {
 		kind := f.Class
@@ -44,7 +44,11 @@ func printSummary(s *streams, sum batch.Summary) error {
 		}
 	}
 	if sum.Tokens > 0 {
-		line("  %s tokens (%s in, %s out)", count(int(sum.Tokens)), count(int(sum.TokensIn)), count(int(sum.TokensOut)))
+		text := "  " + count(int(sum.Tokens)) + " tokens"
+		if sum.TokensIn+sum.TokensOut == sum.Tokens { // a table has only their sum
+			text += fmt.Sprintf(" (%s in, %s out)", count(int(sum.TokensIn)), count(int(sum.TokensOut)))
+		}
+		line("%s", text)
 	}
 	if sum.Asked > 0 {
 		took := "  took " + rounded(sum.Elapsed)
@@ -63,6 +67,22 @@ func printSummary(s *streams, sum batch.Summary) error {
 	return err
 }
 
+// origins says where the records come from, if not all were asked now.
+func origins(sum batch.Summary) string {
+	cached := sum.Done() - sum.Resumed - sum.Asked // now
+	if sum.AlreadyComplete || sum.Resumed == 0 && cached <= 0 {
+		return ""
+	}
+	var parts []string
+	if sum.Resumed > 0 {
+		parts = append(parts, count(sum.Resumed)+" from before")
+	}
+	if cached > 0 {
+		parts = append(parts, count(cached)+" cached")
+	}
+	return strings.Join(append(parts, count(sum.Asked)+" now"), ", ")
+}
+
 // summaryJSON is a summary for programs; durations are in seconds.
 type summaryJSON struct {
 	Rows            int           `json:"rows"`
@@ -72,6 +92,7 @@ type summaryJSON struct {
 	Expired         int           `json:"expired"`
 	Resumed         int           `json:"resumed"`
 	Asked           int           `json:"asked"`
+	Cached          int           `json:"cached,omitempty"`
 	AlreadyComplete bool          `json:"already_complete,omitempty"`
 	Failures        []failureJSON `json:"failures,omitempty"`
 	Usage           usageJSON     `json:"usage"`
@@ -80,6 +101,19 @@ type summaryJSON struct {
 	P95             float64       `json:"p95_seconds"`
 	Output          string        `json:"output"`
 	Journal         string        `json:"journal,omitempty"`
+	Estimate        *estimateJSON `json:"estimate,omitempty"`
+	Cache           *cacheJSON    `json:"cache,omitempty"`
+	Stopped         string        `json:"stopped,omitempty"` // why it ended as it did, where that is not well
+	Next            string        `json:"next,omitempty"`    // what to do now
+}
+
+// cacheJSON is how much is in the cache; with More there is more than that.
+type cacheJSON struct {
+	Dir     string `json:"dir"`
+	Answers int    `json:"answers"`
+	Bytes   int64  `json:"bytes"`
+	More    bool   `json:"more,omitempty"`
+	Error   string `json:"error,omitempty"` // why answers could not be put into it
 }
 
 type failureJSON struct {
@@ -100,7 +134,7 @@ type usageJSON struct {
 func summaryRecord(s batch.Summary) summaryJSON {
 	out := summaryJSON{
 		Rows: s.Rows, Answered: s.Answered, Failed: s.Failed, Canceled: s.Canceled, Expired: s.Expired,
-		Resumed: s.Resumed, Asked: s.Asked, AlreadyComplete: s.AlreadyComplete,
+		Resumed: s.Resumed, Asked: s.Asked, Cached: s.Cached, AlreadyComplete: s.AlreadyComplete,
 		Usage:   usageJSON{s.Tokens, s.TokensOut, s.TokensIn},
 		Elapsed: seconds(s.Elapsed), Mean: seconds(s.Mean), P95: seconds(s.P95),
 		Output: s.Output, Journal: s.Journal,

@@ -40,7 +40,9 @@ workers of the Redis. When the token or the quota is refused it pauses the queue
 and goes on by itself once a question gets through; see cozeq queues.
 
 It waits for a Redis that is not there yet. It serves /metrics, /healthz and
-/readyz on --http.`,
+/readyz on --http, and at /monitor the dashboard: see cozeq dashboard. Where other
+machines can reach --http it starts only with a token for the dashboard, or with
+--monitor off.`,
 		Example: `  COZE_API_TOKEN_FILE=/run/secrets/coze cozeq worker --redis redis://redis:6379/0
   cozeq worker --concurrency 500 --queues critical=6,default=3,low=1
   cozeq worker --rate 300/m`,
@@ -49,7 +51,8 @@ It waits for a Redis that is not there yet. It serves /metrics, /healthz and
 	}
 	cmd.Flags().DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
 	cmd.Flags().DurationVar(&c.keep, "keep", results.DefaultKeep, "how long results are kept where the question does not say")
-	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingLog, settingCodes)
+	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingMonitor, settingLog, settingCodes)
+	addMonitor(cmd)
 	return cmd
 }
 
@@ -74,6 +77,10 @@ func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	plan, err := cfg.dashboard(cmd.Context(), addr)
+	if err != nil {
+		return err
+	}
 	if c.keep < time.Second {
 		return usagef(cmd, "--keep %v, want at least 1s", c.keep)
 	}
@@ -83,30 +90,43 @@ func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
 	}
 	s := remote.session()
 	defer s.close()
-	s.results.Keep = c.keep
+	wc.Keep = c.keep
 	account, err := cfg.account(cmd.Context(), "")
 	if err != nil {
 		return err
 	}
-	return c.serve(cmd.Context(), s, remote, account, wc, addr)
-}
-
-func (c *workerCommand) serve(signals context.Context, s *session, remote *remoteRedis, a account, wc worker.Config, addr string) error {
-	ctx, cancel := context.WithCancelCause(signals)
-	defer cancel(nil)
-	metrics, handler := newMetrics(s, slices.Sorted(maps.Keys(wc.Queues)))
-	wc.Metrics = metrics
-	ready := new(readiness)
-	if addr != "" {
-		m, err := startMonitor(ctx, addr, ready.check, handler, wc.Logger)
+	web := site{}
+	if plan != nil {
+		addr = plan.addr
+		// Connections of its own: people who look must not hold those of chats.
+		remote, err := cfg.redis(dashboardPool, logger)
 		if err != nil {
 			return err
 		}
-		defer m.close()
+		s := remote.session()
+		defer s.close()
+		web.dashboard = plan.handler(s, logger)
+	}
+	return c.serve(cmd.Context(), s, remote, account, wc, addr, web)
+}
+
+func (c *workerCommand) serve(signals context.Context, s *session, remote *remoteRedis, a account, wc worker.Config, addr string, web site) error {
+	ctx, cancel := context.WithCancelCause(signals)
+	defer cancel(nil)
+	wc.Metrics, web.metrics = newMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
+	ready := new(readiness)
+	web.ready = ready.check
+	if addr != "" {
+		server, err := startSite(ctx, addr, web, wc.Logger)
+		if err != nil {
+			return err
+		}
+		defer server.close()
 	}
 	if err := remote.await(ctx, wc.Logger); err != nil {
 		return whileServing(signals, err)
 	}
+	warnOfRedis(ctx, s.rdb, wc.Logger)
 	if err := s.startWorker(ctx, a, wc, cancel); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // startCommand runs a command in this process. Its stderr comes line by line
@@ -166,5 +168,32 @@ func TestMetricsAddressInUse(t *testing.T) {
 	}
 	if n := fake.Accepted(); n != 0 {
 		t.Errorf("%d questions were asked", n)
+	}
+}
+
+// What the worker keeps results for holds for questions that say nothing of it.
+func TestWorkerKeep(t *testing.T) {
+	rdb := redistest.Start(t)
+	fake := cozetest.New(t)
+	lines, stop := startCommand(t, map[string]string{
+		"REDIS_URL": rdb.URL(), "COZE_API_BASE": fake.URL, "COZE_API_TOKEN": "pat_x",
+	}, "worker", "--http", "off", "--keep", "10m")
+	logged(t, lines, "serving")
+	store := results.NewStore(rdb.Client())
+	defer store.Close()
+	id, err := tasks.NewClient(rdb.Client(), store).Enqueue(t.Context(), tasks.Ask("bot", "hello"), tasks.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if r, err := store.Wait(ctx, id); err != nil || r.Status != results.Completed {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if left := rdb.Client().TTL(ctx, results.Key(id)).Val(); left <= 0 || left > 10*time.Minute {
+		t.Errorf("the result is kept for %v, want 10m", left)
+	}
+	if code := stop(); code != exitOK {
+		t.Errorf("exit code %d after a signal, want 0", code)
 	}
 }

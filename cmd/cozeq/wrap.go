@@ -42,7 +42,7 @@ func pieces(word string) []string {
 	var last rune
 	begin := 0
 	for i, r := range word {
-		if i > 0 && (runeColumns(last) == 2 || runeColumns(r) == 2) &&
+		if i > 0 && (wide(last) || wide(r)) &&
 			!strings.ContainsRune(closing, r) && !strings.ContainsRune(opening, last) {
 			cut = append(cut, word[begin:i])
 			begin = i

@@ -15,7 +15,17 @@ var thirdParties = map[string]string{
 	"prometheus": "github.com/prometheus/client_golang",
 	"miniredis":  "github.com/alicebob/miniredis/v2",
 	"x/sys":      "golang.org/x/sys",
+	"x/text":     "golang.org/x/text",
+	"excelize":   "github.com/xuri/excelize/v2",
 	"jwt":        "github.com/golang-jwt/jwt/v5",
+	"asynqmon":   "github.com/hibiken/asynqmon",
+
+	// Of OpenTelemetry the API alone: which SDK there is, and where spans go, is the program's affair.
+	"otel/attribute":   "go.opentelemetry.io/otel/attribute",
+	"otel/codes":       "go.opentelemetry.io/otel/codes",
+	"otel/propagation": "go.opentelemetry.io/otel/propagation",
+	"otel/semconv":     "go.opentelemetry.io/otel/semconv",
+	"otel/trace":       "go.opentelemetry.io/otel/trace",
 }
 
 // edges is what a package may import besides the standard library: packages of ours by their directory, third parties
@@ -27,20 +37,26 @@ var edges = map[string][]string{
 	"coze":          {},
 	"coze/cozetest": {"coze"},
 	"coze/oauth":    {"coze", "jwt"}, // apart from coze, so that who has a plain token links no JWT
-	"results":       {"redis"},
-	"tasks":         {"results", "asynq", "redis", "uuid"},
+	"results":       {"internal/pipeline", "redis"},
+	"tasks":         {"results", "internal/pipeline", "asynq", "redis", "uuid", "otel/trace", "otel/propagation"},
 
 	// The only place where the three meet.
-	"worker": {"tasks", "coze", "results", "asynq", "redis", "prometheus", "uuid"},
+	"worker": {"tasks", "coze", "results", "asynq", "redis", "prometheus", "uuid",
+		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// Rooms beside it. batch reaches the queue through tasks and results, so it needs neither asynq nor redis.
-	"internal/batch":      {"tasks", "results", "*"},
+	"internal/batch":      {"tasks", "results", "internal/charset", "internal/sheet", "*"},
+	"internal/charset":    {"x/text"},
+	"internal/sheet":      {"excelize"},
 	"internal/localredis": {"miniredis", "redis"},
+	"internal/pipeline":   {"redis"},
+	"internal/monitor":    {"tasks", "results", "asynq", "asynqmon", "redis"},
+	"internal/redischeck": {"redis"},
 	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
 	"internal/arch":       {},
 
 	// The root sees all, but what is for tests.
-	"cmd/cozeq": {"tasks", "worker", "coze", "coze/cozetest", "coze/oauth", "results", "internal/batch", "internal/localredis", "*"},
+	"cmd/cozeq": {"tasks", "worker", "coze", "coze/cozetest", "coze/oauth", "results", "internal/batch", "internal/localredis", "internal/redischeck", "internal/monitor", "*"},
 }
 
 // never names edges that "*" does not open.
@@ -95,6 +111,7 @@ func TestImports(t *testing.T) {
 		"coze/b.go":           `package coze; import "github.com/cozeq/cozeq/results"`,
 		"results/a.go":        `package results; import "github.com/cozeq/cozeq/tasks"`,
 		"worker/a.go":         `package worker; import "github.com/cozeq/cozeq/internal/batch"`,
+		"worker/b.go":         `package worker; import "go.opentelemetry.io/otel/sdk/trace"`,
 		"internal/batch/a.go": `package batch; import "github.com/redis/go-redis/v9"`,
 		"cmd/cozeq/a.go":      `package main; import "github.com/cozeq/cozeq/internal/redistest"`,
 		"internal/new/a.go":   `package new`,

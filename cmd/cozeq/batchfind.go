@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// foundBatch is a batch of a shared Redis that a command was called with.
+type foundBatch struct {
+	*session
+	all *tasks.Batches
+	*tasks.Batch
+}
+
+// openBatch opens the shared Redis and finds the batch in it that name stands for.
+// The caller closes the session.
+func openBatch(cmd *cobra.Command, streams *streams, name string) (*foundBatch, error) {
+	s, err := sharedOf(cmd, streams)
+	if err != nil {
+		return nil, err
+	}
+	f := &foundBatch{session: s, all: s.batches()}
+	if f.Batch, err = findBatch(cmd.Context(), f.all, name); err != nil {
+		s.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// findBatch finds a batch by its id, or by the beginning of one that no other has.
+func findBatch(ctx context.Context, batches *tasks.Batches, name string) (*tasks.Batch, error) {
+	if err := tasks.ValidateID(name); err != nil {
+		return nil, err
+	}
+	b, err := batches.Get(ctx, name)
+	if err == nil || !errors.Is(err, tasks.ErrNoBatch) {
+		return b, err
+	}
+	all, err := batches.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var begun []*tasks.Batch
+	for _, b := range all {
+		if strings.HasPrefix(b.ID, name) {
+			begun = append(begun, b)
+		}
+	}
+	switch len(begun) {
+	case 0:
+		return nil, noSuchBatch(name, all)
+	case 1:
+		return begun[0], nil
+	}
+	return nil, &hintedError{
+		err:  fmt.Errorf("%q is the beginning of %d batches: %s", name, len(begun), batchNames(begun)),
+		hint: "give more of the id",
+	}
+}
+
+// noSuchBatch says which there are: the one that was probably meant, else the newest.
+func noSuchBatch(name string, all []*tasks.Batch) error {
+	e := &hintedError{err: fmt.Errorf("no batch %q in this redis", name)}
+	ids := make([]string, len(all))
+	for i, b := range all {
+		ids[i] = b.ID
+	}
+	near := batch.Nearest(name, ids)
+	switch {
+	case len(all) == 0:
+		e.hint = "there is none at all: check --redis or REDIS_URL; batches are kept for 7 days after their end, unless --keep said otherwise"
+	case near != "":
+		e.hint = "did you mean " + near + "?"
+	default:
+		e.hint = "the newest are " + batchNames(all) + "; see 'cozeq batch list'"
+	}
+	return e
+}
+
+// batchNames names some batches in a sentence.
+func batchNames(all []*tasks.Batch) string {
+	const most = 3
+	names := make([]string, 0, most)
+	for _, b := range all[:min(len(all), most)] {
+		names = append(names, fmt.Sprintf("%s (%s, %s ago)", b.ID, oneLine(b.Name), rounded(time.Since(b.CreatedAt))))
+	}
+	text := strings.Join(names, ", ")
+	if n := len(all) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}
+
+// detached reads what has become of the batch.
+func (f *foundBatch) detached() *batch.Detached {
+	return &batch.Detached{Batch: f.Batch, Batches: f.all, Results: f.results}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// batchNeed is what a batch takes of Redis' memory, and what there is.
+type batchNeed struct {
+	stats  batch.Stats
+	memory tasks.BatchMemory // of what is not there yet
+	room   tasks.Room
+}
+
+func (c *batchSubmitCommand) need(ctx context.Context, sub *batch.Submission, there *tasks.Batch) (n batchNeed, err error) {
+	if n.stats, err = sub.Input.Check(ctx); err != nil {
+		return n, err
+	}
+	size := tasks.BatchSize{Rows: n.stats.Rows, Text: n.stats.Text, Columns: n.stats.Carried}
+	if there != nil {
+		// What an earlier submit has brought there takes its memory already.
+		left := max(there.Rows-there.Enqueued, 0)
+		if !halfWay(there) {
+			left = 0
+		}
+		part := float64(left) / float64(max(there.Rows, 1))
+		size = tasks.BatchSize{Rows: left, Text: int64(part * float64(size.Text)), Columns: int64(part * float64(size.Columns))}
+	}
+	n.memory = tasks.EstimateBatch(size)
+	n.room, err = sub.Batches.Room(ctx)
+	return n, err
+}
+
+// foretoldJSON is what --dry-run tells, for programs. Memory is in bytes.
+type foretoldJSON struct {
+	ID        string `json:"id"`
+	Rows      int    `json:"rows"`
+	Text      int64  `json:"text_bytes"`
+	Already   bool   `json:"already_submitted"`
+	Enqueued  int    `json:"enqueued,omitempty"` // by a submit that was cut short
+	Memory    int64  `json:"memory_bytes"`
+	PerRow    int64  `json:"memory_bytes_per_question"`
+	Used      int64  `json:"redis_used_bytes"`
+	MaxMemory int64  `json:"redis_maxmemory_bytes,omitempty"`
+	Policy    string `json:"redis_maxmemory_policy,omitempty"`
+	Fits      bool   `json:"fits"`
+}
+
+// foretell prints what a submit would do. One that would be refused is refused here,
+// too.
+func (c *batchSubmitCommand) foretell(sub *batch.Submission, there *tasks.Batch, n batchNeed) error {
+	refused := n.room.Hold(n.memory)
+	out := foretoldJSON{
+		ID: sub.Batch.ID, Rows: n.stats.Rows, Text: n.stats.Text, Memory: n.memory.Total(), Used: n.room.Used,
+		MaxMemory: n.room.Max, Policy: n.room.Policy, Fits: refused == nil,
+	}
+	out.PerRow = (out.Memory - out.Text) / int64(max(out.Rows, 1))
+	if there != nil {
+		out.Already = !halfWay(there)
+		if !out.Already {
+			out.Enqueued = there.Enqueued
+		}
+	}
+	if c.json {
+		if err := writeJSON(c.streams.Out, out); err != nil {
+			return err
+		}
+		return refused
+	}
+	t := &table{header: []string{"BATCH", out.ID}}
+	if !c.streams.OutTTY {
+		t.add("batch", out.ID)
+	}
+	t.add("questions", c.streams.number(out.Rows))
+	t.add("text", mebibytes(out.Text))
+	switch {
+	case out.Already:
+		t.add("submitted", "already: nothing would be enqueued; --again makes another batch")
+	case there != nil:
+		t.add("submitted", fmt.Sprintf("%s of %s: the rest would be enqueued", count(there.Enqueued), count(there.Rows)))
+	}
+	t.add("memory in Redis", fmt.Sprintf("%s, and the answers", mebibytes(out.Memory)))
+	t.add("Redis", c.roomText(n.room))
+	if err := t.writeLong(c.streams); err != nil {
+		return err
+	}
+	return refused
+}
+
+func (c *batchSubmitCommand) roomText(r tasks.Room) string {
+	text := mebibytes(r.Used) + " used, "
+	if r.Max == 0 {
+		return text + "no maxmemory"
+	}
+	return text + "maxmemory " + mebibytes(r.Max) + " (" + r.Policy + ")"
+}
+
+// mebibytes is a size as people say it: 312 B, 4.2 KiB, 18 MiB, 1.5 GiB.
+func mebibytes(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, prefix := float64(n)/unit, 0
+	for value >= unit && prefix < 3 {
+		value /= unit
+		prefix++
+	}
+	format := "%.0f %ciB"
+	if value < 10 {
+		format = "%.1f %ciB"
+	}
+	return fmt.Sprintf(format, value, "KMGT"[prefix])
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+type batchResultsCommand struct {
+	streams *streams
+	output  string
+	partial bool
+	force   bool
+}
+
+func newBatchResultsCmd(s *streams) *cobra.Command {
+	c := &batchResultsCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "results ID [-o FILE]",
+		Short: "Write the answers of a batch, in the order of its file",
+		Long: `Writes one record for each question of a batch, in the order of the file that it was
+made of: to FILE, in the format of its extension as cozeq run does, or without -o to
+stdout as lines of JSON. FILE exists only when it is complete.
+
+A batch that has not ended is refused; --partial writes it all the same, with the
+status of what is open. A question whose record has gone from Redis, because it was
+kept too long or evicted, has a record that says so.
+
+Exit code 3 if some questions got no answer.`,
+		Example: `  cozeq batch results 7xw2kqnh4d -o answers.xlsx
+  cozeq batch results 7xw2kqnh4d | jq -r .answer`,
+		Args: wants(1, 1, "ID"),
+		RunE: c.run,
+	}
+	f := cmd.Flags()
+	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .csv, .tsv, each also with .gz, or .xlsx")
+	f.BoolVar(&c.partial, "partial", false, "also of a batch that has not ended")
+	f.BoolVar(&c.force, "force", false, "replace FILE if it exists")
+	addSettings(cmd, settingRedis, settingLog)
+	return cmd
+}
+
+func (c *batchResultsCommand) run(cmd *cobra.Command, args []string) error {
+	if err := c.check(cmd); err != nil {
+		return err
+	}
+	f, err := openBatch(cmd, c.streams, args[0])
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	if err := c.ready(f.Batch); err != nil {
+		return err
+	}
+	line := newProgressLine(c.streams, "written")
+	summary, err := f.detached().Write(cmd.Context(), c.output, c.streams.Out, line.progress)
+	line.end()
+	if err != nil {
+		return c.explain(f.Batch, err)
+	}
+	return c.conclude(f.Batch, summary)
+}
+
+func (c *batchResultsCommand) check(cmd *cobra.Command) error {
+	switch {
+	case c.output == "" && c.force:
+		return usagef(cmd, "--force needs -o: it replaces that file")
+	case c.output == "":
+		return nil
+	}
+	if err := batch.CheckOutput(c.output); err != nil {
+		return usagef(cmd, "%w", err)
+	}
+	switch _, err := os.Stat(c.output); {
+	case err == nil && !c.force:
+		return usagef(cmd, "%s exists: write to another file, or replace it with --force", c.output)
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return err
+	}
+	return nil
+}
+
+// ready refuses a batch whose records are not all here.
+func (c *batchResultsCommand) ready(b *tasks.Batch) error {
+	if b.Kind == tasks.BatchRun {
+		return answersElsewhere(b)
+	}
+	open := b.Counts.Open()
+	if c.partial || open == 0 {
+		return nil
+	}
+	e := &hintedError{
+		err:  fmt.Errorf("batch %s has not ended: %s of %s open", b.ID, count(open), questions(b.Counts.Total)),
+		hint: fmt.Sprintf("wait with 'cozeq batch watch %s', or take what there is with --partial", b.ID),
+	}
+	if halfWay(b) {
+		e.hint = "its submit was cut short: give the same 'cozeq batch submit' again; or take what there is with --partial"
+	}
+	return e
+}
+
+// answersElsewhere says where the answers of a run are.
+func answersElsewhere(b *tasks.Batch) error {
+	e := &hintedError{err: fmt.Errorf("batch %s is a run of %s: its answers are not in Redis", b.ID, oneLine(b.Name))}
+	switch where := b.Output; {
+	case where == "":
+		e.hint = "the run has written them to its stdout"
+	case b.Counts.Open() > 0:
+		e.hint = fmt.Sprintf("the run on %s writes them to %s; until it has ended, what there is stands in %s.partial", b.Host, where, where)
+	default:
+		e.hint = fmt.Sprintf("the run on %s has written them to %s", b.Host, where)
+	}
+	return e
+}
+
+func (c *batchResultsCommand) conclude(b *tasks.Batch, sum batch.Summary) error {
+	if err := printSummary(c.streams, sum); err != nil {
+		return err
+	}
+	if n := sum.Done() - sum.Answered; n > 0 {
+		return &someFailedError{
+			text: fmt.Sprintf("%s of %s got no answer", count(n), questions(sum.Rows)),
+			hint: askBatchAgain(b),
+		}
+	}
+	return nil
+}
+
+// askBatchAgain says how to ask again what got no answer.
+func askBatchAgain(b *tasks.Batch) string {
+	if b.Kind == tasks.BatchRun {
+		return "ask them again by the same 'cozeq run' with --retry-failed"
+	}
+	text := fmt.Sprintf("ask them again with 'cozeq batch retry %s", b.ID)
+	if b.Counts.Canceled > 0 {
+		return text + " --status failed,expired,canceled'"
+	}
+	return text + "'"
+}
+
+func (c *batchResultsCommand) explain(b *tasks.Batch, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &interruptedError{again: "run the same command again"}
+	case errors.Is(err, tasks.ErrNoBatch):
+		return &hintedError{err: fmt.Errorf("batch %s: %w", b.ID, err), hint: "it has just expired: batches are kept for 7 days after their end, unless --keep said otherwise"}
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// statusLost stands for the questions whose record has gone from Redis. It is no
+// status of a result.
+const statusLost = "lost"
+
+type batchRetryCommand struct {
+	streams   *streams
+	classes   []string
+	codes     []int
+	statuses  []string
+	expiresIn time.Duration
+	dryRun    bool
+	json      bool
+}
+
+func newBatchRetryCmd(s *streams) *cobra.Command {
+	c := &batchRetryCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "retry ID",
+		Short: "Ask questions of a batch again that got no answer",
+		Long: `Asks questions of a batch again that got no answer, as new questions: those that
+fit any of --class, --code and --status. Without one of these, all that failed or
+expired, and all whose record has gone from Redis. Each may be given several times.
+
+Prints the id and the number of questions that are asked again. Given again it asks
+no more: what is under way has not failed.`,
+		Example: `  cozeq batch retry 7xw2kqnh4d
+  cozeq batch retry 7xw2kqnh4d --class transient,timeout --dry-run
+  cozeq batch retry 7xw2kqnh4d --code 4013 --code 4028
+  cozeq batch retry 7xw2kqnh4d --status canceled`,
+		Args: wants(1, 1, "ID"),
+		RunE: c.run,
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&c.classes, "class", nil, "those that failed with this `CLASS` of errors; see cozeq errors")
+	f.IntSliceVar(&c.codes, "code", nil, "those that failed with this `CODE` of Coze's")
+	f.StringSliceVar(&c.statuses, "status", nil, "those with this `STATUS`: failed, expired, canceled, or lost where the record has gone from Redis")
+	f.DurationVar(&c.expiresIn, "expires-in", 0, "ask none later than this from now; default: no limit")
+	f.BoolVar(&c.dryRun, "dry-run", false, "count them, and ask none")
+	f.BoolVar(&c.json, "json", false, "print JSON")
+	addSettings(cmd, settingRedis, settingLog)
+	return cmd
+}
+
+func (c *batchRetryCommand) check(cmd *cobra.Command) error {
+	for _, class := range c.classes {
+		if !slices.Contains(coze.Classes(), coze.Class(class)) {
+			return usagef(cmd, "--class %q, want one of %s", class, classNames())
+		}
+	}
+	for _, code := range c.codes {
+		if code < 1 {
+			return usagef(cmd, "--code %d, want a whole number above 0, as 4013", code)
+		}
+	}
+	known := []string{string(results.Failed), string(results.Expired), string(results.Canceled), statusLost}
+	for _, status := range c.statuses {
+		if !slices.Contains(known, status) {
+			return usagef(cmd, "--status %q, want one of %s", status, strings.Join(known, ", "))
+		}
+	}
+	if c.expiresIn < 0 {
+		return usagef(cmd, "--expires-in %v, want more than 0", c.expiresIn)
+	}
+	return nil
+}
+
+func (c *batchRetryCommand) run(cmd *cobra.Command, args []string) error {
+	if err := c.check(cmd); err != nil {
+		return err
+	}
+	f, err := openBatch(cmd, c.streams, args[0])
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	n, err := c.retry(cmd.Context(), f)
+	if n > 0 || err == nil {
+		c.say(f.Batch, n)
+	}
+	if err != nil {
+		return c.explain(f.Batch, err)
+	}
+	if c.json {
+		return writeJSON(c.streams.Out, retriedJSON{f.ID, n, c.dryRun})
+	}
+	t := &table{header: []string{"ID", "ASKED AGAIN"}}
+	t.add(f.ID, c.streams.number(n))
+	return t.write(c.streams)
+}
+
+// retriedJSON is what was asked again, for programs.
+type retriedJSON struct {
+	ID     string `json:"id"`
+	Count  int    `json:"asked_again"`
+	DryRun bool   `json:"dry_run,omitempty"`
+}
+
+func (c *batchRetryCommand) retry(ctx context.Context, f *foundBatch) (int, error) {
+	o := tasks.RetryOptions{Want: c.want, Lost: c.lost()}
+	if c.dryRun {
+		return f.all.Retryable(ctx, f.ID, o)
+	}
+	if c.expiresIn > 0 {
+		o.ExpiresAt = time.Now().Add(c.expiresIn)
+	}
+	line := newProgressLine(c.streams, "looked at")
+	defer line.end()
+	o.Progress = line.progress
+	return f.all.Retry(ctx, f.ID, o)
+}
+
+// lost tells whether questions count whose record has gone.
+func (c *batchRetryCommand) lost() bool { return c.all() || slices.Contains(c.statuses, statusLost) }
+
+// all is true where nothing says which.
+func (c *batchRetryCommand) all() bool { return len(c.classes)+len(c.codes)+len(c.statuses) == 0 }
+
+// want picks what is asked again. r holds nothing but its status where its record has
+// gone.
+func (c *batchRetryCommand) want(_ int, r *results.Result) bool {
+	if r.CreatedAt.IsZero() && c.lost() {
+		return true
+	}
+	if c.all() {
+		return r.Status == results.Failed || r.Status == results.Expired
+	}
+	if slices.Contains(c.statuses, string(r.Status)) {
+		return true
+	}
+	return r.Status == results.Failed && r.Error != nil &&
+		(slices.Contains(c.classes, r.Error.Class) || slices.Contains(c.codes, r.Error.Code))
+}
+
+func (c *batchRetryCommand) say(b *tasks.Batch, n int) {
+	text := questions(n) + " asked again"
+	switch {
+	case c.dryRun:
+		text = questions(n) + " would be asked again"
+	case n > 0:
+		text += fmt.Sprintf("; 'cozeq batch watch %s' shows how it goes on", b.ID)
+	}
+	fmt.Fprintln(c.streams.Err, "cozeq: "+text)
+}
+
+func (c *batchRetryCommand) explain(b *tasks.Batch, err error) error {
+	missing, isMissing := errors.AsType[*tasks.MissingRowsError](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &interruptedError{again: "run the same command again to go on: nothing is asked twice"}
+	case errors.Is(err, tasks.ErrBatchIsRun):
+		return &hintedError{
+			err:  fmt.Errorf("batch %s is a run of %s: its questions are not in Redis", b.ID, oneLine(b.Name)),
+			hint: "give the same 'cozeq run' again, with --retry-failed",
+		}
+	case isMissing:
+		return &hintedError{err: missing, hint: "Redis has evicted them; make another batch of the file with 'cozeq batch submit --again'"}
+	}
+	return err
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+type batchStatusCommand struct {
+	streams *streams
+	json    bool
+}
+
+func newBatchStatusCmd(s *streams) *cobra.Command {
+	c := &batchStatusCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "status ID",
+		Short: "Show how far a batch is, and what failed",
+		Long: `Shows how far a batch is: its counts, which add up to its questions at every moment,
+the tokens of everything that was billed, how fast it goes, what it waits for, and
+what failed, with an example of each kind.`,
+		Example: `  cozeq batch status 7xw2kqnh4d
+  cozeq batch status 7xw2 --json | jq .counts`,
+		Args: wants(1, 1, "ID"),
+		RunE: c.run,
+	}
+	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	addSettings(cmd, settingRedis, settingLog)
+	return cmd
+}
+
+// batchStatus is a batch at one moment, with what it takes several looks to know.
+type batchStatus struct {
+	*tasks.Batch
+	failures []batch.FailureCount
+	pauses   []worker.Pause // that hold questions of the batch up
+	paused   *queuePause    // of its queue
+	served   bool           // by a live worker
+	took     time.Duration  // from its creation to its end, or until now
+}
+
+func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
+	s.Batch, s.served, s.took = f.Batch, true, f.detached().Took()
+	if s.failures, err = f.detached().Failures(ctx); err != nil {
+		return s, err
+	}
+	if f.Counts.Open() == 0 {
+		return s, nil
+	}
+	watch := newPauseWatch(f.session, f.Queue, patiences{}, nil)
+	watch.flights = f.flights(ctx)
+	seen, err := watch.look(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.pauses = seen.held
+	p, paused, err := worker.PausedQueue(ctx, f.rdb, f.Queue)
+	if err != nil {
+		return s, err
+	}
+	if paused {
+		s.paused = &queuePause{By: byOperator, Since: p.Since, Credential: p.Credential}
+		if p.Credential != "" {
+			s.paused.By = byCozeq
+		}
+	}
+	err = f.session.served(f.Queue)
+	if _, nobody := errors.AsType[*noWorkerError](err); nobody {
+		s.served, err = false, nil
+	}
+	return s, err
+}
+
+// sampledFlights is how many open questions are looked at to find out whether pauses
+// hold the batch up.
+const sampledFlights = 1000
+
+// flights are some of the questions that are in the queue or being asked; none while
+// Redis does not tell.
+func (f *foundBatch) flights(ctx context.Context) func() []batch.Flight {
+	d := f.detached()
+	return func() []batch.Flight {
+		flights, err := d.Flights(ctx, sampledFlights)
+		if err != nil {
+			return nil
+		}
+		return flights
+	}
+}
+
+// summary is what the batch has come to so far.
+func (s *batchStatus) summary() batch.Summary {
+	c := s.Counts
+	return batch.Summary{
+		Rows: c.Total, Answered: c.Completed, Failed: c.Failed, Canceled: c.Canceled, Expired: c.Expired,
+		Asked: c.Total - c.Open(), Failures: s.failures,
+		Tokens: s.Tokens.TokenCount, TokensIn: s.Tokens.InputCount, TokensOut: s.Tokens.OutputCount,
+		Elapsed: s.took,
+	}
+}
+
+// rate is how many questions have ended a second, over all of that time.
+func (s *batchStatus) rate() float64 {
+	return float64(s.Counts.Total-s.Counts.Open()) / max(s.took.Seconds(), 0.1)
+}
+
+// batchStatusJSON is a batch with what status adds; durations are in seconds.
+type batchStatusJSON struct {
+	batchJSON
+	Enqueued int            `json:"enqueued"`
+	Age      float64        `json:"age_seconds"`
+	Took     float64        `json:"took_seconds"`
+	Rate     float64        `json:"rate_per_second"`
+	Served   bool           `json:"served"`
+	Pauses   []worker.Pause `json:"pauses,omitempty"`
+	Paused   *queuePause    `json:"queue_paused,omitempty"`
+}
+
+func (s *batchStatus) record() batchStatusJSON {
+	out := batchStatusJSON{
+		batchJSON: batchRecord(s.Batch), Enqueued: s.Enqueued, Age: seconds(time.Since(s.CreatedAt)), Took: seconds(s.took),
+		Rate: s.rate(), Served: s.served, Pauses: s.pauses, Paused: s.paused,
+	}
+	out.Failures = nil
+	for _, f := range s.failures {
+		out.Failures = append(out.Failures, failureJSON(f))
+	}
+	return out
+}
+
+func (c *batchStatusCommand) run(cmd *cobra.Command, args []string) error {
+	f, err := openBatch(cmd, c.streams, args[0])
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	s, err := f.status(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return writeJSON(c.streams.Out, s.record())
+	}
+	return c.print(&s)
+}
+
+func (c *batchStatusCommand) print(s *batchStatus) error {
+	st := c.streams
+	t := &table{header: []string{"BATCH", s.ID}}
+	if !st.OutTTY {
+		t.add("batch", s.ID)
+	}
+	t.add("name", s.Name)
+	t.add("state", stateOf(s.Batch))
+	n := s.Counts
+	t.add("questions", st.number(n.Total))
+	for _, line := range []struct {
+		name string
+		n    int
+	}{
+		{"completed", n.Completed}, {"failed", n.Failed}, {"canceled", n.Canceled}, {"expired", n.Expired},
+		{"waiting", n.Waiting}, {"running", n.Running}, {"queued", n.Queued},
+	} {
+		t.add(line.name, st.number(line.n))
+	}
+	if halfWay(s.Batch) && s.Kind != tasks.BatchRun {
+		t.add("submitted", fmt.Sprintf("%s of %s: its submit is under way, or was cut short; the same 'cozeq batch submit' goes on with it",
+			count(s.Enqueued), count(n.Total)))
+	}
+	t.add("tokens", fmt.Sprintf("%s (%s in, %s out)", count(int(s.Tokens.TokenCount)), count(int(s.Tokens.InputCount)), count(int(s.Tokens.OutputCount))))
+	t.add("age", st.age(time.Since(s.CreatedAt)))
+	if n.Open() == 0 {
+		t.add("took", st.age(s.took))
+	}
+	t.add("rate", fmt.Sprintf("%.3g/s", s.rate()))
+	if !s.ExpiresAt.IsZero() {
+		t.add("expires", st.moment(s.ExpiresAt))
+	}
+	t.add("queue", s.Queue)
+	if s.Kind == tasks.BatchRun {
+		t.add("run", "its answers are written to "+where(s.Batch))
+	}
+	for _, text := range c.holds(s) {
+		t.add("waits for", text)
+	}
+	for _, f := range s.failures {
+		t.add("failed", failureLine(f))
+		if f.Hint != "" {
+			t.add("hint", f.Hint)
+		}
+	}
+	return t.writeLong(st)
+}
+
+// failureLine is one kind of failure with its example.
+func failureLine(f batch.FailureCount) string {
+	kind := f.Class
+	if f.Code != 0 {
+		kind = fmt.Sprintf("%d %s", f.Code, f.Class)
+	}
+	text := fmt.Sprintf("%s x %s", count(f.Count), kind)
+	if f.CustomID != "" {
+		text += fmt.Sprintf(", as %s: %s", oneLine(f.CustomID), short(f.Message, 200))
+	}
+	return text
+}
+
+// holds says what keeps the batch from going on.
+func (c *batchStatusCommand) holds(s *batchStatus) (all []string) {
+	if s.Counts.Open() == 0 {
+		return nil
+	}
+	if !s.served {
+		all = append(all, fmt.Sprintf("a worker that serves queue %s: there is none ('cozeq worker' starts one)", s.Queue))
+	}
+	if s.paused != nil && s.paused.By == byOperator {
+		all = append(all, fmt.Sprintf("an operator, who has paused queue %s at %s ('cozeq queues resume %s')", s.Queue, c.streams.moment(s.paused.Since), s.Queue))
+	}
+	for _, p := range s.pauses {
+		text := fmt.Sprintf("%s, paused since %s: %s; %s", pauseSubject(p), c.streams.moment(p.Since), pauseError(p), nextProbe(p))
+		if p.Hint != "" {
+			text += "; " + p.Hint
+		}
+		all = append(all, text)
+	}
+	return all
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+type batchSubmitCommand struct {
+	streams *streams
+	input   inputFlags
+
+	id         string
+	again      bool
+	dryRun     bool
+	json       bool
+	queue      string
+	attempts   int
+	timeout    time.Duration
+	keep       time.Duration
+	expiresIn  time.Duration
+	credential string
+
+	onTurnFailure string
+}
+
+func newBatchSubmitCmd(s *streams) *cobra.Command {
+	c := &batchSubmitCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "submit FILE",
+		Short: "Put every question of a file into a shared Redis, and print the batch's id",
+		Long: `Checks the whole FILE, puts its questions into a shared Redis and prints the batch's
+id. The workers there ask them; nothing has to wait for them here. FILE is what
+cozeq run takes as INPUT, or - for stdin.
+
+The id comes from the questions: from FILE's content, how it is read, the bot and
+the credential. So the same command again enqueues nothing twice. It goes on where
+one was interrupted or killed, and says so where everything was submitted before.
+--again makes another batch of the same questions on purpose.
+
+A batch is in Redis as a whole, some 1.5 KiB a question beyond its own text and
+answer. --dry-run tells how much that is, and writes nothing. A batch that
+maxmemory cannot hold is refused.`,
+		Example: `  cozeq batch submit questions.csv --bot 73428668
+  cozeq batch submit questions.xlsx --dry-run
+  cozeq batch submit night.jsonl.gz --queue low --expires-in 8h --id night-0412
+  generate | cozeq batch submit - --format txt`,
+		Args: wants(1, 1, "FILE"),
+		RunE: c.run,
+	}
+	c.input.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&c.id, "id", "", "call the batch `NAME`; default: an id made of the questions")
+	f.BoolVar(&c.again, "again", false, "make another batch, where one of the same questions is there")
+	f.BoolVar(&c.dryRun, "dry-run", false, "check FILE and tell what it would take; write nothing")
+	f.BoolVar(&c.json, "json", false, "print the batch, or what --dry-run tells, as JSON")
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
+	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, "ask a question at most `N` times; waits do not count")
+	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "longest time of one attempt")
+	f.DurationVar(&c.keep, "keep", tasks.DefaultBatchKeep, "how long the batch and its results are kept after its end")
+	f.DurationVar(&c.expiresIn, "expires-in", 0, "ask nothing later than this from now; default: no limit")
+	f.StringVar(&c.credential, "credential", "", "ask with the workers' credential of this `NAME`")
+	f.StringVar(&c.onTurnFailure, "on-turn-failure", tasks.TurnSkip, "what becomes of a conversation's later turns when one fails: `skip` asks them, block does not")
+	addSettings(cmd, settingRedis, settingBot, settingLog)
+	return cmd
+}
+
+func (c *batchSubmitCommand) check(cmd *cobra.Command) error {
+	if _, err := tasks.Shards(c.queue); err != nil {
+		return usagef(cmd, "--queue: %w", err)
+	}
+	if c.credential != "" {
+		if err := checkCredential(c.credential); err != nil {
+			return usagef(cmd, "--credential: %w", err)
+		}
+	}
+	if cmd.Flags().Changed("id") {
+		if err := tasks.ValidateBatchID(c.id); err != nil {
+			return usagef(cmd, "--id: %w", err)
+		}
+	}
+	switch {
+	case c.id != "" && c.again:
+		return usagef(cmd, "--id and --again: choose one; a new name is a new batch")
+	case c.onTurnFailure != tasks.TurnSkip && c.onTurnFailure != tasks.TurnBlock:
+		return usagef(cmd, "--on-turn-failure %q, want %s or %s", c.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
+	case c.attempts < 1:
+		return usagef(cmd, "--attempts %d, want at least 1", c.attempts)
+	case c.timeout < time.Second:
+		return usagef(cmd, "--timeout %v, want at least 1s", c.timeout)
+	case c.keep < time.Minute:
+		return usagef(cmd, "--keep %v, want at least 1m", c.keep)
+	case c.expiresIn < 0:
+		return usagef(cmd, "--expires-in %v, want more than 0", c.expiresIn)
+	}
+	return nil
+}
+
+func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
+	cfg := config{cmd, c.streams.Env}
+	if err := c.check(cmd); err != nil {
+		return err
+	}
+	level, err := cfg.level(slog.LevelWarn)
+	if err != nil {
+		return err
+	}
+	line := newProgressLine(c.streams, "submitting")
+	remote, err := cfg.redis(1, newLogger(line, c.streams.ErrTTY, level))
+	if err != nil {
+		return err
+	}
+	s := remote.session()
+	defer s.close()
+	in, err := c.open(cmd, cfg, args[0])
+	if err != nil {
+		return c.explain(err)
+	}
+	defer in.Close()
+	if text := told(in); text != "" {
+		fmt.Fprintln(line, text)
+	}
+	ctx := cmd.Context()
+	if err := remote.ping(ctx); err != nil {
+		return err
+	}
+	sub, there, err := c.submission(ctx, s, in)
+	if err != nil {
+		return c.explain(err)
+	}
+	need, err := c.need(ctx, sub, there)
+	if err != nil {
+		return c.explain(err)
+	}
+	if c.dryRun {
+		return c.foretell(sub, there, need)
+	}
+	if there == nil || halfWay(there) {
+		if err := need.room.Hold(need.memory); err != nil {
+			return err
+		}
+	}
+	sub.OnProgress = func(rows int) { line.progress(rows, need.stats.Rows) }
+	b, already, err := sub.Run(ctx)
+	line.end()
+	if err != nil {
+		return c.explain(err)
+	}
+	return c.conclude(s, b, already)
+}
+
+func (c *batchSubmitCommand) open(cmd *cobra.Command, cfg config, path string) (*batch.Input, error) {
+	o, err := c.input.options(cmd)
+	if err != nil {
+		return nil, err
+	}
+	o.Stdin, o.BotID, o.Credential = c.streams.In, cfg.text(settingBot, ""), c.credential
+	if c.onTurnFailure != tasks.TurnSkip {
+		o.OnTurnFailure = c.onTurnFailure
+	}
+	return openInput(cmd, path, o)
+}
+
+// submission is what is to be submitted, and what of it is there already.
+func (c *batchSubmitCommand) submission(ctx context.Context, s *session, in *batch.Input) (*batch.Submission, *tasks.Batch, error) {
+	sub := &batch.Submission{Input: in, Batches: s.batches(), Batch: tasks.Batch{
+		ID: c.id, Queue: c.queue, Keep: c.keep, Attempts: c.attempts, Timeout: c.timeout,
+	}}
+	if c.expiresIn > 0 {
+		sub.Batch.ExpiresAt = time.Now().Add(c.expiresIn)
+	}
+	identity := in.Identity()
+	for nth := 1; ; nth++ {
+		if c.id == "" {
+			sub.Batch.ID = batch.BatchID(identity, nth)
+		}
+		there, err := sub.Batches.Get(ctx, sub.Batch.ID)
+		if errors.Is(err, tasks.ErrNoBatch) {
+			return sub, nil, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		// One that was left half-way is gone on with, with --again too: a command that
+		// is given twice, because the first was killed, must not make two.
+		if !c.again || halfWay(there) {
+			return sub, there, nil
+		}
+	}
+}
+
+// halfWay tells a batch whose submit has not come to its end.
+func halfWay(b *tasks.Batch) bool { return b.SubmittedAt.IsZero() && b.CanceledAt.IsZero() }
+
+// conclude tells what is there now.
+func (c *batchSubmitCommand) conclude(s *session, b *tasks.Batch, already bool) error {
+	switch ago := rounded(time.Since(b.CreatedAt)); {
+	case already && !b.CanceledAt.IsZero():
+		fmt.Fprintf(c.streams.Err, "cozeq: submitted %s ago, and canceled since: nothing was enqueued; 'cozeq batch retry %s --status canceled' asks those questions after all, --again makes another batch\n", ago, b.ID)
+	case already:
+		fmt.Fprintf(c.streams.Err, "cozeq: submitted already, %s ago: nothing was enqueued; --again makes another batch of the same questions\n", ago)
+	default:
+		fmt.Fprintf(c.streams.Err, "cozeq: %s submitted; 'cozeq batch watch %s' shows how it goes on\n", questions(b.Rows), b.ID)
+	}
+	if b.Counts.Open() > 0 {
+		if _, nobody := errors.AsType[*noWorkerError](s.served(b.Queue)); nobody {
+			fmt.Fprintf(c.streams.Err, "cozeq: no worker serves queue %q of this redis: the questions wait until one does ('cozeq worker' starts one)\n", b.Queue)
+		}
+	}
+	if c.json {
+		return writeJSON(c.streams.Out, submittedJSON{batchRecord(b), already})
+	}
+	_, err := fmt.Fprintln(c.streams.Out, b.ID)
+	return err
+}
+
+// submittedJSON is a batch, and whether it was there before, for programs.
+type submittedJSON struct {
+	batchJSON
+	Already bool `json:"already_submitted"`
+}
+
+func (c *batchSubmitCommand) explain(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return &interruptedError{again: "run the same command again to go on: nothing is enqueued twice"}
+	}
+	if errors.Is(err, tasks.ErrBatchCanceled) {
+		return &hintedError{err: err, hint: "somebody has canceled it meanwhile; --again makes another batch"}
+	}
+	return err
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+type batchVerifyCommand struct {
+	streams *streams
+	output  string
+	json    bool
+}
+
+func newBatchVerifyCmd(s *streams) *cobra.Command {
+	c := &batchVerifyCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "verify ID [FILE]",
+		Short: "Check that each question of a batch has exactly one record",
+		Long: `Checks that each question of a batch has ended and has exactly one record in Redis,
+and says which have not: by the row in the file that the batch was made of, and by
+custom_id. With FILE, an output of batch results or of a run, it also checks that FILE
+holds exactly one record for each question, in order, and with the same status.
+
+Prints a line for each fault. Exit code 1 if there is any.`,
+		Example: `  cozeq batch verify 7xw2kqnh4d
+  cozeq batch verify 7xw2kqnh4d answers.csv`,
+		Args: wants(1, 2, "ID and FILE"),
+		RunE: c.run,
+	}
+	cmd.Flags().StringVarP(&c.output, "output", "o", "", "`FILE` to check, too")
+	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	addSettings(cmd, settingRedis, settingLog)
+	return cmd
+}
+
+func (c *batchVerifyCommand) run(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		if c.output != "" {
+			return usagef(cmd, "%s and -o %s: name one FILE", args[1], c.output)
+		}
+		c.output = args[1]
+	}
+	f, err := openBatch(cmd, c.streams, args[0])
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	v, err := f.detached().Verify(cmd.Context(), c.output)
+	if err != nil {
+		return c.explain(err)
+	}
+	if c.json {
+		err = writeJSON(c.streams.Out, c.record(f.Batch, v))
+	} else {
+		err = c.print(f.Batch, v)
+	}
+	if err != nil || v.Clean() {
+		return err
+	}
+	return c.fault(f.Batch, v)
+}
+
+// verifiedJSON is what was found, for programs.
+type verifiedJSON struct {
+	ID     string      `json:"id"`
+	Rows   int         `json:"rows"`
+	Clean  bool        `json:"clean"`
+	Faulty int         `json:"faulty_rows"`
+	File   string      `json:"file,omitempty"`
+	Faults []faultJSON `json:"faults,omitempty"`
+}
+
+type faultJSON struct {
+	Row      int    `json:"row,omitempty"`
+	CustomID string `json:"custom_id,omitempty"`
+	What     string `json:"what"`
+}
+
+func (c *batchVerifyCommand) record(b *tasks.Batch, v *batch.Verification) verifiedJSON {
+	out := verifiedJSON{ID: b.ID, Rows: v.Rows, Clean: v.Clean(), Faulty: v.Faulty, File: c.output}
+	for _, f := range v.Faults {
+		out.Faults = append(out.Faults, faultJSON(f))
+	}
+	return out
+}
+
+// maxFaultsShown is a screen; a pipe and --json get them all.
+const maxFaultsShown = 20
+
+func (c *batchVerifyCommand) print(b *tasks.Batch, v *batch.Verification) error {
+	shown := v.Faults
+	if c.streams.OutTTY {
+		shown = shown[:min(len(shown), maxFaultsShown)]
+	}
+	for _, f := range shown {
+		if _, err := fmt.Fprintln(c.streams.Out, oneLine(f.String())); err != nil {
+			return err
+		}
+	}
+	if n := v.Total - len(shown); n > 0 {
+		fmt.Fprintf(c.streams.Err, "and %s more\n", count(n))
+	}
+	if v.Clean() {
+		what := "exactly one record"
+		if c.output != "" {
+			what += ", and so has " + c.output
+		}
+		fmt.Fprintf(c.streams.Err, "cozeq: batch %s is clean: each of %s has %s\n", b.ID, questions(v.Rows), what)
+	}
+	return nil
+}
+
+func (c *batchVerifyCommand) fault(b *tasks.Batch, v *batch.Verification) error {
+	e := &hintedError{err: fmt.Errorf("batch %s is not clean: %s of %s", b.ID, count(v.Faulty), questions(v.Rows))}
+	switch {
+	case b.Counts.Open() > 0 && halfWay(b) && b.Kind != tasks.BatchRun:
+		e.hint = "its submit was cut short: give the same 'cozeq batch submit' again"
+	case b.Counts.Open() > 0:
+		e.hint = fmt.Sprintf("it has not ended: wait with 'cozeq batch watch %s'", b.ID)
+	case b.Kind != tasks.BatchRun:
+		e.hint = fmt.Sprintf("'cozeq batch retry %s --status %s' asks those again whose record has gone; 'cozeq batch results' writes FILE anew", b.ID, statusLost)
+	}
+	return e
+}
+
+func (c *batchVerifyCommand) explain(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return &interruptedError{again: "run the same command again"}
+	}
+	if misused, ok := errors.AsType[*batch.UsageError](err); ok {
+		return &batch.UsageError{What: misused.What, Hint: "name a file that cozeq run or cozeq batch results has written"}
+	}
+	return err
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/redischeck"
+)
+
+// doctorTime bounds all checks together. What answers at all does so in far less.
+const doctorTime = 10 * time.Second
+
+var errTooLong = fmt.Errorf("no answer within the %v that all checks have together", doctorTime)
+
+type doctorCommand struct {
+	streams *streams
+	json    bool
+	strict  bool
+	output  string
+}
+
+func newDoctorCmd(s *streams) *cobra.Command {
+	c := &doctorCommand{streams: s}
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check settings, Redis, Coze, workers, queues and disk, and say what to mend",
+		Long: `Looks at all that a run or a worker with the same settings needs: the settings, the
+shared Redis, the way to Coze, the token, the bot, the workers and their queues, the
+disk. It asks no question and costs nothing.
+
+Each check is a line: ok, warn (works, and will hurt some day), fail, or skip (could
+not be looked at). What is not well says how to mend it. Secrets are never shown.
+In a pipe status, name, detail and fix are separated by tabs.
+
+It takes 10 s at most. The exit code is 1 if anything has failed, with --strict also
+if there is a warning.`,
+		Example: `  cozeq doctor
+  cozeq doctor --redis redis://localhost:6379/0 --strict
+  cozeq doctor --json | jq -r '.checks[] | select(.status == "fail") | .fix'`,
+		Args: wants(0, 0, ""),
+		RunE: c.run,
+	}
+	f := cmd.Flags()
+	f.BoolVar(&c.json, "json", false, "print JSON")
+	f.BoolVar(&c.strict, "strict", false, "take warnings for failures")
+	f.StringVarP(&c.output, "output", "o", "", "look at the disk where a run would write this `FILE`, instead of this directory's")
+	for _, s := range settings() {
+		if s.flag != "" {
+			addSettings(cmd, s.flag)
+		}
+	}
+	f.Bool(flagMonitorWrite, false, "") // that a worker has, for who gives the same line
+	_ = f.MarkHidden(flagMonitorWrite)
+	return cmd
+}
+
+func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
+	ctx, cancel := context.WithTimeoutCause(cmd.Context(), doctorTime, errTooLong)
+	defer cancel()
+	d := &doctor{cfg: config{cmd, c.streams.Env}, environ: c.streams.Environ, output: c.output}
+	d.logger = newLogger(c.streams.Err, c.streams.ErrTTY, slog.LevelError)
+	if level, err := d.cfg.level(slog.LevelError); err == nil {
+		d.logger = newLogger(c.streams.Err, c.streams.ErrTTY, level)
+	}
+	defer d.close()
+	sum := diagnosis{OK: true}
+	for found := range d.look(ctx) {
+		if cmd.Context().Err() != nil {
+			return &interruptedError{}
+		}
+		sum.add(c.strict, found...)
+		if c.json {
+			continue
+		}
+		if err := c.print(found); err != nil {
+			return err
+		}
+	}
+	if c.json {
+		if err := writeJSON(c.streams.Out, sum); err != nil {
+			return err
+		}
+	}
+	if !sum.OK {
+		return errors.New(sum.summary())
+	}
+	fmt.Fprintf(c.streams.Err, "cozeq: %s\n", sum.summary())
+	return nil
+}
+
+// nameWidth is for most names. A longer one pushes its own detail to the right.
+const nameWidth = 24
+
+// print writes each finding as a line for programs, or as lines for people.
+func (c *doctorCommand) print(found []finding) error {
+	if !c.streams.OutTTY {
+		t := &table{}
+		for _, f := range found {
+			t.add(string(f.Status), f.Name, f.Detail, f.Fix)
+		}
+		return t.write(c.streams)
+	}
+	const left = len("skip") + 2 + nameWidth + 2
+	indent, width := strings.Repeat(" ", left), max(c.streams.Width, left+30)
+	colors := map[redischeck.Status]paint{redischeck.OK: green, redischeck.Skip: dim, redischeck.Warn: yellow, redischeck.Fail: red}
+	var b strings.Builder
+	for _, f := range found {
+		b.WriteString(c.streams.color(true, colors[f.Status], fmt.Sprintf("%-4s", f.Status)))
+		name := f.Name
+		if pad := nameWidth - columns(name); pad >= 0 {
+			name += strings.Repeat(" ", pad)
+			b.WriteString("  " + name + "  " + strings.TrimLeft(wrapped(oneLine(f.Detail), indent, width), " "))
+		} else {
+			b.WriteString("  " + name + "\n" + wrapped(oneLine(f.Detail), indent, width))
+		}
+		if f.Fix != "" {
+			b.WriteString(wrapped("fix: "+oneLine(f.Fix), indent, width))
+		}
+	}
+	_, err := fmt.Fprint(c.streams.Out, b.String())
+	return err
+}

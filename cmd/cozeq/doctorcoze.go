@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/coze/oauth"
+)
+
+// coze looks at the way to Coze once for each base URL, and at each credential.
+func (d *doctor) coze(ctx context.Context) []finding {
+	if d.account.base == "" {
+		return []finding{skipped("coze.connect", "there is no base URL that could be asked")}
+	}
+	asking := d.account.others
+	if d.asks && d.account.name == "" {
+		asking = append([]credential{d.account.credential}, asking...)
+	}
+	if len(asking) == 0 {
+		return []finding{skipped("coze.connect", "there is no token to ask with")}
+	}
+	var bases []string
+	for _, c := range asking {
+		if !slices.Contains(bases, c.base) {
+			bases = append(bases, c.base)
+		}
+	}
+	// Of one base URL the way comes first, then its credentials, all at the same time.
+	found := make([][]finding, len(bases))
+	var all sync.WaitGroup
+	for i, base := range bases {
+		var here []credential
+		for _, c := range asking {
+			if c.base == base {
+				here = append(here, c)
+			}
+		}
+		subject := ""
+		if u, err := url.Parse(base); base != d.account.base && err == nil {
+			subject = u.Host
+		}
+		all.Go(func() { found[i] = d.region(ctx, subject, base, here) })
+	}
+	all.Wait()
+	return slices.Concat(found...)
+}
+
+// region looks at one base URL and the credentials for it.
+func (d *doctor) region(ctx context.Context, subject, base string, here []credential) []finding {
+	found, open := route(ctx, subject, base, slices.ContainsFunc(here, isApp))
+	if open {
+		found = append(found, d.accepted(ctx, here)...)
+	}
+	return found
+}
+
+func isApp(c credential) bool {
+	_, ok := c.token.(*oauth.Source)
+	return ok
+}
+
+// accepted looks at credentials, all at the same time.
+func (d *doctor) accepted(ctx context.Context, credentials []credential) []finding {
+	found := make([][]finding, len(credentials))
+	var all sync.WaitGroup
+	for i, c := range credentials {
+		all.Go(func() { found[i] = d.ask(ctx, c) })
+	}
+	all.Wait()
+	return slices.Concat(found...)
+}
+
+// ask asks Coze what it thinks of one credential. None of the calls costs anything.
+func (d *doctor) ask(ctx context.Context, c credential) []finding {
+	transport := coze.NewTransport(2)
+	defer transport.CloseIdleConnections()
+	limited, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	client := c.over(&http.Client{Transport: transport})
+	name := checkName("coze.token", c.name)
+	if err := client.Check(limited); err != nil {
+		return []finding{refusedToken(name, err)}
+	}
+	shown := "accepted"
+	if id, err := client.Identity(limited); err == nil {
+		shown += "; its hash in pauses, limits and metrics is " + id
+	}
+	found := []finding{well(name, "%s", shown)}
+	codes, err := acceptedHere(c.codes)
+	if err == nil {
+		c.codes = codes
+		client = c.over(client.HTTP)
+	}
+	var who, bot []finding
+	var all sync.WaitGroup
+	all.Go(func() { who = d.whose(limited, client, c.name) })
+	if c.name == d.account.name { // others have bots of their own
+		all.Go(func() { bot = []finding{d.bot(limited, client)} })
+	}
+	all.Wait()
+	return append(append(found, who...), bot...)
+}
+
+// refusedToken tells a token that is refused from a check that was not made.
+func refusedToken(name string, err error) finding {
+	e, ok := errors.AsType[*coze.Error](err)
+	switch {
+	case !ok:
+		return failed(name, "", "could not be checked: %v", err)
+	case e.Class == coze.ClassAuth:
+		return failed(name, e.Hint(), "refused: %v", e)
+	}
+	return failed(name, e.Hint(), "could not be checked: %v", e)
+}
+
+// whose tells the account and its plan, as far as the token may ask.
+func (d *doctor) whose(ctx context.Context, client *coze.Client, subject string) []finding {
+	name := checkName("coze.account", subject)
+	var parts []string
+	if me, err := client.Me(ctx); err == nil && me.ID != "" {
+		who := "user " + me.ID
+		if me.Name != "" {
+			who += " (" + short(me.Name, 60) + ")"
+		}
+		parts = append(parts, who)
+	}
+	plan, err := client.Plan(ctx)
+	if err == nil && plan.Level != "" {
+		parts = append(parts, "plan "+short(plan.Level, 40))
+	}
+	if err == nil && plan.ChatRate > 0 {
+		parts = append(parts, fmt.Sprintf("%v calls of the chat API a second", plan.ChatRate))
+	}
+	if len(parts) == 0 {
+		return []finding{skipped(name, "this token may not ask whose it is and what the plan allows")}
+	}
+	shown := strings.Join(parts, ", ")
+	if rate, err := d.cfg.rate(); err == nil && plan.ChatRate > 0 && rate > plan.ChatRate {
+		return []finding{warned(name, "set COZEQ_RATE to less, or not at all: the limit is learnt", "%s: COZEQ_RATE is more", shown)}
+	}
+	return []finding{well(name, "%s", shown)}
+}
+
+// bot looks the default bot up.
+func (d *doctor) bot(ctx context.Context, client *coze.Client) finding {
+	const name = "coze.bot"
+	id := d.cfg.text(settingBot, "")
+	if id == "" {
+		return skipped(name, "none is set, so each question has to name its bot")
+	}
+	bot, err := client.PublishedBot(ctx, id)
+	if err == nil {
+		shown := short(id, 64)
+		if bot.Name != "" {
+			shown = short(bot.Name, 60) + " (" + shown + ")"
+		}
+		shown += " is published"
+		if bot.Callable {
+			shown += " to the API channel"
+		} else {
+			shown += ", to which channels Coze does not tell"
+		}
+		if bot.Model != "" {
+			shown += "; its model is " + short(bot.Model, 60)
+		}
+		return well(name, "%s", shown)
+	}
+	e, ok := errors.AsType[*coze.Error](err)
+	switch {
+	case !ok, e.Class == coze.ClassInvalid:
+		return failed(name, "", "%s: %v", short(id, 64), err)
+	case e.Class == coze.ClassAuth && e.Scope != coze.ScopeBot:
+		return skipped(name, "this token may not look bots up (permission getMetadata), so the first question will tell: %v", e)
+	case e.Scope == coze.ScopeBot:
+		return failed(name, e.Hint(), "%s cannot be asked: %v", short(id, 64), e)
+	}
+	return skipped(name, "%s could not be looked up: %v", short(id, 64), e)
+}

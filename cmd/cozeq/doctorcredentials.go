@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/coze/oauth"
+)
+
+// credentials reads who may be asked with, and tells what can be seen of it from
+// here. What Coze says of it is for coze.
+func (d *doctor) credentials(ctx context.Context) []finding {
+	const name, see = "credential", "see 'cozeq help environment'"
+	a := &d.account
+	var err error
+	if a.base, err = d.cfg.base(); err != nil {
+		return nil // it is said of the setting, and who knows for which region a token is
+	}
+	if a.codes, err = d.cfg.codes(); err != nil {
+		a.codes = coze.DefaultCodes()
+	}
+	var found []finding
+	if a.others, err = d.cfg.credentials(ctx, a.credential); err != nil {
+		a.others = nil // it is said of the setting
+	}
+	a.token, err = d.cfg.token(ctx, a.base)
+	own := slices.IndexFunc(a.others, named(defaultCredential))
+	missing, none := errors.AsType[*missingError](err)
+	switch {
+	case err == nil:
+		d.asks = true
+		found = append(found, d.credential(ctx, name, a.credential, d.tokenFrom()))
+	case none && own >= 0:
+		d.asks, a.credential = true, a.others[own]
+	case none && len(a.others) > 0:
+		found = append(found, warned(name, missing.how+"; or name one of the credentials "+defaultCredential,
+			"none for questions that name no credential"))
+	case none && d.remote != nil:
+		found = append(found, warned(name, missing.how, "none: this machine can put questions into the queue, and not ask them itself"))
+	case none:
+		found = append(found, failed(name, missing.how, "none: Coze cannot be asked"))
+	default:
+		found = append(found, failed(name, see, "%v", err))
+	}
+	for i, c := range a.others {
+		f := d.credential(ctx, checkName(name, c.name), c, c.file)
+		if i == own && d.asks && a.name == "" {
+			f = warned(f.Name, "give it another name, or unset "+d.tokenFrom(), "%s, but not for questions that name no credential: %s goes before it", f.Detail, d.tokenFrom())
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// tokenFrom names the variable that the default token comes from.
+func (d *doctor) tokenFrom() string {
+	for _, env := range []string{envToken, envTokenFile} {
+		if value, _ := d.cfg.env(env); strings.TrimSpace(value) != "" {
+			return env
+		}
+	}
+	return envJWTKeyFile
+}
+
+// The life of tokens. Nobody but Coze's pages tells when one ends.
+const (
+	personalLife = 30 * 24 * time.Hour
+	lifeWarning  = 25 * 24 * time.Hour
+)
+
+// credential is what a token says by its form.
+func (d *doctor) credential(ctx context.Context, name string, c credential, from string) finding {
+	if _, ok := c.token.(*oauth.Source); ok {
+		return secretFile(name, c.file, "an OAuth app with its key in "+from+", for "+c.base)
+	}
+	token, err := c.token.Token(ctx)
+	if err != nil {
+		return failed(name, "put the token into the file again", "%s: %v", from, err)
+	}
+	shown := tokenKind(token) + " in " + from + ", for " + c.base
+	switch {
+	case strings.ContainsAny(token, " \t\r\n\"'"):
+		return failed(name, "put the token alone there, without quotes, spaces and \"Bearer\"", "in %s is more than a token", from)
+	case strings.HasPrefix(token, "czs_"), strings.HasPrefix(token, "cztei_"):
+		return warned(name, "use a service token, or an OAuth app of type JWT: "+envJWTClient, "%s: it ends within the hour", shown)
+	}
+	path := c.file
+	if from == envTokenFile {
+		path, _ = d.cfg.env(envTokenFile)
+	}
+	if info, err := os.Stat(path); err == nil && strings.HasPrefix(token, "pat_") && time.Since(info.ModTime()) > lifeWarning {
+		return warned(name, "make a new one at Coze and put it in place of this one: workers read it within seconds",
+			"%s: written %d days ago, and a personal token lives %d days at most", shown,
+			int(time.Since(info.ModTime()).Hours()/24), int(personalLife.Hours()/24))
+	}
+	return secretFile(name, c.file, shown) // of what a variable names it is said there
+}
+
+// tokenKind is what a token is by its first letters.
+func tokenKind(token string) string {
+	for _, k := range []struct{ prefix, kind string }{
+		{"pat_", "a personal token"}, {"sat_", "a service token"}, {"czs_", "an OAuth token"}, {"cztei_", "a token of Coze's playground"},
+	} {
+		if strings.HasPrefix(token, k.prefix) {
+			return k.kind
+		}
+	}
+	return "a token of a kind that Coze is not known to give"
+}
+
+// secretFile is a finding about a file that only its owner should read. An empty
+// path is of no file.
+func secretFile(name, path, shown string) finding {
+	info, err := os.Stat(path)
+	if path == "" || err != nil || runtime.GOOS == "windows" { // where permissions are no bits
+		return well(name, "%s", shown)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return warned(name, "chmod 600 "+path, "%s: others on this machine may read it (%v)", shown, mode)
+	}
+	return well(name, "%s", shown)
+}

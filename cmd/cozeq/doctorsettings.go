@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+// settings tells what each setting is and where it comes from, and reads what the
+// other checks go by.
+func (d *doctor) settings(ctx context.Context) []finding {
+	var found []finding
+	var defaults []string
+	for _, s := range settings() {
+		value, source := d.value(s)
+		switch {
+		case source == "" && s.def != "":
+			defaults = append(defaults, s.env+" "+s.def)
+		case source != "":
+			found = append(found, d.setting(ctx, s, value, source))
+		}
+	}
+	if len(defaults) > 0 {
+		found = append(found, well("settings.defaults", "%s", strings.Join(defaults, "; ")))
+	}
+	found = append(found, d.unknownVariables()...)
+	return append(found, d.credentials(ctx)...)
+}
+
+// value is what a setting is set to; source is empty where it is not.
+func (d *doctor) value(s setting) (value, source string) {
+	if s.flag == "" {
+		if value, _ = d.cfg.env(s.env); value != "" {
+			source = s.env
+		}
+		return value, source
+	}
+	if value, source = d.cfg.lookup(s.flag, ""); source == theDefault {
+		source = ""
+	}
+	return value, source
+}
+
+// setting is one that is set.
+func (d *doctor) setting(ctx context.Context, s setting, value, source string) finding {
+	name := checkName("setting", s.env)
+	if isToken(value) && !s.secret() { // errors quote what they are about
+		return failed(name, "unset it, and take another token: this one may have been seen", "by %s: a token, which does not belong here", source)
+	}
+	if err := d.read(ctx, s); err != nil {
+		return failed(name, "set "+source+" as 'cozeq help environment' says, or not at all", "%v", err)
+	}
+	shown := d.shown(s, value)
+	if source != s.env {
+		shown += ", by " + source
+	}
+	if other := d.overruled(s); other != "" {
+		return warned(name, "unset one of the two", "%s, but not used: %s goes before it", shown, other)
+	}
+	if strings.HasSuffix(s.env, fileSuffix) && s.env != envCredentials { // which names files, and holds no secret
+		return secretFile(name, value, shown)
+	}
+	switch {
+	case s.flag == settingBase && unencrypted(value):
+		return warned(name, "use https://", "%s: token, questions and answers go over the network for all to read", shown)
+	case s.flag == settingBot && d.official() && strings.ContainsFunc(value, func(r rune) bool { return r < '0' || r > '9' }):
+		return warned(name, "take the digits that follow /bot/ in the address of the bot's page at Coze",
+			"%s: ids of Coze's bots are digits alone", shown)
+	case s.flag == settingHTTP:
+		if err := d.dashboardError(ctx); err != nil {
+			return failed(name, "a worker does not start like this: choose one of the three", "%v", err)
+		}
+	}
+	return well(name, "%s", shown)
+}
+
+// read reads a setting as the commands do, for what is wrong with it. Tokens and
+// keys are looked at as credentials.
+func (d *doctor) read(ctx context.Context, s setting) (err error) {
+	switch s.flag {
+	case settingBase:
+		_, err = d.cfg.base()
+	case settingRedis:
+		d.remote, err = d.cfg.redis(1, d.logger)
+		if _, none := errors.AsType[*missingError](err); none {
+			err = nil // set to nothing, by a flag
+		}
+	case settingConcurrency:
+		_, err = d.cfg.concurrency()
+	case settingQueues:
+		_, err = d.cfg.queues()
+	case settingRate:
+		_, err = d.cfg.rate()
+	case settingHTTP:
+		_, err = d.cfg.http(defaultHTTP)
+	case settingMonitor:
+		_, err = d.cfg.monitorOn()
+	case settingPrometheus:
+		_, err = d.cfg.prometheus()
+	case settingLog:
+		_, err = d.cfg.level(0)
+	case settingCodes:
+		_, err = d.cfg.codes()
+	case settingLang:
+		_, err = d.cfg.lang()
+	}
+	switch s.env {
+	case envMonitorToken, envMonitorTokenFile:
+		_, err = d.cfg.monitorToken(ctx)
+	case envCredentials:
+		_, err = d.cfg.credentials(ctx, credential{base: coze.DefaultBaseURL})
+	}
+	return err
+}
+
+const (
+	fileSuffix = "_FILE"
+	idSuffix   = "_ID"
+)
+
+// secret reports whether a setting's value may not be shown: of those without a
+// flag all but names of files and ids, so that a new one is secret.
+func (s setting) secret() bool {
+	return s.flag == "" && !strings.HasSuffix(s.env, fileSuffix) && !strings.HasSuffix(s.env, idSuffix)
+}
+
+// shown is a setting's value for all to see.
+func (d *doctor) shown(s setting, value string) string {
+	switch {
+	case value == "":
+		return "empty"
+	case s.secret():
+		return "set"
+	case s.flag == settingRedis:
+		scheme, _, _ := strings.Cut(value, "://")
+		return scheme + "://" + d.remote.addr
+	}
+	return short(value, 200)
+}
+
+// overruled names the setting that a secret stands back for.
+func (d *doctor) overruled(s setting) string {
+	set := func(env string) bool {
+		value, _ := d.cfg.env(env)
+		return strings.TrimSpace(value) != ""
+	}
+	var before []string
+	switch s.env {
+	case envTokenFile:
+		before = []string{envToken}
+	case envJWTClient, envJWTKeyFile, envJWTKeyID:
+		before = []string{envToken, envTokenFile}
+	case envMonitorTokenFile:
+		before = []string{envMonitorToken}
+	}
+	for _, env := range before {
+		if set(env) {
+			return env
+		}
+	}
+	return ""
+}
+
+// official reports whether it is Coze itself that is asked, and no proxy, mock or
+// self-hosted server.
+func (d *doctor) official() bool {
+	base, err := d.cfg.base()
+	return err == nil && slices.Contains([]string{coze.DefaultBaseURL, coze.BaseURLCom}, strings.TrimRight(base, "/"))
+}
+
+// unencrypted reports whether others could read what goes there.
+func unencrypted(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && u.Scheme == "http" && u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback()
+}
+
+// dashboardError is why a worker would not start with this address. A bad token is a
+// finding of its own.
+func (d *doctor) dashboardError(ctx context.Context) error {
+	addr, err := d.cfg.http(defaultHTTP)
+	if err != nil {
+		return nil
+	}
+	if _, err := d.cfg.monitorToken(ctx); err != nil {
+		return nil
+	}
+	_, err = d.cfg.dashboard(ctx, addr)
+	return err
+}
+
+// unknownVariables are those that look like settings and are none: a slip of the
+// pen changes nothing, and nobody says so.
+func (d *doctor) unknownVariables() (found []finding) {
+	known := &cobra.Command{}
+	names := map[string]bool{}
+	for _, s := range settings() {
+		names[s.env] = true
+		known.AddCommand(&cobra.Command{Use: s.env, Run: func(*cobra.Command, []string) {}})
+	}
+	var environ []string
+	if d.environ != nil {
+		environ = d.environ()
+	}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if value == "" || names[name] || !strings.HasPrefix(name, "COZE_") && !strings.HasPrefix(name, "COZEQ_") {
+			continue
+		}
+		fix := "see 'cozeq help environment' for those that there are"
+		// cobra finds the commands that are near enough. Names may pass for some.
+		for known.SuggestionsMinimumDistance = 1; known.SuggestionsMinimumDistance <= 4; known.SuggestionsMinimumDistance++ {
+			if near := known.SuggestionsFor(name); len(near) > 0 {
+				fix = "did you mean " + strings.Join(near, " or ") + "?"
+				break
+			}
+		}
+		found = append(found, warned(checkName("environment", name), fix, "no setting of cozeq"))
+	}
+	slices.SortFunc(found, func(a, b finding) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}

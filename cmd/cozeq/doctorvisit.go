@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+)
+
+// doctor looks at what the settings of one command name.
+type doctor struct {
+	cfg     config
+	environ func() []string
+	output  string // of a run: "" is this directory
+	logger  *slog.Logger
+
+	remote  *remoteRedis // nil: none is set, or not one that can be used
+	account account      // as far as it could be read
+	asks    bool         // there is a credential to ask with
+}
+
+// close gives back what the checks have opened.
+func (d *doctor) close() {
+	if d.remote != nil {
+		d.remote.client.Close()
+	}
+}
+
+// look makes all checks and gives what they have found, in an order that does not
+// change. Those that do not need each other run at the same time.
+func (d *doctor) look(ctx context.Context) iter.Seq[[]finding] {
+	return func(yield func([]finding) bool) {
+		if !yield(d.settings(ctx)) {
+			return
+		}
+		var stations []<-chan []finding
+		for _, station := range []func(context.Context) []finding{d.redis, d.coze, d.disk} {
+			found := make(chan []finding, 1)
+			stations = append(stations, found)
+			go func() { found <- station(ctx) }()
+		}
+		for _, found := range stations {
+			if !yield(<-found) {
+				return
+			}
+		}
+	}
+}

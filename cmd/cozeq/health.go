@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// healthTimeout bounds a look, like those of the engines that ask for it.
+const healthTimeout = 3 * time.Second
+
+// newHealthCmd is for images that hold this program and nothing else: there is no
+// curl in them.
+func newHealthCmd(s *streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "health [URL]",
+		Short: "Ask a server of cozeq whether it is well",
+		Long: `Asks a worker, dashboard or mock over HTTP whether it is well, and ends with exit
+code 0 if it is and 1 if not: for the health checks of containers.
+
+Without URL it asks /healthz of --http, the worker's by default. A server is well that
+answers, and not with an error of its own (5xx).`,
+		Example: `  cozeq health
+  cozeq health http://127.0.0.1:9464/readyz`,
+		Args: wants(0, 1, "URL"),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return checkHealth(cmd.Context(), args[0])
+		}
+		addr, err := config{cmd, s.Env}.http(defaultHTTP)
+		if err != nil {
+			return err
+		}
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return usagef(cmd, "--%s is %q: name a URL", settingHTTP, addr)
+		}
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		return checkHealth(cmd.Context(), "http://"+net.JoinHostPort(host, port)+"/healthz")
+	}
+	addSettings(cmd, settingHTTP)
+	return cmd
+}
+
+func checkHealth(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil // a proxy's word about itself is of no use
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= 500 {
+		return fmt.Errorf("%s answers %s", url, response.Status)
+	}
+	return nil
+}

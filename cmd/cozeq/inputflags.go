@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/batch"
+)
+
+// inputFlags say how a file of questions is read, for every command that reads one.
+type inputFlags struct {
+	format      string
+	questionCol string
+	customIDCol string
+	delimiter   string
+	encoding    string
+	sheet       string
+	prompt      string
+	promptFile  string
+	system      string
+}
+
+func (i *inputFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&i.format, "format", "", "INPUT's format: jsonl, csv, tsv, xlsx or txt, with .gz if compressed; default: by its extension, of stdin jsonl")
+	f.StringVar(&i.questionCol, "question-col", "", "`NAME` of the column, or of the field of a .jsonl, with the question; default: question")
+	f.StringVar(&i.customIDCol, "custom-id-col", "", "`NAME` of the column or field with the custom_id; default: custom_id")
+	f.StringVar(&i.delimiter, "delimiter", "", "what stands between a table's cells: comma, semicolon or tab; default: found out")
+	f.StringVar(&i.encoding, "encoding", "", "INPUT's encoding: utf-8, gb18030 (also gbk), utf-16le or utf-16be; default: found out")
+	f.StringVar(&i.sheet, "sheet", "", "`NAME` of the sheet of an .xlsx; default: the first")
+	f.StringVar(&i.prompt, "prompt", "", "make each question of the row's columns or fields: `TEMPLATE` as 'Translate: {{.text}}'")
+	f.StringVar(&i.promptFile, "prompt-file", "", "the same, with the template in `FILE`")
+	f.StringVar(&i.system, "system", "", "what becomes of system messages in rows of OpenAI's shape: `refuse` them, prepend them to the question, or drop them; default: refuse")
+}
+
+// options are the flags as package batch takes them. What else there is to say about
+// an input, its bot and its credential, is the command's to add.
+func (i *inputFlags) options(cmd *cobra.Command) (batch.InputOptions, error) {
+	o := batch.InputOptions{
+		Format: i.format, QuestionCol: i.questionCol, CustomIDCol: i.customIDCol,
+		Delimiter: i.delimiter, Encoding: i.encoding, Sheet: i.sheet, System: i.system,
+	}
+	prompt, err := i.template(cmd)
+	if err != nil {
+		return o, err
+	}
+	if o.Prompt, err = prompt, o.Check(); err != nil {
+		return o, usagef(cmd, "%w", err)
+	}
+	return o, nil
+}
+
+// template is the text of --prompt or --prompt-file.
+func (i *inputFlags) template(cmd *cobra.Command) (string, error) {
+	inline, file := cmd.Flags().Changed("prompt"), cmd.Flags().Changed("prompt-file")
+	switch {
+	case inline && file:
+		return "", usagef(cmd, "--prompt and --prompt-file: choose one")
+	case (inline || file) && i.questionCol != "":
+		return "", usagef(cmd, "--question-col and a prompt: choose one; a prompt names the columns itself, as {{.%s}}", i.questionCol)
+	case inline && strings.TrimSpace(i.prompt) == "":
+		return "", usagef(cmd, "--prompt: empty")
+	case !file:
+		return i.prompt, nil
+	}
+	text, err := os.ReadFile(i.promptFile)
+	switch {
+	case err != nil:
+		return "", usagef(cmd, "--prompt-file: %w", err)
+	case !utf8.Valid(text):
+		return "", usagef(cmd, "--prompt-file: %s is not UTF-8: save it as UTF-8", i.promptFile)
+	case strings.TrimSpace(string(text)) == "":
+		return "", usagef(cmd, "--prompt-file: %s is empty", i.promptFile)
+	}
+	// An editor ends a file with a newline, and marks it as UTF-8, for itself.
+	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(string(text), "\ufeff"), "\n"), "\r"), nil
+}
+
+// openInput opens a file of questions and checks all of it, so that whatever is wrong
+// is known before anything is asked. The caller closes the Input.
+//
+// A file whose first row lacks a bot, with none by default, lacks a setting rather
+// than a thousand cells.
+func openInput(cmd *cobra.Command, path string, o batch.InputOptions) (*batch.Input, error) {
+	in, err := batch.Open(path, o)
+	if err != nil {
+		return nil, usagef(cmd, "%w", err)
+	}
+	if o.BotID == "" && !in.NamesBot() {
+		return nil, errors.Join(missingBot(), in.Close())
+	}
+	if err := checkInput(cmd, in); err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	return in, nil
+}
+
+// patientFor is how long one waits before a silent screen.
+const patientFor = 5 * time.Second
+
+// checkInput reads the whole input. Where that takes long it says so.
+func checkInput(cmd *cobra.Command, in *batch.Input) error {
+	said := make(chan struct{})
+	timer := time.AfterFunc(patientFor, func() {
+		defer close(said)
+		fmt.Fprintf(cmd.ErrOrStderr(), "cozeq: checking %s, nothing is asked yet\n", in.Name())
+	})
+	_, err := in.Check(cmd.Context())
+	if !timer.Stop() {
+		<-said
+	}
+	return err
+}
+
+// told says what was found out about an input where it is not what everybody would
+// expect; "" = nothing.
+func told(in *batch.Input) string {
+	if found := in.Found(); found != "" {
+		return fmt.Sprintf("cozeq: %s: %s", in.Name(), found)
+	}
+	return ""
+}

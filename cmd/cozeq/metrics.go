@@ -1,0 +1,57 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/cozeq/cozeq/worker"
+)
+
+// newMetrics are the counters of this process's worker, and the handler that shows
+// them together with what is told of the queues, of Redis, of tokens and of the
+// process.
+func newMetrics(s *session, a account, queues []string) (*worker.Metrics, http.Handler) {
+	registry := prometheus.NewRegistry()
+	metrics := registerMetrics(registry, s, a, queues)
+	return metrics, showMetrics(registry)
+}
+
+func registerMetrics(reg prometheus.Registerer, s *session, a account, queues []string) *worker.Metrics {
+	metrics := worker.NewMetrics(reg)
+	reg.MustRegister(newTokenCollector(a))
+	observe(reg, s, queues)
+	return metrics
+}
+
+// newObserver shows what Redis knows, for a process without a worker: also when there
+// is no worker at all.
+func newObserver(s *session) http.Handler {
+	registry := prometheus.NewRegistry()
+	observe(registry, s, nil)
+	return showMetrics(registry)
+}
+
+// observe mirrors what Redis knows, of these queues or, with none, of all.
+func observe(reg prometheus.Registerer, s *session, queues []string) {
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "cozeq_build_info", Help: "1, with the version that runs.",
+		ConstLabels: prometheus.Labels{"version": versionName()},
+	})
+	build.Set(1)
+	reg.MustRegister(
+		build,
+		worker.NewQueueCollector(s.rdb, queues),
+		worker.NewPauseCollector(s.rdb),
+		worker.NewServerCollector(s.rdb, queues),
+		worker.NewRedisCollector(s.rdb),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+}
+
+func showMetrics(registry *prometheus.Registry) http.Handler {
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}

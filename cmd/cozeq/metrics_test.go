@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// described collects what is registered, to know each metric by name before there is
+// anything to count.
+type described struct {
+	*prometheus.Registry
+	names map[string]bool
+}
+
+func (d *described) MustRegister(all ...prometheus.Collector) {
+	d.Registry.MustRegister(all...)
+	for _, c := range all {
+		descs := make(chan *prometheus.Desc)
+		go func() {
+			defer close(descs)
+			c.Describe(descs)
+		}()
+		for desc := range descs {
+			d.names[descName.FindStringSubmatch(desc.String())[1]] = true
+		}
+	}
+}
+
+var descName = regexp.MustCompile(`fqName: "([^"]+)"`)
+
+// allMetrics are those of a process with a worker.
+func allMetrics(t *testing.T, s *session, a account) (*described, *worker.Metrics) {
+	t.Helper()
+	d := &described{Registry: prometheus.NewRegistry(), names: map[string]bool{}}
+	return d, registerMetrics(d, s, a, []string{tasks.QueueDefault})
+}
+
+// ours are the metrics that cozeq itself makes.
+func (d *described) ours() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(d.names)), func(name string) bool { return !strings.HasPrefix(name, "cozeq_") })
+}
+
+// TestMetricsDoc makes every metric occur and holds the table in docs/metrics.md against
+// it. UPDATE_DOCS=1 writes the table.
+func TestMetricsDoc(t *testing.T) {
+	t.Parallel()
+	fake := cozetest.New(t, cozetest.WithRules(
+		cozetest.Rule{Contains: "again", Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 5000}},
+		cozetest.Rule{Contains: "bot", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4015}},
+	))
+	rdb := redistest.Start(t).Client()
+	s := newSession(rdb)
+	defer s.close()
+	a := account{credential: credential{base: fake.URL, token: coze.StaticToken("pat_x"), life: tokenLife{set: time.Now()}}}
+	reg, metrics := allMetrics(t, s, a)
+	err := s.startWorker(t.Context(), a, worker.Config{
+		BotID: "b", Concurrency: 4, Queues: map[string]int{tasks.QueueDefault: 1}, Metrics: metrics, Logger: slog.New(slog.DiscardHandler),
+	}, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, question := range []string{"well", "again"} {
+		id, err := s.tasks.Enqueue(t.Context(), tasks.Ask("b", question), tasks.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.results.Wait(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.tasks.Enqueue(t.Context(), tasks.Ask("other", "bot"), tasks.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if all, err := worker.Pauses(t.Context(), rdb); err == nil && len(all) == 1 && all[0].Aside == 1 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the bot was never paused")
+		}
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	table.WriteString("| metric | type | what it is |\n| --- | --- | --- |\n")
+	seen := map[string]bool{}
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "cozeq_") {
+			continue
+		}
+		seen[f.GetName()] = true
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, l.GetName())
+		}
+		name := f.GetName()
+		if len(labels) > 0 {
+			name += "{" + strings.Join(labels, ",") + "}"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", name, strings.ToLower(f.GetType().String()), f.GetHelp())
+	}
+	for _, name := range reg.ours() {
+		if !seen[name] {
+			t.Errorf("%s never occurred: the table cannot say what it is", name)
+		}
+	}
+	generated(t, "../../docs/metrics.md", "metrics", table.String())
+}
+
+// generated compares the part of a document between its marks with what it should be.
+func generated(t *testing.T, path, mark, want string) {
+	t.Helper()
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, end := []byte("<!-- "+mark+" -->\n"), []byte("<!-- /"+mark+" -->\n")
+	head, rest, found := bytes.Cut(doc, open)
+	part, tail, closed := bytes.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no marks %q and %q", path, open, end)
+	}
+	if string(part) == want {
+		return
+	}
+	if os.Getenv("UPDATE_DOCS") == "" {
+		t.Fatalf("%s is not up to date: run the test with UPDATE_DOCS=1\ngot\n%s\nwant\n%s", path, part, want)
+	}
+	doc = slices.Concat(head, open, []byte(want), end, tail)
+	if err := os.WriteFile(path, doc, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTokenMetrics tells when tokens end that somebody has to replace.
+func TestTokenMetrics(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	made := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	personal, service := write("personal", "pat_one\n"), write("service", "sat_two\n")
+	for _, path := range []string{personal, service} {
+		if err := os.Chtimes(path, made, made); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := filepath.Join(dir, "key.pem")
+	if _, err := writeKey(key); err != nil {
+		t.Fatal(err)
+	}
+	more := write("more.json", `{
+		"dated": {"token_file": "personal", "expires": "2026-11-20"},
+		"same":  {"token_file": "personal", "expires": "2026-11-19T01:00:00Z"},
+		"timeless": {"token_file": "service"},
+		"app": {"jwt": {"client_id": "1", "private_key_file": "key.pem", "public_key_id": "k"}}}`)
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want []time.Time // sorted
+	}{
+		"a token in a variable":     {map[string]string{envToken: "pat_x"}, nil},
+		"and its end":               {map[string]string{envToken: "pat_x", envTokenEnds: "2026-12-31T08:00:00+08:00"}, []time.Time{time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}},
+		"and a file, not used":      {map[string]string{envToken: "pat_x", envTokenFile: personal}, nil},
+		"a personal token's file":   {map[string]string{envTokenFile: personal}, []time.Time{made.Add(30 * 24 * time.Hour)}},
+		"and its end, known better": {map[string]string{envTokenFile: personal, envTokenEnds: "2026-11-08"}, []time.Time{time.Date(2026, 11, 8, 0, 0, 0, 0, time.UTC)}},
+		"a service token's file":    {map[string]string{envTokenFile: service}, nil},
+		"an app":                    {map[string]string{envJWTClient: "1", envJWTKeyFile: key, envJWTKeyID: "k"}, nil},
+		"several, the earliest of one token": {map[string]string{envToken: "pat_x", envTokenEnds: "2027-01-01", envCredentials: more},
+			[]time.Time{time.Date(2026, 11, 19, 1, 0, 0, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config{newWorkerCmd(&streams{}), func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }}
+			a, err := cfg.account(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			reg := prometheus.NewRegistry()
+			reg.MustRegister(newTokenCollector(a))
+			families, err := reg.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []time.Time
+			for _, f := range families {
+				for _, m := range f.GetMetric() {
+					got = append(got, time.Unix(int64(m.GetGauge().GetValue()), 0).UTC())
+				}
+			}
+			slices.SortFunc(got, time.Time.Compare)
+			if !slices.EqualFunc(got, c.want, time.Time.Equal) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// TestTokenEndsMalformed is an error before anything is asked, which does not repeat
+// what may be the token itself.
+func TestTokenEndsMalformed(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"soon", "31.12.2026", "pat_secret", "2026-13-01"} {
+		var errs bytes.Buffer
+		env := map[string]string{envToken: "pat_x", envTokenEnds: value, "REDIS_URL": "redis://127.0.0.1:1"}
+		code := run(t.Context(), []string{"worker"}, streams{
+			Out: &bytes.Buffer{}, Err: &errs, Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		})
+		if code != exitUsage || !strings.Contains(errs.String(), envTokenEnds+": want the moment at which the token ends, as 2026-12-31") ||
+			strings.Contains(errs.String(), value) {
+			t.Errorf("%q: exit code %d: %s", value, code, errs.String())
+		}
+	}
+}

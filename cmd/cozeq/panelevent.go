@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/batch"
+)
+
+// progressJSON is a look at a run for programs: a line on stderr. Durations are in
+// seconds, rates in questions a second.
+type progressJSON struct {
+	Event    string         `json:"event"` // progress
+	Time     time.Time      `json:"time"`
+	Total    int            `json:"total"`
+	Done     int            `json:"done"`
+	Failed   int            `json:"failed"`
+	Cached   int            `json:"cached,omitempty"`
+	Failures map[string]int `json:"failures,omitempty"` // by class
+	InFlight int            `json:"in_flight"`
+	Running  int            `json:"running"`
+	Queued   int            `json:"queued"`
+	Waiting  map[string]int `json:"waiting,omitempty"` // by what for
+	Usage    usageJSON      `json:"usage"`
+	Rate     float64        `json:"rate"`
+	Mean     float64        `json:"mean_rate"`
+	Limits   []float64      `json:"limits,omitempty"` // calls a second, by credential
+	Elapsed  float64        `json:"elapsed_seconds"`
+	Left     float64        `json:"left_seconds,omitempty"`
+	HeldUp   string         `json:"held_up,omitempty"` // by a pause
+}
+
+const eventProgress = "progress"
+
+// waitNames name what rows wait for.
+var waitNames = map[batch.Wait]string{
+	batch.WaitTurn: "turn", batch.WaitRate: "rate", batch.WaitBusy: "busy", batch.WaitBackOff: "back_off",
+	batch.WaitPause: "pause", batch.WaitSame: "same", batch.WaitOther: "other",
+}
+
+func progressRecord(v *panelView) progressJSON {
+	r := progressJSON{
+		Event: eventProgress, Time: time.Now().UTC().Truncate(time.Millisecond),
+		Total: v.Total, Done: v.Done, Failed: v.Failed, Cached: v.Cached,
+		InFlight: v.InFlight, Running: v.Running, Queued: v.Queued,
+		Usage: usageJSON{v.Tokens, v.TokensOut, v.TokensIn},
+		Rate:  float64(int(v.Rate*1000)) / 1000, Mean: float64(int(v.Mean*1000)) / 1000,
+		Elapsed: seconds(v.Elapsed), HeldUp: v.note,
+	}
+	if !v.stopped {
+		r.Left = seconds(v.Left)
+	}
+	for _, f := range v.Failures {
+		if r.Failures == nil {
+			r.Failures = make(map[string]int)
+		}
+		r.Failures[f.Class] += f.Count
+	}
+	for wait, n := range v.Waiting {
+		if name := waitNames[batch.Wait(wait)]; n > 0 && name != "" {
+			if r.Waiting == nil {
+				r.Waiting = make(map[string]int)
+			}
+			r.Waiting[name] = n
+		}
+	}
+	for _, l := range v.limits {
+		r.Limits = append(r.Limits, l.Rate)
+	}
+	return r
+}
+
+// writeJSONLine prints a value as one line.
+func writeJSONLine(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

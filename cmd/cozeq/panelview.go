@@ -1,0 +1,310 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// panelView is one look at a run, laid out for a terminal of some size or for a line.
+type panelView struct {
+	batch.Snapshot
+	streams *streams
+	title   string
+	note    string // what holds the run up
+	stopped bool   // ... altogether
+	limits  []worker.Limit
+}
+
+// Where the layout changes.
+const (
+	labelWidth = 9   // of the column with the names of facts
+	leastBar   = 10  // cells; a shorter one tells nothing
+	leftWidth  = 56  // from this width on the time that is left stands behind the bar
+	twoColumns = 120 // from this width on facts stand side by side
+)
+
+// fact is a line of the panel: parts that are joined by commas, or stand in several
+// lines where one is too short for them.
+type fact struct {
+	label string
+	parts []string
+	paint paint
+}
+
+// frame is the panel in lines of less than width columns, so that none wraps, and in
+// less lines than the terminal has. What matters most stands first.
+func (v *panelView) frame(width, height int) []string {
+	width = max(width-1, 1)
+	var lines []string
+	if v.title != "" {
+		lines = append(lines, v.streams.color(true, bold, cut(oneLine(v.title), width)))
+	}
+	lines = append(lines, v.bar(width))
+	for _, f := range v.urgent() {
+		lines = append(lines, f.lines(v.streams, width)...)
+	}
+	lines = append(lines, v.columns(v.facts(width), width)...)
+	return lines[:min(len(lines), max(height-1, 1))]
+}
+
+// columns puts facts side by side where there is room.
+func (v *panelView) columns(facts []fact, width int) (lines []string) {
+	half := width
+	if width >= twoColumns {
+		half = width / 2
+	}
+	var left []string
+	for _, f := range facts {
+		own := f.lines(v.streams, half-1)
+		switch {
+		case half == width:
+			lines = append(lines, f.lines(v.streams, width)...)
+		case len(own) > 1: // too long for a half
+			lines = append(append(lines, left...), f.lines(v.streams, width)...)
+			left = nil
+		case left == nil:
+			left = own
+		default:
+			pad := strings.Repeat(" ", max(1, half-columns(plain(left[0]))))
+			lines = append(lines, left[0]+pad+own[0])
+			left = nil
+		}
+	}
+	return append(lines, left...)
+}
+
+func (f fact) lines(s *streams, width int) []string {
+	indent := labelWidth
+	if width < 3*labelWidth {
+		indent = 2 // the name stands in a line of its own
+	}
+	label := padded(f.label, indent)
+	var lines []string
+	if indent < labelWidth {
+		lines, label = append(lines, cut(f.label, width)), padded("", indent)
+	}
+	text := ""
+	end := func() {
+		lines = append(lines, s.color(true, dim, label)+s.color(true, f.paint, text))
+		label, text = padded("", indent), ""
+	}
+	for i, part := range f.parts {
+		part = cut(part, width-indent-1)
+		if i < len(f.parts)-1 {
+			part += ","
+		}
+		if text != "" && columns(text)+1+columns(part) > width-indent {
+			end()
+		}
+		if text != "" {
+			text += " "
+		}
+		text += part
+	}
+	end()
+	return lines
+}
+
+// bar is how much is done, and how long the rest takes.
+func (v *panelView) bar(width int) string {
+	text := fmt.Sprintf("%3d %%  %s/%s", v.percent(), count(v.Done), count(v.Total))
+	if left := v.left(); left != "" && v.leftBeside(width) {
+		text += "  " + left
+	}
+	cells := width - columns(text) - len("[] ")
+	if cells < leastBar {
+		return cut(strings.TrimSpace(text), width)
+	}
+	full := int(int64(cells) * int64(v.Done) / int64(v.Total))
+	done, rest := strings.Repeat("=", full), strings.Repeat(" ", cells-full)
+	if full > 0 && full < cells {
+		done = done[1:] + ">"
+	}
+	color := green
+	if v.note != "" {
+		color = yellow
+	}
+	return "[" + v.streams.color(true, color, done) + rest + "] " + text
+}
+
+// percent is 100 only when all is done.
+func (v *panelView) percent() int { return int(int64(v.Done) * 100 / int64(v.Total)) }
+
+// leftBeside reports whether there is room for the time left behind a bar.
+func (v *panelView) leftBeside(width int) bool { return width >= leftWidth }
+
+func (v *panelView) left() string {
+	if v.Left == 0 || v.stopped {
+		return ""
+	}
+	return "~" + rounded(v.Left) + " left"
+}
+
+// urgent is what a person may have to do something about.
+func (v *panelView) urgent() (facts []fact) {
+	if v.note != "" {
+		label, text, found := strings.Cut(v.note, ": ")
+		if !found || columns(label) >= labelWidth {
+			label, text = "held up", v.note
+		}
+		facts = append(facts, fact{label, strings.Split(oneLine(text), ", "), yellow})
+	}
+	if v.Failed > 0 {
+		f := fact{"failed", []string{count(v.Failed)}, red}
+		for i, of := range v.Failures {
+			text := count(of.Count) + " " + of.Class
+			if i == 0 {
+				f.parts[0] += ": " + text
+			} else {
+				f.parts = append(f.parts, text)
+			}
+		}
+		facts = append(facts, f)
+	}
+	return facts
+}
+
+func (v *panelView) facts(width int) (facts []fact) {
+	add := func(label string, parts ...string) { facts = append(facts, fact{label: label, parts: parts}) }
+	if parts := v.flight(); len(parts) > 0 {
+		add("asking", parts...)
+	}
+	if n := v.Waiting.Total(); n > 0 {
+		add("waiting", v.waits()...)
+	}
+	if v.Mean > 0 || len(v.limits) > 0 {
+		add("rate", v.rates()...)
+	}
+	if v.Tokens > 0 {
+		add("tokens", v.tokens()...)
+	}
+	if v.Cached > 0 {
+		add("cached", count(v.Cached)+" answered before")
+	}
+	took := []string{rounded(v.Elapsed.Truncate(time.Second))}
+	if left := v.left(); left != "" && !v.leftBeside(width) {
+		took = append(took, left)
+	}
+	add("time", took...)
+	return facts
+}
+
+// flight is what is on its way and need not wait.
+func (v *panelView) flight() (parts []string) {
+	if v.Running+v.Queued+v.Waiting.Total() < v.InFlight { // nobody tells more
+		return []string{count(v.InFlight) + " in flight"}
+	}
+	if v.InFlight == 0 {
+		return nil
+	}
+	parts = append(parts, count(v.Running)+" now")
+	if v.Queued > 0 {
+		parts = append(parts, count(v.Queued)+" in the queue")
+	}
+	return parts
+}
+
+// waitTexts say what rows wait for.
+var waitTexts = map[batch.Wait]string{
+	batch.WaitTurn:    "for their turn",
+	batch.WaitRate:    "for the rate limit",
+	batch.WaitBusy:    "for a busy conversation",
+	batch.WaitBackOff: "to be asked again",
+	batch.WaitPause:   "for the end of a pause",
+	batch.WaitSame:    "for the same question's answer",
+	batch.WaitOther:   "for a turn, a limit, a pause or a new attempt",
+}
+
+func (v *panelView) waits() (parts []string) {
+	for wait, n := range v.Waiting {
+		if text := waitTexts[batch.Wait(wait)]; n > 0 && text != "" {
+			parts = append(parts, count(n)+" "+text)
+		}
+	}
+	return parts
+}
+
+func (v *panelView) rates() (parts []string) {
+	if v.Mean > 0 {
+		if !v.stopped {
+			parts = append(parts, perTime(v.Rate)+" now")
+		}
+		parts = append(parts, perTime(v.Mean)+" on average")
+	}
+	if len(v.limits) == 0 {
+		return parts
+	}
+	low, high := math.Inf(1), 0.0
+	for _, l := range v.limits {
+		low, high = min(low, l.Rate), max(high, l.Rate)
+	}
+	text := "limit " + perTime(high)
+	if low < high {
+		text = fmt.Sprintf("limits %s to %s", perTime(low), perTime(high))
+	}
+	return append(parts, text)
+}
+
+func (v *panelView) tokens() []string {
+	var parts []string
+	if v.TokensIn+v.TokensOut == v.Tokens { // a table tells their sum only
+		parts = append(parts, count(int(v.TokensIn))+" in", count(int(v.TokensOut))+" out")
+	}
+	if v.Counted > 0 {
+		parts = append(parts, count(int(v.Tokens/int64(v.Counted)))+" a question")
+	}
+	sum := count(int(v.Tokens))
+	if len(parts) == 0 {
+		return []string{sum}
+	}
+	parts[0] = sum + ": " + parts[0]
+	return parts
+}
+
+// line is the look in one line, for a pipe.
+func (v *panelView) line() string {
+	parts := []string{fmt.Sprintf("%s/%s done", count(v.Done), count(v.Total))}
+	if v.Failed > 0 {
+		parts = append(parts, count(v.Failed)+" failed")
+	}
+	if v.Cached > 0 {
+		parts = append(parts, count(v.Cached)+" cached")
+	}
+	if v.stopped {
+		return strings.Join(append(parts, v.note), "  ")
+	}
+	parts = append(parts, count(v.InFlight)+" in flight")
+	if n := v.Waiting.Total(); n > 0 {
+		parts = append(parts, count(n)+" waiting")
+	}
+	if v.Rate > 0 {
+		parts = append(parts, perTime(v.Rate))
+	}
+	if v.Tokens > 0 {
+		parts = append(parts, count(int(v.Tokens))+" tokens")
+	}
+	parts = append(parts, rounded(v.Elapsed))
+	if left := v.left(); left != "" {
+		parts = append(parts, left)
+	}
+	if v.note != "" {
+		parts = append(parts, v.note)
+	}
+	return strings.Join(parts, "  ")
+}
+
+// perTime is a rate as people say it: 17.5/s, 3.2/min, 40/h.
+func perTime(rate float64) string {
+	switch {
+	case rate >= 1 || rate == 0:
+		return fmt.Sprintf("%.1f/s", rate)
+	case rate >= 1.0/60:
+		return fmt.Sprintf("%.1f/min", rate*60)
+	}
+	return fmt.Sprintf("%.0f/h", rate*3600)
+}

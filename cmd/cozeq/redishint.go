@@ -1,0 +1,45 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// opAlert is the operation of errors that are the other side's TLS alert. crypto/tls
+// does not export their type.
+const opAlert = "remote error"
+
+// redisHint is what a person can do about an error of Redis', "" if only reading it
+// helps.
+func redisHint(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "name the file with the certificate of the server's authority, as rediss://HOST:6379/0?ca=ca.pem, or in SSL_CERT_FILE"
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "write the server's name as its certificate has it, or add server_name=NAME to the URL's options"
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == opAlert {
+		return "the server has refused this client; if it wants a certificate (tls-auth-clients), add cert=FILE and key=FILE to the URL's options"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the server does not speak TLS on this port: write redis:// in place of rediss://, or leave tls=true out"
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return "check --redis or REDIS_URL; a server that speaks TLS only wants rediss://, or tls=true among the URL's options"
+	case redis.IsAuthError(err):
+		return "check user and password in --redis or REDIS_URL, as redis://USER:PASSWORD@HOST:6379/0"
+	case redis.IsPermissionError(err):
+		return "the user of the URL may not do that: docs/redis.md has the rules that cozeq needs"
+	case redis.IsOOMError(err):
+		return "redis is full: give it more memory (CONFIG SET maxmemory), or wait until results expire"
+	case redis.IsReadOnlyError(err):
+		return "this redis is a replica: use the master, or redis-sentinel://, which finds it"
+	}
+	return ""
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/batch"
+)
+
+// sampleSize is how many questions --estimate asks: enough to tell the mean of costs
+// that differ by half from each other to a quarter.
+const sampleSize = 20
+
+// runBounds are the flags that keep a run from asking everything.
+type runBounds struct {
+	maxTokens    int64
+	maxQuestions int
+	estimate     bool
+	cache        string
+	cacheTTL     time.Duration
+}
+
+func (b *runBounds) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.Int64Var(&b.maxTokens, "max-tokens", 0, "ask no more when `N` tokens are spent on OUTPUT, in all runs together")
+	f.IntVar(&b.maxQuestions, "max-questions", 0, "ask at most `N` questions for OUTPUT, in all runs together")
+	f.BoolVar(&b.estimate, "estimate", false, fmt.Sprintf("ask %d questions, spread over INPUT, and say what the rest will take (with -o)", sampleSize))
+	f.StringVar(&b.cache, "cache", "", "`DIR` with answers: what it has is not asked, what is asked goes into it")
+	f.DurationVar(&b.cacheTTL, "cache-ttl", 0, "with --cache: answers older than that are asked anew; default: none is")
+}
+
+func (b *runBounds) check(cmd *cobra.Command, output string, retryFailed bool) error {
+	given := cmd.Flags().Changed
+	switch {
+	case given("max-tokens") && b.maxTokens < 1:
+		return usagef(cmd, "--max-tokens %d, want at least 1", b.maxTokens)
+	case given("max-questions") && b.maxQuestions < 1:
+		return usagef(cmd, "--max-questions %d, want at least 1", b.maxQuestions)
+	case b.estimate && output == "":
+		return usagef(cmd, "--estimate needs -o: the answers to the sample are kept for the run that asks the rest")
+	case b.estimate && retryFailed:
+		return usagef(cmd, "--estimate and --retry-failed: choose one")
+	case given("cache") && b.cache == "":
+		return usagef(cmd, "--cache is empty, want the name of a directory")
+	case given("cache-ttl") && b.cache == "":
+		return usagef(cmd, "--cache-ttl needs --cache")
+	case b.cacheTTL < 0:
+		return usagef(cmd, "--cache-ttl %v, want 0 or more", b.cacheTTL)
+	}
+	return nil
+}
+
+// apply gives the bounds to a job.
+func (b *runBounds) apply(job *batch.Job) {
+	job.MaxTokens, job.MaxQuestions = b.maxTokens, b.maxQuestions
+	if b.estimate {
+		job.Sample = sampleSize
+	}
+}
+
+// openCache opens the cache, if there shall be one. Answers of the demo's mock are
+// nobody else's.
+func (b *runBounds) openCache(cfg config, demo bool) (*batch.Cache, error) {
+	if b.cache == "" {
+		return nil, nil
+	}
+	base, err := cfg.base()
+	if err != nil {
+		return nil, err
+	}
+	origin := strings.ToLower(strings.TrimRight(base, "/"))
+	if demo {
+		origin = "demo"
+	}
+	return batch.OpenCache(b.cache, origin, b.cacheTTL)
+}
+
+// reached is the end of a run whose budget is used up.
+func reached(e *batch.BudgetError, s batch.Summary) error {
+	left := questions(s.Rows-s.Done()) + " left"
+	flag := "--max-" + e.What
+	f := &someFailedError{hint: "give the same command a higher " + flag + " to go on: what is answered is not asked again"}
+	if s.Output == "" {
+		f.hint = "give the command a higher " + flag + "; without -o it starts from the beginning"
+	}
+	if e.What == batch.BudgetTokens {
+		f.text = fmt.Sprintf("stopped at %s %s: %s were spent, %s", flag, count(int(e.Limit)), count(int(e.Used)), left)
+	} else {
+		f.text = fmt.Sprintf("stopped at %s %s, %s", flag, count(int(e.Limit)), left)
+	}
+	return f
+}
