@@ -7,6 +7,9 @@ BENCH    ?= .
 LIMITS   ?= 20,200
 PKG      ?= ./...
 
+# The packages whose tests run on any kind of Redis: see redistest.Each.
+ON_REDIS := ./results ./tasks ./worker
+
 # The tools have a go.mod of their own, so that users of the library do not inherit them.
 STATICCHECK := go tool -modfile=internal/tools/go.mod staticcheck
 
@@ -38,6 +41,16 @@ test: redis ## run all tests, on the embedded Redis and on a real one
 race: redis ## run the tests with the race detector, the long ones left out
 	COZEQ_REQUIRE_REDIS=1 go test -race -short -parallel 16 -timeout 15m $(PKG)
 
+.PHONY: test-cluster
+test-cluster: redis ## run the tests on a Redis Cluster, as an ACL user, on Valkey if it is there, and fail-overs (3 min)
+	COZEQ_REQUIRE_REDIS=1 COZEQ_TEST_REDIS=cluster go test -short -count=1 -parallel 16 -skip '^TestLimiter' $(ON_REDIS)
+	COZEQ_REQUIRE_REDIS=1 COZEQ_TEST_REDIS=acl go test -short -count=1 -parallel 16 -skip '^TestLimiter' $(ON_REDIS)
+	@if command -v valkey-server >/dev/null; then \
+		COZEQ_TEST_REDIS=valkey go test -short -count=1 -parallel 16 -skip '^TestLimiter' $(ON_REDIS); \
+	else echo 'no valkey-server on PATH: not run on Valkey'; fi
+	COZEQ_REQUIRE_REDIS=1 go test -count=1 -parallel 16 -run 'Failover|FrozenMaster|RedisKinds|^TestUser|TestScripts/(redis|shards)' \
+		./internal/redistest ./worker ./cmd/cozeq
+
 .PHONY: vet
 vet: ## go vet
 	go vet $(PKG)
@@ -68,6 +81,10 @@ bench: redis ## run the benchmarks that match BENCH
 bench-limits: redis ## measure what the shared limiter makes of the hidden limits LIMITS; draws docs/limits.svg (8 min)
 	COZEQ_REQUIRE_REDIS=1 COZEQ_LIMITS='$(LIMITS)' COZEQ_LIMITS_PLOT='$(CURDIR)/docs/limits.svg' \
 		go test -run '^TestLimits$$' -count=1 -v -parallel 8 -timeout 30m ./worker
+
+.PHONY: scaling
+scaling: redis ## measure what tasks cost Redis, for docs/scaling.md (4 min)
+	COZEQ_REQUIRE_REDIS=1 COZEQ_SCALING=1 go test -run '^TestScaling$$' -count=1 -v -timeout 15m ./worker
 
 .PHONY: soak
 soak: redis ## run the TestSoak tests for SOAKTIME each, with faults

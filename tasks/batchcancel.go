@@ -88,7 +88,7 @@ func (bs *Batches) cancelTasks(ctx context.Context, id string, n int, task func(
 	}
 	queue, _ := of[0].(string)
 	isRun := of[1] == BatchRun
-	long, err := bs.rdb.LLen(ctx, "asynq:{"+queue+"}:pending").Result()
+	tidy, err := bs.short(ctx, queue)
 	if err != nil {
 		return fmt.Errorf("cancel batch %s: %w", id, err)
 	}
@@ -106,7 +106,7 @@ func (bs *Batches) cancelTasks(ctx context.Context, id string, n int, task func(
 	for range min(n, cancelWorkers) {
 		cancelers.Go(func() {
 			for task := range next {
-				if err := client.cancelOrCreate(ctx, id, task, long <= tidyQueue, isRun); err != nil {
+				if err := client.cancelOrCreate(ctx, id, task, tidy, isRun); err != nil {
 					stop(fmt.Errorf("cancel %s: %w", task, err))
 				}
 			}
@@ -123,6 +123,23 @@ func (bs *Batches) cancelTasks(ctx context.Context, id string, n int, task func(
 	close(next)
 	cancelers.Wait()
 	return context.Cause(ctx)
+}
+
+// short reports whether all queues of this name are short enough to take tasks out of.
+func (bs *Batches) short(ctx context.Context, name string) (bool, error) {
+	queues, err := Shards(name)
+	if err != nil {
+		return false, err
+	}
+	short := true
+	for _, queue := range queues {
+		n, err := bs.rdb.LLen(ctx, "asynq:{"+queue+"}:pending").Result()
+		if err != nil {
+			return false, err
+		}
+		short = short && n <= tidyQueue
+	}
+	return short, nil
 }
 
 // cancelOrCreate cancels a task of a batch. A row that was never added gets a record

@@ -77,6 +77,8 @@ func (bs *Batches) compare(ctx context.Context, b *Batch, rows []int, ids []stri
 	queued := make([]*redis.IntCmd, len(ids))
 	_, err = bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
+			// Of several queues only the record knows which; where it is gone, the task
+			// looks lost, and who enqueues it finds it there.
 			queue := b.Queue
 			if records[i] != nil && records[i].Queue != "" {
 				queue = records[i].Queue

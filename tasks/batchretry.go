@@ -224,8 +224,12 @@ func (bs *Batches) askAgain(ctx context.Context, b *Batch, rows []BatchRow) erro
 	_, err := bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range rows {
 			items[i] = bs.item(b, &rows[i])
-			if c := rows[i].Chat; c.Lane() != "" && c.OnTurnFailure == TurnBlock && rows[i].Ask > 1 {
-				before := Place{Lane: c.Lane(), Queue: b.Queue, ID: BatchTaskID(b.ID, rows[i].N, rows[i].Ask-1)}
+			if blocks(rows[i]) && rows[i].Ask > 1 {
+				before := Place{Lane: rows[i].Chat.Lane(), ID: BatchTaskID(b.ID, rows[i].N, rows[i].Ask-1)}
+				var err error
+				if before.Queue, err = Shard(b.Queue, before.Lane); err != nil {
+					return err
+				}
 				places[i] = p.ZScore(ctx, laneKey(before.Lane), before.member())
 				items[i].Options.instead = before
 			}

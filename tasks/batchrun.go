@@ -94,8 +94,8 @@ func (bs *Batches) Adopt(ctx context.Context, id string, marks []Mark) error {
 	return nil
 }
 
-// Fed notes that a run has enqueued its rows up to this one. It is ErrBatchCanceled if
-// somebody has canceled the batch.
+// Fed notes that a run is about to enqueue its rows up to this one. It is
+// ErrBatchCanceled if somebody has canceled the batch.
 func (bs *Batches) Fed(ctx context.Context, id string, row int) error {
 	n, err := addedScript.Run(ctx, bs.rdb, batchKeys(id), row, seconds(openBatchTTL)).Int()
 	if err != nil {

@@ -137,6 +137,7 @@ func (a *attempt) complete(ctx context.Context, chat *coze.Chat) (*coze.Chat, er
 	if chat.HasAnswer() {
 		return chat, nil
 	}
+	a.keepUsage(chat) // billed, whether it has an answer or not
 	if err := a.readMessages(ctx, chat); err != nil {
 		return nil, err
 	}

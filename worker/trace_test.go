@@ -68,7 +68,7 @@ func told(s tracetest.SpanStub) string {
 	for _, a := range s.Attributes {
 		switch a.Key {
 		case "cozeq.verdict", "cozeq.permit", "cozeq.attempt", "error.type", "coze.code", "gen_ai.usage.output_tokens":
-			text += fmt.Sprintf(" %s=%s", a.Key, a.Value.Emit())
+			text += fmt.Sprintf(" %s=%s", a.Key, a.Value.String())
 		}
 	}
 	for _, e := range s.Events {
@@ -92,7 +92,7 @@ func (tr *traced) attributes(t *testing.T, name string) map[string]string {
 		if s.Name == name {
 			all := map[string]string{}
 			for _, a := range s.Attributes {
-				all[string(a.Key)] = a.Value.Emit()
+				all[string(a.Key)] = a.Value.String()
 			}
 			return all
 		}

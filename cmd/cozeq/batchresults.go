@@ -123,7 +123,11 @@ func (c *batchResultsCommand) conclude(b *tasks.Batch, sum batch.Summary) error 
 	if err := printSummary(c.streams, sum); err != nil {
 		return err
 	}
-	if n := sum.Done() - sum.Answered; n > 0 {
+	ended := sum.Rows
+	if c.partial {
+		ended = sum.Done()
+	}
+	if n := ended - sum.Answered; n > 0 {
 		return &someFailedError{
 			text: fmt.Sprintf("%s of %s got no answer", count(n), questions(sum.Rows)),
 			hint: askBatchAgain(b),

@@ -61,7 +61,7 @@ func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
 		return s, err
 	}
 	s.pauses = seen.held
-	p, paused, err := worker.PausedQueue(ctx, f.rdb, f.Queue)
+	p, paused, err := watch.pausedQueue(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -197,19 +197,6 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 		}
 	}
 	return t.writeLong(st)
-}
-
-// failureLine is one kind of failure with its example.
-func failureLine(f batch.FailureCount) string {
-	kind := f.Class
-	if f.Code != 0 {
-		kind = fmt.Sprintf("%d %s", f.Code, f.Class)
-	}
-	text := fmt.Sprintf("%s x %s", count(f.Count), kind)
-	if f.CustomID != "" {
-		text += fmt.Sprintf(", as %s: %s", oneLine(f.CustomID), short(f.Message, 200))
-	}
-	return text
 }
 
 // holds says what keeps the batch from going on.

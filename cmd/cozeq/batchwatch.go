@@ -25,9 +25,9 @@ func newBatchWatchCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch ID",
 		Short: "Follow a batch until it has ended",
-		Long: `Shows how a batch goes on until it has ended, and then what it has come to. On a
-terminal that is a line that changes, in a pipe a line every 10 s. A signal ends the
-watching, and the batch goes on.
+		Long: `Shows how a batch goes on until it has ended, and then what it has come to: on a
+terminal in a panel, in a pipe by a line every 10 s. A signal ends the watching, and
+the batch goes on.
 
 With --exit-status the exit code is the batch's: 0 all answered, 3 some were not. While
 pauses keep everything that is open from being asked it waits for --patience as
@@ -40,7 +40,7 @@ is over. Without --exit-status it waits, however long, and the exit code is 0.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&c.exitStatus, "exit-status", false, "end with the exit code that a run of the same questions had")
-	f.BoolVar(&c.json, "json", false, "print the batch as JSON when it has ended")
+	f.BoolVar(&c.json, "json", false, "print the batch as JSON when it has ended; in a pipe its progress, too, on stderr")
 	addPatience(cmd, &c.patience, "with --exit-status as in cozeq run, else no end")
 	addSettings(cmd, settingRedis, settingLog)
 	return cmd
@@ -85,7 +85,8 @@ func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patie
 	if !c.exitStatus {
 		watch.patience = patiences{forEver, forEver}
 	}
-	panel.note = watch.note
+	panel.note, panel.limits, panel.json = watch.note, watch.limits, c.json
+	panel.title = "batch " + f.ID + ", " + f.Name
 	if f.Counts.Open() > 0 {
 		defer watchServed(ctx, func() error { return f.served(f.Queue) }, func(err error) {
 			fmt.Fprintf(panel, "cozeq: %v: waiting for one\n", err)
@@ -97,17 +98,22 @@ func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patie
 			return seen
 		})()
 	}
-	return f.detached().Follow(ctx, func(b *tasks.Batch) {
-		mu.Lock()
-		defer mu.Unlock()
-		seen = pace.Snapshot(b)
-	}, func(m tasks.BatchMended) {
-		fmt.Fprintf(panel, "cozeq: nothing moved: %s that Redis had lost put back, %s that had ended counted\n", questions(m.Enqueued), count(m.Marked))
+	return f.detached().Follow(ctx, batch.Watcher{
+		Show: func(b *tasks.Batch) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen = pace.Snapshot(b)
+		},
+		Mended: func(m tasks.BatchMended) {
+			fmt.Fprintf(panel, "cozeq: nothing moved: %s that Redis had lost put back, %s that had ended counted\n", questions(m.Enqueued), count(m.Marked))
+		},
+		Stalled: func(b *tasks.Batch) {
+			if halfWay(b) && b.Kind != tasks.BatchRun {
+				fmt.Fprintf(panel, "cozeq: nothing moves: %s of %s were submitted; the same 'cozeq batch submit' goes on with it\n", count(b.Enqueued), questions(b.Rows))
+			}
+		},
 	})
 }
-
-// forEver is longer than any batch is kept.
-const forEver = 10 * 365 * 24 * time.Hour
 
 // conclude tells what the batch has come to.
 func (c *batchWatchCommand) conclude(ctx context.Context, f *foundBatch) error {
@@ -118,7 +124,9 @@ func (c *batchWatchCommand) conclude(ctx context.Context, f *foundBatch) error {
 	if err := printSummary(c.streams, status.summary()); err != nil {
 		return err
 	}
-	if f.Kind != tasks.BatchRun {
+	if f.Kind == tasks.BatchRun {
+		fmt.Fprintf(c.streams.Err, "  written to %s\n", where(f.Batch))
+	} else {
 		fmt.Fprintf(c.streams.Err, "  'cozeq batch results %s -o FILE' writes the answers\n", f.ID)
 	}
 	if c.json {

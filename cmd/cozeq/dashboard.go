@@ -29,8 +29,8 @@ $COZEQ_MONITOR_TOKEN or $COZEQ_MONITOR_TOKEN_FILE, in a browser as the password 
 any name, elsewhere as a bearer token. Without a token it serves on a loopback
 address only. It does not encrypt: put a proxy with TLS before it, or a tunnel.
 
-It only shows, unless --monitor-write is given. /healthz and /readyz ask for no
-token.`,
+It only shows, unless --monitor-write is given. /metrics, /healthz and /readyz ask
+for no token; the first has what Redis knows of queues, pauses and workers.`,
 		Example: `  cozeq dashboard --redis redis://localhost:6379/0
   openssl rand -hex 16 > dashboard.token
   COZEQ_MONITOR_TOKEN_FILE=dashboard.token cozeq dashboard --http 0.0.0.0:8081

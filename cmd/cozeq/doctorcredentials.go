@@ -29,6 +29,7 @@ func (d *doctor) credentials(ctx context.Context) []finding {
 	if a.others, err = d.cfg.credentials(ctx, a.credential); err != nil {
 		a.others = nil // it is said of the setting
 	}
+	a.life, _ = d.cfg.tokenLife() // what is wrong with it is said of the setting
 	a.token, err = d.cfg.token(ctx, a.base)
 	own := slices.IndexFunc(a.others, named(defaultCredential))
 	missing, none := errors.AsType[*missingError](err)
@@ -90,12 +91,19 @@ func (d *doctor) credential(ctx context.Context, name string, c credential, from
 	case strings.HasPrefix(token, "czs_"), strings.HasPrefix(token, "cztei_"):
 		return warned(name, "use a service token, or an OAuth app of type JWT: "+envJWTClient, "%s: it ends within the hour", shown)
 	}
-	path := c.file
-	if from == envTokenFile {
-		path, _ = d.cfg.env(envTokenFile)
+	const replace = "make a new one at Coze and put it in place of this one: workers read it within seconds"
+	if end := c.life.set; !end.IsZero() {
+		shown += ", until " + end.UTC().Format(time.RFC3339)
+		switch left := time.Until(end); {
+		case left <= 0:
+			return failed(name, replace+"; and set its end anew", "%s: by that it has ended", shown)
+		case left < personalLife-lifeWarning:
+			return warned(name, replace+"; and set its end anew", "%s: it ends in %v", shown, left.Round(time.Hour))
+		}
+		return secretFile(name, c.file, shown)
 	}
-	if info, err := os.Stat(path); err == nil && strings.HasPrefix(token, "pat_") && time.Since(info.ModTime()) > lifeWarning {
-		return warned(name, "make a new one at Coze and put it in place of this one: workers read it within seconds",
+	if info, err := os.Stat(c.life.file); err == nil && strings.HasPrefix(token, "pat_") && time.Since(info.ModTime()) > lifeWarning {
+		return warned(name, replace,
 			"%s: written %d days ago, and a personal token lives %d days at most", shown,
 			int(time.Since(info.ModTime()).Hours()/24), int(personalLife.Hours()/24))
 	}

@@ -114,6 +114,8 @@ func (d *doctor) read(ctx context.Context, s setting) (err error) {
 	switch s.env {
 	case envMonitorToken, envMonitorTokenFile:
 		_, err = d.cfg.monitorToken(ctx)
+	case envTokenEnds:
+		_, err = d.cfg.tokenLife()
 	case envCredentials:
 		_, err = d.cfg.credentials(ctx, credential{base: coze.DefaultBaseURL})
 	}
@@ -123,12 +125,13 @@ func (d *doctor) read(ctx context.Context, s setting) (err error) {
 const (
 	fileSuffix = "_FILE"
 	idSuffix   = "_ID"
+	endSuffix  = "_EXPIRES"
 )
 
 // secret reports whether a setting's value may not be shown: of those without a
-// flag all but names of files and ids, so that a new one is secret.
+// flag all but names of files, ids and days, so that a new one is secret.
 func (s setting) secret() bool {
-	return s.flag == "" && !strings.HasSuffix(s.env, fileSuffix) && !strings.HasSuffix(s.env, idSuffix)
+	return s.flag == "" && !slices.ContainsFunc([]string{fileSuffix, idSuffix, endSuffix}, func(suffix string) bool { return strings.HasSuffix(s.env, suffix) })
 }
 
 // shown is a setting's value for all to see.

@@ -95,12 +95,13 @@ func newExitCodesTopic() *cobra.Command {
   1    an error: no redis, no worker, no such task, a file that cannot be written;
        a check of doctor that failed
   2    wrong usage, a missing setting or a bad input file; nothing was asked
-  3    finished, but some questions failed
+  3    finished, but some questions failed; or a run stopped at --max-tokens or
+       --max-questions
   4    stopped after --patience: Coze does not accept the token, the quota is
        used up, or the bot cannot be asked
   130  interrupted by a signal; run the same command again to go on
 
-On 3 run the command again with --retry-failed; on 4 mend the token, the quota or
+On 3 run the command again with --retry-failed, or a higher budget; on 4 mend the token, the quota or
 the bot, then run it again: what is answered stays answered.`,
 	}
 }

@@ -129,8 +129,9 @@ func (p *panel) clear() {
 	p.frame = nil
 }
 
-// erased takes the panel off the terminal. A terminal that has become narrower since
-// has broken its lines into more.
+// erased takes the panel off the terminal, line by line: to erase the rest of the
+// screen from its top makes tmux keep what was there in its history. A terminal that has
+// become narrower since has broken the lines into more.
 func (p *panel) erased() string {
 	if len(p.frame) == 0 {
 		return ""
@@ -140,11 +141,7 @@ func (p *panel) erased() string {
 	for _, line := range p.frame {
 		rows += max(1, (columns(plain(line))+width-1)/width)
 	}
-	text := "\r"
-	if rows > 1 {
-		text += fmt.Sprintf("\x1b[%dA", rows-1)
-	}
-	return text + "\x1b[J"
+	return "\r\x1b[2K" + strings.Repeat("\x1b[A\x1b[2K", rows-1)
 }
 
 // drawn leaves the cursor at the end of the last line.

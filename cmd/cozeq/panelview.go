@@ -93,11 +93,7 @@ func (f fact) lines(s *streams, width int) []string {
 		lines = append(lines, s.color(true, dim, label)+s.color(true, f.paint, text))
 		label, text = padded("", indent), ""
 	}
-	for i, part := range f.parts {
-		part = cut(part, width-indent-1)
-		if i < len(f.parts)-1 {
-			part += ","
-		}
+	for _, part := range f.words(width - indent) {
 		if text != "" && columns(text)+1+columns(part) > width-indent {
 			end()
 		}
@@ -108,6 +104,24 @@ func (f fact) lines(s *streams, width int) []string {
 	}
 	end()
 	return lines
+}
+
+// words are the parts with their commas; one that is too long for a line may be broken
+// at its spaces, and is cut where that does not help.
+func (f fact) words(width int) (words []string) {
+	for i, part := range f.parts {
+		if i < len(f.parts)-1 {
+			part += ","
+		}
+		if columns(part) <= width {
+			words = append(words, part)
+			continue
+		}
+		for word := range strings.FieldsSeq(part) {
+			words = append(words, cut(word, width))
+		}
+	}
+	return words
 }
 
 // bar is how much is done, and how long the rest takes.
@@ -155,14 +169,16 @@ func (v *panelView) urgent() (facts []fact) {
 		facts = append(facts, fact{label, strings.Split(oneLine(text), ", "), yellow})
 	}
 	if v.Failed > 0 {
-		f := fact{"failed", []string{count(v.Failed)}, red}
-		for i, of := range v.Failures {
-			text := count(of.Count) + " " + of.Class
-			if i == 0 {
-				f.parts[0] += ": " + text
-			} else {
-				f.parts = append(f.parts, text)
-			}
+		f := fact{"failed", nil, red}
+		for _, of := range v.Failures {
+			f.parts = append(f.parts, count(of.Count)+" "+of.Class)
+		}
+		switch len(f.parts) {
+		case 0:
+			f.parts = []string{count(v.Failed)}
+		case 1:
+		default:
+			f.parts[0] = count(v.Failed) + ": " + f.parts[0]
 		}
 		facts = append(facts, f)
 	}
@@ -216,7 +232,7 @@ var waitTexts = map[batch.Wait]string{
 	batch.WaitBusy:    "for a busy conversation",
 	batch.WaitBackOff: "to be asked again",
 	batch.WaitPause:   "for the end of a pause",
-	batch.WaitSame:    "for the same question's answer",
+	batch.WaitSame:    "for an answer to the same",
 	batch.WaitOther:   "for a turn, a limit, a pause or a new attempt",
 }
 
@@ -243,9 +259,10 @@ func (v *panelView) rates() (parts []string) {
 	for _, l := range v.limits {
 		low, high = min(low, l.Rate), max(high, l.Rate)
 	}
-	text := "limit " + perTime(high)
+	whole := strings.NewReplacer(".0/", "/")
+	text := "limit " + whole.Replace(perTime(high))
 	if low < high {
-		text = fmt.Sprintf("limits %s to %s", perTime(low), perTime(high))
+		text = fmt.Sprintf("limits %s to %s", whole.Replace(perTime(low)), whole.Replace(perTime(high)))
 	}
 	return append(parts, text)
 }

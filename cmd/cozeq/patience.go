@@ -47,3 +47,14 @@ func (p patiences) of(pauses []worker.Pause) time.Duration {
 	}
 	return longest
 }
+
+// forEver is the patience of who only looks on. It is longer than a batch is kept.
+const forEver = 10 * 365 * 24 * time.Hour
+
+// upTo is a patience in a sentence.
+func upTo(d time.Duration) string {
+	if d >= forEver {
+		return "for its end"
+	}
+	return "up to " + d.String()
+}

@@ -156,7 +156,7 @@ func (w *pauseWatch) consider(seen sight) {
 	case over:
 		w.stop(stoppedBy(now.pauses, w.again))
 	case begins:
-		fmt.Fprintf(w.say, "cozeq: paused, waiting up to %v: %s\n", limit, reasons(now.pauses))
+		fmt.Fprintf(w.say, "cozeq: paused, waiting %s: %s\n", upTo(limit), reasons(now.pauses))
 	case before.said && !now.said:
 		fmt.Fprintln(w.say, "cozeq: the pause is over, going on")
 	}

@@ -44,8 +44,9 @@ func (p *progressLine) progress(done, total int) {
 	if p.first < 0 {
 		p.first, p.began = done, now
 	}
+	live := p.streams.ErrTTY && !p.streams.dumb()
 	every := pipeEvery
-	if p.streams.ErrTTY {
+	if live {
 		every = terminalEvery
 	}
 	if now.Sub(p.shown) < every {
@@ -56,12 +57,13 @@ func (p *progressLine) progress(done, total int) {
 	if rate := float64(done-p.first) / max(now.Sub(p.began).Seconds(), 0.1); rate > 0 {
 		text += fmt.Sprintf("  %s/s  ~%s left", count(int(rate)), rounded(time.Duration(float64(total-done)/rate*float64(time.Second))))
 	}
-	if !p.streams.ErrTTY {
+	if !live {
 		fmt.Fprintln(p.streams.Err, "cozeq: "+text)
 		return
 	}
 	p.erase()
-	p.line = cut(text, p.streams.Width-1)
+	width, _ := p.streams.size()
+	p.line = cut(text, width-1)
 	io.WriteString(p.streams.Err, p.line)
 }
 

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // TestRedisKinds has the program's own client, made of a URL, talk to each kind of
@@ -68,6 +70,7 @@ func TestWorkerSiteOnRedisKinds(t *testing.T) {
 			lines, stop := startCommand(t, env, "worker", "--http", "127.0.0.1:0")
 			base := strings.TrimSuffix(logged(t, lines, "serving metrics")["url"].(string), "/metrics")
 			logged(t, lines, "serving")
+			awaitServed(t, url)
 			var errs bytes.Buffer
 			code := run(t.Context(), []string{"ask", "--conversation", "talk", "hello"}, streams{
 				In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
@@ -96,5 +99,23 @@ func TestWorkerSiteOnRedisKinds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// awaitServed waits until a worker serves the default queue of the Redis.
+func awaitServed(t *testing.T, url string) {
+	t.Helper()
+	r, err := parseRedis(url, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.client.Close()
+	s := &session{rdb: r.client}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); s.served(tasks.QueueDefault) != nil; <-tick.C {
+		if time.Now().After(end) {
+			t.Fatal("no worker came")
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,6 +79,10 @@ OUTPUT.partial is the journal: the same command goes on after any interruption,
 asks nothing twice that was answered, and looks chats up that were in flight.
 Without -o records go to stdout as they end, and there is nothing to go on with.
 
+--estimate asks a sample and says what the rest will cost. --max-tokens and
+--max-questions stop when they are reached, exit code 3; a higher one goes on.
+--cache asks nothing that was answered before, by any run with the same DIR.
+
 While Coze refuses everything, because the token has expired or the quota is used
 up, a run waits for --patience and goes on by itself; after that it ends with exit
 code 4. A bot that cannot be asked holds up its own questions only.
@@ -89,6 +94,8 @@ once.`,
   cozeq run 客服问题.xlsx --sheet 三月 --question-col 问题 -o answers.xlsx
   cozeq run texts.csv.gz --prompt 'Translate into English: {{.text}}' -o out.jsonl.gz
   cozeq run questions.jsonl -o answers.jsonl --redis redis://localhost:6379/0
+  cozeq run questions.csv -o answers.csv --estimate
+  cozeq run questions.csv -o answers.csv --max-tokens 1000000 --cache answers
   cozeq run questions.csv -o answers.csv --retry-failed
   generate | cozeq run - --format txt | jq -r .answer`,
 		Args: wants(0, 1, "INPUT"),
@@ -102,7 +109,7 @@ once.`,
 	c.bounds.add(cmd)
 	f.BoolVar(&c.retryFailed, "retry-failed", false, "ask the failed questions again")
 	f.BoolVar(&c.force, "force", false, "start over: forget OUTPUT and its journal")
-	f.BoolVar(&c.json, "json", false, "print the summary as JSON on stdout (with -o)")
+	f.BoolVar(&c.json, "json", false, "print the summary as JSON on stdout (with -o), in a pipe progress as lines of JSON on stderr")
 	f.IntVar(&c.window, "window", batch.DefaultWindow, "keep at most `N` questions in Redis at a time")
 	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, "ask a question at most `N` times; waits do not count")
 	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "longest time of one attempt")
@@ -152,6 +159,7 @@ func (c *runCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer s.close()
+	panel.title = c.title(args, p.input)
 	summary, err := c.ask(cmd.Context(), s, p, cache, panel)
 	return c.conclude(cmd.Context(), s, p, cache, summary, err)
 }
@@ -201,7 +209,6 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *bat
 	watch.done = func() int { return job.Snapshot().Done }
 	watch.again = c.again()
 	panel.note, panel.limits, panel.json = watch.note, watch.limits, c.json
-	panel.title = c.title(p.input)
 	if p.own {
 		return c.askHere(ctx, signals, cancel, job, s, p, panel, watch)
 	}
@@ -361,8 +368,11 @@ func (c *runCommand) print(all runEnd) error {
 }
 
 // title names what the panel shows.
-func (c *runCommand) title(in *batch.Input) string {
+func (c *runCommand) title(args []string, in *batch.Input) string {
 	title := filepath.Base(in.Name())
+	if len(args) == 0 {
+		title = "demo"
+	}
 	if c.output != "" {
 		title += " → " + filepath.Base(c.output)
 	}
@@ -374,6 +384,8 @@ func (c *runCommand) explain(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &interruptedError{again: c.again()}
+	case errors.Is(err, syscall.ENOSPC):
+		return &hintedError{err: err, hint: "make room on the disk, then " + c.again()}
 	case errors.Is(err, batch.ErrLocked):
 		return &hintedError{err: err, hint: "wait for the other run to end, or write to another file with -o"}
 	}

@@ -47,6 +47,8 @@ import (
 //	await-served [QUEUE]       wait until a worker serves its queue, default if none is named
 //	redis-durable              a Redis of the script's own that keeps its data on disk: redis-kill, redis-restart
 //	await-out REGEXP COMMAND ARG...  run the command until its stdout matches
+//	collector [refuse]         an OpenTelemetry collector for $OTEL_EXPORTER_OTLP_ENDPOINT
+//	spans FILE                 what it has got, as a tree, and forget it; FILE.headers are those of the requests
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -58,6 +60,7 @@ func TestScripts(t *testing.T) {
 			env.Values[keyFakes] = &fakes{}
 			env.Values[keyRedis] = &group{}
 			env.Values[keyDurable] = &durable{}
+			env.Values[keyCollector] = &collector{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -82,6 +85,8 @@ func TestScripts(t *testing.T) {
 			"await-out":      cmdAwaitOut,
 			"await-accepted": cmdAwaitAccepted,
 			"await-served":   cmdAwaitServed,
+			"collector":      cmdCollector,
+			"spans":          cmdSpans,
 			"term":           cmdTerm,
 		},
 	})

@@ -34,11 +34,7 @@ func printSummary(s *streams, sum batch.Summary) error {
 		line("  %s", text)
 	}
 	for _, f := range sum.Failures {
-		kind := f.Class
-		if f.Code != 0 {
-			kind = fmt.Sprintf("%d %s", f.Code, f.Class)
-		}
-		line("  %s x %s, as %s: %s", count(f.Count), kind, oneLine(f.CustomID), short(f.Message, 200))
+		line("  %s", failureLine(f))
 		if f.Hint != "" {
 			line("    %s", f.Hint)
 		}
@@ -65,6 +61,19 @@ func printSummary(s *streams, sum batch.Summary) error {
 	}
 	_, err := fmt.Fprint(s.Err, b.String())
 	return err
+}
+
+// failureLine is one kind of failure with its example, where there is one.
+func failureLine(f batch.FailureCount) string {
+	kind := f.Class
+	if f.Code != 0 {
+		kind = fmt.Sprintf("%d %s", f.Code, f.Class)
+	}
+	text := fmt.Sprintf("%s x %s", count(f.Count), kind)
+	if f.CustomID != "" {
+		text += fmt.Sprintf(", as %s: %s", oneLine(f.CustomID), short(f.Message, 200))
+	}
+	return text
 }
 
 // origins says where the records come from, if not all were asked now.

@@ -73,10 +73,11 @@ func TestDemoOnTerminal(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
 	}
-	if !strings.Contains(errs, "/12 done") || !strings.Contains(errs, "\r\x1b[K") {
+	if !strings.Contains(errs, "/12\n") || !strings.Contains(errs, "asking ") {
 		t.Errorf("no panel in %q", errs)
 	}
-	if i := strings.LastIndex(errs, "\r\x1b[K"); !strings.HasPrefix(errs[i+len("\r\x1b[K"):], "12 questions: 12 answered\n") {
+	const erase = "\x1b[2K"
+	if i := strings.LastIndex(errs, erase); !strings.HasPrefix(errs[i+len(erase):], "12 questions: 12 answered\n") {
 		t.Errorf("the panel still stands at the end: %q", errs[i:])
 	}
 }

@@ -12,17 +12,10 @@ import (
 	"github.com/cozeq/cozeq/internal/sheet"
 )
 
-// CheckOutput finds what is wrong with the name of an OUTPUT: a *UsageError. It touches no file.
+// CheckOutput finds out whether an OUTPUT can be written to path, as far as that can be told without its input: its
+// format, and that there is a directory. What cannot be is a *UsageError, or the system's.
 func CheckOutput(path string) error {
-	_, _, err := outputFormat(path)
-	return err
-}
-
-// CheckOutput finds out, before anything is asked, whether the answers can be written to path: a *UsageError if they
-// cannot, an *InvalidInput if it is texts of the input that do not go into an xlsx.
-func (in *Input) CheckOutput(ctx context.Context, path string) error {
-	format, _, err := outputFormat(path)
-	if err != nil {
+	if _, _, err := outputFormat(path); err != nil {
 		return err
 	}
 	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
@@ -32,8 +25,22 @@ func (in *Input) CheckOutput(ctx context.Context, path string) error {
 		return err
 	}
 	output, err := os.Stat(path)
-	switch {
-	case err == nil:
+	if err == nil && !output.Mode().IsRegular() {
+		return &UsageError{What: path + " is not a file", Hint: "write to another one"}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// CheckOutput finds out, before anything is asked, whether the answers can be written to path: as the function does, and
+// an *InvalidInput if it is texts of the input that do not go into an xlsx.
+func (in *Input) CheckOutput(ctx context.Context, path string) error {
+	if err := CheckOutput(path); err != nil {
+		return err
+	}
+	if output, err := os.Stat(path); err == nil {
 		input, err := in.file.Stat()
 		if err != nil {
 			return err
@@ -41,16 +48,11 @@ func (in *Input) CheckOutput(ctx context.Context, path string) error {
 		if os.SameFile(input, output) {
 			return &UsageError{What: path + " is the input", Hint: "write to another file"}
 		}
-		if !output.Mode().IsRegular() {
-			return &UsageError{What: path + " is not a file", Hint: "write to another one"}
-		}
-	case !errors.Is(err, fs.ErrNotExist):
+	}
+	if format, _, err := outputFormat(path); err != nil || format != XLSX || in.fits {
 		return err
 	}
-	if format == XLSX && !in.fits {
-		return in.checkSheet(ctx)
-	}
-	return nil
+	return in.checkSheet(ctx)
 }
 
 // checkSheet finds what an xlsx has no place for.

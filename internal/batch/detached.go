@@ -176,14 +176,15 @@ func (d *Detached) lostRecord(status results.Status) *results.Failure {
 	}
 }
 
-// Flights are rows of the batch that are in the queue or being asked, at most so many, spread evenly over the file.
+// Flights are rows of the batch that are in the queue or being asked, at most so many, spread evenly over those that are
+// open.
 func (d *Detached) Flights(ctx context.Context, most int) ([]Flight, error) {
 	states, err := d.Batches.States(ctx, d.Batch.ID)
 	if err != nil {
 		return nil, err
 	}
 	var rows []int
-	for n := 1; n <= min(states.Len(), d.Batch.Enqueued); n++ {
+	for n := 1; n <= states.Len(); n++ {
 		if !states.Status(n).Terminal() {
 			rows = append(rows, n)
 		}

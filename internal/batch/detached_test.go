@@ -3,6 +3,7 @@ package batch_test
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +44,7 @@ func withStop(t testing.TB) (ctx context.Context, stop func()) {
 // ended waits for the batch's end and looks at it again.
 func ended(t testing.TB, d *batch.Detached) {
 	t.Helper()
-	b, err := d.Follow(t.Context(), func(*tasks.Batch) {}, func(m tasks.BatchMended) { t.Errorf("mended: %+v", m) })
+	b, err := d.Follow(t.Context(), batch.Watcher{Mended: func(m tasks.BatchMended) { t.Errorf("mended: %+v", m) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +274,7 @@ func TestSubmissionOfAnotherInput(t *testing.T) {
 	if err := run("one\n"); err != nil {
 		t.Fatal(err)
 	}
-	if err := run("two\n"); err == nil || err.Error() != "batch night is there, and was made of other questions (q.txt): choose another --id" {
+	if err := run("two\n"); err == nil || err.Error() != "batch night is there, and was made of other questions (\"q.txt\"): choose another --id" {
 		t.Errorf("another input: %v", err)
 	}
 }
@@ -409,7 +410,7 @@ func TestFollowGone(t *testing.T) {
 	l, stop := newLine(t, rdb, newBook())
 	stop()
 	d := l.submit(t, open(t, "q.txt", "one\n", batch.InputOptions{}))
-	_, err := d.Follow(t.Context(), func(*tasks.Batch) { rdb.FlushAll(t.Context()) }, nil)
+	_, err := d.Follow(t.Context(), batch.Watcher{Show: func(*tasks.Batch) { rdb.FlushAll(t.Context()) }})
 	if err == nil || !strings.Contains(err.Error(), tasks.ErrNoBatch.Error()) {
 		t.Error(err)
 	}
@@ -437,10 +438,10 @@ func TestFollowMends(t *testing.T) {
 		began := time.Now()
 		var done tasks.BatchMended
 		d := &batch.Detached{Batch: b, Batches: batches, Results: store}
-		_, err = d.Follow(ctx, func(*tasks.Batch) {}, func(m tasks.BatchMended) {
+		_, err = d.Follow(ctx, batch.Watcher{Mended: func(m tasks.BatchMended) {
 			done = m
 			stop()
-		})
+		}})
 		if err != errStopped || done != (tasks.BatchMended{Enqueued: 1}) {
 			t.Fatalf("%+v, %v", done, err)
 		}
@@ -451,4 +452,62 @@ func TestFollowMends(t *testing.T) {
 			t.Errorf("%d tasks are pending, want 2", n)
 		}
 	})
+}
+
+// Of a batch whose submit has died nothing moves, and nothing of it is lost: that is said, once in a while.
+func TestFollowStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rdb := redistest.Embedded(t)
+		store := results.NewStore(rdb)
+		defer store.Close()
+		batches := tasks.NewBatches(rdb, tasks.NewClient(rdb, store))
+		b, _, err := batches.Create(t.Context(), tasks.Batch{ID: "half", Rows: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := withStop(t)
+		began := time.Now()
+		var said []time.Duration
+		d := &batch.Detached{Batch: b, Batches: batches, Results: store}
+		_, err = d.Follow(ctx, batch.Watcher{
+			Mended: func(m tasks.BatchMended) { t.Errorf("mended: %+v", m) },
+			Stalled: func(*tasks.Batch) {
+				if said = append(said, time.Since(began).Round(time.Minute)); len(said) == 3 {
+					stop()
+				}
+			},
+		})
+		if want := []time.Duration{time.Minute, 3 * time.Minute, 7 * time.Minute}; err != errStopped || !slices.Equal(said, want) {
+			t.Errorf("said after %v, %v, want %v", said, err, want)
+		}
+	})
+}
+
+// Somebody cancels the batch while it is submitted.
+func TestSubmissionCanceled(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Embedded(t)
+	store := results.NewStore(rdb)
+	t.Cleanup(func() { store.Close() })
+	batches := tasks.NewBatches(rdb, tasks.NewClient(rdb, store))
+	content, _ := quiz(2 * tasks.BatchChunk)
+	s := &batch.Submission{Input: open(t, "q.jsonl", content, batch.InputOptions{}), Batches: batches, Batch: tasks.Batch{ID: "b"}}
+	s.OnProgress = func(int) {
+		if err := batches.Cancel(t.Context(), "b", nil); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, _, err := s.Run(t.Context()); !errors.Is(err, tasks.ErrBatchCanceled) {
+		t.Fatal(err)
+	}
+	b, err := batches.Get(t.Context(), "b")
+	if err != nil || b.Counts.Canceled != 2*tasks.BatchChunk {
+		t.Errorf("%+v, %v", b.Counts, err)
+	}
+	if n := rdb.LLen(t.Context(), "asynq:{default}:pending").Val(); n != 0 {
+		t.Errorf("%d tasks are left in the queue", n)
+	}
+	if _, already, err := s.Run(t.Context()); err != nil || !already {
+		t.Errorf("again: already %v, %v", already, err)
+	}
 }

@@ -90,7 +90,13 @@ func (r *run) enqueue(ctx context.Context, chunk []*flight, patient bool) error 
 	}
 	giveUp := time.Now().Add(patience)
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := r.tryEnqueue(ctx, chunk)
+		err := r.tellFed(ctx, chunk[len(chunk)-1].row.N)
+		if err == nil && r.isCanceled() {
+			return r.recordAll(ctx, chunk, canceledHere)
+		}
+		if err == nil {
+			err = r.tryEnqueue(ctx, chunk)
+		}
 		if err == nil {
 			break
 		}
@@ -139,10 +145,17 @@ func (r *run) tryEnqueue(ctx context.Context, chunk []*flight) error {
 			return fmt.Errorf("row %d: %w", chunk[i].row.N, e.Err)
 		}
 	}
-	if err := r.waiter.Add(ctx, ids...); err != nil {
-		return err
+	return r.waiter.Add(ctx, ids...)
+}
+
+// recordAll writes down how rows end that are not enqueued.
+func (r *run) recordAll(ctx context.Context, chunk []*flight, how func(id string, row *Row) *results.Result) error {
+	for _, f := range chunk {
+		if err := r.record(ctx, how(f.id, f.row)); err != nil {
+			return err
+		}
 	}
-	return r.tellFed(ctx, chunk[len(chunk)-1].row.N)
+	return nil
 }
 
 func (r *run) item(ctx context.Context, f *flight) (tasks.Item, error) {

@@ -17,10 +17,16 @@ const (
 	mendLongest = time.Hour
 )
 
-// Follow looks at the batch until it has ended, or ctx has, tells show of each look, and returns the batch as it was seen
-// last. While Redis is away for a restart or a failover it waits. Where nothing moves it has what is lost put right: see
-// tasks.Batches.Mend; mended is told, if it did anything.
-func (d *Detached) Follow(ctx context.Context, show func(*tasks.Batch), mended func(tasks.BatchMended)) (*tasks.Batch, error) {
+// Watcher is told what Follow sees. What of it is nil is told nothing.
+type Watcher struct {
+	Show    func(*tasks.Batch)      // at each look
+	Mended  func(tasks.BatchMended) // nothing has moved, and this was put right: see tasks.Batches.Mend
+	Stalled func(*tasks.Batch)      // nothing has moved, and nothing was found wrong
+}
+
+// Follow looks at the batch until it has ended, or ctx has, and returns it as it was seen last. While Redis is away for a
+// restart or a failover it waits.
+func (d *Detached) Follow(ctx context.Context, w Watcher) (*tasks.Batch, error) {
 	last := d.Batch
 	moved, after := time.Now(), mendAfter
 	giveUp := time.Time{}
@@ -42,15 +48,14 @@ func (d *Detached) Follow(ctx context.Context, show func(*tasks.Batch), mended f
 				moved, after = time.Now(), mendAfter
 			}
 			last = b
-			show(b)
+			if w.Show != nil {
+				w.Show(b)
+			}
 			if b.Counts.Open() == 0 {
 				return b, nil
 			}
 			if b.Counts.Running == 0 && time.Since(moved) >= after {
-				done, err := d.Batches.Mend(ctx, b.ID)
-				if err == nil && done != (tasks.BatchMended{}) {
-					mended(done)
-				}
+				d.stalled(ctx, w, b)
 				moved, after = time.Now(), min(2*after, mendLongest)
 			}
 		}
@@ -59,6 +64,20 @@ func (d *Detached) Follow(ctx context.Context, show func(*tasks.Batch), mended f
 			return last, context.Cause(ctx)
 		case <-time.After(followEvery):
 		}
+	}
+}
+
+// stalled looks after a batch in which nothing moves. What fails here is tried again later.
+func (d *Detached) stalled(ctx context.Context, w Watcher, b *tasks.Batch) {
+	done, err := d.Batches.Mend(ctx, b.ID)
+	switch {
+	case err != nil:
+	case done != (tasks.BatchMended{}):
+		if w.Mended != nil {
+			w.Mended(done)
+		}
+	case w.Stalled != nil:
+		w.Stalled(b)
 	}
 }
 

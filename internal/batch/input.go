@@ -23,7 +23,7 @@ type Input struct {
 	options InputOptions
 	prompt  *prompt // nil: there is a column with the question
 	file    *os.File
-	spooled bool // file is a copy of ours, removed at Close
+	spooled bool // file is a copy of ours that has still its name
 
 	reading reading
 	mark    int // bytes at the beginning that only tell the encoding
@@ -141,7 +141,18 @@ func (in *Input) spool(r io.Reader) error {
 	if _, err := io.Copy(f, r); err != nil {
 		return fmt.Errorf("copy %s to %s: %w", in.name, f.Name(), err)
 	}
+	if in.format != XLSX {
+		in.forget()
+	}
 	return nil
+}
+
+// forget takes the name of a copy away, where a system allows that for an open file: so a process that is killed leaves
+// nothing behind. An .xlsx is opened by its name until it is unpacked.
+func (in *Input) forget() {
+	if in.spooled {
+		in.spooled = os.Remove(in.file.Name()) != nil
+	}
 }
 
 // Close closes the file, and removes the copy of one that could be read only once.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -26,7 +27,13 @@ type journalError struct {
 	err  error
 }
 
-func (e *journalError) Error() string { return "write " + e.path + ": " + e.err.Error() }
+func (e *journalError) Error() string {
+	if _, named := errors.AsType[*fs.PathError](e.err); named {
+		return e.err.Error() // it says what was done, and to which file
+	}
+	return "write " + e.path + ": " + e.err.Error()
+}
+
 func (e *journalError) Unwrap() error { return e.err }
 
 func isJournalError(err error) bool {

@@ -122,6 +122,8 @@ func TestSheetProblems(t *testing.T) {
 		{"cells", [][]any{{"question", "custom_id", "note"}, {nil, "a"}, {"x", "a", "n"}, {"y", "a"}, {"z", "c", "n", "more"}}, nil, []string{
 			":2: question: empty", `:4: custom_id "a" is repeated: row 2 has it too`,
 			":5: cell D5 stands in a column without a name: the header ends at C"}},
+		{"ids that were numbers", [][]any{{"question", "bot_id", "note"}, {"x", 734286681234512345.0, 734286681234512345.0}, {"x", int64(734286681234512345)}}, nil, []string{
+			":2: bot_id: 734286681234512000 is a number whose last digits the spreadsheet has not kept: enter it as text"}},
 		{"formula, merged", [][]any{{"question", "conversation_key", "note"}, {"x", "k"}, {"y"}, {nil, "k"}}, func(f *excelize.File) {
 			f.MergeCell("Sheet1", "B2", "B3")
 			f.MergeCell("Sheet1", "C2", "C4") // carried as it is

@@ -72,7 +72,7 @@ func (r *run) register(ctx context.Context) error {
 	return nil
 }
 
-// tellFed notes in the batch how far the rows are enqueued, and hears there whether somebody has canceled it.
+// tellFed notes in the batch how far the rows are about to be enqueued, and hears there whether somebody has canceled it.
 func (r *run) tellFed(ctx context.Context, row int) error {
 	if r.Batches == nil {
 		return nil
@@ -83,6 +83,13 @@ func (r *run) tellFed(ctx context.Context, row int) error {
 		return nil
 	}
 	return err
+}
+
+// tellSubmitted notes in the batch that every row was enqueued. What is lost of that is a time in a list.
+func (r *run) tellSubmitted(ctx context.Context) {
+	if r.Batches != nil {
+		_ = r.Batches.Submitted(ctx, r.journal.head.Run)
+	}
 }
 
 // hearEvery is how often a run that enqueues nothing looks whether it was canceled.

@@ -153,6 +153,7 @@ func (r *run) ask(ctx context.Context) error {
 			cancel(err)
 			return
 		}
+		r.tellSubmitted(work)
 		r.mu.Lock()
 		r.fed = true
 		r.mu.Unlock()

@@ -66,7 +66,7 @@ func (s *Submission) Run(ctx context.Context) (b *tasks.Batch, already bool, err
 	}
 	if !created && (b.SHA256 != s.Batch.SHA256 || b.Rows != s.Batch.Rows) {
 		return nil, false, &UsageError{
-			What: fmt.Sprintf("batch %s is there, and was made of other questions (%s)", b.ID, b.Name),
+			What: fmt.Sprintf("batch %s is there, and was made of other questions (%q)", b.ID, b.Name),
 			Hint: "choose another --id",
 		}
 	}

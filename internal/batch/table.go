@@ -29,6 +29,7 @@ func (in *Input) cells(ctx context.Context, content io.Reader) (cellReader, erro
 			return nil, fmt.Errorf("read %s: %w", in.name, err)
 		}
 		in.table = table
+		in.forget()
 	}
 	return sheetReader{in.table.Rows()}, nil
 }
@@ -177,6 +178,10 @@ func (r *Row) wrongCells() (wrong []string) {
 		}
 		name := r.table.name(i)
 		switch r.mark(i) {
+		case sheet.Rounded:
+			if r.table.means(i) {
+				wrong = append(wrong, fmt.Sprintf("%s: %s is a number whose last digits the spreadsheet has not kept: enter it as text", name, r.Columns[i]))
+			}
 		case sheet.Fault:
 			wrong = append(wrong, fmt.Sprintf("%s: the cell holds the error %s", name, r.Columns[i]))
 		case sheet.Unreckoned:

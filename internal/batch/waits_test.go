@@ -97,7 +97,7 @@ func TestMeter(t *testing.T) {
 		{30, 1.8, 2, 30 * time.Second},
 		{35, 0.8, 60. / 35, 35 * time.Second},
 		{45, 0, 60. / 45, 45 * time.Second},
-		{61, 0, 60. / 61, 62069 * time.Millisecond},
+		{61, 0, 60. / 61, 64286 * time.Millisecond},
 		{95, 0, 60. / 95, 0},
 	} {
 		now := at(tt.at)

@@ -7,6 +7,7 @@ type Mark byte
 const (
 	Text       Mark = '.' // nothing: it is text, or shows what a text would
 	Number     Mark = 'n' // a number that shows all its digits
+	Rounded    Mark = 'r' // a number of more digits than a spreadsheet keeps: the last ones are not those that were put in
 	Fault      Mark = 'e' // an error of the spreadsheet, as #N/A
 	Unreckoned Mark = 'f' // a formula whose value is not stored
 	Merged     Mark = 'm' // part of a merged cell whose text stands further up or left

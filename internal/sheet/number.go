@@ -17,13 +17,13 @@ var (
 // exactDigits is how many digits a number of a spreadsheet holds for sure.
 const exactDigits = 15
 
-// number corrects what a number shows, and tells whether that is the number with all its digits. A spreadsheet shows a
-// whole number of 12 digits or more as 7.34287E+17, and rounds it where it is shown in full. People take such a cell
-// for what they put in, an id, so it is given with the digits that are stored.
-func number(stored, shown string) (text string, plain bool) {
+// number corrects what a number shows, and tells what it is. A spreadsheet shows a whole number of 12 digits or more as
+// 7.34287E+17, and rounds it where it is shown in full. People take such a cell for what they put in, an id, so it is
+// given with the digits that are stored.
+func number(stored, shown string) (text string, m Mark) {
 	value, err := strconv.ParseFloat(stored, 64)
 	if err != nil || math.IsInf(value, 0) || math.IsNaN(value) {
-		return shown, false
+		return shown, Text
 	}
 	text = shown
 	if scientific.MatchString(shown) || digitsOnly.MatchString(shown) && len(stored) > exactDigits {
@@ -31,11 +31,19 @@ func number(stored, shown string) (text string, plain bool) {
 			text = whole
 		}
 	}
-	if !plainly.MatchString(text) || len(strings.TrimLeft(text, "-0")) > exactDigits {
-		return text, false
+	if digits := strings.TrimLeft(text, "-0"); digitsOnly.MatchString(text) && len(digits) > exactDigits {
+		if strings.Trim(digits[exactDigits:], "0") == "" || strings.ContainsAny(stored, "eE.") {
+			return text, Rounded
+		}
+		return text, Text // another program than a spreadsheet wrote all digits
 	}
-	seen, err := strconv.ParseFloat(text, 64)
-	return text, err == nil && seen == value
+	if !plainly.MatchString(text) || len(strings.TrimLeft(text, "-0")) > exactDigits {
+		return text, Text
+	}
+	if seen, err := strconv.ParseFloat(text, 64); err != nil || seen != value {
+		return text, Text
+	}
+	return text, Number
 }
 
 // wholeNumber writes a number out, "" if it is not a whole one. Exponents are a float64's, so it has at most 309 digits.

@@ -14,6 +14,7 @@ import (
 // Table is the rows of a sheet in a temporary file.
 type Table struct {
 	file   *os.File
+	left   bool    // the file has still its name
 	merges []Range // by Top
 }
 
@@ -24,8 +25,24 @@ type packed struct {
 	Marks  string   `json:"m,omitempty"` // "" = all are Text
 }
 
-// Close removes the file.
-func (t *Table) Close() error { return errors.Join(t.file.Close(), os.Remove(t.file.Name())) }
+// newTable makes the file. It loses its name at once, where a system allows that for an open file, so that a process that
+// is killed leaves nothing behind.
+func newTable() (*Table, error) {
+	file, err := os.CreateTemp("", "cozeq-sheet-*")
+	if err != nil {
+		return nil, err
+	}
+	return &Table{file: file, left: os.Remove(file.Name()) != nil}, nil
+}
+
+// Close gives the file up.
+func (t *Table) Close() error {
+	err := t.file.Close()
+	if t.left {
+		err = errors.Join(err, os.Remove(t.file.Name()))
+	}
+	return err
+}
 
 // Rows reads the rows from the first one on. Readers of one Table do not disturb each other.
 func (t *Table) Rows() *Reader {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -63,12 +62,10 @@ func (b *Book) Unpack(ctx context.Context, name string) (t *Table, err error) {
 	}
 	defer seen.Close()
 
-	file, err := os.CreateTemp("", "cozeq-sheet-*")
-	if err != nil {
+	if t, err = newTable(); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
 	}
-	t = &Table{file: file}
-	u := &unpacking{scan: newScan(stored), seen: seen, out: bufio.NewWriterSize(file, 256<<10)}
+	u := &unpacking{scan: newScan(stored), seen: seen, out: bufio.NewWriterSize(t.file, 256<<10)}
 	if err = u.rows(ctx); err == nil {
 		err = u.out.Flush()
 	}
@@ -168,9 +165,6 @@ func markOf(c scanned, text *string) (m Mark) {
 	case c.kind != "" && c.kind != "n":
 		return Text
 	}
-	var plain bool
-	if *text, plain = number(c.value, *text); plain {
-		return Number
-	}
-	return Text
+	*text, m = number(c.value, *text)
+	return m
 }

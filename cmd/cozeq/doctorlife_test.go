@@ -1,0 +1,34 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/redischeck"
+)
+
+// TestDoctorTokenLife goes by the end of a token that somebody has set.
+func TestDoctorTokenLife(t *testing.T) {
+	t.Parallel()
+	d := &doctor{}
+	for _, c := range []struct {
+		left    time.Duration
+		status  redischeck.Status
+		pattern string
+	}{
+		{-time.Minute, fail, `, until 20.*Z: by that it has ended \| make a new one .*; and set its end anew`},
+		{4*24*time.Hour + time.Minute, warn, `: it ends in 96h0m0s \| make a new one`},
+		{6 * 24 * time.Hour, ok, `^a personal token in COZE_API_TOKEN, for https://api.coze.cn, until 20.*Z \| $`},
+	} {
+		got := d.credential(t.Context(), "credential", credential{
+			base: coze.DefaultBaseURL, token: coze.StaticToken("pat_x"), life: tokenLife{set: time.Now().Add(c.left)},
+		}, envToken)
+		like(t, got, "credential", c.status, c.pattern)
+	}
+	found, text := examined(t, map[string]string{envToken: "pat_x", envTokenEnds: "soon"}, "--coze-base", "http://127.0.0.1:1")
+	if found.OK || !strings.Contains(text, checkName("setting", envTokenEnds)) || !strings.Contains(text, "want the moment at which the token ends") {
+		t.Errorf("a malformed end: %s", text)
+	}
+}

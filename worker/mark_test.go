@@ -1,0 +1,184 @@
+package worker_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// submit makes a detached batch of these questions.
+func (l *line) submit(id string, questions ...string) *tasks.Batches {
+	l.t.Helper()
+	bs := tasks.NewBatches(l.rdb, l.tasks)
+	if _, _, err := bs.Create(l.t.Context(), tasks.Batch{ID: id, Rows: len(questions), BotID: "bot", Attempts: 2}); err != nil {
+		l.t.Fatal(err)
+	}
+	var rows []tasks.BatchRow
+	for i, q := range questions {
+		rows = append(rows, tasks.BatchRow{N: i + 1, CustomID: fmt.Sprint("row ", i+1), Chat: tasks.Ask("bot", q)})
+	}
+	if err := bs.Add(l.t.Context(), id, rows); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := bs.Submitted(l.t.Context(), id); err != nil {
+		l.t.Fatal(err)
+	}
+	return bs
+}
+
+// over waits for the end of a batch.
+func (l *line) over(bs *tasks.Batches, id string) (b *tasks.Batch) {
+	l.t.Helper()
+	until(l.t, "the end of batch "+id, func() (ended bool) {
+		var err error
+		if b, err = bs.Get(l.t.Context(), id); err != nil {
+			l.t.Fatal(err)
+		}
+		if sum := b.Counts.Completed + b.Counts.Failed + b.Counts.Canceled + b.Counts.Expired + b.Counts.Open(); sum != b.Counts.Total {
+			l.t.Fatalf("the counts do not add up: %+v", b.Counts)
+		}
+		return !b.EndedAt.IsZero()
+	})
+	return b
+}
+
+// A batch knows what becomes of its rows, and leaves nothing in asynq.
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb, cozetest.With(cozetest.Config{Rules: cozetest.Script{
+			{Contains: "bad", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4000}},
+			{Contains: "twice", Times: 1, Fault: cozetest.Fault{Kind: cozetest.Fail, Code: 5000}},
+		}}))
+		bs := l.submit("b", "one", "bad", "twice", "three")
+		stop := l.work()
+		b := l.over(bs, "b")
+		if b.Counts != (tasks.BatchCounts{Total: 4, Completed: 3, Failed: 1}) || len(b.Failures) != 1 || b.Failures[0].Code != 4000 || b.Failures[0].Class == "" {
+			t.Errorf("%+v", b)
+		}
+		var tokens int64
+		for row := 1; row <= 4; row++ {
+			r, err := l.store.Get(t.Context(), tasks.BatchTaskID("b", row, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.BatchID != "b" || r.BotID != "" || r.Queue != "" || r.CompletedAt.IsZero() {
+				t.Errorf("row %d: %+v", row, r)
+			}
+			tokens += r.Billed().TokenCount
+		}
+		if tokens == 0 || b.Tokens.TokenCount != tokens {
+			t.Errorf("%d tokens, the records have %d", b.Tokens.TokenCount, tokens)
+		}
+		if n, err := bs.Retry(t.Context(), "b", tasks.RetryOptions{Want: func(_ int, r *results.Result) bool { return r.Error.Code == 4000 }}); n != 1 || err != nil {
+			t.Errorf("retry: %d, %v", n, err)
+		}
+		if b = l.over(bs, "b"); b.Counts != (tasks.BatchCounts{Total: 4, Completed: 3, Failed: 1}) {
+			t.Errorf("%+v", b)
+		}
+		stop()
+		if left := redistest.Keys(t, rdb, "asynq:{default}:t:*"); len(left) > 0 {
+			t.Errorf("left in the queue: %q", left)
+		}
+	})
+}
+
+// A worker died after it had ended a record and before it told the batch. Another one
+// gets the task and does it.
+func TestBatchHearsOfTheEndFromTheNextWorker(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		bs := l.submit("b", "one", "two", "three")
+		for row, how := range []results.Status{results.Completed, results.Failed} {
+			a, err := l.store.Begin(t.Context(), results.Result{ID: tasks.BatchTaskID("b", row+1, 1)}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Result.Status, a.Result.Usage = how, &results.Usage{TokenCount: 7}
+			if how == results.Failed {
+				a.Result.Error = &results.Failure{Class: "permanent", Code: 4000}
+			}
+			if err := a.Finish(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.work()
+		b := l.over(bs, "b")
+		if b.Counts != (tasks.BatchCounts{Total: 3, Completed: 2, Failed: 1}) || len(b.Failures) != 1 || b.Tokens.TokenCount < 14 {
+			t.Errorf("%+v", b)
+		}
+		if l.fake.ByQuestion("one")+l.fake.ByQuestion("two") > 0 {
+			t.Error("what had ended was asked again")
+		}
+		until(t, "the queue to be empty", func() bool { return len(redistest.Keys(t, rdb, "asynq:{default}:t:*")) == 0 })
+	})
+}
+
+// A run has taken an answer out of Redis; the worker that gave it died before it could
+// tell asynq. The task comes back, and is not asked again.
+func TestReleasedTaskComesBack(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		bs := tasks.NewBatches(rdb, l.tasks)
+		if _, err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 2}); err != nil {
+			t.Fatal(err)
+		}
+		chat := tasks.Ask("bot", "one")
+		chat.BatchID, chat.ConversationKey = "r", "talk"
+		l.enqueue(chat, tasks.Options{ID: "r-1", Retention: -1})
+		if err := bs.Release(t.Context(), []*results.Result{{ID: "r-1", BatchID: "r", Status: results.Completed}}); err != nil {
+			t.Fatal(err)
+		}
+		second := tasks.Ask("bot", "two")
+		second.BatchID, second.ConversationKey = "r", "talk"
+		l.enqueue(second, tasks.Options{ID: "r-2", Retention: -1})
+		l.work()
+		if r := l.wait("r-2"); r.Status != results.Completed {
+			t.Errorf("%+v", r)
+		}
+		l.over(bs, "r")
+		if n := l.fake.ByQuestion("one"); n != 0 {
+			t.Errorf("asked %d times", n)
+		}
+		if left := redistest.Keys(t, rdb, "cozeq:result:{r-1}"); len(left) > 0 {
+			t.Error("its record was made again and left")
+		}
+	})
+}
+
+// What a chat without an answer has cost is billed, too.
+func TestBatchCountsWhatWasBilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 10 s: an answer is looked for in vain")
+	}
+	t.Parallel()
+	var asked atomic.Int32
+	l := newLine(t, redistest.Embedded(t), cozetest.With(cozetest.Config{Answer: func(string) string {
+		if asked.Add(1) == 1 {
+			return ""
+		}
+		return "an answer"
+	}}))
+	bs := l.submit("b", strings.Repeat("why? ", 20))
+	l.work(func(c *worker.Config) { c.Drain = time.Second })
+	b := l.over(bs, "b")
+	r, err := l.store.Get(t.Context(), "b-1")
+	if err != nil || r.Status != results.Completed || r.Attempts != 2 || r.Spent.TokenCount == 0 || r.Usage == nil {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if want := r.Spent.TokenCount + r.Usage.TokenCount; b.Tokens.TokenCount != want {
+		t.Errorf("%d tokens, want %d", b.Tokens.TokenCount, want)
+	}
+}
