@@ -13,7 +13,7 @@ import (
 )
 
 // maxImage bounds the program, which is all that the image holds besides certificates.
-const maxImage = 40_000_000
+const maxImage = 40 << 20
 
 var (
 	built   sync.Once
