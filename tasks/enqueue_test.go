@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,13 +174,18 @@ func TestEnqueueAllFails(t *testing.T) {
 }
 
 // unheard is a Redis whose reply about one key is lost, once.
-type unheard struct{ key string }
+type unheard struct {
+	mu  sync.Mutex
+	key string
+}
 
 func (u *unheard) DialHook(next redis.DialHook) redis.DialHook          { return next }
 func (u *unheard) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 func (u *unheard) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
+		u.mu.Lock()
+		defer u.mu.Unlock()
 		for _, cmd := range cmds {
 			if u.key != "" && slices.Contains(cmd.Args(), any(u.key)) {
 				u.key = ""

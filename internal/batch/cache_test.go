@@ -167,6 +167,9 @@ func TestTwinsInABoundedWindow(t *testing.T) {
 
 // TestCacheOfTwoRuns has two runs over the same questions at a time: neither sees half an answer of the other.
 func TestCacheOfTwoRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two runs at a time are slow with the race detector")
+	}
 	content, questions := quiz(40)
 	content = strings.ReplaceAll(content, `,"conversation_key":"talk"`, "")
 	dir := t.TempDir()
