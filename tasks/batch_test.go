@@ -724,3 +724,51 @@ func TestBatchTaskID(t *testing.T) {
 		}
 	}
 }
+
+// The hash is for other languages to read.
+func TestBatchHash(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		f := l.file("b1")
+		expires := time.Date(2027, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
+		f.create(4, func(b *tasks.Batch) {
+			b.Queue, b.Attempts, b.Timeout, b.Keep, b.ExpiresAt = "low", 3, 90*time.Second, 48*time.Hour, expires
+			b.Columns, b.Shape = []string{"主题", "b"}, "opaque"
+		})
+		f.add(rows(1, 4))
+		f.must(f.Submitted(t.Context(), "b1"))
+		f.end(1, results.Completed)
+		f.end(2, results.Failed)
+		f.must(tasks.NewTally(f.rdb).Mark(t.Context(), tasks.Mark{Batch: "b1", Row: 3, Ask: 1, Status: results.Running},
+			tasks.Mark{Batch: "b1", Row: 4, Ask: 1, Status: results.Waiting}))
+		f.end(3, results.Expired)
+		f.must(f.Cancel(t.Context(), "b1", nil))
+		hash, err := f.rdb.HGetAll(t.Context(), "cozeq:batch:{b1}").Result()
+		f.must(err)
+		var lines []string
+		for name, value := range hash {
+			if strings.HasSuffix(name, "_at") && name != "expires_at" {
+				if _, err := time.Parse("2006-01-02T15:04:05.000Z", value); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				value = "TIME"
+			}
+			lines = append(lines, name+"="+value)
+		}
+		slices.Sort(lines)
+		golden(t, "batch.hash", strings.Join(lines, "\n")+"\n")
+		if b := f.get(); !b.ExpiresAt.Equal(expires) || b.Timeout != 90*time.Second || b.Keep != 48*time.Hour || b.Attempts != 3 || !slices.Equal(b.Columns, []string{"主题", "b"}) {
+			t.Errorf("%+v", b)
+		}
+		states, err := f.rdb.Get(t.Context(), "cozeq:batch:{b1}:states").Result()
+		f.must(err)
+		if states != "CFEX" {
+			t.Errorf("states %q", states)
+		}
+		if err := f.rdb.HSet(t.Context(), "cozeq:batch:{b1}", "created_at", "yesterday").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := f.Get(t.Context(), "b1"); err == nil {
+			t.Errorf("read as %+v", b)
+		}
+	})
+}

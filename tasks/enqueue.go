@@ -24,8 +24,9 @@ type Enqueued struct {
 	Err error
 }
 
-// One round of pipelines takes so many tasks and, roughly, so many bytes of messages.
-// 100 tasks keep Redis busy for a millisecond at a time; more are no quicker.
+// One pipeline takes so many tasks and, roughly, so many bytes of messages, and the
+// records of so many chunks are written ahead. 100 tasks keep Redis busy for a
+// millisecond at a time; more are no quicker.
 const (
 	enqueueChunk = 100
 	enqueueAhead = 2

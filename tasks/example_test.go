@@ -59,6 +59,28 @@ func ExampleClient_Enqueue() {
 	// Because of Rayleigh scattering.
 }
 
+// Many questions go into the queue in a few round trips.
+func ExampleClient_EnqueueAll() {
+	rdb, hangUp := dial()
+	defer hangUp()
+	client := tasks.NewClient(rdb, results.NewStore(rdb))
+
+	var items []tasks.Item
+	for i, question := range []string{"Why is the sky blue?", "", "Why is the sea?"} {
+		items = append(items, tasks.Item{
+			Chat:    tasks.Ask("7461001", question),
+			Options: tasks.Options{ID: fmt.Sprint("sky-", i)},
+		})
+	}
+	for _, e := range client.EnqueueAll(context.Background(), items) {
+		fmt.Println(e.ID, e.Err)
+	}
+	// Output:
+	// sky-0 <nil>
+	// sky-1 additional_messages[0].content: empty
+	// sky-2 <nil>
+}
+
 // Turns of one conversation are answered one after the other; an id of the caller's
 // own makes it safe to enqueue again.
 func ExampleClient_Enqueue_conversation() {

@@ -9,7 +9,9 @@
 // the task for a while, for people who look at asynqmon.
 //
 // Tasks of one conversation run one at a time in the order in which they were
-// enqueued: see [Lanes].
+// enqueued: see [Lanes]. Many tasks are enqueued together, in their order, by
+// [Client.EnqueueAll]. A file of questions that is to be seen, canceled and asked
+// again as one is a batch: see [Batches].
 //
 // The payload ([Chat]) is JSON that a person can read in asynqmon, with Coze's own
 // field names. Any asynq client may enqueue it; what this package's client adds is

@@ -50,6 +50,7 @@ func TestScaling(t *testing.T) {
 			taskCost(t, "a cluster of three, `default/12`", c.Client(), c.Servers(), "default/12")
 		})
 	})
+	t.Run("spread", func(t *testing.T) { spread(t) })
 	t.Run("in flight", func(t *testing.T) {
 		fmt.Println("\n| chats in flight in one queue | Redis for each that ends |\n| --- | --- |")
 		for _, n := range []int{0, 1_000, 3_000, 10_000, 30_000, 100_000} {
@@ -225,6 +226,61 @@ func asynqShare(t *testing.T, rdb redis.UniversalClient, queue string) int64 {
 		sum += size
 	}
 	return sum / int64(len(ids))
+}
+
+// spread works off conversations in the twelve shards of a queue, on a cluster of three, by three workers, and shows
+// what came to each master.
+func spread(t *testing.T) {
+	const talks, turns, queue = 1200, 4, "default/12"
+	c := redistest.StartCluster(t, redistest.AppendOnly("everysec"))
+	rdb := c.Client()
+	url := startMock(t, scalingDeltas)
+	knowRate(t, rdb, url)
+	client := tasks.NewClient(rdb, results.NewStore(rdb))
+	for turn := range turns {
+		items := make([]tasks.Item, talks)
+		for talk := range items {
+			chat := tasks.Ask("bot", fmt.Sprint("turn ", turn))
+			chat.ConversationKey = fmt.Sprint("talk ", talk)
+			items[talk] = tasks.Item{Chat: chat, Options: tasks.Options{Queue: queue}}
+		}
+		for _, e := range client.EnqueueAll(t.Context(), items) {
+			if e.Err != nil {
+				t.Fatal(e.Err)
+			}
+		}
+	}
+	shards, err := tasks.Shards(queue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queues := map[string]int{}
+	for _, shard := range shards {
+		queues[shard] = 1
+	}
+	before := map[*redistest.Server]load{}
+	for _, s := range c.Servers() {
+		before[s] = loadOf(t, []*redistest.Server{s})
+	}
+	start := time.Now()
+	for range 3 {
+		defer working(t, rdb, url, func(c *worker.Config) { c.Queues, c.Concurrency = queues, 64 })()
+	}
+	workedOff(t, rdb, queue, talks*turns)
+	took := time.Since(start)
+	fmt.Println("\n| master | shards | turns | Redis |\n| --- | --- | --- | --- |")
+	for i, s := range c.Servers() {
+		own, done := 0, int64(0)
+		for _, shard := range shards {
+			if c.Owner("asynq:{"+shard+"}:completed") == s {
+				own++
+				done += rdb.ZCard(t.Context(), "asynq:{"+shard+"}:completed").Val()
+			}
+		}
+		l := loadOf(t, []*redistest.Server{s}).since(before[s])
+		fmt.Printf("| %d | %d | %d | %.0f %% of a core |\n", i+1, own, done, 100*l.cpu.Seconds()/took.Seconds())
+	}
+	fmt.Printf("%d turns of %d conversations in %.1f s\n", talks*turns, talks, took.Seconds())
 }
 
 // endCost is what ending a task takes while others of its queue are in flight: asynq looks through the list of them.

@@ -84,6 +84,9 @@ func (s *spans) end(v Verdict) {
 	optional(s.span, "gen_ai.conversation.id", r.ConversationID)
 	optional(s.span, "gen_ai.response.id", r.ChatID)
 	optional(s.span, "cozeq.credential", s.attempt.credential)
+	if u := r.Usage; u != nil {
+		s.span.SetAttributes(attribute.Int64("cozeq.usage.input_tokens", u.InputCount), attribute.Int64("cozeq.usage.output_tokens", u.OutputCount))
+	}
 	if v.After > 0 {
 		s.span.SetAttributes(attribute.Float64("cozeq.after", v.After.Seconds()))
 	}

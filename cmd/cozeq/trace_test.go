@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -211,6 +212,22 @@ func TestHeaderValues(t *testing.T) {
 	} {
 		if got := c.clean(errors.New(text)); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestComplaints are said once a minute, and counted.
+func TestComplaints(t *testing.T) {
+	t.Parallel()
+	var l complaintLimit
+	now := time.Now()
+	for _, c := range []struct {
+		after  time.Duration
+		ok     bool
+		unsaid int
+	}{{0, true, 0}, {time.Second, false, 0}, {59 * time.Second, false, 0}, {time.Minute, true, 2}, {90 * time.Second, false, 0}, {5 * time.Minute, true, 1}} {
+		if unsaid, ok := l.allow(now.Add(c.after)); ok != c.ok || unsaid != c.unsaid {
+			t.Errorf("after %v: %v, %d unsaid, want %v, %d", c.after, ok, unsaid, c.ok, c.unsaid)
 		}
 	}
 }

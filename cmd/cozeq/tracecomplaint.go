@@ -31,9 +31,15 @@ func (c *complaints) Handle(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
-	if left, ok := c.limit.allow(time.Now()); ok {
-		c.logger.Warn("traces do not get through", "err", c.clean(err), "unsaid", left)
+	unsaid, ok := c.limit.allow(time.Now())
+	if !ok {
+		return
 	}
+	attrs := []any{"err", c.clean(err)}
+	if unsaid > 0 {
+		attrs = append(attrs, "more_like_it", unsaid)
+	}
+	c.logger.Warn("traces may be incomplete", attrs...)
 }
 
 func (c *complaints) clean(err error) string {

@@ -6,25 +6,27 @@ import "strings"
 // spaces, and between wide characters, as Chinese has no spaces.
 func wrapped(text, indent string, width int) string {
 	var b strings.Builder
-	column := 0
+	line := ""
+	width -= columns(indent)
 	for word := range strings.FieldsSeq(text) {
-		space := 1
+		space := " "
 		for _, piece := range pieces(word) {
+			// Measured whole: a combining mark takes the place of the character before it.
+			longer := line + space + piece
 			switch {
-			case column == 0:
-				b.WriteString(indent)
-				column = columns(indent)
-			case column+space+columns(piece) > width:
-				b.WriteString("\n" + indent)
-				column = columns(indent)
+			case line == "":
+				line = piece
+			case columns(longer) <= width:
+				line = longer
 			default:
-				b.WriteString(strings.Repeat(" ", space))
-				column += space
+				b.WriteString(indent + line + "\n")
+				line = piece
 			}
-			b.WriteString(piece)
-			column += columns(piece)
-			space = 0
+			space = ""
 		}
+	}
+	if line != "" {
+		b.WriteString(indent + line)
 	}
 	b.WriteByte('\n')
 	return b.String()

@@ -86,6 +86,9 @@ func (r *run) record(ctx context.Context, res *results.Result) error {
 // write puts a record where it is safe.
 func (r *run) write(row *Row, res *results.Result) error {
 	res.CustomID = row.CustomID
+	if r.Batches != nil {
+		res.BatchID = r.journal.head.Run
+	}
 	line, err := encodeRecord(res, row)
 	if err != nil {
 		return fmt.Errorf("row %d: %w", row.N, err)
@@ -133,7 +136,7 @@ func (r *run) reclaim(ctx context.Context) error {
 				lost = append(lost, f)
 			}
 		}
-		if err := r.enqueue(ctx, lost, true); err != nil {
+		if err := r.enqueue(ctx, lost); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ func (in *Input) outputColumns(ctx context.Context) (*columns, error) {
 			continue
 		}
 		name := h.names[i]
-		if h.again {
+		if h.quoted {
 			name = unquoteFormula(name)
 		}
 		for slices.Contains(answerColumns, name) || name != h.names[i] && slices.Contains(h.names, name) {

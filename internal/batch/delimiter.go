@@ -42,10 +42,13 @@ func (f Format) delimiter() rune {
 	return ','
 }
 
-// findDelimiter tells what stands between the cells of a table that begins with head. It is the one with which the
-// header has the columns that are needed; where that does not decide, the one with which most rows have as many cells
-// as the header, then the one with the most columns, then the format's own.
+// findDelimiter tells what stands between the cells of a table that begins with head. It is the one that a first line
+// "sep=;" names, or with which the header has the columns that are needed; where that does not decide, the one with
+// which most rows have as many cells as the header, then the one with the most columns, then the format's own.
 func findDelimiter(head []byte, whole bool, f Format, needed []string) rune {
+	if hint, ok := hinted(head); ok {
+		return hint
+	}
 	best := f.delimiter()
 	most := fitOf(head, whole, best, needed)
 	for _, d := range delimiters {
@@ -91,7 +94,7 @@ func fitOf(head []byte, whole bool, comma rune, needed []string) (f fit) {
 		if !whole && r.InputOffset() == int64(len(head)) {
 			break // it may be half a row
 		}
-		if blankCells(cells) || separatorHint(cells) != 0 {
+		if blankCells(cells) || isHint(cells) {
 			continue
 		}
 		if rows <= belowTitle {
@@ -121,16 +124,28 @@ func countNeeded(cells, needed []string) (n int) {
 	return n
 }
 
-// separatorHint is the delimiter of a first line "sep=;", which Excel writes and heeds; 0 = the row is none.
-func separatorHint(cells []string) rune {
-	const hint = "sep="
-	switch {
-	case len(cells) == 1 && len(cells[0]) == len(hint)+1 && strings.EqualFold(cells[0][:len(hint)], hint):
-		return rune(cells[0][len(hint)])
-	case len(cells) == 2 && strings.EqualFold(cells[0], hint) && cells[1] == "":
-		return -1 // the delimiter that the row was read with
+// sepHint begins the line "sep=;", which Excel writes and heeds.
+const sepHint = "sep="
+
+// hinted reads such a first line.
+func hinted(head []byte) (delimiter rune, ok bool) {
+	line, _, _ := strings.Cut(string(head[:min(len(head), len(sepHint)+2)]), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if len(line) != len(sepHint)+1 || !strings.EqualFold(line[:len(sepHint)], sepHint) {
+		return 0, false
 	}
-	return 0
+	for _, d := range delimiters {
+		if rune(line[len(sepHint)]) == d.char {
+			return d.char, true
+		}
+	}
+	return 0, false
+}
+
+// isHint reports whether a row is such a line, with whatever delimiter it was read.
+func isHint(cells []string) bool {
+	text := strings.Join(cells, ";")
+	return len(cells) < 3 && len(text) == len(sepHint)+1 && strings.EqualFold(text[:len(sepHint)], sepHint)
 }
 
 // readHead reads what is looked at to find something out.

@@ -20,10 +20,7 @@ const feedChunk = 250
 func (r *run) feed(ctx context.Context) error {
 	chunk := make([]*flight, 0, feedChunk)
 	flush := func() error {
-		r.mu.Lock()
-		patient := r.fedAny
-		r.mu.Unlock()
-		err := r.enqueue(ctx, chunk, patient)
+		err := r.enqueue(ctx, chunk)
 		clear(chunk)
 		chunk = chunk[:0]
 		return err
@@ -74,43 +71,29 @@ func (r *run) notToBeAsked(row *Row) func(id string, row *Row) *results.Result {
 	return nil
 }
 
-// Redis may be away for a while, for a restart or a failover. A run that has begun waits so long for it.
-const (
-	patience   = 2 * time.Minute
-	firstPause = 100 * time.Millisecond
-	longPause  = 5 * time.Second
-)
-
-// enqueue puts rows into the queue, in their order, and waits for their results. A call of EnqueueAll that failed may be
-// made again with the same ids, so one that fails while Redis is away is; with patient unset, at the very first rows, it
-// is more probable that something is set up wrong, and waiting would only hide it.
-func (r *run) enqueue(ctx context.Context, chunk []*flight, patient bool) error {
+// enqueue puts rows into the queue, in their order, and waits for their results.
+func (r *run) enqueue(ctx context.Context, chunk []*flight) error {
 	if len(chunk) == 0 {
 		return nil
 	}
-	giveUp := time.Now().Add(patience)
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := r.tellFed(ctx, chunk[len(chunk)-1].row.N)
-		if err == nil && r.isCanceled() {
-			return r.recordAll(ctx, chunk, canceledHere)
-		}
-		if err == nil {
-			err = r.tryEnqueue(ctx, chunk)
-		}
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if _, invalid := errors.AsType[*tasks.InvalidError](err); invalid || !patient || time.Now().After(giveUp) {
+	r.mu.Lock()
+	begun := r.fedAny
+	r.mu.Unlock()
+	recorded := false
+	err := patiently(ctx, begun, func() error {
+		if err := r.tellFed(ctx, chunk[len(chunk)-1].row.N); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
+		if recorded = r.isCanceled(); recorded {
+			return nil
 		}
+		return r.tryEnqueue(ctx, chunk)
+	})
+	if err != nil {
+		return err
+	}
+	if recorded {
+		return r.recordAll(ctx, chunk, canceledHere)
 	}
 	r.mu.Lock()
 	r.fedAny = true

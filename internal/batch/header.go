@@ -22,12 +22,13 @@ type header struct {
 	prompted map[string]int // the columns that the prompt names
 	carried  []string       // for each column its name in a record's "input"; "" = it has its place elsewhere
 	again    bool           // the table is an earlier output: its answers are old
+	quoted   bool           // and formulas in it are quoted
 }
 
 // header reads the header row. A header that will not do is a *Problem.
 func (in *Input) header(t cellReader) (*header, error) {
 	first, err := t.read()
-	for err == nil && separatorHint(first.cells) != 0 {
+	for err == nil && first.line == 1 && isHint(first.cells) {
 		first, err = t.read()
 	}
 	if err != nil {
@@ -40,6 +41,7 @@ func (in *Input) header(t cellReader) (*header, error) {
 	}
 	h := &header{line: first.line, names: first.cells, question: -1, fields: make(map[string]int), prompted: make(map[string]int)}
 	h.again = h.isOutput()
+	h.quoted = h.again && in.format != XLSX
 	if what := in.assign(h); what != "" {
 		return nil, in.problem(h.line, "%s", what)
 	}
@@ -60,15 +62,29 @@ func (h *header) isOutput() bool {
 	return true
 }
 
-// isAnswer reports whether a column holds the answers of an earlier run.
+// isAnswer reports whether a column holds what an earlier run has made, and is not what is asked now.
 func (h *header) isAnswer(column int) bool {
-	return h.again && slices.Contains(answerColumns, h.names[column])
+	if !h.again || column == h.question || h.isPrompted(column) {
+		return false
+	}
+	at, there := h.fields[fieldCustomID]
+	return slices.Contains(answerColumns, h.names[column]) && !(there && at == column)
+}
+
+// isPrompted reports whether the prompt names a column.
+func (h *header) isPrompted(column int) bool {
+	for _, i := range h.prompted {
+		if i == column {
+			return true
+		}
+	}
+	return false
 }
 
 // name is the column's name as it is meant.
 func (h *header) name(column int) string {
 	name := strings.TrimSpace(h.names[column])
-	if h.again {
+	if h.quoted {
 		name = unquoteFormula(name)
 	}
 	return name
@@ -78,9 +94,10 @@ func (h *header) name(column int) string {
 func (in *Input) assign(h *header) (wrong string) {
 	for i := range h.names {
 		name := h.name(i)
-		if name == "" || h.isAnswer(i) {
+		if name == "" {
 			continue
 		}
+		old := h.again && slices.Contains(answerColumns, name) // asked anew only if it is named
 		into, key := h.fields, name
 		switch {
 		case in.prompt == nil && name == in.questionCol():
@@ -91,7 +108,7 @@ func (in *Input) assign(h *header) (wrong string) {
 			continue
 		case name == in.customIDCol():
 			key = fieldCustomID
-		case slices.Contains(tableFields, name):
+		case slices.Contains(tableFields, name) && !old:
 		case in.prompt != nil && slices.Contains(in.prompt.names, name):
 			into = h.prompted
 		default:

@@ -177,6 +177,8 @@ null
 		{"column", "q.csv", "\nid,Questions\n1,x\n", batch.InputOptions{}, []string{
 			`:2: no column "question": the columns are "id", "Questions"; did you mean --question-col "Questions"?`,
 		}},
+		{"another name", "q.jsonl", `{"q":"x","question":"y"}`, batch.InputOptions{QuestionCol: "q"}, []string{
+			":1: question: has another name in this file, by --question-col or --custom-id-col"}},
 		{"twice", "q.csv", "question,question\n", batch.InputOptions{}, []string{`:1: column "question" is there twice`}},
 	}
 	for _, test := range tests {

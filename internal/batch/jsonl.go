@@ -38,7 +38,7 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if raw := fields[name]; kind(raw) == kindNull {
 			delete(fields, name)
-		} else if err := setField(row, in.meant(name), raw); err != nil {
+		} else if err := in.setMeant(row, name, raw); err != nil {
 			wrong = append(wrong, err.Error())
 		}
 	}
@@ -64,6 +64,15 @@ func (in *Input) meant(name string) string {
 		return "" // another name was given for it
 	}
 	return name
+}
+
+// setMeant sets the field that a key stands for.
+func (in *Input) setMeant(row *Row, name string, raw json.RawMessage) error {
+	meant := in.meant(name)
+	if meant == "" {
+		return fmt.Errorf("%s: has another name in this file, by --question-col or --custom-id-col", name)
+	}
+	return setField(row, meant, raw)
 }
 
 // parseData makes the question of a row's fields. Those that mean nothing to a row are data, and carried.

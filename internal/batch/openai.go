@@ -55,7 +55,7 @@ func (in *Input) parseRequest(fields map[string]json.RawMessage, row *Row) (wron
 		case fieldQuestion, fieldMessages, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID:
 			err = fmt.Errorf("%s and body: give one of the two", name)
 		default:
-			err = setField(row, meant, raw)
+			err = in.setMeant(row, name, raw)
 		}
 		if err != nil {
 			wrong = append(wrong, err.Error())

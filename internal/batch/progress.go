@@ -41,7 +41,12 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 		c.AskedAt = results.At(p.AskedAt)
 	}
 	r.stepped(p)
-	return r.journal.note(c)
+	err = r.journal.note(c)
+	if isJournalError(err) {
+		// The worker tries again and again, and no row would ever end.
+		r.cancel(err)
+	}
+	return err
 }
 
 // gate keeps the callers of Progress waiting until there is a journal: a worker that serves a shared Redis may take up

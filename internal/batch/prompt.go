@@ -15,6 +15,7 @@ import (
 type prompt struct {
 	template *template.Template
 	names    []string // the columns or fields that it names, in order, each once
+	whole    bool     // it takes the row as a whole, too
 	sha256   string   // of its text
 }
 
@@ -36,7 +37,7 @@ func newPrompt(text string) (*prompt, error) {
 	if t.Tree != nil {
 		p.collect(t.Root, true)
 	}
-	if len(p.names) == 0 {
+	if len(p.names) == 0 && !p.whole {
 		return nil, &UsageError{What: "the prompt names no column, so all questions would be the same", Hint: "write one as {{.text}}"}
 	}
 	return p, nil
@@ -78,13 +79,19 @@ func (p *prompt) collect(node parse.Node, dot bool) {
 		}
 	case *parse.ChainNode:
 		p.collect(n.Node, dot)
+	case *parse.DotNode:
+		p.whole = p.whole || dot
 	case *parse.FieldNode:
 		if dot {
 			p.name(n.Ident[0])
 		}
 	case *parse.VariableNode:
-		if n.Ident[0] == "$" && len(n.Ident) > 1 {
+		switch {
+		case n.Ident[0] != "$":
+		case len(n.Ident) > 1:
 			p.name(n.Ident[1])
+		default:
+			p.whole = true
 		}
 	}
 }

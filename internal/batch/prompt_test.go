@@ -16,6 +16,7 @@ func TestPrompt(t *testing.T) {
 		{"conditions", "q.csv", "text,ctx\na,\nb,c\n", "{{.text}}{{with .ctx}} ({{.}}){{end}}", "1@2 1 \"a\" bot=bot\n2@3 2 \"b (c)\" bot=bot\n"},
 		{"fields", "q.jsonl", `{"custom_id":"x","user":{"name":"Ann"},"n":7342866812345123456,"tags":["a","b"],"user_id":"u"}`,
 			"{{.user.name}} {{.n}}{{range .tags}} {{.}}{{$.n}}{{end}}", "1@1 x \"Ann 7342866812345123456 a7342866812345123456 b7342866812345123456\" bot=bot user=u\n"},
+		{"the row as a whole", "q.csv", "a,b\nx,y\n", `{{define "t"}}{{.b}}{{.a}}{{end}}{{template "t" .}}`, "1@2 1 \"yx\" bot=bot\n"},
 		{"null is nothing", "q.jsonl", `{"a":null,"b":"x"}`, "{{.a}}{{.b}}", "1@1 1 \"x\" bot=bot\n"},
 		{"lines", "q.txt", "one\ntwo\n", "What is {{.question}}?", "1@1 1 \"What is one?\" bot=bot\n2@2 2 \"What is two?\" bot=bot\n"},
 		{"question is a column like any other", "q.csv", "question,a\nx,y\n", "{{.a}}{{.question}}", "1@2 1 \"yx\" bot=bot\n"},

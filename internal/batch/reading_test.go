@@ -74,6 +74,8 @@ func TestReadingIsFoundOut(t *testing.T) {
 		{"one column", "q.csv", "question\nx;y\n", batch.InputOptions{}, "", "1@2 1 \"x;y\" bot=bot\n"},
 		{"the hint of Excel", "q.csv", "SEP=;\r\nquestion;n\r\nx;1\r\n", batch.InputOptions{}, "cells separated by semicolons", "1@3 1 \"x\" bot=bot\n"},
 		{"the hint of Excel, with commas", "q.csv", "sep=,\nquestion,n\nx,1\n", batch.InputOptions{}, "", "1@3 1 \"x\" bot=bot\n"},
+		{"the hint decides", "q.csv", "sep=;\na,question,b;c\n1,x,2;3\n", batch.InputOptions{Prompt: "{{.c}}"}, "cells separated by semicolons", "1@3 1 \"3\" bot=bot\n"},
+		{"an earlier answer is asked", "q.csv", "question,answer,status,error_code,error_msg,token_count,conversation_id,chat_id\nx,'=y,completed,,,1,7,8\n", batch.InputOptions{QuestionCol: "answer"}, "", "1@2 1 \"=y\" bot=bot\n"},
 		{"by the prompt's columns", "q.csv", "a b,c;d\nx;1\n", batch.InputOptions{Prompt: "{{.d}}"}, "cells separated by semicolons", "1@2 1 \"1\" bot=bot\n"},
 		{"old Mac", "q.csv", "question,n\r\"x\ry\",1\rz,2\r", batch.InputOptions{}, "", "1@2 1 \"x\\ny\" bot=bot\n2@4 2 \"z\" bot=bot\n"},
 		{"old Mac's lines", "q.txt", "one\r\rtwo", batch.InputOptions{}, "", "1@1 1 \"one\" bot=bot\n2@3 2 \"two\" bot=bot\n"},

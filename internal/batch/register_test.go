@@ -197,3 +197,29 @@ func TestReleasedIsKnownToHaveEnded(t *testing.T) {
 		}
 	}
 }
+
+// The batch of a run hears of rows, too, that no worker has seen: later turns of a conversation that is over, and those
+// that the cache answers.
+func TestRunTellsOfWhatWasNotAsked(t *testing.T) {
+	cache, err := batch.OpenCache(t.TempDir(), "here", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := `{"question":"a"}
+{"question":"turn 2","conversation_key":"talk"}
+{"question":"turn 3","conversation_key":"talk"}
+{"question":"turn 4","conversation_key":"talk"}
+{"question":"a"}
+`
+	l, _ := newLine(t, redistest.Embedded(t), newBook())
+	badly(l, nil)
+	job := l.registered(open(t, "q.jsonl", content, batch.InputOptions{OnTurnFailure: tasks.TurnBlock}), filepath.Join(t.TempDir(), "a.jsonl"))
+	job.Cache, job.Window = cache, 2
+	if s, err := job.Run(t.Context()); err != nil || s.Answered != 2 || s.Failed != 1 || s.Canceled != 2 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	got := only(t, job.Batches)
+	if got.Counts != (tasks.BatchCounts{Total: 5, Completed: 2, Failed: 1, Canceled: 2}) || got.EndedAt.IsZero() {
+		t.Errorf("%+v", got)
+	}
+}

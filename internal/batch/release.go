@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/cozeq/cozeq/results"
@@ -13,16 +14,57 @@ const releaseChunk = 250
 // forgets reports whether results leave Redis once they are in the journal.
 func (r *run) forgets() bool { return r.Forget || r.Batches != nil }
 
-// letGo gives a result that is in the journal to those that leave Redis. Where there are too many, Redis being away, it
-// stays: that is memory for the time that results are kept, and no more than that.
-func (r *run) letGo(res *results.Result) {
-	if !r.forgets() {
-		return
-	}
-	slim := &results.Result{ID: res.ID, BatchID: res.BatchID, Status: res.Status, Usage: res.Usage, Error: res.Error, Attempts: res.Attempts}
+// releases are results that are in the journal, and in Redis or unknown to the run's batch still. While Redis is away they
+// are no more than the window and what the cache answers.
+type releases struct {
+	mu   sync.Mutex
+	all  []*results.Result
+	more chan struct{} // capacity 1: there are some
+	last bool          // no more will come
+}
+
+func (r *releases) add(res *results.Result) {
+	r.mu.Lock()
+	r.all = append(r.all, res)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *releases) end() {
+	r.mu.Lock()
+	r.last = true
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *releases) wake() {
 	select {
-	case r.toRelease <- slim:
+	case r.more <- struct{}{}:
 	default:
+	}
+}
+
+// next takes the next chunk, and waits for it. It is empty when there will be none.
+func (r *releases) next() []*results.Result {
+	for {
+		r.mu.Lock()
+		n := min(len(r.all), releaseChunk)
+		chunk, last := r.all[:n:n], r.last
+		r.all = r.all[n:]
+		r.mu.Unlock()
+		if n > 0 || last {
+			return chunk
+		}
+		<-r.more
+	}
+}
+
+// letGo gives a result that is in the journal to those that leave Redis.
+func (r *run) letGo(res *results.Result) {
+	if r.forgets() {
+		r.releases.add(&results.Result{
+			ID: res.ID, BatchID: res.BatchID, Status: res.Status, Usage: res.Usage, Error: res.Error, Attempts: res.Attempts,
+		})
 	}
 }
 
@@ -35,7 +77,7 @@ func (r *run) releasing(ctx context.Context) (stop func()) {
 		r.release(ctx)
 	}()
 	return func() {
-		close(r.toRelease)
+		r.releases.end()
 		late := time.AfterFunc(lastLook, cancel)
 		<-done
 		late.Stop()
@@ -44,21 +86,9 @@ func (r *run) releasing(ctx context.Context) (stop func()) {
 }
 
 func (r *run) release(ctx context.Context) {
-	for res := range r.toRelease {
-		chunk := append(make([]*results.Result, 0, releaseChunk), res)
-	gather:
-		for len(chunk) < releaseChunk {
-			select {
-			case res, ok := <-r.toRelease:
-				if !ok {
-					break gather
-				}
-				chunk = append(chunk, res)
-			default:
-				break gather
-			}
-		}
-		// Redis may be restarting. What remains after that its batch knows of from the workers.
+	for chunk := r.releases.next(); len(chunk) > 0; chunk = r.releases.next() {
+		// Redis may be restarting. What is in it after all is memory for the time that results are kept, and no more than
+		// that: their batch knows of them from the workers.
 		for pause := firstPause; r.releaseAll(ctx, chunk) != nil; pause = min(2*pause, longPause) {
 			select {
 			case <-ctx.Done():

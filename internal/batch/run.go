@@ -24,7 +24,7 @@ type run struct {
 	waiter     *results.Waiter
 	window     chan struct{} // a token for each row in Redis
 	cancel     context.CancelCauseFunc
-	toRelease  chan *results.Result // in the journal, and in Redis still
+	releases   releases // in the journal, and in Redis still
 
 	opening sync.Once
 	opened  chan struct{} // closed when the journal is there, or never will be
@@ -75,17 +75,16 @@ func newRun(j *Job) *run {
 	}
 	now := time.Now()
 	return &run{
-		Job:    j,
-		window: make(chan struct{}, size),
-
-		toRelease: make(chan *results.Result, size),
-		opened:    make(chan struct{}),
-		flights:   make(map[string]*flight),
-		blocked:   make(map[string]bool),
-		meter:     meter{start: now},
-		twins:     make(map[string]*twins),
-		moved:     make(chan struct{}, 1),
-		started:   now,
+		Job:      j,
+		window:   make(chan struct{}, size),
+		releases: releases{more: make(chan struct{}, 1)},
+		opened:   make(chan struct{}),
+		flights:  make(map[string]*flight),
+		blocked:  make(map[string]bool),
+		meter:    meter{start: now},
+		twins:    make(map[string]*twins),
+		moved:    make(chan struct{}, 1),
+		started:  now,
 	}
 }
 
@@ -104,9 +103,12 @@ func (r *run) do(ctx context.Context) (Summary, error) {
 		s.AlreadyComplete = done && err == nil
 		return s, err
 	}
+	work, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.cancel = cancel
 	r.ready(nil)
 	r.show(true)
-	err = r.ask(ctx)
+	err = r.ask(ctx, work)
 	// Whatever has cut a run short, one that is whole by now is delivered: the next run could do no more than that.
 	if left := r.unfinished(); left == nil || err == nil {
 		err = left
@@ -125,8 +127,8 @@ func (r *run) do(ctx context.Context) (Summary, error) {
 	return s, err
 }
 
-// ask feeds and waits until every row has a record.
-func (r *run) ask(ctx context.Context) error {
+// ask feeds and waits until every row has a record, or work ends before ctx.
+func (r *run) ask(ctx, work context.Context) error {
 	waiter, err := r.Results.NewWaiter()
 	if err != nil {
 		return err
@@ -139,10 +141,6 @@ func (r *run) ask(ctx context.Context) error {
 	if err := r.chooseSample(ctx); err != nil {
 		return err
 	}
-	work, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r.cancel = cancel
-
 	if err := r.register(ctx); err != nil {
 		return err
 	}
@@ -150,7 +148,7 @@ func (r *run) ask(ctx context.Context) error {
 	var feeding sync.WaitGroup
 	feeding.Go(func() {
 		if err := r.feed(work); err != nil {
-			cancel(err)
+			r.cancel(err)
 			return
 		}
 		r.tellSubmitted(work)
@@ -162,12 +160,12 @@ func (r *run) ask(ctx context.Context) error {
 	if r.Batches != nil {
 		feeding.Go(func() {
 			if err := r.hearCancel(work); err != nil {
-				cancel(err)
+				r.cancel(err)
 			}
 		})
 	}
 	err = r.collect(work)
-	cancel(err)
+	r.cancel(err)
 	feeding.Wait()
 	if errors.Is(err, errAllEnded) {
 		return nil

@@ -6,11 +6,9 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -84,7 +82,7 @@ func (s *Submission) Run(ctx context.Context) (b *tasks.Batch, already bool, err
 	if err := s.feed(ctx, b, form); err != nil {
 		return b, false, err
 	}
-	err = s.patiently(ctx, true, func() error { return s.Batches.Submitted(ctx, b.ID) })
+	err = patiently(ctx, true, func() error { return s.Batches.Submitted(ctx, b.ID) })
 	if err != nil {
 		return b, false, err
 	}
@@ -123,8 +121,7 @@ func (s *Submission) feed(ctx context.Context, b *tasks.Batch, form shape) error
 		if len(chunk) == 0 {
 			return nil
 		}
-		// At the very first chunk it is more probable that something is set up wrong than that Redis is away for a moment.
-		err := s.patiently(ctx, n > tasks.BatchChunk, func() error { return s.Batches.Add(ctx, b.ID, chunk) })
+		err := patiently(ctx, n > tasks.BatchChunk, func() error { return s.Batches.Add(ctx, b.ID, chunk) })
 		if err != nil {
 			return err
 		}
@@ -162,32 +159,4 @@ func (s *Submission) feed(ctx context.Context, b *tasks.Batch, form shape) error
 		return fmt.Errorf("%s has changed while it was read: it had %d rows, now another number", s.Input.Name(), b.Rows)
 	}
 	return flush()
-}
-
-// patiently repeats a step that may be repeated while Redis is away for a restart or a failover, as feed of a run does.
-func (s *Submission) patiently(ctx context.Context, patient bool, step func() error) error {
-	giveUp := time.Now().Add(patience)
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := step()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if final(err) || !patient || time.Now().After(giveUp) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
-		}
-	}
-}
-
-// final tells the errors that will be the same at the next try.
-func final(err error) bool {
-	_, invalid := errors.AsType[*tasks.InvalidError](err)
-	return invalid || errors.Is(err, tasks.ErrBatchCanceled) || errors.Is(err, tasks.ErrNoBatch)
 }

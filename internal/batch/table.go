@@ -108,7 +108,7 @@ func (in *Input) parseCells(row *Row) (wrong []string) {
 		if what := in.wrongText([]byte(cell)); what != "" {
 			return []string{what}
 		}
-		if h.again && in.format != XLSX {
+		if h.quoted {
 			row.Columns[i] = unquoteFormula(cell)
 		}
 	}
@@ -165,12 +165,7 @@ func (r *Row) wrongCells() (wrong []string) {
 		return nil
 	}
 	used := func(i int) bool {
-		for _, at := range r.table.prompted {
-			if at == i {
-				return true
-			}
-		}
-		return i == r.table.question || r.table.means(i)
+		return i == r.table.question || r.table.means(i) || r.table.isPrompted(i)
 	}
 	for i := range r.table.names {
 		if !used(i) {

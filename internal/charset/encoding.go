@@ -19,8 +19,8 @@ const (
 // names are what people call them, in lower case and without - and _.
 var names = map[string]Encoding{
 	"utf8": UTF8, "utf8sig": UTF8,
-	"gb18030": GB18030, "gbk": GB18030, "gb2312": GB18030, "cp936": GB18030, "ansi": GB18030,
-	"utf16le": UTF16LE, "unicode": UTF16LE,
+	"gb18030": GB18030, "gbk": GB18030, "gb2312": GB18030, "cp936": GB18030,
+	"utf16le": UTF16LE,
 	"utf16be": UTF16BE,
 }
 

@@ -17,6 +17,10 @@ type Call struct {
 	Args   []any
 }
 
+// reloads is how often Run teaches Redis scripts. Once does, unless Redis is restarted in between and has forgotten them
+// again: go-redis repeats a pipeline whose reply was lost.
+const reloads = 3
+
 // Run sends the calls in their order as one pipeline and returns their replies, each with its own error. Only a Redis
 // that is a cluster may run calls of different slots in another order.
 //
@@ -34,7 +38,18 @@ func Run(ctx context.Context, rdb redis.UniversalClient, calls []Call) []*redis.
 		all[i] = i
 	}
 	send(ctx, rdb, calls, replies, all)
-	var again []int
+	for range reloads {
+		again := load(ctx, rdb, calls, replies)
+		if len(again) == 0 {
+			break
+		}
+		send(ctx, rdb, calls, replies, again)
+	}
+	return replies
+}
+
+// load gives Redis the scripts that it did not know, and returns the calls of them.
+func load(ctx context.Context, rdb redis.UniversalClient, calls []Call, replies []*redis.Cmd) (again []int) {
 	loaded := make(map[*redis.Script]bool)
 	for i, reply := range replies {
 		if !unknown(reply.Err()) {
@@ -50,10 +65,7 @@ func Run(ctx context.Context, rdb redis.UniversalClient, calls []Call) []*redis.
 		}
 		again = append(again, i)
 	}
-	if len(again) > 0 {
-		send(ctx, rdb, calls, replies, again)
-	}
-	return replies
+	return again
 }
 
 func send(ctx context.Context, rdb redis.UniversalClient, calls []Call, replies []*redis.Cmd, which []int) {
