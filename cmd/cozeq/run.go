@@ -135,6 +135,7 @@ func (c *runCommand) run(cmd *cobra.Command, args []string) error {
 	if text := told(p.input); text != "" {
 		fmt.Fprintln(panel, text)
 	}
+	boundMemory(p.worker.Concurrency)
 	cache, err := c.bounds.openCache(p.cfg, c.demo)
 	if err != nil {
 		return err

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/redistest"
+)
+
+// TestSoakMillion answers a million questions, COZEQ_SOAK_ROWS for another number, with a Coze that answers at once:
+// alone, and over a shared Redis with one worker. It prints what that took of time and memory.
+func TestSoakMillion(t *testing.T) {
+	if os.Getenv("COZEQ_SOAK") == "" {
+		t.Skip("make soak runs it")
+	}
+	rows := 1_000_000
+	if text := os.Getenv("COZEQ_SOAK_ROWS"); text != "" {
+		var err error
+		if rows, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("alone", func(t *testing.T) { millionRun(t, rows, nil) })
+	t.Run("shared", func(t *testing.T) {
+		// Without persistence, as what its disk takes is not what is asked here.
+		millionRun(t, rows, redistest.Start(t))
+	})
+}
+
+// maxRunRSS is what a run may take of memory, however many rows its input has.
+const maxRunRSS = 150 << 20
+
+func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
+	k := &killed{dir: t.TempDir(), rows: rows, fake: cozetest.New(t, cozetest.With(cozetest.Config{KeepLog: -1, Forget: time.Minute}))}
+	f, err := os.Create(filepath.Join(k.dir, "q.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriter(f)
+	for n := 1; n <= rows; n++ {
+		fmt.Fprintf(w, `{"custom_id":"row-%d","question":"question %d"}`+"\n", n, n)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if rdb != nil {
+		k.redis = rdb.URL()
+		worker := k.start(t, "worker", "--http", "off", "--drain", "0s")
+		t.Cleanup(func() { k.kill(worker) })
+	}
+
+	run := k.command(t, "run", "q.jsonl", "-o", "out.jsonl")
+	began := time.Now()
+	out, err := run.CombinedOutput()
+	took := time.Since(began)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rss := run.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10 // in KiB on Linux
+	fmt.Printf("%d rows in %v, %.0f a second; peak RSS of run %d MiB", rows, took.Round(time.Second), float64(rows)/took.Seconds(), rss>>20)
+	if rdb != nil {
+		fmt.Printf("; peak memory of Redis %s", redisPeak(t, rdb))
+	}
+	fmt.Println()
+	if rss > maxRunRSS {
+		t.Errorf("the run took %d MiB, want at most %d", rss>>20, maxRunRSS>>20)
+	}
+	if asked, repeated := k.fake.Accepted(), k.fake.Repeats(); asked != rows || repeated != 0 {
+		t.Errorf("%d chats for %d questions, of which %d were asked again", asked, rows, repeated)
+	}
+	k.check(t)
+}
+
+func redisPeak(t *testing.T, rdb *redistest.Server) string {
+	t.Helper()
+	info, err := rdb.Client().Info(t.Context(), "memory").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		if peak, ok := strings.CutPrefix(strings.TrimSpace(line), "used_memory_peak_human:"); ok {
+			return peak
+		}
+	}
+	t.Fatalf("no peak in\n%s", info)
+	return ""
+}
