@@ -16,7 +16,12 @@ type table struct {
 	header []string
 	rows   [][]string
 	paint  func(column int, cell string) paint // nil, or "" = plain
+	whole  bool                                // a terminal breaks the last column's text instead of cutting it
 }
+
+// leastColumn is the least room in which a whole text stands beside its row, else it
+// stands below.
+const leastColumn = 12
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
@@ -42,13 +47,29 @@ func (t *table) write(s *streams) error {
 			widths[i] = max(widths[i], columns(oneLine(cell)))
 		}
 	}
+	last := len(widths) - 1
+	room := s.Width - 2*last
+	for _, w := range widths[:last] {
+		room -= w
+	}
+	if t.whole && room < 0 {
+		return t.writeStacked(s)
+	}
 	var b strings.Builder
 	line := func(row []string, header bool) {
 		left := s.Width
 		for i, cell := range row {
 			text := oneLine(cell)
-			if i == len(row)-1 {
+			switch {
+			case i < len(row)-1:
+			case t.whole && header && left < columns(text):
+				text = "" // what stands below explains itself
+			case !t.whole || header:
 				text = cut(text, max(left, 20))
+			case columns(text) > left && left < leastColumn:
+				text = "\n" + strings.TrimRight(wrapped(text, "    ", max(s.Width, 20)), "\n")
+			default:
+				text = strings.Trim(wrapped(text, strings.Repeat(" ", max(s.Width-left, 0)), s.Width), " \n")
 			}
 			pad := widths[i] - columns(text)
 			switch {
@@ -114,6 +135,24 @@ func short(s string, runes int) string {
 		return s
 	}
 	return string([]rune(s)[:runes-1]) + "…"
+}
+
+// writeStacked gives each row lines of its own, where not even the columns before the
+// last one have room side by side.
+func (t *table) writeStacked(s *streams) error {
+	for i, row := range t.rows {
+		lines := &table{header: []string{t.header[0], row[0]}}
+		for j, cell := range row[1:] {
+			lines.add(strings.ToLower(t.header[j+1]), cell)
+		}
+		if i > 0 {
+			io.WriteString(s.Out, "\n")
+		}
+		if err := lines.writeLong(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeLong is write for names and long texts: a terminal wraps the last column

@@ -104,7 +104,11 @@ func (p *panel) show(s batch.Snapshot) {
 func (p *panel) view(s batch.Snapshot) *panelView {
 	v := &panelView{Snapshot: s, streams: p.streams, title: p.title}
 	if p.note != nil {
-		v.note, v.stopped = p.note()
+		if v.note, v.stopped = p.note(); v.note == "" {
+			// The pause is over; who waited for its end stands in the queue.
+			v.Queued += v.Waiting[batch.WaitPause]
+			v.Waiting[batch.WaitPause] = 0
+		}
 	}
 	if p.limits != nil {
 		v.limits = p.limits()

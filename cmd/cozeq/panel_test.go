@@ -264,6 +264,34 @@ func TestPanelOnLowTerminal(t *testing.T) {
 	}
 }
 
+// When a pause is over, who waited for its end stands in the queue.
+func TestPanelAfterPause(t *testing.T) {
+	s := batch.Snapshot{Total: 10, InFlight: 5, Running: 1, Queued: 1}
+	s.Waiting[batch.WaitPause], s.Waiting[batch.WaitRate] = 2, 1
+	note := "paused: 4028 (quota)"
+	p := newPanel(&streams{})
+	p.note = func() (string, bool) { return note, note != "" }
+	if v := p.view(s); v.Queued != 1 || v.Waiting[batch.WaitPause] != 2 {
+		t.Errorf("while it holds: %d in the queue, waiting %v", v.Queued, v.Waiting)
+	}
+	note = ""
+	if v := p.view(s); v.Queued != 3 || v.Waiting.Total() != 1 {
+		t.Errorf("after it: %d in the queue, waiting %v", v.Queued, v.Waiting)
+	}
+}
+
+// The time left is a guess, and no finer than a second.
+func TestPanelTimeLeft(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "", 170 * time.Millisecond: "~1s left", 8940 * time.Millisecond: "~9s left", 90 * time.Second: "~1m30s left",
+	} {
+		v := panelView{Snapshot: batch.Snapshot{Left: d}}
+		if got := v.left(); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
 // Colour is paint only: without it the panel is the same.
 func TestPanelColour(t *testing.T) {
 	v := panelView{Snapshot: busySnapshot(), note: "paused: 4028 (quota)", title: "q"}

@@ -156,7 +156,7 @@ func (v *panelView) left() string {
 	if v.Left == 0 || v.stopped {
 		return ""
 	}
-	return "~" + rounded(v.Left) + " left"
+	return "~" + rounded(max(v.Left.Round(time.Second), time.Second)) + " left" // no finer: it is a guess
 }
 
 // urgent is what a person may have to do something about.

@@ -69,12 +69,12 @@ func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {
 
 // print writes a table of each kind that there is.
 func (c *queuesCommand) print(state queuesState) error {
-	queues := &table{header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}}
+	queues := &table{header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}, whole: true}
 	for _, q := range state.Queues {
 		queues.add(q.Queue, c.streams.number(q.Pending), c.streams.number(q.Active), c.streams.number(q.Scheduled), c.streams.number(q.Retry), c.streams.number(q.Archived),
 			c.streams.age(time.Duration(q.OldestPending*float64(time.Second))), c.pausedBy(q, state.Pauses))
 	}
-	pauses := &table{header: []string{"PAUSED", "SINCE", "WHY", "NEXT PROBE", "ASIDE", "MESSAGE AND HINT"}}
+	pauses := &table{header: []string{"PAUSED", "SINCE", "WHY", "NEXT PROBE", "ASIDE", "MESSAGE AND HINT"}, whole: true}
 	for _, p := range state.Pauses {
 		what := "credential " + p.Credential
 		if p.BotID != "" {

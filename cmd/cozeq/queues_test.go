@@ -10,6 +10,40 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
+// A terminal that is too narrow for a row shows all of it nevertheless.
+func TestQueuesOnNarrowTerminal(t *testing.T) {
+	now := time.Now()
+	paused := worker.Pause{
+		Credential: "4f9032b3e48948c4", Code: 4028, Class: "quota", Since: now, NextProbe: now,
+		Message: "套餐额度已用完，请升级", Hint: "Buy a plan or credits at Coze, then go on: the free quota does not come back.",
+	}
+	ofBot := paused
+	ofBot.BotID = "客服机器人9"
+	for _, test := range []struct {
+		pauses []worker.Pause
+		want   string
+	}{
+		{nil, `(?m)  0s      by an operator\n {63}since \d\d:\d\d:\d\d$`},
+		{[]worker.Pause{paused}, `(?m)^credential 4f9032b3e48948c4 .*  0 *\n    套餐额度已用完，请升级 - Buy a plan .*\n    `},
+		{[]worker.Pause{paused, ofBot}, `(?m)^PAUSED            bot 客服机器人9 with 4f9032b3e48948c4\nsince             [^ ]+\nwhy               4028 \(quota\)\n`},
+	} {
+		var out bytes.Buffer
+		c := &queuesCommand{streams: &streams{Out: &out, OutTTY: true, Width: 80}}
+		state := queuesState{Queues: []queueState{{Queue: "critical", Paused: &queuePause{By: byOperator, Since: now}}}, Pauses: test.pauses}
+		if err := c.print(state); err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(test.want).MatchString(out.String()) {
+			t.Errorf("no %s in\n%s", test.want, out.String())
+		}
+		for line := range strings.SplitSeq(out.String(), "\n") {
+			if columns(line) > 80 {
+				t.Errorf("%d columns: %q", columns(line), line)
+			}
+		}
+	}
+}
+
 // On a terminal each kind has a table of its own; in a pipe, its name in each line.
 func TestQueuesPrint(t *testing.T) {
 	now := time.Now()

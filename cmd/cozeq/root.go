@@ -64,6 +64,7 @@ workers around a shared Redis (cozeq worker).`,
 	root.SetHelpCommand(newHelpCmd())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	layHelp(root, s)
 	return root
 }
 

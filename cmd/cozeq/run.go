@@ -255,8 +255,7 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 	}
 	ready.set(s.worker.Ready)
 	job.Drain = s.worker.drain
-	defer c.announce(signals, panel,
-		fmt.Sprintf("interrupted; chats in flight may end, for up to %v: interrupt again to stop at once", c.drain))()
+	defer c.announce(signals, panel, c.draining())()
 	defer watch.start(ctx)()
 	defer panel.follow(job.Snapshot)()
 	return job.Run(ctx)
@@ -284,6 +283,15 @@ func (c *runCommand) asks() bool {
 	}
 	_, err := os.Stat(c.output)
 	return err != nil
+}
+
+// draining is said at the first signal, as after a second one there is no time for it.
+func (c *runCommand) draining() string {
+	text := fmt.Sprintf("interrupted; chats in flight may end, for up to %v: interrupt again to stop at once", c.drain)
+	if c.output != "" {
+		text += "; the same command goes on after either"
+	}
+	return text
 }
 
 // again says how to go on with a run that was cut short.
