@@ -285,15 +285,6 @@ func (c *runCommand) asks() bool {
 	return err != nil
 }
 
-// draining is said at the first signal, as after a second one there is no time for it.
-func (c *runCommand) draining() string {
-	text := fmt.Sprintf("interrupted; chats in flight may end, for up to %v: interrupt again to stop at once", c.drain)
-	if c.output != "" {
-		text += "; the same command goes on after either"
-	}
-	return text
-}
-
 // again says how to go on with a run that was cut short.
 func (c *runCommand) again() string {
 	if c.output == "" {
