@@ -42,7 +42,7 @@ type Attempt struct {
 	// task waits for anything else.
 	WaitingSince time.Time
 
-	// Body is what Create was given, if Begin was asked for it.
+	// Body is what Create was given, encrypted if that was, if Begin was asked for it.
 	Body []byte
 
 	store *Store
@@ -92,12 +92,12 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 	if withBody {
 		body = "1"
 	}
-	args := append([]any{owner, At(time.Now()).String(), seconds(openTTL), body}, seed.fields()...)
+	args := append([]any{owner, At(time.Now()).String(), seconds(openTTL), body}, seed.sealed(s.Keys, seed.ID).fields()...)
 	reply, err := s.run(ctx, beginScript, []string{Key(seed.ID), BodyKey(seed.ID)}, args, along...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("begin %s: %w", seed.ID, err)
 	}
-	r := parse(flatten(reply[0]))
+	r := s.parse(seed.ID, reply[0])
 	a := &Attempt{
 		Result:          r.Result,
 		Ended:           r.Status.Terminal(),
@@ -195,8 +195,8 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 	r := Result{Status: Waiting, Error: why,
 		ConversationID: a.Result.ConversationID, ChatID: a.Result.ChatID, Attempts: a.Result.Attempts,
 		PossibleDuplicate: a.Result.PossibleDuplicate, Warnings: a.Result.Warnings, Spent: a.Result.Spent,
-		TraceParent: a.Result.TraceParent}
-	set := r.fields()
+		TraceParent: a.Result.TraceParent, Sealed: a.Result.Sealed}
+	set := r.sealed(a.store.Keys, a.Result.ID).fields()
 	var drop []any
 	keep := func(ok bool, name string, values ...any) {
 		if ok {
@@ -255,7 +255,8 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 		return fmt.Errorf("finish %s: %q is not a terminal status", a.Result.ID, a.Result.Status)
 	}
 	a.Result.CompletedAt = At(time.Now())
-	message, err := a.Result.Encode()
+	sealed := a.Result.sealed(a.store.Keys, a.Result.ID)
+	message, err := sealed.Encode()
 	if err != nil {
 		return fmt.Errorf("finish %s: %w", a.Result.ID, err)
 	}
@@ -267,7 +268,7 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 		keepBody = "1"
 	}
 	id := a.Result.ID
-	r := a.Result
+	r := *sealed
 	if a.kept {
 		r.CustomID, r.BotID, r.UserID = "", "", ""
 		if r.Lane == "" { // a turn leaves its lane by the queue's name

@@ -54,7 +54,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cancel %s: %w", id, err)
 		}
-		r := parse(flatten(flat))
+		r := s.parse(id, flat)
 		if r.Status == "" {
 			return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
 		}
@@ -69,7 +69,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
 		ended.Status = Canceled
 		ended.Error = &Failure{Class: "canceled", Message: "canceled before it was asked"}
 		ended.CompletedAt = At(time.Now())
-		message, err := ended.Encode()
+		message, err := ended.sealed(s.Keys, id).Encode()
 		if err != nil {
 			return nil, fmt.Errorf("cancel %s: %w", id, err)
 		}
@@ -79,7 +79,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
 		}
 		done, err := cancelScript.Run(ctx, s.rdb, []string{Key(id), BodyKey(id), DeltasKey(id)},
 			string(seen), here, keep, Channel(id), message, cancelChannel, id,
-			ended.CompletedAt.String(), ended.Error.Class, ended.Error.Message, r.owner).Int()
+			ended.CompletedAt.String(), ended.Error.Class, s.Keys.Seal(id, fieldError, ended.Error.Message), r.owner).Int()
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("cancel %s: %w", id, err)

@@ -43,7 +43,7 @@ return 1`)
 func (a *Attempt) Delta(ctx context.Context, d Delta) error {
 	id := a.Result.ID
 	ok, err := deltaScript.Run(ctx, a.store.rdb, []string{Key(id), DeltasKey(id)},
-		a.owner, seconds(openTTL), maxDeltas, string(d.Type), d.Text).Int()
+		a.owner, seconds(openTTL), maxDeltas, string(d.Type), a.store.Keys.Seal(id, fieldDelta, d.Text)).Int()
 	if err != nil {
 		return fmt.Errorf("delta of %s: %w", id, err)
 	}
@@ -58,7 +58,8 @@ func (a *Attempt) Delta(ctx context.Context, d Delta) error {
 const deltaBlock = 2 * time.Second
 
 // Deltas yields a task's deltas from the first one kept to its end. Each
-// sequence holds one connection of the pool while it waits.
+// sequence holds one connection of the pool while it waits. One that is encrypted with
+// a key that the store does not have ends the sequence with a *SealedError.
 func (s *Store) Deltas(ctx context.Context, id string) iter.Seq2[Delta, error] {
 	return func(yield func(Delta, error) bool) {
 		last := "0"
@@ -88,7 +89,11 @@ func (s *Store) Deltas(ctx context.Context, id string) iter.Seq2[Delta, error] {
 				last = message.ID
 				kind, _ := message.Values["type"].(string)
 				text, _ := message.Values["text"].(string)
-				d := Delta{Type: DeltaType(kind), Text: text}
+				d := Delta{Type: DeltaType(kind)}
+				if d.Text, err = s.Keys.Open(id, fieldDelta, text); err != nil {
+					yield(Delta{}, fmt.Errorf("read deltas of %s: %w", id, err))
+					return
+				}
 				if !yield(d, nil) || d.Type == DeltaEnd {
 					return
 				}

@@ -40,9 +40,11 @@ func (r *Result) fields() []any {
 	str("answer", r.Answer)
 	str("reasoning", r.Reasoning)
 	list := func(name string, values []string) {
-		if len(values) > 0 {
-			b, _ := json.Marshal(values) // strings always marshal
-			str(name, string(b))
+		switch {
+		case len(values) == 1 && IsSealed(values[0]):
+			str(name, values[0])
+		case len(values) > 0:
+			str(name, listText(values))
 		}
 	}
 	list("follow_ups", r.FollowUps)
@@ -87,6 +89,16 @@ func (r *Result) fields() []any {
 	return f
 }
 
+// parseList reads what fields has made of a list. An encrypted one has one element; of
+// what is neither, nothing is read.
+func parseList(value string) (values []string) {
+	if IsSealed(value) {
+		return []string{value}
+	}
+	_ = json.Unmarshal([]byte(value), &values)
+	return values
+}
+
 // record is a whole hash: the result and what only the line itself needs.
 type record struct {
 	Result
@@ -128,9 +140,9 @@ func parse(flat []any) record {
 		case "reasoning":
 			r.Reasoning = value
 		case "follow_ups":
-			_ = json.Unmarshal([]byte(value), &r.FollowUps)
+			r.FollowUps = parseList(value)
 		case "warnings":
-			_ = json.Unmarshal([]byte(value), &r.Warnings)
+			r.Warnings = parseList(value)
 		case "token_count":
 			usage.TokenCount, hasUsage = number(), true
 		case "output_count":

@@ -192,6 +192,7 @@ func (h *hub) receive(messages <-chan any) {
 				h.poke()
 				continue
 			}
+			r.open(h.store.Keys, id)
 			h.deliver(id, r, nil)
 		}
 	}

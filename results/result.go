@@ -31,6 +31,10 @@ type Result struct {
 	// PossibleDuplicate is true where the question may have been asked twice.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
 
+	// Sealed is set where texts of the result are encrypted and could not be read: they
+	// are then the encrypted values as they stand in Redis. See Store.Keys.
+	Sealed *SealedError `json:"sealed,omitempty"`
+
 	// Cached is true where the answer is an earlier one to the same question, from a
 	// cache of the asker's: nothing was asked, or billed. In an output only.
 	Cached bool `json:"cached,omitempty"`

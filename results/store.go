@@ -39,6 +39,12 @@ type Store struct {
 	// task itself says nothing. Whole seconds. Set it before first use.
 	Keep time.Duration
 
+	// Keys encrypt answers, and all other text of results, before it goes to Redis, and
+	// decrypt what was encrypted; nil: nothing is encrypted, and what is stays so, see
+	// Result.Sealed. Set it before first use, and before a tasks.Client is made with the
+	// store, which uses the same.
+	Keys *Keys
+
 	rdb redis.UniversalClient
 
 	mu     sync.Mutex
@@ -71,7 +77,8 @@ type Entry struct {
 	// ChatID make the worker look that chat up before it asks.
 	Result
 
-	// Body is kept under BodyKey for as long as the task has not ended.
+	// Body is kept under BodyKey for as long as the task has not ended. It is the
+	// caller's to encrypt.
 	Body []byte
 
 	// Kept tells that the task is one of many that are kept together, with what they
@@ -105,7 +112,7 @@ return ''`)
 // has a record already it changes nothing and returns that record's status; a
 // new record returns "".
 func (s *Store) Create(ctx context.Context, e Entry) (Status, error) {
-	c := e.create()
+	c := e.create(s.Keys)
 	return created(s.run(ctx, c.Script, c.Keys, c.Args), e.ID)
 }
 
@@ -114,7 +121,7 @@ func (s *Store) Create(ctx context.Context, e Entry) (Status, error) {
 func (s *Store) CreateMany(ctx context.Context, entries []Entry) ([]Status, []error) {
 	calls := make([]pipeline.Call, len(entries))
 	for i := range entries {
-		calls[i] = entries[i].create()
+		calls[i] = entries[i].create(s.Keys)
 	}
 	statuses, errs := make([]Status, len(entries)), make([]error, len(entries))
 	for i, reply := range pipeline.Run(ctx, s.rdb, calls) {
@@ -123,14 +130,14 @@ func (s *Store) CreateMany(ctx context.Context, entries []Entry) ([]Status, []er
 	return statuses, errs
 }
 
-func (e Entry) create() pipeline.Call {
+func (e Entry) create(k *Keys) pipeline.Call {
 	if e.Status == "" {
 		e.Status = Queued
 	}
 	if e.CreatedAt.IsZero() {
 		e.CreatedAt = At(time.Now())
 	}
-	args := append([]any{seconds(openTTL), e.Body}, e.fields()...)
+	args := append([]any{seconds(openTTL), e.Body}, e.sealed(k, e.ID).fields()...)
 	if e.Keep > 0 {
 		args = append(args, "keep", seconds(e.Keep))
 	}
@@ -157,7 +164,7 @@ func (s *Store) Get(ctx context.Context, id string) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read result %s: %w", id, err)
 	}
-	r := parse(flatten(flat))
+	r := s.parse(id, flat)
 	if r.Status == "" {
 		return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
 	}
@@ -182,8 +189,8 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]*Result, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read results: %w", err)
 		}
-		for _, reply := range replies {
-			r := parse(flatten(reply.Val()))
+		for i, reply := range replies {
+			r := s.parse(chunk[i], reply.Val())
 			if r.Status == "" {
 				all = append(all, nil)
 				continue
@@ -192,6 +199,13 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]*Result, error) {
 		}
 	}
 	return all, nil
+}
+
+// parse reads a task's record as HGETALL gives it, and decrypts it.
+func (s *Store) parse(id string, reply any) record {
+	r := parse(flatten(reply))
+	r.open(s.Keys, id)
+	return r
 }
 
 // Delete forgets tasks that have ended: for a caller that has brought their

@@ -1,0 +1,189 @@
+package results
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// sealMark begins an encrypted value: enc:v1:KEYID:BASE64. The base64 is that of a
+// random nonce of 12 bytes, the ciphertext of AES-256-GCM, and its tag of 16 bytes. Its
+// additional data is OWNER/FIELD: the id of the task or batch that the value belongs
+// to, and its name, so that a value in another's place does not decrypt.
+const sealMark = "enc:v1:"
+
+// sealExtra is what a ciphertext has more than its text: nonce and tag.
+const sealExtra = 12 + 16
+
+// The fields of a task that are encrypted, as they stand in the additional data.
+const (
+	fieldAnswer    = "answer"
+	fieldReasoning = "reasoning"
+	fieldFollowUps = "follow_ups"
+	fieldWarnings  = "warnings"
+	fieldError     = "error_msg"
+	fieldDelta     = "delta"
+)
+
+// SealedError says that a value is encrypted and cannot be read here.
+type SealedError struct {
+	KeyID string
+
+	// Held is true where there is a key of that id: it is another one, or the value was
+	// changed or is in another's place.
+	Held bool
+}
+
+func (e *SealedError) Error() string {
+	if e.Held {
+		return "encrypted with key " + e.KeyID + ", which does not open it: the key of that id in COZEQ_ENCRYPTION_KEY_FILE is another one, or the value was changed"
+	}
+	return "encrypted with key " + e.KeyID + ": set COZEQ_ENCRYPTION_KEY_FILE to a file that has it"
+}
+
+// MarshalJSON implements json.Marshaler: {"key_id","message"}.
+func (e *SealedError) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"key_id": e.KeyID, "message": e.Error()})
+}
+
+// UnmarshalJSON implements json.Unmarshaler. What a program has written is read back,
+// but for Held.
+func (e *SealedError) UnmarshalJSON(data []byte) error {
+	var v struct {
+		KeyID string `json:"key_id"`
+	}
+	err := json.Unmarshal(data, &v)
+	e.KeyID = v.KeyID
+	return err
+}
+
+// parseSealed takes a value apart. ok is false for text that is not encrypted, also if
+// it begins as if it were.
+func parseSealed(value string) (keyID, encoded string, ok bool) {
+	rest, ok := strings.CutPrefix(value, sealMark)
+	if !ok {
+		return "", "", false
+	}
+	keyID, encoded, ok = strings.Cut(rest, ":")
+	if !ok || !keyIDPattern.MatchString(keyID) || len(encoded)%4 != 0 || len(encoded) < base64.StdEncoding.EncodedLen(sealExtra) {
+		return "", "", false
+	}
+	return keyID, encoded, true
+}
+
+// IsSealed reports whether a value is an encrypted one.
+func IsSealed(value string) bool {
+	_, _, ok := parseSealed(value)
+	return ok
+}
+
+// Seal encrypts a value that belongs to owner, a task or a batch, as its field. Without
+// keys it is returned as it is, and so is what is empty.
+func (k *Keys) Seal(owner, field, text string) string {
+	if k == nil || text == "" {
+		return text
+	}
+	head := sealMark + k.ids[0] + ":"
+	sealed := k.aeads[k.ids[0]].Seal(nil, nil, []byte(text), additional(owner, field))
+	value := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(len(sealed)))
+	return string(base64.StdEncoding.AppendEncode(append(value, head...), sealed))
+}
+
+// Open decrypts what Seal has made for the same owner and field; what is not encrypted
+// is returned as it is. One that cannot be decrypted is a *SealedError.
+func (k *Keys) Open(owner, field, value string) (string, error) {
+	id, encoded, ok := parseSealed(value)
+	if !ok {
+		return value, nil
+	}
+	if k == nil || k.aeads[id] == nil {
+		return "", &SealedError{KeyID: id}
+	}
+	sealed, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return "", &SealedError{KeyID: id, Held: true}
+	}
+	text, err := k.aeads[id].Open(sealed[:0], nil, sealed, additional(owner, field))
+	if err != nil {
+		return "", &SealedError{KeyID: id, Held: true}
+	}
+	return string(text), nil
+}
+
+func additional(owner, field string) []byte { return []byte(owner + "/" + field) }
+
+// sealed is the result of a task as Redis gets it. The values in the message are those
+// of the hash: lists have one element, which is the JSON of all. What could not be read
+// goes back as it came.
+func (r *Result) sealed(k *Keys, id string) *Result {
+	if k == nil && r.Sealed == nil {
+		return r
+	}
+	s := *r
+	s.Sealed = nil
+	if k == nil {
+		return &s
+	}
+	seal := func(field, text string) string {
+		if r.Sealed != nil && IsSealed(text) {
+			return text
+		}
+		return k.Seal(id, field, text)
+	}
+	list := func(field string, values []string) []string {
+		if len(values) == 0 || len(values) == 1 && r.Sealed != nil && IsSealed(values[0]) {
+			return values
+		}
+		return []string{k.Seal(id, field, listText(values))}
+	}
+	s.Answer, s.Reasoning = seal(fieldAnswer, r.Answer), seal(fieldReasoning, r.Reasoning)
+	s.FollowUps, s.Warnings = list(fieldFollowUps, r.FollowUps), list(fieldWarnings, r.Warnings)
+	if r.Error != nil {
+		failure := *r.Error
+		failure.Message = seal(fieldError, r.Error.Message)
+		s.Error = &failure
+	}
+	return &s
+}
+
+// open decrypts the result of a task in place. What it cannot decrypt it leaves as it
+// stands, and says so in Sealed. The id is that which was asked for: the one in the
+// record may have come with a record that was copied.
+func (r *Result) open(k *Keys, id string) {
+	r.Sealed = nil
+	text := func(field string, value *string) {
+		opened, err := k.Open(id, field, *value)
+		if err == nil {
+			*value = opened
+		} else if r.Sealed == nil {
+			r.Sealed, _ = err.(*SealedError)
+		}
+	}
+	list := func(field string, values *[]string) {
+		if len(*values) != 1 || !IsSealed((*values)[0]) {
+			return
+		}
+		all := (*values)[0]
+		if text(field, &all); !IsSealed(all) {
+			*values = nil
+			_ = json.Unmarshal([]byte(all), values)
+		}
+	}
+	text(fieldAnswer, &r.Answer)
+	text(fieldReasoning, &r.Reasoning)
+	list(fieldFollowUps, &r.FollowUps)
+	list(fieldWarnings, &r.Warnings)
+	if r.Error != nil {
+		text(fieldError, &r.Error.Message)
+	}
+}
+
+// listText is a list as the hash keeps it.
+func listText(values []string) string {
+	b, err := json.Marshal(values)
+	if err != nil {
+		panic(fmt.Sprintf("marshal strings: %v", err)) // strings always marshal
+	}
+	return string(b)
+}
