@@ -75,6 +75,10 @@ type Batch struct {
 	EndedAt     time.Time // the last row ended
 	CanceledAt  time.Time // somebody asked for its end
 
+	// Sealed is set where Columns and Shape are encrypted and could not be read; they are
+	// then empty. So are the rows, of which all reads fail with such an error.
+	Sealed *results.SealedError
+
 	// Enqueued is how many rows, from the first, have been enqueued at least once: who
 	// goes on with a submission begins behind them.
 	Enqueued int
@@ -145,7 +149,7 @@ func (b *Batch) complete() error {
 }
 
 // fields lists what does not change in a batch's life as HSET takes it.
-func (b *Batch) fields() []any {
+func (b *Batch) fields(keys *results.Keys) []any {
 	var f []any
 	str := func(name, value string) {
 		if value != "" {
@@ -167,9 +171,9 @@ func (b *Batch) fields() []any {
 	str("queue", b.Queue)
 	if len(b.Columns) > 0 {
 		columns, _ := json.Marshal(b.Columns) // strings always marshal
-		str("columns", string(columns))
+		str("columns", keys.Seal(b.ID, fieldColumns, string(columns)))
 	}
-	str("shape", b.Shape)
+	str("shape", keys.Seal(b.ID, fieldShape, b.Shape))
 	number("keep", int(seconds(b.Keep)))
 	number("attempts", b.Attempts)
 	number("timeout", int(seconds(b.Timeout)))
@@ -183,7 +187,7 @@ func (b *Batch) fields() []any {
 }
 
 // parseBatch reads a batch's hash.
-func parseBatch(hash map[string]string) (*Batch, error) {
+func parseBatch(hash map[string]string, keys *results.Keys) (*Batch, error) {
 	var failed error
 	number := func(name string) int {
 		text, ok := hash[name]
@@ -209,7 +213,7 @@ func parseBatch(hash map[string]string) (*Batch, error) {
 	}
 	b := &Batch{
 		ID: hash["id"], Kind: hash["kind"], Name: hash["name"], Rows: number("rows"),
-		SHA256: hash["sha256"], Format: hash["format"], BotID: hash["bot_id"], Queue: hash["queue"], Shape: hash["shape"],
+		SHA256: hash["sha256"], Format: hash["format"], BotID: hash["bot_id"], Queue: hash["queue"],
 		Keep:     time.Duration(number("keep")) * time.Second,
 		Attempts: number("attempts"), Timeout: time.Duration(number("timeout")) * time.Second,
 		ExpiresAt: at("expires_at"), Output: hash["output"], Host: hash["host"],
@@ -226,7 +230,11 @@ func parseBatch(hash map[string]string) (*Batch, error) {
 			InputCount:  int64(number("input_tokens")),
 		},
 	}
-	if text, ok := hash["columns"]; ok {
+	var sealed error
+	b.Shape, sealed = keys.Open(b.ID, fieldShape, hash["shape"])
+	text, err := keys.Open(b.ID, fieldColumns, hash["columns"])
+	b.Sealed, _ = errors.AsType[*results.SealedError](cmp.Or(sealed, err))
+	if text != "" {
 		if err := json.Unmarshal([]byte(text), &b.Columns); err != nil && failed == nil {
 			failed = fmt.Errorf("columns: %w", err)
 		}

@@ -97,6 +97,7 @@ func (bs *Batches) cancelTasks(ctx context.Context, id string, n int, task func(
 		return fmt.Errorf("cancel batch %s: %w", id, err)
 	}
 	store := results.NewStore(gathering)
+	store.Keys = bs.results.Keys
 	client := NewClient(gathering, store)
 
 	ctx, stop := context.WithCancelCause(ctx)

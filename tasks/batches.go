@@ -58,7 +58,7 @@ func (bs *Batches) Create(ctx context.Context, b Batch) (there *Batch, created b
 		return nil, false, err
 	}
 	b.CreatedAt = time.Now()
-	args := append([]any{b.Rows, seconds(openBatchTTL)}, b.fields()...)
+	args := append([]any{b.Rows, seconds(openBatchTTL)}, b.fields(bs.results.Keys)...)
 	n, err := createBatchScript.Run(ctx, bs.rdb, batchKeys(b.ID), args...).Int()
 	if err != nil {
 		return nil, false, fmt.Errorf("create batch %s: %w", b.ID, err)
@@ -89,7 +89,7 @@ func (bs *Batches) Get(ctx context.Context, id string) (*Batch, error) {
 	if len(hash) == 0 {
 		return nil, fmt.Errorf("%s: %w", id, ErrNoBatch)
 	}
-	return parseBatch(hash)
+	return parseBatch(hash, bs.results.Keys)
 }
 
 // List returns all batches as they stand, the newest first.
@@ -113,7 +113,7 @@ func (bs *Batches) List(ctx context.Context) ([]*Batch, error) {
 		if len(reply.Val()) == 0 {
 			continue // kept no longer; the sweep forgets its name
 		}
-		b, err := parseBatch(reply.Val())
+		b, err := parseBatch(reply.Val(), bs.results.Keys)
 		if err != nil {
 			return nil, err
 		}

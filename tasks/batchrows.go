@@ -71,11 +71,9 @@ func packRows(rows []BatchRow) (chunk []byte, bodies int, err error) {
 	for i := range rows {
 		row := &rows[i]
 		chat := *row.Chat
-		if messages, err := json.Marshal(chat.AdditionalMessages); err != nil {
+		if messages, err := chat.split(); err != nil {
 			return nil, 0, fmt.Errorf("row %d: %w", row.N, err)
-		} else if len(messages) > maxInline {
-			chat.Preview = preview(chat.AdditionalMessages[len(chat.AdditionalMessages)-1].Content)
-			chat.AdditionalMessages = nil
+		} else if messages != nil {
 			bodies++
 		}
 		chat.BatchID, chat.CustomID = "", "" // kept once
@@ -169,7 +167,8 @@ func (bs *Batches) Add(ctx context.Context, id string, rows []BatchRow) error {
 	}
 	// The rows first: a task whose row is not kept could not be asked again.
 	_, err = bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, rowsKey(id), chunkOf(rows[0].N), chunk)
+		k := chunkOf(rows[0].N)
+		p.HSet(ctx, rowsKey(id), k, bs.results.Keys.Seal(id, fieldRows(k), string(chunk)))
 		if bodies > 0 {
 			p.HSetNX(ctx, batchKey(id), "bodies", 1)
 		}
@@ -278,14 +277,17 @@ func (bs *Batches) Row(ctx context.Context, id string, states *BatchStates, row 
 // chunk reads one chunk of a batch.
 func (bs *Batches) chunk(ctx context.Context, id string, states *BatchStates, k int) ([]BatchRow, error) {
 	first := k*BatchChunk + 1
-	packed, err := bs.rdb.HGet(ctx, rowsKey(id), strconv.Itoa(k)).Bytes()
+	packed, err := bs.rdb.HGet(ctx, rowsKey(id), strconv.Itoa(k)).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, &MissingRowsError{From: first, To: min(first+BatchChunk-1, states.Len())}
 	case err != nil:
 		return nil, fmt.Errorf("read rows of batch %s: %w", id, err)
 	}
-	rows, err := unpackRows(id, first, packed)
+	if packed, err = bs.results.Keys.Open(id, fieldRows(k), packed); err != nil {
+		return nil, fmt.Errorf("read rows of batch %s: %w", id, err)
+	}
+	rows, err := unpackRows(id, first, []byte(packed))
 	if err != nil {
 		return nil, err
 	}
@@ -306,10 +308,11 @@ func (bs *Batches) Complete(ctx context.Context, id string, rows []BatchRow) err
 	}
 	// The current ask has them if it was enqueued, else the one before it.
 	for _, back := range []int{0, 1} {
-		bodies := make([]*redis.StringCmd, len(apart))
+		ids, bodies := make([]string, len(apart)), make([]*redis.StringCmd, len(apart))
 		_, err := bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, row := range apart {
-				bodies[i] = p.Get(ctx, results.BodyKey(BatchTaskID(id, row.N, max(1, row.Ask-back))))
+				ids[i] = BatchTaskID(id, row.N, max(1, row.Ask-back))
+				bodies[i] = p.Get(ctx, results.BodyKey(ids[i]))
 			}
 			return nil
 		})
@@ -322,7 +325,7 @@ func (bs *Batches) Complete(ctx context.Context, id string, rows []BatchRow) err
 				left = append(left, row)
 				continue
 			}
-			if err := row.Chat.SetBody([]byte(bodies[i].Val())); err != nil {
+			if err := row.Chat.OpenBody(bs.results.Keys, ids[i], []byte(bodies[i].Val())); err != nil {
 				return fmt.Errorf("row %d: %w", row.N, err)
 			}
 			row.Chat.Preview = ""

@@ -29,6 +29,11 @@ type Chat struct {
 	// Preview is the beginning of a question that is too long for the queue.
 	Preview string `json:"preview,omitempty"`
 
+	// Sealed is what people wrote, encrypted, in the place of AdditionalMessages, Preview,
+	// CustomVariables, Parameters, ExtraParams and MetaData. Set by a Client whose store
+	// has keys; see Open.
+	Sealed string `json:"sealed,omitempty"`
+
 	// ConversationID goes on in a conversation of Coze's. ConversationKey names
 	// one of the caller's: created at its first turn, reused after. At most one
 	// of the two is set; with neither the task has a conversation of its own.
@@ -125,32 +130,30 @@ const maxInline = 2 << 10
 // previewRunes is how much of a longer question is left to read in asynqmon.
 const previewRunes = 200
 
-// encode returns the queue's payload and, where the messages are too long for
-// it, the body to be kept apart.
-func (c *Chat) encode() (payload, body []byte, err error) {
+// encode returns the queue's payload.
+func (c *Chat) encode() ([]byte, error) {
 	wire := *c
 	wire.V = Version
-	payload, err = json.Marshal(&wire)
+	payload, err := json.Marshal(&wire)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode payload: %w", err)
+		return nil, fmt.Errorf("encode payload: %w", err)
 	}
-	if len(payload) <= maxInline { // and so are its messages, mostly
-		return payload, nil, nil
-	}
+	return payload, nil
+}
+
+// split leaves the messages in their place, and returns nothing, unless they are too long
+// for the queue's payload: then they are returned, to be kept apart.
+func (c *Chat) split() (body []byte, err error) {
 	body, err = json.Marshal(c.AdditionalMessages)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode messages: %w", err)
+		return nil, fmt.Errorf("encode messages: %w", err)
 	}
 	if len(body) <= maxInline {
-		return payload, nil, nil
+		return nil, nil
 	}
-	wire.AdditionalMessages = nil
-	wire.Preview = preview(c.AdditionalMessages[len(c.AdditionalMessages)-1].Content)
-	payload, err = json.Marshal(&wire)
-	if err != nil {
-		return nil, nil, fmt.Errorf("encode payload: %w", err)
-	}
-	return payload, body, nil
+	c.Preview = preview(c.AdditionalMessages[len(c.AdditionalMessages)-1].Content)
+	c.AdditionalMessages = nil
+	return body, nil
 }
 
 func preview(text string) string {
@@ -164,9 +167,13 @@ func preview(text string) string {
 	return text
 }
 
-// Decode reads a payload. What does not decode is an *InvalidError.
+// Decode reads a payload. What does not decode is an *InvalidError. One that is encrypted
+// is read as far as it can be without a key: see Chat.Open.
 func Decode(payload []byte) (*Chat, error) {
 	var c Chat
+	if len(payload) > maxPayload {
+		return nil, &InvalidError{Field: "payload", Reason: fmt.Sprintf("%d bytes, at most %d", len(payload), maxPayload)}
+	}
 	if !utf8.Valid(payload) {
 		return nil, &InvalidError{Field: "payload", Reason: "not UTF-8"}
 	}
@@ -179,10 +186,12 @@ func Decode(payload []byte) (*Chat, error) {
 	return &c, nil
 }
 
-// HasBody reports whether the messages are kept apart from the payload.
+// HasBody reports whether the messages are kept apart from the payload. Of one that is
+// encrypted it knows only after Open.
 func (c *Chat) HasBody() bool { return len(c.AdditionalMessages) == 0 && c.Preview != "" }
 
-// SetBody puts the messages that were kept apart back in their place.
+// SetBody puts the messages that were kept apart back in their place. See OpenBody for
+// those that may be encrypted.
 func (c *Chat) SetBody(body []byte) error {
 	if len(body) == 0 {
 		return &InvalidError{Field: "additional_messages", Reason: "kept apart from the payload, and gone from Redis: enqueue the question again"}

@@ -74,7 +74,7 @@ type Client struct {
 }
 
 // NewClient returns a Client on rdb, which stays the caller's to close. The store
-// must be one of the same Redis.
+// must be one of the same Redis; if it has Keys, what is asked is encrypted with them.
 func NewClient(rdb redis.UniversalClient, store *results.Store) *Client {
 	return &Client{
 		results:   store,

@@ -90,14 +90,14 @@ type arrival struct {
 	err      error          // it goes no further
 }
 
-func newArrival(item Item, parent string) *arrival {
+func (c *Client) newArrival(item Item, parent string) *arrival {
 	a := &arrival{o: item.Options, wire: *item.Chat}
 	a.wire.TraceParent = cmp.Or(a.wire.TraceParent, parent)
-	a.err = a.prepare()
+	a.err = a.prepare(c.results.Keys)
 	return a
 }
 
-func (a *arrival) prepare() error {
+func (a *arrival) prepare(keys *results.Keys) error {
 	if err := a.o.complete(); err != nil {
 		return err
 	}
@@ -114,10 +114,29 @@ func (a *arrival) prepare() error {
 	a.o.Queue = queue
 	a.place = Place{Lane: a.wire.Lane(), Queue: queue, ID: a.o.ID}
 	a.seq = a.o.laneSeq
-	if a.payload, a.body, err = a.wire.encode(); err == nil && a.body != nil {
-		a.wire.Preview = preview(a.wire.AdditionalMessages[len(a.wire.AdditionalMessages)-1].Content)
-		a.wire.AdditionalMessages = nil
+	return a.pack(keys)
+}
+
+// pack makes the payload and the body.
+func (a *arrival) pack(keys *results.Keys) (err error) {
+	if a.payload, err = a.wire.encode(); err != nil {
+		return err
 	}
+	if len(a.payload) > maxInline { // else its messages are not, either
+		if a.body, err = a.wire.split(); err != nil {
+			return err
+		}
+	}
+	if a.body == nil && keys == nil {
+		return nil
+	}
+	if a.body != nil {
+		a.body = []byte(keys.Seal(a.o.ID, fieldBody, string(a.body)))
+	}
+	if err := a.wire.seal(keys, a.o.ID); err != nil {
+		return err
+	}
+	a.payload, err = a.wire.encode()
 	return err
 }
 
@@ -140,7 +159,7 @@ func going(all []*arrival) []*arrival {
 func (c *Client) recordAll(ctx context.Context, items []Item, parent string) []*arrival {
 	all := make([]*arrival, len(items))
 	for i, item := range items {
-		all[i] = newArrival(item, parent)
+		all[i] = c.newArrival(item, parent)
 	}
 	for rest := going(all); len(rest) > 0; {
 		n := 0
@@ -300,7 +319,7 @@ func (a *arrival) submission() (*submission, error) {
 	if a.place.Lane != "" {
 		a.wire.LaneSeq = a.seq
 		var err error
-		if payload, _, err = a.wire.encode(); err != nil {
+		if payload, err = a.wire.encode(); err != nil {
 			return nil, err
 		}
 	}

@@ -17,6 +17,14 @@ const (
 	maxBody      = 15 << 20 // bytes of a request
 )
 
+// maxFields bounds what travels in the queue beside the messages, in bytes of JSON:
+// asynq writes every active payload again every 5 s.
+const maxFields = 256 << 10
+
+// maxPayload bounds a payload, encrypted or not, in bytes: more than maxBody takes as
+// JSON, and in base64.
+const maxPayload = 32 << 20
+
 // maxConversationKey bounds a caller's name for a conversation, in bytes: it
 // becomes part of a Redis key.
 const maxConversationKey = 512
@@ -42,6 +50,9 @@ func invalid(field, format string, args ...any) error {
 // Validate checks the chat against Coze's documented limits, before anything is
 // spent. The error is an *InvalidError.
 func (c *Chat) Validate() error {
+	if c.Sealed != "" {
+		return invalid("sealed", "encrypted, and cannot be looked at: open it first")
+	}
 	n := len(c.AdditionalMessages)
 	if n == 0 {
 		return invalid("additional_messages", "empty: there is no question")
@@ -82,7 +93,23 @@ func (c *Chat) Validate() error {
 	default:
 		return invalid("on_turn_failure", "%q, want %s or %s", c.OnTurnFailure, TurnSkip, TurnBlock)
 	}
+	if size := c.fieldBytes(); size > maxFields {
+		return invalid("payload", "custom_variables, parameters and extra_params are %d bytes, at most %d", size, maxFields)
+	}
 	return validateMeta("meta_data", c.MetaData)
+}
+
+// fieldBytes is about what the fields take that have no limit of their own.
+func (c *Chat) fieldBytes() (n int) {
+	for _, pairs := range []map[string]string{c.CustomVariables, c.ExtraParams} {
+		for key, value := range pairs {
+			n += len(key) + len(value)
+		}
+	}
+	for key, value := range c.Parameters {
+		n += len(key) + len(value)
+	}
+	return n
 }
 
 func (m *Message) validate(field string) error {
