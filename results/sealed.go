@@ -24,6 +24,9 @@ const (
 	fieldWarnings  = "warnings"
 	fieldError     = "error_msg"
 	fieldDelta     = "delta"
+
+	// FieldSummary is that of what asynq shows as a task's result.
+	FieldSummary = "summary"
 )
 
 // SealedError says that a value is encrypted and cannot be read here.

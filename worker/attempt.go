@@ -34,6 +34,9 @@ type attempt struct {
 	// stop ends the attempt's context with one of our causes.
 	stop context.CancelCauseFunc
 
+	// sealed says why the payload cannot be decrypted here.
+	sealed error
+
 	// recreated: this attempt has made its conversation anew once already.
 	recreated bool
 }
@@ -79,6 +82,9 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	a.chat, invalid = tasks.Decode(t.Payload())
 	if invalid == nil {
 		seed = a.chat.Record(a.id, queue)
+		if a.sealed = a.chat.Open(a.results.Keys, a.id); !isUnread(a.sealed) {
+			invalid, a.sealed = a.sealed, nil
+		}
 	}
 	a.rec, err = a.results.Begin(ctx, seed, invalid == nil && a.chat.HasBody(), along(ctx, seed, results.Running)...)
 	if err != nil {
@@ -164,7 +170,7 @@ func (a *attempt) guard(ctx context.Context, invalid error) (answer *coze.Chat, 
 		return nil, invalid
 	}
 	answer, err = a.answer(ctx)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !isUnread(err) {
 		return a.interrupted(ctx, err)
 	}
 	return answer, err
@@ -173,7 +179,7 @@ func (a *attempt) guard(ctx context.Context, invalid error) (answer *coze.Chat, 
 // answer is the chain: see the package comment.
 func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
 	if err := a.prepare(); err != nil {
-		return nil, err
+		return nil, a.unread(err)
 	}
 	r := &a.rec.Result
 	if a.rec.CancelRequested {
@@ -208,11 +214,14 @@ func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
 // prepare completes the payload and checks it: whoever enqueued it may not have
 // used our client.
 func (a *attempt) prepare() (err error) {
+	if a.sealed != nil {
+		return a.sealed
+	}
 	if a.coze, err = a.client(a.chat.Credential); err != nil {
 		return err
 	}
 	if a.chat.HasBody() {
-		if err := a.chat.SetBody(a.rec.Body); err != nil {
+		if err := a.chat.OpenBody(a.results.Keys, a.id, a.rec.Body); err != nil {
 			return err
 		}
 	}

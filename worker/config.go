@@ -36,6 +36,10 @@ type Config struct {
 	// results.DefaultKeep.
 	Keep time.Duration
 
+	// Keys decrypt questions and encrypt answers, see results.Store; nil: nothing is
+	// encrypted, and questions that are wait for a worker that has their key.
+	Keys *results.Keys
+
 	// BotID answers questions that name no bot; empty: those end as invalid.
 	BotID string
 

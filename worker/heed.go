@@ -130,7 +130,7 @@ func (a *attempt) heed(ctx context.Context, err error) {
 	if scope == coze.ScopeBot {
 		bot = a.chat.BotID
 	}
-	fresh, err := a.pauses.begin(ctx, a.credential, bot, e)
+	fresh, err := a.pauses.begin(ctx, a.credential, bot, e, a.tellable(e.Message))
 	if err != nil {
 		a.log.Warn("could not pause", "err", err)
 		return

@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -13,9 +15,10 @@ import (
 // asynqmon, that says when to come back and whether a retry is used up.
 type outcome struct {
 	Verdict
+	text string // in the place of the error's; "" = that one
 }
 
-func (o *outcome) Error() string { return o.Err.Error() }
+func (o *outcome) Error() string { return cmp.Or(o.text, o.Err.Error()) }
 
 // Unwrap gives the cause; Is makes a failed task archived: asynq asks
 // errors.Is(err, asynq.SkipRetry), and wrapping that would spoil the text.
@@ -31,7 +34,30 @@ func (v Verdict) toAsynq() error {
 	case Done, Cancel, Expire:
 		return nil
 	}
-	return &outcome{v}
+	return &outcome{Verdict: v}
+}
+
+// toAsynq is Verdict.toAsynq for an attempt's end. asynq keeps the text, and the record
+// has it encrypted: where it is, asynq is told the class and the code.
+func (a *attempt) toAsynq(v Verdict) error {
+	err := v.toAsynq()
+	if o, ok := err.(*outcome); ok && v.Class != "" && a.results.Keys != nil {
+		o.text = string(v.Class)
+		if e, ok := errors.AsType[*coze.Error](v.Err); ok && e.Code != 0 {
+			o.text = fmt.Sprintf("%d (%s)", e.Code, v.Class)
+		}
+		o.text += ": the record says more"
+	}
+	return err
+}
+
+// tellable is Coze's words where they may stand in Redis for all to read. They may quote
+// the question.
+func (a *attempt) tellable(message string) string {
+	if a.results.Keys == nil || message == "" {
+		return message
+	}
+	return "what Coze said is encrypted in this Redis: the records of the tasks that wait have it, and the workers' log"
 }
 
 // isFailure tells asynq whether an error uses up a retry. What is not an outcome

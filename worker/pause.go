@@ -87,8 +87,8 @@ return fresh`)
 type pauses struct{ rdb redis.UniversalClient }
 
 // begin pauses a credential, or one bot of it; fresh tells that it was not paused
-// before.
-func (p pauses) begin(ctx context.Context, credential, bot string, e *coze.Error) (fresh bool, err error) {
+// before. message is what may be told of Coze's words.
+func (p pauses) begin(ctx context.Context, credential, bot string, e *coze.Error, message string) (fresh bool, err error) {
 	key := pauseKey(credential, bot)
 	// The list first: a key on it without a pause is taken off, a pause that is not
 	// on it would never be probed.
@@ -101,7 +101,7 @@ func (p pauses) begin(ctx context.Context, credential, bot string, e *coze.Error
 	}
 	n, err := pauseScript.Run(ctx, p.rdb, []string{key}, now.UnixMilli(), probeFirst.Milliseconds(), probeMost.Milliseconds(),
 		"credential", credential, "bot_id", bot, "code", e.Code, "class", string(e.Class),
-		"message", e.Message, "hint", e.Hint(), "logid", e.LogID).Int()
+		"message", message, "hint", e.Hint(), "logid", e.LogID).Int()
 	if err != nil {
 		return false, fmt.Errorf("pause: %w", err)
 	}

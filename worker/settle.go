@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -40,7 +41,7 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	if v.Action == Fail && a.ofBatch() && !a.blocks() {
 		return nil // asynq's archive has room for 10,000, and the batch has it all
 	}
-	return v.toAsynq()
+	return a.toAsynq(v)
 }
 
 // budget is how many asks the task has: one less than what asynq was told, see
@@ -116,14 +117,16 @@ func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
 		return nil
 	}
 	key := queueKey(a.rec.Result.Queue, "t:"+a.id)
-	return []func(redis.Cmdable){func(p redis.Cmdable) { p.HSet(ctx, key, "result", a.summary()) }}
+	return []func(redis.Cmdable){func(p redis.Cmdable) {
+		p.HSet(ctx, key, "result", a.results.Keys.Seal(a.id, results.FieldSummary, a.summary()))
+	}}
 }
 
 // fill takes the answer over into the record.
 func (a *attempt) fill(chat *coze.Chat) {
 	r := &a.rec.Result
 	r.Status, r.Error = results.Completed, nil
-	r.Answer, r.Reasoning, r.FollowUps = chat.Answer(), chat.Reasoning(), chat.FollowUps()
+	r.Answer, r.Reasoning, r.FollowUps = a.cut("answer", chat.Answer()), a.cut("reasoning", chat.Reasoning()), chat.FollowUps()
 	a.keepUsage(chat)
 	if chat.ID != "" {
 		r.ChatID = chat.ID
@@ -131,6 +134,24 @@ func (a *attempt) fill(chat *coze.Chat) {
 	if chat.ConversationID != "" {
 		r.ConversationID = chat.ConversationID
 	}
+}
+
+// maxText is the most bytes of an answer, or of reasoning, that a record takes: as much
+// as one message may have, see coze.Client.MaxEvent, so that only what is joined of
+// several is ever cut. Redis keeps it, publishes it, and may have a thousand at a time.
+const maxText = 8 << 20
+
+// cut shortens a text to maxText, and says so.
+func (a *attempt) cut(what, text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	n := maxText
+	for !utf8.RuneStart(text[n]) {
+		n--
+	}
+	a.warn(fmt.Sprintf("the %s had %d bytes, and is cut to %d", what, len(text), n))
+	return text[:n]
 }
 
 // putAside writes a wait or a retry. If it cannot be written the record still says
@@ -236,7 +257,7 @@ func (a *attempt) replay(ctx context.Context) (again bool, err error) {
 		}
 	}
 	if r.Status == results.Failed && r.Error != nil && !(a.ofBatch() && !a.blocks()) {
-		return false, Verdict{Action: Fail, Err: errors.New(r.Error.Message)}.toAsynq()
+		return false, a.toAsynq(Verdict{Action: Fail, Class: coze.Class(r.Error.Class), Err: errors.New(r.Error.Message)})
 	}
 	return false, nil
 }

@@ -113,6 +113,8 @@ func judge(err error, h history) Verdict {
 	case errors.Is(err, errEmpty):
 		v.Class = coze.ClassTransient
 		v.retry(h, emptyTries)
+	case isUnread(err):
+		v.Action, v.Class, v.After = Later, coze.ClassAuth, steady(unreadBase, unreadCap, h.waits)
 	case errors.As(err, &bad):
 		v.Action, v.Class = Fail, coze.ClassInvalid
 	case errors.As(err, &ask):

@@ -63,6 +63,7 @@ type Worker struct {
 	pauses      pauses
 	queuePauses queuePauses
 	unknown     unknownCodes
+	unreadKeys  unreadKeys
 	inspector   *asynq.Inspector
 	identities  map[string]bool // of the credentials served, as announced last
 	tracing     *tracing        // nil: nothing is traced
@@ -95,7 +96,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	store := results.NewStore(rdb)
-	store.Keep = cfg.Keep
+	store.Keep, store.Keys = cfg.Keep, cfg.Keys
 	codes := cfg.Coze.Codes
 	if codes == nil {
 		codes = coze.DefaultCodes()

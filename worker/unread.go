@@ -1,0 +1,76 @@
+package worker
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// A task that is encrypted with a key that this worker does not have waits for a worker
+// that has it: nothing is asked, no attempt is used up, and its record says why. It is
+// looked at again soon, as the next worker to take it up may be the right one, and then
+// less and less often, in case that there is none.
+const (
+	unreadBase = 2 * time.Second
+	unreadCap  = time.Minute
+
+	// unreadHold is how long this process takes nothing out of the queues after such a
+	// task: workers that can read them should get there first.
+	unreadHold = 100 * time.Millisecond
+
+	// unreadEvery is how often the log says so, for each key.
+	unreadEvery = time.Minute
+)
+
+// isUnread tells that a task is encrypted and cannot be read here.
+func isUnread(err error) bool {
+	_, ok := errors.AsType[*results.SealedError](err)
+	return ok
+}
+
+// unread decides what becomes of a task that could not be prepared. One that cannot be
+// read ends here only if that costs nobody an answer: it was never asked, and is not
+// wanted any more or too late.
+func (a *attempt) unread(err error) error {
+	if !isUnread(err) {
+		return err
+	}
+	if a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero() {
+		switch {
+		case a.rec.CancelRequested:
+			return errCanceled
+		case !a.chat.ExpiresAt.IsZero() && time.Now().After(a.chat.ExpiresAt):
+			return errExpired
+		}
+	}
+	sealed, _ := errors.AsType[*results.SealedError](err)
+	if a.unreadKeys.due(sealed.KeyID) {
+		a.log.Warn("a question cannot be read by this worker, and waits for one that can", "key", sealed.KeyID, "err", err)
+	}
+	a.gate.hold(unreadHold)
+	return err
+}
+
+// unreadKeys remembers when the log spoke of a key last.
+type unreadKeys struct {
+	mu   sync.Mutex
+	told map[string]time.Time
+}
+
+// unreadMost bounds the memory, should somebody make key ids up.
+const unreadMost = 100
+
+func (u *unreadKeys) due(key string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if last, known := u.told[key]; known && time.Since(last) < unreadEvery || !known && len(u.told) >= unreadMost {
+		return false
+	}
+	if u.told == nil {
+		u.told = make(map[string]time.Time)
+	}
+	u.told[key] = time.Now()
+	return true
+}
