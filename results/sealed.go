@@ -22,8 +22,10 @@ const (
 	fieldReasoning = "reasoning"
 	fieldFollowUps = "follow_ups"
 	fieldWarnings  = "warnings"
-	fieldError     = "error_msg"
 	fieldDelta     = "delta"
+
+	// FieldError is that of a failure's message in the result's hash.
+	FieldError = "error_msg"
 
 	// FieldSummary is that of what asynq shows as a task's result.
 	FieldSummary = "summary"
@@ -144,10 +146,39 @@ func (r *Result) sealed(k *Keys, id string) *Result {
 	s.FollowUps, s.Warnings = list(fieldFollowUps, r.FollowUps), list(fieldWarnings, r.Warnings)
 	if r.Error != nil {
 		failure := *r.Error
-		failure.Message = seal(fieldError, r.Error.Message)
+		failure.Message = seal(FieldError, r.Error.Message)
 		s.Error = &failure
 	}
 	return &s
+}
+
+// Readable is the result without the texts that could not be decrypted; r itself where
+// all could.
+func (r *Result) Readable() *Result {
+	if r.Sealed == nil {
+		return r
+	}
+	clean := *r
+	drop := func(text *string) {
+		if IsSealed(*text) {
+			*text = ""
+		}
+	}
+	list := func(values *[]string) {
+		if len(*values) == 1 && IsSealed((*values)[0]) {
+			*values = nil
+		}
+	}
+	drop(&clean.Answer)
+	drop(&clean.Reasoning)
+	list(&clean.FollowUps)
+	list(&clean.Warnings)
+	if r.Error != nil {
+		failure := *r.Error
+		drop(&failure.Message)
+		clean.Error = &failure
+	}
+	return &clean
 }
 
 // open decrypts the result of a task in place. What it cannot decrypt it leaves as it
@@ -178,7 +209,7 @@ func (r *Result) open(k *Keys, id string) {
 	list(fieldFollowUps, &r.FollowUps)
 	list(fieldWarnings, &r.Warnings)
 	if r.Error != nil {
-		text(fieldError, &r.Error.Message)
+		text(FieldError, &r.Error.Message)
 	}
 }
 

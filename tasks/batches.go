@@ -35,6 +35,9 @@ func NewBatches(rdb redis.UniversalClient, client *Client) *Batches {
 	return &Batches{rdb: rdb, client: client, results: client.results, tally: client.tally}
 }
 
+// Encrypts reports whether the text of a batch is encrypted when it is made here.
+func (bs *Batches) Encrypts() bool { return bs.results.Keys != nil }
+
 // batchesKey holds the ids of all batches, by their creation in Unix milliseconds.
 const batchesKey = "cozeq:batches"
 

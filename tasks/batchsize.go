@@ -16,6 +16,7 @@ type BatchSize struct {
 	Rows    int
 	Text    int64 // bytes of the questions: their messages' content
 	Columns int64 // bytes of the custom_ids and of the cells that are carried
+	Sealed  bool  // all text is encrypted
 }
 
 // BatchMemory is what a batch takes in Redis, in bytes, without its answers.
@@ -38,6 +39,10 @@ const (
 	endedRecordBytes = 1530
 	queuedBytes      = 770
 
+	// What encryption adds beside base64's third: mark, key id, nonce and tag of a payload
+	// and a body, of an answer and its follow_ups, at the longest key id.
+	sealedBytes = 200
+
 	rowBytes = 20 // of a row without text, compressed with 249 others, and its state
 )
 
@@ -45,6 +50,12 @@ const (
 // thirds when they are compressed; the estimate is for two thirds.
 func EstimateBatch(s BatchSize) BatchMemory {
 	n := int64(s.Rows)
+	if s.Sealed { // in base64
+		sealed := BatchSize{Rows: s.Rows, Text: s.Text * 4 / 3, Columns: s.Columns * 4 / 3}
+		m := EstimateBatch(sealed)
+		m.Records, m.Queue, m.open = m.Records+n*sealedBytes, m.Queue+n*sealedBytes, m.open+n*sealedBytes
+		return m
+	}
 	return BatchMemory{
 		Records: n * endedRecordBytes,
 		Queue:   n*queuedBytes + s.Text + s.Text/8, // as JSON

@@ -225,7 +225,7 @@ func TestDashboard(t *testing.T) {
 // be one that the program makes, or that a rule records.
 func TestMetricNames(t *testing.T) {
 	t.Parallel()
-	s := newSession(redistest.Embedded(t))
+	s := newSession(redistest.Embedded(t), nil)
 	defer s.close()
 	reg, _ := allMetrics(t, s, account{credential: credential{token: coze.StaticToken("pat_x")}})
 	known := reg.names

@@ -80,6 +80,9 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.check(cmd, cfg); err != nil {
 		return err
 	}
+	if _, err := cfg.keys(); err != nil {
+		return err
+	}
 	question, err := c.question(args[0])
 	if err != nil {
 		return err
@@ -283,12 +286,17 @@ func (c *askCommand) show(r *results.Result, printed *liveAnswer) error {
 		if err := printRecord(c.streams.Out, r); err != nil {
 			return err
 		}
+	case r.Sealed != nil:
+		printed.breakLine()
 	case r.Status == results.Completed:
 		if err := printed.finish(r.Answer); err != nil {
 			return err
 		}
 	default:
 		printed.breakLine()
+	}
+	if r.Sealed != nil {
+		return unreadable(r)
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintln(c.streams.Err, "cozeq: note:", w)

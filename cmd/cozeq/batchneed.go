@@ -29,6 +29,7 @@ func (c *batchSubmitCommand) need(ctx context.Context, sub *batch.Submission, th
 		part := float64(left) / float64(max(there.Rows, 1))
 		size = tasks.BatchSize{Rows: left, Text: int64(part * float64(size.Text)), Columns: int64(part * float64(size.Columns))}
 	}
+	size.Sealed = sub.Batches.Encrypts()
 	n.memory = tasks.EstimateBatch(size)
 	n.room, err = sub.Batches.Room(ctx)
 	return n, err

@@ -46,6 +46,8 @@ const (
 	envJWTKeyID    = "COZE_JWT_OAUTH_PUBLIC_KEY_ID"
 	envCredentials = "COZEQ_CREDENTIALS_FILE"
 
+	envKeyFile = "COZEQ_ENCRYPTION_KEY_FILE"
+
 	envMonitorToken     = "COZEQ_MONITOR_TOKEN"
 	envMonitorTokenFile = "COZEQ_MONITOR_TOKEN_FILE"
 )
@@ -59,6 +61,7 @@ func settings() []setting {
 		{"", envJWTKeyFile, "file with that app's private key, PEM", ""},
 		{"", envJWTKeyID, "fingerprint of that app's public key, as Coze shows it", ""},
 		{"", envCredentials, "JSON file with further credentials, by the names that questions ask for", ""},
+		{"", envKeyFile, "file with keys, one a line as ID:BASE64: the first encrypts what stands in Redis of questions and answers, all decrypt it", ""},
 		{settingBase, "COZE_API_BASE", "base `URL` of Coze's API, " + coze.BaseURLCom + " for the other region", coze.DefaultBaseURL},
 		{settingBot, "COZE_BOT_ID", "`ID` of the bot that answers questions which name none", ""},
 		{settingRedis, "REDIS_URL", "`URL` of a shared Redis: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://", ""},

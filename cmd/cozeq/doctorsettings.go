@@ -30,6 +30,7 @@ func (d *doctor) settings(ctx context.Context) []finding {
 	if len(defaults) > 0 {
 		found = append(found, well("settings.defaults", "%s", strings.Join(defaults, "; ")))
 	}
+	found = append(found, d.encryption())
 	found = append(found, d.unknownVariables()...)
 	return append(found, d.credentials(ctx)...)
 }
@@ -88,7 +89,7 @@ func (d *doctor) read(ctx context.Context, s setting) (err error) {
 	case settingBase:
 		_, err = d.cfg.base()
 	case settingRedis:
-		d.remote, err = d.cfg.redis(1, d.logger)
+		d.remote, err = d.cfg.redisWithoutKeys(1, d.logger)
 		if _, none := errors.AsType[*missingError](err); none {
 			err = nil // set to nothing, by a flag
 		}
@@ -114,6 +115,8 @@ func (d *doctor) read(ctx context.Context, s setting) (err error) {
 	switch s.env {
 	case envMonitorToken, envMonitorTokenFile:
 		_, err = d.cfg.monitorToken(ctx)
+	case envKeyFile:
+		_, err = d.cfg.keys()
 	case envTokenEnds:
 		_, err = d.cfg.tokenLife()
 	case envCredentials:

@@ -66,7 +66,7 @@ func TestMetricsDoc(t *testing.T) {
 		cozetest.Rule{Contains: "bot", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4015}},
 	))
 	rdb := redistest.Start(t).Client()
-	s := newSession(rdb)
+	s := newSession(rdb, nil)
 	defer s.close()
 	a := account{credential: credential{base: fake.URL, token: coze.StaticToken("pat_x"), life: tokenLife{set: time.Now()}}}
 	reg, metrics := allMetrics(t, s, a)

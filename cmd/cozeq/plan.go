@@ -46,6 +46,9 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p pl
 		return p, err
 	}
 	p.logger = newLogger(panel, c.streams.ErrTTY, level)
+	if _, err := p.cfg.keys(); err != nil {
+		return p, err
+	}
 	p.own = c.alone(p.cfg) || c.withWorker
 	p.worker = worker.Config{BotID: p.cfg.text(settingBot, ""), Drain: drainOf(c.drain), Logger: p.logger}
 	if p.worker.Concurrency, err = p.cfg.concurrency(); err != nil {

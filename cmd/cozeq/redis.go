@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // redisPatience is how long a command waits for a Redis that does not answer.
@@ -23,6 +25,8 @@ type remoteRedis struct {
 	addr   string // without user and password
 
 	watched *redis.FailoverOptions // its sentinels; nil: there are none
+
+	keys *results.Keys // what its text is encrypted with; nil: it is not
 }
 
 // parseRedis makes a client of a URL; nothing is dialled yet. Errors never hold

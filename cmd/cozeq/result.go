@@ -62,10 +62,13 @@ func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
 	if c.json {
 		err = printRecord(c.streams.Out, r)
 	} else {
-		err = c.show(r)
+		err = c.show(r.Readable())
 	}
 	if err != nil {
 		return err
+	}
+	if r.Sealed != nil {
+		return unreadable(r)
 	}
 	if c.wait > 0 && !r.Status.Terminal() {
 		return &hintedError{
@@ -80,6 +83,9 @@ func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	return nil
 }
+
+// unreadable is the error for a result that is encrypted, and cannot be read here.
+func unreadable(r *results.Result) error { return fmt.Errorf("the result is %w", r.Sealed) }
 
 // read returns the result as it stands when it has ended or patience has.
 func (c *resultCommand) read(ctx context.Context, store *results.Store, id string) (*results.Result, error) {

@@ -167,7 +167,7 @@ func (c *runCommand) run(cmd *cobra.Command, args []string) error {
 
 func (c *runCommand) session(ctx context.Context, p plan) (*session, error) {
 	if c.alone(p.cfg) {
-		return openEmbedded(p.worker.Concurrency, p.logger)
+		return openEmbedded(p.cfg, p.worker.Concurrency, p.logger)
 	}
 	s, err := openShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
 	if err == nil {

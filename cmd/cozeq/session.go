@@ -40,17 +40,21 @@ func openSession(ctx context.Context, c config, concurrency int, logger *slog.Lo
 	if c.shared() {
 		return openShared(ctx, c, concurrency, logger)
 	}
-	return openEmbedded(concurrency, logger)
+	return openEmbedded(c, concurrency, logger)
 }
 
 // openEmbedded starts a store in this process.
-func openEmbedded(concurrency int, logger *slog.Logger) (*session, error) {
+func openEmbedded(c config, concurrency int, logger *slog.Logger) (*session, error) {
+	keys, err := c.keys()
+	if err != nil {
+		return nil, err
+	}
 	store, err := localredis.Start(localredis.PoolSize(max(32, poolSize(concurrency))))
 	if err != nil {
 		return nil, err
 	}
 	redis.SetLogger(redisLog{logger})
-	s := newSession(store.Client())
+	s := newSession(store.Client(), keys)
 	s.embedded = store
 	s.closers = append(s.closers, func() { store.Close() })
 	return s, nil
@@ -72,8 +76,21 @@ func openShared(ctx context.Context, c config, concurrency int, logger *slog.Log
 // shared reports whether the settings name a Redis.
 func (c config) shared() bool { return c.text(settingRedis, "") != "" }
 
-// redis makes a client of the Redis that the settings name; nothing is dialled.
+// redis makes a client of the Redis that the settings name, with the keys for its text;
+// nothing is dialled.
 func (c config) redis(concurrency int, logger *slog.Logger) (*remoteRedis, error) {
+	keys, err := c.keys()
+	if err != nil {
+		return nil, err
+	}
+	remote, err := c.redisWithoutKeys(concurrency, logger)
+	if err == nil {
+		remote.keys = keys
+	}
+	return remote, err
+}
+
+func (c config) redisWithoutKeys(concurrency int, logger *slog.Logger) (*remoteRedis, error) {
 	value, source := c.lookup(settingRedis, "")
 	if value == "" {
 		return nil, &missingError{what: "redis", how: "give --redis or set REDIS_URL, as redis://localhost:6379/0"}
@@ -87,13 +104,16 @@ func (c config) redis(concurrency int, logger *slog.Logger) (*remoteRedis, error
 }
 
 func (r *remoteRedis) session() *session {
-	s := newSession(r.client)
+	s := newSession(r.client, r.keys)
 	s.closers = append(s.closers, func() { r.client.Close() })
 	return s
 }
 
-func newSession(rdb redis.UniversalClient) *session {
+// newSession is a session whose questions and answers are encrypted with these keys; nil:
+// they are not.
+func newSession(rdb redis.UniversalClient, keys *results.Keys) *session {
 	store := results.NewStore(rdb)
+	store.Keys = keys
 	s := &session{rdb: rdb, results: store, tasks: tasks.NewClient(rdb, store)}
 	s.closers = append(s.closers, func() { store.Close() })
 	return s
@@ -121,7 +141,7 @@ type ownWorker struct {
 // drain; failed is told if it ends by itself.
 func (s *session) startWorker(ctx context.Context, a account, cfg worker.Config, failed func(error)) error {
 	client, credentials, closeIdle := a.clients(cfg.Concurrency)
-	cfg.Redis, cfg.Coze, cfg.Credentials = s.rdb, client, credentials
+	cfg.Redis, cfg.Keys, cfg.Coze, cfg.Credentials = s.rdb, s.results.Keys, client, credentials
 	traces := startTraces(ctx, cfg.Logger)
 	traces.use(&cfg)
 	w, err := worker.New(cfg)

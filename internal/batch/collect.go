@@ -55,6 +55,10 @@ func (r *run) record(ctx context.Context, res *results.Result) error {
 	if f == nil {
 		return nil // told twice
 	}
+	if res.Sealed != nil {
+		// Redis keeps it, for the same run with the key.
+		return fmt.Errorf("the answer to row %d is %w", f.row.N, res.Sealed)
+	}
 	if err := r.write(f.row, res); err != nil {
 		return err
 	}
@@ -194,6 +198,7 @@ func (r *run) lastLook(ctx context.Context) error {
 		for _, res := range there {
 			switch {
 			case res == nil: // not enqueued yet: it is asked by who goes on
+			case res.Sealed != nil && res.Status.Terminal(): // who goes on finds it ended
 			case res.Status.Terminal():
 				err = r.record(ctx, res)
 			default:

@@ -24,6 +24,9 @@ type Detached struct {
 
 // shape reads the form of the file that the batch was made of.
 func (d *Detached) shape() (s shape, err error) {
+	if d.Batch.Sealed != nil {
+		return s, fmt.Errorf("batch %s is %w", d.Batch.ID, d.Batch.Sealed)
+	}
 	if err := json.Unmarshal([]byte(d.Batch.Shape), &s); err != nil {
 		return s, fmt.Errorf("read the form of batch %s: %w", d.Batch.ID, err)
 	}

@@ -89,6 +89,9 @@ func (d *Detached) hand(ctx context.Context, texts bool, t *tally, progress func
 		if err != nil {
 			return err
 		}
+		if r.Result.Sealed != nil {
+			return fmt.Errorf("the result of row %d is %w", r.Row.N, r.Result.Sealed)
+		}
 		row, err := form.restore(columns, r.Row, r.Result.CustomID)
 		if err != nil {
 			return err

@@ -125,6 +125,8 @@ func (v *verifier) records(ctx context.Context) error {
 			v.fault(r.Row.N, id, "it has not ended: %s", r.Result.Status)
 		case noted != r.Result.Status:
 			v.fault(r.Row.N, id, "the batch counts it as %s, its record says %s", noted, r.Result.Status)
+		case r.Result.Sealed != nil:
+			v.fault(r.Row.N, id, "its record is %v", r.Result.Sealed)
 		case r.Result.ID != tasks.BatchTaskID(v.Batch.ID, r.Row.N, states.Ask(r.Row.N)):
 			v.fault(r.Row.N, id, "its record is that of %s", r.Result.ID)
 		}

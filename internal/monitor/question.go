@@ -30,7 +30,7 @@ func (s *sheet) question(chat *tasks.Chat, unread string) {
 func (s *sheet) fields(payload []byte) {
 	for _, f := range members(payload) {
 		switch f.name {
-		case "v", "additional_messages", "preview":
+		case "v", "additional_messages", "preview", "sealed":
 		default:
 			s.fact(f.name, readable(f.value))
 		}

@@ -21,7 +21,7 @@ func FuzzPayload(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, payload string) {
-		list := listed(payload).String()
+		list := listed(nil, "id", payload).String()
 		if list == "" {
 			t.Error("nothing in the list")
 		}

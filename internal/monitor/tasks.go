@@ -33,18 +33,29 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	record, err := h.Results.Get(ctx, id)
 	switch {
 	case err == nil:
+		if record.Sealed != nil {
+			status.fact("encrypted", record.Sealed.Error())
+		}
+		record = record.Readable()
 		status.status(record)
 		answer.answer(record)
+		t.tellError(h.Results.Keys, record.Error)
 	case errors.Is(err, results.ErrNotFound):
 		status.fact("status", "no record: no worker has begun it, or its time is over")
 	default:
 		status.fact("status", "the record cannot be read: "+err.Error())
 	}
-	if chat, invalid := tasks.Decode(payload); invalid != nil {
-		question.fact("no question", invalid.Error())
+	if chat, err := opened(h.Results.Keys, id, payload); chat == nil {
+		question.fact("no question", err.Error())
 		question.block("payload", string(payload))
+	} else if err != nil {
+		question.fact("question", err.Error())
+		fields.fields(payload)
 	} else {
 		question.question(chat, h.body(ctx, id, chat))
+		if readable, err := json.Marshal(chat); err == nil && h.Results.Keys != nil {
+			payload = readable
+		}
 		fields.fields(payload)
 	}
 	if t.text("state") == "completed" {
@@ -71,10 +82,28 @@ func (h *handler) body(ctx context.Context, id string, chat *tasks.Chat) (unread
 	case err != nil:
 		return "cannot be read: " + err.Error()
 	}
-	if err := chat.SetBody(body); err != nil {
+	if err := chat.OpenBody(h.Results.Keys, id, body); err != nil {
 		return "cannot be read: " + err.Error()
 	}
 	return ""
+}
+
+// opened is a payload that is decrypted, if it was encrypted. With an error the chat is
+// what can be read of it without; nil: it is no payload of ours.
+func opened(keys *results.Keys, id string, payload []byte) (*tasks.Chat, error) {
+	chat, err := tasks.Decode(payload)
+	if err != nil {
+		return nil, err
+	}
+	return chat, chat.Open(keys, id)
+}
+
+// tellError puts the record's error in the place of asynq's, which says little where text
+// is encrypted.
+func (o object) tellError(keys *results.Keys, f *results.Failure) {
+	if keys != nil && f != nil && o.text("error_message") != "" {
+		o.set("error_message", failureText(f.Code, f.Class, f.Message))
+	}
 }
 
 // listRunes is how much of a text stands in a list.
@@ -105,11 +134,14 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 		if t.text("type") != tasks.TypeChat {
 			continue
 		}
-		s := listed(t.text("payload"))
+		s := listed(h.Results.Keys, ids[i], t.text("payload"))
 		if list != "completed_tasks" {
 			s.fact("status", states[i].line(false))
-		} else if t.text("result") == "" {
+			t.tellError(h.Results.Keys, states[i].failure())
+		} else if result := t.text("result"); result == "" {
 			t.set("result", states[i].line(true))
+		} else if results.IsSealed(result) {
+			t.set("result", openedText(h.Results.Keys, ids[i], results.FieldSummary, result))
 		}
 		t.set("payload", s.String())
 	}
@@ -133,7 +165,7 @@ func (h *handler) servers(w http.ResponseWriter, r *http.Request) {
 		}
 		for _, t := range active {
 			if t.text("task_type") == tasks.TypeChat {
-				t.set("task_payload", listed(t.text("task_payload")).String())
+				t.set("task_payload", listed(h.Results.Keys, t.text("task_id"), t.text("task_payload")).String())
 			}
 		}
 		server.set("active_workers", active)
@@ -143,14 +175,18 @@ func (h *handler) servers(w http.ResponseWriter, r *http.Request) {
 }
 
 // listed is a payload in a list.
-func listed(payload string) *sheet {
+func listed(keys *results.Keys, id, payload string) *sheet {
 	s := new(sheet)
-	chat, err := tasks.Decode([]byte(payload))
-	if err != nil {
+	chat, err := opened(keys, id, []byte(payload))
+	switch {
+	case chat == nil:
 		s.fact("payload", cmp.Or(brief(payload, listRunes), "(empty)"))
 		return s
+	case err != nil:
+		s.fact("question", "("+brief(err.Error(), listRunes)+")")
+	default:
+		s.fact("question", cmp.Or(questionBrief(chat), "(empty)"))
 	}
-	s.fact("question", cmp.Or(questionBrief(chat), "(empty)"))
 	s.fact("conversation_key", chat.ConversationKey)
 	s.fact("custom_id", chat.CustomID)
 	return s
@@ -161,6 +197,23 @@ const stateChunk = 500
 
 // state is how a task stands, by its record.
 type state struct{ status, code, class, message string }
+
+func (s state) failure() *results.Failure {
+	if s.class == "" {
+		return nil
+	}
+	code, _ := strconv.Atoi(s.code)
+	return &results.Failure{Code: code, Class: s.class, Message: s.message}
+}
+
+// openedText is an encrypted text; where it cannot be read, why.
+func openedText(keys *results.Keys, id, field, value string) string {
+	text, err := keys.Open(id, field, value)
+	if err != nil {
+		return "(" + brief(err.Error(), listRunes) + ")"
+	}
+	return text
+}
 
 // line tells it in a line, with the error's message or without.
 func (s state) line(message bool) string {
@@ -186,12 +239,13 @@ func (h *handler) states(ctx context.Context, ids []string) []state {
 			}
 			return nil
 		})
-		for _, reply := range replies {
+		for i, reply := range replies {
 			var fields [4]string
 			for i, value := range reply.Val() {
 				fields[i], _ = value.(string)
 			}
-			all = append(all, state{fields[0], fields[1], fields[2], fields[3]})
+			message := openedText(h.Results.Keys, chunk[i], results.FieldError, fields[3])
+			all = append(all, state{fields[0], fields[1], fields[2], message})
 		}
 	}
 	return all
