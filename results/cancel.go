@@ -67,7 +67,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
 		}
 		ended := r.Result
 		ended.Status = Canceled
-		ended.Error = &Failure{Class: "canceled", Message: "canceled before it was asked"}
+		ended.Error = &Failure{Class: "canceled", Message: "canceled before it was asked", Plain: true}
 		ended.CompletedAt = At(time.Now())
 		message, err := ended.sealed(s.Keys, id).Encode()
 		if err != nil {
@@ -79,7 +79,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
 		}
 		done, err := cancelScript.Run(ctx, s.rdb, []string{Key(id), BodyKey(id), DeltasKey(id)},
 			string(seen), here, keep, Channel(id), message, cancelChannel, id,
-			ended.CompletedAt.String(), ended.Error.Class, s.Keys.Seal(id, FieldError, ended.Error.Message), r.owner).Int()
+			ended.CompletedAt.String(), ended.Error.Class, ended.Error.Message, r.owner).Int()
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("cancel %s: %w", id, err)

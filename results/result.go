@@ -98,6 +98,10 @@ type Failure struct {
 	Message string `json:"message,omitempty"`
 	LogID   string `json:"logid,omitempty"` // Coze's, for its support
 	Hint    string `json:"hint,omitempty"`  // what to do
+
+	// Plain tells, when a result is written, that Message is cozeq's own words and quotes
+	// nobody: it is not encrypted, so that people without the key can read it.
+	Plain bool `json:"-"`
 }
 
 // Encode returns the result as one line of JSON without the newline. Unlike

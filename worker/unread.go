@@ -30,6 +30,11 @@ func isUnread(err error) bool {
 	return ok
 }
 
+// isPlain tells errors whose text is ours, and quotes nobody.
+func isPlain(err error) bool {
+	return isUnread(err) || err == errCanceled || err == errExpired || err == errDeadline || err == errEmpty
+}
+
 // unread decides what becomes of a task that could not be prepared. One that cannot be
 // read ends here only if that costs nobody an answer: it was never asked, and is not
 // wanted any more or too late.
