@@ -58,7 +58,7 @@ func (r *room) serve(fake *cozetest.Server) {
 	r.t.Helper()
 	w, err := worker.New(worker.Config{
 		Redis: r.rdb, Coze: fake.Client(), BotID: "7342866812345", Concurrency: 8, Drain: -1,
-		Queues: map[string]int{"default": 1}, Logger: slog.New(slog.DiscardHandler),
+		Queues: map[string]int{"default": 1}, Logger: slog.New(slog.DiscardHandler), Keys: r.results.Keys,
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -169,7 +169,10 @@ func (r *room) read(path string, into any) {
 	}
 }
 
-type shownTask struct{ ID, Type, State, Payload, Result string }
+type shownTask struct {
+	ID, Type, State, Payload, Result string
+	Error                            string `json:"error_message"`
+}
 
 func (r *room) task(queue, id string) (t shownTask) {
 	r.t.Helper()
