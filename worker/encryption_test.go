@@ -1,10 +1,14 @@
 package worker_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -37,15 +41,34 @@ func theKeys(t *testing.T, ids ...string) *results.Keys {
 	t.Helper()
 	var file strings.Builder
 	for _, id := range ids {
-		key := make([]byte, 32)
-		copy(key, id) // the same id, the same key
-		file.WriteString(id + ":" + base64.StdEncoding.EncodeToString(key) + "\n")
+		key := keyOf(id)
+		file.WriteString(id + ":" + base64.StdEncoding.EncodeToString(key[:]) + "\n")
 	}
 	keys, err := results.ParseKeys([]byte(file.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return keys
+}
+
+// keyOf is the key of this id: the same id, the same key.
+func keyOf(id string) [32]byte { return sha256.Sum256([]byte("the key " + id)) }
+
+// keyShown tells the first of texts that holds a piece of a key, in any form that a
+// program is likely to show it in.
+func keyShown(texts []string, id string) string {
+	key := keyOf(id)
+	forms := []string{string(key[:]), base64.StdEncoding.EncodeToString(key[:]), hex.EncodeToString(key[:]), fmt.Sprint(key[:])}
+	for _, text := range texts {
+		for _, form := range forms {
+			for at := range len(form) - 12 + 1 {
+				if strings.Contains(text, form[at:at+12]) {
+					return text
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // confidential is a line with questions of every kind, all of which say private.
@@ -207,7 +230,13 @@ func TestEncryption(t *testing.T) {
 	everything := func(t *testing.T, keys *results.Keys) (*confidential, map[string]string) {
 		c := newConfidential(t, keys)
 		published := c.published()
-		stop := c.work(func(cfg *worker.Config) { cfg.Keys = keys })
+		var logs bytes.Buffer
+		reg := prometheus.NewRegistry()
+		stop := c.work(func(cfg *worker.Config) {
+			cfg.Keys, cfg.Metrics = keys, worker.NewMetrics(reg)
+			cfg.Logger = slog.New(slog.NewJSONHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			cfg.Logger.Debug("configured", "config", *cfg, "store", c.store, "keys", keys)
+		})
 		c.askAll()
 		paused := c.enqueue(chatAbout("paused"), tasks.Options{})
 		until(t, "the pause", func() bool { return len(c.paused()) == 1 && c.paused()[0].Aside == 1 })
@@ -220,6 +249,9 @@ func TestEncryption(t *testing.T) {
 		all = append(all, c.everyKey()...)
 		all = append(all, c.written()...)
 		all = append(all, published()...)
+		if shown := keyShown(append(c.left(nil, reg), append(all, logs.String())...), "k1"); shown != "" {
+			t.Errorf("a piece of the key stands in %.1000q", shown)
+		}
 		return c, places(all)
 	}
 	t.Run("off", func(t *testing.T) {
