@@ -69,6 +69,11 @@ alerts: ## check the alert rules and the queries of the Grafana dashboard with p
 	@promtool=$$(bash .ci/promtool) && COZEQ_REQUIRE_PROMTOOL=1 COZEQ_PROMTOOL=$$promtool \
 		go test -run '^(TestPromtool|TestAlerts|TestDashboard|TestMetricNames)$$' -count=1 ./cmd/cozeq
 
+.PHONY: stack
+stack: redis ## run what docker-compose.yml runs, without Docker, and see that rules and dashboard have data (1 min)
+	@prometheus=$$(bash .ci/promtool prometheus) && COZEQ_REQUIRE_REDIS=1 COZEQ_REQUIRE_PROMETHEUS=1 COZEQ_PROMETHEUS=$$prometheus \
+		go test -run '^TestStack$$' -count=1 -v ./deploy
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME
 	@bash .ci/fuzz $(FUZZTIME)
