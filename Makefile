@@ -65,9 +65,9 @@ fmt: ## format the code
 	gofmt -w .
 
 .PHONY: alerts
-alerts: ## check the alert rules and the queries of the Grafana dashboard with promtool
+alerts: ## check the alert rules and the queries of Grafana's dashboard and KEDA's scaler with promtool
 	@promtool=$$(bash .ci/promtool) && COZEQ_REQUIRE_PROMTOOL=1 COZEQ_PROMTOOL=$$promtool \
-		go test -run '^(TestPromtool|TestAlerts|TestDashboard|TestMetricNames)$$' -count=1 ./cmd/cozeq
+		go test -run '^(TestPromtool|TestAlerts|TestDashboard|TestScaler|TestMetricNames)$$' -count=1 ./cmd/cozeq
 
 .PHONY: stack
 stack: redis ## run what docker-compose.yml runs, without Docker, and see that rules and dashboard have data (1 min)
@@ -112,6 +112,10 @@ vuln: ## look for known vulnerabilities in what the program calls (needs the net
 compose: ## check docker-compose.yml against the Compose specification
 	@go tool -modfile=internal/tools/go.mod github.com/compose-spec/compose-go/v2/cmd docker-compose.yml >/dev/null && echo "docker-compose.yml is valid"
 
+.PHONY: manifests
+manifests: ## check deploy/kubernetes against the types of Kubernetes' API, strictly
+	go -C internal/tools test -count=1 ./manifests
+
 .PHONY: image-check
 image-check: ## build the program as the image holds it, and run it in a file system with nothing else
 	COZEQ_IMAGE=1 go test -run '^TestImage$$' -count=1 -v -timeout 10m ./deploy
@@ -135,4 +139,4 @@ down: ## stop them; the queue's data stay in a volume
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin dist cover.out
+	rm -rf bin dist dist-extra cover.out

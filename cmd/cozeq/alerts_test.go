@@ -23,6 +23,7 @@ const (
 	rulesDir       = "../../deploy/prometheus"
 	dashboardFile  = "../../deploy/grafana/dashboards/cozeq.json"
 	operationsFile = "../../docs/operations.md"
+	scalerFile     = "../../deploy/kubernetes/scaledobject.yaml"
 )
 
 // ruleFile is a file of rules as Prometheus reads it.
@@ -168,6 +169,51 @@ func (d dashboard) queries() []query {
 	return all
 }
 
+// scalerQuery is what KEDA asks Prometheus, to know how many workers there should be.
+func scalerQuery(t *testing.T) query {
+	t.Helper()
+	var file struct {
+		Spec struct {
+			Triggers []struct {
+				Type     string
+				Metadata map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(readFile(t, scalerFile), &file); err != nil {
+		t.Fatal(err)
+	}
+	triggers := file.Spec.Triggers
+	if len(triggers) != 1 || triggers[0].Type != "prometheus" || triggers[0].Metadata["query"] == "" {
+		t.Fatalf("%s: triggers %v, want one with a query of Prometheus", scalerFile, triggers)
+	}
+	return query{scalerFile, triggers[0].Metadata["query"]}
+}
+
+// TestScaler wants KEDA's query to be one that the rules' own tests try.
+func TestScaler(t *testing.T) {
+	t.Parallel()
+	var file struct {
+		Tests []struct {
+			Exprs []struct{ Expr string } `yaml:"promql_expr_test"`
+		}
+	}
+	if err := yaml.Unmarshal(readFile(t, rulesDir+"/cozeq_test.yml"), &file); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, test := range file.Tests {
+		for _, e := range test.Exprs {
+			if e.Expr == scalerQuery(t).expr {
+				tried++
+			}
+		}
+	}
+	if tried < 2 {
+		t.Errorf("cozeq_test.yml tries %s %d times, want it with a queue that waits and with one that is paused", scalerQuery(t).expr, tried)
+	}
+}
+
 // TestDashboard checks what Grafana would not say: panels that overlap or share an id, a
 // query without its datasource, a variable that there is not.
 func TestDashboard(t *testing.T) {
@@ -237,6 +283,7 @@ func TestMetricNames(t *testing.T) {
 			known[r.Record] = true
 		}
 	}
+	queries = append(queries, scalerQuery(t))
 	d := readDashboard(t)
 	queries = append(queries, d.queries()...)
 	for _, v := range d.Templating.List {
@@ -268,7 +315,7 @@ func TestMetricNames(t *testing.T) {
 var allowedWord = map[string]bool{"cozeq_task": true, "cozeq_queue": true, "cozeq_redis": true, "cozeq_test": true, "cozeq:done:01a2074f": true}
 
 // TestPromtool has Prometheus' own tool check the rules, run their tests, and check the
-// queries of the dashboard, as rules that record them.
+// queries of the dashboard and of KEDA, as rules that record them.
 func TestPromtool(t *testing.T) {
 	t.Parallel()
 	promtool, err := exec.LookPath(cmp.Or(os.Getenv("COZEQ_PROMTOOL"), "promtool"))
@@ -288,7 +335,7 @@ func TestPromtool(t *testing.T) {
 	}
 	filled := strings.NewReplacer("$__rate_interval", "5m", "$queue", ".*", "$instance", ".*")
 	text := []byte("groups: [{name: dashboard, rules: [")
-	for i, q := range readDashboard(t).queries() {
+	for i, q := range append(readDashboard(t).queries(), scalerQuery(t)) {
 		text = fmt.Appendf(text, "{record: dashboard:query:%d, expr: %q},\n", i, filled.Replace(q.expr))
 	}
 	queries := filepath.Join(t.TempDir(), "dashboard.yml")

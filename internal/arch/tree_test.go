@@ -29,7 +29,7 @@ type file struct {
 }
 
 // skipped directories hold nothing that we wrote.
-var skipped = map[string]bool{".git": true, "bin": true, "node_modules": true, "dist": true}
+var skipped = map[string]bool{".git": true, "bin": true, "node_modules": true, "dist": true, "dist-extra": true}
 
 // tree reads the module: every text file of it, without nested modules (they have a go.mod of their own).
 func tree(t testing.TB, fsys fs.FS) []file {
