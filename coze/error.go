@@ -14,6 +14,9 @@ var (
 	ErrTruncated     = errors.New("the stream ended before its last event")
 	ErrIdle          = errors.New("no event came for too long")
 	ErrEventTooLarge = errors.New("an event is larger than the limit")
+
+	// ErrAnswerTooLarge is of events that are each within the limit, and go on and on.
+	ErrAnswerTooLarge = errors.New("an answer is larger than the limit")
 )
 
 // Scope is what a pause for a failure would have to cover.

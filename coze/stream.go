@@ -34,6 +34,7 @@ type Stream struct {
 	first                  time.Time
 	chatID, conversationID string
 	thoughts               thoughts
+	answers                int // bytes of those that completed
 }
 
 // Stream asks a question and returns once Coze's headers are judged. The error, an [*Error], is then of a question that
@@ -207,8 +208,12 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 		s.learn(message.ChatID, message.ConversationID)
 		if kind == EventMessageDelta {
 			s.thoughts.add(message.ID, message.ReasoningContent)
-		} else if message.isAnswer() {
+		} else if message.isAnswer() || message.Type == MessageFollowUp {
 			keepString(&message.ReasoningContent, s.thoughts.take(message.ID))
+			// Whoever folds the events keeps these, and a stream may last as long as its attempt.
+			if s.answers += len(message.Content) + len(message.ReasoningContent); s.answers > s.frames.max {
+				return Event{}, false, s.cut(fmt.Errorf("%w of %d bytes", ErrAnswerTooLarge, s.frames.max))
+			}
 		}
 		return Event{Type: kind, Message: message}, true, nil
 	}
@@ -344,7 +349,7 @@ func (s *Stream) cut(err error) *Error {
 		e.Class = ClassTransient // as good as no reply
 	}
 	switch {
-	case errors.Is(err, ErrEventTooLarge):
+	case errors.Is(err, ErrEventTooLarge), errors.Is(err, ErrAnswerTooLarge):
 		e.Class, e.Err = ClassTruncated, err
 	case !errors.Is(err, io.EOF):
 		e.Err = fmt.Errorf("%w: %w", ErrTruncated, err)

@@ -2,6 +2,7 @@ package coze_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -272,5 +273,29 @@ func TestFollowUpsAndLogID(t *testing.T) {
 	got = listen(t, clientOf(stream(created)), false)
 	if got.err.LogID != "20261123LOG" || !strings.HasSuffix(got.err.Error(), "coze chat (truncated): the stream ended before its last event logid=20261123LOG") {
 		t.Errorf("error %q", got.err)
+	}
+}
+
+// Events that are each within the limit must not fill the memory of whoever keeps the answers.
+func TestAnswersWithoutEnd(t *testing.T) {
+	text := strings.Repeat("x", 60_000)
+	var stream strings.Builder
+	for n := range 1000 {
+		fmt.Fprintf(&stream, "event:conversation.message.completed\ndata:{\"id\":\"%d\",\"type\":\"answer\",\"role\":\"assistant\",\"content\":%q}\n\n", n, text)
+	}
+	client := clientOf(roundTrip(func(r *http.Request) (*http.Response, error) {
+		return response(r, 200, "text/event-stream", strings.NewReader(stream.String())), nil
+	}))
+	client.MaxEvent = 200_000
+	s, err := client.Stream(t.Context(), question())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, err = range s.Events() {
+		n++
+	}
+	if e := typed(t, err); n != 4 || !errors.Is(e, coze.ErrAnswerTooLarge) || e.Class != coze.ClassTruncated {
+		t.Errorf("%d events, then %v", n, err)
 	}
 }

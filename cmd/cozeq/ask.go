@@ -299,7 +299,7 @@ func (c *askCommand) show(r *results.Result, printed *liveAnswer) error {
 		return unreadable(r)
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintln(c.streams.Err, "cozeq: note:", w)
+		fmt.Fprintln(c.streams.Err, "cozeq: note:", printable(w))
 	}
 	return outcome(r)
 }

@@ -152,14 +152,15 @@ func report(w io.Writer, err error) int {
 	if err == nil {
 		return code
 	}
-	text := err.Error()
+	// An error may quote what others have written: a file, a record in Redis, Coze.
+	text := printable(err.Error())
 	if _, ok := errors.AsType[*batch.InvalidInput](err); ok {
 		fmt.Fprintln(w, text) // lines of file:line: what, which editors can follow
 	} else if text != "" {
 		fmt.Fprintf(w, "cozeq: %s\n", text)
 	}
 	if hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", hint)
+		fmt.Fprintf(w, "hint: %s\n", printable(hint))
 	}
 	return code
 }

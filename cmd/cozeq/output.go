@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -98,11 +100,36 @@ func (t *table) write(s *streams) error {
 
 // writeJSON prints a value for programs, with <, > and & as they are.
 func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(inertJSON(text.Bytes()))
+	return err
 }
+
+// inertJSON is JSON that says the same and drives no terminal: encoding/json escapes
+// the control characters below space, ESC among them, but not DEL and those from U+0080
+// to U+009F, of which terminals take U+009B for ESC [.
+func inertJSON(text []byte) []byte {
+	if !bytes.ContainsFunc(text, isLateControl) {
+		return text
+	}
+	inert := make([]byte, 0, len(text)+64)
+	for _, r := range string(text) {
+		if isLateControl(r) {
+			inert = fmt.Appendf(inert, `\u%04x`, r)
+		} else {
+			inert = utf8.AppendRune(inert, r)
+		}
+	}
+	return inert
+}
+
+func isLateControl(r rune) bool { return r >= 0x7f && r <= 0x9f }
 
 var escapes = strings.NewReplacer("\\", `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`)
 

@@ -153,7 +153,7 @@ func printRecord(w io.Writer, r *results.Result) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(line, '\n'))
+	_, err = w.Write(append(inertJSON(line), '\n'))
 	return err
 }
 

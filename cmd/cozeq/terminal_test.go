@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -103,6 +105,22 @@ func TestHostileTextOnTerminal(t *testing.T) {
 	}
 	if got := oneLine(hostile); strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r == 0x9b }) {
 		t.Errorf("oneLine: %q", got)
+	}
+	var errs bytes.Buffer
+	report(&errs, &hintedError{err: errors.New(hostile), hint: hostile})
+	if got, want := errs.String(), "cozeq: a[2Jbcde\n\nhint: a[2Jbcde\n\n"; got != want {
+		t.Errorf("report: %q, want %q", got, want)
+	}
+	var out bytes.Buffer
+	if err := writeJSON(&out, hostile); err != nil {
+		t.Fatal(err)
+	}
+	var back string
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != hostile {
+		t.Errorf("writeJSON: %s is %q, %v", out.Bytes(), back, err)
+	}
+	if got := strings.TrimSuffix(out.String(), "\n"); got != printable(got) {
+		t.Errorf("writeJSON: %q", got)
 	}
 }
 
