@@ -28,7 +28,7 @@ type file struct {
 	imports []string
 }
 
-// skipped directories hold nothing that we wrote.
+// skipped are directories that hold nothing that we wrote; .git is a file where git has more than one work tree.
 var skipped = map[string]bool{".git": true, "bin": true, "node_modules": true, "dist": true, "dist-extra": true}
 
 // tree reads the module: every text file of it, without nested modules (they have a go.mod of their own).
@@ -46,7 +46,7 @@ func tree(t testing.TB, fsys fs.FS) []file {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		if !d.Type().IsRegular() || skipped[d.Name()] {
 			return nil
 		}
 		data, err := fs.ReadFile(fsys, name)

@@ -1,0 +1,214 @@
+package arch
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"unicode"
+)
+
+var (
+	fenced = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+	link   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	title  = regexp.MustCompile(`(?m)^(#+) (.+)$`)
+)
+
+// prose is a page without its blocks of code.
+func prose(page []byte) string { return fenced.ReplaceAllString(string(page), "") }
+
+// anchor is what GitHub makes of a heading.
+func anchor(heading string) string {
+	heading = link.ReplaceAllString(strings.NewReplacer("[", "", "`", "").Replace(heading), "")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
+}
+
+// brokenLinks are those to a file that is not there, or to a heading that its page has not.
+func brokenLinks(files []file) (faults []string) {
+	anchors, dirs := map[string]map[string]bool{}, map[string]bool{".": true}
+	known := map[string]bool{}
+	for _, f := range files {
+		known[f.path] = true
+		for dir := f.dir; !dirs[dir]; dir = path.Dir(dir) {
+			dirs[dir] = true
+		}
+		if path.Ext(f.path) == ".md" {
+			anchors[f.path] = map[string]bool{}
+			for _, h := range title.FindAllStringSubmatch(prose(f.data), -1) {
+				anchors[f.path][anchor(h[2])] = true
+			}
+		}
+	}
+	for _, f := range files {
+		if anchors[f.path] == nil || f.dir == "cmd/cozeq/manual" { // pieces of pages in docs
+			continue
+		}
+		for _, l := range link.FindAllStringSubmatch(prose(f.data), -1) {
+			if strings.Contains(l[1], "://") {
+				continue
+			}
+			name, heading, there := strings.Cut(l[1], "#")
+			target := f.path
+			if name != "" {
+				target = path.Join(f.dir, name)
+			}
+			switch {
+			case !known[target] && !dirs[target] && path.Ext(target) != ".png": // images are no text, and not in files
+				faults = append(faults, fmt.Sprintf("%s: there is no %s", f.path, target))
+			case there && !anchors[target][heading]:
+				faults = append(faults, fmt.Sprintf("%s: %s has no heading #%s", f.path, target, heading))
+			}
+		}
+	}
+	return faults
+}
+
+func TestLinks(t *testing.T) {
+	obeyed(t, brokenLinks, map[string]string{
+		"docs/a.md": "see [that](b.md)\n",
+		"docs/c.md": "# Here\n\nsee [that](#there)\n",
+	})
+	good := tree(t, fstest.MapFS{
+		"README.md":    {Data: []byte("# A `b`: c, d\n\n[1](#a-b-c-d) [2](docs/a.md#限流) [3](docs) [4](https://example.com)\n```\n[5](none)\n```\n")},
+		"docs/a.md":    {Data: []byte("## 限流\n[README](../README.md)\n")},
+		"docs/b/c.txt": {Data: []byte("text")},
+	})
+	if faults := brokenLinks(good); len(faults) != 0 {
+		t.Errorf("good links: %q", faults)
+	}
+}
+
+// told is what a translation has in common with its original: the levels of its headings, what its links lead to, and
+// the commands and texts that a reader copies.
+func told(page []byte) (parts []string) {
+	for _, h := range title.FindAllStringSubmatch(prose(page), -1) {
+		parts = append(parts, "heading "+h[1])
+	}
+	for _, block := range fenced.FindAllStringSubmatch(string(page), -1) {
+		if block[1] != "console" {
+			parts = append(parts, block[1]+" "+withoutComments(block[2]))
+			continue
+		}
+		for line := range strings.Lines(block[2]) {
+			if command, ok := strings.CutPrefix(line, "$ "); ok {
+				parts = append(parts, "$ "+withoutComments(command))
+			}
+		}
+	}
+	return parts
+}
+
+var comment = regexp.MustCompile(`(?m)[ \t]*(//|  # ).*$`)
+
+func withoutComments(code string) string {
+	return strings.TrimSpace(comment.ReplaceAllString(code, ""))
+}
+
+// translated wants a README.LANGUAGE.md to tell what README.md tells.
+func translated(files []file) (faults []string) {
+	pages := map[string][]byte{}
+	for _, f := range files {
+		pages[f.path] = f.data
+	}
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		base, ok := strings.CutSuffix(name, ".md")
+		if original := strings.TrimSuffix(base, path.Ext(base)) + ".md"; ok && path.Base(original) == "README.md" && original != name {
+			if fault := difference(told(pages[original]), told(pages[name])); fault != "" {
+				faults = append(faults, fmt.Sprintf("%s, as %s has it: %s", name, original, fault))
+			}
+		}
+	}
+	return faults
+}
+
+// difference is the first one of two lists; "" = none.
+func difference(want, got []string) string {
+	for i := range max(len(want), len(got)) {
+		switch {
+		case i >= len(got):
+			return fmt.Sprintf("%.200q is missing", want[i])
+		case i >= len(want):
+			return fmt.Sprintf("%.200q is too much", got[i])
+		case want[i] != got[i]:
+			return fmt.Sprintf("%.200q should be %.200q", got[i], want[i])
+		}
+	}
+	return ""
+}
+
+func TestTranslations(t *testing.T) {
+	obeyed(t, translated, map[string]string{"docs/README.zh-CN.md": "# A\n"})
+	original := "# A\n```console\n$ run x   # at once\nout\n```\n```go\nf() // fast\n```\n"
+	for page, want := range map[string]int{
+		"# 甲\n```console\n$ run x   # 立即\n输出\n```\n```go\nf() // 快\n```\n": 0,
+		"# 甲\n```console\n$ run y\n```\n```go\nf()\n```\n":                 1,
+		"# 甲\n```console\n$ run x\n```\n":                                  1,
+		"## 甲\n```console\n$ run x\n```\n```go\nf()\n```\n":                1,
+	} {
+		pages := tree(t, fstest.MapFS{"README.md": {Data: []byte(original)}, "README.zh-CN.md": {Data: []byte(page)}})
+		if faults := translated(pages); len(faults) != want {
+			t.Errorf("%q: %q, want %d faults", page, faults, want)
+		}
+	}
+}
+
+// TestGoInManual compiles the programs that the manual shows, those that begin with their package clause.
+func TestGoInManual(t *testing.T) {
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	args := []string{"build", "-overlay"}
+	temporary := t.TempDir()
+	for _, f := range tree(t, os.DirFS(top)) {
+		if path.Ext(f.path) != ".md" {
+			continue
+		}
+		for _, block := range fenced.FindAllStringSubmatch(string(f.data), -1) {
+			if block[1] != "go" || !strings.HasPrefix(block[2], "package ") {
+				continue
+			}
+			name := "shown" + strconv.Itoa(len(overlay.Replace))
+			source := filepath.Join(temporary, name+".go")
+			if err := os.WriteFile(source, []byte("//line "+f.path+":1\n"+block[2]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			overlay.Replace[filepath.Join(top, "internal", "arch", name, "shown.go")] = source
+			args = append(args, "./internal/arch/"+name)
+		}
+	}
+	if len(overlay.Replace) == 0 {
+		t.Fatal("the manual shows no program")
+	}
+	text, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(temporary, "overlay.json")
+	if err := os.WriteFile(list, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "go", slices.Insert(args, 2, list)...)
+	build.Dir = top
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
