@@ -21,6 +21,8 @@ var (
 	fenced = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 	link   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	title  = regexp.MustCompile(`(?m)^(#+) (.+)$`)
+
+	tableRow = regexp.MustCompile(`(?m)^\|`)
 )
 
 // prose is a page without its blocks of code.
@@ -95,12 +97,13 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// told is what a translation has in common with its original: the levels of its headings, what its links lead to, and
+// told is what a translation has in common with its original: the levels of its headings, the rows of its tables, and
 // the commands and texts that a reader copies.
 func told(page []byte) (parts []string) {
 	for _, h := range title.FindAllStringSubmatch(prose(page), -1) {
 		parts = append(parts, "heading "+h[1])
 	}
+	parts = append(parts, fmt.Sprint("rows of tables ", len(tableRow.FindAllString(prose(page), -1))))
 	for _, block := range fenced.FindAllStringSubmatch(string(page), -1) {
 		if block[1] != "console" {
 			parts = append(parts, block[1]+" "+withoutComments(block[2]))
@@ -115,7 +118,7 @@ func told(page []byte) (parts []string) {
 	return parts
 }
 
-var comment = regexp.MustCompile(`(?m)[ \t]*(//|  # ).*$`)
+var comment = regexp.MustCompile(`(?m)(^|[ \t]+)(//|#) .*$`)
 
 func withoutComments(code string) string {
 	return strings.TrimSpace(comment.ReplaceAllString(code, ""))
