@@ -39,6 +39,7 @@ type gate struct {
 	parked int
 	ticket []string             // for one look at the queues that passes over the pauses of these
 	held   time.Time            // nothing is taken before this moment
+	shy    time.Time            // until then others go first
 	empty  map[string]time.Time // by asynq's key of what is pending: found empty then
 	idle   chan struct{}        // capacity 1: the first waiter has come
 	wake   chan struct{}        // one token wakes one waiter
@@ -140,6 +141,36 @@ func (g *gate) waitHeld() {
 		return
 	}
 	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.closed:
+	}
+}
+
+// How long others go first, and by how much: a process that is idle takes a task up within
+// peekEvery.
+const (
+	shyFor  = 10 * time.Minute
+	shyWait = 3 * peekEvery
+)
+
+// beShy lets other processes go first for a while: what is in the queues may be for them
+// only.
+func (g *gate) beShy() {
+	g.mu.Lock()
+	g.shy = time.Now().Add(shyFor)
+	g.mu.Unlock()
+}
+
+func (g *gate) waitShy() {
+	g.mu.Lock()
+	shy := time.Now().Before(g.shy)
+	g.mu.Unlock()
+	if !shy {
+		return
+	}
+	timer := time.NewTimer(shyWait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -256,6 +287,9 @@ func (c *gatedClient) dequeue(ctx context.Context, keys []string, ask func([]str
 // never one.
 func (c *gatedClient) before(keys []string) []string {
 	c.gate.waitHeld()
+	if c.empty == 0 {
+		c.gate.waitShy()
+	}
 	if c.empty == 0 && c.probe == nil {
 		c.probe = c.gate.takeTicket()
 	}

@@ -10,15 +10,13 @@ import (
 
 // A task that is encrypted with a key that this worker does not have waits for a worker
 // that has it: nothing is asked, no attempt is used up, and its record says why. It is
-// looked at again soon, as the next worker to take it up may be the right one, and then
-// less and less often, in case that there is none.
+// looked at again soon, and then less and less often, in case that there is no such
+// worker. If there is, that one should get it: this process lets others go first from
+// then on. Without that it would be a matter of luck, and one of 32 tasks would have bad
+// luck five times in a row, and wait for most of a minute.
 const (
 	unreadBase = 2 * time.Second
 	unreadCap  = time.Minute
-
-	// unreadHold is how long this process takes nothing out of the queues after such a
-	// task: workers that can read them should get there first.
-	unreadHold = 100 * time.Millisecond
 
 	// unreadEvery is how often the log says so, for each key.
 	unreadEvery = time.Minute
@@ -54,7 +52,7 @@ func (a *attempt) unread(err error) error {
 	if a.unreadKeys.due(sealed.KeyID) {
 		a.log.Warn("a question cannot be read by this worker, and waits for one that can", "key", sealed.KeyID, "err", err)
 	}
-	a.gate.hold(unreadHold)
+	a.gate.beShy()
 	return err
 }
 
