@@ -16,7 +16,7 @@ import (
 // luck five times in a row, and wait for most of a minute.
 const (
 	unreadBase = 2 * time.Second
-	unreadCap  = time.Minute
+	unreadCap  = 15 * time.Second
 
 	// unreadEvery is how often the log says so, for each key.
 	unreadEvery = time.Minute
