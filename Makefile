@@ -17,7 +17,7 @@ STATICCHECK := go tool -modfile=internal/tools/go.mod staticcheck
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PKG=./worker narrows test, race, vet, lint, bench and cover; FUZZTIME=$(FUZZTIME) SOAKTIME=$(SOAKTIME) BENCH=$(BENCH) LIMITS=$(LIMITS)"
 
@@ -124,6 +124,11 @@ image-check: ## build the program as the image holds it, and run it in a file sy
 cross: ## build for the platforms of a release
 	@for target in linux/arm64 darwin/arm64 windows/amd64; do \
 		echo "$$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -buildvcs=false -o /dev/null ./cmd/cozeq || exit 1; done
+
+.PHONY: release-check
+release-check: ## make a release in dist/ with GoReleaser, publish nothing, and look at it (20 min the first time; not in CI, which reads the config)
+	@goreleaser=$$(bash .ci/goreleaser) && $$goreleaser check && $$goreleaser release --snapshot --clean --skip=publish,announce,sign
+	COZEQ_RELEASE='$(CURDIR)/dist' go test -run '^TestRelease' -count=1 -v ./deploy
 
 .PHONY: man
 man: ## write the manual pages into dist/man
