@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"math/rand/v2"
@@ -11,8 +10,6 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -215,7 +212,7 @@ func (s *stack) locked(t *testing.T) {
 // charts asks the dashboard for what it has from Prometheus.
 func (s *stack) charts() error {
 	page, err := get("http://"+s.address["dashboard"]+":8081/monitor/api/metrics", s.token())
-	if err == nil && !bytes.Contains(page, []byte(`"queue":"default"`)) {
+	if err == nil && !strings.Contains(string(page), `"queue":"default"`) {
 		return fmt.Errorf("nothing of queue default: %.200s", page)
 	}
 	return err
@@ -230,45 +227,6 @@ func (s *stack) cozeq(t *testing.T, code int, args ...string) {
 	if got := cmd.ProcessState.ExitCode(); got != code {
 		t.Fatalf("cozeq %s: exit code %d, want %d\n%s", args[0], got, code, out)
 	}
-}
-
-// run runs cmd until the test ends.
-func run(t *testing.T, name string, cmd *exec.Cmd) {
-	var out output
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = time.Minute
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		// The test's context has ended, so it was told to stop, once: a second signal stops a worker at once.
-		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 0 {
-			t.Errorf("%s ended with %v", name, err)
-		}
-		if t.Failed() {
-			t.Logf("%s: %s\n%s", name, strings.Join(cmd.Args[1:], " "), out.tail())
-		}
-	})
-}
-
-// output is what a process prints, while it still does.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) tail() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	text := o.buf.String()
-	return text[max(0, len(text)-4000):]
 }
 
 // eventually waits until check is content.

@@ -9,10 +9,12 @@ import (
 )
 
 // How long a question that was sent may take to show up in its conversation, and
-// how often to look. The request had reached Coze, if at all, before its reply was
-// missed.
+// how often to look. The request had left before its reply was missed; the time is for
+// the way, for a worker that stood still between noting and sending, and for a Coze that
+// is slow to write down what it has taken. It is waited for only where a worker or a
+// connection died in the moment of asking, so it can be long.
 const (
-	findFor   = 5 * time.Second
+	findFor   = 10 * time.Second
 	findEvery = time.Second
 	clockSkew = 10 * time.Second // between Coze's clock and ours
 )
