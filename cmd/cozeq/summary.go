@@ -154,7 +154,9 @@ func summaryRecord(s batch.Summary) summaryJSON {
 	return out
 }
 
-func seconds(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
+}
 
 func questions(n int) string {
 	if n == 1 {
