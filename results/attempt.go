@@ -19,8 +19,9 @@ type Attempt struct {
 	// to let the queue know.
 	Ended bool
 
-	// Made is true where there was no record, and Begin has made one from the seed:
-	// nobody created it, or it was lost, or somebody has deleted it after the end.
+	// Made is true where the record is not its producer's: there was none, and this
+	// Begin, or one before it, has made it from the seed, or the note of an older attempt
+	// has. Nobody created it, or it was lost, or somebody has deleted it after the end.
 	Made bool
 
 	// AskedAt is not zero where an earlier attempt was about to send the
@@ -58,15 +59,26 @@ type Attempt struct {
 // go on. Deciding "ended?" and taking over must be one step: between two steps
 // the old owner could end the task, and the new one would ask again.
 //
+// A record that was made says so for as long as it is open, and not only to who made it:
+//
+//  1. A worker has the answer, writes it, and shuts down. asynq puts its task back.
+//  2. Whoever waited for the answer has it, and deletes the record.
+//  3. Another worker takes the task up and makes a record. It dies, or shuts down, before
+//     it has found out that the task is over.
+//  4. The next one finds an open record. Did it look like any other, it would ask again.
+//
 // KEYS: hash, body. ARGV: owner, now, TTL in seconds, "1" to read the body, then
-// the seed's names and values. It answers with the hash, the body and, where there was
-// no record, a third value.
+// the seed's names and values. It answers with the hash and the body.
 var beginScript = redis.NewScript(`
-local status = redis.call('HGET', KEYS[1], 'status')
+local now = redis.call('HMGET', KEYS[1], 'status', 'id')
+local status = now[1]
 if status == 'completed' or status == 'failed' or status == 'canceled' or status == 'expired' then
 	return {redis.call('HGETALL', KEYS[1])}
 end
-if not status then redis.call('HSET', KEYS[1], unpack(ARGV, 5)) end
+if not status then redis.call('HSET', KEYS[1], 'made', 1) end
+if not now[2] then -- nothing is there, or what an older attempt has noted since
+	for i = 5, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
 redis.call('HSETNX', KEYS[1], 'started_at', ARGV[2])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'status', 'running')
 redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint', 'logid')
@@ -76,7 +88,6 @@ if ARGV[4] == '1' then
 	body = redis.call('GET', KEYS[2]) or ''
 	redis.call('EXPIRE', KEYS[2], ARGV[3])
 end
-if not status then return {redis.call('HGETALL', KEYS[1]), body, 1} end
 return {redis.call('HGETALL', KEYS[1]), body}`)
 
 // Begin takes a task up: it becomes running, and every older attempt may write
@@ -101,7 +112,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 	a := &Attempt{
 		Result:          r.Result,
 		Ended:           r.Status.Terminal(),
-		Made:            len(reply) > 2,
+		Made:            r.made,
 		AskedAt:         r.askedAt.Time,
 		CancelRequested: r.cancel,
 		EndedChat:       r.endedChat,
@@ -124,8 +135,8 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 
 // updateScript writes fields for the owner alone, and not even for the owner once
 // the task has ended: a write that was stuck in a broken connection may arrive
-// after Finish. A record that is gone is written all the same: nobody else has
-// begun. It answers 2 where somebody asked for the task's end: that word may have
+// after Finish. A record that is gone is written all the same, as nobody else has
+// begun, and says that it was made: see beginScript. It answers 2 where somebody asked for the task's end: that word may have
 // come too late for this attempt to hear it, and it must not be put aside with it.
 //
 // KEYS: hash. ARGV: owner, TTL in seconds, how many names to delete, those
@@ -136,6 +147,7 @@ if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 0 end
 local drop = tonumber(ARGV[3])
 if drop > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 4, 3 + drop)) end
+if not now[2] then redis.call('HSET', KEYS[1], 'made', 1) end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 4 + drop))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1 + redis.call('HEXISTS', KEYS[1], 'cancel')`)
@@ -230,7 +242,7 @@ var finishScript = redis.NewScript(`
 local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
-redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'ended_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id')
+redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 7))
 redis.call('EXPIRE', KEYS[1], ARGV[2])

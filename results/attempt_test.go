@@ -338,5 +338,26 @@ func TestRecordGone(t *testing.T) {
 			}
 			refused(t, rdb, "t3", func(ctx context.Context) error { return a.Asking(ctx, "c2") })
 		})
+		// Who had the answer has deleted the record, and only then does an attempt that is
+		// over put its task aside.
+		t.Run("put aside, then another begins", func(t *testing.T) {
+			s, a := gone(t, "t4")
+			if err := a.Wait(ctx, nil); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				b, err := s.Begin(ctx, results.Result{ID: "t4"}, false)
+				if err != nil || b.Ended || !b.Made {
+					t.Fatalf("%+v, %v", b, err)
+				}
+				if err := b.Wait(ctx, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			finish(t, begin(t, s, "t4"), "yes")
+			if there, err := rdb.HExists(ctx, results.Key("t4"), "made").Result(); there || err != nil {
+				t.Errorf("a record that has ended says that it was made: %v, %v", there, err)
+			}
+		})
 	})
 }

@@ -105,6 +105,7 @@ type record struct {
 	owner     string // token of the Attempt that may write
 	askedAt   Time   // set just before a question is sent, cleared when the ask has ended
 	cancel    bool   // somebody asked for an end
+	made      bool   // see Attempt
 	endedChat string // see Attempt
 	kept      bool   // see Entry
 	keep      int64  // seconds to keep the result once it has ended; 0 = the store's default
@@ -196,6 +197,8 @@ func parse(flat []any) record {
 			r.endedChat = value
 		case "cancel":
 			r.cancel = value != ""
+		case "made":
+			r.made = value != ""
 		case "kept":
 			r.kept = value != ""
 		case "keep":

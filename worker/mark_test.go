@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
@@ -154,6 +155,42 @@ func TestReleasedTaskComesBack(t *testing.T) {
 		}
 		if left := redistest.Keys(t, rdb, "cozeq:result:{r-1}"); len(left) > 0 {
 			t.Error("its record was made again and left")
+		}
+	})
+}
+
+// A worker that comes upon such a task may die, or shut down, when it has made the record
+// and has not yet found out. The next one knows that the record was made.
+func TestReleasedTaskComesBackTwice(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		bs := tasks.NewBatches(rdb, l.tasks)
+		if _, err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 1}); err != nil {
+			t.Fatal(err)
+		}
+		chat := tasks.Ask("bot", "one")
+		chat.BatchID = "r"
+		l.enqueue(chat, tasks.Options{ID: "r-1", Retention: -1})
+		if err := bs.Release(t.Context(), []*results.Result{{ID: "r-1", BatchID: "r", Status: results.Completed}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.store.Begin(t.Context(), chat.Record("r-1", tasks.QueueDefault), false); err != nil {
+			t.Fatal(err)
+		}
+		l.work()
+		until(l.t, "the end of the task", func() bool {
+			info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo(tasks.QueueDefault)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return info.Size == 0
+		})
+		if n := l.fake.ByQuestion("one"); n != 0 {
+			t.Errorf("asked %d times", n)
+		}
+		if left := redistest.Keys(t, rdb, "cozeq:result:{r-1}"); len(left) > 0 {
+			t.Error("its record was left")
 		}
 	})
 }
