@@ -39,7 +39,7 @@ test: redis ## run all tests, on the embedded Redis and on a real one
 
 .PHONY: race
 race: redis ## run the tests with the race detector, the long ones left out
-	COZEQ_REQUIRE_REDIS=1 go test -race -short -parallel 16 -timeout 15m $(PKG)
+	COZEQ_REQUIRE_REDIS=1 go test -race -short -p 1 -parallel 8 -timeout 20m $(PKG)
 
 .PHONY: test-cluster
 test-cluster: redis ## run the tests on a Redis Cluster, as an ACL user, on Valkey if it is there, and fail-overs (3 min)
