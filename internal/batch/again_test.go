@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cozeq/cozeq/internal/batch"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -200,6 +201,25 @@ func TestOneRunAtATime(t *testing.T) {
 	}
 	if !errors.Is(second, batch.ErrLocked) || !strings.Contains(second.Error(), path+".partial") {
 		t.Errorf("the second run: %v", second)
+	}
+}
+
+// A row that has its record is not asked again, whatever the queue says.
+func TestProgressOfAnEndedRow(t *testing.T) {
+	b := newBook()
+	l, _ := newLine(t, redistest.Embedded(t), b)
+	job := l.newJob(open(t, "q.txt", "one\ntwo\n", batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
+	var errs []error
+	job.OnRecord = func(_ *batch.Row, res *results.Result) {
+		errs = append(errs, job.Progress(t.Context(), batch.Progress{ID: res.ID, AskedAt: time.Now()}))
+	}
+	if _, err := job.Run(t.Context()); err != nil || len(errs) != 2 {
+		t.Fatalf("%v, %d rows", err, len(errs))
+	}
+	for _, err := range errs {
+		if err == nil {
+			t.Error("a question may be asked again that has its answer in the journal")
+		}
 	}
 }
 

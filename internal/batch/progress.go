@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -21,6 +22,11 @@ type Progress struct {
 	AskedAt         time.Time
 }
 
+// errRowEnded keeps a worker from asking once more what it finds in the queue although it has been answered: the machine
+// was asleep, say, so the task was put back as that of a dead worker while its handler ended it. Its result has left
+// Redis for the journal by then, and only the journal knows.
+var errRowEnded = errors.New("the row has its record already")
+
 // Progress writes down how far a row's chat has come: for the hook of a worker in this process, which must not ask
 // when it gets an error. It waits until Run has its journal. Tasks of others are none of its business. Safe for
 // concurrent use.
@@ -32,6 +38,9 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 	run, row, _, ok := tasks.ParseBatchTaskID(p.ID)
 	if !ok || run != r.journal.head.Run || row > r.total || p.ID != r.journal.taskID(row) {
 		return nil
+	}
+	if p.ChatID == "" && r.journal.ended(row) {
+		return errRowEnded
 	}
 	c := chat{
 		Cozeq: entryChat, Row: row, BotID: p.BotID,
