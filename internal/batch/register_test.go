@@ -214,7 +214,7 @@ func TestRunTellsOfWhatWasNotAsked(t *testing.T) {
 	l, _ := newLine(t, redistest.Embedded(t), newBook())
 	badly(l, nil)
 	job := l.registered(open(t, "q.jsonl", content, batch.InputOptions{OnTurnFailure: tasks.TurnBlock}), filepath.Join(t.TempDir(), "a.jsonl"))
-	job.Cache, job.Window = cache, 2
+	job.Cache, job.Window = cache, 1 // a later turn is not in the queue yet when the second one fails
 	if s, err := job.Run(t.Context()); err != nil || s.Answered != 2 || s.Failed != 1 || s.Canceled != 2 {
 		t.Fatalf("%+v, %v", s, err)
 	}
