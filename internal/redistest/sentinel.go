@@ -185,17 +185,21 @@ func awaitReplicas(t testing.TB, master *Server, n int) {
 	})
 }
 
+// awaitTimeout bounds the wait for what many servers have to agree on. It takes a second or two. A sentinel that a crowded
+// machine let stand still for 2 s does nothing for the next 30 (Redis calls that TILT), and another vote may follow.
+const awaitTimeout = 90 * time.Second
+
 // await waits until done.
 func await(t testing.TB, what string, done func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout)
 	defer cancel()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for !done(ctx) {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited %v for %s", startTimeout, what)
+			t.Fatalf("waited %v for %s", awaitTimeout, what)
 		case <-poll.C:
 		}
 	}
