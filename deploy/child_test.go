@@ -41,14 +41,6 @@ func run(t *testing.T, name string, cmd *exec.Cmd) *child {
 	return c
 }
 
-// stop tells the program to stop and waits until it has.
-func (c *child) stop() {
-	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		c.t.Errorf("%s: %v", c.name, err)
-	}
-	c.wait()
-}
-
 func (c *child) wait() {
 	c.once.Do(func() {
 		if err := c.cmd.Wait(); c.cmd.ProcessState.ExitCode() != 0 {
