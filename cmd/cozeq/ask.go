@@ -134,7 +134,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	case !c.noWait:
-		if err := s.served(c.queue); err != nil {
+		if err := s.awaitServed(ctx, c.queue); err != nil {
 			return err
 		}
 	}

@@ -218,7 +218,7 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *bat
 
 // askThere leaves the work to the workers of the shared Redis.
 func (c *runCommand) askThere(ctx, signals context.Context, job *batch.Job, s *session, panel *panel, watch *pauseWatch) (batch.Summary, error) {
-	if err := s.served(c.queue); err != nil {
+	if err := s.awaitServed(ctx, c.queue); err != nil {
 		return batch.Summary{}, err
 	}
 	defer c.announce(signals, panel, "interrupted; the questions in the queue go on being answered")()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -32,6 +33,36 @@ func (s *session) served(queue string) error {
 		}
 	}
 	return nil
+}
+
+// missedBeat is how long a cluster is asked again before nobody is taken for a worker:
+// asynq's word that one lives comes each 5 s, holds for 10 s, and stands on one of the
+// nodes. It may be lost with that node, and while another takes its place not everybody
+// knows yet where to look.
+const missedBeat = 6 * time.Second
+
+// awaitServed is served for who would give up: in a cluster it looks more than once.
+func (s *session) awaitServed(ctx context.Context, queue string) error {
+	err := s.served(queue)
+	if _, cluster := s.rdb.(*redis.ClusterClient); !cluster {
+		return err
+	}
+	giveUp := time.After(missedBeat)
+	again := time.NewTicker(missedBeat / 20)
+	defer again.Stop()
+	for {
+		if _, nobody := errors.AsType[*noWorkerError](err); !nobody {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-giveUp:
+			return err
+		case <-again.C:
+			err = s.served(queue)
+		}
+	}
 }
 
 // queuesOf are the queues of a name, for a worker that serves nothing else.
