@@ -15,7 +15,6 @@ type child struct {
 	t    *testing.T
 	name string
 	cmd  *exec.Cmd
-	once sync.Once
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -42,11 +41,9 @@ func run(t *testing.T, name string, cmd *exec.Cmd) *child {
 }
 
 func (c *child) wait() {
-	c.once.Do(func() {
-		if err := c.cmd.Wait(); c.cmd.ProcessState.ExitCode() != 0 {
-			c.t.Errorf("%s ended with %v", c.name, err)
-		}
-	})
+	if err := c.cmd.Wait(); c.cmd.ProcessState.ExitCode() != 0 {
+		c.t.Errorf("%s ended with %v", c.name, err)
+	}
 }
 
 func (c *child) Write(p []byte) (int, error) {
