@@ -56,8 +56,9 @@ vet: ## go vet
 	go vet $(PKG)
 
 .PHONY: lint
-lint: ## staticcheck, and is everything formatted
+lint: ## staticcheck, and is everything formatted and go.mod tidy
 	$(STATICCHECK) $(PKG)
+	go mod tidy -diff
 	@files=$$(gofmt -l .) && { [ -z "$$files" ] || { echo "not formatted (make fmt does it):"; echo "$$files"; exit 1; }; }
 
 .PHONY: fmt
