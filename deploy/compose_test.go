@@ -123,18 +123,23 @@ func TestCompose(t *testing.T) {
 	t.Log("no docker compose here: it has not read the file itself")
 }
 
-// filled is what compose makes of ${NAME} and ${NAME:-default}.
+// filled is what compose makes of ${NAME}, ${NAME:-default} and ${NAME:+instead}.
 func filled(text string, env map[string]string) string {
 	return variable.ReplaceAllStringFunc(text, func(v string) string {
 		m := variable.FindStringSubmatch(v)
-		if value := env[m[1]]; value != "" {
+		name, def, instead := m[1], m[2], m[3]
+		switch value := env[name]; {
+		case value == "":
+			return def
+		case instead != "":
+			return instead
+		default:
 			return value
 		}
-		return m[2]
 	})
 }
 
-var variable = regexp.MustCompile(`\$\{(\w+)(?::-([^}]*))?\}`)
+var variable = regexp.MustCompile(`\$\{(\w+)(?::-([^}]*)|:\+([^}]*))?\}`)
 
 // TestEnvExample wants .env.example to name what docker-compose.yml takes, and nothing else: a slip of the pen in an
 // environment file is not reported by anybody.
@@ -148,6 +153,7 @@ func TestEnvExample(t *testing.T) {
 		taken[m[1]] = m[2]
 	}
 	delete(taken, "VERSION") // make sets it
+	taken["COZEQ_KEYS"] = "" // of no keys something has to be mounted, which is no setting
 	example, err := os.ReadFile(exampleFile)
 	if err != nil {
 		t.Fatal(err)

@@ -189,20 +189,26 @@ func found(t *testing.T, who string, selector metav1.LabelSelector, pods map[str
 	}
 }
 
-// references are the names of all settings and secrets that a pod wants.
+// references are the names of all settings and secrets without which a pod does not start.
 func references(pod corev1.PodSpec) (refs []string) {
 	for _, c := range pod.Containers {
 		for _, from := range c.EnvFrom {
 			refs = append(refs, "configmap "+from.ConfigMapRef.Name)
 		}
 		for _, env := range c.Env {
-			if env.ValueFrom != nil {
-				refs = append(refs, "secret "+env.ValueFrom.SecretKeyRef.Name)
+			switch from := env.ValueFrom; {
+			case from == nil:
+			case from.ConfigMapKeyRef != nil:
+				refs = append(refs, "configmap "+from.ConfigMapKeyRef.Name)
+			default:
+				refs = append(refs, "secret "+from.SecretKeyRef.Name)
 			}
 		}
 	}
 	for _, volume := range pod.Volumes {
-		refs = append(refs, "secret "+volume.Secret.SecretName)
+		if optional := volume.Secret.Optional; optional == nil || !*optional {
+			refs = append(refs, "secret "+volume.Secret.SecretName)
+		}
 	}
 	return refs
 }
