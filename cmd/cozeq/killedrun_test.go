@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,7 +11,6 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
-	"github.com/cozeq/cozeq/results"
 )
 
 // A run that is killed three times on its way asks each question once, and its output is complete and in order: alone,
@@ -47,111 +43,57 @@ func killedRun(t *testing.T, rows int) {
 	for _, shared := range []bool{false, true} {
 		t.Run(map[bool]string{false: "alone", true: "shared"}[shared], func(t *testing.T) {
 			t.Parallel()
-			k := &killed{dir: t.TempDir(), rows: rows, fake: cozetest.New(t, cozetest.With(cozetest.Config{
+			p := &processes{dir: t.TempDir(), fake: cozetest.New(t, cozetest.With(cozetest.Config{
 				Latency: 10 * time.Millisecond, KeepLog: -1,
 			}))}
-			if err := os.WriteFile(filepath.Join(k.dir, "q.jsonl"), questions.Bytes(), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(p.dir, "q.jsonl"), questions.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if shared {
-				k.redis = redistest.Start(t).URL()
-				worker := k.start(t, "worker", "--http", "off", "--drain", "0s")
-				t.Cleanup(func() { k.kill(worker) })
+				p.redis = redistest.Start(t).URL()
+				worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
+				t.Cleanup(func() { p.kill(worker) })
 			}
-			k.run(t)
+			p.runKilled(t, rows)
 		})
 	}
 }
 
-// killed is a run that is killed.
-type killed struct {
-	dir   string
-	rows  int
-	redis string // "" = it works alone
-	fake  *cozetest.Server
-}
-
-func (k *killed) command(t *testing.T, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), "cozeq", args...)
-	cmd.Dir = k.dir
-	cmd.Env = append(os.Environ(), "REDIS_URL="+k.redis, "COZE_API_BASE="+k.fake.URL, "COZE_API_TOKEN=token", "COZE_BOT_ID=bot")
-	return cmd
-}
-
-func (k *killed) start(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := k.command(t, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return cmd
-}
-
-func (k *killed) kill(cmd *exec.Cmd) {
-	_ = cmd.Process.Kill() // it fails only where the process has ended
-	_ = cmd.Wait()         // and "signal: killed" is how it should end
-}
-
-func (k *killed) run(t *testing.T) {
+// runKilled runs q.jsonl, which has that many rows, and kills the run after each quarter.
+func (p *processes) runKilled(t *testing.T, rows int) {
 	for quarter := 1; quarter <= 3; quarter++ {
-		run := k.start(t, "run", "q.jsonl", "-o", "out.jsonl")
+		run := p.start(t, "run", "q.jsonl", "-o", "out.jsonl")
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			_ = run.Wait()
 		}()
-		for k.fake.Accepted() < quarter*k.rows/4 {
+		for p.fake.Accepted() < quarter*rows/4 {
 			select {
 			case <-ended:
-				t.Fatalf("the run has ended after %d of %d questions", k.fake.Accepted(), k.rows)
+				t.Fatalf("the run has ended after %d of %d questions", p.fake.Accepted(), rows)
 			case <-time.After(time.Millisecond):
 			}
 		}
 		_ = run.Process.Kill()
 		<-ended
 	}
-	out, err := k.command(t, "run", "q.jsonl", "-o", "out.jsonl").CombinedOutput()
+	out, err := p.command(t, "run", "q.jsonl", "-o", "out.jsonl").CombinedOutput()
 	if err != nil {
 		t.Fatalf("the last run: %v\n%s", err, out)
 	}
-	if asked, repeated := k.fake.Accepted(), k.fake.Repeats(); asked != k.rows || repeated != 0 {
-		t.Errorf("%d chats for %d questions, of which %d were asked again", asked, k.rows, repeated)
+	if asked, repeated := p.fake.Accepted(), p.fake.Repeats(); asked != rows || repeated != 0 {
+		t.Errorf("%d chats for %d questions, of which %d were asked again", asked, rows, repeated)
 	}
-	id := k.check(t)
-	if k.redis == "" {
+	id := p.checkOutput(t, rows)
+	if p.redis == "" {
 		return
 	}
-	if out, err := k.command(t, "batch", "verify", id, "out.jsonl").CombinedOutput(); err != nil {
+	if out, err := p.command(t, "batch", "verify", id, "out.jsonl").CombinedOutput(); err != nil {
 		t.Errorf("verify: %v\n%s", err, out)
 	}
-	out, err = k.command(t, "batch", "status", id).Output()
-	if err != nil || !strings.Contains(string(out), fmt.Sprintf("\ncompleted\t%d\n", k.rows)) {
+	out, err = p.command(t, "batch", "status", id).Output()
+	if err != nil || !strings.Contains(string(out), fmt.Sprintf("\ncompleted\t%d\n", rows)) {
 		t.Errorf("status: %v\n%s", err, out)
 	}
-}
-
-// check reads the output and returns the run's name.
-func (k *killed) check(t *testing.T) (id string) {
-	t.Helper()
-	f, err := os.Open(filepath.Join(k.dir, "out.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	n := 0
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		n++
-		var r results.Result
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatalf("line %d: %v", n, err)
-		}
-		if r.CustomID != fmt.Sprintf("row-%d", n) || !strings.Contains(r.Answer, fmt.Sprintf(`"question %d"`, n)) {
-			t.Fatalf("line %d is %s", n, lines.Bytes())
-		}
-		id, _, _ = strings.Cut(r.ID, "-")
-	}
-	if n != k.rows {
-		t.Errorf("%d records, want %d", n, k.rows)
-	}
-	return id
 }

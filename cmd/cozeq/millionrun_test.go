@@ -40,8 +40,8 @@ func TestSoakMillion(t *testing.T) {
 const maxRunRSS = 150 << 20
 
 func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
-	k := &killed{dir: t.TempDir(), rows: rows, fake: cozetest.New(t, cozetest.With(cozetest.Config{KeepLog: -1, Forget: time.Minute}))}
-	f, err := os.Create(filepath.Join(k.dir, "q.jsonl"))
+	p := &processes{dir: t.TempDir(), fake: cozetest.New(t, cozetest.With(cozetest.Config{KeepLog: -1, Forget: time.Minute}))}
+	f, err := os.Create(filepath.Join(p.dir, "q.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,12 +56,12 @@ func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
 		t.Fatal(err)
 	}
 	if rdb != nil {
-		k.redis = rdb.URL()
-		worker := k.start(t, "worker", "--http", "off", "--drain", "0s")
-		t.Cleanup(func() { k.kill(worker) })
+		p.redis = rdb.URL()
+		worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
+		t.Cleanup(func() { p.kill(worker) })
 	}
 
-	run := k.command(t, "run", "q.jsonl", "-o", "out.jsonl")
+	run := p.command(t, "run", "q.jsonl", "-o", "out.jsonl")
 	began := time.Now()
 	out, err := run.CombinedOutput()
 	took := time.Since(began)
@@ -77,10 +77,10 @@ func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
 	if rss > maxRunRSS {
 		t.Errorf("the run took %d MiB, want at most %d", rss>>20, maxRunRSS>>20)
 	}
-	if asked, repeated := k.fake.Accepted(), k.fake.Repeats(); asked != rows || repeated != 0 {
+	if asked, repeated := p.fake.Accepted(), p.fake.Repeats(); asked != rows || repeated != 0 {
 		t.Errorf("%d chats for %d questions, of which %d were asked again", asked, rows, repeated)
 	}
-	k.check(t)
+	p.checkOutput(t, rows)
 }
 
 func redisPeak(t *testing.T, rdb *redistest.Server) string {

@@ -41,8 +41,8 @@ func TestSoakRollingRestart(t *testing.T) {
 const rollingTurns = 5
 
 func rollingRestart(t *testing.T, questions, most, concurrency int) {
-	r := &rolling{killed: killed{
-		dir: t.TempDir(), rows: questions, redis: redistest.Start(t).URL(),
+	r := &rolling{processes: processes{
+		dir: t.TempDir(), redis: redistest.Start(t).URL(),
 		fake: cozetest.New(t, cozetest.With(cozetest.Config{ // chats of 500 ms, six times the drain
 			Latency: 100 * time.Millisecond, DeltaPace: 50 * time.Millisecond, KeepLog: -1,
 		})),
@@ -120,7 +120,7 @@ func talkOf(n int) string {
 
 // rolling is a set of workers that are restarted.
 type rolling struct {
-	killed
+	processes
 	concurrency int
 	logs        []string // of every process, in the order of their starts
 }

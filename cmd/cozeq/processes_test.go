@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/results"
+)
+
+// processes are those of a test that starts cozeq as its users do, in one directory and with
+// one fake of Coze. The test kills and restarts them.
+type processes struct {
+	dir   string
+	redis string // its URL; "" = a run works alone
+	fake  *cozetest.Server
+}
+
+func (p *processes) command(t *testing.T, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), "cozeq", args...)
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), "REDIS_URL="+p.redis, "COZE_API_BASE="+p.fake.URL, "COZE_API_TOKEN=token", "COZE_BOT_ID=bot")
+	return cmd
+}
+
+func (p *processes) start(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := p.command(t, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+func (p *processes) kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill() // it fails only where the process has ended
+	_ = cmd.Wait()         // and "signal: killed" is how it should end
+}
+
+// checkOutput wants the answer of each row in out.jsonl, in order, and returns the run's
+// name.
+func (p *processes) checkOutput(t *testing.T, rows int) (id string) {
+	t.Helper()
+	f, err := os.Open(filepath.Join(p.dir, "out.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n := 0
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		n++
+		var r results.Result
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatalf("line %d: %v", n, err)
+		}
+		if r.CustomID != fmt.Sprintf("row-%d", n) || !strings.Contains(r.Answer, fmt.Sprintf(`"question %d"`, n)) {
+			t.Fatalf("line %d is %s", n, lines.Bytes())
+		}
+		id, _, _ = strings.Cut(r.ID, "-")
+	}
+	if n != rows {
+		t.Errorf("%d records, want %d", n, rows)
+	}
+	return id
+}
