@@ -13,5 +13,5 @@ tar -cf - go.mod go.sum cmd coze internal results tasks worker | tar -xf - -C "$
 cd "$copy"
 export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 go mod vendor
-find vendor/github.com/hibiken/asynqmon -name '*.map' -delete
+find vendor/github.com/hibiken/asynqmon -name '*.map' -exec rm {} +
 CGO_ENABLED=0 go build -mod=vendor -trimpath -ldflags "-s -w -X main.version=$version" -o "$out" ./cmd/cozeq
