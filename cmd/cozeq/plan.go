@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"log/slog"
 	"time"
@@ -176,7 +175,7 @@ func (c *runCommand) open(cmd *cobra.Command, args []string, p plan, o batch.Inp
 	if len(args) > 0 {
 		path = args[0]
 	} else {
-		o.Stdin, o.Format = bytes.NewReader(demoQuestions), string(batch.JSONL)
+		o.Content, o.Format = demoQuestions, string(batch.JSONL)
 	}
 	return openInput(cmd, path, o)
 }

@@ -40,7 +40,7 @@ func (in *Input) CheckOutput(ctx context.Context, path string) error {
 	if err := CheckOutput(path); err != nil {
 		return err
 	}
-	if output, err := os.Stat(path); err == nil {
+	if output, err := os.Stat(path); err == nil && in.file != nil {
 		input, err := in.file.Stat()
 		if err != nil {
 			return err

@@ -22,8 +22,9 @@ type Input struct {
 	format  Format
 	options InputOptions
 	prompt  *prompt // nil: there is a column with the question
-	file    *os.File
-	spooled bool // file is a copy of ours that has still its name
+	data    io.ReaderAt
+	file    *os.File // the data, unless they are in memory
+	spooled bool     // file is a copy of ours that has still its name
 
 	reading reading
 	mark    int // bytes at the beginning that only tell the encoding
@@ -51,11 +52,7 @@ func Open(path string, o InputOptions) (*Input, error) {
 	}
 	if path == "-" {
 		in.name = "stdin"
-		stdin := o.Stdin
-		if stdin == nil {
-			stdin = os.Stdin
-		}
-		err = in.spool(stdin)
+		err = in.standard()
 	} else {
 		err = in.open(path)
 	}
@@ -126,10 +123,25 @@ func (in *Input) open(path string) error {
 	case !info.Mode().IsRegular():
 		err = in.spool(f)
 	default:
-		in.file = f
+		in.data, in.file = f, f
 		return nil
 	}
 	return errors.Join(err, f.Close())
+}
+
+// standard takes what the path - stands for.
+func (in *Input) standard() error {
+	content, stdin := in.options.Content, in.options.Stdin
+	switch {
+	case content != nil && in.format == XLSX: // is opened by its name
+		return in.spool(bytes.NewReader(content))
+	case content != nil:
+		in.data = bytes.NewReader(content)
+		return nil
+	case stdin == nil:
+		stdin = os.Stdin
+	}
+	return in.spool(stdin)
 }
 
 func (in *Input) spool(r io.Reader) error {
@@ -137,7 +149,7 @@ func (in *Input) spool(r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", in.name, err)
 	}
-	in.file, in.spooled = f, true
+	in.data, in.file, in.spooled = f, f, true
 	if _, err := io.Copy(f, r); err != nil {
 		return fmt.Errorf("copy %s to %s: %w", in.name, f.Name(), err)
 	}
@@ -205,7 +217,7 @@ func (in *Input) NamesBot() bool {
 func (in *Input) Rows() iter.Seq2[*Row, error] { return in.rows(context.Background(), in.content()) }
 
 // content reads the file from its beginning, as it is. Readers of one file do not disturb each other.
-func (in *Input) content() io.Reader { return io.NewSectionReader(in.file, 0, math.MaxInt64) }
+func (in *Input) content() io.Reader { return io.NewSectionReader(in.data, 0, math.MaxInt64) }
 
 // rows reads rows from content.
 func (in *Input) rows(ctx context.Context, content io.Reader) iter.Seq2[*Row, error] {

@@ -123,6 +123,31 @@ func TestStdinIsReadTwice(t *testing.T) {
 	}
 }
 
+// TestContent reads what is in memory where no temporary file can be made.
+func TestContent(t *testing.T) {
+	there := filepath.Join(t.TempDir(), "out.jsonl")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", there) // Unix
+	t.Setenv("TMP", there)    // Windows
+	in, err := batch.Open("-", batch.InputOptions{Content: []byte(`{"question":"one"}`), Stdin: strings.NewReader("not read"), BotID: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := in.CheckOutput(t.Context(), there); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		if got, want := rows(t, in), "1@1 1 \"one\" bot=b\n"; got != want {
+			t.Errorf("got %s want %s", got, want)
+		}
+	}
+	if err := in.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestProblems(t *testing.T) {
 	tests := []struct {
 		name, file, content string

@@ -41,6 +41,10 @@ type InputOptions struct {
 	// Stdin is what the path - reads. nil: os.Stdin.
 	Stdin io.Reader
 
+	// Content is what the path - reads instead of Stdin, if it is not nil: what is in memory anyway, and must not change.
+	// No text is copied to a temporary file then.
+	Content []byte
+
 	// BotID is the bot of rows that name none. Empty: each row must name its own.
 	BotID string
 

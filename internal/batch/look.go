@@ -21,7 +21,7 @@ var (
 // it is compressed.
 func (in *Input) look(promised bool) error {
 	head := make([]byte, len(magicOLE))
-	n, err := in.file.ReadAt(head, 0)
+	n, err := in.data.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
 		return fmt.Errorf("read %s: %w", in.name, err)
 	}
