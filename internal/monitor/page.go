@@ -18,11 +18,15 @@ var (
 )
 
 // style makes texts readable: asynqmon shows payloads without line breaks, in a box of
-// 400 pixels. The fonts are those that have Chinese in its Chinese shapes.
+// 400 pixels. The fonts are those that have Chinese in its Chinese shapes. Words lose the
+// colours of a program's text; the box keeps its own, as around it, on the page of Redis,
+// the text is black in the dark theme, too. The names beside a long text keep their width.
 const style = `<style>
 body, pre, pre * { font-family: Roboto, "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif }
-pre, pre code, pre span { white-space: pre-wrap !important; overflow-wrap: anywhere; color: inherit !important; font-style: normal !important }
+pre, pre code, pre span { white-space: pre-wrap !important; overflow-wrap: anywhere }
+pre code, pre span { color: inherit !important; font-style: normal !important }
 pre { line-height: 1.5; max-width: none !important }
+.MuiTypography-subtitle2 { flex: none }
 td pre { min-width: 200px; max-height: 16em; overflow-y: auto !important }
 .MuiContainer-maxWidthLg { max-width: 1600px }
 td.MuiTableCell-root, th.MuiTableCell-root { padding-left: 10px; padding-right: 10px }

@@ -58,6 +58,25 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// The box around a text has a colour for its own ground, dark in the dark theme: a rule for
+// the box itself would put black on it.
+func TestStyleLeavesTheBoxItsColour(t *testing.T) {
+	t.Parallel()
+	r := open(t, redistest.Embedded(t), monitor.Config{})
+	page := r.text(r.call("GET", "/monitor/", ""), 200)
+	rules := regexp.MustCompile(`([^{}>]+)\{([^{}]*)\}`).FindAllStringSubmatch(page[strings.Index(page, "<style>"):strings.Index(page, "</style>")], -1)
+	if len(rules) < 5 {
+		t.Fatalf("rules: %q", rules)
+	}
+	for _, rule := range rules {
+		for selector := range strings.SplitSeq(rule[1], ",") {
+			if strings.TrimSpace(selector) == "pre" && strings.Contains(rule[2], "color") {
+				t.Errorf("the style has %s", rule[0])
+			}
+		}
+	}
+}
+
 // What the page refers to is there.
 func TestPageIsWhole(t *testing.T) {
 	t.Parallel()
