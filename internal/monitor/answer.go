@@ -43,6 +43,7 @@ func (s *sheet) answer(r *results.Result) {
 		s.fact("possible_duplicate", "true")
 	}
 	s.fact("warnings", strings.Join(r.Warnings, "\n"))
+	s.fact("bot_id", r.BotID)
 	s.fact("conversation_id", r.ConversationID)
 	s.fact("chat_id", r.ChatID)
 	s.moment("created_at", r.CreatedAt)

@@ -29,6 +29,7 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), redisTimeout)
 	defer cancel()
 	id, payload := t.text("id"), []byte(t.text("payload"))
+	chat, unopened := opened(h.Results.Keys, id, payload)
 	var status, question, answer, fields sheet
 	record, err := h.Results.Get(ctx, id)
 	switch {
@@ -38,6 +39,9 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 		}
 		record = record.Readable()
 		status.status(record)
+		if chat != nil && chat.BotID != "" {
+			record.BotID = "" // it stands among the payload's fields
+		}
 		answer.answer(record)
 		t.tellError(h.Results.Keys, record.Error)
 	case errors.Is(err, results.ErrNotFound):
@@ -45,13 +49,14 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	default:
 		status.fact("status", "the record cannot be read: "+err.Error())
 	}
-	if chat, err := opened(h.Results.Keys, id, payload); chat == nil {
-		question.fact("no question", err.Error())
+	switch {
+	case chat == nil:
+		question.fact("no question", unopened.Error())
 		question.block("payload", string(payload))
-	} else if err != nil {
-		question.fact("question", err.Error())
+	case unopened != nil:
+		question.fact("question", unopened.Error())
 		fields.fields(payload)
-	} else {
+	default:
 		question.question(chat, h.body(ctx, id, chat))
 		if readable, err := json.Marshal(chat); err == nil && h.Results.Keys != nil {
 			payload = readable

@@ -80,7 +80,7 @@ func TestShown(t *testing.T) {
 		put("completed", asynq.TaskStateCompleted, answered, tasks.Options{})
 
 		failed := ask("不许问 [[mock:code=4010]]")
-		failed.MetaData = map[string]string{"来源": "表单 & <b>"}
+		failed.BotID, failed.MetaData = "7399", map[string]string{"来源": "表单 & <b>"}
 		put("archived", asynq.TaskStateArchived, failed, tasks.Options{})
 		put("archived_long", asynq.TaskStateArchived, ask(long()+"[[mock:code=4010]]"), tasks.Options{})
 		put("completed_long", asynq.TaskStateCompleted, ask(long()), tasks.Options{})
