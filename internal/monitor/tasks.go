@@ -220,10 +220,14 @@ func openedText(keys *results.Keys, id, field, value string) string {
 	return text
 }
 
-// line tells it in a line, with the error's message or without.
+// line tells it in a line, with the error's message or without. Of what was canceled or
+// has expired the class says the same as the status.
 func (s state) line(message bool) string {
 	if s.class == "" {
 		return s.status
+	}
+	if s.class == s.status && message {
+		return failureText(0, s.class, brief(s.message, listRunes))
 	}
 	code, _ := strconv.Atoi(s.code)
 	if !message {
