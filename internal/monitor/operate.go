@@ -90,9 +90,9 @@ func (h *handler) operateList(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
-	case "batch_archive":
+	case "batch_archive", "archive_all":
 		http.Error(w, noArchive, http.StatusConflict)
-	case "delete_all", "archive_all":
+	case "delete_all":
 		http.Error(w, noAll, http.StatusConflict)
 	default:
 		h.asynqmon.ServeHTTP(w, r)

@@ -109,8 +109,8 @@ func TestRefused(t *testing.T) {
 		"POST pending_tasks/" + first + ":archive":    "would wait for ever",
 		"POST scheduled_tasks/" + second + ":archive": "would wait for ever",
 		"POST pending_tasks:batch_archive":            "would wait for ever",
-		"POST pending_tasks:archive_all":              "not all at once",
-		"POST retry_tasks:archive_all":                "not all at once",
+		"POST pending_tasks:archive_all":              "would wait for ever",
+		"POST retry_tasks:archive_all":                "would wait for ever",
 		"DELETE scheduled_tasks:delete_all":           "not all at once",
 	} {
 		method, path, _ := strings.Cut(request, " ")
