@@ -60,5 +60,9 @@ func TestEncrypted(t *testing.T) {
 		if !strings.Contains(page, marker) || !strings.Contains(line, "encrypted with key k1") || strings.Contains(page+line, "enc:v1:") {
 			t.Errorf("without the key:\n%s\n--- in the list\n%s", page, line)
 		}
+		// What a worker tells asynq refers to the record, and this is where it is shown.
+		if strings.Contains(page+line, "the record says more") {
+			t.Errorf("the record's error is not shown:\n%s\n--- in the list\n%s", page, line)
+		}
 	}
 }

@@ -35,7 +35,7 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		if record.Sealed != nil {
-			status.fact("encrypted", record.Sealed.Error())
+			status.fact("result", record.Sealed.Error())
 		}
 		record = record.Readable()
 		status.status(record)
@@ -43,7 +43,7 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 			record.BotID = "" // it stands among the payload's fields
 		}
 		answer.answer(record)
-		t.tellError(h.Results.Keys, record.Error)
+		t.tellError(record.Error)
 	case errors.Is(err, results.ErrNotFound):
 		status.fact("status", "no record: no worker has begun it, or its time is over")
 	default:
@@ -103,10 +103,13 @@ func opened(keys *results.Keys, id string, payload []byte) (*tasks.Chat, error) 
 	return chat, chat.Open(keys, id)
 }
 
-// tellError puts the record's error in the place of asynq's, which says little where text
-// is encrypted.
-func (o object) tellError(keys *results.Keys, f *results.Failure) {
-	if keys != nil && f != nil && o.text("error_message") != "" {
+// shortened is how asynq's error ends where workers encrypt.
+const shortened = ": the record says more"
+
+// tellError puts the record's error in the place of one that a worker has shortened: it
+// is decrypted, in clear, or says which key it wants.
+func (o object) tellError(f *results.Failure) {
+	if f != nil && strings.HasSuffix(o.text("error_message"), shortened) {
 		o.set("error_message", failureText(f.Code, f.Class, f.Message))
 	}
 }
@@ -142,7 +145,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 		s := listed(h.Results.Keys, ids[i], t.text("payload"))
 		if list != "completed_tasks" {
 			s.fact("status", states[i].line(false))
-			t.tellError(h.Results.Keys, states[i].failure())
+			t.tellError(states[i].failure())
 		} else if result := t.text("result"); result == "" {
 			t.set("result", states[i].line(true))
 		} else if results.IsSealed(result) {
