@@ -182,21 +182,24 @@ func (h *handler) servers(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, page)
 }
 
-// listed is a payload in a list.
+// listed is a payload in a list. asynqmon's own column ends at the first hyphen of an id,
+// where the rows of a batch, and all that was asked within a minute, are still the same.
 func listed(keys *results.Keys, id, payload string) *sheet {
 	s := new(sheet)
 	chat, err := opened(keys, id, []byte(payload))
 	switch {
 	case chat == nil:
 		s.fact("payload", cmp.Or(brief(payload, listRunes), "(empty)"))
-		return s
 	case err != nil:
 		s.fact("question", "("+brief(err.Error(), listRunes)+")")
 	default:
 		s.fact("question", cmp.Or(questionBrief(chat), "(empty)"))
 	}
-	s.fact("conversation_key", chat.ConversationKey)
-	s.fact("custom_id", chat.CustomID)
+	if chat != nil {
+		s.fact("conversation_key", chat.ConversationKey)
+		s.fact("custom_id", chat.CustomID)
+	}
+	s.fact("id", id)
 	return s
 }
 

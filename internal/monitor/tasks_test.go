@@ -30,6 +30,7 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\b73\d{17}\b`), "COZE_ID"},
+	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`(logid: )\w+`), "${1}LOGID"},
 	{regexp.MustCompile(`(lane_seq: )\d+`), "${1}SEQ"},
 }
@@ -163,7 +164,7 @@ func TestServers(t *testing.T) {
 				if w.ID != id || s.Host == "" {
 					t.Errorf("shown as %+v", s)
 				}
-				if want := "question: 很慢的问题 [[mock:pace=60s]]"; w.Payload != want {
+				if want := "question: 很慢的问题 [[mock:pace=60s]]\nid: " + id; w.Payload != want {
 					t.Errorf("shown as %q, want %q", w.Payload, want)
 				}
 				return
