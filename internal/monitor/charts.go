@@ -70,6 +70,7 @@ func (h *handler) charts(w http.ResponseWriter, r *http.Request) {
 			defer mu.Unlock()
 			if err != nil {
 				failed = err
+				chart = noChart(err)
 			}
 			page[name] = chart
 		})
@@ -77,10 +78,15 @@ func (h *handler) charts(w http.ResponseWriter, r *http.Request) {
 	wg.Wait()
 	if failed != nil {
 		h.Log.Warn("no charts for the dashboard", "err", failed)
-		http.Error(w, failed.Error(), http.StatusBadGateway)
-		return
 	}
 	sendJSON(w, page)
+}
+
+// noChart is an error in the form that Prometheus has for its own. asynqmon's page has
+// no place for an answer that failed as a whole: it stays empty, and says nothing.
+func noChart(err error) json.RawMessage {
+	text, _ := json.Marshal(map[string]string{"status": "error", "errorType": "unavailable", "error": err.Error()}) // strings always marshal
+	return text
 }
 
 // span is what of time and queues the charts show.
