@@ -36,6 +36,9 @@ type Attempt struct {
 	// may stand in the conversation still, and is not the one that AskedAt is about.
 	EndedChat string
 
+	// EndedConversation is where that was, if the task's next chat is in another one.
+	EndedConversation string
+
 	// Waits counts the waits since the last ask that ended in anything else.
 	Waits int
 
@@ -110,18 +113,19 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 	}
 	r := s.parse(seed.ID, reply[0])
 	a := &Attempt{
-		Result:          r.Result,
-		Ended:           r.Status.Terminal(),
-		Made:            r.made,
-		AskedAt:         r.askedAt.Time,
-		CancelRequested: r.cancel,
-		EndedChat:       r.endedChat,
-		Waits:           r.waits,
-		WaitingSince:    r.waitingSince.Time,
-		store:           s,
-		owner:           owner,
-		keep:            r.keep,
-		kept:            r.kept,
+		Result:            r.Result,
+		Ended:             r.Status.Terminal(),
+		Made:              r.made,
+		AskedAt:           r.askedAt.Time,
+		CancelRequested:   r.cancel,
+		EndedChat:         r.endedChat,
+		EndedConversation: r.endedConversation,
+		Waits:             r.waits,
+		WaitingSince:      r.waitingSince.Time,
+		store:             s,
+		owner:             owner,
+		keep:              r.keep,
+		kept:              r.kept,
 	}
 	if a.keep == 0 {
 		a.keep = seconds(s.Keep)
@@ -199,7 +203,7 @@ func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) er
 
 // Wait puts the task aside, with the reason why; a nil reason only gives it
 // back, as a worker that shuts down does. What a holds of the conversation, the
-// chat, AskedAt, EndedChat, Attempts, Waits and PossibleDuplicate is written as it stands,
+// chat, AskedAt, EndedChat, EndedConversation, Attempts, Waits and PossibleDuplicate is written as it stands,
 // so that the caller forgets a chat by emptying a.Result.ChatID and AskedAt. So are
 // Spent, see Result.Spend, and TraceParent. along adds commands of the caller's to the same round trip;
 // they are run even if this attempt may not write.
@@ -221,6 +225,7 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 	keep(r.ChatID != "", "chat_id")
 	keep(!a.AskedAt.IsZero(), "asked_at", "asked_at", At(a.AskedAt).String())
 	keep(a.EndedChat != "", "ended_chat", "ended_chat", a.EndedChat)
+	keep(a.EndedConversation != "", "ended_conversation", "ended_conversation", a.EndedConversation)
 	keep(a.Waits > 0, "waits", "waits", a.Waits)
 	keep(!a.WaitingSince.IsZero(), "waiting_since", "waiting_since", At(a.WaitingSince).String())
 	return a.update(ctx, drop, set, along...)
@@ -242,7 +247,7 @@ var finishScript = redis.NewScript(`
 local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
-redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id')
+redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 7))
 redis.call('EXPIRE', KEYS[1], ARGV[2])

@@ -102,13 +102,14 @@ func parseList(value string) (values []string) {
 // record is a whole hash: the result and what only the line itself needs.
 type record struct {
 	Result
-	owner     string // token of the Attempt that may write
-	askedAt   Time   // set just before a question is sent, cleared when the ask has ended
-	cancel    bool   // somebody asked for an end
-	made      bool   // see Attempt
-	endedChat string // see Attempt
-	kept      bool   // see Entry
-	keep      int64  // seconds to keep the result once it has ended; 0 = the store's default
+	owner             string // token of the Attempt that may write
+	askedAt           Time   // set just before a question is sent, cleared when the ask has ended
+	cancel            bool   // somebody asked for an end
+	made              bool   // see Attempt
+	endedChat         string // see Attempt
+	endedConversation string // see Attempt
+	kept              bool   // see Entry
+	keep              int64  // seconds to keep the result once it has ended; 0 = the store's default
 
 	waits        int // see Attempt
 	waitingSince Time
@@ -195,6 +196,8 @@ func parse(flat []any) record {
 			r.askedAt = parseTime(value)
 		case "ended_chat":
 			r.endedChat = value
+		case "ended_conversation":
+			r.endedConversation = value
 		case "cancel":
 			r.cancel = value != ""
 		case "made":

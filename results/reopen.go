@@ -7,12 +7,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// reopenScript makes a failed record one of a queued task again.
+// reopenScript makes a failed record one of a queued task again. It is asked in a
+// conversation of the payload's, or in a new one: the question stands in the old one.
 //
 // KEYS: hash. ARGV: TTL in seconds.
 var reopenScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return 0 end
-redis.call('HDEL', KEYS[1], 'owner', 'completed_at', 'attempts', 'chat_id', 'ended_chat', 'answer', 'reasoning', 'follow_ups',
+redis.call('HDEL', KEYS[1], 'owner', 'completed_at', 'attempts', 'conversation_id', 'chat_id', 'ended_chat', 'ended_conversation',
+	'answer', 'reasoning', 'follow_ups',
 	'token_count', 'output_count', 'input_count', 'spent', 'error_code', 'error_class', 'error_msg', 'error_hint', 'logid')
 redis.call('HSET', KEYS[1], 'status', 'queued')
 redis.call('EXPIRE', KEYS[1], ARGV[1])

@@ -208,15 +208,27 @@ const (
 // conversation busy, so nobody uses that again.
 func (a *attempt) ended(ctx context.Context, e *coze.Error) error {
 	if e.Class == coze.ClassAction {
+		if a.ownConversation() {
+			a.rec.EndedConversation = a.rec.Result.ConversationID
+		}
 		a.forgetConversation(ctx)
-	} else if a.ownConversation() {
-		a.rec.Result.ConversationID = ""
+	} else {
+		a.over(a.rec.Result.ChatID)
+		if a.ownConversation() {
+			a.rec.Result.ConversationID = ""
+		}
 	}
 	a.rec.AskedAt = time.Time{}
-	if e.Class != coze.ClassAction {
-		a.rec.EndedChat, a.rec.Result.ChatID = a.rec.Result.ChatID, ""
-	}
 	return e
+}
+
+// over notes a chat that has ended without an answer, and where that was: a task that
+// is not asked again says so in its record, for whoever asks Coze's support.
+func (a *attempt) over(chatID string) {
+	a.rec.EndedChat, a.rec.Result.ChatID = chatID, ""
+	if a.ownConversation() {
+		a.rec.EndedConversation = a.rec.Result.ConversationID
+	}
 }
 
 func (a *attempt) request(conversation string) *coze.ChatRequest {

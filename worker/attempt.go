@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -294,10 +293,14 @@ func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error)
 		if !ended {
 			return nil, why // it may have its answer yet: the next attempt looks it up
 		}
+	}
+	if r.ChatID != "" {
+		a.over(r.ChatID)
+	}
+	if errors.Is(why, errDeadline) {
 		a.forgetConversation(ctx)
 	}
-	a.rec.EndedChat = cmp.Or(a.rec.Result.ChatID, a.rec.EndedChat)
-	a.rec.Result.ChatID, a.rec.AskedAt = "", time.Time{}
+	a.rec.AskedAt = time.Time{}
 	return nil, why
 }
 

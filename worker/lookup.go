@@ -115,11 +115,11 @@ func passes(e *coze.Error) bool {
 func (a *attempt) gone(ctx context.Context, e *coze.Error) error {
 	a.warn(fmt.Sprintf("chat %s was gone at Coze before its answer was read", a.rec.Result.ChatID))
 	a.rec.Result.PossibleDuplicate = true
+	a.over(a.rec.Result.ChatID)
 	if a.ownConversation() || e.Code == codeConversationUnknown {
 		a.forgetConversation(ctx)
 	}
-	a.rec.EndedChat = a.rec.Result.ChatID
-	a.rec.Result.ChatID, a.rec.AskedAt = "", time.Time{}
+	a.rec.AskedAt = time.Time{}
 	return fmt.Errorf("%w: %w", errGone, e)
 }
 
@@ -160,7 +160,7 @@ func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
 		}
 		if tries == readTries {
 			// It completed with nothing to say: there is no use in looking it up again.
-			a.rec.EndedChat, a.rec.Result.ChatID = chat.ID, ""
+			a.over(chat.ID)
 			if a.ownConversation() {
 				a.rec.Result.ConversationID = ""
 			}

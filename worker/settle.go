@@ -90,7 +90,9 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 	default:
 		r.Status, r.Error = results.Failed, failure(v)
 	}
-	r.ChatID = cmp.Or(r.ChatID, a.rec.EndedChat) // for whoever asks Coze's support
+	if v.Action != Done {
+		a.recallChat()
+	}
 	finish := func(ctx context.Context) error {
 		return a.rec.Finish(ctx, a.chat != nil && a.chat.Stream, a.shown(ctx, v)...)
 	}
@@ -108,6 +110,17 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 		return judge(err, history{})
 	}
 	return v
+}
+
+// recallChat makes the last chat, and its conversation, part of the record of a task that
+// ends without an answer. Both are those of one ask, though a later one may have failed
+// before it had a chat.
+func (a *attempt) recallChat() {
+	r := &a.rec.Result
+	if r.ChatID == "" && a.rec.EndedChat != "" {
+		r.ChatID, r.ConversationID = a.rec.EndedChat, cmp.Or(a.rec.EndedConversation, r.ConversationID)
+	}
+	r.ConversationID = cmp.Or(r.ConversationID, a.rec.EndedConversation)
 }
 
 // shown is what asynqmon shows as an answered task's result: what asynq's own
