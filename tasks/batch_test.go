@@ -602,9 +602,7 @@ func TestBatchOfRun(t *testing.T) {
 		f := l.file("r")
 		ctx := t.Context()
 		b := tasks.Batch{ID: "r", Name: "q.txt", Rows: 5, Output: "/data/a.csv", Host: "here"}
-		if fresh, err := f.Register(ctx, b); err != nil || !fresh {
-			t.Fatal(fresh, err)
-		}
+		f.must(f.Register(ctx, b, nil))
 		enqueue := func(row, ask int) {
 			chat := tasks.Ask("bot", "why?")
 			chat.BatchID = "r"
@@ -652,14 +650,11 @@ func TestBatchOfRun(t *testing.T) {
 		}
 
 		// --retry-failed: row 2 is asked again, 4 and 5 as well.
-		if fresh, err := f.Register(ctx, b); err != nil || fresh {
-			t.Fatal(fresh, err)
-		}
-		f.letters("qqqqq")
-		f.must(f.Adopt(ctx, "r", []tasks.Mark{
-			{Batch: "r", Row: 1, Ask: 1, Status: results.Completed}, {Batch: "r", Row: 2, Ask: 2, Status: results.Queued},
-			{Batch: "r", Row: 3, Ask: 1, Status: results.Failed, Class: "rate", Code: 4013},
-		}))
+		known := tasks.NewRunRows(5)
+		known.Set(tasks.Mark{Row: 1, Ask: 1, Status: results.Completed, Usage: results.Usage{TokenCount: 12}})
+		known.Set(tasks.Mark{Row: 2, Ask: 2, Status: results.Queued})
+		known.Set(tasks.Mark{Row: 3, Ask: 1, Status: results.Failed, Class: "rate", Code: 4013})
+		f.must(f.Register(ctx, b, known))
 		f.letters("Cq2Fqq")
 		enqueue(2, 2)
 		f.end(2, results.Completed)
@@ -671,6 +666,41 @@ func TestBatchOfRun(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+// A run takes its batch up again while a task is in the queue whose row has ended, and
+// whose record is gone: no worker, whenever it looks, takes the row for an open one.
+func TestBatchOfRunNeverForgetsAnEnd(t *testing.T) {
+	s, err := localredis.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f := newLine(t, s.Client()).file("r")
+	ctx := t.Context()
+	b := tasks.Batch{ID: "r", Name: "q.txt", Rows: 3}
+	f.must(f.Register(ctx, b, nil))
+	f.must(f.Release(ctx, []*results.Result{
+		{ID: "r-1", BatchID: "r", Status: results.Completed}, {ID: "r-2", BatchID: "r", Status: results.Failed},
+	}))
+	known := tasks.NewRunRows(3)
+	known.Set(tasks.Mark{Row: 1, Ask: 1, Status: results.Completed})
+	known.Set(tasks.Mark{Row: 2, Ask: 2, Status: results.Queued})
+	st := redistest.NewStage(f.rdb)
+	defer st.Clear()
+	st.Enter("run", func(a *redistest.Actor) {
+		err = tasks.NewBatches(a.Redis, tasks.NewClient(a.Redis, results.NewStore(a.Redis))).Register(ctx, b, known)
+	})
+	for len(st.Actors) > 0 {
+		st.Step(st.Actors[0], redistest.Answered)
+		for _, id := range []string{"r-1", "r-2"} {
+			if ended, err := tasks.NewTally(f.rdb).Ended(ctx, id); err != nil || !ended {
+				t.Errorf("%s: %v, %v", id, ended, err)
+			}
+		}
+	}
+	f.must(err)
+	f.letters("Cq2q")
 }
 
 // A row that somebody runs again by hand, in asynqmon, is open again for the same ask.

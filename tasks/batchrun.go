@@ -1,12 +1,12 @@
 package tasks
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -14,82 +14,86 @@ import (
 // it has come, and to cancel it: what the run's file says holds, and is put into Redis
 // again whenever the run begins or goes on.
 
-// restartScript makes all rows of a batch queued, as if none had been asked. What was
-// billed stays.
+// RunRows are the rows of a run as its file knows them. One that was not Set is queued, for
+// its first ask.
+type RunRows struct {
+	states, asks []byte // as in Redis
+	failures     map[string]int
+	usage        results.Usage
+}
+
+// NewRunRows returns n rows of which nothing is known.
+func NewRunRows(n int) *RunRows {
+	return &RunRows{states: bytes.Repeat([]byte(letters[results.Queued]), n), failures: make(map[string]int)}
+}
+
+// Set says that a row has ended, or is asked for the how manieth time. Once for each row;
+// its batch is nobody's concern.
+func (r *RunRows) Set(m Mark) {
+	r.states[m.Row-1] = letters[m.Status][0]
+	if m.Ask > 1 {
+		if r.asks == nil {
+			r.asks = make([]byte, len(r.states))
+		}
+		r.asks[m.Row-1] = byte(min(m.Ask, maxAsks) - 1)
+	}
+	if m.Status == results.Failed {
+		r.failures[failedField+BatchFailure{Class: m.Class, Code: m.Code}.label()]++
+	}
+	r.usage = r.usage.Plus(m.Usage)
+}
+
+// counts are names and numbers of the batch's hash, but those of the tokens.
+func (r *RunRows) counts() (counts []any) {
+	for status, letter := range letters {
+		if n := bytes.Count(r.states, []byte(letter)); n > 0 {
+			counts = append(counts, string(status), n)
+		}
+	}
+	for name, n := range r.failures {
+		counts = append(counts, name, n)
+	}
+	return counts
+}
+
+// registerScript makes the rows of a batch what their run knows of them, all at once: a
+// task may be in the queue still whose row has ended and whose record is gone, and the
+// worker that gets it asks the batch. Found there as queued for a moment, it would be
+// asked again.
 //
-// KEYS: batch, states, asks, rows. ARGV: TTL in seconds.
-var restartScript = redis.NewScript(`
-local rows = redis.call('HGET', KEYS[1], 'rows')
-if not rows then return 0 end
+// KEYS: batch, states, asks, rows. ARGV: TTL in seconds, states, asks, then names and
+// numbers of the batch's hash.
+var registerScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
 	if string.sub(name, 1, 7) == 'failed:' then redis.call('HDEL', KEYS[1], name) end
 end
-redis.call('HDEL', KEYS[1], 'waiting', 'running', 'completed', 'failed', 'canceled', 'expired', 'ended_at', 'canceled_at', 'submitted_at')
-redis.call('HSET', KEYS[1], 'queued', rows)
-redis.call('SET', KEYS[2], string.rep('q', tonumber(rows)))
-redis.call('DEL', KEYS[3])
+redis.call('HDEL', KEYS[1], 'queued', 'waiting', 'running', 'completed', 'failed', 'canceled', 'expired', 'ended_at', 'canceled_at', 'submitted_at')
+for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('SET', KEYS[2], ARGV[2])
+if ARGV[3] == '' then redis.call('DEL', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[3]) end
 for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ARGV[1]) end
 return 1`)
 
-// adoptScript sets rows to the asks and states that their run knows. A row whose current
-// ask is a later one, or that is open and shall be, is left alone. It answers as
-// markScript does.
-//
-// KEYS and ARGV as for markScript.
-var adoptScript = redis.NewScript(marked + `
-local moved = {}
-for i = 3, #ARGV, 7 do
-	local row, new, to = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), ARGV[i + 2]
-	local from = state(row)
-	local old = from == '' or ask(row)
-	if from == '' or new < old or new == old and (from == to or to == 'q' and not ends[from]) then
-		moved[#moved + 1] = 0
-	else
-		if new ~= old then redis.call('SETRANGE', KEYS[3], row - 1, string.char(new - 1)) end
-		move(row, from, to)
-		if ends[to] then
-			count('tokens', ARGV[i + 4])
-			count('output_tokens', ARGV[i + 5])
-			count('input_tokens', ARGV[i + 6])
-			if to == 'F' then count('failed:' .. ARGV[i + 3], 1) end
-		end
-		moved[#moved + 1] = 1
-	end
-end
-return moved`)
-
-// Register makes the batch of a run, or takes the one of an earlier go at it up: all of
-// its rows are queued then, and Adopt tells which are not. fresh is false for one that
-// was there: what it has summed up of tokens is in it already.
-func (bs *Batches) Register(ctx context.Context, b Batch) (fresh bool, err error) {
+// Register makes the batch of a run, or takes the one of an earlier go at it up, with the
+// rows as the run knows them; nil: all are queued. What an earlier go has summed up of
+// tokens stays.
+func (bs *Batches) Register(ctx context.Context, b Batch, known *RunRows) error {
 	b.Kind = BatchRun
-	_, fresh, err = bs.Create(ctx, b)
-	if err != nil || fresh {
-		return fresh, err
+	_, fresh, err := bs.Create(ctx, b)
+	if err != nil {
+		return err
 	}
-	if err := restartScript.Run(ctx, bs.rdb, batchKeys(b.ID), seconds(openBatchTTL)).Err(); err != nil {
-		return false, fmt.Errorf("take up batch %s: %w", b.ID, err)
+	if known == nil {
+		known = NewRunRows(b.Rows)
 	}
-	return false, nil
-}
-
-// Adopt sets rows of a run's batch to what the run knows of them: that they have ended,
-// or are asked for the how manieth time.
-func (bs *Batches) Adopt(ctx context.Context, id string, marks []Mark) error {
-	var calls []pipeline.Call
-	for len(marks) > 0 {
-		args := header()
-		n := min(len(marks), markChunk)
-		for _, m := range marks[:n] {
-			args = append(args, m.args()...)
-		}
-		calls = append(calls, pipeline.Call{Script: adoptScript, Keys: batchKeys(id), Args: args})
-		marks = marks[n:]
+	args := append([]any{seconds(openBatchTTL), known.states, known.asks}, known.counts()...)
+	if fresh {
+		u := known.usage
+		args = append(args, "tokens", u.TokenCount, "output_tokens", u.OutputCount, "input_tokens", u.InputCount)
 	}
-	for _, reply := range pipeline.Run(ctx, bs.rdb, calls) {
-		if err := reply.Err(); err != nil {
-			return fmt.Errorf("take up rows of batch %s: %w", id, err)
-		}
+	if err := registerScript.Run(ctx, bs.rdb, batchKeys(b.ID), args...).Err(); err != nil {
+		return fmt.Errorf("register the rows of batch %s: %w", b.ID, err)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func TestReleasedTaskComesBack(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
 		bs := tasks.NewBatches(rdb, l.tasks)
-		if _, err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 2}); err != nil {
+		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 2}, nil); err != nil {
 			t.Fatal(err)
 		}
 		chat := tasks.Ask("bot", "one")
@@ -166,7 +166,7 @@ func TestReleasedTaskComesBackTwice(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
 		bs := tasks.NewBatches(rdb, l.tasks)
-		if _, err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 1}); err != nil {
+		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 1}, nil); err != nil {
 			t.Fatal(err)
 		}
 		chat := tasks.Ask("bot", "one")

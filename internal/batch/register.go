@@ -34,12 +34,8 @@ func (r *run) register(ctx context.Context) error {
 			return err
 		}
 	}
-	fresh, err := r.Batches.Register(ctx, b)
-	if err != nil {
-		return err
-	}
+	known := tasks.NewRunRows(r.total)
 	records := r.journal.reader()
-	var marks []tasks.Mark
 	for row := 1; row <= r.total; row++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -48,28 +44,16 @@ func (r *run) register(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		ask := r.journal.ask(row)
-		switch {
-		case res != nil:
-			m := tasks.Mark{Batch: b.ID, Row: row, Ask: ask, Status: res.Status}
+		m := tasks.Mark{Batch: b.ID, Row: row, Ask: r.journal.ask(row), Status: results.Queued}
+		if res != nil {
+			m.Status, m.Usage = res.Status, res.Billed()
 			if res.Error != nil {
 				m.Class, m.Code = res.Error.Class, res.Error.Code
 			}
-			if fresh {
-				m.Usage = res.Billed()
-			}
-			marks = append(marks, m)
-		case ask > 1:
-			marks = append(marks, tasks.Mark{Batch: b.ID, Row: row, Ask: ask, Status: results.Queued})
 		}
-		if len(marks) == 10_000 || row == r.total {
-			if err := r.Batches.Adopt(ctx, b.ID, marks); err != nil {
-				return err
-			}
-			marks = marks[:0]
-		}
+		known.Set(m)
 	}
-	return nil
+	return r.Batches.Register(ctx, b, known)
 }
 
 // tellFed notes in the batch how far the rows are about to be enqueued, and hears there whether somebody has canceled it.
