@@ -203,7 +203,7 @@ func TestCredentials(t *testing.T) {
 		chat := tasks.Ask("bot", "other")
 		chat.Credential = "other"
 		waiting := l.enqueue(chat, tasks.Options{})
-		until(t, "the pause", func() bool { return len(l.paused()) == 1 && l.paused()[0].Aside == 1 })
+		until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && p[0].Aside == 1 })
 		if l.queue().Paused {
 			t.Error("the queue is paused for one credential of two")
 		}

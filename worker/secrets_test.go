@@ -169,7 +169,7 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	refused := send("mirror:auth ")
-	until(t, "the pause", func() bool { return len(l.paused()) == 1 && l.paused()[0].Aside == 1 })
+	until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && p[0].Aside == 1 })
 	paused := append(l.left(ids, reg), fmt.Sprintf("pause %+v", l.paused()))
 	front.clear.Store(true)
 	if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
