@@ -53,6 +53,7 @@ func killedRun(t *testing.T, rows int) {
 				p.redis = redistest.Start(t).URL()
 				worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
 				t.Cleanup(func() { p.kill(worker) })
+				p.awaitServed(t)
 			}
 			p.runKilled(t, rows)
 		})
@@ -62,7 +63,12 @@ func killedRun(t *testing.T, rows int) {
 // runKilled runs q.jsonl, which has that many rows, and kills the run after each quarter.
 func (p *processes) runKilled(t *testing.T, rows int) {
 	for quarter := 1; quarter <= 3; quarter++ {
-		run := p.start(t, "run", "q.jsonl", "-o", "out.jsonl")
+		var said bytes.Buffer
+		run := p.command(t, "run", "q.jsonl", "-o", "out.jsonl")
+		run.Stdout, run.Stderr = &said, &said
+		if err := run.Start(); err != nil {
+			t.Fatal(err)
+		}
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -71,7 +77,7 @@ func (p *processes) runKilled(t *testing.T, rows int) {
 		for p.fake.Accepted() < quarter*rows/4 {
 			select {
 			case <-ended:
-				t.Fatalf("the run has ended after %d of %d questions", p.fake.Accepted(), rows)
+				t.Fatalf("the run has ended after %d of %d questions: %s", p.fake.Accepted(), rows, &said)
 			case <-time.After(time.Millisecond):
 			}
 		}

@@ -59,6 +59,7 @@ func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
 		p.redis = rdb.URL()
 		worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
 		t.Cleanup(func() { p.kill(worker) })
+		p.awaitServed(t)
 	}
 
 	run := p.command(t, "run", "q.jsonl", "-o", "out.jsonl")

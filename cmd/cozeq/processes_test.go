@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // processes are those of a test that starts cozeq as its users do, in one directory and with
@@ -41,6 +43,22 @@ func (p *processes) start(t *testing.T, args ...string) *exec.Cmd {
 func (p *processes) kill(cmd *exec.Cmd) {
 	_ = cmd.Process.Kill() // it fails only where the process has ended
 	_ = cmd.Wait()         // and "signal: killed" is how it should end
+}
+
+// awaitServed waits for the worker: a run that finds none asks nothing.
+func (p *processes) awaitServed(t *testing.T) {
+	t.Helper()
+	rdb, err := parseRedis(p.redis, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rdb.client.Close()
+	s := &session{rdb: rdb.client}
+	for end := time.Now().Add(patience); s.served(tasks.QueueDefault) != nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no worker came")
+		}
+	}
 }
 
 // checkOutput wants the answer of each row in out.jsonl, in order, and returns the run's
