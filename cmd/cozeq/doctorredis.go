@@ -59,7 +59,7 @@ func (d *doctor) redis(ctx context.Context) []finding {
 // redisFix is what to do about a Redis that cannot be used.
 func redisFix(err error) string {
 	switch {
-	case redis.IsAuthError(err), redis.IsPermissionError(err):
+	case redis.IsAuthError(err), redischeck.Forbidden(err):
 		return "check user and password in REDIS_URL: redis://USER:PASSWORD@HOST:PORT/0, special characters escaped, / as %2F"
 	case redis.IsLoadingError(err):
 		return "wait until Redis has loaded its data"

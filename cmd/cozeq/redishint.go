@@ -8,6 +8,8 @@ import (
 	"net"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/redischeck"
 )
 
 // opAlert is the operation of errors that are the other side's TLS alert. crypto/tls
@@ -34,7 +36,7 @@ func redisHint(err error) string {
 		return "check --redis or REDIS_URL; a server that speaks TLS only wants rediss://, or tls=true among the URL's options"
 	case redis.IsAuthError(err):
 		return "check user and password in --redis or REDIS_URL, as redis://USER:PASSWORD@HOST:6379/0"
-	case redis.IsPermissionError(err):
+	case redischeck.Forbidden(err):
 		return "the user of the URL may not do that: docs/redis.md has the rules that cozeq needs"
 	case redis.IsOOMError(err):
 		return "redis is full: give it more memory (CONFIG SET maxmemory), or wait until results expire"

@@ -59,7 +59,7 @@ func TestServer(t *testing.T) {
 	}{
 		"well": {[]redistest.Option{redistest.AppendOnly("everysec"), redistest.Config("maxmemory", "1gb")}, []want{
 			{"role", ok, `^master, replicas: 0 \| $`},
-			{"version", ok, `^Redis \d+\.\d+`},
+			{"version", ok, `^(Redis|Valkey) \d+\.\d+`},
 			{"eviction", ok, `^maxmemory-policy noeviction \| $`},
 			{"memory", ok, `^[\d.]+ .B used of maxmemory 1\.0 GB: 0 % \| $`},
 			{"persistence", ok, `^append-only file, synced each second \| $`},
@@ -111,7 +111,7 @@ func TestReplica(t *testing.T) {
 func TestUserWithoutRights(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	for user, rules := range map[string][]string{"narrow": {"~cozeq:*", "+eval", "+set"}, "reader": {"~*", "+@read"}} {
+	for user, rules := range map[string][]string{"narrow": {"~cozeq:*", "+eval", "+set"}, "reader": {"~*", "+@read"}, "caller": {"~*", "+@read", "+eval"}} {
 		rules = append(rules, "on", ">secret", "+ping", "+hello", "+client")
 		if err := s.Client().ACLSetUser(t.Context(), user, rules...).Err(); err != nil {
 			t.Fatal(err)
@@ -130,6 +130,7 @@ func TestUserWithoutRights(t *testing.T) {
 	}
 	like(t, found["writes"], redischeck.OK, "a script may write")
 	like(t, as("reader")["writes"], redischeck.Fail, `NOPERM.*\| .*ACL SETUSER`)
+	like(t, as("caller")["writes"], redischeck.Fail, `(can't run this command|no permissions to run the 'set' command).*\| .*ACL SETUSER`)
 
 	o := *s.Client().(*redis.Client).Options()
 	o.Username, o.Password = "narrow", "wrong"
@@ -176,7 +177,7 @@ func TestCluster(t *testing.T) {
 	}
 	found = looked(t, c.Client())
 	like(t, found["eviction"], redischeck.Fail, `^`+regexp.QuoteMeta(odd.Addr())+`: maxmemory-policy allkeys-lru`)
-	like(t, found["version"], redischeck.OK, `^Redis `)
+	like(t, found["version"], redischeck.OK, `^(Redis|Valkey) `)
 }
 
 func TestOfConcern(t *testing.T) {

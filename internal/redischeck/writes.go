@@ -3,6 +3,7 @@ package redischeck
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,7 +41,7 @@ func (s state) writes() Finding {
 	case s.noKey:
 		f.Status, f.Detail = Skip, "not tried: it has hardly a slot of the cluster"
 	case s.wrote == nil:
-	case redis.IsPermissionError(s.wrote):
+	case Forbidden(s.wrote):
 		f.Fix = "let this user have the rules of docs/redis.md: redis-cli ACL SETUSER"
 	case redis.IsOOMError(s.wrote):
 		f.Fix = "give Redis more memory: see memory"
@@ -57,4 +58,11 @@ func (s state) writes() Finding {
 		f.Status, f.Detail = Fail, "a script cannot write: "+s.wrote.Error()
 	}
 	return f
+}
+
+// Forbidden reports whether an error is that of a user who may not do what was asked. What a script may not do is in
+// words alone: those of Redis 7.0, and those of later ones and Valkey.
+func Forbidden(err error) bool {
+	return redis.IsPermissionError(err) || err != nil &&
+		(strings.Contains(err.Error(), "The user executing the script can't") || strings.Contains(err.Error(), "ACL failure in script"))
 }
