@@ -88,6 +88,9 @@ func (p *panel) show(s batch.Snapshot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
+	case p.live() && p.streams.Background != nil && p.streams.Background():
+		// What it drew before is not at the terminal's end any more: the shell's prompt is.
+		p.frame = nil
 	case p.live():
 		before := p.erased()
 		width, height := p.streams.size()

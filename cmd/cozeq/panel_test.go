@@ -99,6 +99,27 @@ func TestPanelOnTerminal(t *testing.T) {
 	})
 }
 
+// In the background the terminal belongs to the shell and its prompt.
+func TestPanelInBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		background := false
+		p := newPanel(&streams{Err: &errs, ErrTTY: true, Width: 40, Background: func() bool { return background }})
+		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 6, InFlight: 6, Running: 6} })
+		time.Sleep(terminalEvery)
+		synctest.Wait()
+		errs.Reset()
+		background = true
+		time.Sleep(terminalEvery)
+		synctest.Wait()
+		fmt.Fprintln(p, "a line")
+		stop()
+		if want := "a line\n"; errs.String() != want {
+			t.Errorf("got %q, want %q", errs.String(), want)
+		}
+	})
+}
+
 // screen is a terminal as far as the panel needs one: it breaks lines at its width, and
 // heeds CR, LF, cursor up and erase.
 type screen struct {

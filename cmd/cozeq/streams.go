@@ -20,6 +20,9 @@ type streams struct {
 	// Size is the terminal's that stderr is on, as it is now; nil: Width, and any height.
 	Size func() (width, height int)
 
+	// Background reports whether another job has that terminal now; nil: none has.
+	Background func() bool
+
 	Env     func(name string) (value string, set bool)
 	Environ func() []string // all of it, as NAME=VALUE
 }
@@ -36,6 +39,7 @@ func systemStreams() streams {
 		ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 		Width:  defaultWidth,
 		Env:    os.LookupEnv, Environ: os.Environ,
+		Background: inBackground,
 	}
 	for _, f := range []*os.File{os.Stdout, os.Stderr} {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {

@@ -1,0 +1,5 @@
+//go:build !darwin && !freebsd && !linux
+
+package main
+
+func inBackground() bool { return false }
