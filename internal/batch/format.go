@@ -2,6 +2,7 @@ package batch
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,6 +49,10 @@ func formatOf(path string) (f Format, compressed bool) {
 	return Format(strings.TrimPrefix(filepath.Ext(name), ".")), compressed
 }
 
+func isDirectory(path string) error {
+	return &UsageError{What: path + " is a directory", Hint: "name a file of questions"}
+}
+
 // inputFormat is the format of the input at path, or the one that name says; compressed is what the names promise.
 func inputFormat(path, name string) (f Format, compressed bool, err error) {
 	switch {
@@ -64,6 +69,9 @@ func inputFormat(path, name string) (f Format, compressed bool, err error) {
 	default:
 		f, compressed = formatOf(path)
 		if !slices.Contains(inputFormats, f) {
+			if info, err := os.Stat(path); err == nil && info.IsDir() {
+				return "", false, isDirectory(path) // --format would not help
+			}
 			return "", false, &UsageError{
 				What: path + " has none of the extensions " + list(inputFormats, ".") + extra(f),
 				Hint: "say what it is with --format",

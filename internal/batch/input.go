@@ -119,7 +119,7 @@ func (in *Input) open(path string) error {
 	switch {
 	case err != nil:
 	case info.IsDir():
-		err = &UsageError{What: path + " is a directory", Hint: "name a file of questions"}
+		err = isDirectory(path)
 	case !info.Mode().IsRegular():
 		err = in.spool(f)
 	default:

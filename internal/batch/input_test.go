@@ -269,6 +269,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"q", "yaml", `unknown format "yaml": --format takes jsonl, csv, tsv, xlsx, txt, with .gz behind it for a compressed one`},
 		{plain, "", plain + " is not compressed with gzip: take .gz off its name, or say what it is with --format"},
 		{archive, "", archive + " is a zip archive, as an .xlsx is, and no .csv: if it is an .xlsx, say --format xlsx"},
+		{dir, "", dir + " is a directory: name a file of questions"},
 		{folder, "", folder + " is a directory: name a file of questions"},
 	}
 	for _, test := range tests {
