@@ -44,6 +44,7 @@ func (a *account) preflight(ctx context.Context, w io.Writer, again string) erro
 		return &hintedError{err: e, hint: e.Hint()}
 	}
 	fmt.Fprintf(w, "cozeq: could not check the token, going on: %v\n", err)
+	fmt.Fprintln(w, "hint: if it stays so, check --coze-base or COZE_API_BASE and the way to Coze: 'cozeq doctor' looks at both")
 	return nil
 }
 
