@@ -28,7 +28,7 @@ func startMock(ctx context.Context, addr string, cfg cozetest.Config) (*mock, er
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("mock: %w", err)
+		return nil, &hintedError{err: fmt.Errorf("mock: %w", err), hint: "choose another address with --addr"}
 	}
 	failed := make(chan error, 1)
 	m := &mock{
