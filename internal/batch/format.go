@@ -49,7 +49,7 @@ func formatOf(path string) (f Format, compressed bool) {
 	return Format(strings.TrimPrefix(filepath.Ext(name), ".")), compressed
 }
 
-func isDirectory(path string) error {
+func directoryError(path string) error {
 	return &UsageError{What: path + " is a directory", Hint: "name a file of questions"}
 }
 
@@ -70,7 +70,7 @@ func inputFormat(path, name string) (f Format, compressed bool, err error) {
 		f, compressed = formatOf(path)
 		if !slices.Contains(inputFormats, f) {
 			if info, err := os.Stat(path); err == nil && info.IsDir() {
-				return "", false, isDirectory(path) // --format would not help
+				return "", false, directoryError(path) // --format would not help
 			}
 			return "", false, &UsageError{
 				What: path + " has none of the extensions " + list(inputFormats, ".") + extra(f),

@@ -119,7 +119,7 @@ func (in *Input) open(path string) error {
 	switch {
 	case err != nil:
 	case info.IsDir():
-		err = isDirectory(path)
+		err = directoryError(path)
 	case !info.Mode().IsRegular():
 		err = in.spool(f)
 	default:
