@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,13 +104,13 @@ func TestPanelOnTerminal(t *testing.T) {
 func TestPanelInBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs bytes.Buffer
-		background := false
-		p := newPanel(&streams{Err: &errs, ErrTTY: true, Width: 40, Background: func() bool { return background }})
+		var background atomic.Bool
+		p := newPanel(&streams{Err: &errs, ErrTTY: true, Width: 40, Background: background.Load})
 		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 6, InFlight: 6, Running: 6} })
 		time.Sleep(terminalEvery)
 		synctest.Wait()
 		errs.Reset()
-		background = true
+		background.Store(true)
 		time.Sleep(terminalEvery)
 		synctest.Wait()
 		fmt.Fprintln(p, "a line")
