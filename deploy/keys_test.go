@@ -46,44 +46,26 @@ func TestKeyFile(t *testing.T) {
 		}
 		for _, name := range []string{"worker", "dashboard"} {
 			file := "kubernetes/" + name + ".yaml"
-			var m struct {
-				Spec struct {
-					Template struct {
-						Spec struct {
-							Containers []struct {
-								VolumeMounts []struct {
-									Name      string
-									MountPath string `yaml:"mountPath"`
-								} `yaml:"volumeMounts"`
-							}
-							Volumes []struct {
-								Name   string
-								Secret struct {
-									Name     string `yaml:"secretName"`
-									Optional bool
-								}
-							}
-						}
-					}
-				}
-			}
-			first := true
+			var p pod
 			decode(t, file, func(d *yaml.Decoder) error {
-				if !first {
-					return d.Decode(new(any))
+				var m manifest
+				err := d.Decode(&m)
+				if m.Kind == "Deployment" {
+					p = m.Spec.Template.Spec
 				}
-				first = false
-				return d.Decode(&m)
+				return err
 			})
-			pod := m.Spec.Template.Spec
+			if len(p.Containers) != 1 {
+				t.Fatalf("%s: %d containers", file, len(p.Containers))
+			}
 			mounted := ""
-			for _, mount := range pod.Containers[0].VolumeMounts {
-				if mount.MountPath == path.Dir(said[1]) {
+			for _, mount := range p.Containers[0].VolumeMounts {
+				if mount.Path == path.Dir(said[1]) {
 					mounted = mount.Name
 				}
 			}
 			optional := false
-			for _, v := range pod.Volumes {
+			for _, v := range p.Volumes {
 				optional = optional || v.Name == mounted && v.Secret.Name == "cozeq-keys" && v.Secret.Optional
 			}
 			if mounted == "" || !optional {

@@ -76,6 +76,17 @@ type pod struct {
 		Resources struct {
 			Limits map[string]string
 		}
+		VolumeMounts []struct {
+			Name string
+			Path string `yaml:"mountPath"`
+		} `yaml:"volumeMounts"`
+	}
+	Volumes []struct {
+		Name   string
+		Secret struct {
+			Name     string `yaml:"secretName"`
+			Optional bool
+		}
 	}
 }
 

@@ -50,10 +50,7 @@ func killedRun(t *testing.T, rows int) {
 				t.Fatal(err)
 			}
 			if shared {
-				p.redis = redistest.Start(t).URL()
-				worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
-				t.Cleanup(func() { p.kill(worker) })
-				p.awaitServed(t)
+				p.serve(t, redistest.Start(t).URL())
 			}
 			p.runKilled(t, rows)
 		})

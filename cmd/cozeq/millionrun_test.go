@@ -56,10 +56,7 @@ func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
 		t.Fatal(err)
 	}
 	if rdb != nil {
-		p.redis = rdb.URL()
-		worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
-		t.Cleanup(func() { p.kill(worker) })
-		p.awaitServed(t)
+		p.serve(t, rdb.URL())
 	}
 
 	run := p.command(t, "run", "q.jsonl", "-o", "out.jsonl")

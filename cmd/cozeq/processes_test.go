@@ -45,9 +45,13 @@ func (p *processes) kill(cmd *exec.Cmd) {
 	_ = cmd.Wait()         // and "signal: killed" is how it should end
 }
 
-// awaitServed waits for the worker: a run that finds none asks nothing.
-func (p *processes) awaitServed(t *testing.T) {
+// serve starts a worker on a Redis, for the time of the test, and waits until it serves: a
+// run that finds none asks nothing.
+func (p *processes) serve(t *testing.T, url string) {
 	t.Helper()
+	p.redis = url
+	worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
+	t.Cleanup(func() { p.kill(worker) })
 	rdb, err := parseRedis(p.redis, 1)
 	if err != nil {
 		t.Fatal(err)
