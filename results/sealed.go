@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// SaysMore is how a worker that encrypts ends what it tells asynq of a failure: the
+// message is in the record alone.
+const SaysMore = ": the record says more"
+
 // sealMark begins an encrypted value: enc:v1:KEYID:BASE64. The base64 is that of a
 // random nonce of 12 bytes, the ciphertext of AES-256-GCM, and its tag of 16 bytes. Its
 // additional data is OWNER/FIELD: the id of the task or batch that the value belongs

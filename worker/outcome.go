@@ -9,6 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
 )
 
 // outcome is a verdict as asynq understands it: an error whose text stands in
@@ -46,7 +47,7 @@ func (a *attempt) toAsynq(v Verdict) error {
 		if e, ok := errors.AsType[*coze.Error](v.Err); ok && e.Code != 0 {
 			o.text = fmt.Sprintf("%d (%s)", e.Code, v.Class)
 		}
-		o.text += ": the record says more"
+		o.text += results.SaysMore
 	}
 	return err
 }

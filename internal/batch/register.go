@@ -44,7 +44,7 @@ func (r *run) register(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m := tasks.Mark{Batch: b.ID, Row: row, Ask: r.journal.ask(row), Status: results.Queued}
+		m := tasks.Mark{Row: row, Ask: r.journal.ask(row), Status: results.Queued}
 		if res != nil {
 			m.Status, m.Usage = res.Status, res.Billed()
 			if res.Error != nil {

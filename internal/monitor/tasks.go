@@ -103,13 +103,10 @@ func opened(keys *results.Keys, id string, payload []byte) (*tasks.Chat, error) 
 	return chat, chat.Open(keys, id)
 }
 
-// shortened is how asynq's error ends where workers encrypt.
-const shortened = ": the record says more"
-
 // tellError puts the record's error in the place of one that a worker has shortened: it
 // is decrypted, in clear, or says which key it wants.
 func (o object) tellError(f *results.Failure) {
-	if f != nil && strings.HasSuffix(o.text("error_message"), shortened) {
+	if f != nil && strings.HasSuffix(o.text("error_message"), results.SaysMore) {
 		o.set("error_message", failureText(f.Code, f.Class, f.Message))
 	}
 }
