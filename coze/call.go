@@ -1,7 +1,6 @@
 package coze
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 )
 
 // call is one call of the API, before it is sent.
@@ -76,7 +74,7 @@ type exchange struct {
 	client *Client
 	call   call
 	token  string
-	sent   atomic.Bool // something of the body was handed to a connection
+	sent   sent
 	status int
 	logID  string
 }
@@ -93,13 +91,18 @@ func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, e
 		return nil, nil, x.unauthorized(ctx, err)
 	}
 	x.token = token
+	if err := ctx.Err(); err != nil {
+		return nil, nil, x.unanswered(ctx, err)
+	}
+	client := c.http()
+	ctx = x.sent.through(ctx, client)
 	req, err := x.request(header)
 	if err != nil {
 		e := invalid(a.op, "the request cannot be written as JSON")
 		e.Err = err
 		return nil, nil, e
 	}
-	resp, err := c.http().Do(req.WithContext(ctx))
+	resp, err := client.Do(req.WithContext(ctx))
 	if err != nil {
 		return nil, nil, x.unanswered(ctx, err)
 	}
@@ -148,7 +151,7 @@ func (x *exchange) request(header http.Header) (*http.Request, error) {
 		return nil, err
 	}
 	req.ContentLength = int64(len(content))
-	req.GetBody = func() (io.ReadCloser, error) { return &payload{bytes.NewReader(content), &x.sent}, nil }
+	req.GetBody = func() (io.ReadCloser, error) { return x.sent.body(content), nil }
 	req.Body, err = req.GetBody()
 	return req, err
 }
@@ -164,20 +167,6 @@ func query(conversationID, chatID string) string {
 	return "conversation_id=" + url.QueryEscape(conversationID) + "&chat_id=" + url.QueryEscape(chatID)
 }
 
-// payload is a request's body that remembers whether anybody began to send it. A transport reads it only when it has a
-// connection, so a body never read is a question never asked.
-type payload struct {
-	content *bytes.Reader
-	sent    *atomic.Bool
-}
-
-func (p *payload) Read(b []byte) (int, error) {
-	p.sent.Store(true)
-	return p.content.Read(b)
-}
-
-func (p *payload) Close() error { return nil }
-
 // failure is an Error of this exchange, of the zone that is right unless something better is known.
 func (x *exchange) failure() *Error {
 	e := &Error{Op: x.call.op, Status: x.status, LogID: x.logID}
@@ -192,7 +181,7 @@ func (x *exchange) failure() *Error {
 // unanswered is the failure of a call that no reply came to.
 func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 	e := x.failure()
-	if !x.sent.Load() {
+	if !x.sent.may() {
 		e.Zone = ZoneRefused
 	}
 	if class, cause := interrupted(ctx); class != "" {

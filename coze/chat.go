@@ -1,7 +1,6 @@
 package coze
 
 import (
-	"encoding/json"
 	"strings"
 )
 
@@ -107,37 +106,50 @@ type ToolFunction struct {
 // UnmarshalJSON reads a chat in any of the forms that Coze sends: see the package's doc. A flat {"code","msg"}, as
 // chat.failed may carry, is read as LastError.
 func (c *Chat) UnmarshalJSON(b []byte) error {
-	var w struct {
-		ID             ident          `json:"id"`
-		ConversationID ident          `json:"conversation_id"`
-		BotID          ident          `json:"bot_id"`
-		Status         text           `json:"status"`
-		CreatedAt      integer        `json:"created_at"`
-		CompletedAt    integer        `json:"completed_at"`
-		CompleatedAt   integer        `json:"compleated_at"`
-		FailedAt       integer        `json:"failed_at"`
-		MetaData       textMap        `json:"meta_data"`
-		LastError      lastError      `json:"last_error"`
-		RequiredAction requiredAction `json:"required_action"`
-		Usage          usage          `json:"usage"`
-		SectionID      ident          `json:"section_id"`
-		ExecuteID      ident          `json:"execute_id"`
-		Code           integer        `json:"code"`
-		Msg            text           `json:"msg"`
+	o := object{b: b}
+	var got Chat
+	var flat LastError
+	for o.next() {
+		switch string(o.name) {
+		case "id":
+			got.ID = idOf(o.value)
+		case "conversation_id":
+			got.ConversationID = idOf(o.value)
+		case "bot_id":
+			got.BotID = idOf(o.value)
+		case "status":
+			got.Status = statusOf(textOf(o.value))
+		case "created_at":
+			got.CreatedAt = integerOf(o.value)
+		case "completed_at", "compleated_at":
+			got.CompletedAt = max(got.CompletedAt, integerOf(o.value))
+		case "failed_at":
+			got.FailedAt = integerOf(o.value)
+		case "meta_data":
+			got.MetaData = textsOf(o.value)
+		case "last_error":
+			got.LastError = lastErrorOf(o.value)
+		case "required_action":
+			got.RequiredAction = requiredActionOf(o.value)
+		case "usage":
+			got.Usage = usageOf(o.value)
+		case "section_id":
+			got.SectionID = idOf(o.value)
+		case "execute_id":
+			got.ExecuteID = idOf(o.value)
+		case "code":
+			flat.Code = int(integerOf(o.value))
+		case "msg":
+			flat.Message = textOf(o.value)
+		}
 	}
-	if err := json.Unmarshal(b, &w); err != nil {
-		return err
+	if o.err != nil {
+		return o.err
 	}
-	*c = Chat{
-		ID: string(w.ID), ConversationID: string(w.ConversationID), BotID: string(w.BotID),
-		Status: statusOf(string(w.Status)), CreatedAt: int64(w.CreatedAt),
-		CompletedAt: int64(max(w.CompletedAt, w.CompleatedAt)), FailedAt: int64(w.FailedAt),
-		MetaData: w.MetaData, LastError: w.LastError.value, RequiredAction: w.RequiredAction.value, Usage: w.Usage.value,
-		SectionID: string(w.SectionID), ExecuteID: string(w.ExecuteID),
+	if got.LastError == nil && flat != (LastError{}) {
+		got.LastError = &flat
 	}
-	if c.LastError == nil && (w.Code != 0 || w.Msg != "") {
-		c.LastError = &LastError{Code: int(w.Code), Message: string(w.Msg)}
-	}
+	*c = got
 	return nil
 }
 

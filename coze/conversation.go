@@ -2,7 +2,6 @@ package coze
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 )
 
@@ -20,24 +19,32 @@ type Conversation struct {
 
 // UnmarshalJSON reads a conversation in any of the forms that Coze sends: ids and times as numbers, strings or null.
 func (c *Conversation) UnmarshalJSON(b []byte) error {
-	var w struct {
-		ID            ident   `json:"id"`
-		Name          text    `json:"name"`
-		MetaData      textMap `json:"meta_data"`
-		CreatorID     ident   `json:"creator_id"`
-		ConnectorID   ident   `json:"connector_id"`
-		LastSectionID ident   `json:"last_section_id"`
-		CreatedAt     integer `json:"created_at"`
-		UpdatedAt     integer `json:"updated_at"`
+	o := object{b: b}
+	var got Conversation
+	for o.next() {
+		switch string(o.name) {
+		case "id":
+			got.ID = idOf(o.value)
+		case "name":
+			got.Name = textOf(o.value)
+		case "meta_data":
+			got.MetaData = textsOf(o.value)
+		case "creator_id":
+			got.CreatorID = idOf(o.value)
+		case "connector_id":
+			got.ConnectorID = idOf(o.value)
+		case "last_section_id":
+			got.LastSectionID = idOf(o.value)
+		case "created_at":
+			got.CreatedAt = integerOf(o.value)
+		case "updated_at":
+			got.UpdatedAt = integerOf(o.value)
+		}
 	}
-	if err := json.Unmarshal(b, &w); err != nil {
-		return err
+	if o.err != nil {
+		return o.err
 	}
-	*c = Conversation{
-		ID: string(w.ID), Name: string(w.Name), MetaData: w.MetaData, CreatorID: string(w.CreatorID),
-		ConnectorID: string(w.ConnectorID), LastSectionID: string(w.LastSectionID),
-		CreatedAt: int64(w.CreatedAt), UpdatedAt: int64(w.UpdatedAt),
-	}
+	*c = got
 	return nil
 }
 

@@ -3,6 +3,7 @@ package coze_test
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -84,11 +85,13 @@ func FuzzDecodeChat(f *testing.F) {
 	for _, seed := range []string{
 		`{"id":"7382159487131697202","status":"completed","usage":{"token_count":"1"},"last_error":{"code":"1","msg":null}}`,
 		`{"id":7382159487131697202,"meta_data":{"a":1},"required_action":{"submit_tool_outputs":{"tool_calls":[{"function":{}}]}}}`,
+		` { "Content" : "\\u00e9\\\\" , "x":[ {"a":[true,false,null,-0.5e+7]} , "\\"" ] ,"CREATED_AT":0} `, `{"role":{"a":[]},"id":[1 ,2]}`,
 		`{"code":"1","msg":"x"}`, `null`, `[]`, `{"content":"\ud83d","created_at":"1e400"}`, `{"id":-0.5,"created_at":9e99}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		checkMembers(t, text)
 		var chat, again coze.Chat
 		if json.Unmarshal(text, &chat) == nil {
 			content, err := json.Marshal(&chat)
@@ -123,4 +126,38 @@ func FuzzDecodeChat(f *testing.F) {
 			t.Fatalf("message of %d bytes", len(e.Message))
 		}
 	})
+}
+
+// checkMembers holds what a message is read from against what encoding/json makes of the same text.
+func checkMembers(t *testing.T, text []byte) {
+	t.Helper()
+	var members map[string]json.RawMessage
+	var message coze.Message
+	want, err := json.Unmarshal(text, &members), message.UnmarshalJSON(text)
+	if (err == nil) != (want == nil) {
+		t.Fatalf("%q: error %v, encoding/json says %v", text, err, want)
+	}
+	names := make(map[string]int)
+	for name := range members {
+		names[strings.ToLower(name)]++
+	}
+	for name, got := range map[string]string{"content": message.Content, "id": message.ID, "role": string(message.Role)} {
+		raw := members[name]
+		if names[name] != 1 || len(raw) == 0 {
+			continue // which of several counts is not for us to say
+		}
+		want := string(raw)
+		if raw[0] == '"' || raw[0] == 'n' {
+			want = ""
+			if err := json.Unmarshal(raw, &want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if name == "id" && want == "0" {
+			want = ""
+		}
+		if got != want {
+			t.Fatalf("%q: %s is %q, encoding/json says %q", text, name, got, want)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package coze
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -68,30 +67,42 @@ func UserText(text string) Message {
 
 // UnmarshalJSON reads a message in any of the forms that Coze sends: ids and times as numbers, strings or null.
 func (m *Message) UnmarshalJSON(b []byte) error {
-	var w struct {
-		ID               ident   `json:"id"`
-		ConversationID   ident   `json:"conversation_id"`
-		BotID            ident   `json:"bot_id"`
-		ChatID           ident   `json:"chat_id"`
-		SectionID        ident   `json:"section_id"`
-		Role             text    `json:"role"`
-		Type             text    `json:"type"`
-		Content          text    `json:"content"`
-		ContentType      text    `json:"content_type"`
-		ReasoningContent text    `json:"reasoning_content"`
-		MetaData         textMap `json:"meta_data"`
-		CreatedAt        integer `json:"created_at"`
-		UpdatedAt        integer `json:"updated_at"`
+	o := object{b: b}
+	var got Message
+	for o.next() {
+		switch string(o.name) {
+		case "id":
+			got.ID = idOf(o.value)
+		case "conversation_id":
+			got.ConversationID = idOf(o.value)
+		case "bot_id":
+			got.BotID = idOf(o.value)
+		case "chat_id":
+			got.ChatID = idOf(o.value)
+		case "section_id":
+			got.SectionID = idOf(o.value)
+		case "role":
+			got.Role = Role(textOf(o.value))
+		case "type":
+			got.Type = MessageType(textOf(o.value))
+		case "content":
+			got.Content = textOf(o.value)
+		case "content_type":
+			got.ContentType = ContentType(textOf(o.value))
+		case "reasoning_content":
+			got.ReasoningContent = textOf(o.value)
+		case "meta_data":
+			got.MetaData = textsOf(o.value)
+		case "created_at":
+			got.CreatedAt = integerOf(o.value)
+		case "updated_at":
+			got.UpdatedAt = integerOf(o.value)
+		}
 	}
-	if err := json.Unmarshal(b, &w); err != nil {
-		return err
+	if o.err != nil {
+		return o.err
 	}
-	*m = Message{
-		ID: string(w.ID), ConversationID: string(w.ConversationID), BotID: string(w.BotID), ChatID: string(w.ChatID),
-		SectionID: string(w.SectionID), Role: Role(w.Role), Type: MessageType(w.Type), Content: string(w.Content),
-		ContentType: ContentType(w.ContentType), ReasoningContent: string(w.ReasoningContent), MetaData: w.MetaData,
-		CreatedAt: int64(w.CreatedAt), UpdatedAt: int64(w.UpdatedAt),
-	}
+	*m = got
 	return nil
 }
 
@@ -106,20 +117,26 @@ func (m *Message) finish() (reason int, ok bool) {
 	if m.Type != MessageVerbose || !strings.Contains(m.Content, "generate_answer_finish") {
 		return 0, false
 	}
-	var outer struct {
-		MsgType string `json:"msg_type"`
-		Data    text   `json:"data"`
+	outer := object{b: []byte(m.Content)}
+	var kind, data string
+	for outer.next() {
+		switch string(outer.name) {
+		case "msg_type":
+			kind = textOf(outer.value)
+		case "data":
+			data = textOf(outer.value)
+		}
 	}
-	if json.Unmarshal([]byte(m.Content), &outer) != nil || outer.MsgType != "generate_answer_finish" {
+	if outer.err != nil || kind != "generate_answer_finish" {
 		return 0, false
 	}
-	var inner struct {
-		FinishReason integer `json:"finish_reason"`
+	inner := object{b: []byte(data)} // "" when there is nothing to say
+	for inner.next() {
+		if string(inner.name) == "finish_reason" {
+			reason = int(integerOf(inner.value))
+		}
 	}
-	if json.Unmarshal([]byte(outer.Data), &inner) != nil {
-		return 0, true // data is "" when there is nothing to say
-	}
-	return int(inner.FinishReason), true
+	return reason, true
 }
 
 // sendable returns messages with the role and content type that Coze insists on; it copies only where one is missing.

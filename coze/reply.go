@@ -2,6 +2,7 @@ package coze
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,18 +23,15 @@ const (
 	keepBuffer = 256 << 10 // a larger buffer is not pooled
 )
 
-// envelope is what surrounds a reply. Fields that have been seen in several forms are read when they are needed.
+// envelope is what surrounds a reply. Fields that have been seen in several forms are read when they are needed. It
+// is good for as long as the bytes it was read from.
 type envelope struct {
-	Code     integer         `json:"code"`
-	Msg      text            `json:"msg"`
-	Message  text            `json:"message"` // gateways
-	Data     json.RawMessage `json:"data"`
-	Messages json.RawMessage `json:"messages"` // self-hosted servers' lists; they write it Messages
-	FirstID  ident           `json:"first_id"`
-	LastID   ident           `json:"last_id"`
-	HasMore  text            `json:"has_more"`
-	Detail   json.RawMessage `json:"detail"`
-	Error    json.RawMessage `json:"error"`
+	code            int
+	msg, fallback   string // fallback is gateways' message
+	data, messages  []byte // messages: self-hosted servers' lists
+	firstID, lastID string
+	hasMore         bool
+	detail, error   []byte
 }
 
 // envelopeOf reads JSON that begins with a brace; ok is false for anything else.
@@ -42,19 +40,43 @@ func envelopeOf(body []byte) (env envelope, ok bool) {
 	if len(body) == 0 || body[0] != '{' {
 		return envelope{}, false
 	}
-	return env, json.Unmarshal(body, &env) == nil
+	o := object{b: body}
+	for o.next() {
+		switch string(o.name) {
+		case "code":
+			env.code = int(integerOf(o.value))
+		case "msg":
+			env.msg = textOf(o.value)
+		case "message":
+			env.fallback = textOf(o.value)
+		case "data":
+			env.data = o.value
+		case "messages":
+			env.messages = o.value
+		case "first_id":
+			env.firstID = idOf(o.value)
+		case "last_id":
+			env.lastID = idOf(o.value)
+		case "has_more":
+			more := textOf(o.value)
+			env.hasMore = more == "true" || more == "1"
+		case "detail":
+			env.detail = o.value
+		case "error":
+			env.error = o.value
+		}
+	}
+	if o.err != nil {
+		return envelope{}, false
+	}
+	return env, true
 }
 
-func (e *envelope) message() string {
-	if e.Msg != "" {
-		return string(e.Msg)
-	}
-	return string(e.Message)
-}
+func (e *envelope) message() string { return cmp.Or(e.msg, e.fallback) }
 
 // logID is detail.logid, or error.logid of older bodies.
 func (e *envelope) logID() string {
-	for _, raw := range []json.RawMessage{e.Detail, e.Error} {
+	for _, raw := range [][]byte{e.detail, e.error} {
 		var w struct {
 			LogID text `json:"logid"`
 		}
@@ -66,9 +88,9 @@ func (e *envelope) logID() string {
 }
 
 // content is what the reply is about, nil for none.
-func (e *envelope) content() json.RawMessage {
-	for _, raw := range []json.RawMessage{e.Data, e.Messages} {
-		if len(raw) > 0 && !bytes.Equal(raw, []byte("null")) {
+func (e *envelope) content() []byte {
+	for _, raw := range [][]byte{e.data, e.messages} {
+		if len(raw) > 0 && raw[0] != 'n' {
 			return raw
 		}
 	}
@@ -77,7 +99,7 @@ func (e *envelope) content() json.RawMessage {
 
 var replyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// reply reads a whole reply and judges it: an error is always an *Error.
+// reply reads a whole reply and judges it: an error is always an *Error. The envelope of a good one keeps its content.
 func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, error) {
 	buffer := replyBuffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -100,11 +122,13 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 	if x.logID == "" {
 		x.logID = x.line(env.logID(), maxLogID)
 	}
-	if ok && env.Code == 0 && resp.StatusCode < 300 {
-		return &env, nil
+	if ok && env.code == 0 && resp.StatusCode < 300 {
+		return &envelope{
+			data: bytes.Clone(env.content()), firstID: env.firstID, lastID: env.lastID, hasMore: env.hasMore,
+		}, nil
 	}
 	e := x.failure()
-	e.Code = int(env.Code)
+	e.Code = env.code
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"))
 	switch {
 	case ok && env.message() != "":
@@ -146,11 +170,10 @@ func (x *exchange) unread(ctx context.Context, err error) *Error {
 // into decodes a good reply's content.
 func (x *exchange) into(env *envelope, target any) error {
 	if x.call.page != nil {
-		x.call.page.FirstID, x.call.page.LastID = string(env.FirstID), string(env.LastID)
-		x.call.page.HasMore = env.HasMore == "true" || env.HasMore == "1"
+		x.call.page.FirstID, x.call.page.LastID, x.call.page.HasMore = env.firstID, env.lastID, env.hasMore
 	}
 	if raw := env.content(); raw != nil {
-		if err := json.Unmarshal(raw, target); err != nil {
+		if err := decode(raw, target); err != nil {
 			e := x.failure()
 			e.Class, e.Err = ClassTransient, fmt.Errorf("the reply's data is not what it should be: %w", err)
 			return e
@@ -175,6 +198,13 @@ func (x *exchange) into(env *envelope, target any) error {
 		return e
 	}
 	return nil
+}
+
+func decode(raw []byte, target any) error {
+	if own, ok := target.(json.Unmarshaler); ok {
+		return own.UnmarshalJSON(raw) // which looks whether it is valid by itself
+	}
+	return json.Unmarshal(raw, target)
 }
 
 // interrupted tells whether, and by whom, a call was ended from this side: "" if it was not.

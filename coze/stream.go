@@ -189,7 +189,7 @@ func (f *frame) kind() EventType {
 	if !f.bare && (bytes.Equal(data, doneMark) || string(data) == `"[DONE]"`) {
 		return EventDone
 	}
-	if env, ok := envelopeOf(data); ok && env.Code != 0 {
+	if env, ok := envelopeOf(data); ok && env.code != 0 {
 		return EventError
 	}
 	return ""
@@ -313,7 +313,7 @@ func (s *Stream) failure() *Error {
 func (s *Stream) refused(data []byte) *Error {
 	e := s.failure()
 	env, ok := envelopeOf(data)
-	e.Code = int(env.Code)
+	e.Code = env.code
 	keepString(&e.LogID, s.exchange.line(env.logID(), maxLogID))
 	switch {
 	case ok && env.message() != "":

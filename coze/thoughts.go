@@ -2,7 +2,6 @@ package coze
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -44,12 +43,18 @@ func (t *thoughts) gatherFrom(data []byte) {
 	if !hasReasoning(data) {
 		return
 	}
-	var w struct {
-		ID               ident `json:"id"`
-		ReasoningContent text  `json:"reasoning_content"`
+	o := object{b: data}
+	var id, text string
+	for o.next() {
+		switch string(o.name) {
+		case "id":
+			id = idOf(o.value)
+		case "reasoning_content":
+			text = textOf(o.value)
+		}
 	}
-	if json.Unmarshal(data, &w) == nil {
-		t.add(string(w.ID), string(w.ReasoningContent))
+	if o.err == nil {
+		t.add(id, text)
 	}
 }
 
