@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -305,14 +306,17 @@ const summaryRunes = 200
 
 func (a *attempt) summary() string {
 	r := &a.rec.Result
-	text := []rune(r.Answer)
-	if len(text) > summaryRunes {
-		text = append(text[:summaryRunes], '…')
+	text, runes := r.Answer, 0
+	for i := range text {
+		if runes++; runes > summaryRunes {
+			text = text[:i] + "…"
+			break
+		}
 	}
 	if r.Usage == nil {
-		return string(text)
+		return text
 	}
-	return fmt.Sprintf("%d tokens: %s", r.Usage.TokenCount, string(text))
+	return strconv.FormatInt(r.Usage.TokenCount, 10) + " tokens: " + text
 }
 
 // report logs, counts and tells how the attempt ended.
