@@ -220,7 +220,7 @@ func (c *Client) goOn(ctx context.Context, all []*arrival) {
 		case err != nil:
 			a.err = err
 		case records[i] == nil: // it has just lapsed
-		case records[i].Lane != a.place.Lane:
+		case records[i].Status.Terminal(), records[i].Lane != a.place.Lane: // it may have ended just now
 			a.err = duplicate(a.o.ID)
 		case records[i].Queue != "":
 			a.o.Queue = records[i].Queue

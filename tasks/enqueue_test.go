@@ -229,6 +229,43 @@ func TestEnqueueAllHoldsBack(t *testing.T) {
 	})
 }
 
+// before runs f once, before the first pipeline that reads a record.
+type before struct{ f func() }
+
+func (b *before) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (b *before) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (b *before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if f := b.f; f != nil && strings.EqualFold(cmds[0].Name(), "hgetall") {
+			b.f = nil
+			f()
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// A question that ends while somebody enqueues it again is in no queue afterwards.
+func TestDuplicateEndsMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		client, ok := l.rdb.(*redis.Client)
+		if !ok {
+			t.Skip("the hook is for one server")
+		}
+		l.enqueue(tasks.Ask("bot", "why?"), "t1")
+		l.take("t1")
+		client.AddHook(&before{f: func() {
+			l.answer("t1")
+			l.leave("t1", "", time.Now())
+		}})
+		if _, err := l.client.Enqueue(t.Context(), tasks.Ask("bot", "why?"), tasks.Options{ID: "t1"}); !errors.Is(err, tasks.ErrDuplicate) {
+			t.Errorf("error %v, want ErrDuplicate", err)
+		}
+		if info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, "t1"); err == nil {
+			t.Errorf("its task is %v", info.State)
+		}
+	})
+}
+
 // BenchmarkEnqueueAll compares one Enqueue a question from one goroutine with
 // EnqueueAll on the same Redis, in turns, so that a busy machine slows both. "times" is
 // the ratio of their rates.
