@@ -52,7 +52,7 @@ workers around a shared Redis (cozeq worker).`,
 	}
 	root.SetVersionTemplate("cozeq {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{command: cmd.CommandPath(), err: err}
+		return &usageError{command: cmd.CommandPath(), err: badFlag(err)}
 	})
 	root.AddGroup(
 		&cobra.Group{ID: groupAsk, Title: "Ask:"},
