@@ -74,16 +74,21 @@ func OpenCache(dir, origin string, ttl time.Duration) (*Cache, error) {
 }
 
 // claim sees that the directory is a cache, or empty.
+//
+// Several processes may make the same one at a moment. Each places its tag before any answer, so what stands beside
+// cacheTemporary is either somebody's own or was placed with or after a tag. Hence the order: the directory is listed
+// first, and the tag read after that, which finds the tag of everyone whose files are in the list. The other way round,
+// a tag that comes between the two is a file in a directory without a tag.
 func (c *Cache) claim() error {
+	there, err := os.ReadDir(c.dir)
+	if err != nil {
+		return fmt.Errorf("open the cache: %w", err)
+	}
 	tag, err := os.ReadFile(filepath.Join(c.dir, tagFile))
 	if err == nil && bytes.HasPrefix(tag, []byte(signature)) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("open the cache: %w", err)
-	}
-	there, err := os.ReadDir(c.dir)
-	if err != nil {
 		return fmt.Errorf("open the cache: %w", err)
 	}
 	for _, e := range there {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,6 +181,22 @@ func TestCacheOfTwoRuns(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCacheMadeByMany has many make the same cache at a moment: it is everyone's.
+func TestCacheMadeByMany(t *testing.T) {
+	for range 200 {
+		dir := t.TempDir()
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if _, err := batch.OpenCache(dir, "here", 0); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
 	}
 }
 
