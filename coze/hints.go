@@ -35,8 +35,8 @@ var (
 		"无需处理：cozeq 会放慢速度后重新提问；如果持续出现，请降低速率或并发数。",
 	}
 	hintWait = Text{
-		"Nothing to do: it is asked again later.",
-		"无需处理：稍后会自动重新提问。",
+		"It mostly passes by itself: it is asked again while there are attempts left; after that, ask it again later.",
+		"多半会自行恢复：尝试次数用完之前会自动重新提问；用完之后，请稍后再问。",
 	}
 	hintSupport = Text{
 		"Look again later; if it stays, give the log id to Coze's support.",
