@@ -233,10 +233,9 @@ func (c *runCommand) askThere(ctx, signals context.Context, job *batch.Job, s *s
 // askHere has a worker in this process, which writes each step down in the
 // journal.
 func (c *runCommand) askHere(ctx, signals context.Context, cancel context.CancelCauseFunc, job *batch.Job, s *session, p plan, panel *panel, watch *pauseWatch) (batch.Summary, error) {
-	ready := new(readiness)
 	if p.http != "" {
 		metrics, handler := newMetrics(s, p.account, slices.Sorted(maps.Keys(p.worker.Queues)))
-		m, err := startSite(ctx, p.http, site{ready: ready.check, metrics: handler}, p.logger)
+		m, err := startSite(ctx, p.http, site{ready: s.ready.check, metrics: handler}, p.logger)
 		if err != nil {
 			return batch.Summary{}, err
 		}
@@ -253,7 +252,6 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 	if err := s.startWorker(ctx, p.account, p.worker, cancel); err != nil {
 		return batch.Summary{}, err
 	}
-	ready.set(s.worker.Ready)
 	job.Drain = s.worker.drain
 	defer c.announce(signals, panel, c.draining())()
 	defer watch.start(ctx)()

@@ -23,6 +23,7 @@ type session struct {
 
 	embedded *localredis.Store // nil: a shared Redis
 	worker   *ownWorker        // nil: other processes do the work
+	ready    readiness         // of worker
 	closers  []func()
 }
 
@@ -149,6 +150,7 @@ func (s *session) startWorker(ctx context.Context, a account, cfg worker.Config,
 		traces.close()
 		return err
 	}
+	s.ready.set(w.Ready) // before it logs that it is serving: who reads that finds it ready
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	o := &ownWorker{Worker: w, stop: stop, done: make(chan struct{})}
 	go func() {

@@ -114,8 +114,7 @@ func (c *workerCommand) serve(signals context.Context, s *session, remote *remot
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	wc.Metrics, web.metrics = newMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
-	ready := new(readiness)
-	web.ready = ready.check
+	web.ready = s.ready.check
 	if addr != "" {
 		server, err := startSite(ctx, addr, web, wc.Logger)
 		if err != nil {
@@ -130,7 +129,6 @@ func (c *workerCommand) serve(signals context.Context, s *session, remote *remot
 	if err := s.startWorker(ctx, a, wc, cancel); err != nil {
 		return err
 	}
-	ready.set(s.worker.Ready)
 	<-ctx.Done()
 	s.worker.drain()
 	return whileServing(signals, context.Cause(ctx))
