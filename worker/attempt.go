@@ -78,7 +78,11 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error) {
 	queue, _ := asynq.GetQueueName(ctx)
 	seed := results.Result{ID: a.id, Queue: queue}
-	a.chat, invalid = tasks.Decode(t.Payload())
+	if t.Type() == tasks.TypeChat {
+		a.chat, invalid = tasks.Decode(t.Payload())
+	} else {
+		invalid = &tasks.InvalidError{Field: "type", Reason: fmt.Sprintf("%q, but this worker takes tasks of type %s only", t.Type(), tasks.TypeChat)}
+	}
 	if invalid == nil {
 		seed = a.chat.Record(a.id, queue)
 		if a.sealed = a.chat.Open(a.results.Keys, a.id); !isUnread(a.sealed) {

@@ -2,6 +2,8 @@ package worker_test
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,6 +144,35 @@ func TestInvalidPayload(t *testing.T) {
 				t.Errorf("%s: %+v", id, r)
 			}
 			t.Logf("%s: %s", id, r.Error.Message)
+		}
+		if n := len(l.fake.Requests()); n != 0 {
+			t.Errorf("%d calls to Coze, want none", n)
+		}
+	})
+}
+
+// TestOtherType enqueues good payloads under types that are not ours. One that only begins
+// like ours is another kind of task, too.
+func TestOtherType(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		l.work()
+		client := asynq.NewClientFromRedisClient(rdb)
+		payload := []byte(`{"v":1,"bot_id":"bot","additional_messages":[{"role":"user","content":"hi","content_type":"text"}]}`)
+		for id, kind := range map[string]string{"later": "coze:chat:v2", "longer": "coze:chats", "other": "mail:send", "shorter": "coze:"} {
+			if _, err := client.Enqueue(asynq.NewTask(kind, payload), asynq.TaskID(id)); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "a record of "+id, func() bool { _, err := l.store.Get(t.Context(), id); return err == nil })
+			r := l.wait(id)
+			if r.Status != results.Failed || r.Error.Class != "invalid" || !strings.Contains(r.Error.Message, strconv.Quote(kind)) {
+				t.Errorf("%s: %+v, %+v", kind, r, r.Error)
+			}
+			until(t, "asynq to archive it", func() bool {
+				info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+				return err == nil && info.State == asynq.TaskStateArchived
+			})
 		}
 		if n := len(l.fake.Requests()); n != 0 {
 			t.Errorf("%d calls to Coze, want none", n)

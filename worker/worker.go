@@ -138,8 +138,6 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.announce(ctx); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
-	mux := asynq.NewServeMux()
-	mux.HandleFunc(tasks.TypeChat, w.process)
 	shares := split(w.cfg.Concurrency)
 	for i, share := range shares {
 		w.servers = append(w.servers, w.newServer(i, share))
@@ -153,7 +151,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer stop()
 
 	for i, server := range w.servers {
-		if err := server.Start(mux); err != nil {
+		if err := server.Start(asynq.HandlerFunc(w.process)); err != nil {
 			w.gate.close()
 			for _, started := range w.servers[:i] {
 				started.Shutdown()
