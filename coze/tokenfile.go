@@ -8,12 +8,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cozeq/cozeq/internal/textfile"
 )
 
 // tokenFileCheck is how long a look at the file is good for: a stat a second is nothing, one a request is not.
 const tokenFileCheck = time.Second
 
-// TokenFile is a TokenSource over a file that holds a token and nothing else but white space. It is read again when its
+// TokenFile is a TokenSource over a file that holds a token and nothing else but white space, as UTF-8
+// or, with a byte order mark, UTF-16. It is read again when its
 // modification time, size or identity changes, so a secret that is rotated by rewriting or by renaming takes effect
 // within a second. While the file is missing, unreadable or empty, the last good token stays.
 type TokenFile struct {
@@ -74,7 +77,7 @@ func (f *TokenFile) read(force bool) error {
 		info.ModTime().Equal(f.info.ModTime()) {
 		return nil
 	}
-	content, err := os.ReadFile(f.path)
+	content, err := textfile.Read(f.path)
 	if err != nil {
 		return fmt.Errorf("token file: %w", err)
 	}

@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/cozeq/cozeq/internal/textfile"
 )
 
 // keySize is the length of a key in bytes: AES-256.
@@ -54,12 +56,22 @@ func LoadKeys(path string) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := ParseKeys(text)
+	keys, err := decodeKeys(text)
 	clear(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return keys, nil
+}
+
+// decodeKeys is ParseKeys for the bytes of a file.
+func decodeKeys(raw []byte) (*Keys, error) {
+	text, err := textfile.Decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(text)
+	return ParseKeys(text)
 }
 
 // ParseKeys reads keys, one a line as ID:BASE64, the base64 that of 32 random bytes. An

@@ -1,17 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/textfile"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -113,7 +114,7 @@ func (c config) lookup(name, def string) (value, source string) {
 			continue
 		}
 		if f := c.cmd.Flags().Lookup(name); f != nil && f.Changed {
-			return f.Value.String(), "--" + name
+			return trimmed(f.Value.String()), "--" + name
 		}
 		if v, _ := c.env(s.env); v != "" {
 			return v, s.env
@@ -227,12 +228,11 @@ func (c config) codes() (*coze.CodeTable, error) {
 	if path == "" {
 		return coze.DefaultCodes(), nil
 	}
-	f, err := os.Open(path)
+	text, err := textfile.Read(path)
 	if err != nil {
 		return nil, c.bad(source, "%w", err)
 	}
-	defer f.Close()
-	table, err := coze.DefaultCodes().Override(f)
+	table, err := coze.DefaultCodes().Override(bytes.NewReader(text))
 	if err != nil {
 		return nil, c.bad(source, "%s: %w", path, err)
 	}

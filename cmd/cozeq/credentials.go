@@ -7,13 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/cozeq/cozeq/coze/oauth"
+	"github.com/cozeq/cozeq/internal/textfile"
 )
 
 // defaultCredential is for questions that name none, where no token is set.
@@ -36,7 +35,7 @@ func (c config) credentials(ctx context.Context, inherited credential) ([]creden
 	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := textfile.Read(path)
 	if err != nil {
 		return nil, c.bad(envCredentials, "%w", err)
 	}
@@ -157,7 +156,8 @@ func (r credentialsReader) path(name string) string {
 }
 
 func text(field string, raw json.RawMessage, into *string) error {
-	if json.Unmarshal(raw, into) != nil || strings.TrimSpace(*into) == "" {
+	err := json.Unmarshal(raw, into)
+	if *into = trimmed(*into); err != nil || *into == "" {
 		return fmt.Errorf("%s: want a text that is not empty", field)
 	}
 	return nil

@@ -69,8 +69,8 @@ func redisFix(err error) string {
 		return "check the host in REDIS_URL, and this machine's name servers"
 	case is[*tls.CertificateVerificationError](err):
 		return "let REDIS_URL name the certificate that the server's is signed with: rediss://HOST:PORT/0?ca=FILE"
-	case is[tls.RecordHeaderError](err):
-		return "the server does not speak TLS at this port: try redis://, or its TLS port"
+	case errors.Is(err, errNoTLS), errors.Is(err, errOnlyTLS), is[tls.RecordHeaderError](err):
+		return redisHint(err)
 	}
 	return "start Redis, or check host and port in REDIS_URL; a port with TLS needs rediss://"
 }

@@ -155,7 +155,7 @@ func (d *doctor) shown(s setting, value string) string {
 func (d *doctor) overruled(s setting) string {
 	set := func(env string) bool {
 		value, _ := d.cfg.env(env)
-		return strings.TrimSpace(value) != ""
+		return value != ""
 	}
 	var before []string
 	switch s.env {

@@ -67,6 +67,9 @@ Form of ` + envCredentials + `, in which names of files are relative to it:
 Each entry has either token_file or jwt. base defaults to COZE_API_BASE. A token may
 have "expires", as COZE_API_TOKEN_EXPIRES.
 
+Blanks, line ends and byte order marks around a value are taken off. The files that
+settings name are UTF-8, or UTF-16 with a byte order mark.
+
 Forms of REDIS_URL:
     redis://USER:PASSWORD@HOST:6379/0         rediss:// with TLS
     redis-socket:///run/redis.sock?db=0

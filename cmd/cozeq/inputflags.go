@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/textfile"
 )
 
 // inputFlags say how a file of questions is read, for every command that reads one.
@@ -69,7 +69,7 @@ func (i *inputFlags) template(cmd *cobra.Command) (string, error) {
 	case !file:
 		return i.prompt, nil
 	}
-	text, err := os.ReadFile(i.promptFile)
+	text, err := textfile.Read(i.promptFile)
 	switch {
 	case err != nil:
 		return "", usagef(cmd, "--prompt-file: %w", err)
@@ -78,8 +78,8 @@ func (i *inputFlags) template(cmd *cobra.Command) (string, error) {
 	case strings.TrimSpace(string(text)) == "":
 		return "", usagef(cmd, "--prompt-file: %s is empty", i.promptFile)
 	}
-	// An editor ends a file with a newline, and marks it as UTF-8, for itself.
-	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(string(text), "\ufeff"), "\n"), "\r"), nil
+	// An editor ends a file with a newline for itself.
+	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
 }
 
 // openInput opens a file of questions and checks all of it, so that whatever is wrong

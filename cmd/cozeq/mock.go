@@ -1,15 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/textfile"
 )
 
 type mockCommand struct {
@@ -108,7 +109,7 @@ func (c *mockCommand) config(cmd *cobra.Command) (cozetest.Config, error) {
 		return cfg, usagef(cmd, "--latency, --delta-pace, --rate and --forget must not be negative, --deltas at least 1")
 	}
 	if c.tokenFile != "" {
-		text, err := os.ReadFile(c.tokenFile)
+		text, err := textfile.Read(c.tokenFile)
 		if err != nil {
 			return cfg, usagef(cmd, "--token-file: %w", err)
 		}
@@ -117,12 +118,11 @@ func (c *mockCommand) config(cmd *cobra.Command) (cozetest.Config, error) {
 		}
 	}
 	if c.script != "" {
-		f, err := os.Open(c.script)
+		text, err := textfile.Read(c.script)
 		if err != nil {
 			return cfg, usagef(cmd, "--script: %w", err)
 		}
-		defer f.Close()
-		if cfg.Rules, err = cozetest.LoadScript(f); err != nil {
+		if cfg.Rules, err = cozetest.LoadScript(bytes.NewReader(text)); err != nil {
 			return cfg, usagef(cmd, "%s: %w", c.script, err)
 		}
 	}

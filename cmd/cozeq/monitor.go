@@ -126,8 +126,8 @@ const minMonitorToken = 16
 func (c config) monitorToken(ctx context.Context) (func(context.Context) (string, error), error) {
 	var source coze.TokenSource
 	env := envMonitorToken
-	if token, _ := c.env(env); strings.TrimSpace(token) != "" {
-		source = coze.StaticToken(strings.TrimSpace(token))
+	if token, _ := c.env(env); token != "" {
+		source = coze.StaticToken(token)
 	} else {
 		env = envMonitorTokenFile
 		path, _ := c.env(env)

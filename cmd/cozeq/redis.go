@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -22,7 +23,9 @@ const redisPatience = 5 * time.Second
 // remoteRedis is a Redis by its URL.
 type remoteRedis struct {
 	client redis.UniversalClient
-	addr   string // without user and password
+	addr   string   // without user and password
+	hosts  []string // HOST:PORT of its servers or sentinels; none for a socket
+	secure bool     // the URL asks for TLS
 
 	watched *redis.FailoverOptions // its sentinels; nil: there are none
 
@@ -88,7 +91,10 @@ func (r *remoteRedis) single(raw string, secure redisTLS, how string, pool int) 
 		o.PoolSize = pool
 	}
 	o.ContextTimeoutEnabled = true
-	r.client = redis.NewClient(o)
+	r.client, r.secure = redis.NewClient(o), o.TLSConfig != nil
+	if o.Network == "tcp" {
+		r.hosts = []string{o.Addr}
+	}
 	return nil
 }
 
@@ -144,6 +150,7 @@ func (r *remoteRedis) sentinel(user string, hosts []string, tail string, secure 
 	}
 	o.ContextTimeoutEnabled = true
 	r.client, r.watched = redis.NewFailoverClient(o), o
+	r.hosts, r.secure = o.SentinelAddrs, o.TLSConfig != nil
 	return nil
 }
 
@@ -172,6 +179,7 @@ func (r *remoteRedis) cluster(user string, hosts []string, tail string, secure r
 	o.ClusterStateReloadInterval = clusterStale
 	o.ContextTimeoutEnabled = true
 	r.client = redis.NewClusterClient(o)
+	r.hosts, r.secure = o.Addrs, o.TLSConfig != nil
 	return nil
 }
 
@@ -218,10 +226,12 @@ func withoutURL(err error) error {
 	return err
 }
 
-// ping fails within redisPatience if nobody answers.
+// ping fails within redisPatience if there is no answer.
 func (r *remoteRedis) ping(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, redisPatience)
+	limited, cancel := context.WithTimeoutCause(ctx, redisPatience, fmt.Errorf("no answer within %v", redisPatience))
 	defer cancel()
+	limited, stop := r.watchForPlain(limited)
+	defer stop()
 	err := r.client.Ping(limited).Err()
 	switch {
 	case err == nil:
@@ -229,7 +239,9 @@ func (r *remoteRedis) ping(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case limited.Err() != nil:
-		err = fmt.Errorf("no answer within %v", redisPatience)
+		err = context.Cause(limited)
+	case !r.secure && errors.Is(err, io.EOF) && r.speaks(limited, answersTLS):
+		err = errOnlyTLS
 	}
 	return &redisError{addr: r.addr, err: err}
 }

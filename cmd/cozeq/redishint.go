@@ -28,10 +28,11 @@ func redisHint(err error) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == opAlert {
 		return "the server has refused this client; if it wants a certificate (tls-auth-clients), add cert=FILE and key=FILE to the URL's options"
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "the server does not speak TLS on this port: write redis:// in place of rediss://, or leave tls=true out"
-	}
 	switch {
+	case errors.Is(err, errNoTLS), is[tls.RecordHeaderError](err):
+		return "write redis:// in place of rediss://, leave tls=true out, or give the server's port for TLS"
+	case errors.Is(err, errOnlyTLS):
+		return "write rediss:// in place of redis://, or add tls=true to the URL's options"
 	case errors.Is(err, io.EOF):
 		return "check --redis or REDIS_URL; a server that speaks TLS only wants rediss://, or tls=true among the URL's options"
 	case redis.IsAuthError(err):

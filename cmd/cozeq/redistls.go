@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cozeq/cozeq/internal/textfile"
 )
 
 // redisTLS is what a Redis URL says of TLS beyond that it is wanted. Its options are
@@ -78,7 +79,7 @@ func (t redisTLS) apply(c *tls.Config, how string) error {
 	}
 	c.InsecureSkipVerify = t.skipVerify
 	if t.ca != "" {
-		pem, err := os.ReadFile(t.ca)
+		pem, err := textfile.Read(t.ca)
 		if err != nil {
 			return fmt.Errorf("option ca: %w", err)
 		}
@@ -88,11 +89,24 @@ func (t redisTLS) apply(c *tls.Config, how string) error {
 		}
 	}
 	if t.cert != "" {
-		own, err := tls.LoadX509KeyPair(t.cert, t.key)
+		own, err := t.own()
 		if err != nil {
 			return fmt.Errorf("options cert and key: %w", err)
 		}
 		c.Certificates = []tls.Certificate{own}
 	}
 	return nil
+}
+
+// own is the client's certificate with its key.
+func (t redisTLS) own() (own tls.Certificate, err error) {
+	cert, err := textfile.Read(t.cert)
+	if err != nil {
+		return own, err
+	}
+	key, err := textfile.Read(t.key)
+	if err != nil {
+		return own, err
+	}
+	return tls.X509KeyPair(cert, key)
 }

@@ -32,7 +32,9 @@ func cmdRedis(ts *testscript.TestScript, neg bool, args []string) {
 	g := ts.Value(keyRedis).(*group)
 	switch kind {
 	case "":
-		ts.Setenv("REDIS_URL", redistest.Start(t).URL())
+		s := redistest.Start(t)
+		ts.Setenv("REDIS_URL", s.URL())
+		ts.Setenv("REDIS_ADDR", s.Addr())
 	case "unix":
 		ts.Setenv("REDIS_URL", redistest.Start(t, redistest.Unix()).URL())
 	case "valkey":

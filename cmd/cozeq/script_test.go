@@ -38,8 +38,8 @@ import (
 //	repeats N                  ... of which so many asked a question once more
 //	canceled N                 ... of which so many were canceled
 //	await-accepted N           wait until the fake has taken N chats
-//	redis [KIND]               a Redis of the script's own for $REDIS_URL: cluster, sentinel, unix or valkey; tls,
-//	                           at $REDIS_ADDR, wants the certificate cert.pem, key.pem, and has one of ca.pem;
+//	redis [KIND]               a Redis of the script's own for $REDIS_URL, a plain one's address in $REDIS_ADDR:
+//	                           cluster, sentinel, unix or valkey; tls, at $REDIS_ADDR, wants the certificate cert.pem, key.pem, and has one of ca.pem;
 //	                           acl and cluster-acl have the users of deploy/redis/users.acl
 //	denied-nothing             the user of that Redis has tried nothing that it may not do
 //	failover [KEY]             kill the master (of a cluster KEY's) and wait until its replica is the master

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -38,7 +39,7 @@ func systemStreams() streams {
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 		Width:  defaultWidth,
-		Env:    os.LookupEnv, Environ: os.Environ,
+		Env:    lookupEnv, Environ: os.Environ,
 		Background: inBackground,
 	}
 	for _, f := range []*os.File{os.Stdout, os.Stderr} {
@@ -56,6 +57,18 @@ func systemStreams() streams {
 		return width, height
 	}
 	return s
+}
+
+// lookupEnv is os.LookupEnv with the value trimmed: a file of variables that Windows has written adds a CR to
+// each, and what comes from $(cat FILE) or a web page may begin or end with a mark that nobody sees.
+func lookupEnv(name string) (string, bool) {
+	value, set := os.LookupEnv(name)
+	return trimmed(value), set
+}
+
+// trimmed takes off blanks, line ends, byte order marks and zero-width spaces at both ends.
+func trimmed(value string) string {
+	return strings.TrimFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' })
 }
 
 func (s *streams) size() (width, height int) {

@@ -14,8 +14,8 @@ import (
 // token finds the secret, and sees that there is one. The forms come in the order
 // in which the help names them.
 func (c config) token(ctx context.Context, base string) (coze.TokenSource, error) {
-	if token, _ := c.env(envToken); strings.TrimSpace(token) != "" {
-		return coze.StaticToken(strings.TrimSpace(token)), nil
+	if token, _ := c.env(envToken); token != "" {
+		return coze.StaticToken(token), nil
 	}
 	if path, _ := c.env(envTokenFile); path != "" {
 		source, err := tokenFile(ctx, path)
@@ -36,7 +36,7 @@ func (c config) token(ctx context.Context, base string) (coze.TokenSource, error
 		}
 	}
 	for env, value := range map[string]string{envJWTClient: app.ClientID, envJWTKeyID: app.PublicKeyID, envJWTKeyFile: keyFile} {
-		if strings.TrimSpace(value) == "" {
+		if value == "" {
 			return nil, c.bad(env, "not set, and an OAuth app needs it beside the other two")
 		}
 	}

@@ -6,13 +6,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
+
+	"github.com/cozeq/cozeq/internal/textfile"
 )
 
 // LoadKey reads the private key that Coze gave for an app: an RSA key in PEM, of form PKCS #8 or PKCS #1. Its errors
 // name the file and say what is in it instead, but never what is in the key.
 func LoadKey(path string) (*rsa.PrivateKey, error) {
-	text, err := os.ReadFile(path)
+	text, err := textfile.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("private key: %w", err)
 	}
