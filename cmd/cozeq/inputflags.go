@@ -96,6 +96,11 @@ func openInput(cmd *cobra.Command, path string, o batch.InputOptions) (*batch.In
 		return nil, errors.Join(missingBot(), in.Close())
 	}
 	if err := checkInput(cmd, in); err != nil {
+		if _, ok := errors.AsType[*batch.InvalidInput](err); ok { // perhaps because of a wrong guess
+			if text := told(in); text != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), text)
+			}
+		}
 		return nil, errors.Join(err, in.Close())
 	}
 	return in, nil

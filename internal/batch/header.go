@@ -35,7 +35,7 @@ func (in *Input) header(t cellReader) (*header, error) {
 		return nil, err
 	}
 	for _, name := range first.cells {
-		if what := in.wrongText([]byte(name)); what != "" {
+		if what := in.wrongText([]byte(name), name); what != "" {
 			return nil, in.problem(first.line, "%s", what)
 		}
 	}

@@ -249,13 +249,21 @@ func (in *Input) unreadable() string {
 	return fmt.Sprintf("not %s, which the file was taken for: say what it is with --encoding, or save it as UTF-8", e)
 }
 
-// wrongText finds what no text may hold; "" = nothing.
-func (in *Input) wrongText(text []byte) string {
-	switch {
-	case !validUTF8(text):
+// wrongText finds what no text may hold; "" = nothing. column is the name of the one that the text stands in, or "".
+func (in *Input) wrongText(text []byte, column string) string {
+	if !validUTF8(text) {
 		return in.unreadable()
-	case bytes.IndexByte(text, 0) >= 0:
-		return "a zero byte: if the file is UTF-16, say so with --encoding utf-16le or utf-16be"
 	}
-	return ""
+	nuls := bytes.Count(text, []byte{0})
+	if nuls == 0 {
+		return ""
+	}
+	what := "a NUL byte"
+	if column != "" {
+		what += fmt.Sprintf(" in column %q", column)
+	}
+	if nuls > 1 && nuls*4 >= len(text) && in.options.Encoding == "" { // UTF-16 without an end of a line to tell it by
+		what += ": if the file is UTF-16, say so with --encoding utf-16le or utf-16be"
+	}
+	return what
 }

@@ -87,8 +87,9 @@ func (in *Input) lookAtText() error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", in.name, err)
 	}
-	if endsInCR(head, in.format.table()) {
+	if endsInCR(head, whole, in.format.table()) {
 		in.reading.Newline = newlineCR
+		in.found.add("lines that end in CR")
 		head = bytes.ReplaceAll(head, []byte("\r"), []byte("\n"))
 	}
 	if in.format != CSV && in.format != TSV {
@@ -107,8 +108,9 @@ func (in *Input) lookAtText() error {
 	return nil
 }
 
-// endsInCR reports whether CR alone ends the lines of a text. In a table an end of a line in quotes is part of a cell.
-func endsInCR(text []byte, table bool) bool {
+// endsInCR reports whether CR alone ends the lines of a text that begins with text, or is it where whole. In a table an
+// end of a line in quotes is part of a cell.
+func endsInCR(text []byte, whole, table bool) bool {
 	found, quoted := false, false
 	for i, b := range text {
 		switch {
@@ -118,7 +120,9 @@ func endsInCR(text []byte, table bool) bool {
 		case b == '\n':
 			return false
 		case b == '\r':
-			found = found || i+1 == len(text) || text[i+1] != '\n'
+			if last := i+1 == len(text); last && whole || !last && text[i+1] != '\n' {
+				found = true
+			}
 		}
 	}
 	return found

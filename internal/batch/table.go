@@ -105,7 +105,7 @@ func (in *Input) parseCells(row *Row) (wrong []string) {
 		return []string{what}
 	}
 	for i, cell := range row.Columns {
-		if what := in.wrongText([]byte(cell)); what != "" {
+		if what := in.wrongText([]byte(cell), h.name(i)); what != "" {
 			return []string{what}
 		}
 		if h.quoted {

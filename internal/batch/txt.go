@@ -36,7 +36,7 @@ func (in *Input) lineRows(content io.Reader, yield func(*Row, error) bool, parse
 		n++
 		row := &Row{N: n, Line: lines.n, Chat: new(tasks.Chat)}
 		var wrong []string
-		if what := in.wrongText(line); what != "" {
+		if what := in.wrongText(line, ""); what != "" {
 			wrong = []string{what}
 		} else if wrong = parse(line, row); len(wrong) == 0 {
 			wrong = in.finish(row)

@@ -130,6 +130,41 @@ func TestOthersAreNotTakenForChinese(t *testing.T) {
 	}
 }
 
+// TestNearlyUTF16: a stray NUL, and what else has NULs, makes no UTF-16 of a file.
+func TestNearlyUTF16(t *testing.T) {
+	gb := func(text string) string { return encoded(t, simplifiedchinese.GB18030, text) }
+	for name, test := range map[string]struct {
+		content string
+		want    charset.Encoding
+	}{
+		"a stray NUL":                {"question\nhi\x00there\n", charset.UTF8}, // 煵敳瑩潮 in UTF-16BE
+		"a stray NUL, odd length":    {"question\nhi\x00 there\n", charset.UTF8},
+		"a stray NUL before an end":  {"question\nhello there\x00\n", charset.UTF8},
+		"a stray NUL behind an end":  {"question\nhello there\n\x00hi\n.", charset.UTF8},
+		"a NUL at each end":          {"question\nhi\x00\nthere\x00\n", charset.UTF8},
+		"a stray NUL in Chinese":     {"question\n怎么退货？\x00\n", charset.UTF8},
+		"a stray NUL in GB18030":     {gb("question\n怎么退货？\x00\n可以吗？\n"), charset.GB18030},
+		"a NUL at each end, GB18030": {gb("怎么退货\x00\n可以吗\x00\n你好\x00\n"), charset.GB18030}, // Korean in UTF-16BE
+		"apart by NULs":              {"one\x00two\x00three\x00", charset.UTF8},
+		"padded with NULs":           {"one\x00\x00\x00\x00\x00\ntwo\x00\x00\x00\x00\x00\n", charset.UTF8},
+		"broken UTF-8 with a NUL":    {"question\nüber die\x00Größe\n\xfcber\nwas\n", charset.UTF8},
+		"a NUL far behind":           {strings.Repeat("what is it?\n", 9000) + "\x00\n\x00\n\x00\n\x00\n", charset.UTF8},
+		"Windows-1252 with a NUL":    {encoded(t, charmap.Windows1252, "Frage\nGröße,Straße\x00\nfür Mädchen\x00\nÜbergröße 40 Stück\n"), charset.UTF8},
+
+		"short":                     {encoded(t, little, "a\n"), charset.UTF16LE},
+		"short, in Chinese":         {encoded(t, big, "怎么退货？\n"), charset.UTF16BE},
+		"characters with NULs":      {encoded(t, little, "question\n一一一,一\n一上一下\n"), charset.UTF16LE},
+		"characters with LF and CR": {encoded(t, big, "上海上海,退货吊桶\n"), charset.UTF16BE},
+		"bytes that are ASCII":      {encoded(t, little, "x,y\n中文,ok\n"), charset.UTF16LE},
+		"Russian":                   {encoded(t, big, "Какая погода сегодня?\n"), charset.UTF16BE},
+		"Korean":                    {encoded(t, big, "안녕하세요\n배송은 얼마나 걸리나요?\n"), charset.UTF16BE},
+	} {
+		if found := sniff(t, test.content); found.Encoding != test.want {
+			t.Errorf("%s: found %s, want %s", name, found.Encoding, test.want)
+		}
+	}
+}
+
 // TestChineseThatIsUTF8ByChance: each of these, in GB18030, is valid UTF-8 too.
 func TestChineseThatIsUTF8ByChance(t *testing.T) {
 	for _, text := range []string{"恰", "耍", "拢拢恰"} {

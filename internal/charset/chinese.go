@@ -84,5 +84,8 @@ func (c chinese) probable() bool {
 	return c.common*5 >= c.pairs*2
 }
 
+// probablyAll: three of four characters are common ones, as in hardly any text that is not Chinese, however long.
+func (c chinese) probablyAll() bool { return c.pairs > 0 && c.common*4 >= c.pairs*3 && c.bad == 0 }
+
 // certain: there is nothing in it that Chinese text would not have.
 func (c chinese) certain() bool { return c.pairs > 0 && c.common == c.pairs && c.bad == 0 }

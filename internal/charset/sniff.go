@@ -27,7 +27,9 @@ func Sniff(r io.Reader) (Found, error) {
 	if e, length := Mark(text[:n]); length > 0 {
 		return Found{Encoding: e, Mark: length}, nil
 	}
+	passed := false // a block of plain ASCII
 	for read := n; err == nil && read < reach && plain(text[:n]); read += n {
+		passed = true
 		n, err = io.ReadFull(r, text[:block])
 	}
 	if err == nil {
@@ -38,6 +40,11 @@ func Sniff(r io.Reader) (Found, error) {
 	whole := err == io.EOF || err == io.ErrUnexpectedEOF
 	if err != nil && !whole {
 		return Found{}, err
+	}
+	if !passed { // no 64 KiB of UTF-16 are plain ASCII: a NUL behind them is a stray one
+		if order := guessUTF16(text[:n], whole); order != "" {
+			return Found{Encoding: order}, nil
+		}
 	}
 	return Found{Encoding: guess(text[:n], whole)}, nil
 }
@@ -52,12 +59,9 @@ func plain(text []byte) bool {
 	return true
 }
 
-// guess tells the encoding of a text without a mark; whole = it is all there is, so it does not end in half a
-// character.
+// guess tells the encoding of a text without a mark that is not UTF-16; whole = it is all there is, so it does not end
+// in half a character.
 func guess(text []byte, whole bool) Encoding {
-	if order := guessUTF16(text, whole); order != "" {
-		return order
-	}
 	chinese := readGB(text)
 	if validUTF8(text, whole) {
 		if chinese.certain() && !plausible(text) {

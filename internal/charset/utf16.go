@@ -2,32 +2,57 @@ package charset
 
 import (
 	"bytes"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// wide is what a text looks like when it is read as UTF-16 in one order of bytes.
+// wide is what a text looks like when it is read as UTF-16 in one byte order.
 type wide struct {
-	plain int // characters of ASCII
-	bad   int // what is in no text: half a surrogate, a character that is not assigned, a control character
+	plain int  // ASCII characters
+	ends  int  // of these, CR and LF
+	bad   int  // what no text has: half a surrogate, a character that is not assigned, a control character
+	han   bool // Chinese characters
+	split bool // characters whose high byte is CR or LF: Gurmukhi, Gujarati, Malayalam, Sinhala
 }
 
-// guessUTF16 tells UTF-16 without a mark, "" if it is not or cannot be told. Text in another encoding has no zero bytes,
-// and text in UTF-16 has one in each space and each end of a line. Read in the wrong order, an end of a line is U+0A00,
-// which is no character, and ASCII is Chinese.
+// guessUTF16 tells UTF-16 without a mark, "" if it is not UTF-16 or cannot be told. A NUL alone is no reason: any file may
+// have a stray one. Nearly every two bytes are some Chinese character, so that the text can be read is no reason either
+// ("question" is 煵敳瑩潮). UTF-16 has ends of lines that are two bytes, and beside them:
+//
+//   - Where the bytes are text in UTF-8, too, it is ASCII, widened: at least every fourth byte is a NUL.
+//   - Where the bytes are Chinese text in GB18030, they are that: no UTF-16 looks like it.
+//   - No character has CR or LF as its high byte where others are Chinese: that is an end of a line in a text of single
+//     bytes, with the letter next to it. In the wrong byte order an end of a line is U+0A00, which is not assigned.
 func guessUTF16(text []byte, whole bool) Encoding {
-	if bytes.IndexByte(text, 0) < 0 || whole && len(text)%2 != 0 {
+	nuls := bytes.Count(text, []byte{0})
+	if nuls == 0 || whole && len(text)%2 != 0 {
+		return ""
+	}
+	switch narrow := validUTF8(text, whole) && controls(text)*10 < len(text); {
+	case narrow && nuls*4 < len(text), !narrow && readGB(text).probablyAll():
 		return ""
 	}
 	little := readWide(text, func(b []byte) rune { return rune(b[0]) | rune(b[1])<<8 })
 	big := readWide(text, func(b []byte) rune { return rune(b[1]) | rune(b[0])<<8 })
 	switch {
-	case little.bad == 0 && (big.bad > 0 || little.plain > 4*big.plain):
+	case little.isText() && (!big.isText() || little.plain > 4*big.plain):
 		return UTF16LE
-	case big.bad == 0 && (little.bad > 0 || big.plain > 4*little.plain):
+	case big.isText() && (!little.isText() || big.plain > 4*little.plain):
 		return UTF16BE
 	}
 	return ""
+}
+
+// controls counts the control characters that are no NUL and no space. Cyrillic in UTF-16 is valid UTF-8, with U+0004 as
+// every second character.
+func controls(text []byte) (n int) {
+	for _, b := range text {
+		if b < ' ' && b != 0 && b != '\t' && b != '\n' && b != '\r' {
+			n++
+		}
+	}
+	return n
 }
 
 func readWide(text []byte, unit func([]byte) rune) (w wide) {
@@ -40,12 +65,22 @@ func readWide(text []byte, unit func([]byte) rune) (w wide) {
 			r = utf16.DecodeRune(r, unit(text[i+2:]))
 			i += 2
 		}
-		switch {
+		switch high := r >> 8; {
 		case !isText(r):
 			w.bad++
+		case r == '\n' || r == '\r':
+			w.plain++
+			w.ends++
 		case r < utf8.RuneSelf:
 			w.plain++
+		case high == '\n' || high == '\r':
+			w.split = true
+		case unicode.Is(unicode.Han, r):
+			w.han = true
 		}
 	}
 	return w
 }
+
+// isText reports whether a person may have written it.
+func (w wide) isText() bool { return w.bad == 0 && w.ends > 0 && !(w.han && w.split) }
