@@ -2,6 +2,7 @@ package results
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,6 +49,10 @@ type Attempt struct {
 
 	// Body is what Create was given, encrypted if that was, if Begin was asked for it.
 	Body []byte
+
+	// Over reports whether the task has ended although its record is gone. It is called
+	// where a write finds no record: see [Attempt.lost]. nil: no.
+	Over func(context.Context) (bool, error)
 
 	store *Store
 	owner string
@@ -139,44 +144,98 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 
 // updateScript writes fields for the owner alone, and not even for the owner once
 // the task has ended: a write that was stuck in a broken connection may arrive
-// after Finish. A record that is gone is written all the same, as nobody else has
-// begun, and says that it was made: see beginScript. It answers 2 where somebody asked for the task's end: that word may have
+// after Finish. Of a record that is gone it answers -1, unless it may make it again: see
+// [Attempt.lost]. The record then says that it was made: see beginScript. It answers 2 where somebody asked for the task's end: that word may have
 // come too late for this attempt to hear it, and it must not be put aside with it.
 //
-// KEYS: hash. ARGV: owner, TTL in seconds, how many names to delete, those
-// names, then names and values to set.
+// KEYS: hash. ARGV: owner, "1" to make a record that is gone, TTL in seconds, how many
+// names to delete, those names, then names and values to set.
 var updateScript = redis.NewScript(`
 local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
+if not now[2] and ARGV[2] ~= '1' then return -1 end
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 0 end
-local drop = tonumber(ARGV[3])
-if drop > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 4, 3 + drop)) end
+local drop = tonumber(ARGV[4])
+if drop > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 5, 4 + drop)) end
 if not now[2] then redis.call('HSET', KEYS[1], 'made', 1) end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 4 + drop))
-redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 5 + drop))
+redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1 + redis.call('HEXISTS', KEYS[1], 'cancel')`)
 
 func (a *Attempt) update(ctx context.Context, drop, set []any, along ...func(redis.Cmdable)) error {
-	args := append([]any{a.owner, seconds(openTTL), len(drop)}, drop...)
-	args = append(args, set...)
-	ok, err := a.store.run(ctx, updateScript, []string{Key(a.Result.ID)}, args, along...).Int()
+	args := append([]any{seconds(openTTL), len(drop)}, drop...)
+	ok, err := a.write(ctx, updateScript, []string{Key(a.Result.ID)}, append(args, set...), along...)
 	if err != nil {
 		return fmt.Errorf("update %s: %w", a.Result.ID, err)
-	}
-	if ok == 0 {
-		return fmt.Errorf("%s: %w", a.Result.ID, ErrFenced)
 	}
 	a.CancelRequested = ok == 2
 	return nil
 }
 
+// write runs a script for the owner alone, and once more where it finds no record and
+// may make it again. The script's first two arguments are the owner and that leave.
+func (a *Attempt) write(ctx context.Context, script *redis.Script, keys []string, args []any, along ...func(redis.Cmdable)) (int, error) {
+	ok, err := a.store.run(ctx, script, keys, append([]any{a.owner, 0}, args...), along...).Int()
+	if err == nil && ok == gone {
+		if err = a.lost(ctx); err == nil {
+			ok, err = a.store.run(ctx, script, keys, append([]any{a.owner, 1}, args...)).Int()
+		}
+	}
+	if err == nil && ok == fenced {
+		err = ErrFenced
+	}
+	return ok, err
+}
+
+// Answers of the scripts of write.
+const (
+	gone   = -1
+	fenced = 0
+)
+
+// lost decides what a record that is gone means: nil, and this attempt may make it again;
+// or ErrFenced.
+//
+// Redis may have lost it: it was flushed, or failed over to a replica that had not got it.
+// The chat is paid for, and its answer is worth a new record. Or the task is over:
+//
+//  1. Worker A stands still (a paused VM, SIGSTOP). Its lease runs out, and worker B takes
+//     the task up and ends it.
+//  2. A run has the answer in its journal. It tells the batch so, and then deletes the
+//     record, and with it the owner that would fence A.
+//  3. A goes on, and writes. A record made now would be a second end: a second message on
+//     the channel, and a record that nobody collects.
+//
+// The batch is told before the record is deleted (tasks.Batches.Release) and outlives it,
+// so Over asks the batch. A chat runs for minutes; what is left open is one round trip:
+// A would have to stand still between the batch's "no" and its write, while B ends the
+// task and the run collects it. A tombstone in the record's place would close that for as
+// long as it lives, for 100 bytes a row of every run; the batch is there anyway.
+func (a *Attempt) lost(ctx context.Context) error {
+	if a.Over == nil {
+		return nil
+	}
+	over, err := a.Over(ctx)
+	if err == nil && over {
+		err = ErrFenced
+	}
+	return err
+}
+
 // Owned reports whether this attempt may still write.
 func (a *Attempt) Owned(ctx context.Context) (bool, error) {
-	owner, err := a.store.rdb.HGet(ctx, Key(a.Result.ID), "owner").Result()
-	if err != nil && err != redis.Nil {
+	now, err := a.store.rdb.HMGet(ctx, Key(a.Result.ID), "owner", "status").Result()
+	switch {
+	case err != nil:
 		return false, fmt.Errorf("read owner of %s: %w", a.Result.ID, err)
+	case now[1] != nil:
+		return now[0] == a.owner, nil
 	}
-	return err == redis.Nil || owner == a.owner, nil
+	err = a.lost(ctx)
+	if errors.Is(err, ErrFenced) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Asking notes that the question is about to be sent in this conversation. From
@@ -240,27 +299,29 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 // The ids of the conversation and of the chat go first: the result may have
 // forgotten one that was noted, and the hash says what the message says.
 //
-// KEYS: hash, body, deltas. ARGV: owner, TTL in seconds, channel, message,
+// KEYS: hash, body, deltas. ARGV: owner, "1" to make a record that is gone (see
+// [Attempt.lost]; without it the answer is -1), TTL in seconds, channel, message,
 // "1" if the task has a stream of deltas, "1" to keep the body as long as the result
 // (a failed task may be asked again), then names and values.
 var finishScript = redis.NewScript(`
 local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
+if not now[2] and ARGV[2] ~= '1' then return -1 end
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
 redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 7))
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-if ARGV[6] == '1' then
-	redis.call('EXPIRE', KEYS[2], ARGV[2])
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 8))
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+if ARGV[7] == '1' then
+	redis.call('EXPIRE', KEYS[2], ARGV[3])
 else
 	redis.call('UNLINK', KEYS[2])
 end
-if ARGV[5] == '1' then
+if ARGV[6] == '1' then
 	redis.call('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
-	redis.call('EXPIRE', KEYS[3], ARGV[2])
+	redis.call('EXPIRE', KEYS[3], ARGV[3])
 end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1`)
 
 // Finish ends the task: a.Result, whose Status must be terminal, goes to the
@@ -292,13 +353,9 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 			r.Queue = ""
 		}
 	}
-	args := append([]any{a.owner, a.keep, Channel(id), message, hasDeltas, keepBody}, r.fields()...)
-	ok, err := a.store.run(ctx, finishScript, []string{Key(id), BodyKey(id), DeltasKey(id)}, args, along...).Int()
-	if err != nil {
+	args := append([]any{a.keep, Channel(id), message, hasDeltas, keepBody}, r.fields()...)
+	if _, err := a.write(ctx, finishScript, []string{Key(id), BodyKey(id), DeltasKey(id)}, args, along...); err != nil {
 		return fmt.Errorf("finish %s: %w", id, err)
-	}
-	if ok == 0 {
-		return fmt.Errorf("%s: %w", id, ErrFenced)
 	}
 	return nil
 }

@@ -324,6 +324,40 @@ func TestRecordGone(t *testing.T) {
 				t.Errorf("got %+v", r)
 			}
 		})
+		t.Run("over", func(t *testing.T) {
+			s, a := gone(t, "t0")
+			c := hear(t, rdb, "t0")
+			a.Over = func(context.Context) (bool, error) { return true, nil }
+			a.Result.Status = results.Completed
+			for what, err := range map[string]error{
+				"Asking": a.Asking(ctx, "c1"), "Created": a.Created(ctx, "c1", "chat1"),
+				"Wait": a.Wait(ctx, nil), "Finish": a.Finish(ctx, true),
+			} {
+				if !errors.Is(err, results.ErrFenced) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if owned, err := a.Owned(ctx); owned || err != nil {
+				t.Errorf("Owned: %v, %v", owned, err)
+			}
+			if r, err := s.Get(ctx, "t0"); !errors.Is(err, results.ErrNotFound) {
+				t.Errorf("got %+v, %v", r, err)
+			}
+			if m := c.messages(); len(m) != 0 {
+				t.Errorf("published %q", m)
+			}
+		})
+		t.Run("it is not known whether it is over", func(t *testing.T) {
+			_, a := gone(t, "t9")
+			a.Over = func(context.Context) (bool, error) { return false, errors.New("no answer") }
+			a.Result.Status = results.Completed
+			if err := a.Finish(ctx, true); err == nil || errors.Is(err, results.ErrFenced) {
+				t.Errorf("Finish: %v", err)
+			}
+			if owned, err := a.Owned(ctx); owned || err == nil {
+				t.Errorf("Owned: %v, %v", owned, err)
+			}
+		})
 		t.Run("note, then another begins", func(t *testing.T) {
 			s, a := gone(t, "t3")
 			if err := a.Created(ctx, "c1", "chat1"); err != nil {

@@ -209,7 +209,8 @@ func (s *Store) parse(id string, reply any) record {
 }
 
 // Delete forgets tasks that have ended: for a caller that has brought their
-// results to safety and wants the memory back.
+// results to safety and wants the memory back. With a record goes what fences
+// an older attempt at its task: see [Attempt.Over].
 func (s *Store) Delete(ctx context.Context, ids ...string) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, id := range ids {

@@ -93,6 +93,7 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	if err != nil {
 		return nil, err
 	}
+	a.rec.Over = func(ctx context.Context) (bool, error) { return a.tally.Ended(ctx, a.id) }
 	a.rec.Result.Queue = queue // of a batch's task that has ended the record does not say it
 	a.log = slog.New(attemptLog{a.Worker.log.Handler(), a})
 	return invalid, nil

@@ -159,6 +159,59 @@ func TestReleasedTaskComesBack(t *testing.T) {
 	})
 }
 
+// TestZombie: a worker stands still in the middle of a chat. Another one ends the task, and
+// the run takes the answer out of Redis, and with it the owner that would fence the first
+// one. That one goes on: it must not end the task a second time.
+func TestZombie(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb, cozetest.With(cozetest.Config{Latency: 500 * time.Millisecond}))
+		bs := tasks.NewBatches(rdb, l.tasks)
+		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 2}, nil); err != nil {
+			t.Fatal(err)
+		}
+		messages := rdb.Subscribe(t.Context(), results.Channel("r-1"), results.Channel("r-2"))
+		defer messages.Close()
+		for range 2 {
+			if _, err := messages.Receive(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		dropped := make(chan string, 10)
+		l.work(func(c *worker.Config) {
+			c.OnVerdict = func(id string, v worker.Verdict) {
+				if v.Action == worker.Drop {
+					dropped <- id
+				}
+			}
+		})
+		chat := tasks.Ask("bot", "one")
+		chat.BatchID = "r"
+		l.enqueue(chat, tasks.Options{ID: "r-1", Retention: -1})
+		until(t, "the chat", func() bool { return l.fake.Running() == 1 })
+		if err := rdb.Del(t.Context(), results.Key("r-1")).Err(); err != nil { // what the second worker wrote, and the run collected
+			t.Fatal(err)
+		}
+		if err := bs.Release(t.Context(), []*results.Result{{ID: "r-1", BatchID: "r", Status: results.Completed}}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the end of the first worker's attempt", func() bool {
+			return len(dropped) == 1 || len(redistest.Keys(t, rdb, "cozeq:result:{r-1}")) > 0
+		})
+		if left := redistest.Keys(t, rdb, "cozeq:result:{r-1}"); len(left) > 0 {
+			t.Error("the record of a row that was collected is back")
+		}
+		// Another row's message comes behind whatever was sent for the first.
+		chat = tasks.Ask("bot", "two")
+		chat.BatchID = "r"
+		l.enqueue(chat, tasks.Options{ID: "r-2", Retention: -1})
+		m, err := messages.ReceiveMessage(t.Context())
+		if err != nil || m.Channel != results.Channel("r-2") {
+			t.Errorf("a message on %s, %v", m.Channel, err)
+		}
+	})
+}
+
 // A worker that comes upon such a task may die, or shut down, when it has made the record
 // and has not yet found out. The next one knows that the record was made.
 func TestReleasedTaskComesBackTwice(t *testing.T) {

@@ -52,6 +52,12 @@ func (p *processes) serve(t *testing.T, url string) {
 	p.redis = url
 	worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
 	t.Cleanup(func() { p.kill(worker) })
+	p.awaitServed(t)
+}
+
+// awaitServed waits until a worker serves.
+func (p *processes) awaitServed(t *testing.T) {
+	t.Helper()
 	rdb, err := parseRedis(p.redis, 1)
 	if err != nil {
 		t.Fatal(err)
