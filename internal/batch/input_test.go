@@ -78,6 +78,11 @@ func TestRows(t *testing.T) {
 `,
 		},
 		{
+			name: "csv as Excel leaves out or adds empty cells", file: "q.csv",
+			content: "question,custom_id,bot_id\nx,a,7\ny,b\nz\nw,d,,,\nv,e,8, \n",
+			want:    "1@2 a \"x\" bot=7\n2@3 b \"y\" bot=bot\n3@4 3 \"z\" bot=bot\n4@5 d \"w\" bot=bot\n5@6 e \"v\" bot=8\n",
+		},
+		{
 			name: "tsv with another column", file: "q.tsv", content: "Frage\tbot_id\nwas?\t7\n",
 			options: batch.InputOptions{QuestionCol: "Frage"},
 			want:    "1@2 1 \"was?\" bot=7\n",
@@ -191,10 +196,10 @@ null
 			":15: not UTF-8: say what it is with --encoding, or save the file as UTF-8",
 			`:16: custom_id "1" is repeated: row 1 has it too`,
 		}},
-		{"csv", "q.csv", "question,custom_id,meta_data\nok,a,\n,b,\nx,a,\nx\nx,c,{\nx\"y,d,\n\"x\"y,e,\n", batch.InputOptions{}, []string{
+		{"csv", "q.csv", "question,custom_id,meta_data\nok,a,\n,b,\nx,a,\nx,a,,y\nx,c,{\nx\"y,d,\n\"x\"y,e,\n", batch.InputOptions{}, []string{
 			":3: question: empty",
 			`:4: custom_id "a" is repeated: row 1 has it too`,
-			":5: 1 cell, but the header has 3",
+			":5: 4 cells, but the header has 3",
 			":6: meta_data: want an object of strings as JSON: unexpected end of JSON input",
 			":7: a quote in the middle of a cell: put the cell into quotes, and double those inside",
 			":8: a cell's quotes do not match: one is not closed, or one inside is not doubled",

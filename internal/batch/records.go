@@ -111,6 +111,9 @@ func (o outputFile) tableRecords(ctx context.Context, out *Input, yield func(*re
 		return
 	}
 	names := plainCells(out, head.cells)
+	for len(names) > 0 && blank(names[len(names)-1]) {
+		names = names[:len(names)-1]
+	}
 	if n := len(names) - len(answerColumns); n < 0 || !slices.Equal(names[n:], answerColumns) {
 		yield(nil, notAnOutput(o.path, max(head.line, 1), "the last columns are not "+list(answerColumns, "")))
 		return
@@ -129,11 +132,8 @@ func (o outputFile) tableRecords(ctx context.Context, out *Input, yield func(*re
 			return
 		}
 		line = row.line
-		cells := plainCells(out, row.cells)
-		for out.format == XLSX && len(cells) < len(names) {
-			cells = append(cells, "") // a sheet stores none at the end
-		}
-		if len(cells) != len(names) {
+		cells, over := evened(plainCells(out, row.cells), len(names))
+		if over > 0 {
 			yield(nil, notAnOutput(o.path, line, "not a row of the table"))
 			return
 		}

@@ -131,25 +131,33 @@ func (in *Input) parseCells(row *Row) (wrong []string) {
 	return wrong
 }
 
-// evenOut gives the row as many cells as the header has. A sheet stores no empty cells at the end of a row.
+// evenOut gives the row as many cells as the header has. A sheet stores no empty cells at the end of a row, and a
+// spreadsheet that saves a .csv may leave them out from some row on, or write some more.
 func (in *Input) evenOut(row *Row) (wrong string) {
 	width := len(row.table.names)
-	if in.format == XLSX {
-		for i := width; i < len(row.Columns); i++ {
-			if !blank(row.Columns[i]) {
-				return fmt.Sprintf("cell %s%d stands in a column without a name: the header ends at %s", sheet.Column(i+1), row.Line, sheet.Column(width))
-			}
-		}
-		for len(row.Columns) < width {
-			row.Columns = append(row.Columns, "")
-		}
-		row.Columns = row.Columns[:width]
+	cells, over := evened(row.Columns, width)
+	switch {
+	case over == 0:
+		row.Columns = cells
 		return ""
+	case in.format == XLSX:
+		return fmt.Sprintf("cell %s%d stands in a column without a name: the header ends at %s", sheet.Column(over), row.Line, sheet.Column(width))
 	}
-	if n := len(row.Columns); n != width {
-		return fmt.Sprintf("%s, but the header has %d", countOf(n, "cell"), width)
+	return fmt.Sprintf("%s, but the header has %d", countOf(len(row.Columns), "cell"), width)
+}
+
+// evened makes width cells of those of a row, by empty ones at its end; over is the column, from 1, of the first cell
+// that is not empty and one too many, 0 = there is none.
+func evened(cells []string, width int) (even []string, over int) {
+	for i := width; i < len(cells); i++ {
+		if !blank(cells[i]) {
+			return nil, i + 1
+		}
 	}
-	return ""
+	for len(cells) < width {
+		cells = append(cells, "")
+	}
+	return cells[:width], 0
 }
 
 func countOf(n int, what string) string {
