@@ -25,7 +25,7 @@ func TestPanelInPipe(t *testing.T) {
 		began := time.Now()
 		stop := p.follow(func() batch.Snapshot {
 			return batch.Snapshot{
-				Total: 12_000, Done: 1_500, Failed: 3, Cached: 20, InFlight: 64, Rate: 17.5, Tokens: 45_678,
+				Total: 12_000, Done: 1_500, Failed: 3, Cached: 20, InFlight: 64, Queued: 430, Rate: 17.5, Tokens: 45_678,
 				Elapsed: time.Since(began), Left: 10 * time.Minute,
 			}
 		})
@@ -33,9 +33,9 @@ func TestPanelInPipe(t *testing.T) {
 		fmt.Fprintln(p, "a line of the log")
 		time.Sleep(10 * time.Second)
 		stop()
-		want := "1,500/12,000 done  3 failed  20 cached  64 in flight  17.5/s  45,678 tokens  10s  ~10m0s left\n" +
+		want := "1,500/12,000 done  3 failed  20 cached  10,500 open (64 in flight, 430 in the queue)  17.5/s  45,678 tokens  10s  ~10m0s left\n" +
 			"a line of the log\n" +
-			"1,500/12,000 done  3 failed  20 cached  64 in flight  17.5/s  45,678 tokens  20s  ~10m0s left\n"
+			"1,500/12,000 done  3 failed  20 cached  10,500 open (64 in flight, 430 in the queue)  17.5/s  45,678 tokens  20s  ~10m0s left\n"
 		if errs.String() != want {
 			t.Errorf("got\n%s\nwant\n%s", errs.String(), want)
 		}
@@ -50,7 +50,7 @@ func TestPanelOnDumbTerminal(t *testing.T) {
 		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 5} })
 		time.Sleep(11 * time.Second) // the bubble's time
 		stop()
-		if want := "5/12 done  0 in flight  0s\n"; errs.String() != want {
+		if want := "5/12 done  7 open  0s\n"; errs.String() != want {
 			t.Errorf("got %q, want %q", errs.String(), want)
 		}
 	})
@@ -73,7 +73,7 @@ func TestPanelForPrograms(t *testing.T) {
 			t.Fatalf("%v: %s", err, errs.String())
 		}
 		want := `{"event":"progress","time":"2000-01-01T00:00:10Z","total":10000,"done":5803,"failed":13,"cached":120,` +
-			`"failures":{"permanent":4,"timeout":9},"in_flight":2093,"running":64,"queued":1990,"waiting":{"rate":4,"same":2,"turn":33},` +
+			`"failures":{"permanent":4,"timeout":9},"open":4197,"in_flight":64,"running":64,"queued":1990,"waiting":{"rate":4,"same":2,"turn":33},` +
 			`"usage":{"token_count":1705200,"output_count":235200,"input_count":1470000},"rate":17.46,"mean_rate":16.2,"limits":[20],` +
 			`"elapsed_seconds":351,"held_up":"paused: 4028 (quota)"}` + "\n"
 		if errs.String() != want {
@@ -87,12 +87,12 @@ func TestPanelOnTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs bytes.Buffer
 		p := newPanel(&streams{Err: &errs, ErrTTY: true, Width: 40})
-		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 6, InFlight: 6, Running: 6} })
+		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 6, InFlight: 6} })
 		time.Sleep(terminalEvery)
 		synctest.Wait()
 		fmt.Fprintln(p, "a line")
 		stop()
-		const panel = "[===========>             ]  50 %  6/12\nasking   6 now\ntime     0s"
+		const panel = "[===========>             ]  50 %  6/12\nopen     6: 6 in flight\ntime     0s"
 		const erase = "\r\x1b[2K\x1b[A\x1b[2K\x1b[A\x1b[2K"
 		if want := panel + erase + "a line\n" + panel + erase; errs.String() != want {
 			t.Errorf("got  %q\nwant %q", errs.String(), want)
@@ -106,7 +106,7 @@ func TestPanelInBackground(t *testing.T) {
 		var errs bytes.Buffer
 		var background atomic.Bool
 		p := newPanel(&streams{Err: &errs, ErrTTY: true, Width: 40, Background: background.Load})
-		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 6, InFlight: 6, Running: 6} })
+		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 6, InFlight: 6} })
 		time.Sleep(terminalEvery)
 		synctest.Wait()
 		errs.Reset()
@@ -213,7 +213,7 @@ func busySnapshot() batch.Snapshot {
 	s := batch.Snapshot{
 		Total: 10_000, Done: 5_803, Failed: 13, Cached: 120,
 		Failures: []batch.ClassCount{{Class: "timeout", Count: 9}, {Class: "permanent", Count: 4}},
-		InFlight: 2_093, Running: 64, Queued: 1_990,
+		InFlight: 64, Queued: 1_990,
 		Tokens: 1_705_200, TokensIn: 1_470_000, TokensOut: 235_200, Counted: 5_683,
 		Rate: 17.46, Mean: 16.2, Left: 4*time.Minute + 19*time.Second, Elapsed: 351 * time.Second,
 	}
@@ -230,21 +230,21 @@ func TestPanelFrames(t *testing.T) {
 		name string
 		view panelView
 	}{
-		{"begins", panelView{Snapshot: batch.Snapshot{Total: 1_000_000, InFlight: 500, Queued: 500, Elapsed: 400 * time.Millisecond}}},
+		{"begins", panelView{Snapshot: batch.Snapshot{Total: 1_000_000, Queued: 500, Elapsed: 400 * time.Millisecond}}},
 		{"busy", panelView{Snapshot: busy, limits: two[1:]}},
 		{"slow, two credentials", panelView{limits: two, Snapshot: batch.Snapshot{
-			Total: 40, Done: 39, InFlight: 1, Running: 1, Rate: 0.05, Mean: 0.004, Elapsed: 9*time.Hour + 59*time.Minute, Left: 20 * time.Second,
+			Total: 40, Done: 39, InFlight: 1, Rate: 0.05, Mean: 0.004, Elapsed: 9*time.Hour + 59*time.Minute, Left: 20 * time.Second,
 		}}},
 		{"paused", panelView{Snapshot: busy, limits: two[1:], stopped: true,
 			note: "paused: 4028 (quota) since 12:03:04, next probe in 29s, and 1 more"}},
 		{"a bot is paused", panelView{Snapshot: busy, note: "bot 客服机器人 paused: 4015 (permanent)"}},
 		{"detached", panelView{Snapshot: func() batch.Snapshot {
-			s := batch.Snapshot{Total: 200, Done: 50, Failed: 1, InFlight: 150, Running: 8, Queued: 100, Tokens: 900, Counted: 50, Rate: 1, Mean: 1}
+			s := batch.Snapshot{Total: 200, Done: 50, Failed: 1, InFlight: 8, Queued: 100, Tokens: 900, Counted: 50, Rate: 1, Mean: 1}
 			s.Failures = []batch.ClassCount{{Class: "permanent", Count: 1}}
 			s.Waiting[batch.WaitOther] = 42
 			return s
 		}()}},
-		{"workers of others", panelView{Snapshot: batch.Snapshot{Total: 200, Done: 50, InFlight: 150, Elapsed: time.Minute}}},
+		{"workers of others", panelView{Snapshot: batch.Snapshot{Total: 200, Done: 50, Elapsed: time.Minute}}},
 		{"all done", panelView{Snapshot: batch.Snapshot{Total: 200, Done: 200, Tokens: 900, TokensIn: 100, TokensOut: 800, Elapsed: time.Minute}}},
 	}
 	for _, width := range []int{20, 40, 80, 120, 200} {
@@ -288,7 +288,7 @@ func TestPanelOnLowTerminal(t *testing.T) {
 
 // When a pause is over, who waited for its end stands in the queue.
 func TestPanelAfterPause(t *testing.T) {
-	s := batch.Snapshot{Total: 10, InFlight: 5, Running: 1, Queued: 1}
+	s := batch.Snapshot{Total: 10, InFlight: 1, Queued: 1}
 	s.Waiting[batch.WaitPause], s.Waiting[batch.WaitRate] = 2, 1
 	note := "paused: 4028 (quota)"
 	p := newPanel(&streams{})

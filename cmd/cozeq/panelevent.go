@@ -18,8 +18,9 @@ type progressJSON struct {
 	Failed   int            `json:"failed"`
 	Cached   int            `json:"cached,omitempty"`
 	Failures map[string]int `json:"failures,omitempty"` // by class
-	InFlight int            `json:"in_flight"`
-	Running  int            `json:"running"`
+	Open     int            `json:"open"`               // without a record yet
+	InFlight int            `json:"in_flight"`          // of these, chats at Coze
+	Running  int            `json:"running"`            // the same, under its older name
 	Queued   int            `json:"queued"`
 	Waiting  map[string]int `json:"waiting,omitempty"` // by what for
 	Usage    usageJSON      `json:"usage"`
@@ -43,7 +44,7 @@ func progressRecord(v *panelView) progressJSON {
 	r := progressJSON{
 		Event: eventProgress, Time: time.Now().UTC().Truncate(time.Millisecond),
 		Total: v.Total, Done: v.Done, Failed: v.Failed, Cached: v.Cached,
-		InFlight: v.InFlight, Running: v.Running, Queued: v.Queued,
+		Open: v.Open(), InFlight: v.InFlight, Running: v.InFlight, Queued: v.Queued,
 		Usage: usageJSON{v.Tokens, v.TokensOut, v.TokensIn},
 		Rate:  float64(int(v.Rate*1000)) / 1000, Mean: float64(int(v.Mean*1000)) / 1000,
 		Elapsed: seconds(v.Elapsed), HeldUp: v.note,

@@ -187,10 +187,17 @@ func (v *panelView) urgent() (facts []fact) {
 
 func (v *panelView) facts(width int) (facts []fact) {
 	add := func(label string, parts ...string) { facts = append(facts, fact{label: label, parts: parts}) }
-	if parts := v.flight(); len(parts) > 0 {
-		add("asking", parts...)
+	if v.Open() > 0 {
+		parts := v.open()
+		text := count(v.Open())
+		if len(parts) == 0 {
+			parts = []string{text}
+		} else {
+			parts[0] = text + ": " + parts[0]
+		}
+		add("open", parts...)
 	}
-	if n := v.Waiting.Total(); n > 0 {
+	if v.Waiting.Total() > 0 {
 		add("waiting", v.waits()...)
 	}
 	if v.Mean > 0 || len(v.limits) > 0 {
@@ -210,17 +217,16 @@ func (v *panelView) facts(width int) (facts []fact) {
 	return facts
 }
 
-// flight is what is on its way and need not wait.
-func (v *panelView) flight() (parts []string) {
-	if v.Running+v.Queued+v.Waiting.Total() < v.InFlight { // nobody tells more
-		return []string{count(v.InFlight) + " in flight"}
-	}
-	if v.InFlight == 0 {
-		return nil
-	}
-	parts = append(parts, count(v.Running)+" now")
-	if v.Queued > 0 {
-		parts = append(parts, count(v.Queued)+" in the queue")
+// open says where open questions are. Those that are not enqueued yet are in no part. Without word from the
+// workers there are no parts.
+func (v *panelView) open() (parts []string) {
+	for _, of := range []struct {
+		n    int
+		text string
+	}{{v.InFlight, " in flight"}, {v.Queued, " in the queue"}, {v.Waiting.Total(), " waiting"}} {
+		if of.n > 0 {
+			parts = append(parts, count(of.n)+of.text)
+		}
 	}
 	return parts
 }
@@ -230,7 +236,7 @@ var waitTexts = map[batch.Wait]string{
 	batch.WaitTurn:    "for their turn",
 	batch.WaitRate:    "for the rate limit",
 	batch.WaitBusy:    "for a busy conversation",
-	batch.WaitBackOff: "to be asked again",
+	batch.WaitBackOff: "for a new attempt",
 	batch.WaitPause:   "for the end of a pause",
 	batch.WaitSame:    "for an answer to the same",
 	batch.WaitOther:   "for a turn, a limit, a pause or a new attempt",
@@ -295,9 +301,12 @@ func (v *panelView) line() string {
 	if v.stopped {
 		return strings.Join(append(parts, v.note), "  ")
 	}
-	parts = append(parts, count(v.InFlight)+" in flight")
-	if n := v.Waiting.Total(); n > 0 {
-		parts = append(parts, count(n)+" waiting")
+	if v.Open() > 0 {
+		text := count(v.Open()) + " open"
+		if where := v.open(); len(where) > 0 {
+			text += " (" + strings.Join(where, ", ") + ")"
+		}
+		parts = append(parts, text)
 	}
 	if v.Rate > 0 {
 		parts = append(parts, perTime(v.Rate))

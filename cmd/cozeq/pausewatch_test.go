@@ -146,7 +146,7 @@ func TestPanelShowsPause(t *testing.T) {
 		w.wait = wait{}
 		p.BotID = "b1"
 		w.seen = sight{held: []worker.Pause{p}}
-		if got, want := panel.view(shot).line(), "2/9 done  1 failed  3 in flight  1s  bot b1 paused: 4028 (quota)"; got != want {
+		if got, want := panel.view(shot).line(), "2/9 done  1 failed  7 open (3 in flight)  1s  bot b1 paused: 4028 (quota)"; got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	})

@@ -75,7 +75,7 @@ func TestDemoOnTerminal(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
 	}
-	if !strings.Contains(errs, "/12\n") || !strings.Contains(errs, "asking ") {
+	if !strings.Contains(errs, "/12\n") || !strings.Contains(errs, "open ") {
 		t.Errorf("no panel in %q", errs)
 	}
 	const erase = "\x1b[2K"

@@ -61,7 +61,7 @@ const (
 	affordLater // when it is known what those in flight have cost
 )
 
-// weigh decides about one more question; r.mu is held. Under a budget of tokens there are never more questions in flight
+// weigh decides about one more question; r.mu is held. Under a budget of tokens there are never more questions enqueued
 // than it probably pays for. They would all be asked, even if Redis held the whole window of them when the budget is
 // reached: so it is passed by little, whoever does the work.
 func (r *run) weigh() int {

@@ -58,7 +58,7 @@ func TestMaxQuestions(t *testing.T) {
 	askedOnce(t, b, questions)
 }
 
-// TestMaxTokens never has more in flight than the budget pays for: with 5 tokens a question a budget of 42 is passed by
+// TestMaxTokens never has more enqueued than the budget pays for: with 5 tokens a question a budget of 42 is passed by
 // the one question that cannot be told from the last that fits.
 func TestMaxTokens(t *testing.T) {
 	content, questions := quiz(30)

@@ -156,7 +156,7 @@ func TestTwinsInABoundedWindow(t *testing.T) {
 	most := 0
 	s, records := cachedRun(t, b, content, t.TempDir(), 0, func(_ *line, j *batch.Job) {
 		j.Window = 8
-		j.OnRecord = func(*batch.Row, *results.Result) { most = max(most, j.Snapshot().InFlight) }
+		j.OnRecord = func(*batch.Row, *results.Result) { most = max(most, j.Snapshot().Enqueued) }
 	})
 	if s.Asked != 2 || s.Cached != 998 || len(records) != 1000 {
 		t.Errorf("%+v", s)

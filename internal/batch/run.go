@@ -230,7 +230,7 @@ func (r *run) snapshot(now time.Time) Snapshot {
 		Failed:   t.done() - t.answered,
 		Cached:   t.cached,
 		Failures: t.classes(),
-		InFlight: len(r.flights) + r.parked,
+		Enqueued: len(r.flights) + r.parked,
 		Tokens:   t.tokens, TokensIn: t.tokensIn, TokensOut: t.tokensOut,
 		Counted: t.cost.n,
 		Rate:    r.meter.rate(now),
@@ -239,6 +239,6 @@ func (r *run) snapshot(now time.Time) Snapshot {
 		Elapsed: now.Sub(r.started),
 	}
 	c := r.census(now)
-	s.Running, s.Queued, s.Waiting = c.running, c.queued, c.waits
+	s.InFlight, s.Queued, s.Waiting = c.inFlight, c.queued, c.waits
 	return s
 }

@@ -249,7 +249,7 @@ func TestSharedRedis(t *testing.T) {
 			_, err := job.Run(ctx)
 			stopped <- err
 		}()
-		for job.Snapshot().InFlight < len(questions) {
+		for job.Snapshot().Enqueued < len(questions) {
 			time.Sleep(time.Millisecond) // polling: the end is the condition, not the time
 		}
 		cancel(errStopped)
@@ -276,7 +276,7 @@ func TestWindowAndForget(t *testing.T) {
 	job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), path)
 	job.Window = 4
 	most := 0
-	job.OnRecord = func(*batch.Row, *results.Result) { most = max(most, job.Snapshot().InFlight) }
+	job.OnRecord = func(*batch.Row, *results.Result) { most = max(most, job.Snapshot().Enqueued) }
 	var last batch.Snapshot
 	job.OnSnapshot = func(s batch.Snapshot) { last = s }
 	s, err := job.Run(t.Context())
@@ -284,9 +284,9 @@ func TestWindowAndForget(t *testing.T) {
 		t.Fatal(err)
 	}
 	if most > job.Window {
-		t.Errorf("%d rows in flight, want at most %d", most, job.Window)
+		t.Errorf("%d rows in the window, want at most %d", most, job.Window)
 	}
-	if last.Done != len(questions) || last.Total != len(questions) || last.InFlight != 0 || last.Tokens != 150 {
+	if last.Done != len(questions) || last.Total != len(questions) || last.Enqueued != 0 || last.InFlight != 0 || last.Tokens != 150 {
 		t.Errorf("the last snapshot is %+v", last)
 	}
 	if s.Tokens != 150 || s.TokensIn != 60 || s.TokensOut != 90 || s.P95 < s.Mean/2 {
@@ -294,6 +294,30 @@ func TestWindowAndForget(t *testing.T) {
 	}
 	if keys, err := rdb.Keys(t.Context(), "cozeq:result:*").Result(); err != nil || len(keys) > 0 {
 		t.Errorf("left in Redis: %v, %v", keys, err)
+	}
+}
+
+// TestInFlight counts chats at Coze, not the rows that are enqueued: with four workers there are four.
+func TestInFlight(t *testing.T) {
+	const workers, rows = 4, 30
+	content, _ := quiz(rows)
+	l, _ := newLine(t, redistest.Embedded(t), newBook())
+	job := l.newJob(open(t, "q.jsonl", content, batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
+	var running atomic.Int32
+	var seen batch.Snapshot
+	all := make(chan struct{})
+	l.after = func(string) {
+		if running.Add(1) == workers {
+			seen = job.Snapshot()
+			close(all)
+		}
+		<-all
+	}
+	if _, err := job.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if seen.InFlight != workers || seen.Open() != rows || seen.Enqueued != rows || seen.Queued+seen.Waiting.Total() != rows-workers {
+		t.Errorf("%+v, want %d in flight of %d open", seen, workers, rows)
 	}
 }
 

@@ -12,11 +12,11 @@ type Snapshot struct {
 	// Failures counts what Failed counts by class, the most frequent first.
 	Failures []ClassCount
 
-	// InFlight rows are in the queue or being asked. Where it is known which, it is the sum of the three below.
-	InFlight int
-	Running  int // being asked
-	Queued   int // in the queue
-	Waiting  Waits
+	// Of the rest, the open rows:
+	Enqueued int   // given to the queue, at most Job.Window, and rows that wait for the answer to one of them
+	InFlight int   // of these, chats at Coze
+	Queued   int   // of these, in the queue
+	Waiting  Waits // of these, by what they wait for
 
 	Tokens, TokensIn, TokensOut int64 // of all records; in and out may sum up to less: a .csv has only their sum
 	Counted                     int   // the questions that Tokens are of
@@ -26,6 +26,9 @@ type Snapshot struct {
 	Left    time.Duration // until all have ended, by the last minute's rate
 	Elapsed time.Duration // since Run was called, or the batch was made
 }
+
+// Open is how many rows have no record yet.
+func (s *Snapshot) Open() int { return s.Total - s.Done }
 
 // ClassCount counts failures of one class.
 type ClassCount struct {

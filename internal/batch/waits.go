@@ -52,7 +52,7 @@ func (j *Job) Stepped(id string, why Wait) {
 	}
 }
 
-// stepped notes how far a row in flight has come.
+// stepped notes how far a row has come.
 func (r *run) stepped(p Progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,13 +61,14 @@ func (r *run) stepped(p Progress) {
 	}
 }
 
-// census is what the rows in flight are about.
+// census says where the open rows of the window are. It counts a chat as in flight from the moment that it is about to be
+// sent: a row that only waits for leave to ask is not in flight.
 type census struct {
-	running, queued int
-	waits           Waits
+	inFlight, queued int
+	waits            Waits
 }
 
-// census looks at each row in flight; r.mu is held.
+// census looks at each open row of the window; r.mu is held.
 func (r *run) census(now time.Time) (c census) {
 	heads := make(map[string]int) // the first row of each lane
 	lanes := make(map[string]string, len(r.flights))
@@ -91,7 +92,7 @@ func (r *run) census(now time.Time) (c census) {
 		case !f.asked.IsZero() && now.Sub(f.asked) >= askedNotTaken:
 			c.waits[WaitRate]++
 		case f.chat || !f.asked.IsZero():
-			c.running++
+			c.inFlight++
 		default:
 			c.queued++
 		}
@@ -113,7 +114,7 @@ func (c census) ofOthers(counts tasks.BatchCounts, flights int) (o census) {
 	left := flights - o.waits[WaitTurn]
 	o.waits[WaitOther] = min(max(0, counts.Waiting-o.waits[WaitTurn]), left)
 	left -= o.waits[WaitOther]
-	o.running = min(counts.Running, left)
-	o.queued = left - o.running
+	o.inFlight = min(counts.Running, left)
+	o.queued = left - o.inFlight
 	return o
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// TestCensus tells from what the worker has said what each row in flight is about.
+// TestCensus tells from what the worker has said where each open row is.
 func TestCensus(t *testing.T) {
 	now := time.Now()
 	r := newRun(&Job{Forget: true})
@@ -28,7 +28,7 @@ func TestCensus(t *testing.T) {
 	add(7, "other", flight{wait: WaitBusy})
 	r.parked = 3
 	c := r.census(now)
-	want := census{running: 3, queued: 1}
+	want := census{inFlight: 3, queued: 1}
 	for _, w := range []Wait{WaitTurn, WaitRate, WaitBackOff, WaitPause, WaitBusy} {
 		want.waits[w] = 1
 	}
@@ -37,20 +37,20 @@ func TestCensus(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
 	s := r.snapshot(now)
-	if s.InFlight != 12 || s.Running+s.Queued+s.Waiting.Total() != s.InFlight {
+	if s.Enqueued != 12 || s.InFlight != 3 || s.InFlight+s.Queued+s.Waiting.Total() != s.Enqueued {
 		t.Errorf("%+v", s)
 	}
 
 	// Where others do the work only their counts tell; they may be older than what is known here.
 	r.Forget, r.parked = false, 0
-	if c := r.census(now); c.running+c.queued != 0 || c.waits.Total() != 1 {
+	if c := r.census(now); c.inFlight+c.queued != 0 || c.waits.Total() != 1 {
 		t.Errorf("without counts: %+v", c)
 	}
 	for _, counts := range []tasks.BatchCounts{
 		{Total: 100, Running: 4, Waiting: 3, Queued: 93}, {Total: 100, Running: 50, Waiting: 50}, {Total: 100, Queued: 100},
 	} {
 		r.counts = counts
-		if c := r.census(now); c.running+c.queued+c.waits.Total() != len(r.flights) || c.running > counts.Running {
+		if c := r.census(now); c.inFlight+c.queued+c.waits.Total() != len(r.flights) || c.inFlight > counts.Running {
 			t.Errorf("%+v: %+v", counts, c)
 		}
 	}
