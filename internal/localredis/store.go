@@ -52,6 +52,9 @@ func Start(opts ...Option) (*Store, error) {
 	if err := first.Close(); err != nil {
 		return nil, err
 	}
+	if err := takeScripts(s.mini, s.server); err != nil {
+		return nil, err
+	}
 
 	o := &redis.Options{
 		Addr:     addr{}.String(),
