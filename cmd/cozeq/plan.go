@@ -150,7 +150,7 @@ func (c *runCommand) check(cmd *cobra.Command, cfg config, args []string) error 
 		return usagef(cmd, "--retry-failed needs -o: the file with the failed questions")
 	case c.retryFailed && c.force:
 		return usagef(cmd, "--retry-failed and --force: choose one")
-	case c.window < 1:
+	case c.window < 1 && cmd.Flags().Changed("window"):
 		return usagef(cmd, "--window %d, want at least 1", c.window)
 	case c.attempts < 1:
 		return usagef(cmd, "--attempts %d, want at least 1", c.attempts)

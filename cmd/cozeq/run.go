@@ -32,6 +32,10 @@ const (
 	demoPace    = 40 * time.Millisecond
 )
 
+// smallWindow keeps the embedded store small while no question has a conversation: with 10,000 rows in it a row takes
+// 1.3 times the CPU.
+const smallWindow = 1000
+
 type runCommand struct {
 	streams *streams
 
@@ -110,7 +114,7 @@ once.`,
 	f.BoolVar(&c.retryFailed, "retry-failed", false, "ask the failed questions again")
 	f.BoolVar(&c.force, "force", false, "start over: forget OUTPUT and its journal")
 	f.BoolVar(&c.json, "json", false, "print the summary as JSON on stdout (with -o), in a pipe progress as lines of JSON on stderr")
-	f.IntVar(&c.window, "window", batch.DefaultWindow, "keep at most `N` questions in Redis at a time")
+	f.IntVar(&c.window, "window", 0, "keep at most `N` questions in Redis at a time; default: 10000")
 	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, "ask a question at most `N` times; waits do not count")
 	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "longest time of one attempt")
 	f.DurationVar(&c.keep, "keep", 0, "with --redis: how long results are kept there; default: 24h")
@@ -193,6 +197,9 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *bat
 		Force:         c.force,
 		Cache:         cache,
 		Forget:        s.embedded != nil,
+	}
+	if s.embedded != nil && c.window == 0 {
+		job.SmallWindow = max(smallWindow, 2*p.worker.Concurrency)
 	}
 	c.bounds.apply(job)
 	if s.embedded == nil {

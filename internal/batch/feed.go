@@ -29,6 +29,9 @@ func (r *run) feed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if row.Chat.Lane() != "" {
+			r.openWindow()
+		}
 		select {
 		case r.window <- struct{}{}:
 		default:

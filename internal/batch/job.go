@@ -35,6 +35,10 @@ type Job struct {
 	// Window is the most rows that are in Redis at a time; 0 = DefaultWindow.
 	Window int
 
+	// SmallWindow is the window until a row with a conversation is seen. The embedded store gets slower with each row in
+	// it, while turns, which wait for each other, need a large window to have enough to ask at a time. 0 = Window.
+	SmallWindow int
+
 	// MaxQuestions and MaxTokens bound what is asked for Output, over all its runs; 0 = no bound. See BudgetError.
 	MaxQuestions int
 	MaxTokens    int64

@@ -22,7 +22,8 @@ type run struct {
 	compressed bool   // and Output with it
 	journal    *journal
 	waiter     *results.Waiter
-	window     chan struct{} // a token for each row in Redis
+	window     chan struct{} // a token for each row in Redis, and for each row that the small window leaves out
+	leftOut    int
 	cancel     context.CancelCauseFunc
 	releases   releases // in the journal, and in Redis still
 
@@ -73,8 +74,12 @@ func newRun(j *Job) *run {
 	if size <= 0 {
 		size = DefaultWindow
 	}
+	leftOut := 0
+	if j.SmallWindow > 0 {
+		leftOut = max(0, size-j.SmallWindow)
+	}
 	now := time.Now()
-	return &run{
+	r := &run{
 		Job:      j,
 		window:   make(chan struct{}, size),
 		releases: releases{more: make(chan struct{}, 1)},
@@ -85,6 +90,18 @@ func newRun(j *Job) *run {
 		twins:    make(map[string]*twins),
 		moved:    make(chan struct{}, 1),
 		started:  now,
+		leftOut:  leftOut,
+	}
+	for range leftOut {
+		r.window <- struct{}{}
+	}
+	return r
+}
+
+// openWindow ends the small window.
+func (r *run) openWindow() {
+	for ; r.leftOut > 0; r.leftOut-- {
+		<-r.window
 	}
 }
 

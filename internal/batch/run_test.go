@@ -321,6 +321,46 @@ func TestInFlight(t *testing.T) {
 	}
 }
 
+// TestSmallWindow: few rows are in Redis at a time until one names a conversation.
+func TestSmallWindow(t *testing.T) {
+	var content strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&content, `{"question":"plain %d"}`+"\n", i)
+	}
+	for i := range 20 {
+		fmt.Fprintf(&content, `{"question":"turn %d","conversation_key":"talk"}`+"\n", i)
+	}
+	rdb := redistest.Embedded(t)
+	l, _ := newLine(t, rdb, newBook())
+	job := l.newJob(open(t, "q.jsonl", content.String(), batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
+	job.Window, job.SmallWindow = 15, 3
+	plain, turns := 0, 0 // the most rows that had not ended
+	job.OnRecord = func(row *batch.Row, _ *results.Result) {
+		keys, err := rdb.Keys(t.Context(), "cozeq:result:*").Result()
+		if err != nil {
+			t.Error(err)
+		}
+		open := 0
+		for _, key := range keys {
+			status, err := rdb.HGet(t.Context(), key, "status").Result()
+			if err == nil && !results.Status(status).Terminal() {
+				open++
+			}
+		}
+		if row.Chat.ConversationKey == "" && row.N < 20-job.SmallWindow {
+			plain = max(plain, open)
+		} else {
+			turns = max(turns, open)
+		}
+	}
+	if s, err := job.Run(t.Context()); err != nil || s.Answered != 40 {
+		t.Fatal(s, err)
+	}
+	if plain > job.SmallWindow || turns <= job.SmallWindow || turns > job.Window {
+		t.Errorf("at most %d plain rows and %d turns were open, want %d and up to %d", plain, turns, job.SmallWindow, job.Window)
+	}
+}
+
 func TestConversationsKeepTheirOrder(t *testing.T) {
 	var content strings.Builder
 	want := make(map[string][]string)
