@@ -94,15 +94,14 @@ func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, e
 	if err := ctx.Err(); err != nil {
 		return nil, nil, x.unanswered(ctx, err)
 	}
-	client := c.http()
-	ctx = x.sent.through(ctx, client)
+	ctx = x.sent.through(ctx, c.client)
 	req, err := x.request(header)
 	if err != nil {
 		e := invalid(a.op, "the request cannot be written as JSON")
 		e.Err = err
 		return nil, nil, e
 	}
-	resp, err := client.Do(req.WithContext(ctx))
+	resp, err := c.client.Do(req.WithContext(ctx))
 	if err != nil {
 		return nil, nil, x.unanswered(ctx, err)
 	}

@@ -28,13 +28,14 @@ const (
 type Client struct {
 	BaseURL   string        // "" = DefaultBaseURL
 	Auth      TokenSource   // required
-	HTTP      *http.Client  // nil = one over NewTransport(64), shared by all; with a Timeout it would cut streams
+	HTTP      *http.Client  // nil = one over NewTransport(64), shared by all; with a Timeout it would cut streams. Redirects are never followed
 	Idle      time.Duration // the longest silence between two events of a stream, and any other call's longest time; 0 = 2 min
 	MaxEvent  int           // bytes of one event of a stream, and of all answers of one; 0 = 8 MiB
 	Codes     *CodeTable    // nil = the built-in table
 	UserAgent string        // "" = cozeq
 
 	once    sync.Once
+	client  *http.Client // HTTP without redirects
 	base    url.URL
 	baseErr error
 	mu      sync.RWMutex
@@ -42,8 +43,12 @@ type Client struct {
 	header  http.Header // never changed once it is here: calls clone it
 }
 
-// setUp reads BaseURL once.
+// setUp reads BaseURL and HTTP once.
 func (c *Client) setUp() {
+	c.client = shared()
+	if c.HTTP != nil {
+		c.client = NoRedirects(c.HTTP)
+	}
 	raw := c.BaseURL
 	if raw == "" {
 		raw = DefaultBaseURL
@@ -59,13 +64,6 @@ func (c *Client) setUp() {
 	default:
 		c.base = *base
 	}
-}
-
-func (c *Client) http() *http.Client {
-	if c.HTTP != nil {
-		return c.HTTP
-	}
-	return shared()
 }
 
 func (c *Client) idle() time.Duration {

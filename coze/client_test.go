@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cozeq/cozeq/coze"
@@ -282,23 +283,41 @@ func TestHTTP2(t *testing.T) {
 	check(t, typed(t, last), coze.ClassTruncated, coze.ZoneCreated, false, 0)
 }
 
-// A redirect may be followed, but the token stays with the host that it was meant for.
-func TestRedirectsKeepTheToken(t *testing.T) {
-	var got []string
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got = append(got, r.Header.Get("Authorization"))
-		w.Header().Set("Content-Type", js)
-		io.WriteString(w, refusal(4101))
-	}))
+// No redirect is followed: net/http would send the token along to another port or scheme of the same host, and on 307 and
+// 308 the question to any host. The user's own client stays as it was.
+func TestNoRedirectIsFollowed(t *testing.T) {
+	var calls atomic.Int32
+	other := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
 	defer other.Close()
-	elsewhere := strings.Replace(other.URL, "127.0.0.1", "localhost", 1)
+	var status atomic.Int32
+	var to atomic.Value
 	c, _ := served(t, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, elsewhere+r.URL.Path, http.StatusTemporaryRedirect)
+		w.Header().Set("Location", to.Load().(string)+r.URL.Path+"?key=secret#secret")
+		w.WriteHeader(int(status.Load()))
 	})
-	_, err := c.Stream(t.Context(), question())
-	check(t, typed(t, err), coze.ClassAuth, coze.ZoneRefused, false, 4101)
-	if len(got) != 1 || got[0] != "" {
-		t.Errorf("the other host saw %q", got)
+	c.HTTP = other.Client()
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		for _, target := range []string{other.URL, strings.Replace(other.URL, "127.0.0.1", "localhost", 1)} {
+			status.Store(int32(code))
+			to.Store(strings.Replace(target, "https://", "https://user:secret@", 1))
+			_, err := c.Stream(t.Context(), question())
+			_, err2 := c.RetrieveChat(t.Context(), "1", "2")
+			for _, err := range []error{err, err2} {
+				e := typed(t, err)
+				if e.Zone != coze.ZoneRefused || e.Status != code || !strings.Contains(e.Message, target+"/v3/chat") {
+					t.Errorf("%d: %v, zone %v", code, e, e.Zone)
+				}
+				if !strings.Contains(e.Hint(), target+" ") || !strings.Contains(e.Hint(), "--coze-base") || strings.Contains(e.Error()+e.Hint(), "secret") {
+					t.Errorf("%d: %v, hint %q", code, e, e.Hint())
+				}
+			}
+		}
+	}
+	if n := calls.Load(); n != 0 {
+		t.Errorf("the other server was called %d times", n)
+	}
+	if c.HTTP.CheckRedirect != nil {
+		t.Error("the user's client was changed")
 	}
 }
 

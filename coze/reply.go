@@ -149,6 +149,9 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 		e.Zone = ZoneRefused
 	}
 	e.judge(x.client.Codes)
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		x.redirected(e, resp)
+	}
 	return nil, e
 }
 

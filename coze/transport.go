@@ -29,4 +29,6 @@ func NewTransport(conns int) *http.Transport {
 }
 
 // shared is the client of every Client that brings none: one pool of connections in the process.
-var shared = sync.OnceValue(func() *http.Client { return &http.Client{Transport: NewTransport(64)} })
+var shared = sync.OnceValue(func() *http.Client {
+	return NoRedirects(&http.Client{Transport: NewTransport(64)})
+})

@@ -86,7 +86,7 @@ func (c config) unknownCredential(name string, known []credential) error {
 // client makes a client for so many chats at a time, and its closer.
 func (a account) client(concurrency int) (*coze.Client, func()) {
 	transport := coze.NewTransport(concurrency)
-	return a.over(&http.Client{Transport: transport}), transport.CloseIdleConnections
+	return a.over(coze.NoRedirects(&http.Client{Transport: transport})), transport.CloseIdleConnections
 }
 
 // clients makes the client that asks and those of the others, and the closer of

@@ -83,7 +83,7 @@ func (d *doctor) ask(ctx context.Context, c credential) []finding {
 	defer transport.CloseIdleConnections()
 	limited, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
-	client := c.over(&http.Client{Transport: transport})
+	client := c.over(coze.NoRedirects(&http.Client{Transport: transport}))
 	name := checkName("coze.token", c.name)
 	if err := client.Check(limited); err != nil {
 		return []finding{refusedToken(name, err)}

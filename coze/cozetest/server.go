@@ -66,7 +66,9 @@ func serve(l net.Listener, url string, t *http.Transport, c Config) (*Server, er
 }
 
 // HTTPClient returns a client that reaches the server. It has no timeout.
-func (s *Server) HTTPClient() *http.Client { return &http.Client{Transport: s.transport} }
+func (s *Server) HTTPClient() *http.Client {
+	return coze.NoRedirects(&http.Client{Transport: s.transport})
+}
 
 // Client returns a client of the API with a token that the server accepts.
 func (s *Server) Client() *coze.Client {

@@ -60,7 +60,9 @@ func (c *Config) complete() (endpoint string, err error) {
 	if c.HTTP == nil {
 		transport := coze.NewTransport(1)
 		transport.DisableKeepAlives = true // the next request is minutes away
-		c.HTTP = &http.Client{Transport: transport}
+		c.HTTP = coze.NoRedirects(&http.Client{Transport: transport})
+	} else {
+		c.HTTP = coze.NoRedirects(c.HTTP) // the assertion is as good as a token
 	}
 	return base.String() + "/api/permission/oauth2/token", nil
 }

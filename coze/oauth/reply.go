@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -91,6 +92,9 @@ func (r reply) failure(resp *http.Response, began time.Time, assertion string) *
 		said = "the reply brings no token where one should be" // it may bring one elsewhere: it is not shown
 	default:
 		said = "the reply is not known: " + string(r.raw)
+	}
+	if status >= 300 && status < 400 {
+		said = "the server redirects to " + cmp.Or(coze.RedirectTarget(resp), "nowhere") + "; no redirect is followed"
 	}
 	said = strings.ReplaceAll(said, assertion, "[redacted]") // some gateways echo what they were sent
 	e.Message = oneLine(said[:min(len(said), 1600)], 400)

@@ -182,6 +182,7 @@ func TestFailures(t *testing.T) {
 		"an envelope: path":    {reply(404, `{"code":4000,"msg":"Invalid URL","detail":{"logid":"L1"}}`), coze.ClassAuth, "Invalid URL logid=L1", "base URL"},
 		"an envelope: trouble": {reply(200, `{"code":5000,"msg":"internal"}`, "X-Tt-Logid", "L2"), coze.ClassTransient, "internal logid=L2", ""},
 		"an envelope: token":   {reply(401, `{"code":700012006,"msg":"invalid"}`), coze.ClassAuth, "coze 700012006 (auth)", "client id"},
+		"redirect":             {reply(307, ``, "Location", "http://u:czs_secret@elsewhere/token?key=czs_secret"), coze.ClassAuth, "redirects to http://elsewhere/token; no redirect", "base URL"},
 		"captive page":         {reply(200, `<html>log in</html>`), coze.ClassTransient, "no token where one should be", ""},
 		"a token elsewhere":    {reply(200, `{"code":0,"data":{"access_token":"czs_secret"}}`), coze.ClassTransient, "no token where", ""},
 		"a token that failed":  {reply(403, `{"access_token":"czs_secret"}`), coze.ClassAuth, "no token where", ""},

@@ -162,6 +162,9 @@ func (h *handler) chart(ctx context.Context, query string, s span) (json.RawMess
 	var answer struct {
 		Status string `json:"status"`
 	}
+	if to, err := response.Location(); err == nil {
+		return nil, fmt.Errorf("prometheus at %s redirects to %s://%s%s: set --prometheus-addr to where it is", h.Prometheus.Host, to.Scheme, to.Host, to.Path)
+	}
 	if json.Unmarshal(body, &answer) != nil || answer.Status == "" {
 		return nil, fmt.Errorf("prometheus at %s: HTTP status %s, and the answer is not one of Prometheus", h.Prometheus.Host, response.Status)
 	}

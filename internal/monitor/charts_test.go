@@ -133,6 +133,11 @@ func TestChartsFail(t *testing.T) {
 		}
 		success(w, query)
 	})
+	_, redirected := withPrometheus(t, func(w http.ResponseWriter, _ string) {
+		w.Header().Set("Location", "http://127.0.0.1:1/elsewhere?key=secret")
+		w.WriteHeader(http.StatusFound)
+	})
+	unavailable(redirected, "redirects to http://127.0.0.1:1/elsewhere: set")
 	var got map[string]struct{ Status, Error string }
 	r.read(charts, &got)
 	if c := got["queue_memory_usage_approx_bytes"]; c.Status != "error" || c.Error != "too many points" {

@@ -53,7 +53,9 @@ func New(c Config) http.Handler {
 	h := &handler{
 		Config:    c,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis),
-		client:    &http.Client{Timeout: chartTimeout},
+		client: &http.Client{Timeout: chartTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // it asks where --prometheus-addr says, and nowhere else
+		}},
 	}
 	options := asynqmon.Options{
 		RootPath:         Root,
