@@ -86,9 +86,11 @@ func TestPageIsWhole(t *testing.T) {
 	if len(references) < 4 {
 		t.Fatalf("references: %q", references)
 	}
+	shortens := 0
 	for _, ref := range references {
 		response := r.call("GET", ref[1], "")
 		body := r.text(response, 200)
+		shortens += strings.Count(body, `(e){return e.length>20?"\u2026"+e.substr(-12):e}`)
 		if strings.HasPrefix(body, "<!doctype") {
 			t.Errorf("%s is not there", ref[1])
 		}
@@ -96,6 +98,9 @@ func TestPageIsWhole(t *testing.T) {
 		if kept := strings.Contains(response.Header.Get("Cache-Control"), "immutable"); kept != js {
 			t.Errorf("%s: Cache-Control %q", ref[1], response.Header.Get("Cache-Control"))
 		}
+	}
+	if shortens != 1 {
+		t.Errorf("%d functions shorten ids by their end, want 1: does another asynqmon do it in other words?", shortens)
 	}
 	if c := r.call("GET", "/monitor/static/js/nothing.js", "").Header.Get("Cache-Control"); c != "no-store" {
 		t.Errorf("a script that is not there: Cache-Control %q", c)

@@ -1,7 +1,7 @@
 // The tools of the Makefile, in a module of their own: who imports cozeq as a library never sees them.
 module github.com/cozeq/cozeq/internal/tools
 
-go 1.26.8
+go 1.26.0
 
 tool (
 	github.com/compose-spec/compose-go/v2/cmd
