@@ -27,6 +27,7 @@ type batchSubmitCommand struct {
 	keep       time.Duration
 	expiresIn  time.Duration
 	credential string
+	rules      redisRules
 
 	onTurnFailure string
 }
@@ -68,6 +69,7 @@ maxmemory cannot hold is refused.`,
 	f.DurationVar(&c.expiresIn, "expires-in", 0, "ask nothing later than this from now; default: no limit")
 	f.StringVar(&c.credential, "credential", "", "ask with the workers' credential of this `NAME`")
 	f.StringVar(&c.onTurnFailure, "on-turn-failure", tasks.TurnSkip, "what becomes of a conversation's later turns when one fails: `skip` asks them, block does not")
+	c.rules.addFlag(f)
 	addSettings(cmd, settingRedis, settingBot, settingLog)
 	return cmd
 }
@@ -113,7 +115,8 @@ func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	line := newProgressLine(c.streams, "submitting")
-	remote, err := cfg.redis(1, newLogger(line, c.streams.ErrTTY, level))
+	logger := newLogger(line, c.streams.ErrTTY, level)
+	remote, err := cfg.redis(1, logger)
 	if err != nil {
 		return err
 	}
@@ -130,6 +133,11 @@ func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
 	if err := remote.ping(ctx); err != nil {
 		return err
+	}
+	if !c.dryRun {
+		if err := c.rules.check(ctx, s.rdb, logger); err != nil {
+			return err
+		}
 	}
 	sub, there, err := c.submission(ctx, s, in)
 	if err != nil {

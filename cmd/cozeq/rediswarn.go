@@ -2,29 +2,47 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/spf13/pflag"
 
 	"github.com/cozeq/cozeq/internal/redischeck"
 )
 
-// warnTime bounds the look at a Redis' settings: it is for a line in the log, and
-// nobody waits long for that.
+// warnTime bounds the look at a Redis' settings: most of it is for lines in the log, and
+// a command should not wait long for those.
 const warnTime = 3 * time.Second
 
-// warnOfRedis logs what is wrong with a shared Redis' version, eviction, memory and
-// persistence, a warning each. What it cannot find out is doctor's to say.
-func warnOfRedis(ctx context.Context, rdb redis.UniversalClient, logger *slog.Logger) {
+// redisRules say what a command demands of a shared Redis before it puts anything there.
+type redisRules struct{ allowEviction bool }
+
+func (r *redisRules) addFlag(f *pflag.FlagSet) {
+	f.BoolVar(&r.allowEviction, "allow-eviction", false,
+		"work with a Redis that drops keys when it is full (any maxmemory-policy but noeviction): questions and answers may get lost")
+}
+
+// check refuses a Redis that may drop keys, and logs what else is wrong with its version,
+// memory and persistence, a warning each. What it cannot find out, as of a managed Redis
+// that does not tell its settings, is no error: doctor says so.
+func (r redisRules) check(ctx context.Context, rdb redis.UniversalClient, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, warnTime)
 	defer cancel()
 	findings, err := redischeck.Server(ctx, rdb)
 	if err != nil {
 		logger.Debug("could not look at the settings of redis", "err", err)
-		return
+		return nil
 	}
 	for _, f := range redischeck.OfConcern(findings) {
+		if f.Name == redischeck.Eviction && !r.allowEviction {
+			return &hintedError{
+				err:  fmt.Errorf("redis: %s", f.Detail),
+				hint: f.Fix + "; or give --allow-eviction, if losing questions is all right",
+			}
+		}
 		logger.Warn("redis: "+f.Detail, "check", f.Name, "fix", f.Fix)
 	}
+	return nil
 }

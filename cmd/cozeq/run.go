@@ -44,6 +44,7 @@ type runCommand struct {
 	demo        bool
 	withWorker  bool
 	bounds      runBounds
+	rules       redisRules
 	retryFailed bool
 	force       bool
 	json        bool
@@ -110,6 +111,7 @@ once.`,
 	c.input.add(cmd)
 	f.BoolVar(&c.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
 	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: have a worker in this process too")
+	c.rules.addFlag(f)
 	c.bounds.add(cmd)
 	f.BoolVar(&c.retryFailed, "retry-failed", false, "ask the failed questions again")
 	f.BoolVar(&c.force, "force", false, "start over: forget OUTPUT and its journal")
@@ -174,10 +176,14 @@ func (c *runCommand) session(ctx context.Context, p plan) (*session, error) {
 		return openEmbedded(p.cfg, p.worker.Concurrency, p.logger)
 	}
 	s, err := openShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
-	if err == nil {
-		warnOfRedis(ctx, s.rdb, p.logger)
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	if err := c.rules.check(ctx, s.rdb, p.logger); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // ask does the work. It ends early on a signal, or when Coze refuses everything for

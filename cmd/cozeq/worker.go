@@ -21,6 +21,7 @@ type workerCommand struct {
 	streams *streams
 	drain   time.Duration
 	keep    time.Duration
+	rules   redisRules
 }
 
 func newWorkerCmd(s *streams) *cobra.Command {
@@ -51,6 +52,7 @@ machines can reach --http it starts only with a token for the dashboard, or with
 	}
 	cmd.Flags().DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
 	cmd.Flags().DurationVar(&c.keep, "keep", results.DefaultKeep, "how long results are kept where the question does not say")
+	c.rules.addFlag(cmd.Flags())
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingMonitor, settingLog, settingCodes)
 	addMonitor(cmd)
 	return cmd
@@ -125,7 +127,9 @@ func (c *workerCommand) serve(signals context.Context, s *session, remote *remot
 	if err := remote.await(ctx, wc.Logger); err != nil {
 		return whileServing(signals, err)
 	}
-	warnOfRedis(ctx, s.rdb, wc.Logger)
+	if err := c.rules.check(ctx, s.rdb, wc.Logger); err != nil {
+		return err
+	}
 	if err := s.startWorker(ctx, a, wc, cancel); err != nil {
 		return err
 	}

@@ -2,11 +2,14 @@ package redischeck
 
 import "fmt"
 
+// Eviction is the name of the finding about a policy that drops keys.
+const Eviction = "eviction"
+
 // eviction: with any policy but noeviction a full Redis drops keys, and even those with a TTL are the leases of tasks
 // at work and the results. The policy is wrong also where there is no maxmemory yet: whoever sets one will not think
 // of it.
 func (s state) eviction() Finding {
-	f := Finding{Name: "eviction", Status: OK}
+	f := Finding{Name: Eviction, Status: OK}
 	policy, ok := s.value("maxmemory_policy", "maxmemory-policy")
 	if !ok {
 		return untold(f.Name, "what it drops when it is full is")
