@@ -75,6 +75,12 @@ func (c *Client) RetrieveChat(ctx context.Context, conversationID, chatID string
 	if err != nil {
 		return nil, err
 	}
+	if chat.ID != chatID {
+		return nil, &Error{
+			Op: "chat/retrieve", Class: ClassTransient, Message: "the reply is about another chat: " + bounded(chat.ID, 50),
+			LogID: chat.logID, ConversationID: conversationID, ChatID: chatID,
+		}
+	}
 	return chat, nil
 }
 

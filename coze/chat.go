@@ -157,11 +157,22 @@ func (c *Chat) UnmarshalJSON(b []byte) error {
 // would give. Messages takes the completed answers, follow-ups and the note that the answers are finished; what is of
 // no use to a result (knowledge, tool calls, deltas) is not kept. A chat that completed without a completed answer, as
 // self-hosted servers send it, has none here either: ListChatMessages settles it.
+//
+// The ids are those of the first event that names them, whatever it is of, until chat.created names others: what came
+// before it was of another chat.
 func (c *Chat) Accumulate(e Event) {
 	if e.Chat != nil {
+		if e.Type == EventChatCreated && c.ID != "" && e.Chat.ID != "" && e.Chat.ID != c.ID {
+			*c = Chat{}
+		}
 		c.fold(e.Chat)
 	}
-	if e.Message != nil && e.Type == EventMessageCompleted {
+	if e.Message == nil {
+		return
+	}
+	keepString(&c.ID, e.Message.ChatID)
+	keepString(&c.ConversationID, e.Message.ConversationID)
+	if e.Type == EventMessageCompleted {
 		c.keep(*e.Message)
 	}
 }

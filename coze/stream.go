@@ -19,7 +19,8 @@ const tailTime = time.Second
 // Stream is a chat as it happens. Use it from one goroutine; Close alone may be called from any.
 type Stream struct {
 	// Deltas makes Events yield the pieces of messages too. Set it before Events. Without it they cost next to
-	// nothing: they are passed over unread, but for what a model's reasoning is gathered from.
+	// nothing: they are passed over unread, but for what a model's reasoning is gathered from and for one that is the
+	// first event to name the chat, which is yielded.
 	Deltas bool
 
 	ctx      context.Context // the request's: the body ends with it, and its cause tells why
@@ -31,8 +32,10 @@ type Stream struct {
 
 	heard                  bool // an event came
 	told                   bool // the chat's creation was told
+	created                bool // by chat.created, whose id is the chat's
 	first                  time.Time
 	chatID, conversationID string
+	stray                  string // the first other chat that an event was of
 	thoughts               thoughts
 	answers                int // bytes of those that completed
 }
@@ -101,6 +104,11 @@ func (s *Stream) ask(c *Client, request *ChatRequest) error {
 // LogID is Coze's id of the request, "" if it gave none.
 func (s *Stream) LogID() string { return s.exchange.logID }
 
+// Stray is the id of another chat of which the stream had events, "" if there was none. Events leaves them out. The
+// stream's own chat is the one that chat.created names; where nothing was created, the first that is named in the
+// conversation that was asked in.
+func (s *Stream) Stray() string { return s.stray }
+
 // FirstAnswer is when the first piece of a message came, read or passed over; zero before that.
 func (s *Stream) FirstAnswer() time.Time { return s.first }
 
@@ -154,7 +162,7 @@ func (s *Stream) next() (Event, error) {
 			s.first = time.Now()
 		}
 		switch {
-		case kind == EventMessageDelta && !s.Deltas:
+		case kind == EventMessageDelta && !s.Deltas && s.chatID != "":
 			s.thoughts.gatherFrom(f.data)
 		case kind == EventDone:
 			return Event{}, s.cut(io.EOF)
@@ -165,7 +173,10 @@ func (s *Stream) next() (Event, error) {
 			}
 			return Event{}, e
 		case kind.Terminal():
-			return s.end(kind, f.data)
+			event, ok, err := s.end(kind, f.data)
+			if ok || err != nil {
+				return event, err
+			}
 		case kind.status() != "" || kind == EventMessageCompleted || kind == EventMessageDelta:
 			s.heard = true
 			event, ok, err := s.read(kind, f.data)
@@ -205,10 +216,16 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 			}
 			return Event{}, false, s.unreadable(kind, err)
 		}
+		if s.foreign(kind, message.ChatID, message.ConversationID) {
+			return Event{}, false, nil
+		}
+		news := s.chatID == "" && message.ChatID != ""
 		s.learn(message.ChatID, message.ConversationID)
 		if kind == EventMessageDelta {
 			s.thoughts.add(message.ID, message.ReasoningContent)
-		} else if message.isAnswer() || message.Type == MessageFollowUp {
+			return Event{Type: kind, Message: message}, s.Deltas || news, nil
+		}
+		if message.isAnswer() || message.Type == MessageFollowUp {
 			keepString(&message.ReasoningContent, s.thoughts.take(message.ID))
 			// Whoever folds the events keeps these, and a stream may last as long as its attempt.
 			if s.answers += len(message.Content) + len(message.ReasoningContent); s.answers > s.frames.max {
@@ -217,18 +234,46 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 		}
 		return Event{Type: kind, Message: message}, true, nil
 	}
-	if s.chatID != "" {
+	if s.chatID != "" && (s.created || kind != EventChatCreated) {
 		return Event{}, false, nil // in_progress repeats what created told
 	}
 	chat := new(Chat)
 	if err := chat.UnmarshalJSON(data); err != nil {
 		return Event{}, false, s.unreadable(kind, err)
 	}
+	if s.foreign(kind, chat.ID, chat.ConversationID) {
+		return Event{}, false, nil
+	}
+	if kind == EventChatCreated && chat.ID != "" {
+		s.created = true
+		if s.chatID != "" && s.chatID != chat.ID { // what came before was of another chat
+			keepString(&s.stray, s.chatID)
+			s.chatID, s.conversationID, s.answers, s.thoughts = "", "", 0, thoughts{limit: s.thoughts.limit}
+		}
+	}
 	news := !s.told || chat.ID != ""
 	s.told = true
 	s.learn(chat.ID, chat.ConversationID)
 	s.adopt(chat)
 	return Event{Type: kind, Chat: chat}, news, nil
+}
+
+// foreign reports whether an event is of another chat than the stream's. Coze may run the chat in another conversation
+// than the one asked in, but says so with chat.created.
+func (s *Stream) foreign(kind EventType, chatID, conversationID string) bool {
+	asked := s.exchange.call.conversationID
+	switch {
+	case chatID == "" || chatID == s.chatID:
+		return false
+	case s.chatID != "":
+		if kind == EventChatCreated && !s.created {
+			return false
+		}
+	case kind == EventChatCreated || asked == "" || conversationID == "" || conversationID == asked:
+		return false
+	}
+	keepString(&s.stray, chatID)
+	return true
 }
 
 // learn keeps the first ids that the stream tells.
@@ -244,11 +289,11 @@ func (s *Stream) adopt(chat *Chat) {
 	s.exchange.adopt(chat)
 }
 
-// end decodes a terminal event and waits for what may overrule it.
-func (s *Stream) end(kind EventType, data []byte) (Event, error) {
+// end decodes a terminal event and waits for what may overrule it; ok is false for that of another chat.
+func (s *Stream) end(kind EventType, data []byte) (event Event, ok bool, err error) {
 	chat, err := s.terminal(kind, data)
-	if err != nil {
-		return Event{}, err
+	if chat == nil || err != nil {
+		return Event{}, false, err
 	}
 	s.body.rest(tailTime)
 	for done := false; ; {
@@ -265,24 +310,25 @@ func (s *Stream) end(kind EventType, data []byte) (Event, error) {
 		case EventError:
 			e := s.refused(f.data)
 			e.Zone, e.Ended = ZoneCreated, true
-			return Event{}, e
+			return Event{}, false, e
 		case EventChatFailed:
 			if chat.Status == StatusFailed {
 				break
 			}
-			if failed, err := s.terminal(EventChatFailed, f.data); err == nil {
+			if failed, err := s.terminal(EventChatFailed, f.data); err == nil && failed != nil {
 				kind, chat = EventChatFailed, failed
 			}
 		}
 	}
-	event := Event{Type: kind, Chat: chat}
+	event = Event{Type: kind, Chat: chat}
 	if e := chat.Err(); e != nil {
-		return event, e
+		return event, true, e
 	}
-	return event, nil
+	return event, true, nil
 }
 
-// terminal reads the chat of a terminal event. Its status is the event's, but that a failure told as completed is one.
+// terminal reads the chat of a terminal event, nil if it is another chat's. Its status is the event's, but that a
+// failure told as completed is one.
 func (s *Stream) terminal(kind EventType, data []byte) (*Chat, error) {
 	chat := new(Chat)
 	if err := chat.UnmarshalJSON(data); err != nil {
@@ -293,6 +339,12 @@ func (s *Stream) terminal(kind EventType, data []byte) (*Chat, error) {
 	}
 	if kind != EventChatCompleted || (chat.Status != StatusFailed && chat.Status != StatusCanceled) {
 		chat.Status = kind.status()
+	}
+	if s.foreign(kind, chat.ID, chat.ConversationID) {
+		return nil, nil
+	}
+	if env, ok := envelopeOf(data); ok && s.exchange.logID == "" {
+		s.exchange.logID = s.exchange.line(env.logID(), maxLogID)
 	}
 	s.learn(chat.ID, chat.ConversationID)
 	s.adopt(chat)

@@ -30,6 +30,9 @@ func delta(id, content, reasoning string) string {
 		`,"content_type":"text","reasoning_content":`+reasoning+`}`)
 }
 
+// others are the events of a chat that nobody here asked for.
+var others = strings.NewReplacer(chatID, "77", thread, "78", answer, "theirs").Replace(delta1 + answered + completed)
+
 // TestTranscripts plays nasty streams and judges what comes of them. The numbers are those of the list of transcripts
 // that this package was designed against.
 func TestTranscripts(t *testing.T) {
@@ -135,6 +138,12 @@ func TestTranscripts(t *testing.T) {
 		{"46 deltas after completed", created + answered + completed + delta1 + done, good},
 		{"51 NUL, U+2028, half a surrogate pair", created + delta("1", `"\ud83d"`, `""`) + delta("1", `"\ude42"`, `""`) +
 			message("1", "answer", "text", `"a\u0000b\u2028c\ud83d\ude42\ud83d"`) + completed + done, want{answer: "a\x00b\u2028c🙂\ufffd", tokens: 633}},
+		{"another chat's events", created + others + answered + others + completed + done, good},
+		{"another chat's events, then cut", created + others, cutOff},
+		{"another chat's failure after the end", created + answered + completed + strings.ReplaceAll(failed(`{"code":5000,"msg":"x"}`), chatID, "77") + done, good},
+		{"another chat's answer before chat.created", others[:strings.Index(others, "event:conversation.chat.completed")] + whole, good},
+		{"no chat.created", strings.TrimPrefix(whole, created), good},
+		{"a delta names the chat, then cut", event("conversation.message.delta", `{"id":"1","type":"answer","content":"x","chat_id":"`+chatID+`","conversation_id":"`+thread+`"}`), cutOff},
 		{"completed is not JSON", created + answered + event("conversation.chat.completed", `{"id":`) + done,
 			want{class: coze.ClassTruncated, zone: coze.ZoneCreated, is: coze.ErrTruncated, answer: answer}},
 	}

@@ -40,6 +40,10 @@ type Attempt struct {
 	// EndedConversation is where that was, if the task's next chat is in another one.
 	EndedConversation string
 
+	// LogID is Coze's id of the request that made the chat, for its support: what Created
+	// is to note. A failure that names none gets this one.
+	LogID string
+
 	// Waits counts the waits since the last ask that ended in anything else.
 	Waits int
 
@@ -89,7 +93,7 @@ if not now[2] then -- nothing is there, or what an older attempt has noted since
 end
 redis.call('HSETNX', KEYS[1], 'started_at', ARGV[2])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'status', 'running')
-redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint', 'logid')
+redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint') -- logid is of the last ask, which is looked up
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 local body = ''
 if ARGV[4] == '1' then
@@ -125,6 +129,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 		CancelRequested:   r.cancel,
 		EndedChat:         r.endedChat,
 		EndedConversation: r.endedConversation,
+		LogID:             r.logID,
 		Waits:             r.waits,
 		WaitingSince:      r.waitingSince.Time,
 		store:             s,
@@ -249,15 +254,19 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 	if a.Result.TraceParent != "" {
 		set = append(set, "traceparent", a.Result.TraceParent)
 	}
-	return a.update(ctx, []any{"chat_id"}, set, along...)
+	a.LogID = ""
+	return a.update(ctx, []any{"chat_id", "logid"}, set, along...)
 }
 
-// Created notes the chat that now runs for this task. The conversation's id can
-// differ from the one asked in.
+// Created notes the chat that now runs for this task, and LogID. The conversation's id
+// can differ from the one asked in.
 func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) error {
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, chatID, time.Time{}
-	return a.update(ctx, []any{"asked_at"},
-		[]any{"conversation_id", conversationID, "chat_id", chatID})
+	set := []any{"conversation_id", conversationID, "chat_id", chatID}
+	if a.LogID != "" {
+		set = append(set, "logid", a.LogID)
+	}
+	return a.update(ctx, []any{"asked_at"}, set)
 }
 
 // Wait puts the task aside, with the reason why; a nil reason only gives it
@@ -308,7 +317,7 @@ local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
 if not now[2] and ARGV[2] ~= '1' then return -1 end
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
-redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id')
+redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 8))
 redis.call('EXPIRE', KEYS[1], ARGV[3])

@@ -108,6 +108,7 @@ type record struct {
 	made              bool   // see Attempt
 	endedChat         string // see Attempt
 	endedConversation string // see Attempt
+	logID             string // of the failure, or of the ask that is under way
 	kept              bool   // see Entry
 	keep              int64  // seconds to keep the result once it has ended; 0 = the store's default
 
@@ -163,7 +164,7 @@ func parse(flat []any) record {
 		case "error_hint":
 			failure.Hint = value
 		case "logid":
-			failure.LogID = value
+			failure.LogID, r.logID = value, value
 		case "bot_id":
 			r.BotID = value
 		case "user_id":

@@ -377,6 +377,7 @@ func TestBatchRetry(t *testing.T) {
 		}
 		f.letters("CFFEXC")
 		f.must(f.store.Delete(ctx, "b-6")) // its answer is gone
+		f.must(f.rdb.HSet(ctx, results.Key("b-2"), "possible_duplicate", "true").Err())
 		seen := map[int]results.Status{}
 		o := tasks.RetryOptions{Want: func(row int, r *results.Result) bool {
 			seen[row] = r.Status
@@ -403,6 +404,11 @@ func TestBatchRetry(t *testing.T) {
 		for _, row := range []int{2, 4, 5, 6} {
 			id := tasks.BatchTaskID("b", row, 2)
 			f.states(id, "pending")
+			r, err := f.store.Get(ctx, id)
+			f.must(err)
+			if r.PossibleDuplicate != (row == 2 || row == 6) {
+				t.Errorf("row %d is a possible duplicate: %v", row, r.PossibleDuplicate)
+			}
 			info, err := f.inspector.GetTaskInfo("default", id)
 			f.must(err)
 			chat, err := tasks.Decode(info.Payload)

@@ -218,14 +218,23 @@ func (bs *Batches) complete(ctx context.Context, id string, rows []BatchRow) (wh
 // askAgain enqueues rows under new names. A turn that failed and holds its conversation
 // up gives its place to the ask that follows it: behind the turns that wait for it the
 // new one would never come.
+//
+// Where an earlier ask says that its chat may have an answer, or is gone and says
+// nothing, the new one is marked as a possible duplicate.
 func (bs *Batches) askAgain(ctx context.Context, b *Batch, rows []BatchRow) error {
 	items := make([]Item, len(rows))
 	places := make([]*redis.FloatCmd, len(rows))
+	marks := make([]*redis.SliceCmd, len(rows))
 	_, err := bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range rows {
 			items[i] = bs.item(b, &rows[i])
-			if blocks(rows[i]) && rows[i].Ask > 1 {
-				before := Place{Lane: rows[i].Chat.Lane(), ID: BatchTaskID(b.ID, rows[i].N, rows[i].Ask-1)}
+			if rows[i].Ask < 2 {
+				continue
+			}
+			earlier := BatchTaskID(b.ID, rows[i].N, rows[i].Ask-1)
+			marks[i] = p.HMGet(ctx, results.Key(earlier), "status", "possible_duplicate")
+			if blocks(rows[i]) {
+				before := Place{Lane: rows[i].Chat.Lane(), ID: earlier}
 				var err error
 				if before.Queue, err = Shard(b.Queue, before.Lane); err != nil {
 					return err
@@ -237,7 +246,13 @@ func (bs *Batches) askAgain(ctx context.Context, b *Batch, rows []BatchRow) erro
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("read places of turns: %w", err)
+		return fmt.Errorf("read what became of earlier asks: %w", err)
+	}
+	for i, mark := range marks {
+		if mark != nil {
+			fields := mark.Val()
+			items[i].Options.PossibleDuplicate = fields[0] == nil || fields[1] == "true"
+		}
 	}
 	for i, at := range places {
 		if at != nil && at.Err() != nil {

@@ -55,6 +55,10 @@ type Options struct {
 	ChatID         string
 	AskedAt        time.Time
 
+	// PossibleDuplicate marks the record from the start: the question was asked before, by
+	// a task that is over, and that one's chat may have an answer.
+	PossibleDuplicate bool
+
 	// kept is set for a task of a batch: see results.Entry.
 	kept bool
 

@@ -142,7 +142,7 @@ func (a *arrival) pack(keys *results.Keys) (err error) {
 
 func (a *arrival) entry() results.Entry {
 	e := results.Entry{Result: a.wire.Record(a.o.ID, a.o.Queue), Body: a.body, Kept: a.o.kept, Keep: a.o.Keep, AskedAt: a.o.AskedAt}
-	e.ChatID = a.o.ChatID
+	e.ChatID, e.PossibleDuplicate = a.o.ChatID, a.o.PossibleDuplicate
 	if a.o.ConversationID != "" {
 		e.ConversationID = a.o.ConversationID
 	}

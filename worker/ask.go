@@ -55,6 +55,11 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 			return nil, findErr
 		}
 		if !found {
+			if a.strayed && !a.rec.Result.PossibleDuplicate {
+				// The chat may have been made where nobody looks for it.
+				a.rec.Result.PossibleDuplicate = true
+				a.warn("the reply to the question was of another chat, and none of its own was found")
+			}
 			return nil, err
 		}
 		return a.lookUp(ctx)
@@ -72,6 +77,12 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 	span := a.spans.ask(conversation)
 	stream, err := a.coze.Stream(ctx, a.request(conversation))
 	defer func() { span.end(stream, chat, err) }()
+	if e, ok := errors.AsType[*coze.Error](err); ok && e.ChatID != "" {
+		// The chat was made, but what came back is no stream of it.
+		if err := a.created(ctx, &coze.Chat{ID: e.ChatID, ConversationID: e.ConversationID}, e.LogID); err != nil {
+			return nil, err
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -83,17 +94,21 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 	chat = new(coze.Chat)
 	for event, err := range stream.Events() {
 		chat.Accumulate(event)
+		if chat.ID != "" && chat.ID != a.rec.Result.ChatID {
+			span.created(chat)
+			if err := a.created(ctx, chat, stream.LogID()); err != nil {
+				return chat, err
+			}
+		}
+		if other := stream.Stray(); other != "" && !a.strayed {
+			a.strayed = true
+			a.log.Warn("the stream has events of another chat, they are left out", "chat", chat.ID, "other", other)
+		}
 		if err != nil {
 			a.keepUsage(chat) // a chat that failed is billed all the same
 			return chat, err
 		}
-		switch event.Type {
-		case coze.EventChatCreated:
-			span.created(chat)
-			if err := a.created(ctx, chat); err != nil {
-				return chat, err
-			}
-		case coze.EventMessageDelta:
+		if event.Type == coze.EventMessageDelta {
 			deltas.write(event.Message)
 		}
 	}
@@ -106,13 +121,11 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 	return chat, nil
 }
 
-// created notes the chat before its answer is read. If Redis cannot take the note
+// created notes the chat before its answer is read, whatever first named it. If Redis cannot take the note
 // now the answer is read all the same: it is on its way and paid for. Only the
 // word that somebody else has the task ends the attempt.
-func (a *attempt) created(ctx context.Context, chat *coze.Chat) error {
-	if chat.ID == "" {
-		return nil
-	}
+func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) error {
+	a.rec.LogID = logID
 	asked := a.rec.Result.ConversationID
 	conversation := cmp.Or(chat.ConversationID, asked)
 	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {
@@ -207,16 +220,11 @@ const (
 // one, as the question already stands in it. A chat that waits for tools keeps its
 // conversation busy, so nobody uses that again.
 func (a *attempt) ended(ctx context.Context, e *coze.Error) error {
+	a.over(a.rec.Result.ChatID)
 	if e.Class == coze.ClassAction {
-		if a.ownConversation() {
-			a.rec.EndedConversation = a.rec.Result.ConversationID
-		}
 		a.forgetConversation(ctx)
-	} else {
-		a.over(a.rec.Result.ChatID)
-		if a.ownConversation() {
-			a.rec.Result.ConversationID = ""
-		}
+	} else if a.ownConversation() {
+		a.rec.Result.ConversationID = ""
 	}
 	a.rec.AskedAt = time.Time{}
 	return e

@@ -38,6 +38,9 @@ type attempt struct {
 
 	// recreated: this attempt has made its conversation anew once already.
 	recreated bool
+
+	// strayed: the stream had events of another chat.
+	strayed bool
 }
 
 // process is the asynq handler. While a stream is open this frame is on a stack of
@@ -196,6 +199,11 @@ func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
 	// Before the first call: whatever it is, its refusal concerns the credential.
 	if err := a.identify(ctx); err != nil {
 		return nil, err
+	}
+	if r.ChatID != "" {
+		if err := a.placeChat(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if r.ChatID != "" {
 		return a.lookUp(ctx)

@@ -105,7 +105,7 @@ func (a *attempt) question(messages []coze.Message) (chatID string, taken bool) 
 // cannot take the note is no reason to let the chat go.
 func (a *attempt) adopt(ctx context.Context, chatID string) error {
 	a.log.Info("found the chat of a question that got no reply", "chat", chatID)
-	return a.created(ctx, &coze.Chat{ID: chatID, ConversationID: a.rec.Result.ConversationID})
+	return a.created(ctx, &coze.Chat{ID: chatID, ConversationID: a.rec.Result.ConversationID}, "")
 }
 
 func (a *attempt) unsure(ctx context.Context, why string) error {

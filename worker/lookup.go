@@ -32,14 +32,14 @@ func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
 	defer a.spans.call("look up").done(&err)
 	chat, err = a.poll(ctx)
 	if err != nil {
-		return nil, err
+		return nil, lookUpError(err)
 	}
 	a.keepUsage(chat)
 	if err := chat.Err(); err != nil {
 		return nil, a.ended(ctx, err)
 	}
 	if err := a.readMessages(ctx, chat); err != nil {
-		return nil, err
+		return nil, lookUpError(err)
 	}
 	if a.chat.Stream {
 		// The deltas of the broken stream are of no use to who reads them now.
@@ -50,6 +50,41 @@ func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
 		}
 	}
 	return chat, nil
+}
+
+// placeChat finds the conversation of a chat that was noted without one. Where nothing
+// says which it is, the chat cannot be looked up: the question is asked again, and
+// perhaps it was answered and billed once already.
+func (a *attempt) placeChat(ctx context.Context) error {
+	r := &a.rec.Result
+	if r.ConversationID != "" {
+		return nil
+	}
+	r.ConversationID = a.chat.ConversationID
+	if key := a.chat.ConversationKey; key != "" {
+		id, err := a.conversations.Get(ctx, a.chat.BotID, key)
+		if err != nil {
+			return err
+		}
+		r.ConversationID = id
+	}
+	if r.ConversationID == "" {
+		a.warn(fmt.Sprintf("chat %s was noted without its conversation, so nobody can look it up", r.ChatID))
+		r.PossibleDuplicate = true
+		a.over(r.ChatID)
+	}
+	return nil
+}
+
+// lookUpError is the error of a look-up. A call that our own checks refuse says nothing
+// of the question, which was asked: it is not invalid.
+func lookUpError(err error) error {
+	if e, ok := errors.AsType[*coze.Error](err); ok && e.Class == coze.ClassInvalid {
+		own := *e
+		own.Class = coze.ClassTransient
+		return own.WithHint("")
+	}
+	return err
 }
 
 func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {

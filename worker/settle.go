@@ -85,13 +85,18 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 	case Done:
 		a.fill(chat)
 	case Cancel:
-		r.Status, r.Error = results.Canceled, failure(v)
+		r.Status = results.Canceled
 	case Expire:
-		r.Status, r.Error = results.Expired, failure(v)
+		r.Status = results.Expired
 	default:
-		r.Status, r.Error = results.Failed, failure(v)
+		r.Status = results.Failed
+		if r.ChatID != "" || !a.rec.AskedAt.IsZero() {
+			r.PossibleDuplicate = true // asked again it would be: this chat may have its answer yet
+		}
 	}
 	if v.Action != Done {
+		r.Error = failure(v)
+		r.Error.LogID = cmp.Or(r.Error.LogID, a.rec.LogID)
 		a.recallChat()
 	}
 	finish := func(ctx context.Context) error {

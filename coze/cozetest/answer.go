@@ -1,6 +1,7 @@
 package cozetest
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"strings"
@@ -27,7 +28,7 @@ func (f *Fake) say(c *chat, question string) {
 	c.usage.output = tokens(c.reasoning)
 	m := storedMessage{
 		conversationID: c.convID, botID: c.botID, chatID: c.id, sectionID: c.conv.sectionID,
-		role: "assistant", kind: "answer", contentType: "text", createdAt: c.createdAt,
+		role: "assistant", kind: "answer", contentType: cmp.Or(ft.Type, "text"), createdAt: c.createdAt,
 	}
 	if !ft.Empty {
 		n := max(ft.Answers, 1)
@@ -40,7 +41,7 @@ func (f *Fake) say(c *chat, question string) {
 			c.answers = append(c.answers, m)
 		}
 	}
-	m.id, m.kind, m.content = f.id(), "verbose", finishNote
+	m.id, m.kind, m.content, m.contentType = f.id(), "verbose", finishNote, "text"
 	c.rest = append(c.rest, m)
 	for _, s := range suggestions[:f.cfg.followUps()] {
 		m.id, m.kind, m.content = f.id(), "follow_up", s

@@ -83,7 +83,10 @@ func (x *exchange) createChat() {
 	case ft.Kind == Hangup || ft.Kind == Gateway:
 		f.detach(c)
 		x.fault(ft)
-	case body.Stream:
+	case body.Stream && ft.Kind == Stray:
+		f.detach(c)
+		x.stray(c)
+	case body.Stream && ft.Kind != Envelope:
 		x.stream(c)
 	default:
 		x.answerLater(c)

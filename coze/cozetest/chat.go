@@ -62,7 +62,7 @@ func (c *chat) length() time.Duration {
 
 // final is the status that the chat will end with.
 func (c *chat) final() string {
-	if c.fault.Kind == Action {
+	if c.fault.Kind == Action || c.fault.Kind == AskBack {
 		return statusAction
 	}
 	switch c.fault.end() {
@@ -86,11 +86,11 @@ func (f *Fake) finish(c *chat, status string) {
 	}
 	f.journal.running--
 	f.rest(c.conv)
-	if status == statusAction { // it waits for a tool's output, and goes on occupying
+	if status == statusAction && c.fault.Kind == Action { // it waits for a tool's output, and goes on occupying
 		return
 	}
 	c.conv.active = nil
-	if status == statusCompleted && c.saved {
+	if (status == statusCompleted || status == statusAction) && c.saved {
 		c.conv.messages = append(append(c.conv.messages, c.answers...), c.rest...)
 	}
 }
@@ -154,7 +154,9 @@ func (c *chat) append(dst []byte, status string, ended int64) []byte {
 	}
 	dst = append(dst, `,"status":`...)
 	dst = appendString(dst, status)
-	if status == statusAction {
+	if status == statusAction && c.fault.Kind == AskBack {
+		dst = append(dst, `,"required_action":{"type":"submit_tool_outputs","submit_tool_outputs":{"tool_calls":[{"id":"","type":"reply_message","function":null,"require_info":{"require_fields":["reply_content"],"name":"question"}}]}}`...)
+	} else if status == statusAction {
 		dst = append(dst, `,"required_action":{"type":"submit_tool_outputs","submit_tool_outputs":{"tool_calls":[{"id":"call_`...)
 		dst = append(dst, c.id...)
 		dst = append(dst, `","type":"function","function":{"name":"get_weather","arguments":"{\"location\":\"here\"}"}}]}}`...)

@@ -2,6 +2,7 @@ package cozetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -84,5 +85,5 @@ func parseDirective(s string) (Rule, error) {
 
 func isKind(s string) bool {
 	_, listed := short[Kind(s)]
-	return listed || Kind(s) == Action || Kind(s) == Move
+	return listed || slices.Contains([]Kind{Action, AskBack, Move, Envelope, Stray}, Kind(s))
 }

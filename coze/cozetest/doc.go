@@ -58,6 +58,10 @@
 //	[[mock:hangup for=90s]]          nor any for a minute and a half
 //	[[mock:expired]]                 the conversation is gone (4002)
 //	[[mock:action]]                  requires_action
+//	[[mock:ask_back]]                the bot asks back, and waits for the next turn
+//	[[mock:envelope]]                the chat runs, its JSON comes in place of a stream
+//	[[mock:cut=2 unnamed]]           the stream has no chat.created, and is cut
+//	[[mock:strays]]                  another chat's events are in the stream, too
 //	[[mock:answers=3 reasoning]]     three answers after reasoning
 //	[[mock:size=100000]]             an answer of 100,000 bytes
 //	[[mock:lines=crlf,comments]]     odd line endings, comments between events
@@ -92,7 +96,8 @@
 //	times     number    asks of one question that meet the fault; 0 all
 //	percent   number    of the asks, chosen by the seed
 //	fault     text      refuse, limit, expired, gateway, hangup, bare, error, fail,
-//	                    fail_flat, cut, stall, drip, endless, action, move
+//	                    fail_flat, cut, stall, drip, endless, action, ask_back, move,
+//	                    envelope, stray
 //	code msg  number, text   Coze's error
 //	status    number    HTTP status
 //	for       duration  of a stall; of the silence before hangup and gateway; Retry-After of limit
@@ -111,7 +116,10 @@
 //	answer    text      the answer
 //	size      number    bytes of the answer
 //	answers   number    of answers
+//	type      text      the answers' content type: text, card, audio, object_string
 //	empty reasoning     bool
+//	unnamed   bool      the stream lacks chat.created and in_progress
+//	strays    bool      the stream has another chat's events, too
 //
 // Durations are texts such as "1.5s" or numbers of seconds.
 package cozetest

@@ -29,10 +29,13 @@ const (
 	Drip     Kind = "drip"      // after After events only comments, one each Pace (1s), for ever
 	Endless  Kind = "endless"   // deltas each Pace (1s) that never end
 	Action   Kind = "action"    // requires_action with a tool call
+	AskBack  Kind = "ask_back"  // after its answer the bot waits for the user's next words: requires_action, reply_message
 	Move     Kind = "move"      // the chat runs in a fresh conversation, not the one asked for
+	Envelope Kind = "envelope"  // the chat runs, and the reply is its JSON in place of a stream
+	Stray    Kind = "stray"     // the stream has the events of another conversation's chat alone
 )
 
-var kinds = []Kind{"", Refuse, Limit, Expired, Gateway, Hangup, Bare, Error, Fail, FailFlat, Cut, Stall, Drip, Endless, Action, Move}
+var kinds = []Kind{"", Refuse, Limit, Expired, Gateway, Hangup, Bare, Error, Fail, FailFlat, Cut, Stall, Drip, Endless, Action, AskBack, Move, Envelope, Stray}
 
 // End is how a chat ends behind a stream that did not show its end.
 type End string
@@ -101,6 +104,12 @@ type Fault struct {
 	Empty bool
 	// Reasoning sends reasoning deltas before the answer.
 	Reasoning bool
+	// Type is the content type of the answers ("text").
+	Type string
+	// Unnamed leaves created and in_progress out of the stream.
+	Unnamed bool
+	// Strays mixes the events of another chat into the stream, its end too.
+	Strays bool
 }
 
 var doneForms = []string{"", "bare", "empty", "debug_url", "stream.done", "none"}
@@ -171,7 +180,7 @@ func (f *Fault) msg() string {
 func (f *Fault) after() int {
 	switch f.Kind {
 	case Fail, FailFlat:
-		if f.After == 0 {
+		if f.After == 0 && !f.Unnamed {
 			return 2
 		}
 		return f.After

@@ -67,7 +67,7 @@ func (x *exchange) listMessages() {
 	if c == nil {
 		return
 	}
-	if status, _ := x.fake.state(c); status != statusCompleted {
+	if status, _ := x.fake.state(c); status != statusCompleted && (status != statusAction || c.fault.Kind != AskBack) {
 		x.reply(nil)
 		return
 	}

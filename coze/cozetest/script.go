@@ -179,6 +179,12 @@ func (r *Rule) set(key, value string) (err error) {
 		r.Empty, err = strconv.ParseBool(value)
 	case "reasoning":
 		r.Reasoning, err = strconv.ParseBool(value)
+	case "type":
+		r.Type = value
+	case "unnamed":
+		r.Unnamed, err = strconv.ParseBool(value)
+	case "strays":
+		r.Strays, err = strconv.ParseBool(value)
 	default:
 		return fmt.Errorf("unknown field %q", key)
 	}

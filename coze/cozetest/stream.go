@@ -40,12 +40,49 @@ func (x *exchange) stream(c *chat) {
 	}
 }
 
+// stray answers with the stream of a chat that nobody here asked for.
+func (x *exchange) stray(c *chat) {
+	e := newEmitter(x, c, &Fault{})
+	defer e.release()
+	if e.strays() == nil {
+		e.done() // an error means that the client is gone, which is its affair
+	}
+}
+
+// strays sends the events of another chat, in another conversation, up to its end.
+func (e *emitter) strays() error {
+	f := e.x.fake
+	f.mu.Lock()
+	other := *e.chat
+	other.id, other.convID = f.id(), f.id()
+	m := storedMessage{
+		id: f.id(), conversationID: other.convID, botID: other.botID, chatID: other.id,
+		role: "assistant", kind: "answer", content: "somebody else's answer", contentType: "text",
+	}
+	f.mu.Unlock()
+	for _, name := range []string{messageDelta, messageCompleted} {
+		if err := e.send(name, m.append); err != nil {
+			return err
+		}
+	}
+	other.fault = &Fault{}
+	return e.send(chatCompleted, func(dst []byte) []byte { return other.append(dst, statusCompleted, other.createdAt) })
+}
+
 // play sends the events of a chat in Coze's order.
 func (e *emitter) play() error {
 	c := e.chat
 	for _, status := range []string{statusCreated, statusInProgress} {
+		if c.fault.Unnamed {
+			break
+		}
 		err := e.send("conversation.chat."+status, func(dst []byte) []byte { return c.append(dst, status, 0) })
 		if err != nil {
+			return err
+		}
+	}
+	if c.fault.Strays {
+		if err := e.strays(); err != nil {
 			return err
 		}
 	}
@@ -65,6 +102,13 @@ func (e *emitter) play() error {
 		if due, err = e.answer(i, due); err != nil {
 			return err
 		}
+	}
+	if c.fault.Kind == AskBack {
+		e.x.fake.end(c, statusAction)
+		if err := e.sendChat(chatAction, statusAction); err != nil {
+			return err
+		}
+		return e.done()
 	}
 	for i := range c.rest {
 		if err := e.send(messageCompleted, c.rest[i].append); err != nil {

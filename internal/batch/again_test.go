@@ -242,3 +242,29 @@ func TestProgressAfterTheRun(t *testing.T) {
 		t.Errorf("before the run: %v", err)
 	}
 }
+
+// TestRetryKeepsDoubt asks failed rows again, twice: what may have an answer at Coze says so
+// to the end.
+func TestRetryKeepsDoubt(t *testing.T) {
+	content, questions := quiz(5)
+	b := newBook()
+	path := filepath.Join(t.TempDir(), "a.jsonl")
+	in := open(t, "q.jsonl", content, batch.InputOptions{})
+	for n, set := range []func(*line, *batch.Job){
+		func(l *line, job *batch.Job) {
+			badly(l, job)
+			l.doubts = func(q string) bool { return q == questions[1] }
+		},
+		func(l *line, job *batch.Job) { badly(l, job); job.RetryFailed = true },
+		func(_ *line, job *batch.Job) { job.RetryFailed = true },
+	} {
+		if _, err := once(t, b, in, path, set); err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range output(t, path) {
+			if r.PossibleDuplicate != (i == 1) {
+				t.Errorf("run %d, row %d: %+v", n+1, i+1, r)
+			}
+		}
+	}
+}

@@ -40,6 +40,8 @@ func answerOf(cells []string) (*results.Result, error) {
 	if !r.Status.Terminal() {
 		return nil, fmt.Errorf("%q is not a status", cells[1])
 	}
+	// A table does not say whether the chat of a failed row has ended.
+	r.PossibleDuplicate = r.Status == results.Failed && r.ChatID != ""
 	if cells[2] != "" || cells[3] != "" {
 		r.Error = &results.Failure{Message: cells[3]}
 		if cells[2] != "" {

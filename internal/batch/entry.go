@@ -99,6 +99,8 @@ type retry struct {
 	Ask   int    `json:"ask"` // the how manieth task of the row is the next, from 2
 
 	Usage *results.Usage `json:"usage,omitempty"` // what the void record was billed
+
+	PossibleDuplicate bool `json:"possible_duplicate,omitempty"` // as the void record says
 }
 
 // spent is what a row was billed beyond the usage in its record, for chats that ended without an answer.

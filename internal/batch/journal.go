@@ -57,6 +57,7 @@ type journal struct {
 	failed  error // nothing can be written any more
 	records []int64
 	asks    map[int]int      // by row, where it is more than 1
+	doubts  map[int]bool     // by row, where the next ask may be of a question that has an answer
 	spent   results.Usage    // what was billed beyond the records' usage
 	chats   map[int]chat     // by row, of rows without a record
 	named   map[uint64]int64 // by the hash of bot and key: the last line that names the conversation
@@ -66,7 +67,7 @@ type journal struct {
 func newJournal(path string, f *os.File) *journal {
 	return &journal{
 		path: path, file: f, stop: make(chan struct{}),
-		asks: make(map[int]int), chats: make(map[int]chat), named: make(map[uint64]int64), seed: maphash.MakeSeed(),
+		asks: make(map[int]int), doubts: make(map[int]bool), chats: make(map[int]chat), named: make(map[uint64]int64), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -186,20 +187,38 @@ func (j *journal) note(c chat) error {
 	return nil
 }
 
-// void forgets a row's record, but what it was billed: the row is asked again, by another task.
-func (j *journal) void(row int, billed *results.Usage) error {
+// void forgets a row's record, but what it was billed and whether its chat may have an answer: the row is asked again, by
+// another task.
+func (j *journal) void(row int, res *results.Result) error {
+	billed := res.Usage
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	ask := max(j.asks[row], 1) + 1
-	if _, err := j.write(retry{Cozeq: entryRetry, Row: row, Ask: ask, Usage: billed}); err != nil {
+	if _, err := j.write(retry{Cozeq: entryRetry, Row: row, Ask: ask, Usage: billed, PossibleDuplicate: res.PossibleDuplicate}); err != nil {
 		return err
 	}
 	if billed != nil {
 		j.spent = j.spent.Plus(*billed)
 	}
 	j.asks[row] = ask
+	j.doubt(row, res.PossibleDuplicate)
 	j.records[row-1] = 0
 	return nil
+}
+
+// doubt is called with mu held.
+func (j *journal) doubt(row int, is bool) {
+	delete(j.doubts, row)
+	if is {
+		j.doubts[row] = true
+	}
+}
+
+// doubtful tells whether the row's earlier ask may have an answer that nobody has read.
+func (j *journal) doubtful(row int) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.doubts[row]
 }
 
 func (j *journal) ended(row int) bool {

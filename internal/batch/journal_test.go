@@ -34,7 +34,7 @@ func FuzzJournal(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
-	if err := j.void(2, &results.Usage{TokenCount: 7}); err != nil {
+	if err := j.void(2, &results.Result{Usage: &results.Usage{TokenCount: 7}}); err != nil {
 		f.Fatal(err)
 	}
 	if err := j.close(); err != nil {

@@ -31,7 +31,10 @@ type line struct {
 
 	book  *book
 	fails func(question string) bool
-	after func(id string) // called when its chat runs, before it ends
+
+	// doubts picks those of them whose chat may have an answer.
+	doubts func(question string) bool
+	after  func(id string) // called when its chat runs, before it ends
 
 	mu  sync.Mutex
 	job *batch.Job // told of progress
@@ -175,6 +178,7 @@ func (l *line) answer(ctx context.Context, id string, c *tasks.Chat, a *results.
 	if l.fails != nil && l.fails(question) {
 		a.Result.Status, a.Result.Answer = results.Failed, ""
 		a.Result.Error = &results.Failure{Code: 4000, Class: "permanent", Message: "no answer to " + question}
+		a.Result.PossibleDuplicate = a.Result.PossibleDuplicate || l.doubts != nil && l.doubts(question)
 	}
 	return a.Finish(context.WithoutCancel(ctx), false)
 }

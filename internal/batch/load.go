@@ -109,6 +109,7 @@ func (j *journal) take(line []byte, at int64) error {
 		}
 		j.records[e.Row-1] = 0
 		j.asks[e.Row] = e.Ask
+		j.doubt(e.Row, e.PossibleDuplicate)
 		if e.Usage != nil {
 			j.spent = j.spent.Plus(*e.Usage)
 		}

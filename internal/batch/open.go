@@ -122,7 +122,7 @@ func (r *run) tallyJournal(ctx context.Context) error {
 			return err
 		case res == nil:
 		case r.RetryFailed && failed(res):
-			if err := r.journal.void(row, res.Usage); err != nil {
+			if err := r.journal.void(row, res); err != nil {
 				return err
 			}
 		default:
