@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cozeq/cozeq/internal/sheet"
 )
 
 // tableFields are the columns that mean something, beside the question's and the custom_id's.
@@ -34,7 +36,10 @@ func (in *Input) header(t cellReader) (*header, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range first.cells {
+	for i, name := range first.cells {
+		if i < len(first.marks) && first.marks[i] == sheet.Damaged {
+			return nil, in.problem(first.line, "%s", damagedCell(i, first.line, name))
+		}
 		if what := in.wrongText([]byte(name), name); what != "" {
 			return nil, in.problem(first.line, "%s", what)
 		}

@@ -1,9 +1,12 @@
 package batch_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,6 +161,53 @@ func TestSheetProblems(t *testing.T) {
 	_, err := batch.Open(path, batch.InputOptions{Sheet: "Sheet"})
 	if err == nil || err.Error() != path+` has no sheet "Sheet": its sheets are "Sheet1"; did you mean --sheet "Sheet1"?` {
 		t.Errorf("a sheet that is not there: %v", err)
+	}
+}
+
+// TestDamagedCells: whatever column it is in, a cell that cannot be read is neither asked nor carried as an empty one.
+func TestDamagedCells(t *testing.T) {
+	const space = `xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"`
+	const relation = `<Relationship Id="%s" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/%s" Target="%s"/>`
+	relations := func(all ...string) string {
+		return `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">` + strings.Join(all, "") + "</Relationships>"
+	}
+	row := func(n, first, second int) string {
+		return fmt.Sprintf(`<row r="%[1]d"><c r="A%[1]d" t="s"><v>%[2]d</v></c><c r="B%[1]d" t="s"><v>%[3]d</v></c></row>`, n, first, second)
+	}
+	for sheet, want := range map[string]string{
+		row(1, 0, 1) + row(2, 2, 3):                "",
+		row(1, 0, 1) + row(2, 2, 9) + row(3, 9, 3): `:2: note: cell B2 is damaged: it refers to the shared string "9", and the file has 4` + "\n" + `:3: question: cell A3 is damaged: it refers to the shared string "9", and the file has 4`,
+		row(1, 9, 1) + row(2, 2, 3):                `:1: cell A1 is damaged: it refers to the shared string "9", and the file has 4`,
+		row(1, 0, 1) + row(2, 9, 9):                `:2: question: cell A2 is damaged: it refers to the shared string "9", and the file has 4` + "\n" + `:2: note: cell B2 is damaged: it refers to the shared string "9", and the file has 4`,
+	} {
+		var b bytes.Buffer
+		w := zip.NewWriter(&b)
+		for name, content := range map[string]string{
+			"[Content_Types].xml":        `<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>`,
+			"_rels/.rels":                relations(fmt.Sprintf(relation, "r1", "officeDocument", "xl/workbook.xml")),
+			"xl/workbook.xml":            `<workbook ` + space + ` xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="A" sheetId="1" r:id="r1"/></sheets></workbook>`,
+			"xl/_rels/workbook.xml.rels": relations(fmt.Sprintf(relation, "r1", "worksheet", "a.xml"), fmt.Sprintf(relation, "r2", "sharedStrings", "/texts.xml")),
+			"xl/a.xml":                   `<worksheet ` + space + `><sheetData>` + sheet + `</sheetData></worksheet>`,
+			"texts.xml":                  `<sst ` + space + `><si><t>question</t></si><si><t>note</t></si><si><t>why?</t></si><si><t>n</t></si></sst>`,
+		} {
+			part, err := w.Create(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(part, content)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		in := open(t, "q.xlsx", b.String(), batch.InputOptions{})
+		_, err := in.Check(t.Context())
+		got := ""
+		if err != nil {
+			got = strings.ReplaceAll(err.Error(), in.Name(), "")
+		}
+		if got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", sheet, got, want)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -132,6 +133,10 @@ func (o outputFile) tableRecords(ctx context.Context, out *Input, yield func(*re
 			return
 		}
 		line = row.line
+		if i := slices.Index(row.marks, sheet.Damaged); i >= 0 {
+			yield(nil, notAnOutput(o.path, line, damagedCell(i, line, row.cells[i])))
+			return
+		}
 		cells, over := evened(plainCells(out, row.cells), len(names))
 		if over > 0 {
 			yield(nil, notAnOutput(o.path, line, "not a row of the table"))

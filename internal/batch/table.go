@@ -176,10 +176,13 @@ func (r *Row) wrongCells() (wrong []string) {
 		return i == r.table.question || r.table.means(i) || r.table.isPrompted(i)
 	}
 	for i := range r.table.names {
+		name := r.table.name(i)
+		if r.mark(i) == sheet.Damaged { // carried, it would be lost
+			wrong = append(wrong, fmt.Sprintf("%s: %s", name, damagedCell(i, r.Line, r.Columns[i])))
+		}
 		if !used(i) {
 			continue
 		}
-		name := r.table.name(i)
 		switch r.mark(i) {
 		case sheet.Rounded:
 			if r.table.means(i) {
@@ -194,6 +197,11 @@ func (r *Row) wrongCells() (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+// damagedCell says which cell of a sheet cannot be read, and why.
+func damagedCell(column, row int, why string) string {
+	return fmt.Sprintf("cell %s%d is damaged: %s", sheet.Column(column+1), row, why)
 }
 
 func (r *Row) mark(column int) sheet.Mark {

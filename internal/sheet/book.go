@@ -36,8 +36,10 @@ func damaged(row int, format string, args ...any) error {
 
 // Book is an .xlsx whose parts are known.
 type Book struct {
-	path   string
-	sheets []part
+	path    string
+	sheets  []part
+	strings string // the part with the texts that cells share
+	styles  string // the part with their number formats
 }
 
 // part is a sheet with cells.
@@ -54,14 +56,14 @@ func Open(path string) (*Book, error) {
 		return nil, err
 	}
 	defer archive.Close()
-	sheets, err := readWorkbook(&archive.Reader)
-	if err != nil {
+	b := &Book{path: path, strings: usualStrings, styles: usualStyles}
+	if err := b.readWorkbook(&archive.Reader); err != nil {
 		return nil, err
 	}
-	if len(sheets) == 0 {
+	if len(b.sheets) == 0 {
 		return nil, damaged(0, "there is no sheet in it")
 	}
-	return &Book{path: path, sheets: sheets}, nil
+	return b, nil
 }
 
 func openArchive(path string) (*zip.ReadCloser, error) {
@@ -134,11 +136,11 @@ type relations struct {
 	} `xml:"Relationship"`
 }
 
-// readWorkbook lists the sheets with cells, in the order of their tabs.
-func readWorkbook(archive *zip.Reader) ([]part, error) {
+// readWorkbook lists the sheets with cells, in the order of their tabs, and finds the parts that all of them share.
+func (b *Book) readWorkbook(archive *zip.Reader) error {
 	var top relations
 	if err := decodePart(archive, "_rels/.rels", &top); err != nil {
-		return nil, err
+		return err
 	}
 	workbook := "xl/workbook.xml"
 	for _, r := range top.All {
@@ -154,14 +156,21 @@ func readWorkbook(archive *zip.Reader) ([]part, error) {
 		} `xml:"sheets>sheet"`
 	}
 	if err := decodePart(archive, workbook, &book); err != nil {
-		return nil, err
+		return err
 	}
 	dir, file := path.Split(workbook)
 	var inside relations
 	if err := decodePart(archive, dir+"_rels/"+file+".rels", &inside); err != nil {
-		return nil, err
+		return err
 	}
-	var sheets []part
+	for _, r := range inside.All {
+		switch {
+		case strings.HasSuffix(r.Type, "/sharedStrings"):
+			b.strings = target(dir, r.Target)
+		case strings.HasSuffix(r.Type, "/styles"):
+			b.styles = target(dir, r.Target)
+		}
+	}
 	for _, s := range book.Sheets {
 		for _, a := range s.Attrs {
 			if a.Name.Local != "id" {
@@ -169,12 +178,12 @@ func readWorkbook(archive *zip.Reader) ([]part, error) {
 			}
 			for _, r := range inside.All {
 				if r.ID == a.Value && strings.HasSuffix(r.Type, "/worksheet") {
-					sheets = append(sheets, part{s.Name, target(dir, r.Target), s.State != "" && s.State != "visible"})
+					b.sheets = append(b.sheets, part{s.Name, target(dir, r.Target), s.State != "" && s.State != "visible"})
 				}
 			}
 		}
 	}
-	return sheets, nil
+	return nil
 }
 
 func target(dir, name string) string {

@@ -10,6 +10,7 @@ const (
 	Rounded    Mark = 'r' // a number of more digits than a spreadsheet keeps: the last ones are not those that were put in
 	Fault      Mark = 'e' // an error of the spreadsheet, as #N/A
 	Unreckoned Mark = 'f' // a formula whose value is not stored
+	Damaged    Mark = 'd' // a cell that cannot be read; its text says why
 	Merged     Mark = 'm' // part of a merged cell whose text stands further up or left
 )
 

@@ -20,9 +20,10 @@ type scan struct {
 type scanned struct {
 	column  int    // from 1
 	kind    string // its attribute t
+	style   int    // its attribute s; -1 = it is no number
 	value   string // its element v
 	formula bool
-	inline  bool
+	inline  *string // the text of its element is
 }
 
 func newScan(r io.Reader) *scan { return &scan{xml: xml.NewDecoder(r)} }
@@ -109,6 +110,12 @@ func (s *scan) cells(row xml.StartElement) ([]scanned, error) {
 
 func (s *scan) cell(start xml.StartElement, last int) (scanned, error) {
 	c := scanned{column: last + 1, kind: attribute(start, "t")}
+	if style := attribute(start, "s"); style != "" {
+		var err error
+		if c.style, err = strconv.Atoi(style); err != nil {
+			c.style = -1
+		}
+	}
 	if ref := attribute(start, "r"); ref != "" {
 		column, _, ok := parseRef(ref)
 		if !ok || column <= last {
@@ -127,37 +134,20 @@ func (s *scan) cell(start xml.StartElement, last int) (scanned, error) {
 		case xml.StartElement:
 			switch t.Name.Local {
 			case "v":
-				c.value, err = s.text()
+				c.value, err = elementText(s.xml)
+				c.value = strings.TrimSpace(c.value)
 			case "f":
 				c.formula = true
 				err = s.xml.Skip()
+			case "is":
+				var text string
+				text, err = richText(s.xml)
+				c.inline = &text
 			default:
-				c.inline = c.inline || t.Name.Local == "is"
 				err = s.xml.Skip()
 			}
 			if err != nil {
 				return c, s.damaged(err)
-			}
-		}
-	}
-}
-
-// text reads the element that has begun, which holds nothing but text.
-func (s *scan) text() (string, error) {
-	var text []byte
-	for {
-		token, err := s.xml.Token()
-		if err != nil {
-			return "", err
-		}
-		switch t := token.(type) {
-		case xml.CharData:
-			text = append(text, t...)
-		case xml.EndElement:
-			return strings.TrimSpace(string(text)), nil
-		case xml.StartElement:
-			if err := s.xml.Skip(); err != nil {
-				return "", err
 			}
 		}
 	}

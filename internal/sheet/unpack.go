@@ -1,7 +1,6 @@
 package sheet
 
 import (
-	"archive/zip"
 	"bufio"
 	"context"
 	"encoding/json"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/xuri/excelize/v2"
@@ -36,10 +36,13 @@ func (b *Book) Unpack(ctx context.Context, name string) (t *Table, err error) {
 		return nil, err
 	}
 	defer archive.Close()
-	for _, part := range []string{"xl/sharedstrings.xml", "xl/styles.xml"} {
-		if err := whole(&archive.Reader, part); err != nil {
-			return nil, err
-		}
+	shared, err := readTexts(&archive.Reader, b.strings)
+	if err != nil {
+		return nil, err
+	}
+	styles, err := readStyles(&archive.Reader, b.styles)
+	if err != nil {
+		return nil, err
 	}
 	i := 0
 	for i < len(b.sheets)-1 && b.sheets[i].name != name {
@@ -51,11 +54,18 @@ func (b *Book) Unpack(ctx context.Context, name string) (t *Table, err error) {
 	}
 	defer stored.Close()
 
-	book, err := excelize.OpenFile(b.path, shown)
+	path, remove, err := b.arranged(&archive.Reader, b.sheets[i].file)
 	if err != nil {
-		return nil, damaged(0, "%v", err)
+		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
+	}
+	book, err := excelize.OpenFile(path, shown)
+	if err != nil {
+		return nil, errors.Join(damaged(0, "%v", err), remove())
 	}
 	defer book.Close()
+	if err := remove(); err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
+	}
 	seen, err := book.Rows(b.sheets[i].name)
 	if err != nil {
 		return nil, damaged(0, "%v", err)
@@ -65,7 +75,7 @@ func (b *Book) Unpack(ctx context.Context, name string) (t *Table, err error) {
 	if t, err = newTable(); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
 	}
-	u := &unpacking{scan: newScan(stored), seen: seen, out: bufio.NewWriterSize(t.file, 256<<10)}
+	u := &unpacking{scan: newScan(stored), shared: shared, styles: styles, seen: seen, out: bufio.NewWriterSize(t.file, 256<<10)}
 	if err = u.rows(ctx); err == nil {
 		err = u.out.Flush()
 	}
@@ -77,30 +87,14 @@ func (b *Book) Unpack(ctx context.Context, name string) (t *Table, err error) {
 	return t, nil
 }
 
-// whole reads a part to its end, if there is one of that name, as excelize would not say that it is damaged.
-func whole(archive *zip.Reader, name string) error {
-	for _, f := range archive.File {
-		if partName(f.Name) != name {
-			continue
-		}
-		r, err := f.Open()
-		if err == nil {
-			_, err = io.Copy(io.Discard, r)
-			err = errors.Join(err, r.Close())
-		}
-		if err != nil {
-			return damaged(0, "%s in it is damaged: %v", f.Name, err)
-		}
-	}
-	return nil
-}
-
 // unpacking goes through a sheet twice at a time: as it is stored, and as it is seen.
 type unpacking struct {
-	scan *scan
-	seen *excelize.Rows
-	at   int // the row of seen
-	out  *bufio.Writer
+	scan   *scan
+	shared *texts
+	styles *styles
+	seen   *excelize.Rows
+	at     int // the row of seen
+	out    *bufio.Writer
 }
 
 func (u *unpacking) rows(ctx context.Context) error {
@@ -124,9 +118,18 @@ func (u *unpacking) rows(ctx context.Context) error {
 		row := packed{Number: u.scan.row, Cells: texts}
 		marks := []byte(strings.Repeat(string(rune(Text)), len(texts)))
 		for _, c := range cells {
-			if c.column <= len(texts) { // else it is empty
-				marks[c.column-1] = byte(markOf(c, &row.Cells[c.column-1]))
+			text := ""
+			if c.column <= len(texts) {
+				text = texts[c.column-1]
 			}
+			mark := u.mark(c, &text)
+			if text == "" && c.column > len(row.Cells) {
+				continue
+			}
+			for len(row.Cells) < c.column {
+				row.Cells, marks = append(row.Cells, ""), append(marks, byte(Text))
+			}
+			row.Cells[c.column-1], marks[c.column-1] = text, byte(mark)
 		}
 		if strings.Trim(string(marks), string(rune(Text))) != "" {
 			row.Marks = string(marks)
@@ -155,16 +158,56 @@ func (u *unpacking) texts(row int) ([]string, error) {
 	return nil, damaged(row, "the row is there twice")
 }
 
-// markOf tells what a cell is, and mends what it shows.
-func markOf(c scanned, text *string) (m Mark) {
-	switch {
-	case c.kind == "e":
+// mark tells what a cell is, and corrects what it shows. What is stored is compared with what the library has read, as
+// that has "" for what it cannot read, the first shared string for an index that is no number, and a date as a number.
+func (u *unpacking) mark(c scanned, text *string) (m Mark) {
+	wrong := ""
+	switch c.kind {
+	case "e":
 		return Fault
-	case c.formula && c.value == "" && !c.inline && *text == "":
+	case "s":
+		wrong = u.wrongShared(c, *text)
+	case "str":
+		if strings.TrimSpace(*text) != c.value {
+			wrong = "its text cannot be read"
+		}
+		*text = unescape(*text)
+	case "inlineStr":
+		if stored := c.inline; stored != nil && *stored != *text && !u.styles.changeTexts(c.style) {
+			wrong = "its text cannot be read"
+		}
+	default:
+		if c.value != "" && c.kind != "b" {
+			wrong = u.styles.wrong(c.style)
+		}
+	}
+	if wrong == "" && c.kind != "s" && c.value != "" && *text == "" && !u.styles.hideNumbers(c.style) {
+		wrong = "its value cannot be read"
+	}
+	switch {
+	case wrong != "":
+		*text = wrong
+		return Damaged
+	case c.formula && c.value == "" && c.inline == nil && *text == "":
 		return Unreckoned
 	case c.kind != "" && c.kind != "n":
 		return Text
 	}
 	*text, m = number(c.value, *text)
 	return m
+}
+
+// wrongShared tells why a cell that refers to a shared string cannot be read; "" = it can.
+func (u *unpacking) wrongShared(c scanned, text string) string {
+	if c.value == "" {
+		return ""
+	}
+	i, err := strconv.Atoi(c.value)
+	switch {
+	case err != nil || i < 0 || i >= len(u.shared.sums):
+		return fmt.Sprintf("it refers to the shared string %.20q, and the file has %d", c.value, len(u.shared.sums))
+	case u.shared.sums[i] != u.shared.sum(text) && !u.styles.changeTexts(c.style):
+		return "its text cannot be read"
+	}
+	return ""
 }
