@@ -20,6 +20,9 @@ type site struct {
 	ready     func(context.Context) error // for /readyz
 	metrics   http.Handler                // for /metrics
 	dashboard http.Handler                // for /monitor
+
+	chats       int // that this process may have in flight, whose descriptors are not the site's
+	connections int // at a time; 0: by the limit of descriptors
 }
 
 // handler has nothing but what is named here: no profiles, and nothing that a library
@@ -64,18 +67,23 @@ func startSite(ctx context.Context, addr string, s site, logger *slog.Logger) (*
 			hint: "choose another address with --http or COZEQ_HTTP, or off",
 		}
 	}
+	listener := bounded(l, s.bound(logger))
 	web := &webServer{
 		url: "http://" + reachable(l.Addr()),
 		server: &http.Server{
 			Handler:           s.handler(),
-			ReadHeaderTimeout: 10 * time.Second,
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       readTimeout,
+			WriteTimeout:      writeTimeout,
+			IdleTimeout:       idleTimeout,
+			ConnState:         listener.state,
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		},
 		served: make(chan struct{}),
 	}
 	go func() {
 		defer close(web.served)
-		if err := web.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("HTTP is served no more", "error", err)
 		}
 	}()
@@ -86,6 +94,23 @@ func startSite(ctx context.Context, addr string, s site, logger *slog.Logger) (*
 		logger.Info("serving the dashboard", "url", web.url+monitor.Root)
 	}
 	return web, nil
+}
+
+// bound is how many connections the site may have.
+func (s site) bound(logger *slog.Logger) int {
+	if s.connections > 0 {
+		return s.connections
+	}
+	limit, known := descriptorLimit()
+	if !known {
+		return mostConnections
+	}
+	needed := descriptorsOf(s.chats)
+	if limit < needed+leastConnections {
+		logger.Warn("this process may open too few files for so many chats: raise its limit (ulimit -n, LimitNOFILE), or lower --concurrency",
+			"limit", limit, "needed", needed+leastConnections, "concurrency", s.chats)
+	}
+	return siteConnections(limit, needed)
 }
 
 // close lets a scrape in progress end.

@@ -33,7 +33,7 @@ func startMock(ctx context.Context, addr string, cfg cozetest.Config) (*mock, er
 	failed := make(chan error, 1)
 	m := &mock{
 		url: "http://" + reachable(l.Addr()), failed: failed, fake: fake,
-		server: &http.Server{Handler: fake, ReadHeaderTimeout: 30 * time.Second},
+		server: &http.Server{Handler: fake, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}, // chats are as many, and last as long, as they like
 		served: make(chan struct{}),
 	}
 	go func() {

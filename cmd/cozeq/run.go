@@ -248,7 +248,7 @@ func (c *runCommand) askThere(ctx, signals context.Context, job *batch.Job, s *s
 func (c *runCommand) askHere(ctx, signals context.Context, cancel context.CancelCauseFunc, job *batch.Job, s *session, p plan, panel *panel, watch *pauseWatch) (batch.Summary, error) {
 	if p.http != "" {
 		metrics, handler := newMetrics(s, p.account, slices.Sorted(maps.Keys(p.worker.Queues)))
-		m, err := startSite(ctx, p.http, site{ready: s.ready.check, metrics: handler}, p.logger)
+		m, err := startSite(ctx, p.http, site{ready: s.ready.check, metrics: handler, chats: p.worker.Concurrency}, p.logger)
 		if err != nil {
 			return batch.Summary{}, err
 		}

@@ -116,7 +116,7 @@ func (c *workerCommand) serve(signals context.Context, s *session, remote *remot
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	wc.Metrics, web.metrics = newMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
-	web.ready = s.ready.check
+	web.ready, web.chats = s.ready.check, wc.Concurrency
 	if addr != "" {
 		server, err := startSite(ctx, addr, web, wc.Logger)
 		if err != nil {

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/redistest"
+)
+
+// keep asks for /healthz on a connection of its own and keeps that open.
+func keep(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%v, %v", response, err)
+	}
+	return conn
+}
+
+// Clients that keep their connections open keep nobody out: the one that was idle longest
+// is closed for a new one.
+func TestSiteClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	const most = 4
+	web, err := startSite(t.Context(), "127.0.0.1:0", site{ready: func(context.Context) error { return nil }, connections: most}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.close()
+	addr := strings.TrimPrefix(web.url, "http://")
+	var all []net.Conn
+	for range 5 * most {
+		all = append(all, keep(t, addr))
+	}
+	for i, conn := range all[:4*most] {
+		if _, err := conn.Read(make([]byte, 1)); err == nil {
+			t.Errorf("connection %d is open", i)
+		} else if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			t.Fatalf("connection %d is open", i)
+		}
+	}
+	// The newest is not among those that had to go.
+	fmt.Fprint(all[len(all)-1], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(all[len(all)-1]), nil); err != nil {
+		t.Errorf("the newest connection was closed: %v", err)
+	}
+}
+
+// Where all connections are at work new ones wait, and each is served in the end.
+func TestSiteWaitsForBusyConnections(t *testing.T) {
+	t.Parallel()
+	const most, clients = 2, 50
+	var running, highest atomic.Int32
+	sent := make(chan struct{})
+	slow := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for was := highest.Load(); n > was && !highest.CompareAndSwap(was, n); was = highest.Load() {
+		}
+		<-sent
+	})
+	web, err := startSite(t.Context(), "127.0.0.1:0", site{metrics: slow, connections: most}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.close()
+	var all []net.Conn
+	for range clients {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(web.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+		all = append(all, conn)
+	}
+	close(sent)
+	for _, conn := range all {
+		if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%v, %v", response, err)
+		}
+	}
+	if n := highest.Load(); n > most {
+		t.Errorf("%d requests at a time, want at most %d", n, most)
+	}
+}
+
+func TestSiteConnections(t *testing.T) {
+	for _, tt := range []struct {
+		limit       uint64
+		concurrency int
+		want        int
+	}{
+		{256, 64, 64}, {256, 150, 24}, {256, 200, 4}, {64, 64, 4}, {1 << 20, 10_000, 64},
+	} {
+		if got := siteConnections(tt.limit, descriptorsOf(tt.concurrency)); got != tt.want {
+			t.Errorf("with %d descriptors and %d chats: %d connections, want %d", tt.limit, tt.concurrency, got, tt.want)
+		}
+	}
+}
+
+// TestIdleConnectionsLeaveRoomForChats holds 400 idle connections to a worker that may have
+// 256 files open: it asks all the same.
+func TestIdleConnectionsLeaveRoomForChats(t *testing.T) {
+	t.Parallel()
+	p := &processes{dir: t.TempDir(), redis: redistest.Start(t).URL(), fake: cozetest.New(t)}
+	cozeq, err := exec.LookPath("cozeq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := p.command(t, "worker", "--monitor", "off", "--http", "127.0.0.1:0")
+	worker.Path, worker.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -n 256; exec "$0" "$@"`, cozeq}, worker.Args[1:]...)
+	said, err := worker.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Start(); err != nil {
+		t.Skipf("no shell: %v", err)
+	}
+	defer p.kill(worker)
+	log := bufio.NewReader(said)
+	first, _ := log.ReadString('\n')
+	url := regexp.MustCompile(`"url":"http://([^/"]+)`).FindStringSubmatch(first)
+	if url == nil {
+		t.Fatalf("the worker says %q", first)
+	}
+	go func() { _, _ = io.Copy(io.Discard, log) }()
+	p.awaitServed(t)
+	for range 400 {
+		keep(t, url[1])
+	}
+	ask := p.command(t, "ask", "hello?")
+	defer time.AfterFunc(patience/2, func() { _ = ask.Process.Kill() }).Stop()
+	if answer, err := ask.CombinedOutput(); err != nil {
+		t.Errorf("ask: %v\n%s", err, answer)
+	}
+}
