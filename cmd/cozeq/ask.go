@@ -38,6 +38,7 @@ type askCommand struct {
 	queue        string
 	timeout      time.Duration
 	patience     time.Duration
+	workerWait   time.Duration
 }
 
 func newAskCmd(s *streams) *cobra.Command {
@@ -68,6 +69,7 @@ A signal cancels the chat, at Coze too.`,
 	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if it has no answer after this long")
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes)
 	addPatience(cmd, &c.patience, "0")
+	addWorkerWait(cmd, &c.workerWait)
 	return cmd
 }
 
@@ -134,7 +136,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	case !c.noWait:
-		if err := s.awaitServed(ctx, c.queue); err != nil {
+		if err := s.awaitServed(ctx, c.queue, c.workerWait, c.streams.Err); err != nil {
 			return err
 		}
 	}
@@ -143,6 +145,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if c.noWait {
+		s.noteUnserved(c.streams.Err, c.queue, "the question waits until one does")
 		_, err := fmt.Fprintln(c.streams.Out, id)
 		return err
 	}
@@ -194,6 +197,9 @@ func (c *askCommand) check(cmd *cobra.Command, cfg config) error {
 		if err := checkCredential(c.credential); err != nil {
 			return usagef(cmd, "--credential: %w", err)
 		}
+	}
+	if err := checkWorkerWait(cmd, c.workerWait, cfg.shared()); err != nil {
+		return err
 	}
 	if c.timeout < time.Second {
 		return usagef(cmd, "--timeout %v, want at least 1s", c.timeout)

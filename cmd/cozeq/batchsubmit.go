@@ -218,9 +218,7 @@ func (c *batchSubmitCommand) conclude(s *session, b *tasks.Batch, already bool) 
 		fmt.Fprintf(c.streams.Err, "cozeq: %s submitted; 'cozeq batch watch %s' shows how it goes on\n", questions(b.Rows), b.ID)
 	}
 	if b.Counts.Open() > 0 {
-		if _, nobody := errors.AsType[*noWorkerError](s.served(b.Queue)); nobody {
-			fmt.Fprintf(c.streams.Err, "cozeq: no worker serves queue %q of this redis: the questions wait until one does ('cozeq worker' starts one)\n", b.Queue)
-		}
+		s.noteUnserved(c.streams.Err, b.Queue, "the questions wait until one does")
 	}
 	if c.json {
 		return writeJSON(c.streams.Out, submittedJSON{batchRecord(b), already})

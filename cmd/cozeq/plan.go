@@ -127,6 +127,9 @@ func (c *runCommand) check(cmd *cobra.Command, cfg config, args []string) error 
 			return usagef(cmd, "--credential: %w", err)
 		}
 	}
+	if err := checkWorkerWait(cmd, c.workerWait, !c.alone(cfg)); err != nil {
+		return err
+	}
 	redisFlag := cmd.Flags().Changed(settingRedis)
 	if err := c.bounds.check(cmd, c.output, c.retryFailed); err != nil {
 		return err

@@ -54,6 +54,7 @@ type runCommand struct {
 	timeout     time.Duration
 	drain       time.Duration
 	patience    time.Duration
+	workerWait  time.Duration
 	queue       string
 	credential  string
 
@@ -122,6 +123,7 @@ once.`,
 	f.DurationVar(&c.keep, "keep", 0, "with --redis: how long results are kept there; default: 24h")
 	f.DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
 	addPatience(cmd, &c.patience, "0 where a token or a bot is refused, "+quotaPatience.String()+" where the quota is used up")
+	addWorkerWait(cmd, &c.workerWait)
 	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`, one of $COZEQ_CREDENTIALS_FILE, with --redis of the workers'")
 	f.StringVar(&c.onTurnFailure, "on-turn-failure", tasks.TurnSkip, "what becomes of a conversation's later turns when one fails: `skip` asks them, block does not")
@@ -231,7 +233,7 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *bat
 
 // askThere leaves the work to the workers of the shared Redis.
 func (c *runCommand) askThere(ctx, signals context.Context, job *batch.Job, s *session, panel *panel, watch *pauseWatch) (batch.Summary, error) {
-	if err := s.awaitServed(ctx, c.queue); err != nil {
+	if err := s.awaitServed(ctx, c.queue, c.workerWait, panel); err != nil {
 		return batch.Summary{}, err
 	}
 	defer c.announce(signals, panel, "interrupted; the questions in the queue go on being answered")()

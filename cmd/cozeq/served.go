@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -35,25 +37,44 @@ func (s *session) served(queue string) error {
 	return nil
 }
 
-// missedBeat is how long a cluster is asked again before nobody is taken for a worker:
-// asynq's word that one lives comes each 5 s, holds for 10 s, and stands on one of the
-// nodes. It may be lost with that node, and while another takes its place not everybody
-// knows yet where to look.
-const missedBeat = 6 * time.Second
+// workerWait is how long a command looks for a worker before it gives up. A worker that
+// is just starting is there within a second. One that has started long ago may be missing
+// for 5 s: asynq's word that it lives comes each 5 s, and is lost where Redis was restarted
+// without its data, or with the node of a cluster that had it.
+const workerWait = 6 * time.Second
 
-// awaitServed is served for who would give up: in a cluster it looks more than once.
-func (s *session) awaitServed(ctx context.Context, queue string) error {
+const workerWaitFlag = "worker-wait"
+
+func addWorkerWait(cmd *cobra.Command, d *time.Duration) {
+	cmd.Flags().DurationVar(d, workerWaitFlag, workerWait,
+		"with --redis: how long to wait for a worker that serves the queue, before giving up")
+}
+
+// checkWorkerWait reports what is wrong with the flag.
+func checkWorkerWait(cmd *cobra.Command, given time.Duration, shared bool) error {
+	switch {
+	case given < 0:
+		return usagef(cmd, "--worker-wait %v, want 0 or more", given)
+	case cmd.Flags().Changed(workerWaitFlag) && !shared:
+		return usagef(cmd, "--worker-wait %w", errNeedsRedis)
+	}
+	return nil
+}
+
+// awaitServed is served for a command that needs a worker: where there is none it says
+// so, and looks again for as long as wait. Only the first look gives up over any other
+// error: later ones may meet a Redis that is being restarted.
+func (s *session) awaitServed(ctx context.Context, queue string, wait time.Duration, say io.Writer) error {
 	err := s.served(queue)
-	if _, cluster := s.rdb.(*redis.ClusterClient); !cluster {
+	none, nobody := errors.AsType[*noWorkerError](err)
+	if !nobody || wait == 0 {
 		return err
 	}
-	giveUp := time.After(missedBeat)
-	again := time.NewTicker(missedBeat / 20)
+	fmt.Fprintf(say, "cozeq: waiting for a worker of queue %s, for up to %v\n", none.queue, wait)
+	giveUp := time.After(wait)
+	again := time.NewTicker(workerWait / 30)
 	defer again.Stop()
-	for {
-		if _, nobody := errors.AsType[*noWorkerError](err); !nobody {
-			return err
-		}
+	for err != nil {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -62,6 +83,15 @@ func (s *session) awaitServed(ctx context.Context, queue string) error {
 		case <-again.C:
 			err = s.served(queue)
 		}
+	}
+	return nil
+}
+
+// noteUnserved says where no worker serves the queue at present. It does not wait: what
+// was enqueued does.
+func (s *session) noteUnserved(w io.Writer, queue, then string) {
+	if none, nobody := errors.AsType[*noWorkerError](s.served(queue)); nobody {
+		fmt.Fprintf(w, "cozeq: %v: %s ('cozeq worker' starts one)\n", none, then)
 	}
 }
 
