@@ -19,6 +19,8 @@ type Stats struct {
 	Text    int64    // bytes of what is asked
 	Carried int64    // bytes of the custom_ids, and of the cells that go into the output
 	Ignored []string // what rows of the shape of OpenAI's batches ask for, and the bot decides
+
+	StandIns []string // names of columns or fields that were taken for the question, as there is none of its name
 }
 
 // Check reads the whole input once and reports everything that is wrong with it, repeated custom_ids included, as an
@@ -49,9 +51,10 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		stats.Rows++
 		stats.measure(row)
 		for _, name := range row.ignored {
-			if !slices.Contains(stats.Ignored, name) {
-				stats.Ignored = append(stats.Ignored, name)
-			}
+			stats.Ignored = with(stats.Ignored, name)
+		}
+		if row.standIn != "" {
+			stats.StandIns = with(stats.StandIns, row.standIn)
 		}
 		h := maphash.String(seed, row.CustomID)
 		if n, repeated := first[h]; repeated {
@@ -73,6 +76,14 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 	stats.SHA256 = hex.EncodeToString(digest.Sum(nil))
 	in.stats = &stats
 	return stats, nil
+}
+
+// with is the names and one more, each once.
+func with(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(names, name)
 }
 
 func (s *Stats) measure(row *Row) {

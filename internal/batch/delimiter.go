@@ -117,7 +117,7 @@ func fitOf(head []byte, whole bool, comma rune, needed []string) (f fit) {
 
 func countNeeded(cells, needed []string) (n int) {
 	for _, name := range needed {
-		if slices.ContainsFunc(cells, func(cell string) bool { return strings.TrimSpace(cell) == name }) {
+		if slices.ContainsFunc(cells, func(cell string) bool { return sameName(cell, name) }) {
 			n++
 		}
 	}

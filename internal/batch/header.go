@@ -19,6 +19,8 @@ var tableFields = []string{
 type header struct {
 	line     int
 	names    []string // as they stand there
+	meant    []string // the names that they stand for
+	standIn  string   // the name of the column that is taken for the question; "" = it has its own
 	question int      // -1: there is a prompt
 	fields   map[string]int
 	prompted map[string]int // the columns that the prompt names
@@ -47,6 +49,11 @@ func (in *Input) header(t cellReader) (*header, error) {
 	h := &header{line: first.line, names: first.cells, question: -1, fields: make(map[string]int), prompted: make(map[string]int)}
 	h.again = h.isOutput()
 	h.quoted = h.again && in.format != XLSX
+	own := make([]string, len(h.names))
+	for i := range own {
+		own[i] = h.ownName(i)
+	}
+	h.meant = meantNames(own, in.known)
 	if what := in.assign(h); what != "" {
 		return nil, in.problem(h.line, "%s", what)
 	}
@@ -86,8 +93,11 @@ func (h *header) isPrompted(column int) bool {
 	return false
 }
 
-// name is the column's name as it is meant.
-func (h *header) name(column int) string {
+// name is the name that the column's stands for.
+func (h *header) name(column int) string { return h.meant[column] }
+
+// ownName is the column's name without what is around it.
+func (h *header) ownName(column int) string {
 	name := strings.TrimSpace(h.names[column])
 	if h.quoted {
 		name = unquoteFormula(name)
@@ -138,6 +148,7 @@ func (in *Input) lacks(h *header, t cellReader) (wrong string) {
 			names = append(names, name)
 		}
 	}
+	in.takeStandIn(h)
 	if in.prompt != nil {
 		if wrong = in.prompt.missing(names); wrong != "" {
 			return wrong
@@ -151,8 +162,30 @@ func (in *Input) lacks(h *header, t cellReader) (wrong string) {
 	return ""
 }
 
+// takeStandIn takes the column of another name for the question where it has none and there is one such column.
+func (in *Input) takeStandIn(h *header) {
+	if h.question >= 0 {
+		return
+	}
+	at := -1
+	for i := range h.names {
+		if in.standIn(h.name(i)) {
+			if at >= 0 {
+				return
+			}
+			at = i
+		}
+	}
+	if at >= 0 {
+		h.question, h.standIn = at, h.ownName(at)
+	}
+}
+
 func (in *Input) lacksColumn(name, flag string, names []string, t cellReader) string {
 	what := fmt.Sprintf("no column %q: the columns are %s", name, quotedSome(names))
+	if either := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !in.standIn(name) }); len(either) > 1 && flag == "--question-col" {
+		return bothMayBe(either)
+	}
 	if below := headerBelow(name, t); below > 0 {
 		return fmt.Sprintf("%s; row %d has it: delete the rows above it", what, below)
 	}
@@ -175,7 +208,7 @@ func headerBelow(name string, t cellReader) int {
 		if err != nil {
 			return 0
 		}
-		if slices.ContainsFunc(row.cells, func(cell string) bool { return strings.TrimSpace(cell) == name }) {
+		if slices.ContainsFunc(row.cells, func(cell string) bool { return sameName(cell, name) }) {
 			return row.line
 		}
 	}
@@ -190,7 +223,7 @@ func (h *header) carry() {
 		if i == h.question || h.isAnswer(i) || h.means(i) {
 			continue
 		}
-		name := h.name(i)
+		name := h.ownName(i)
 		if name == "" {
 			name = "column"
 		}

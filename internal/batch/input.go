@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -21,7 +22,8 @@ type Input struct {
 	name    string // as errors name it
 	format  Format
 	options InputOptions
-	prompt  *prompt // nil: there is a column with the question
+	prompt  *prompt  // nil: there is a column with the question
+	known   []string // the names by which a column or field means something
 	data    io.ReaderAt
 	file    *os.File // the data, unless they are in memory
 	spooled bool     // file is a copy of ours that has still its name
@@ -75,6 +77,7 @@ func (in *Input) plan(path string) (compressed bool, err error) {
 			return false, err
 		}
 	}
+	in.known = in.knownNames()
 	for _, flag := range []struct {
 		name, value string
 		ok          bool
@@ -193,8 +196,15 @@ func (in *Input) Format() Format { return in.format }
 // after Check.
 func (in *Input) Found() string {
 	found := in.found
-	if in.stats != nil && len(in.stats.Ignored) > 0 {
-		found = append(found[:len(found):len(found)], strings.Join(in.stats.Ignored, ", ")+" left to the bot")
+	if in.stats == nil {
+		return found.String()
+	}
+	found = slices.Clone(found)
+	for _, name := range in.stats.StandIns {
+		found.add("%q is taken for the question", name)
+	}
+	if len(in.stats.Ignored) > 0 {
+		found.add("%s left to the bot", strings.Join(in.stats.Ignored, ", "))
 	}
 	return found.String()
 }

@@ -209,6 +209,22 @@ null
 		}},
 		{"another name", "q.jsonl", `{"q":"x","question":"y"}`, batch.InputOptions{QuestionCol: "q"}, []string{
 			":1: question: has another name in this file, by --question-col or --custom-id-col"}},
+		{"names that are nearly one", "q.csv", "Question,QUESTION\nx,y\n", batch.InputOptions{}, []string{
+			`:1: no column "question": the columns are "Question", "QUESTION"; did you mean --question-col "Question"?`}},
+		{"columns that may each be it", "q.csv", "Input,prompt\nx,y\n", batch.InputOptions{}, []string{
+			`:1: no question: "input", "prompt" may each be it: name the one with --question-col`}},
+		{"fields that may each be it", "q.jsonl", `{"prompt":"x","query":"y"}` + "\n" + `{"prompt":"x","question":"y"}` + "\n" + `{"prompt":" "}` + "\n" + `{"input":[]}`, batch.InputOptions{}, []string{
+			`:1: no question: "prompt", "query" may each be it: name the one with --question-col`,
+			`:2: unknown field "prompt": known are ` + known,
+			`:3: prompt: empty`,
+			`:4: unknown field "input": known are ` + known,
+			":4: no question: give it as question, or as additional_messages",
+		}},
+		{"messages", "q.jsonl", `{"messages":[{"role":"system","content":"x"}]}` + "\n" + `{"messages":"x"}` + "\n" + `{"messages":[],"question":"x"}`, batch.InputOptions{}, []string{
+			`:1: messages: [0]: role: Coze has no system messages: put its text into the bot's own prompt and say --system drop, or have it before the question with --system prepend`,
+			":2: messages: want an array of {role, content}, not a string",
+			`:3: unknown field "messages": known are ` + known,
+		}},
 		{"twice", "q.csv", "question,question\n", batch.InputOptions{}, []string{`:1: column "question" is there twice`}},
 	}
 	for _, test := range tests {
@@ -346,12 +362,15 @@ func fuzzRows(t *testing.T, file string, content []byte, o batch.InputOptions) {
 
 func FuzzJSONL(f *testing.F) {
 	f.Add([]byte(`{"custom_id":"a","question":"one"}` + "\n" + `{"additional_messages":[{"role":"user","content":"x"}]}`))
+	f.Add([]byte(`{"Prompt":"x"}` + "\n" + `{"messages":[{"role":"user","content":"x"}]}` + "\n" + `{"query":"x","input":"y","CUSTOM_ID":1}`))
 	f.Add([]byte("\xef\xbb\xbf{\"question\":\"x\",\"parameters\":{\"a\":[null]}}\r\n\n{"))
 	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.jsonl", content, batch.InputOptions{}) })
 }
 
 func FuzzCSV(f *testing.F) {
 	f.Add([]byte("question,custom_id\n\"a\nb\",1\n,,\n"))
+	f.Add([]byte(" Question ,Custom_ID,QUESTION\nx\ny,z,,\n"))
+	f.Add([]byte("Prompt;n\nx;1\n"))
 	f.Add([]byte("\xef\xbb\xbfquestion,meta_data\nx,\"{\"\"a\"\":\"\"b\"\"}\"\n\"\n"))
 	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.csv", content, batch.InputOptions{}) })
 }

@@ -26,6 +26,7 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	if err != nil || fields == nil {
 		return []string{fmt.Sprintf(`want an object, {"question": "..."}, not %s`, kind(line))}
 	}
+	fields, own := in.meantFields(fields)
 	if _, there := fields[in.customIDCol()]; !there && in.options.CustomIDCol != "" {
 		wrong = append(wrong, fmt.Sprintf("no %q, which --custom-id-col names", in.options.CustomIDCol))
 	}
@@ -33,12 +34,21 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	case isRequest(fields):
 		return append(wrong, in.parseRequest(fields, row)...)
 	case in.prompt != nil:
-		return append(wrong, in.parseData(fields, row)...)
+		return append(wrong, in.parseData(fields, own, row)...)
 	}
+	maps.DeleteFunc(fields, func(_ string, raw json.RawMessage) bool { return kind(raw) == kindNull })
+	standIn, ambiguous := in.findStandIn(fields)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if raw := fields[name]; kind(raw) == kindNull {
-			delete(fields, name)
-		} else if err := in.setMeant(row, name, raw); err != nil {
+		var err error
+		switch {
+		case name == standIn:
+			row.standIn = ownName(own, name)
+			err = in.setStandIn(row, name, fields[name])
+		case in.standIn(name) && ambiguous != "":
+		default:
+			err = in.setMeant(row, name, fields[name])
+		}
+		if err != nil {
 			wrong = append(wrong, err.Error())
 		}
 	}
@@ -47,11 +57,58 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	switch {
 	case question && messages:
 		wrong = append(wrong, in.questionCol()+" and additional_messages: give one of the two")
-	case !question && !messages:
+	case ambiguous != "":
+		wrong = append(wrong, ambiguous)
+	case !question && !messages && standIn == "":
 		wrong = append(wrong, "no question: give it as "+in.questionCol()+", or as additional_messages")
 	}
 	return wrong
 }
+
+// findStandIn finds the field that is taken for the question, "" = none; ambiguous says why none of several is.
+func (in *Input) findStandIn(fields map[string]json.RawMessage) (name, ambiguous string) {
+	for _, own := range []string{in.questionCol(), fieldMessages} {
+		if _, there := fields[own]; there {
+			return "", ""
+		}
+	}
+	if _, there := fields[fieldChat]; there {
+		return fieldChat, ""
+	}
+	var found []string
+	for _, name := range standIns {
+		if raw, there := fields[name]; there && in.standIn(name) && kind(raw) == "a string" {
+			found = append(found, name)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", ""
+	case 1:
+		return found[0], ""
+	}
+	return "", bothMayBe(found)
+}
+
+// setStandIn takes a field for the question, or for its messages.
+func (in *Input) setStandIn(row *Row, name string, raw json.RawMessage) (err error) {
+	if name != fieldChat {
+		if err = setField(row, fieldQuestion, raw); err != nil {
+			err = fmt.Errorf("%s: %w", name, errEmpty)
+		}
+		return err
+	}
+	// Coze's messages and those of OpenAI are told apart by what only the former have.
+	if row.Chat.AdditionalMessages, err = messagesOf(raw); err != nil || !slices.ContainsFunc(row.Chat.AdditionalMessages, isCozes) {
+		row.Chat.AdditionalMessages, err = in.requestMessages(raw)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func isCozes(m tasks.Message) bool { return m.Type != "" || m.ContentType != "" || m.MetaData != nil }
 
 // meant is the field that a key stands for.
 func (in *Input) meant(name string) string {
@@ -76,7 +133,7 @@ func (in *Input) setMeant(row *Row, name string, raw json.RawMessage) error {
 }
 
 // parseData makes the question of a row's fields. Those that mean nothing to a row are data, and carried.
-func (in *Input) parseData(fields map[string]json.RawMessage, row *Row) (wrong []string) {
+func (in *Input) parseData(fields map[string]json.RawMessage, own map[string]string, row *Row) (wrong []string) {
 	if _, there := fields[fieldMessages]; there {
 		return []string{"additional_messages and a prompt: give one of the two"}
 	}
@@ -91,7 +148,7 @@ func (in *Input) parseData(fields map[string]json.RawMessage, row *Row) (wrong [
 		meant := in.meant(name)
 		switch {
 		case meant == "" || meant == fieldQuestion || !slices.Contains(knownFields, meant):
-			row.carried[name] = raw
+			row.carried[ownName(own, name)] = raw
 		case kind(raw) != kindNull:
 			if err := setField(row, meant, raw); err != nil {
 				wrong = append(wrong, err.Error())

@@ -24,6 +24,7 @@ type Row struct {
 	question    *string      // what is asked in plain text, where it is not said as messages
 	attachments []attachment // what goes with it
 	ignored     []string     // see Stats
+	standIn     string       // the name of what is taken for the question; "" = it has its own
 
 	table   *header      // of a table: its columns
 	marks   []sheet.Mark // of an xlsx: what its cells are

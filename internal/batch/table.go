@@ -64,7 +64,7 @@ func (in *Input) tableRows(ctx context.Context, content io.Reader, yield func(*R
 			continue
 		}
 		line = cells.line
-		row := &Row{N: n, Line: cells.line, Chat: new(tasks.Chat), Columns: cells.cells, marks: cells.marks, table: h}
+		row := &Row{N: n, Line: cells.line, Chat: new(tasks.Chat), Columns: cells.cells, marks: cells.marks, table: h, standIn: h.standIn}
 		wrong := in.parseCells(row)
 		if len(wrong) == 0 {
 			wrong = in.finish(row)
@@ -105,7 +105,7 @@ func (in *Input) parseCells(row *Row) (wrong []string) {
 		return []string{what}
 	}
 	for i, cell := range row.Columns {
-		if what := in.wrongText([]byte(cell), h.name(i)); what != "" {
+		if what := in.wrongText([]byte(cell), h.ownName(i)); what != "" {
 			return []string{what}
 		}
 		if h.quoted {
@@ -176,7 +176,7 @@ func (r *Row) wrongCells() (wrong []string) {
 		return i == r.table.question || r.table.means(i) || r.table.isPrompted(i)
 	}
 	for i := range r.table.names {
-		name := r.table.name(i)
+		name := r.table.ownName(i)
 		if r.mark(i) == sheet.Damaged { // carried, it would be lost
 			wrong = append(wrong, fmt.Sprintf("%s: %s", name, damagedCell(i, r.Line, r.Columns[i])))
 		}
@@ -217,7 +217,7 @@ func (in *Input) setQuestion(row *Row) error {
 	if in.prompt == nil {
 		question := row.Columns[h.question]
 		if blank(question) {
-			return fmt.Errorf("%s: %w", h.name(h.question), errEmpty)
+			return fmt.Errorf("%s: %w", h.ownName(h.question), errEmpty)
 		}
 		row.question = &question
 		return nil
