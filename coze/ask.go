@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 )
 
 // ChatRequest is a question to a bot. BotID and UserID are required. The last of AdditionalMessages is the question;
@@ -23,7 +24,18 @@ type ChatRequest struct {
 	EnableCard         bool                       `json:"enable_card,omitempty"`
 	PublishStatus      string                     `json:"publish_status,omitempty"`
 	BotVersion         string                     `json:"bot_version,omitempty"`
+
+	// BeforeSend, if it is not nil, is asked for leave once there is a connection for the question, and before each
+	// piece of a question of more than 2 KiB. The leave holds for LeaveTime. With an error, or when the leave has run
+	// out, nothing more is sent and the question is refused: the *Error's Zone is ZoneRefused and it wraps the error,
+	// or ErrStoodStill. It may be called by another goroutine, but by one at a time, and not after Stream or CreateChat
+	// has returned but for a call that is under way.
+	BeforeSend func() error `json:"-"`
 }
+
+// LeaveTime is how long the leave of ChatRequest.BeforeSend holds: a process that stands still for longer between the
+// leave and the bytes, as a virtual machine that is paused does, sends nothing when it wakes.
+const LeaveTime = time.Second
 
 // prepared is the request as it is sent; the caller's stays as it was.
 func (r *ChatRequest) prepared(stream bool) (*ChatRequest, error) {
@@ -45,7 +57,7 @@ const opChat = "chat"
 func chatCall(request *ChatRequest) call {
 	return call{
 		op: opChat, method: http.MethodPost, path: "/v3/chat", conversationID: request.ConversationID, body: request,
-		asks: true,
+		asks: true, leave: request.BeforeSend,
 	}
 }
 

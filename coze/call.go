@@ -15,12 +15,13 @@ import (
 // call is one call of the API, before it is sent.
 type call struct {
 	op, method, path       string
-	conversationID, chatID string // go into the query
-	inBody                 bool   // no: they are in the body
-	query                  string // in their place, for calls that have none
-	need                   string // "conversation_id" or "chat_id" (both): refuse to send without
-	asks                   bool   // a POST /v3/chat: its errors have a zone
-	body                   any    // nil = none
+	conversationID, chatID string       // go into the query
+	inBody                 bool         // no: they are in the body
+	query                  string       // in their place, for calls that have none
+	need                   string       // "conversation_id" or "chat_id" (both): refuse to send without
+	asks                   bool         // a POST /v3/chat: its errors have a zone
+	leave                  func() error // see ChatRequest.BeforeSend
+	body                   any          // nil = none
 	page                   *MessagePage
 }
 
@@ -83,6 +84,7 @@ type exchange struct {
 func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, error) {
 	c.once.Do(c.setUp)
 	x := &exchange{client: c, call: a}
+	x.sent.http1, x.sent.leave.ask = c.http1.Load(), a.leave
 	if c.baseErr != nil {
 		return nil, nil, c.badBase(a.op)
 	}
@@ -104,6 +106,13 @@ func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, e
 	resp, err := c.client.Do(req.WithContext(ctx))
 	if err != nil {
 		return nil, nil, x.unanswered(ctx, err)
+	}
+	if err := x.sent.leave.refusal(); err != nil { // the server has answered half a question
+		_ = resp.Body.Close()
+		return nil, nil, x.unanswered(ctx, err)
+	}
+	if http1 := resp.ProtoMajor == 1; http1 != x.sent.http1 {
+		c.http1.Store(http1)
 	}
 	x.status = resp.StatusCode
 	if x.logID = resp.Header.Get("X-Tt-Logid"); x.logID == "" {
@@ -187,7 +196,9 @@ func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 		e.Class, e.Err = class, cause
 		return e
 	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+	if refusal := x.sent.leave.refusal(); refusal != nil {
+		err = refusal // what net/http made of it says less
+	} else if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // what it adds, the method and the URL, is Op's to say
 	}
 	e.Class, e.Err = ClassTransient, err

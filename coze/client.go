@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type Client struct {
 	mu      sync.RWMutex
 	token   string      // the token that header was made for
 	header  http.Header // never changed once it is here: calls clone it
+	http1   atomic.Bool // the last reply came by HTTP/1
 }
 
 // setUp reads BaseURL and HTTP once.

@@ -9,11 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// What Error.Err may be, or wrap, when it is this client that ended a stream.
+// What Error.Err may be, or wrap, when it is this client that ended a stream or did not begin one.
 var (
 	ErrTruncated     = errors.New("the stream ended before its last event")
 	ErrIdle          = errors.New("no event came for too long")
 	ErrEventTooLarge = errors.New("an event is larger than the limit")
+
+	// ErrStoodStill is of a question that was not sent: see ChatRequest.BeforeSend.
+	ErrStoodStill = errors.New("the process stood still before the question was sent, and did not send it")
 
 	// ErrAnswerTooLarge is of events that are each within the limit, and go on and on.
 	ErrAnswerTooLarge = errors.New("an answer is larger than the limit")
