@@ -62,6 +62,12 @@ const lanesKey = "cozeq:lanes"
 
 func laneKey(lane string) string { return "cozeq:lane:{" + lane + "}" }
 
+// lastChatKey holds the chat of the turn that left a lane last, for lastChatTTL: much
+// longer than clocks differ.
+func lastChatKey(lane string) string { return "cozeq:lastchat:{" + lane + "}" }
+
+const lastChatTTL = 10 * time.Minute
+
 // Place is a task's place in a lane.
 type Place struct {
 	Lane  string
@@ -221,21 +227,38 @@ func (l *Lanes) Head(ctx context.Context, lane string) (p Place, ok bool, err er
 	return placeOf(lane, head[0]), true, nil
 }
 
+// LastChat returns the chat of the lane's last turn, "" where it is not known. The turns
+// of a lane come one after the other, so what stands before that chat in the
+// conversation belongs to earlier turns.
+func (l *Lanes) LastChat(ctx context.Context, lane string) (string, error) {
+	id, err := l.rdb.Get(ctx, lastChatKey(lane)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("last chat of lane %s: %w", lane, err)
+	}
+	return id, nil
+}
+
 // leaveScript removes a member and answers with the head that is to be run now:
 // the successor of a head that left, and the head, too, for a member that was
 // gone before, as its first leaver may have died before it ran anyone. A member
 // that left from the middle changes nobody's turn.
 //
-// KEYS: lane. ARGV: member.
+// KEYS: lane, last chat. ARGV: member, its chat or "", TTL of that.
 var leaveScript = redis.NewScript(`
 local rank = redis.call('ZRANK', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
+if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3]) end
 if rank and rank > 0 then return '' end
 return redis.call('ZRANGE', KEYS[1], 0, 0)[1] or ''`)
 
 // Leave takes a task out of its lane and runs the one whose turn it is then.
-func (l *Lanes) Leave(ctx context.Context, p Place) error {
-	next, err := leaveScript.Run(ctx, l.rdb, []string{laneKey(p.Lane)}, p.member()).Text()
+func (l *Lanes) Leave(ctx context.Context, p Place) error { return l.LeaveAfter(ctx, p, "") }
+
+// LeaveAfter is Leave for a task that had a chat: LastChat returns it until the next
+// turn leaves, or for ten minutes. An empty chatID leaves that as it is.
+func (l *Lanes) LeaveAfter(ctx context.Context, p Place, chatID string) error {
+	next, err := leaveScript.Run(ctx, l.rdb, []string{laneKey(p.Lane), lastChatKey(p.Lane)},
+		p.member(), chatID, int64(lastChatTTL/time.Second)).Text()
 	if err != nil {
 		return fmt.Errorf("leave lane %s: %w", p.Lane, err)
 	}

@@ -44,6 +44,12 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		return nil, err
 	}
 	switch {
+	case errors.Is(err, results.ErrFenced):
+		return nil, err
+	case errors.Is(err, errCanceled):
+		a.notAsked(ctx, conversation)
+		a.stop(errCanceled)
+		return nil, errCanceled
 	case e.Zone == coze.ZoneRefused && e.Class == coze.ClassBusy && a.ownConversation():
 		return a.busyWithOurs(ctx, e)
 	case e.Zone == coze.ZoneRefused:
@@ -75,7 +81,10 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
 	span := a.spans.ask(conversation)
-	stream, err := a.coze.Stream(ctx, a.request(conversation))
+	note, request := a.note(ctx, conversation), a.request(conversation)
+	request.BeforeSend = note.leave
+	stream, err := a.coze.Stream(ctx, request)
+	note.close()
 	defer func() { span.end(stream, chat, err) }()
 	if e, ok := errors.AsType[*coze.Error](err); ok && e.ChatID != "" {
 		// The chat was made, but what came back is no stream of it.

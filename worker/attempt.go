@@ -30,6 +30,8 @@ type attempt struct {
 	permitted  permit       // the last one
 	probe      bool         // the chat shows whether a pause is over
 
+	noted time.Time // before the last note that the question is about to be sent
+
 	// stop ends the attempt's context with one of our causes.
 	stop context.CancelCauseFunc
 

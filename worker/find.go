@@ -10,14 +10,31 @@ import (
 
 // How long a question that was sent may take to show up in its conversation, and
 // how often to look. The request had left before its reply was missed; the time is for
-// the way, for a worker that stood still between noting and sending, and for a Coze that
-// is slow to write down what it has taken. It is waited for only where a worker or a
-// connection died in the moment of asking, so it can be long.
+// the way, and for a Coze that is slow to write down what it has taken. It is waited for
+// only where a worker or a connection died in the moment of asking, so it can be long.
 const (
 	findFor   = 10 * time.Second
 	findEvery = time.Second
 	clockSkew = 10 * time.Second // between Coze's clock and ours
+
+	// lookAfter is how long a question is looked for at the least by an attempt that did
+	// not send it: see note.
+	lookAfter = noteAge + coze.LeaveTime + 3*time.Second
 )
+
+// lookUntil is when a question that is not found by then was not taken. It counts from
+// the note, but never for longer than from now on: who wrote the note may have had a
+// clock that is fast, and is dead.
+func (a *attempt) lookUntil(now time.Time) time.Time {
+	until := a.rec.AskedAt.Add(findFor)
+	if least := now.Add(lookAfter); a.noted.IsZero() && until.Before(least) {
+		until = least
+	}
+	if most := now.Add(findFor); until.After(most) {
+		until = most
+	}
+	return until
+}
 
 // find tells what became of a question that was sent and got no reply. If Coze
 // took it, its chat is noted and found is true. If it provably did not, found is
@@ -31,17 +48,28 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 	if !historySaved(a.chat) {
 		return false, a.unsure(ctx, "its history is not saved")
 	}
-	until := a.rec.AskedAt.Add(findFor)
+	earlier := ""
+	if r.Lane != "" {
+		if earlier, err = a.lanes.LastChat(ctx, r.Lane); err != nil {
+			return false, err
+		}
+	}
+	now := time.Now()
+	q := a.sought(earlier, now)
+	until := a.lookUntil(now)
 	for wait := findEvery; ; {
+		if err := a.permit(ctx); err != nil {
+			return false, err
+		}
 		page, err := a.coze.ListMessages(ctx, r.ConversationID, &coze.ListMessagesRequest{Order: "desc", Limit: 50})
 		e, _ := errors.AsType[*coze.Error](err)
-		taken := false
+		doubtful := false
 		switch {
 		case ctx.Err() != nil:
 			return false, context.Cause(ctx)
 		case err == nil:
 			var chatID string
-			if chatID, taken = a.question(page.Messages); chatID != "" {
+			if chatID, doubtful = q.among(page.Messages); chatID != "" {
 				if err := a.adopt(ctx, chatID); err != nil {
 					return false, err
 				}
@@ -54,12 +82,13 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 		case !passes(e):
 			return false, e
 		default:
+			a.heed(ctx, e)
 			a.log.Debug("could not look for the question, will try again", "err", err)
 			wait = min(pollMost, max(wait*3/2, e.RetryAfter))
 		}
 		if err == nil && time.Now().After(until) {
-			if taken {
-				return false, a.unsure(ctx, "the question is in its conversation without a chat")
+			if doubtful {
+				return false, a.unsure(ctx, "a question of its words is in its conversation, and it cannot be told whose it is")
 			}
 			a.rec.AskedAt = time.Time{}
 			return false, nil
@@ -70,35 +99,75 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 	}
 }
 
-// question looks for this task's question among a conversation's messages. The tag
-// decides; where Coze gives no tags back, a question of the same words, written
-// since this one was sent, is taken for it.
-func (a *attempt) question(messages []coze.Message) (chatID string, taken bool) {
-	own := &a.chat.AdditionalMessages[len(a.chat.AdditionalMessages)-1]
-	since := a.rec.AskedAt.Add(-clockSkew).Unix()
+// sought is a question that is looked for in its conversation.
+type sought struct {
+	id    string // of its task: the tag
+	words string
+
+	// ended and earlier are the chats of this task's and of the conversation's last turn
+	// before, "" where there was none or it is not known: what stands before them is not
+	// the question.
+	ended, earlier string
+
+	own    bool  // nobody else asks in this conversation
+	since  int64 // when it was asked, in Unix seconds; 0 where the note does not tell
+	lately int64 // when it was asked at the earliest, as clocks differ
+}
+
+func (a *attempt) sought(earlier string, now time.Time) sought {
+	q := sought{
+		id: a.id, words: a.chat.AdditionalMessages[len(a.chat.AdditionalMessages)-1].Content,
+		ended: a.rec.EndedChat, earlier: earlier, own: a.ownConversation(),
+	}
+	if at := a.rec.AskedAt; !at.After(now) { // else a clock was wrong, by nobody knows what
+		q.since, q.lately = at.Unix(), at.Add(-clockSkew).Unix()
+	}
+	return q
+}
+
+// among looks for the question among a conversation's messages, newest first. The tag
+// decides. Where Coze gives no tags back a question of the same words may be it, or an
+// earlier turn's, or somebody else's who asks in the same conversation. It is this task's
+//
+//   - in a conversation where nobody else asks;
+//   - behind the chat of the conversation's last turn, as turns come one after the other;
+//   - where that chat is not known or not listed, if it is not older than the note.
+//
+// What only may be it, as clocks differ, is not taken: the answer would be another
+// question's. doubtful is true where there is such a one, or one without a chat.
+func (q *sought) among(messages []coze.Message) (chatID string, doubtful bool) {
+	var like []*coze.Message // questions of the same words
+	behind := q.own
 	for i := range messages {
 		m := &messages[i]
-		if m.ChatID != "" && m.ChatID == a.rec.EndedChat {
-			break // newest first: the rest belongs to asks that are over
+		if m.ChatID != "" && (m.ChatID == q.ended || m.ChatID == q.earlier) {
+			behind = true
+			break
 		}
 		if m.Role != coze.RoleUser {
 			continue
 		}
 		tag, tagged := m.MetaData[taskTag]
 		switch {
-		case tag == a.id:
-		case tagged:
-			continue
-		case m.Content == own.Content && m.CreatedAt >= since:
-		default:
-			continue
-		}
-		taken = true
-		if m.ChatID != "" {
-			return m.ChatID, true
+		case tag == q.id && m.ChatID != "":
+			return m.ChatID, false
+		case tag == q.id:
+			doubtful = true
+		case !tagged && m.Content == q.words:
+			like = append(like, m)
 		}
 	}
-	return "", taken
+	for _, m := range like {
+		switch {
+		case m.ChatID == "":
+		case behind, q.since != 0 && m.CreatedAt >= q.since:
+			return m.ChatID, false
+		case m.CreatedAt < q.lately:
+			continue
+		}
+		doubtful = true
+	}
+	return "", doubtful
 }
 
 // adopt notes a chat that was found. As with a stream's first event, a Redis that

@@ -26,13 +26,9 @@ func (a *attempt) identify(ctx context.Context) (err error) {
 	return err
 }
 
-// staleNote is how old the note of asking may be when the question is sent: find
-// counts from it how long a question may take to show up.
-const staleNote = time.Second
-
-// asking notes that the question is about to be sent and takes leave for that, in one
-// round trip. A question that has to wait is not being asked yet: it is noted again
-// when its wait is over.
+// asking notes that the question is about to be sent and takes a permit for it, in one
+// round trip. Where it had to wait for the permit it is noted again when it is sent: see
+// note.
 func (a *attempt) asking(ctx context.Context, conversation string) error {
 	// The journal first: a record that says "asked" without a journal that does
 	// would be believed only by a process that still has the record.
@@ -40,6 +36,7 @@ func (a *attempt) asking(ctx context.Context, conversation string) error {
 		return err
 	}
 	began := time.Now()
+	a.noted = began
 	what := forChat
 	if a.probe {
 		what = forPoll // asked anew within one attempt: the pause it probes holds up the others
@@ -61,16 +58,10 @@ func (a *attempt) asking(ctx context.Context, conversation string) error {
 	}
 	a.cfg.Metrics.permitted(time.Since(began))
 	a.probe = a.probe || a.permitted.probe
-	if time.Since(a.rec.AskedAt) > hintAfter {
+	if time.Since(began) > hintAfter {
 		a.askHint(a.coze, a.credential)
 	}
-	if time.Since(a.rec.AskedAt) < staleNote {
-		return nil
-	}
-	if err := a.progress(ctx, conversation, "", time.Now()); err != nil {
-		return err
-	}
-	return a.rec.Asking(ctx, conversation)
+	return nil
 }
 
 // notAsked takes back that the question is about to be sent, or was: Coze has not

@@ -30,6 +30,7 @@ const (
 	envWorker      = "COZEQ_TEST_WORKER_REDIS"
 	envCoze        = "COZEQ_TEST_WORKER_COZE"
 	envConcurrency = "COZEQ_TEST_WORKER_CONCURRENCY" // defaults to 32
+	envDial        = "COZEQ_TEST_WORKER_DIAL"        // what each connection to Coze takes, a Go duration
 )
 
 func TestMain(m *testing.M) {
@@ -55,11 +56,20 @@ func serveWorker(redisURL, cozeURL string) {
 	if err != nil {
 		panic(err)
 	}
+	transport, idle := coze.NewTransport(concurrency), 3*time.Second
+	if takes, err := time.ParseDuration(os.Getenv(envDial)); err == nil {
+		dial := transport.DialContext
+		idle, transport.DisableKeepAlives = 0, true
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			time.Sleep(takes)
+			return dial(ctx, network, address)
+		}
+	}
 	w, err := worker.New(worker.Config{
 		Redis: redis.NewClient(options),
 		Coze: &coze.Client{
-			BaseURL: cozeURL, Auth: coze.StaticToken("token"), Idle: 3 * time.Second,
-			HTTP: &http.Client{Transport: coze.NewTransport(concurrency)},
+			BaseURL: cozeURL, Auth: coze.StaticToken("token"), Idle: idle,
+			HTTP: &http.Client{Transport: transport},
 		},
 		Concurrency: concurrency,
 		Logger:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),

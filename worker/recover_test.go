@@ -19,10 +19,10 @@ import (
 )
 
 // startWorker runs a worker in a process of its own.
-func startWorker(t *testing.T, redisURL, cozeURL string) *os.Process {
+func startWorker(t *testing.T, redisURL, cozeURL string, env ...string) *os.Process {
 	t.Helper()
 	process := exec.Command(os.Args[0])
-	process.Env = append(os.Environ(), envWorker+"="+redisURL, envCoze+"="+cozeURL)
+	process.Env = append(append(os.Environ(), envWorker+"="+redisURL, envCoze+"="+cozeURL), env...)
 	process.Stderr = io.Discard
 	stdin, err := process.StdinPipe()
 	if err != nil {

@@ -32,11 +32,12 @@ func (a *attempt) turn(ctx context.Context) error {
 	return nil
 }
 
-// leave ends the task's turn and runs the next one's.
+// leave ends the task's turn and runs the next one's. The next one learns which chat was
+// this one's: it may have to tell its own question from one of the same words.
 func (a *attempt) leave(ctx context.Context) error {
 	place := a.place()
 	if place.Lane == "" {
 		return nil
 	}
-	return a.lanes.Leave(ctx, place)
+	return a.lanes.LeaveAfter(ctx, place, a.rec.Result.ChatID)
 }

@@ -54,6 +54,8 @@ type Config struct {
 	Rules Script
 	// NoDirectives makes [[mock:...]] in a question plain text.
 	NoDirectives bool
+	// NoMetaData loses the meta_data of messages, so that lists give none back.
+	NoMetaData bool
 	// CancelEnds makes a canceled chat's open stream end with the event
 	// conversation.chat.canceled. Coze's documentation says that its stream goes
 	// on to the end as if nothing had happened, and that is the default.

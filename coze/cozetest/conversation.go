@@ -135,6 +135,9 @@ func (f *Fake) store(c *conversation, m *enterMessage, ch *chat) *storedMessage 
 		role: m.Role, content: m.Content, contentType: m.ContentType,
 		meta: m.MetaData, createdAt: f.cfg.now().Unix(),
 	}
+	if f.cfg.NoMetaData {
+		s.meta = nil
+	}
 	if ch != nil {
 		s.botID, s.chatID, s.kind = ch.botID, ch.id, m.Type
 		if s.kind == "" {
