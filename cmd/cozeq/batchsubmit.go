@@ -237,6 +237,9 @@ func (c *batchSubmitCommand) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return &interruptedError{again: "run the same command again to go on: nothing is enqueued twice"}
 	}
+	if errors.Is(err, batch.ErrEdited) {
+		return &hintedError{err: err, hint: "put the file back as it was and give the same command again to go on; with the file as it is now it makes another batch"}
+	}
 	if errors.Is(err, tasks.ErrBatchCanceled) {
 		return &hintedError{err: err, hint: "somebody has canceled it meanwhile; --again makes another batch"}
 	}

@@ -394,9 +394,14 @@ func (c *runCommand) title(args []string, in *batch.Input) string {
 
 // explain adds to an error what a person can do about it.
 func (c *runCommand) explain(err error) error {
+	edited := errors.Is(err, batch.ErrEdited)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &interruptedError{again: c.again()}
+	case edited && c.output != "":
+		return &hintedError{err: err, hint: "put the file back as it was and give the same command again to go on, or start over with --force"}
+	case edited:
+		return &hintedError{err: err, hint: c.again()}
 	case errors.Is(err, syscall.ENOSPC):
 		return &hintedError{err: err, hint: "make room on the disk, then " + c.again()}
 	case errors.Is(err, batch.ErrLocked):

@@ -29,8 +29,8 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 	if in.stats != nil {
 		return *in.stats, nil
 	}
-	digest := sha256.New()
-	content := io.TeeReader(heedful{ctx, in.content()}, digest)
+	digest, blocks := sha256.New(), newBlockWriter()
+	content := io.TeeReader(heedful{ctx, in.content()}, io.MultiWriter(digest, blocks))
 	invalid := &InvalidInput{}
 	// A custom_id is kept as a hash of 64 bits: at a million rows one in forty million inputs would be told of a
 	// repetition that is none.
@@ -69,12 +69,18 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 	if invalid.Total > 0 {
 		return Stats{}, invalid
 	}
+	if in.blocks != nil { // of an xlsx, whose rows were not read from content
+		content = io.TeeReader(heedful{ctx, in.content()}, digest)
+	}
 	if _, err := io.Copy(io.Discard, content); err != nil {
 		return Stats{}, fmt.Errorf("read %s: %w", in.name, err)
 	}
 	slices.Sort(stats.Ignored)
 	stats.SHA256 = hex.EncodeToString(digest.Sum(nil))
 	in.stats = &stats
+	if in.blocks == nil {
+		in.blocks = blocks.blocks()
+	}
 	return stats, nil
 }
 

@@ -36,8 +36,9 @@ type Input struct {
 	unpack sync.Mutex   // guards table
 	table  *sheet.Table // its rows, once they are wanted
 
-	stats *Stats // of the Check that found nothing wrong
-	fits  bool   // all of it goes into an xlsx
+	stats  *Stats  // of the Check that found nothing wrong
+	blocks *blocks // of the content as it was then, of an xlsx as it was unpacked; nil = not known yet
+	fits   bool    // all of it goes into an xlsx
 }
 
 // Open opens the file at path, or stdin for "-", and finds out how it is to be read. Options that do not go together or
@@ -226,8 +227,14 @@ func (in *Input) NamesBot() bool {
 // on; any other error ends it. Blank lines, and rows of empty cells, are no rows.
 func (in *Input) Rows() iter.Seq2[*Row, error] { return in.rows(context.Background(), in.content()) }
 
-// content reads the file from its beginning, as it is. Readers of one file do not disturb each other.
-func (in *Input) content() io.Reader { return io.NewSectionReader(in.data, 0, math.MaxInt64) }
+// content reads the file from its beginning, after a Check as it was then: what has changed is ErrEdited. Readers
+// of one file do not disturb each other.
+func (in *Input) content() io.Reader {
+	if in.blocks != nil {
+		return in.blocks.read(in.data)
+	}
+	return io.NewSectionReader(in.data, 0, math.MaxInt64)
+}
 
 // rows reads rows from content.
 func (in *Input) rows(ctx context.Context, content io.Reader) iter.Seq2[*Row, error] {

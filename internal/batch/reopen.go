@@ -66,7 +66,7 @@ func (r *run) refill(ctx context.Context, fresh *journal, s source) error {
 		row++
 		in, err, ok := next()
 		if err != nil {
-			return fmt.Errorf("%s has changed while it was read: %w", r.Input.Name(), err)
+			return err
 		}
 		if !ok {
 			return &ChangedError{File: r.Output, What: fmt.Sprintf("that had other than %d rows", r.total)}

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
 	"math"
 	"time"
@@ -28,13 +27,10 @@ func (r *run) chooseSample(ctx context.Context) error {
 	lanes, keys := make(map[uint64]bool), make(map[string]bool)
 	for row, err := range r.Input.Rows() {
 		if err != nil {
-			return fmt.Errorf("%s has changed while it was read: %w", r.Input.Name(), err)
+			return err
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		}
-		if row.N > r.total {
-			break
 		}
 		ended := r.journal.ended(row.N)
 		if lane := row.Chat.Lane(); lane != "" {

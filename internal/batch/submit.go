@@ -133,15 +133,12 @@ func (s *Submission) feed(ctx context.Context, b *tasks.Batch, form shape) error
 	}
 	for row, err := range s.Input.Rows() {
 		if err != nil {
-			return fmt.Errorf("%s has changed while it was read: %w", s.Input.Name(), err)
+			return err
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if n++; n > b.Rows {
-			break
-		}
-		if n <= b.Enqueued {
+		if n++; n <= b.Enqueued {
 			continue
 		}
 		kept, err := form.keep(columns, row)
@@ -154,9 +151,6 @@ func (s *Submission) feed(ctx context.Context, b *tasks.Batch, form shape) error
 				return err
 			}
 		}
-	}
-	if n != b.Rows {
-		return fmt.Errorf("%s has changed while it was read: it had %d rows, now another number", s.Input.Name(), b.Rows)
 	}
 	return flush()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/sheet"
@@ -21,6 +22,10 @@ func (in *Input) cells(ctx context.Context, content io.Reader) (cellReader, erro
 	in.unpack.Lock()
 	defer in.unpack.Unlock()
 	if in.table == nil {
+		blocks := newBlockWriter()
+		if _, err := io.Copy(blocks, heedful{ctx, in.content()}); err != nil {
+			return nil, fmt.Errorf("read %s: %w", in.name, err)
+		}
 		table, err := in.book.Unpack(ctx, in.reading.Sheet)
 		if bad, ok := errors.AsType[*sheet.DamagedError](err); ok {
 			return nil, in.problem(bad.Row, "%s", bad.What)
@@ -28,10 +33,24 @@ func (in *Input) cells(ctx context.Context, content io.Reader) (cellReader, erro
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", in.name, err)
 		}
-		in.table = table
+		in.table, in.blocks = table, blocks.blocks()
+		if err := in.sameBook(); err != nil {
+			return nil, fmt.Errorf("read %s: %w", in.name, err)
+		}
 		in.forget()
 	}
 	return sheetReader{in.table.Rows()}, nil
+}
+
+// sameBook makes sure that the rows that were unpacked are those of the content. A book is opened by its name, and a
+// spreadsheet that saves it puts another file under that name.
+func (in *Input) sameBook() error {
+	f, err := os.Open(in.file.Name())
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, in.blocks.read(f))
+	return errors.Join(err, f.Close())
 }
 
 func (in *Input) tableRows(ctx context.Context, content io.Reader, yield func(*Row, error) bool) {
