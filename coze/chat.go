@@ -228,24 +228,54 @@ func (c *Chat) keep(m Message) {
 	c.Messages = append(c.Messages, m)
 }
 
-// Answer is the bot's text: its answers of content type text, in order of arrival, joined by a line feed. Valid UTF-8.
+// Answers are the messages that answer the question, of any content type, in order of arrival: a card counts, empty text
+// does not. HasAnswer, Answer and AnswerType go by them.
+func (c *Chat) Answers() []Message {
+	var all []Message
+	for i := range c.Messages {
+		if m := &c.Messages[i]; m.isAnswer() && m.Content != "" {
+			all = append(all, *m)
+			all[len(all)-1].Content = valid(m.Content)
+		}
+	}
+	return all
+}
+
+// HasAnswer reports whether the bot answered anything at all.
+func (c *Chat) HasAnswer() bool {
+	for i := range c.Messages {
+		if m := &c.Messages[i]; m.isAnswer() && m.Content != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Answer is the bot's text: its answers of content type text, in order of arrival, joined by a line feed. Where it has
+// none it is the content of the others, such as a card's JSON: see AnswerType. Valid UTF-8.
 func (c *Chat) Answer() string {
+	text := c.AnswerType() == ContentText
 	return c.join(func(m *Message) string {
-		if m.isAnswer() && (m.ContentType == ContentText || m.ContentType == "") {
+		if m.isAnswer() && (m.isText() || !text) {
 			return m.Content
 		}
 		return ""
 	})
 }
 
-// HasAnswer reports whether the bot answered anything at all, of any content type: a card counts, empty text does not.
-func (c *Chat) HasAnswer() bool {
+// AnswerType is what Answer is: text, or the content type of the first answer where none is text.
+func (c *Chat) AnswerType() ContentType {
+	kind := ContentText
 	for i := range c.Messages {
-		if c.Messages[i].isAnswer() && c.Messages[i].Content != "" {
-			return true
+		switch m := &c.Messages[i]; {
+		case !m.isAnswer() || m.Content == "":
+		case m.isText():
+			return ContentText
+		case kind == ContentText:
+			kind = m.ContentType
 		}
 	}
-	return false
+	return kind
 }
 
 // Reasoning is what the bot thought before it answered, joined as Answer is. Only a stream tells it. Valid UTF-8.
@@ -290,7 +320,8 @@ func (c *Chat) join(pick func(*Message) string) string {
 	return valid(strings.Join(parts, "\n"))
 }
 
-// Err is nil unless the chat failed, was canceled, or waits for tools that this client does not run. It is then an
+// Err is nil unless the chat failed, was canceled, or waits: for tools that this client does not run, or for the user's
+// reply (ErrAsksBack; the error quotes what Messages have of the bot's question). It is then an
 // Error of ZoneCreated that is Ended, its class by the table of the client that read the chat.
 func (c *Chat) Err() *Error {
 	e := &Error{
@@ -308,12 +339,28 @@ func (c *Chat) Err() *Error {
 		e.judge(c.codes)
 	case c.Status == StatusCanceled:
 		e.Class, e.Message = ClassCanceled, "the chat was canceled"
+	case c.Status == StatusRequiresAction && c.RequiredAction != nil && c.RequiredAction.asksBack():
+		e.Class, e.Err, e.hint = ClassAction, ErrAsksBack, hintReply.EN
+		e.Message = "the bot asks back and waits for a reply"
+		if question := c.Answer(); question != "" {
+			e.Message = bounded("the bot asks back: "+question, maxMessage)
+		}
 	case c.Status == StatusRequiresAction && c.RequiredAction != nil:
 		e.Class, e.Message = ClassAction, "the bot waits for the outputs of tools that nobody runs here: "+c.RequiredAction.names()
 	default:
 		return nil
 	}
 	return e
+}
+
+// asksBack reports whether nothing is wanted but the user's next words, as by the question node of a chatflow.
+func (r *RequiredAction) asksBack() bool {
+	for _, call := range r.SubmitToolOutputs.ToolCalls {
+		if call.Type != "reply_message" {
+			return false
+		}
+	}
+	return true
 }
 
 // names lists the tools asked for, for people.

@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// What Error.Err may be, or wrap, when it is this client that ended a stream or did not begin one.
+// What Error.Err may be, or wrap, where it is not Coze that refused: the client ended a stream or did not begin one, or a
+// bot waits.
 var (
 	ErrTruncated     = errors.New("the stream ended before its last event")
 	ErrIdle          = errors.New("no event came for too long")
@@ -20,6 +21,9 @@ var (
 
 	// ErrAnswerTooLarge is of events that are each within the limit, and go on and on.
 	ErrAnswerTooLarge = errors.New("an answer is larger than the limit")
+
+	// ErrAsksBack is of a chat whose bot waits for the user's next words, in the same conversation.
+	ErrAsksBack = errors.New("the bot asks back")
 )
 
 // Scope is what a pause for a failure would have to cover.

@@ -111,6 +111,8 @@ func (m *Message) isAnswer() bool {
 	return m.Type == MessageAnswer && (m.Role == RoleAssistant || m.Role == "")
 }
 
+func (m *Message) isText() bool { return m.ContentType == ContentText || m.ContentType == "" }
+
 // finish reads the verbose message that follows the last answer; ok is false for any other message.
 // Its content is JSON in a string: {"msg_type":"generate_answer_finish","data":"{\"finish_reason\":0,...}"}.
 func (m *Message) finish() (reason int, ok bool) {

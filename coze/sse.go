@@ -102,6 +102,9 @@ func (d *decoder) fits(to int) error {
 	return nil
 }
 
+// unfinished is what came of a block that is over the limit.
+func (d *decoder) unfinished() []byte { return d.buf[d.block:d.end] }
+
 // line returns the offsets of the next whole line, without its end, and moves past it.
 func (d *decoder) line() (from, to int, err error) {
 	for {

@@ -35,8 +35,9 @@ type Stream struct {
 	created                bool // by chat.created, whose id is the chat's
 	first                  time.Time
 	chatID, conversationID string
+	chatIDBytes            []byte
 	stray                  string // the first other chat that an event was of
-	thoughts               thoughts
+	drafts                 drafts
 	answers                int // bytes of those that completed
 }
 
@@ -58,7 +59,7 @@ func (c *Client) Stream(ctx context.Context, request *ChatRequest) (*Stream, err
 	s.body.stop()
 	s.body.again = true
 	s.frames = newDecoder(&s.body, c.maxEvent())
-	s.thoughts.limit = c.maxEvent()
+	s.drafts.limit = c.maxEvent()
 	return s, nil
 }
 
@@ -109,6 +110,10 @@ func (s *Stream) LogID() string { return s.exchange.logID }
 // conversation that was asked in.
 func (s *Stream) Stray() string { return s.stray }
 
+// Drafts are the answers that had begun when the chat or the stream ended, as far as their deltas told of them: up to
+// Client.MaxEvent bytes. Read them after Events.
+func (s *Stream) Drafts() []Message { return s.drafts.messages() }
+
 // FirstAnswer is when the first piece of a message came, read or passed over; zero before that.
 func (s *Stream) FirstAnswer() time.Time { return s.first }
 
@@ -155,6 +160,9 @@ func (s *Stream) next() (Event, error) {
 	for {
 		f, err := s.frames.next()
 		if err != nil {
+			if errors.Is(err, ErrEventTooLarge) {
+				s.drafts.torn(s.frames.unfinished())
+			}
 			return Event{}, s.cut(err)
 		}
 		kind := f.kind()
@@ -163,7 +171,9 @@ func (s *Stream) next() (Event, error) {
 		}
 		switch {
 		case kind == EventMessageDelta && !s.Deltas && s.chatID != "":
-			s.thoughts.gatherFrom(f.data)
+			if s.owns(f.data) {
+				s.drafts.gather(f.data)
+			}
 		case kind == EventDone:
 			return Event{}, s.cut(io.EOF)
 		case kind == EventError:
@@ -222,11 +232,11 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 		news := s.chatID == "" && message.ChatID != ""
 		s.learn(message.ChatID, message.ConversationID)
 		if kind == EventMessageDelta {
-			s.thoughts.add(message.ID, message.ReasoningContent)
+			s.drafts.gather(data)
 			return Event{Type: kind, Message: message}, s.Deltas || news, nil
 		}
 		if message.isAnswer() || message.Type == MessageFollowUp {
-			keepString(&message.ReasoningContent, s.thoughts.take(message.ID))
+			keepString(&message.ReasoningContent, s.drafts.complete(message.ID))
 			// Whoever folds the events keeps these, and a stream may last as long as its attempt.
 			if s.answers += len(message.Content) + len(message.ReasoningContent); s.answers > s.frames.max {
 				return Event{}, false, s.cut(fmt.Errorf("%w of %d bytes", ErrAnswerTooLarge, s.frames.max))
@@ -248,7 +258,7 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 		s.created = true
 		if s.chatID != "" && s.chatID != chat.ID { // what came before was of another chat
 			keepString(&s.stray, s.chatID)
-			s.chatID, s.conversationID, s.answers, s.thoughts = "", "", 0, thoughts{limit: s.thoughts.limit}
+			s.chatID, s.conversationID, s.answers, s.drafts = "", "", 0, drafts{limit: s.drafts.limit}
 		}
 	}
 	news := !s.told || chat.ID != ""
@@ -276,9 +286,21 @@ func (s *Stream) foreign(kind EventType, chatID, conversationID string) bool {
 	return true
 }
 
+// owns reports whether a delta that nobody reads is of the stream's chat. Nearly all have its id in them, so it is looked
+// for before anything is decoded.
+func (s *Stream) owns(data []byte) bool {
+	if bytes.Contains(data, s.chatIDBytes) {
+		return true
+	}
+	message := new(Message)
+	return message.UnmarshalJSON(data) == nil && !s.foreign(EventMessageDelta, message.ChatID, message.ConversationID)
+}
+
 // learn keeps the first ids that the stream tells.
 func (s *Stream) learn(chatID, conversationID string) {
-	keepString(&s.chatID, chatID)
+	if s.chatID == "" && chatID != "" {
+		s.chatID, s.chatIDBytes = chatID, []byte(chatID)
+	}
 	keepString(&s.conversationID, conversationID)
 }
 

@@ -308,3 +308,92 @@ func TestAnswersWithoutEnd(t *testing.T) {
 		t.Errorf("%d events, then %v", n, err)
 	}
 }
+
+// What a bot said before its chat, or the stream, ended without completing.
+func TestDrafts(t *testing.T) {
+	const begun = `event:conversation.message.delta
+data:{"id":"7","role":"assistant","type":"answer","content":"half \ud83d","reasoning_content":"hm","chat_id":"` + chatID + `"}
+
+event:conversation.message.delta
+data:{"id":"7","role":"assistant","type":"answer","content":"\ude42 an\u0041\n","chat_id":"` + chatID + `"}
+
+event:conversation.message.delta
+data:{"id":"8","role":"assistant","type":"tool_response","content":"not said","chat_id":"` + chatID + `"}
+
+`
+	foreign := strings.ReplaceAll(begun, chatID, "77")
+	big := strings.Repeat("字", 1<<19) // of an event over the limit
+	tests := []struct{ name, body, text, reasoning string }{
+		{"failed", created + begun + failed(`{"code":5000,"msg":"x"}`), "half 🙂 anA\n", "hm"},
+		{"cut", created + foreign + begun, "half 🙂 anA\n", "hm"},
+		{"cut in an event", created + begun + begun[:60], "half 🙂 anA\n", "hm"},
+		{"completed, then failed", created + begun + message("7", "answer", "text", `"whole"`) + failed(`{"code":5000,"msg":"x"}`), "whole", "hm"},
+		{"a foreign one", created + foreign, "", ""},
+		{"an event over the limit", created + message("7", "answer", "text", `"\u0041`+big+`"`), "A" + big[:len(big)/4], ""},
+		{"one, after deltas", created + begun + message("7", "answer", "text", `"B`+big+`"`), "B" + big[:len(big)/4], "hm"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, deltas := range []bool{false, true} {
+				client := clientOf(stream(tt.body))
+				client.MaxEvent = 1 << 20
+				s, err := client.Stream(t.Context(), question())
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Deltas = deltas
+				var chat coze.Chat
+				for event, e := range s.Events() {
+					chat.Accumulate(event)
+					err = e
+				}
+				if err == nil {
+					t.Fatal("no error")
+				}
+				chat.Messages = append(chat.Messages, s.Drafts()...)
+				got := chat.Answer()
+				if len(tt.text) > 1000 { // where it is torn is of no interest
+					got = got[:min(len(got), len(tt.text))]
+				}
+				if got != tt.text || chat.Reasoning() != tt.reasoning {
+					t.Errorf("deltas %v: %.100q (%d bytes), reasoning %q", deltas, got, len(got), chat.Reasoning())
+				}
+			}
+		})
+	}
+}
+
+// A chat that waits for the user's next words says what the bot asks, and is told from one that waits for tools.
+func TestAsksBack(t *testing.T) {
+	waits := event("conversation.chat.requires_action", `{"id":"`+chatID+`","status":"requires_action","required_action":{"type":"submit_tool_outputs",`+
+		`"submit_tool_outputs":{"tool_calls":[{"id":"","type":"reply_message","function":null,"require_info":{"name":"q"}}]}}}`)
+	got := listen(t, clientOf(stream(created+message("1", "answer", "text", `"Which city?"`)+waits+done)), false)
+	if !errors.Is(got.err, coze.ErrAsksBack) || got.chat.Answer() != "Which city?" {
+		t.Fatalf("%v, answer %q", got.err, got.chat.Answer())
+	}
+	e := got.chat.Err()
+	if e.Class != coze.ClassAction || e.Message != "the bot asks back: Which city?" || !strings.Contains(e.Hint(), "conversation_id") {
+		t.Errorf("%v, hint %q", e, e.Hint())
+	}
+}
+
+// What is not text is delivered, with its type, where there is no text.
+func TestAnswerType(t *testing.T) {
+	text, card := message("1", "answer", "text", `"words"`), message("2", "answer", "card", `"{\"a\":1}"`)
+	for _, tt := range []struct {
+		body, answer string
+		kind         coze.ContentType
+		answers      int
+	}{
+		{text, "words", coze.ContentText, 1},
+		{card, `{"a":1}`, coze.ContentCard, 1},
+		{card + text, "words", coze.ContentText, 2},
+		{card + message("3", "answer", "audio", `"https://example.org/a.mp3"`), "{\"a\":1}\nhttps://example.org/a.mp3", coze.ContentCard, 2},
+		{message("4", "answer", "card", `{"a":1}`), `{"a":1}`, coze.ContentCard, 1},
+	} {
+		chat := listen(t, clientOf(stream(created+tt.body+completed+done)), false).chat
+		if chat.Answer() != tt.answer || chat.AnswerType() != tt.kind || len(chat.Answers()) != tt.answers || !chat.HasAnswer() {
+			t.Errorf("%q of type %q, %d answers", chat.Answer(), chat.AnswerType(), len(chat.Answers()))
+		}
+	}
+}

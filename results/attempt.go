@@ -272,14 +272,17 @@ func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) er
 // Wait puts the task aside, with the reason why; a nil reason only gives it
 // back, as a worker that shuts down does. What a holds of the conversation, the
 // chat, AskedAt, EndedChat, EndedConversation, Attempts, Waits and PossibleDuplicate is written as it stands,
-// so that the caller forgets a chat by emptying a.Result.ChatID and AskedAt. So are
+// so that the caller forgets a chat by emptying a.Result.ChatID and AskedAt. So is what
+// the last chat said before it ended without an answer. So are
 // Spent, see Result.Spend, and TraceParent. along adds commands of the caller's to the same round trip;
 // they are run even if this attempt may not write.
 func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cmdable)) error {
 	r := Result{Status: Waiting, Error: why,
 		ConversationID: a.Result.ConversationID, ChatID: a.Result.ChatID, Attempts: a.Result.Attempts,
 		PossibleDuplicate: a.Result.PossibleDuplicate, Warnings: a.Result.Warnings, Spent: a.Result.Spent,
-		TraceParent: a.Result.TraceParent, Sealed: a.Result.Sealed}
+		TraceParent: a.Result.TraceParent, Sealed: a.Result.Sealed,
+		Answer: a.Result.Answer, ContentType: a.Result.ContentType, Parts: a.Result.Parts,
+		Reasoning: a.Result.Reasoning, FollowUps: a.Result.FollowUps}
 	set := r.sealed(a.store.Keys, a.Result.ID).fields()
 	var drop []any
 	keep := func(ok bool, name string, values ...any) {
@@ -289,6 +292,11 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 			drop = append(drop, name)
 		}
 	}
+	keep(r.Answer != "", "answer")
+	keep(r.ContentType != "", "content_type")
+	keep(len(r.Parts) > 0, "parts")
+	keep(r.Reasoning != "", "reasoning")
+	keep(len(r.FollowUps) > 0, "follow_ups")
 	keep(r.ConversationID != "", "conversation_id")
 	keep(r.ChatID != "", "chat_id")
 	keep(!a.AskedAt.IsZero(), "asked_at", "asked_at", At(a.AskedAt).String())
@@ -317,7 +325,8 @@ local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
 if not now[2] and ARGV[2] ~= '1' then return -1 end
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
-redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid')
+redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
+	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 8))
 redis.call('EXPIRE', KEYS[1], ARGV[3])

@@ -38,6 +38,10 @@ func (r *Result) fields() []any {
 	str("batch_id", r.BatchID)
 	str("status", string(r.Status))
 	str("answer", r.Answer)
+	str("content_type", r.ContentType)
+	if len(r.Parts) > 0 {
+		str("parts", listText(r.Parts))
+	}
 	str("reasoning", r.Reasoning)
 	list := func(name string, values []string) {
 		switch {
@@ -140,6 +144,10 @@ func parse(flat []any) record {
 			r.Status = Status(value)
 		case "answer":
 			r.Answer = value
+		case "content_type":
+			r.ContentType = value
+		case "parts":
+			_ = json.Unmarshal([]byte(value), &r.Parts) // of what is no list nothing is read
 		case "reasoning":
 			r.Reasoning = value
 		case "follow_ups":

@@ -14,6 +14,7 @@ type Result struct {
 	BatchID         string   `json:"batch_id,omitempty"`
 	Status          Status   `json:"status"`
 	Answer          string   `json:"answer,omitempty"`
+	ContentType     string   `json:"content_type,omitempty"` // of an answer that is not text: card, audio, object_string
 	Reasoning       string   `json:"reasoning,omitempty"`
 	FollowUps       []string `json:"follow_ups,omitempty"`
 	Usage           *Usage   `json:"usage,omitempty"`
@@ -23,6 +24,10 @@ type Result struct {
 	ConversationID  string   `json:"conversation_id,omitempty"`
 	ConversationKey string   `json:"conversation_key,omitempty"`
 	ChatID          string   `json:"chat_id,omitempty"`
+
+	// Parts are the bot's answers with their types, in order, where there are several and
+	// not all are text. Answer has the text of them.
+	Parts []Part `json:"parts,omitempty"`
 
 	// Attempts counts the asks that ended in anything but "wait": 1 for an
 	// answer at the first go.
@@ -59,6 +64,12 @@ type Result struct {
 	// Spent is what Coze counted for the task's chats before the one that Usage is
 	// of: they ended without an answer and are billed all the same. In the hash only.
 	Spent Usage `json:"-"`
+}
+
+// Part is one of several answers.
+type Part struct {
+	ContentType string `json:"content_type"`
+	Content     string `json:"content"`
 }
 
 // Billed is what Coze counted for all of the task's chats.

@@ -137,6 +137,13 @@ func anyResult() *rapid.Generator[results.Result] {
 		}
 		return nil
 	})
+	parts := rapid.Custom(func(t *rapid.T) []results.Part {
+		var all []results.Part
+		for _, content := range list.Draw(t, "contents") {
+			all = append(all, results.Part{ContentType: "card", Content: content})
+		}
+		return all
+	})
 	return rapid.Custom(func(t *rapid.T) results.Result {
 		r := results.Result{
 			ID:              rapid.StringMatching(`[A-Za-z0-9._:-]{1,40}`).Draw(t, "id"),
@@ -144,6 +151,8 @@ func anyResult() *rapid.Generator[results.Result] {
 			BatchID:         text.Draw(t, "batch"),
 			Status:          rapid.SampledFrom([]results.Status{results.Queued, results.Running, results.Waiting, results.Completed, results.Failed}).Draw(t, "status"),
 			Answer:          text.Draw(t, "answer"),
+			ContentType:     text.Draw(t, "content type"),
+			Parts:           parts.Draw(t, "parts"),
 			Reasoning:       text.Draw(t, "reasoning"),
 			FollowUps:       list.Draw(t, "follow-ups"),
 			BotID:           text.Draw(t, "bot"),

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +36,9 @@ const (
 	// FieldSummary is that of what asynq shows as a task's result.
 	FieldSummary = "summary"
 )
+
+// fieldPart is that of one of several answers, by its place.
+func fieldPart(i int) string { return "parts." + strconv.Itoa(i) }
 
 // SealedError says that a value is encrypted and cannot be read here.
 type SealedError struct {
@@ -146,6 +151,10 @@ func (r *Result) sealed(k *Keys, id string) *Result {
 		}
 		return []string{k.Seal(id, field, listText(values))}
 	}
+	s.Parts = slices.Clone(r.Parts)
+	for i := range s.Parts {
+		s.Parts[i].Content = seal(fieldPart(i), r.Parts[i].Content)
+	}
 	s.Answer, s.Reasoning = seal(fieldAnswer, r.Answer), seal(fieldReasoning, r.Reasoning)
 	s.FollowUps, s.Warnings = list(fieldFollowUps, r.FollowUps), list(fieldWarnings, r.Warnings)
 	if r.Error != nil && !r.Error.Plain {
@@ -175,6 +184,10 @@ func (r *Result) Readable() *Result {
 	}
 	drop(&clean.Answer)
 	drop(&clean.Reasoning)
+	clean.Parts = slices.Clone(r.Parts)
+	for i := range clean.Parts {
+		drop(&clean.Parts[i].Content)
+	}
 	list(&clean.FollowUps)
 	list(&clean.Warnings)
 	if r.Error != nil {
@@ -210,6 +223,9 @@ func (r *Result) open(k *Keys, id string) {
 	}
 	text(fieldAnswer, &r.Answer)
 	text(fieldReasoning, &r.Reasoning)
+	for i := range r.Parts {
+		text(fieldPart(i), &r.Parts[i].Content)
+	}
 	list(fieldFollowUps, &r.FollowUps)
 	list(fieldWarnings, &r.Warnings)
 	if r.Error != nil {
@@ -218,7 +234,7 @@ func (r *Result) open(k *Keys, id string) {
 }
 
 // listText is a list as the hash keeps it.
-func listText(values []string) string {
+func listText[T string | Part](values []T) string {
 	b, err := json.Marshal(values)
 	if err != nil {
 		panic(fmt.Sprintf("marshal strings: %v", err)) // strings always marshal

@@ -114,7 +114,11 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 			a.log.Warn("the stream has events of another chat, they are left out", "chat", chat.ID, "other", other)
 		}
 		if err != nil {
-			a.keepUsage(chat) // a chat that failed is billed all the same
+			chat.Messages = append(chat.Messages, stream.Drafts()...)
+			a.keepPartial(chat)
+			if e := chat.Err(); e != nil && errors.Is(e, coze.ErrAsksBack) {
+				err = e // it quotes what the bot asks
+			}
 			return chat, err
 		}
 		if event.Type == coze.EventMessageDelta {
@@ -135,6 +139,8 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 // word that somebody else has the task ends the attempt.
 func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) error {
 	a.rec.LogID = logID
+	r := &a.rec.Result
+	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps = "", "", nil, "", nil // an earlier chat's
 	asked := a.rec.Result.ConversationID
 	conversation := cmp.Or(chat.ConversationID, asked)
 	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {
@@ -230,9 +236,11 @@ const (
 // conversation busy, so nobody uses that again.
 func (a *attempt) ended(ctx context.Context, e *coze.Error) error {
 	a.over(a.rec.Result.ChatID)
-	if e.Class == coze.ClassAction {
+	switch {
+	case errors.Is(e, coze.ErrAsksBack): // it is answered there
+	case e.Class == coze.ClassAction:
 		a.forgetConversation(ctx)
-	} else if a.ownConversation() {
+	case a.ownConversation():
 		a.rec.Result.ConversationID = ""
 	}
 	a.rec.AskedAt = time.Time{}

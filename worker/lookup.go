@@ -35,8 +35,9 @@ func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
 		return nil, lookUpError(err)
 	}
 	a.keepUsage(chat)
-	if err := chat.Err(); err != nil {
-		return nil, a.ended(ctx, err)
+	if chat.Err() != nil {
+		a.readPartial(ctx, chat)
+		return nil, a.ended(ctx, chat.Err())
 	}
 	if err := a.readMessages(ctx, chat); err != nil {
 		return nil, lookUpError(err)
@@ -156,6 +157,21 @@ func (a *attempt) gone(ctx context.Context, e *coze.Error) error {
 	}
 	a.rec.AskedAt = time.Time{}
 	return fmt.Errorf("%w: %w", errGone, e)
+}
+
+// readPartial takes over what a chat said that ended without completing, if Coze lists it:
+// of a failed chat it mostly does not. It is asked for once.
+func (a *attempt) readPartial(ctx context.Context, chat *coze.Chat) {
+	if a.permit(ctx) != nil {
+		return
+	}
+	messages, err := a.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
+	if err != nil {
+		a.log.Debug("could not read what a chat said before it ended", "chat", chat.ID, "err", err)
+		return
+	}
+	chat.Messages = messages
+	a.keepPartial(chat)
 }
 
 // readTries is how often the messages of a completed chat are asked for before it is

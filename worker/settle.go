@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -145,13 +146,40 @@ func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
 func (a *attempt) fill(chat *coze.Chat) {
 	r := &a.rec.Result
 	r.Status, r.Error = results.Completed, nil
-	r.Answer, r.Reasoning, r.FollowUps = a.cut("answer", chat.Answer()), a.cut("reasoning", chat.Reasoning()), chat.FollowUps()
+	a.keepText(chat)
 	a.keepUsage(chat)
 	if chat.ID != "" {
 		r.ChatID = chat.ID
 	}
 	if chat.ConversationID != "" {
 		r.ConversationID = chat.ConversationID
+	}
+}
+
+// keepText takes over what the bot said.
+func (a *attempt) keepText(chat *coze.Chat) {
+	r := &a.rec.Result
+	r.Answer, r.Reasoning, r.FollowUps = a.cut("answer", chat.Answer()), a.cut("reasoning", chat.Reasoning()), chat.FollowUps()
+	r.ContentType, r.Parts = "", nil
+	if kind := chat.AnswerType(); kind != coze.ContentText {
+		r.ContentType = string(kind)
+	}
+	answers := chat.Answers()
+	isText := func(m coze.Message) bool { return cmp.Or(m.ContentType, coze.ContentText) == coze.ContentText }
+	if len(answers) < 2 || !slices.ContainsFunc(answers, func(m coze.Message) bool { return !isText(m) }) {
+		return
+	}
+	for _, m := range answers {
+		r.Parts = append(r.Parts, results.Part{ContentType: string(cmp.Or(m.ContentType, coze.ContentText)), Content: m.Content})
+	}
+}
+
+// keepPartial takes over what the bot said before its chat ended without completing, or
+// before its stream did: if nothing better comes, that belongs to the record.
+func (a *attempt) keepPartial(chat *coze.Chat) {
+	a.keepUsage(chat) // a chat that failed is billed all the same
+	if chat.HasAnswer() || chat.Reasoning() != "" {
+		a.keepText(chat)
 	}
 }
 

@@ -194,7 +194,7 @@ func (c *Cache) get(key string) *results.Result {
 // put keeps an answer. That it could not be written is told by Err.
 func (c *Cache) put(key string, res *results.Result) {
 	record, err := (&results.Result{
-		Status: res.Status, Answer: res.Answer, Reasoning: res.Reasoning, FollowUps: res.FollowUps, Usage: res.Usage,
+		Status: res.Status, Answer: res.Answer, ContentType: res.ContentType, Parts: res.Parts, Reasoning: res.Reasoning, FollowUps: res.FollowUps, Usage: res.Usage,
 		BotID: res.BotID, ConversationID: res.ConversationID, ChatID: res.ChatID, CompletedAt: res.CompletedAt,
 	}).Encode()
 	if err == nil {

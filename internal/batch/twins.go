@@ -128,7 +128,7 @@ func (r *run) settleTwins(row *Row, res *results.Result) error {
 func (r *run) recordCached(row *Row, earlier *results.Result) error {
 	res := &results.Result{
 		ID: r.journal.taskID(row.N), Status: results.Completed, Cached: true,
-		Answer: earlier.Answer, Reasoning: earlier.Reasoning, FollowUps: earlier.FollowUps,
+		Answer: earlier.Answer, ContentType: earlier.ContentType, Parts: earlier.Parts, Reasoning: earlier.Reasoning, FollowUps: earlier.FollowUps,
 		BotID: row.Chat.BotID, UserID: row.Chat.UserID,
 		ConversationID: earlier.ConversationID, ChatID: earlier.ChatID,
 		CompletedAt: earlier.CompletedAt,
