@@ -39,7 +39,7 @@ Exit code 3 if some questions got no answer.`,
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .csv, .tsv, each also with .gz, or .xlsx")
+	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .json, .csv, .tsv, each also with .gz, or .xlsx")
 	f.BoolVar(&c.partial, "partial", false, "also of a batch that has not ended")
 	f.BoolVar(&c.force, "force", false, "replace FILE if it exists")
 	addSettings(cmd, settingRedis, settingLog)

@@ -244,6 +244,8 @@ func fixtures(t *testing.T) []fixture {
 		{name: "objects-gb18030.jsonl", content: in(t, gb, objects)},
 		{name: "objects-utf16le.jsonl", content: in(t, little, mark+objects)},
 		{name: "objects.jsonl.gz", content: packed(t, []byte(objects))},
+		{name: "array-gb18030.json", content: in(t, gb, "["+strings.ReplaceAll(strings.TrimSpace(objects), "\n", ",")+"]")},
+		{name: "objects-in-lines.json", content: []byte(objects)},
 		{name: "requests.jsonl", content: []byte(requestText(t)), args: []string{"--system", "drop"}},
 		{name: "comma.csv", content: []byte(comma)},
 		{name: "comma-marked-crlf.csv", content: []byte(mark + tableText(t, ',', true))},
@@ -267,7 +269,7 @@ func fixtures(t *testing.T) []fixture {
 	}
 }
 
-// TestFixtures: the same five questions in 24 kinds of files give the same five answers.
+// TestFixtures: the same five questions in 26 kinds of files give the same five answers.
 func TestFixtures(t *testing.T) {
 	t.Parallel()
 	fake := echo(t)
@@ -276,7 +278,7 @@ func TestFixtures(t *testing.T) {
 		want[q[0]] = echoed(q[1])
 	}
 	all := fixtures(t)
-	if len(all) != 24 {
+	if len(all) != 26 {
 		t.Errorf("%d fixtures", len(all))
 	}
 	for _, f := range all {

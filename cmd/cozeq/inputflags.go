@@ -28,8 +28,8 @@ type inputFlags struct {
 
 func (i *inputFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&i.format, "format", "", "INPUT's format: jsonl, csv, tsv, xlsx or txt, with .gz if compressed; default: by its extension, of stdin jsonl")
-	f.StringVar(&i.questionCol, "question-col", "", "`NAME` of the column, or of the field of a .jsonl, with the question; default: question")
+	f.StringVar(&i.format, "format", "", "INPUT's format: jsonl, json, csv, tsv, xlsx or txt, with .gz if compressed; default: by its extension, of stdin jsonl")
+	f.StringVar(&i.questionCol, "question-col", "", "`NAME` of the column, or of the field of a .jsonl or .json, with the question; default: question")
 	f.StringVar(&i.customIDCol, "custom-id-col", "", "`NAME` of the column or field with the custom_id; default: custom_id")
 	f.StringVar(&i.delimiter, "delimiter", "", "what stands between a table's cells: comma, semicolon or tab; default: found out")
 	f.StringVar(&i.encoding, "encoding", "", "INPUT's encoding: utf-8, gb18030 (also gbk), utf-16le or utf-16be; default: found out")

@@ -70,17 +70,17 @@ func newRunCmd(s *streams) *cobra.Command {
 Alone it does the work itself; with --redis the workers there do. Before it asks
 anything itself it makes sure that Coze accepts the token.
 
-INPUT is .jsonl (of our shape or OpenAI's batches'), .csv, .tsv or .xlsx (a header
-row; column question or --question-col), or .txt (a question a line), each but an
-.xlsx also with .gz; or - for stdin. Encoding (UTF-8, GB18030 or GBK, UTF-16) and
+INPUT is .jsonl (of our shape or OpenAI's batches'), .json (an array of objects),
+.csv, .tsv or .xlsx (a header row; column question or --question-col), or .txt (a
+question a line), each but an .xlsx also with .gz; or - for stdin. Encoding (UTF-8, GB18030 or GBK, UTF-16) and
 delimiters are found out. --prompt makes the questions of a row's columns.
 A row may also have custom_id, bot_id, user_id, conversation_id, conversation_key,
 custom_variables, parameters, meta_data, and files that go with the question:
 file_url, file_id, image_url, image_id. Questions with one conversation_key are
 asked one after the other, in the order of the file, in one conversation.
 
-OUTPUT, .jsonl, .csv, .tsv or .xlsx, has a record for each row, with the columns
-of the input in front. It exists only when it is complete. Until then
+OUTPUT, .jsonl, .json, .csv, .tsv or .xlsx, has a record for each row, with the
+columns of the input in front. It exists only when it is complete. Until then
 OUTPUT.partial is the journal: the same command goes on after any interruption,
 asks nothing twice that was answered, and looks chats up that were in flight.
 Without -o records go to stdout as they end, and there is nothing to go on with.
@@ -108,7 +108,7 @@ once.`,
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .csv, .tsv or .xlsx; all but the last with .gz, too")
+	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .json, .csv, .tsv or .xlsx; all but the last with .gz, too")
 	c.input.add(cmd)
 	f.BoolVar(&c.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
 	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: have a worker in this process too")

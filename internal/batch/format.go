@@ -14,6 +14,7 @@ type Format string
 // The formats.
 const (
 	JSONL Format = "jsonl" // an object a line
+	JSON  Format = "json"  // an array of objects; as an input also an object a line
 	CSV   Format = "csv"   // a header row, then a row a question
 	TSV   Format = "tsv"   // csv with tabs
 	XLSX  Format = "xlsx"  // a sheet, as csv
@@ -21,12 +22,15 @@ const (
 )
 
 var (
-	inputFormats  = []Format{JSONL, CSV, TSV, XLSX, TXT}
-	outputFormats = []Format{JSONL, CSV, TSV, XLSX}
+	inputFormats  = []Format{JSONL, JSON, CSV, TSV, XLSX, TXT}
+	outputFormats = []Format{JSONL, JSON, CSV, TSV, XLSX}
 )
 
 // table reports whether the format has a header row and cells.
 func (f Format) table() bool { return f == CSV || f == TSV || f == XLSX }
+
+// objects reports whether the format's rows are JSON objects.
+func (f Format) objects() bool { return f == JSONL || f == JSON }
 
 // compressedSuffix is that of a file packed with gzip.
 const compressedSuffix = ".gz"
@@ -92,8 +96,6 @@ func extra(f Format) string {
 	switch f {
 	case "xls", "et":
 		return " (save it as .xlsx)"
-	case "json":
-		return " (a line for each object makes it a .jsonl)"
 	}
 	return ""
 }
@@ -111,7 +113,7 @@ func outputFormat(path string) (f Format, compressed bool, err error) {
 	if !slices.Contains(outputFormats, f) || f == XLSX && compressed {
 		return "", false, &UsageError{
 			What: "cannot tell the format of " + path,
-			Hint: "end its name in one of " + list(outputFormats, ".") + ", or " + list([]Format{JSONL, CSV, TSV}, ".") + " with " + compressedSuffix,
+			Hint: "end its name in one of " + list(outputFormats, ".") + ", or " + list([]Format{JSONL, JSON, CSV, TSV}, ".") + " with " + compressedSuffix,
 		}
 	}
 	return f, compressed, nil

@@ -29,7 +29,8 @@ type Input struct {
 	spooled bool     // file is a copy of ours that has still its name
 
 	reading reading
-	mark    int // bytes at the beginning that only tell the encoding
+	mark    int  // bytes at the beginning that only tell the encoding
+	array   bool // a json is one array of objects, not an object a line
 	found   findings
 
 	book   *sheet.Book  // of an xlsx
@@ -89,7 +90,7 @@ func (in *Input) plan(path string) (compressed bool, err error) {
 		{"--encoding", in.options.Encoding, in.format != XLSX, "a text, and an .xlsx is none"},
 		{"--question-col", in.options.QuestionCol, in.format != TXT, "a file with columns or fields"},
 		{"--custom-id-col", in.options.CustomIDCol, in.format != TXT, "a file with columns or fields"},
-		{"--system", in.options.System, in.format == JSONL, "a .jsonl"},
+		{"--system", in.options.System, in.format.objects(), "a .jsonl or .json"},
 	} {
 		if flag.value != "" && !flag.ok {
 			return false, &UsageError{What: fmt.Sprintf("%s is for %s", flag.name, flag.of), Hint: fmt.Sprintf("leave it out for a .%s", in.format)}
@@ -240,8 +241,8 @@ func (in *Input) content() io.Reader {
 func (in *Input) rows(ctx context.Context, content io.Reader) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		switch in.format {
-		case JSONL:
-			in.jsonlRows(content, yield)
+		case JSONL, JSON:
+			in.jsonRows(content, yield)
 		case CSV, TSV, XLSX:
 			in.tableRows(ctx, content, yield)
 		case TXT:

@@ -78,6 +78,15 @@ func TestRows(t *testing.T) {
 `,
 		},
 		{
+			name: "json array", file: "q.json",
+			content: "\ufeff\n[{\"custom_id\":\"a\",\"question\":\"one, [\\\"{\"},\r\n {\"question\": \"two\",\n  \"parameters\": {\"p\": [1]}}\n,{\"question\":\"three\"}]\n",
+			want:    "1@2 a \"one, [\\\"{\" bot=bot\n2@3 2 \"two\" bot=bot map[] map[p:[1]] map[]\n3@5 3 \"three\" bot=bot\n",
+		},
+		{
+			name: "json as an object a line", file: "q.json", content: "\n" + `{"question":"one"}` + "\n" + `{"question":"two"}`,
+			want: "1@2 1 \"one\" bot=bot\n2@3 2 \"two\" bot=bot\n",
+		},
+		{
 			name: "csv as Excel leaves out or adds empty cells", file: "q.csv",
 			content: "question,custom_id,bot_id\nx,a,7\ny,b\nz\nw,d,,,\nv,e,8, \n",
 			want:    "1@2 a \"x\" bot=7\n2@3 b \"y\" bot=bot\n3@4 3 \"z\" bot=bot\n4@5 d \"w\" bot=bot\n5@6 e \"v\" bot=8\n",
@@ -220,6 +229,22 @@ null
 			`:4: unknown field "input": known are ` + known,
 			":4: no question: give it as question, or as additional_messages",
 		}},
+		{"json array", "q.json", `[{"question":"x"},{"qestion":"y"},"z",{"question":},` + "\n" + `{"question":"v","custom_id":"1"},]`, batch.InputOptions{}, []string{
+			`:1: item 2: unknown field "qestion": did you mean question? (known are ` + known + ")",
+			":1: item 2: no question: give it as question, or as additional_messages",
+			`:1: item 3: want an object, {"question": "..."}, not a string`,
+			":1: item 4: bad JSON at byte 13: invalid character '}' looking for beginning of value",
+			`:2: custom_id "1" is repeated: row 1 has it too`,
+			":2: item 6: bad JSON at byte 0: unexpected end of JSON input",
+		}},
+		{"json array cut short", "q.json", `[{"question":"x"},` + "\n" + `{"question":"y`, batch.InputOptions{}, []string{
+			":2: item 2: the array is not closed: the file is cut short, or a quote or a bracket is not closed"}},
+		{"json array with a quote too many", "q.json", `[{"question":"x""},` + "\n" + `{"question":"y"}]`, batch.InputOptions{}, []string{
+			":1: item 1: the array is not closed: the file is cut short, or a quote or a bracket is not closed"}},
+		{"json with two arrays", "q.json", `[{"question":"x"}]` + "\n" + `[{"question":"x"}]`, batch.InputOptions{}, []string{":2: something stands behind the array"}},
+		{"json without any", "q.json", " [ ] ", batch.InputOptions{}, []string{": there is no question in it"}},
+		{"json array as .jsonl", "q.jsonl", `[{"question":"x"}]`, batch.InputOptions{}, []string{
+			`:1: want an object, {"question": "..."}, not an array: if the file is one array of objects, say --format json`}},
 		{"messages", "q.jsonl", `{"messages":[{"role":"system","content":"x"}]}` + "\n" + `{"messages":"x"}` + "\n" + `{"messages":[],"question":"x"}`, batch.InputOptions{}, []string{
 			`:1: messages: [0]: role: Coze has no system messages: put its text into the bot's own prompt and say --system drop, or have it before the question with --system prepend`,
 			":2: messages: want an array of {role, content}, not a string",
@@ -284,10 +309,10 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct{ path, format, want string }{
-		{"q.pdf", "", "q.pdf has none of the extensions .jsonl, .csv, .tsv, .xlsx, .txt: say what it is with --format"},
-		{"q.xls", "", "q.xls has none of the extensions .jsonl, .csv, .tsv, .xlsx, .txt (save it as .xlsx): say what it is with --format"},
+		{"q.pdf", "", "q.pdf has none of the extensions .jsonl, .json, .csv, .tsv, .xlsx, .txt: say what it is with --format"},
+		{"q.xls", "", "q.xls has none of the extensions .jsonl, .json, .csv, .tsv, .xlsx, .txt (save it as .xlsx): say what it is with --format"},
 		{"q.xlsx.gz", "", "q.xlsx.gz: an .xlsx is compressed in itself: unpack it with gunzip"},
-		{"q", "yaml", `unknown format "yaml": --format takes jsonl, csv, tsv, xlsx, txt, with .gz behind it for a compressed one`},
+		{"q", "yaml", `unknown format "yaml": --format takes jsonl, json, csv, tsv, xlsx, txt, with .gz behind it for a compressed one`},
 		{plain, "", plain + " is not compressed with gzip: take .gz off its name, or say what it is with --format"},
 		{archive, "", archive + " is a zip archive, as an .xlsx is, and no .csv: if it is an .xlsx, say --format xlsx"},
 		{dir, "", dir + " is a directory: name a file of questions"},
@@ -346,7 +371,8 @@ func fuzzRows(t *testing.T, file string, content []byte, o batch.InputOptions) {
 			continue
 		}
 		n++
-		if row.N < n || row.Line <= line || row.CustomID == "" || row.Chat.Validate() != nil || row.Chat.BotID == "" {
+		sameLine := file == "q.json" && row.Line == line // items of an array
+		if row.N < n || row.Line <= line && !sameLine || row.CustomID == "" || row.Chat.Validate() != nil || row.Chat.BotID == "" {
 			t.Fatalf("row %d: %+v", n, row)
 		}
 		line = row.Line
@@ -365,6 +391,13 @@ func FuzzJSONL(f *testing.F) {
 	f.Add([]byte(`{"Prompt":"x"}` + "\n" + `{"messages":[{"role":"user","content":"x"}]}` + "\n" + `{"query":"x","input":"y","CUSTOM_ID":1}`))
 	f.Add([]byte("\xef\xbb\xbf{\"question\":\"x\",\"parameters\":{\"a\":[null]}}\r\n\n{"))
 	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.jsonl", content, batch.InputOptions{}) })
+}
+
+func FuzzJSON(f *testing.F) {
+	f.Add([]byte(`[{"question":"x"}, {"question":"[\"{"},{"messages":[{"role":"user","content":"y"}]} ]`))
+	f.Add([]byte("\n[\n {\"question\":\n\"x\\\\\"}, 1, [], \"]\",\n]x"))
+	f.Add([]byte(`{"question":"x"}` + "\n" + `{"question":"y"}`))
+	f.Fuzz(func(t *testing.T, content []byte) { fuzzRows(t, "q.json", content, batch.InputOptions{}) })
 }
 
 func FuzzCSV(f *testing.F) {

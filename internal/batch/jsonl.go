@@ -12,8 +12,8 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-func (in *Input) jsonlRows(content io.Reader, yield func(*Row, error) bool) {
-	in.lineRows(content, yield, in.parseObject)
+func (in *Input) jsonRows(content io.Reader, yield func(*Row, error) bool) {
+	in.pieceRows(content, yield, in.parseObject)
 }
 
 // parseObject fills the row from a line of JSON and returns everything that is wrong with it.
@@ -24,7 +24,11 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 		return []string{fmt.Sprintf("bad JSON at byte %d: %v", syntax.Offset, err)}
 	}
 	if err != nil || fields == nil {
-		return []string{fmt.Sprintf(`want an object, {"question": "..."}, not %s`, kind(line))}
+		what := fmt.Sprintf(`want an object, {"question": "..."}, not %s`, kind(line))
+		if in.format == JSONL && kind(line) == "an array" {
+			what += ": if the file is one array of objects, say --format json"
+		}
+		return []string{what}
 	}
 	fields, own := in.meantFields(fields)
 	if _, there := fields[in.customIDCol()]; !there && in.options.CustomIDCol != "" {

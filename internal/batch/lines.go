@@ -28,6 +28,8 @@ func newLineReader(r io.Reader, max int) *lineReader {
 	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), max: max}
 }
 
+func (l *lineReader) place() (line, item int) { return l.n, 0 }
+
 // read returns the next line without its end, good until the next call. A line that is too long is passed over and
 // reported as errLineTooLong; the next call goes on behind it.
 func (l *lineReader) read() ([]byte, error) {

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -92,6 +93,9 @@ func (in *Input) lookAtText() error {
 		in.found.add("lines that end in CR")
 		head = bytes.ReplaceAll(head, []byte("\r"), []byte("\n"))
 	}
+	if in.format == JSON {
+		return in.lookAtObjects(head, whole)
+	}
 	if in.format != CSV && in.format != TSV {
 		return nil
 	}
@@ -104,6 +108,19 @@ func (in *Input) lookAtText() error {
 	in.reading.setDelimiter(in.format, char)
 	if char != in.format.delimiter() {
 		in.found.add("cells separated by %ss", delimiterName(char))
+	}
+	return nil
+}
+
+// lookAtObjects tells an array of objects from an object a line.
+func (in *Input) lookAtObjects(head []byte, whole bool) error {
+	head = bytes.TrimLeft(head, " \t\r\n")
+	if in.array = bytes.HasPrefix(head, []byte("[")); in.array {
+		return nil
+	}
+	first, _, ended := bytes.Cut(head, []byte("\n"))
+	if (ended || whole) && len(first) > 0 && !json.Valid(first) {
+		return &UsageError{What: in.name + " is neither an array of objects nor an object a line", Hint: "as [{\"question\": \"...\"}, ...]"}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -82,7 +83,7 @@ func (r *run) elsewhere(err error) error {
 
 // writeFormat writes all records in OUTPUT's format.
 func (r *run) writeFormat(ctx context.Context, w io.Writer) error {
-	if r.format == JSONL {
+	if r.format.objects() {
 		return r.writeLines(ctx, w)
 	}
 	c, err := r.Input.outputColumns(ctx)
@@ -148,7 +149,7 @@ func (r *run) writeRows(ctx context.Context, t tableWriter) error {
 
 // writeLines copies the records, in the order of the input.
 func (r *run) writeLines(ctx context.Context, w io.Writer) error {
-	records := r.journal.reader()
+	records, out := r.journal.reader(), &recordLines{w: w, array: r.format == JSON}
 	for row := 1; row <= r.total; row++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -157,9 +158,9 @@ func (r *run) writeLines(ctx context.Context, w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(line); err != nil {
+		if err := out.write(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
 			return err
 		}
 	}
-	return nil
+	return out.close()
 }

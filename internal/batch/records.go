@@ -45,8 +45,8 @@ func (o outputFile) records(ctx context.Context) iter.Seq2[*results.Result, erro
 			yield(nil, notReadable(o.path, err))
 			return
 		}
-		if out.format == JSONL {
-			o.jsonlRecords(out, yield)
+		if out.format.objects() {
+			o.objectRecords(out, yield)
 		} else {
 			o.tableRecords(ctx, out, yield)
 		}
@@ -69,15 +69,18 @@ func notReadable(path string, err error) error {
 	return err
 }
 
-func (o outputFile) jsonlRecords(out *Input, yield func(*results.Result, error) bool) {
-	lines := newLineReader(out.text(out.content()), math.MaxInt32)
+func (o outputFile) objectRecords(out *Input, yield func(*results.Result, error) bool) {
+	pieces := out.pieces(out.content(), math.MaxInt32)
 	for {
-		line, err := lines.read()
+		piece, err := pieces.read()
+		line, _ := pieces.place()
 		if err == io.EOF {
 			return
 		}
-		if _, ok := errors.AsType[*damagedError](err); ok {
-			yield(nil, notAnOutput(o.path, lines.n+1, err.Error()))
+		_, damaged := errors.AsType[*damagedError](err)
+		_, broken := errors.AsType[*arrayError](err)
+		if damaged || broken {
+			yield(nil, notAnOutput(o.path, line+1, err.Error()))
 			return
 		}
 		if err != nil {
@@ -85,12 +88,12 @@ func (o outputFile) jsonlRecords(out *Input, yield func(*results.Result, error) 
 			return
 		}
 		res := new(results.Result)
-		if err := json.Unmarshal(line, res); err != nil {
-			yield(nil, notAnOutput(o.path, lines.n, err.Error()))
+		if err := json.Unmarshal(piece, res); err != nil {
+			yield(nil, notAnOutput(o.path, line, err.Error()))
 			return
 		}
 		if res.CustomID == "" || !res.Status.Terminal() {
-			yield(nil, notAnOutput(o.path, lines.n, "not a record with custom_id and status"))
+			yield(nil, notAnOutput(o.path, line, "not a record with custom_id and status"))
 			return
 		}
 		if !yield(res, nil) {

@@ -21,7 +21,7 @@ func (d *Detached) Write(ctx context.Context, output string, w io.Writer, progre
 	var err error
 	if output == "" {
 		buffered := bufio.NewWriterSize(w, 64<<10)
-		if err = d.writeLines(ctx, buffered, t, progress); err == nil {
+		if err = d.writeLines(ctx, buffered, false, t, progress); err == nil {
 			err = buffered.Flush()
 		}
 	} else {
@@ -38,8 +38,8 @@ func (d *Detached) writeFile(ctx context.Context, output string, t *tally, progr
 		return err
 	}
 	err = putInPlace(output, compressed, func(w io.Writer) error {
-		if format == JSONL {
-			return d.writeLines(ctx, w, t, progress)
+		if format.objects() {
+			return d.writeLines(ctx, w, format == JSON, t, progress)
 		}
 		return d.writeTable(ctx, w, format, t, progress)
 	}, func(string) error { return nil })
@@ -52,15 +52,19 @@ func (d *Detached) writeFile(ctx context.Context, output string, t *tally, progr
 	return nil
 }
 
-func (d *Detached) writeLines(ctx context.Context, w io.Writer, t *tally, progress func(done, total int)) error {
-	return d.hand(ctx, false, t, progress, func(row *Row, res *results.Result) error {
-		line, err := encodeRecord(res, row)
+func (d *Detached) writeLines(ctx context.Context, w io.Writer, array bool, t *tally, progress func(done, total int)) error {
+	out := &recordLines{w: w, array: array}
+	err := d.hand(ctx, false, t, progress, func(row *Row, res *results.Result) error {
+		record, err := encodeRecord(res, row)
 		if err != nil {
 			return err
 		}
-		_, err = w.Write(append(line, '\n'))
-		return err
+		return out.write(record)
 	})
+	if err != nil {
+		return err
+	}
+	return out.close()
 }
 
 func (d *Detached) writeTable(ctx context.Context, w io.Writer, f Format, t *tally, progress func(done, total int)) error {

@@ -19,6 +19,8 @@ type Row struct {
 
 	Columns []string // of a table: the row as it was read
 
+	item int // of an array, from 1
+
 	cacheKey string // see Cache; "" = not looked for, or not to be cached
 
 	question    *string      // what is asked in plain text, where it is not said as messages

@@ -8,37 +8,42 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// lineRows yields what parse makes of each line that is not blank.
-func (in *Input) lineRows(content io.Reader, yield func(*Row, error) bool, parse func(line []byte, row *Row) []string) {
-	lines := newLineReader(in.text(content), maxLine)
+// pieceRows yields what parse makes of each line that is not blank, or of each item of an array.
+func (in *Input) pieceRows(content io.Reader, yield func(*Row, error) bool, parse func(piece []byte, row *Row) []string) {
+	pieces := in.pieces(content, maxLine)
 	n := 0
 	for {
-		line, err := lines.read()
+		piece, err := pieces.read()
+		line, item := pieces.place()
 		_, damaged := errors.AsType[*damagedError](err)
+		_, broken := errors.AsType[*arrayError](err)
 		switch {
 		case err == io.EOF:
 			return
-		case damaged:
-			yield(nil, in.problem(lines.n+1, "%v", err))
+		case damaged && item == 0:
+			yield(nil, in.problem(line+1, "%v", err))
+			return
+		case damaged, broken:
+			yield(nil, in.problem(line, "%s%v", itemName(item), err))
 			return
 		case err == errLineTooLong:
 			n++
-			if !yield(nil, in.problem(lines.n, "%v", err)) {
+			if !yield(nil, in.problem(line, "%v", err)) {
 				return
 			}
 			continue
 		case err != nil:
 			yield(nil, fmt.Errorf("read %s: %w", in.name, err))
 			return
-		case blank(string(line)):
+		case blank(string(piece)) && item == 0:
 			continue
 		}
 		n++
-		row := &Row{N: n, Line: lines.n, Chat: new(tasks.Chat)}
+		row := &Row{N: n, Line: line, item: item, Chat: new(tasks.Chat)}
 		var wrong []string
-		if what := in.wrongText(line, ""); what != "" {
+		if what := in.wrongText(piece, ""); what != "" {
 			wrong = []string{what}
-		} else if wrong = parse(line, row); len(wrong) == 0 {
+		} else if wrong = parse(piece, row); len(wrong) == 0 {
 			wrong = in.finish(row)
 		}
 		if !in.deliver(row, wrong, yield) {
@@ -50,15 +55,23 @@ func (in *Input) lineRows(content io.Reader, yield func(*Row, error) bool, parse
 // deliver yields the row, or what is wrong with it.
 func (in *Input) deliver(row *Row, wrong []string, yield func(*Row, error) bool) bool {
 	for _, what := range wrong {
-		if !yield(nil, in.problem(row.Line, "%s", what)) {
+		if !yield(nil, in.problem(row.Line, "%s%s", itemName(row.item), what)) {
 			return false
 		}
 	}
 	return len(wrong) > 0 || yield(row, nil)
 }
 
+// itemName says which item of an array it is, as all of them may stand on one line; "" = it is none.
+func itemName(item int) string {
+	if item == 0 {
+		return ""
+	}
+	return fmt.Sprintf("item %d: ", item)
+}
+
 func (in *Input) txtRows(content io.Reader, yield func(*Row, error) bool) {
-	in.lineRows(content, yield, func(line []byte, row *Row) []string {
+	in.pieceRows(content, yield, func(line []byte, row *Row) []string {
 		question := string(line)
 		if in.prompt != nil {
 			if what := in.prompt.missing([]string{fieldQuestion}); what != "" {
