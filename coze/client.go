@@ -31,7 +31,7 @@ type Client struct {
 	Auth      TokenSource   // required
 	HTTP      *http.Client  // nil = one over NewTransport(64), shared by all; with a Timeout it would cut streams. Redirects are never followed
 	Idle      time.Duration // the longest silence between two events of a stream, and any other call's longest time; 0 = 2 min
-	MaxEvent  int           // bytes of one event of a stream, and of all answers of one; 0 = 8 MiB
+	MaxEvent  int           // bytes of one event of a stream, of all answers of one, and of a reply if more than 8 MiB; 0 = 8 MiB
 	Codes     *CodeTable    // nil = the built-in table
 	UserAgent string        // "" = cozeq
 

@@ -42,6 +42,10 @@ var (
 		"Look again later; if it stays, give the log id to Coze's support.",
 		"请稍后再看；如果一直存在，请把 logid 提供给扣子技术支持。",
 	}
+	hintTooLarge = Text{
+		"Raise --max-answer (COZEQ_MAX_ANSWER; in Go Client.MaxEvent), then ask again: the record has the first part.",
+		"请调大 --max-answer（COZEQ_MAX_ANSWER；Go 中为 Client.MaxEvent）后重新提问：记录里保留了开头部分。",
+	}
 	hintReply = Text{
 		"Reply in the same conversation: ask with the conversation_id of this record, or with the same conversation_key.",
 		"请在同一个会话中回复：用这条记录的 conversation_id（或相同的 conversation_key）再提一问。",

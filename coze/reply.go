@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	maxReply   = 8 << 20   // bytes of a reply that is not a stream; a list of 50 long messages is below 1 MiB
+	maxReply   = 8 << 20   // bytes of a reply that is not a stream, if MaxEvent is not more; a list of 50 long messages is below 1 MiB
 	maxSnippet = 200       // bytes kept of a reply that is not JSON
 	maxLogID   = 100       // bytes kept of a log id, of which Coze's have 34
 	keepBuffer = 256 << 10 // a larger buffer is not pooled
@@ -108,14 +108,16 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 			replyBuffers.Put(buffer)
 		}
 	}()
-	_, err := buffer.ReadFrom(io.LimitReader(resp.Body, maxReply+1))
+	limit := max(maxReply, x.client.maxEvent())
+	_, err := buffer.ReadFrom(io.LimitReader(resp.Body, int64(limit)+1))
 	body := buffer.Bytes()
 	if err != nil {
 		return nil, x.unread(ctx, err)
 	}
-	if len(body) > maxReply {
+	if len(body) > limit {
 		e := x.failure()
-		e.Class, e.Message, e.Err = ClassPermanent, fmt.Sprintf("the reply is larger than %d bytes", maxReply), ErrEventTooLarge
+		e.Class, e.Message, e.Err = ClassPermanent, fmt.Sprintf("the reply is larger than %d bytes", limit), ErrEventTooLarge
+		e.hint = hintTooLarge.EN
 		return nil, e
 	}
 	env, ok := envelopeOf(body)

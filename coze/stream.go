@@ -424,7 +424,7 @@ func (s *Stream) cut(err error) *Error {
 	}
 	switch {
 	case errors.Is(err, ErrEventTooLarge), errors.Is(err, ErrAnswerTooLarge):
-		e.Class, e.Err = ClassTruncated, err
+		e.Class, e.Err, e.hint = ClassTruncated, err, hintTooLarge.EN
 	case !errors.Is(err, io.EOF):
 		e.Err = fmt.Errorf("%w: %w", ErrTruncated, err)
 	}

@@ -183,17 +183,17 @@ func (a *attempt) keepPartial(chat *coze.Chat) {
 	}
 }
 
-// maxText is the most bytes of an answer, or of reasoning, that a record takes: as much
-// as one message may have, see coze.Client.MaxEvent, so that only what is joined of
-// several is ever cut. Redis keeps it, publishes it, and may have a thousand at a time.
+// maxText is the most bytes of an answer, or of reasoning, that a record takes, if
+// coze.Client.MaxEvent is not more: as much as one message may have, so that only what is
+// joined of several is ever cut. Redis keeps it, publishes it, and may have a thousand at a time.
 const maxText = 8 << 20
 
 // cut shortens a text to maxText, and says so.
 func (a *attempt) cut(what, text string) string {
-	if len(text) <= maxText {
+	n := max(maxText, a.coze.MaxEvent)
+	if len(text) <= n {
 		return text
 	}
-	n := maxText
 	for !utf8.RuneStart(text[n]) {
 		n--
 	}

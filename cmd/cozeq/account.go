@@ -17,6 +17,7 @@ type credential struct {
 	base  string
 	token coze.TokenSource
 	codes *coze.CodeTable
+	most  int // bytes of an answer
 	life  tokenLife
 	file  string // that its token or key is in; empty: in none, or in one that a variable names
 }
@@ -36,6 +37,9 @@ func (c config) account(ctx context.Context, pick string) (account, error) {
 		return a, err
 	}
 	if a.codes, err = c.codes(); err != nil {
+		return a, err
+	}
+	if a.most, err = c.maxAnswer(); err != nil {
 		return a, err
 	}
 	if a.others, err = c.credentials(ctx, a.credential); err != nil {
@@ -101,5 +105,5 @@ func (a account) clients(concurrency int) (*coze.Client, []worker.Credential, fu
 }
 
 func (c credential) over(h *http.Client) *coze.Client {
-	return &coze.Client{BaseURL: c.base, Auth: c.token, HTTP: h, Codes: c.codes, UserAgent: "cozeq/" + versionName()}
+	return &coze.Client{BaseURL: c.base, Auth: c.token, HTTP: h, Codes: c.codes, MaxEvent: c.most, UserAgent: "cozeq/" + versionName()}
 }

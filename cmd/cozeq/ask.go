@@ -67,7 +67,7 @@ A signal cancels the chat, at Coze too.`,
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`: one of $COZEQ_CREDENTIALS_FILE, with --redis the workers' one")
 	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
 	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if it has no answer after this long")
-	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes)
+	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes, settingMaxAnswer)
 	addPatience(cmd, &c.patience, "0")
 	addWorkerWait(cmd, &c.workerWait)
 	return cmd

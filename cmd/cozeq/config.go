@@ -31,6 +31,7 @@ const (
 	settingBase        = "coze-base"
 	settingBot         = "bot"
 	settingConcurrency = "concurrency"
+	settingMaxAnswer   = "max-answer"
 	settingQueues      = "queues"
 	settingRate        = "rate"
 	settingHTTP        = "http"
@@ -67,6 +68,7 @@ func settings() []setting {
 		{settingBot, "COZE_BOT_ID", "`ID` of the bot that answers questions which name none", ""},
 		{settingRedis, "REDIS_URL", "`URL` of a shared Redis: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://", ""},
 		{settingConcurrency, "COZEQ_CONCURRENCY", "let at most `N` chats be in flight in this process", strconv.Itoa(worker.DefaultConcurrency)},
+		{settingMaxAnswer, "COZEQ_MAX_ANSWER", "take answers of at most `N` MiB; of a longer one the first part is kept and the question fails", "8"},
 		{settingQueues, "COZEQ_QUEUES", "serve these queues, as `NAME=WEIGHT,...`; a NAME/N stands for the queues NAME-0 to NAME-(N-1)", "critical=6,default=3,low=1"},
 		{settingRate, "COZEQ_RATE", "start at most `N/s` chats, of all processes together, also N/m and N/h; Coze's own limit is found out below it", "none"},
 		{settingHTTP, "COZEQ_HTTP", "serve /metrics, /healthz and /readyz on `HOST:PORT`, of worker and dashboard /monitor too, or off", "127.0.0.1:9464 for worker, 127.0.0.1:8081 for dashboard, off elsewhere"},
@@ -143,6 +145,19 @@ func (c config) concurrency() (int, error) {
 		return 0, c.bad(source, "%q, want a whole number from 1 to %d", value, maxConcurrency)
 	}
 	return n, nil
+}
+
+// mostAnswer is half of what Redis takes as one value: what is encrypted is longer.
+const mostAnswer = 256
+
+// maxAnswer is in bytes.
+func (c config) maxAnswer() (int, error) {
+	value, source := c.lookup(settingMaxAnswer, "8")
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > mostAnswer {
+		return 0, c.bad(source, "%q, want a whole number of MiB from 1 to %d", value, mostAnswer)
+	}
+	return n << 20, nil
 }
 
 // queues reads NAME=WEIGHT pairs; a name alone weighs 1. A NAME/N stands for its

@@ -95,6 +95,8 @@ func (d *doctor) read(ctx context.Context, s setting) (err error) {
 		}
 	case settingConcurrency:
 		_, err = d.cfg.concurrency()
+	case settingMaxAnswer:
+		_, err = d.cfg.maxAnswer()
 	case settingQueues:
 		_, err = d.cfg.queues()
 	case settingRate:

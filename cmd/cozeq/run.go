@@ -127,7 +127,7 @@ once.`,
 	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`, one of $COZEQ_CREDENTIALS_FILE, with --redis of the workers'")
 	f.StringVar(&c.onTurnFailure, "on-turn-failure", tasks.TurnSkip, "what becomes of a conversation's later turns when one fails: `skip` asks them, block does not")
-	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingLog, settingCodes)
+	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingLog, settingCodes, settingMaxAnswer)
 	return cmd
 }
 

@@ -53,7 +53,7 @@ machines can reach --http it starts only with a token for the dashboard, or with
 	cmd.Flags().DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
 	cmd.Flags().DurationVar(&c.keep, "keep", results.DefaultKeep, "how long results are kept where the question does not say")
 	c.rules.addFlag(cmd.Flags())
-	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingMonitor, settingLog, settingCodes)
+	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingMonitor, settingLog, settingCodes, settingMaxAnswer)
 	addMonitor(cmd)
 	return cmd
 }
