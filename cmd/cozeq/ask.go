@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,10 @@ type askCommand struct {
 	timeout      time.Duration
 	patience     time.Duration
 	workerWait   time.Duration
+
+	id, user string
+	vars     []string
+	images   []string
 }
 
 func newAskCmd(s *streams) *cobra.Command {
@@ -54,15 +59,21 @@ A signal cancels the chat, at Coze too.`,
 		Example: `  cozeq ask "What is a goroutine?"
   cozeq ask --stream "Tell me a story"
   cozeq ask --redis redis://localhost:6379/0 --conversation alice "And its price?"
+  cozeq ask --image https://example.com/cat.png "What is this?"
+  cozeq ask --var city=Chengdu --user u1 "What is the weather like?"
   id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one"); cozeq result "$id" --wait 5m`,
 		Args: wants(1, 1, "QUESTION"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.stream, "stream", false, "print the answer as it comes")
+	f.BoolVar(&c.stream, "stream", false, "print the answer as it comes; with --no-wait: have its pieces published for others")
 	f.BoolVar(&c.noWait, "no-wait", false, "print the question's id instead of waiting (with --redis)")
 	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: have a worker in this process too")
 	f.BoolVar(&c.json, "json", false, "print the whole result as JSON")
+	f.StringVar(&c.id, "id", "", "`ID` of the question; with --redis one that is there already is not asked again, but waited for")
+	f.StringVar(&c.user, "user", "", "`ID` of the user who asks, as Coze's user_id; default: "+tasks.DefaultUserID)
+	f.StringArrayVar(&c.vars, "var", nil, "value of a variable of the bot, as `NAME=VALUE`; several")
+	f.StringArrayVar(&c.images, "image", nil, "`URL` of a picture that goes with the question, or the id of a file at Coze; several")
 	f.StringVar(&c.conversation, "conversation", "", "go on in the conversation of this name, `KEY` (with --redis)")
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`: one of $COZEQ_CREDENTIALS_FILE, with --redis the workers' one")
 	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
@@ -89,16 +100,32 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	chat := tasks.Ask(cfg.text(settingBot, ""), question)
+	message, err := batch.QuestionWithImages(question, c.images)
+	if err != nil {
+		return usagef(cmd, "--image: %w", err)
+	}
+	chat := &tasks.Chat{BotID: cfg.text(settingBot, ""), UserID: c.user, AdditionalMessages: []tasks.Message{message}}
+	for _, pair := range c.vars {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return usagef(cmd, "--var: %q, want NAME=VALUE", pair)
+		}
+		if chat.CustomVariables == nil {
+			chat.CustomVariables = map[string]string{}
+		}
+		chat.CustomVariables[name] = value
+	}
+	own := !cfg.shared() || c.withWorker
 	if chat.BotID == "" {
-		return missingBot()
+		if own {
+			_, err = cfg.account(cmd.Context(), "")
+		}
+		return noBot(err, missingBot())
 	}
 	chat.ConversationKey, chat.Stream, chat.Credential = c.conversation, c.stream, c.credential
 	if err := chat.Validate(); err != nil {
 		return usagef(cmd, "%w", err)
 	}
-
-	own := !cfg.shared() || c.withWorker
 	rate, err := cfg.rate()
 	if err != nil {
 		return err
@@ -122,15 +149,19 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
-	options := tasks.Options{ID: uuid.Must(uuid.NewV7()).String(), Queue: c.queue, Timeout: c.timeout}
+	options := tasks.Options{ID: cmp.Or(c.id, uuid.Must(uuid.NewV7()).String()), Queue: c.queue, Timeout: c.timeout}
 	watch := newPauseWatch(s, c.queue, patience, cancel)
 	watch.again, watch.say = askAgain, c.streams.Err
 	watch.flights = func() []batch.Flight { return []batch.Flight{{ID: options.ID, Lane: chat.Lane()}} }
+	reason := &waitReason{streams: c.streams, queue: c.queue}
 	switch {
 	case own:
 		wc := worker.Config{
 			BotID: chat.BotID, Concurrency: 1, Queues: queuesOf(c.queue), Drain: askDrain, Logger: logger,
-			Rate: rate, OnVerdict: watch.verdict,
+			Rate: rate, OnVerdict: func(id string, v worker.Verdict) {
+				watch.verdict(id, v)
+				reason.verdict(v)
+			},
 		}
 		if err := s.startWorker(ctx, account, wc, cancel); err != nil {
 			return err
@@ -141,7 +172,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 		}
 	}
 	id, err := s.tasks.Enqueue(ctx, chat, options)
-	if err != nil {
+	if err != nil && !(c.id != "" && errors.Is(err, tasks.ErrDuplicate)) {
 		return err
 	}
 	if c.noWait {
@@ -150,6 +181,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer watch.start(ctx)()
+	defer reason.start(ctx, s, id)()
 	return c.await(ctx, s, id)
 }
 
@@ -185,13 +217,14 @@ func (c *askCommand) account(ctx context.Context, cfg config, chat *tasks.Chat) 
 	return a, err
 }
 
-func missingBot() error {
-	return &missingError{what: "bot", how: "give --bot or set COZE_BOT_ID"}
-}
-
 func (c *askCommand) check(cmd *cobra.Command, cfg config) error {
 	if _, err := tasks.Shards(c.queue); err != nil {
 		return usagef(cmd, "--queue: %w", err)
+	}
+	if c.id != "" {
+		if err := tasks.ValidateID(c.id); err != nil {
+			return usagef(cmd, "--id: %w", err)
+		}
 	}
 	if c.credential != "" {
 		if err := checkCredential(c.credential); err != nil {
@@ -207,8 +240,6 @@ func (c *askCommand) check(cmd *cobra.Command, cfg config) error {
 	switch {
 	case c.noWait && c.withWorker:
 		return usagef(cmd, "--no-wait and --with-worker: the worker would be gone before it asked")
-	case c.noWait && c.stream:
-		return usagef(cmd, "--no-wait and --stream: there is nothing to print yet")
 	case c.json && c.stream:
 		return usagef(cmd, "--json and --stream: choose one")
 	case cmd.Flags().Changed(settingRate) && cfg.shared() && !c.withWorker:

@@ -193,7 +193,7 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 	for _, f := range s.failures {
 		t.add("failed", failureLine(f))
 		if f.Hint != "" {
-			t.add("hint", f.Hint)
+			t.add("hint", st.hint(f.Hint))
 		}
 	}
 	return t.writeLong(st)
@@ -213,7 +213,7 @@ func (c *batchStatusCommand) holds(s *batchStatus) (all []string) {
 	for _, p := range s.pauses {
 		text := fmt.Sprintf("%s, paused since %s: %s; %s", pauseSubject(p), c.streams.moment(p.Since), pauseError(p), nextProbe(p))
 		if p.Hint != "" {
-			text += "; " + p.Hint
+			text += "; " + c.streams.hint(p.Hint)
 		}
 		all = append(all, text)
 	}

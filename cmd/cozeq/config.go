@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/textfile"
@@ -78,7 +80,7 @@ func settings() []setting {
 		{settingPrometheus, "COZEQ_PROMETHEUS_ADDR", "base `URL` of the Prometheus that scrapes the workers, for the dashboard's charts", ""},
 		{settingLog, "COZEQ_LOG", "log from this `LEVEL` on: error, warn, info or debug; text on a terminal, JSON lines elsewhere", "info for worker, warn elsewhere"},
 		{settingCodes, "COZEQ_CODES", "change the table of Coze's error codes by this JSON `FILE`", ""},
-		{settingLang, "COZEQ_LANG", "explain error codes in this `LANGUAGE`: en or zh", "zh in a Chinese locale, en elsewhere"},
+		{settingLang, "COZEQ_LANG", "explain error codes, and give hints, in this `LANGUAGE`: en or zh", "zh in a Chinese locale, en elsewhere"},
 	}
 }
 
@@ -91,17 +93,20 @@ type config struct {
 // addSettings gives cmd the flags of the named settings.
 func addSettings(cmd *cobra.Command, names ...string) {
 	for _, name := range names {
-		for _, s := range settings() {
-			if s.flag != name {
-				continue
-			}
-			usage := s.usage + " [$" + s.env
-			if s.def != "" {
-				usage += ", default " + s.def
-			}
-			cmd.Flags().String(s.flag, "", usage+"]")
-		}
+		cmd.Flags().AddFlag(settingFlag(name))
 	}
+}
+
+func settingFlag(name string) *pflag.Flag {
+	all := settings()
+	s := all[slices.IndexFunc(all, func(s setting) bool { return s.flag == name })]
+	usage := s.usage + " [$" + s.env
+	if s.def != "" {
+		usage += ", default " + s.def
+	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.String(s.flag, "", usage+"]")
+	return flags.Lookup(s.flag)
 }
 
 // theDefault is the source of what nobody has set.

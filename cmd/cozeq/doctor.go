@@ -51,7 +51,7 @@ if there is a warning.`,
 	f.BoolVar(&c.strict, "strict", false, "take warnings for failures")
 	f.StringVarP(&c.output, "output", "o", "", "look at the disk where a run would write this `FILE`, instead of this directory's")
 	for _, s := range settings() {
-		if s.flag != "" {
+		if s.flag != "" && s.flag != settingLang {
 			addSettings(cmd, s.flag)
 		}
 	}
@@ -102,7 +102,7 @@ func (c *doctorCommand) print(found []finding) error {
 	if !c.streams.OutTTY {
 		t := &table{}
 		for _, f := range found {
-			t.add(string(f.Status), f.Name, f.Detail, f.Fix)
+			t.add(string(f.Status), f.Name, f.Detail, c.streams.hint(f.Fix))
 		}
 		return t.write(c.streams)
 	}
@@ -120,7 +120,7 @@ func (c *doctorCommand) print(found []finding) error {
 			b.WriteString("  " + name + "\n" + wrapped(oneLine(f.Detail), indent, width))
 		}
 		if f.Fix != "" {
-			b.WriteString(wrapped("fix: "+oneLine(f.Fix), indent, width))
+			b.WriteString(wrapped("fix: "+oneLine(c.streams.hint(f.Fix)), indent, width))
 		}
 	}
 	_, err := fmt.Fprint(c.streams.Out, b.String())

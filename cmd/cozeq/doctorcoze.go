@@ -102,7 +102,9 @@ func (d *doctor) ask(ctx context.Context, c credential) []finding {
 	var all sync.WaitGroup
 	all.Go(func() { who = d.whose(limited, client, c.name) })
 	if c.name == d.account.name { // others have bots of their own
-		all.Go(func() { bot = []finding{d.bot(limited, client)} })
+		if d.cfg.text(settingBot, "") != "" {
+			all.Go(func() { bot = []finding{d.bot(limited, client)} })
+		}
 	}
 	all.Wait()
 	return append(append(found, who...), bot...)
@@ -152,9 +154,6 @@ func (d *doctor) whose(ctx context.Context, client *coze.Client, subject string)
 func (d *doctor) bot(ctx context.Context, client *coze.Client) finding {
 	const name = "coze.bot"
 	id := d.cfg.text(settingBot, "")
-	if id == "" {
-		return skipped(name, "none is set, so each question has to name its bot")
-	}
 	bot, err := client.PublishedBot(ctx, id)
 	if err == nil {
 		shown := short(id, 64)

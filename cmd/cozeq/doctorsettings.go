@@ -30,6 +30,10 @@ func (d *doctor) settings(ctx context.Context) []finding {
 	if len(defaults) > 0 {
 		found = append(found, well("settings.defaults", "%s", strings.Join(defaults, "; ")))
 	}
+	if d.cfg.text(settingBot, "") == "" {
+		found = append(found, d.noBot())
+	}
+	found = append(found, d.address(ctx)...)
 	found = append(found, d.encryption())
 	found = append(found, d.unknownVariables()...)
 	return append(found, d.credentials(ctx)...)

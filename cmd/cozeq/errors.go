@@ -48,7 +48,7 @@ A row may set class, scope, tries, meaning and hint, and "zh": {"meaning": "..."
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&c.markdown, "markdown", false, "print the whole table as a Markdown document")
-	addSettings(cmd, settingLang, settingCodes)
+	addSettings(cmd, settingCodes)
 	return cmd
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/batch"
@@ -32,10 +31,19 @@ type usageError struct {
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// missingError is a setting that the command cannot do without.
-type missingError struct{ what, how string }
+// missingError is a setting that the command cannot do without, with those that it lacks, too.
+type missingError struct {
+	what, how string
+	also      *missingError
+	hint      string
+}
 
-func (e *missingError) Error() string { return "no " + e.what + ": " + e.how }
+func (e *missingError) Error() string {
+	if e.also == nil {
+		return "no " + e.what + ": " + e.how
+	}
+	return fmt.Sprintf("no %s and no %s\n  %[1]s: %[3]s\n  %[2]s: %[4]s", e.what, e.also.what, e.how, e.also.how)
+}
 
 // stoppedError is a run that ended early because nothing more can be asked.
 type stoppedError struct {
@@ -123,7 +131,7 @@ func judge(err error) (code int, hint string) {
 	case errors.As(err, &failed):
 		return exitSomeFailed, failed.hint
 	case errors.As(err, &missing):
-		return exitUsage, ""
+		return exitUsage, missing.hint
 	case errors.As(err, &input):
 		return exitUsage, "nothing was asked: mend the input and run the command again"
 	case errors.As(err, &changed), errors.As(err, &misused):
@@ -146,8 +154,9 @@ func judge(err error) (code int, hint string) {
 	return exitError, redisHint(err)
 }
 
-// report says on w what went wrong and what to do, and returns the exit code.
-func report(w io.Writer, err error) int {
+// report says what went wrong and what to do, and returns the exit code.
+func report(s *streams, err error) int {
+	w := s.Err
 	code, hint := judge(err)
 	if err == nil {
 		return code
@@ -160,7 +169,7 @@ func report(w io.Writer, err error) int {
 		fmt.Fprintf(w, "cozeq: %s\n", text)
 	}
 	if hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", printable(hint))
+		fmt.Fprintf(w, "hint: %s\n", printable(s.hint(hint)))
 	}
 	return code
 }

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/cozeq/cozeq/internal/batch"
 )
 
 // flagValues says what flags of pflag's own types take.
@@ -18,8 +23,22 @@ var flagValues = map[string]string{
 	"uint64":   "a whole number, 0 or above",
 }
 
-// badFlag words what pflag says of a flag's value as the rest of cozeq words it.
-func badFlag(err error) error {
+// badFlag words what pflag says of a flag as the rest of cozeq words it.
+func badFlag(cmd *cobra.Command, err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		// -format is a group of shorthands to pflag, and names the first that there is not.
+		name, _, _ := strings.Cut(cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()), "=")
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		})
+		if near := batch.Nearest(name, names); near != "" {
+			return fmt.Errorf("%w, did you mean --%s?", err, near)
+		}
+		return err
+	}
 	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {
 		return err

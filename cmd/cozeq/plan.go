@@ -76,6 +76,11 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p pl
 		p.account.others = nil // no question names one
 	}
 	if err != nil {
+		if p.worker.BotID == "" {
+			bot := missingBot()
+			bot.how += "; or name one in each row, as bot_id"
+			err = noBot(err, bot)
+		}
 		return p, err
 	}
 	if p.input, err = c.open(cmd, args, p, o); err != nil {

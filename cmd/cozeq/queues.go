@@ -81,7 +81,7 @@ func (c *queuesCommand) print(state queuesState) error {
 			what = "bot " + p.BotID + " with " + p.Credential
 		}
 		pauses.add(what, c.streams.moment(p.Since), pauseCause(p), c.streams.moment(p.NextProbe), c.streams.number(int(p.Aside)),
-			strings.Trim(p.Message+" - "+p.Hint, " -"))
+			strings.Trim(p.Message+" - "+c.streams.hint(p.Hint), " -"))
 	}
 	limits := &table{header: []string{"CREDENTIAL", "CALLS A SECOND", "SERVED"}}
 	for _, l := range state.Limits {

@@ -116,7 +116,7 @@ func (c *resultCommand) show(r *results.Result) error {
 	add("status", string(r.Status))
 	if r.Error != nil {
 		add("error", failureText(r.Error))
-		add("hint", r.Error.Hint)
+		add("hint", c.streams.hint(r.Error.Hint))
 		add("logid", r.Error.LogID)
 	}
 	add("bot", r.BotID)

@@ -19,14 +19,15 @@ const (
 // run is the program: it executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	root := newRootCmd(&s)
+	s.Hint, _ = config{root, s.Env}.hints() // for what is wrong before flags are read
 	if err := misspelt(root, args); err != nil {
-		return report(s.Err, err)
+		return report(&s, err)
 	}
 	root.SetArgs(args)
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	return report(s.Err, root.ExecuteContext(withTraceParent(ctx, s.Env)))
+	return report(&s, root.ExecuteContext(withTraceParent(ctx, s.Env)))
 }
 
 func newRootCmd(s *streams) *cobra.Command {
@@ -47,13 +48,24 @@ workers around a shared Redis (cozeq worker).`,
 
 		SuggestionsMinimumDistance: 2,
 
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			hint, err := config{cmd, s.Env}.hints()
+			if err == nil {
+				s.Hint = hint
+			} else if cmd.Name() != "doctor" && cmd.Flags().Changed(settingLang) { // doctor tells of it itself
+				return err
+			}
+			return nil
+		},
+
 		Args: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("cozeq {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{command: cmd.CommandPath(), err: badFlag(err)}
+		return &usageError{command: cmd.CommandPath(), err: badFlag(cmd, err)}
 	})
+	root.PersistentFlags().AddFlag(settingFlag(settingLang))
 	root.AddGroup(
 		&cobra.Group{ID: groupAsk, Title: "Ask:"},
 		&cobra.Group{ID: groupOperate, Title: "Operate:"},
@@ -65,6 +77,7 @@ workers around a shared Redis (cozeq worker).`,
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	layHelp(root, s)
+	completeValues(root, s)
 	return root
 }
 

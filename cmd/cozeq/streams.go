@@ -24,6 +24,9 @@ type streams struct {
 	// Background reports whether another job has that terminal now; nil: none has.
 	Background func() bool
 
+	// Hint gives a hint in the user's language; nil: in English.
+	Hint func(string) string
+
 	Env     func(name string) (value string, set bool)
 	Environ func() []string // all of it, as NAME=VALUE
 }
@@ -69,6 +72,13 @@ func lookupEnv(name string) (string, bool) {
 // trimmed takes off blanks, line ends, byte order marks and zero-width spaces at both ends.
 func trimmed(value string) string {
 	return strings.TrimFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' })
+}
+
+func (s *streams) hint(text string) string {
+	if s.Hint == nil {
+		return text
+	}
+	return s.Hint(text)
 }
 
 func (s *streams) size() (width, height int) {

@@ -36,7 +36,7 @@ func printSummary(s *streams, sum batch.Summary) error {
 	for _, f := range sum.Failures {
 		line("  %s", failureLine(f))
 		if f.Hint != "" {
-			line("    %s", f.Hint)
+			line("    %s", s.hint(f.Hint))
 		}
 	}
 	if sum.Tokens > 0 {

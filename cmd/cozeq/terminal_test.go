@@ -107,7 +107,7 @@ func TestHostileTextOnTerminal(t *testing.T) {
 		t.Errorf("oneLine: %q", got)
 	}
 	var errs bytes.Buffer
-	report(&errs, &hintedError{err: errors.New(hostile), hint: hostile})
+	report(&streams{Err: &errs}, &hintedError{err: errors.New(hostile), hint: hostile})
 	if got, want := errs.String(), "cozeq: a[2Jbcde\n\nhint: a[2Jbcde\n\n"; got != want {
 		t.Errorf("report: %q, want %q", got, want)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +30,7 @@ func (c config) token(ctx context.Context, base string) (coze.TokenSource, error
 	app.PublicKeyID, _ = c.env(envJWTKeyID)
 	keyFile, _ := c.env(envJWTKeyFile)
 	if app.ClientID == "" && app.PublicKeyID == "" && keyFile == "" {
-		return nil, &missingError{
-			what: "access token",
-			how: "set " + envToken + ", or " + envTokenFile + " to a file that holds it, or " + envJWTClient + ", " +
-				envJWTKeyFile + " and " + envJWTKeyID + " of an OAuth app",
-		}
+		return nil, missingToken(base)
 	}
 	for env, value := range map[string]string{envJWTClient: app.ClientID, envJWTKeyID: app.PublicKeyID, envJWTKeyFile: keyFile} {
 		if value == "" {
@@ -48,6 +45,42 @@ func (c config) token(ctx context.Context, base string) (coze.TokenSource, error
 		return nil, c.bad(envJWTClient, "%w", err)
 	}
 	return source, nil
+}
+
+// tokenPage is where tokens are made, for the region of a base URL.
+func tokenPage(base string) string {
+	if strings.TrimRight(base, "/") == coze.BaseURLCom {
+		return "https://www.coze.com/open/oauth/pats"
+	}
+	return "https://www.coze.cn/open/oauth/pats"
+}
+
+func missingToken(base string) *missingError {
+	return &missingError{
+		what: "access token",
+		how: "make one at " + tokenPage(base) + " and set " + envToken + ", or " + envTokenFile + " to a file that holds it, or " +
+			envJWTClient + ", " + envJWTKeyFile + " and " + envJWTKeyID + " of an OAuth app",
+		hint: hintNoToken,
+	}
+}
+
+func missingBot() *missingError {
+	return &missingError{
+		what: "bot",
+		how:  "publish one to the API channel at Coze, and give the digits that follow /bot/ in its page's address as --bot or COZE_BOT_ID",
+		hint: hintNoToken,
+	}
+}
+
+const hintNoToken = "'cozeq run --demo' needs neither token nor bot, and 'cozeq mock' stands in for Coze"
+
+// noBot adds that there is no bot to an error of the token's, if that is missing too: all at once.
+func noBot(err error, bot *missingError) error {
+	if token, ok := errors.AsType[*missingError](err); ok {
+		token.also = bot
+		return err
+	}
+	return cmp.Or(err, error(bot))
 }
 
 // tokenFile is the source of a file that can be read. A token in the place of its

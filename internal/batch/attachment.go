@@ -82,6 +82,23 @@ func newAttachment(field, name string) (attachment, error) {
 	return a, nil
 }
 
+// QuestionWithImages is a user's question with pictures: URLs that Coze can fetch, or ids of uploaded files.
+func QuestionWithImages(text string, images []string) (tasks.Message, error) {
+	var files []attachment
+	for _, name := range images {
+		field := fieldImageID
+		if strings.Contains(name, "/") {
+			field = fieldImageURL
+		}
+		a, err := newAttachment(field, name)
+		if err != nil {
+			return tasks.Message{}, err
+		}
+		files = append(files, a)
+	}
+	return questionWith(text, files), nil
+}
+
 // object is an item of a message's object_string.
 type object struct {
 	Type    string `json:"type"`

@@ -15,6 +15,9 @@ import (
 // CheckOutput finds out whether an OUTPUT can be written to path, as far as that can be told without its input: its
 // format, and that there is a directory. What cannot be is a *UsageError, or the system's.
 func CheckOutput(path string) error {
+	if path == "-" {
+		return &UsageError{What: "-o -: stdout is no file", Hint: "leave -o out, then the records go to stdout"}
+	}
 	if _, _, err := outputFormat(path); err != nil {
 		return err
 	}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// reasonAfter is how long ask is silent about a question that the workers of a shared Redis have not begun.
+const reasonAfter = 1500 * time.Millisecond
+
+// waitReason says on stderr why a question waits, each reason once.
+type waitReason struct {
+	streams *streams
+	queue   string
+
+	mu   sync.Mutex
+	said string
+}
+
+func (w *waitReason) say(kind, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.said != kind {
+		w.said = kind
+		fmt.Fprintf(w.streams.Err, "cozeq: waiting: %s\n", printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+// verdict is a worker.Config.OnVerdict: an attempt of this process has ended. A rate limit passes by itself in a
+// moment, so only the first wait of some length is told.
+func (w *waitReason) verdict(v worker.Verdict) {
+	if v.Err == nil || v.Aside != "" || v.Action != worker.Later && v.Action != worker.Retry {
+		return
+	}
+	if v.Class == coze.ClassRate && v.After < reasonAfter {
+		return
+	}
+	w.say(string(v.Class), "%v; asked again in %s", v.Err, rounded(v.After))
+}
+
+// start looks once, after a while, at how the question stands, until stop.
+func (w *waitReason) start(ctx context.Context, s *session, id string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(reasonAfter):
+			w.look(ctx, s, id)
+		}
+	})
+	return func() {
+		cancel()
+		looking.Wait()
+	}
+}
+
+func (w *waitReason) look(ctx context.Context, s *session, id string) {
+	r, err := s.results.Get(ctx, id)
+	if err != nil || s.worker != nil { // whose verdicts tell more
+		return
+	}
+	switch r.Status {
+	case results.Queued:
+		if _, paused, err := worker.PausedQueue(ctx, s.rdb, w.queue); err == nil && paused {
+			w.say("paused", "queue %s is paused: 'cozeq queues' tells why", w.queue)
+			return
+		}
+		w.say("queued", "the workers of queue %s have others to ask first", w.queue)
+	case results.Waiting:
+		w.say("waiting", "for its turn, a rate limit, or to be asked again after a fault: 'cozeq queues' tells more")
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// completionTime bounds a look into Redis: a shell waits for it.
+const completionTime = 2 * time.Second
+
+// flagChoices are the values of flags that take one of a few words.
+var flagChoices = map[string][]string{
+	"format":          {"jsonl", "csv", "tsv", "xlsx", "txt", "jsonl.gz", "csv.gz", "tsv.gz", "txt.gz"},
+	"delimiter":       {"comma", "semicolon", "tab"},
+	"encoding":        {"utf-8", "gb18030", "gbk", "utf-16le", "utf-16be"},
+	"system":          {"refuse", "prepend", "drop"},
+	"on-turn-failure": {tasks.TurnSkip, tasks.TurnBlock},
+	"status":          {"failed", "expired", "canceled", "lost"},
+	settingLog:        {"error", "warn", "info", "debug"},
+	settingLang:       {string(coze.English), string(coze.Chinese)},
+	settingMonitor:    {"on", "off"},
+	settingBase:       {coze.DefaultBaseURL, coze.BaseURLCom},
+}
+
+// completer finds the words that an argument or a flag can be.
+type completer func(cmd *cobra.Command) []cobra.Completion
+
+// completeValues has all commands complete the values of their flags and arguments.
+func completeValues(root *cobra.Command, s *streams) {
+	live := map[string]completer{"queue": s.queueNames, "credential": s.credentialNames, "class": func(*cobra.Command) []cobra.Completion {
+		return strings.Fields(classNames())
+	}}
+	for _, cmd := range append(commandsBelow(root), root) {
+		for _, flags := range []*pflag.FlagSet{cmd.LocalNonPersistentFlags(), cmd.PersistentFlags()} {
+			flags.VisitAll(func(f *pflag.Flag) {
+				words := live[f.Name]
+				if choices := flagChoices[f.Name]; choices != nil {
+					words = func(*cobra.Command) []cobra.Completion { return choices }
+				}
+				if words != nil {
+					_ = cmd.RegisterFlagCompletionFunc(f.Name, func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+						return words(cmd), cobra.ShellCompDirectiveNoFileComp
+					})
+				}
+			})
+		}
+		switch name := cmd.Name(); {
+		case cmd.Parent() == nil:
+		case cmd.Parent().Name() == "batch" && strings.Contains(cmd.Use, " ID"):
+			firstArg(cmd, s.batchIDs)
+		case cmd.Parent().Name() == "queues":
+			firstArg(cmd, s.queueNames)
+		case name == "ask", name == "result", name == "cancel":
+			firstArg(cmd, func(*cobra.Command) []cobra.Completion { return nil }) // no file either
+		}
+	}
+}
+
+func commandsBelow(cmd *cobra.Command) (all []*cobra.Command) {
+	for _, c := range cmd.Commands() {
+		all = append(append(all, c), commandsBelow(c)...)
+	}
+	return all
+}
+
+// firstArg completes the first argument; those after it may be files.
+func firstArg(cmd *cobra.Command, words completer) {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return words(cmd), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// batchIDs are those of the shared Redis; none where there is no Redis that answers.
+func (s *streams) batchIDs(cmd *cobra.Command) (words []cobra.Completion) {
+	s.quickly(cmd, func(ctx context.Context, s *session) {
+		all, err := s.batches().List(ctx)
+		if err != nil {
+			return
+		}
+		for _, b := range all {
+			words = append(words, cobra.CompletionWithDesc(b.ID, questions(b.Rows)))
+		}
+	})
+	return words
+}
+
+// queueNames are the usual ones, and those of the shared Redis.
+func (s *streams) queueNames(cmd *cobra.Command) []cobra.Completion {
+	names := worker.DefaultQueues()
+	s.quickly(cmd, func(_ context.Context, s *session) {
+		used, _ := asynq.NewInspectorFromRedisClient(s.rdb).Queues()
+		for _, name := range used {
+			names[name] = 1
+		}
+	})
+	return slices.Sorted(maps.Keys(names))
+}
+
+// quickly looks into the shared Redis, if there is one that answers soon.
+func (s *streams) quickly(cmd *cobra.Command, look func(context.Context, *session)) {
+	if cfg := (config{cmd, s.Env}); !cfg.shared() {
+		return
+	}
+	parent := cmd.Context()
+	if parent == nil {
+		parent = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(parent, completionTime)
+	defer cancel()
+	cmd.SetContext(ctx)
+	session, err := sharedOf(cmd, s)
+	if err != nil {
+		return
+	}
+	defer session.close()
+	look(ctx, session)
+}
+
+// credentialNames are those of COZEQ_CREDENTIALS_FILE. Their tokens are not asked for.
+func (s *streams) credentialNames(cmd *cobra.Command) (words []cobra.Completion) {
+	found, _ := config{cmd, s.Env}.credentials(cmd.Context(), credential{base: coze.DefaultBaseURL})
+	for _, c := range found {
+		words = append(words, c.name)
+	}
+	return words
+}
