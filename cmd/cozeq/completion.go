@@ -21,7 +21,7 @@ const completionTime = 2 * time.Second
 
 // flagChoices are the values of flags that take one of a few words.
 var flagChoices = map[string][]string{
-	"format":          {"jsonl", "csv", "tsv", "xlsx", "txt", "jsonl.gz", "csv.gz", "tsv.gz", "txt.gz"},
+	"format":          {"jsonl", "json", "csv", "tsv", "xlsx", "txt", "jsonl.gz", "csv.gz", "tsv.gz", "txt.gz"},
 	"delimiter":       {"comma", "semicolon", "tab"},
 	"encoding":        {"utf-8", "gb18030", "gbk", "utf-16le", "utf-16be"},
 	"system":          {"refuse", "prepend", "drop"},
