@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/cozeq/cozeq/coze"
 )
 
 // noBot is said where no bot is set. Workers do without: the questions in their queues name one.
@@ -60,7 +62,7 @@ func isCozeq(ctx context.Context, addr string) bool {
 	if err != nil {
 		return false
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := coze.NoRedirects(&http.Client{}).Do(req)
 	if err != nil {
 		return false
 	}
