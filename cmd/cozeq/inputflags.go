@@ -24,6 +24,7 @@ type inputFlags struct {
 	prompt      string
 	promptFile  string
 	system      string
+	unsupported string
 }
 
 func (i *inputFlags) add(cmd *cobra.Command) {
@@ -37,6 +38,7 @@ func (i *inputFlags) add(cmd *cobra.Command) {
 	f.StringVar(&i.prompt, "prompt", "", "make each question of the row's columns or fields: `TEMPLATE` as 'Translate: {{.text}}'")
 	f.StringVar(&i.promptFile, "prompt-file", "", "the same, with the template in `FILE`")
 	f.StringVar(&i.system, "system", "", "what becomes of system messages in rows of OpenAI's shape: `refuse` them, prepend them to the question, or drop them; default: refuse")
+	f.StringVar(&i.unsupported, "unsupported", "", "what becomes of what rows of OpenAI's shape have and no bot can be asked for, as tools: `refuse` the row, or drop it from the row; default: refuse")
 }
 
 // options are the flags as package batch takes them. What else there is to say about
@@ -45,6 +47,7 @@ func (i *inputFlags) options(cmd *cobra.Command) (batch.InputOptions, error) {
 	o := batch.InputOptions{
 		Format: i.format, QuestionCol: i.questionCol, CustomIDCol: i.customIDCol,
 		Delimiter: i.delimiter, Encoding: i.encoding, Sheet: i.sheet, System: i.system,
+		Unsupported: i.unsupported,
 	}
 	prompt, err := i.template(cmd)
 	if err != nil {

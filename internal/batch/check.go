@@ -20,6 +20,8 @@ type Stats struct {
 	Carried int64    // bytes of the custom_ids, and of the cells that go into the output
 	Ignored []string // what rows of the shape of OpenAI's batches ask for, and the bot decides
 
+	Dropped []string // what rows have, a bot cannot be asked for, and is left out
+
 	StandIns []string // names of columns or fields that were taken for the question, as there is none of its name
 }
 
@@ -53,6 +55,9 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		for _, name := range row.ignored {
 			stats.Ignored = with(stats.Ignored, name)
 		}
+		for _, name := range row.dropped {
+			stats.Dropped = with(stats.Dropped, name)
+		}
 		if row.standIn != "" {
 			stats.StandIns = with(stats.StandIns, row.standIn)
 		}
@@ -76,6 +81,7 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		return Stats{}, fmt.Errorf("read %s: %w", in.name, err)
 	}
 	slices.Sort(stats.Ignored)
+	slices.Sort(stats.Dropped)
 	stats.SHA256 = hex.EncodeToString(digest.Sum(nil))
 	in.stats = &stats
 	if in.blocks == nil {

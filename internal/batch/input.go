@@ -91,6 +91,7 @@ func (in *Input) plan(path string) (compressed bool, err error) {
 		{"--question-col", in.options.QuestionCol, in.format != TXT, "a file with columns or fields"},
 		{"--custom-id-col", in.options.CustomIDCol, in.format != TXT, "a file with columns or fields"},
 		{"--system", in.options.System, in.format.objects(), "a .jsonl or .json"},
+		{"--unsupported", in.options.Unsupported, in.format.objects(), "a .jsonl or .json"},
 	} {
 		if flag.value != "" && !flag.ok {
 			return false, &UsageError{What: fmt.Sprintf("%s is for %s", flag.name, flag.of), Hint: fmt.Sprintf("leave it out for a .%s", in.format)}
@@ -207,6 +208,9 @@ func (in *Input) Found() string {
 	}
 	if len(in.stats.Ignored) > 0 {
 		found.add("%s left to the bot", strings.Join(in.stats.Ignored, ", "))
+	}
+	if len(in.stats.Dropped) > 0 {
+		found.add("%s left out", strings.Join(in.stats.Dropped, ", "))
 	}
 	return found.String()
 }

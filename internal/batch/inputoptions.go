@@ -38,6 +38,10 @@ type InputOptions struct {
 	// SystemRefuse, SystemPrepend or SystemDrop. Empty: SystemRefuse.
 	System string
 
+	// Unsupported says what becomes of what a row of the shape of OpenAI's batches has and a bot cannot be asked for, as
+	// tools: UnsupportedRefuse or UnsupportedDrop. Empty: UnsupportedRefuse.
+	Unsupported string
+
 	// Stdin is what the path - reads. nil: os.Stdin.
 	Stdin io.Reader
 
@@ -58,6 +62,12 @@ const (
 	SystemRefuse  = "refuse"  // the row is wrong
 	SystemPrepend = "prepend" // its text goes before that of the first user's message
 	SystemDrop    = "drop"    // it is left out: the bot has its own
+)
+
+// Values of InputOptions.Unsupported.
+const (
+	UnsupportedRefuse = "refuse" // the row is wrong
+	UnsupportedDrop   = "drop"   // it is left out
 )
 
 // Check finds what is wrong with the options themselves, whatever the input is: a *UsageError.
@@ -83,6 +93,14 @@ func (o InputOptions) Check() error {
 		return &UsageError{
 			What: fmt.Sprintf("unknown --system %q", o.System),
 			Hint: "it takes " + SystemRefuse + ", " + SystemPrepend + " or " + SystemDrop,
+		}
+	}
+	switch o.Unsupported {
+	case "", UnsupportedRefuse, UnsupportedDrop:
+	default:
+		return &UsageError{
+			What: fmt.Sprintf("unknown --unsupported %q", o.Unsupported),
+			Hint: "it takes " + UnsupportedRefuse + " or " + UnsupportedDrop,
 		}
 	}
 	if o.Prompt != "" {

@@ -104,7 +104,7 @@ func (in *Input) setStandIn(row *Row, name string, raw json.RawMessage) (err err
 	}
 	// Coze's messages and those of OpenAI are told apart by what only the former have.
 	if row.Chat.AdditionalMessages, err = messagesOf(raw); err != nil || !slices.ContainsFunc(row.Chat.AdditionalMessages, isCozes) {
-		row.Chat.AdditionalMessages, err = in.requestMessages(raw)
+		err = in.setAsked(row, name, raw, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)

@@ -3,6 +3,7 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -33,7 +34,11 @@ type Problem struct {
 	Line int // from 1, of an xlsx the sheet's row; 0 = the file as a whole
 	What string
 
-	ends bool // nothing behind it can be read
+	// Rows is how many rows have it, where one Problem, of the first, stands for all of them. 0 = for its own.
+	Rows int
+
+	field string // what the row has and a bot cannot be asked for; "" = another problem
+	ends  bool   // nothing behind it can be read
 }
 
 func (p *Problem) Error() string {
@@ -47,6 +52,8 @@ func (p *Problem) Error() string {
 type InvalidInput struct {
 	Problems []*Problem // in the order of the file, the first maxProblems of them
 	Total    int        // how many there are
+
+	fields map[string]*Problem // by field: those that stand for all rows which have it
 }
 
 // maxProblems bounds the memory that a file of another kind costs, each line of which is wrong.
@@ -78,7 +85,36 @@ func (e *InvalidInput) Unwrap() []error {
 	return errs
 }
 
+// cannotBeAsked says of how many rows have a field that a bot cannot be asked for.
+func cannotBeAsked(field string, rows int) string {
+	const what = "a bot cannot be asked for it: take it out, or go on without it with --unsupported " + UnsupportedDrop
+	if rows < 2 {
+		return field + ": " + what
+	}
+	return fmt.Sprintf("%s: %s rows have it, and %s", field, grouped(rows), what)
+}
+
+// grouped is a number with its thousands apart, as 1,000.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
 func (e *InvalidInput) add(p *Problem) {
+	if first := e.fields[p.field]; first != nil {
+		first.Rows++
+		first.What = cannotBeAsked(p.field, first.Rows)
+		return
+	}
+	if p.field != "" {
+		if e.fields == nil {
+			e.fields = make(map[string]*Problem)
+		}
+		p.Rows, e.fields[p.field] = 1, p
+	}
 	e.Total++
 	if len(e.Problems) < maxProblems {
 		e.Problems = append(e.Problems, p)

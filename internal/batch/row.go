@@ -26,6 +26,8 @@ type Row struct {
 	question    *string      // what is asked in plain text, where it is not said as messages
 	attachments []attachment // what goes with it
 	ignored     []string     // see Stats
+	unsupported []string     // what the row has and a bot cannot be asked for
+	dropped     []string     // the same, where it is to be left out
 	standIn     string       // the name of what is taken for the question; "" = it has its own
 
 	table   *header      // of a table: its columns

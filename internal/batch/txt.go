@@ -43,7 +43,7 @@ func (in *Input) pieceRows(content io.Reader, yield func(*Row, error) bool, pars
 		var wrong []string
 		if what := in.wrongText(piece, ""); what != "" {
 			wrong = []string{what}
-		} else if wrong = parse(piece, row); len(wrong) == 0 {
+		} else if wrong = parse(piece, row); len(wrong)+len(row.unsupported) == 0 {
 			wrong = in.finish(row)
 		}
 		if !in.deliver(row, wrong, yield) {
@@ -59,7 +59,14 @@ func (in *Input) deliver(row *Row, wrong []string, yield func(*Row, error) bool)
 			return false
 		}
 	}
-	return len(wrong) > 0 || yield(row, nil)
+	for _, field := range row.unsupported {
+		p := in.problem(row.Line, "%s%s", itemName(row.item), cannotBeAsked(field, 1))
+		p.field = field
+		if !yield(nil, p) {
+			return false
+		}
+	}
+	return len(wrong)+len(row.unsupported) > 0 || yield(row, nil)
 }
 
 // itemName says which item of an array it is, as all of them may stand on one line; "" = it is none.
