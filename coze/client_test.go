@@ -62,6 +62,11 @@ func TestCalls(t *testing.T) {
 			}, &coze.Message{ID: "1", ConversationID: "7", Role: coze.RoleUser, ContentType: coze.ContentText, CreatedAt: 5, UpdatedAt: 6},
 		},
 		{
+			"delete message", "POST /v1/conversation/message/delete?conversation_id=7&message_id=8%26", ``,
+			`{"code":0,"data":{"id":"8&","conversation_id":"7","type":"question"},"msg":""}`,
+			func(c *coze.Client) (any, error) { return nil, c.DeleteMessage(ctx, "7", "8&") }, nil,
+		},
+		{
 			"list messages", "POST /v1/conversation/message/list?conversation_id=7", `{"order":"desc","limit":2}`,
 			`{"code":0,"data":[{"id":"2","created_at":5},{"id":"1","created_at":"5"}],"first_id":"2","last_id":1,"has_more":true}`,
 			func(c *coze.Client) (any, error) {

@@ -3,6 +3,7 @@ package coze
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -216,6 +217,19 @@ func (c *Client) ListMessages(ctx context.Context, conversationID string, reques
 		return nil, err
 	}
 	return page, nil
+}
+
+// DeleteMessage takes a question or an answer out of a conversation, with the messages in between that belong to an
+// answer. The token needs the permission deleteMessage. Errors are [*Error].
+func (c *Client) DeleteMessage(ctx context.Context, conversationID, messageID string) error {
+	const op = "conversation/message/delete"
+	if messageID == "" {
+		return invalid(op, "the message's id is empty")
+	}
+	return c.call(ctx, call{
+		op: op, method: http.MethodPost, path: "/v1/conversation/message/delete", need: "conversation_id",
+		conversationID: conversationID, query: query(conversationID, "") + "&message_id=" + url.QueryEscape(messageID),
+	}, new(Message))
 }
 
 // valid returns s as valid UTF-8: half a surrogate pair, cut by Coze between two deltas, becomes U+FFFD.

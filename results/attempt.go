@@ -40,6 +40,10 @@ type Attempt struct {
 	// EndedConversation is where that was, if the task's next chat is in another one.
 	EndedConversation string
 
+	// RemovedChat is the ended chat whose question is out of the conversation, or was found
+	// to have to stay there: see EndedChat.
+	RemovedChat string
+
 	// LogID is Coze's id of the request that made the chat, for its support: what Created
 	// is to note. A failure that names none gets this one.
 	LogID string
@@ -129,6 +133,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 		CancelRequested:   r.cancel,
 		EndedChat:         r.endedChat,
 		EndedConversation: r.endedConversation,
+		RemovedChat:       r.removedChat,
 		LogID:             r.logID,
 		Waits:             r.waits,
 		WaitingSince:      r.waitingSince.Time,
@@ -254,6 +259,9 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 	if a.Result.TraceParent != "" {
 		set = append(set, "traceparent", a.Result.TraceParent)
 	}
+	if a.RemovedChat != "" {
+		set = append(set, "removed_chat", a.RemovedChat)
+	}
 	a.LogID = ""
 	return a.update(ctx, []any{"chat_id", "logid"}, set, along...)
 }
@@ -271,7 +279,7 @@ func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) er
 
 // Wait puts the task aside, with the reason why; a nil reason only gives it
 // back, as a worker that shuts down does. What a holds of the conversation, the
-// chat, AskedAt, EndedChat, EndedConversation, Attempts, Waits and PossibleDuplicate is written as it stands,
+// chat, AskedAt, EndedChat, EndedConversation, RemovedChat, Attempts, Waits and PossibleDuplicate is written as it stands,
 // so that the caller forgets a chat by emptying a.Result.ChatID and AskedAt. So is what
 // the last chat said before it ended without an answer. So are
 // Spent, see Result.Spend, and TraceParent. along adds commands of the caller's to the same round trip;
@@ -302,6 +310,7 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 	keep(!a.AskedAt.IsZero(), "asked_at", "asked_at", At(a.AskedAt).String())
 	keep(a.EndedChat != "", "ended_chat", "ended_chat", a.EndedChat)
 	keep(a.EndedConversation != "", "ended_conversation", "ended_conversation", a.EndedConversation)
+	keep(a.RemovedChat != "", "removed_chat", "removed_chat", a.RemovedChat)
 	keep(a.Waits > 0, "waits", "waits", a.Waits)
 	keep(!a.WaitingSince.IsZero(), "waiting_since", "waiting_since", At(a.WaitingSince).String())
 	return a.update(ctx, drop, set, along...)
@@ -325,7 +334,7 @@ local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
 if not now[2] and ARGV[2] ~= '1' then return -1 end
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
-redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
+redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'removed_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
 	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 8))

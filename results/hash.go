@@ -112,6 +112,7 @@ type record struct {
 	made              bool   // see Attempt
 	endedChat         string // see Attempt
 	endedConversation string // see Attempt
+	removedChat       string // see Attempt
 	logID             string // of the failure, or of the ask that is under way
 	kept              bool   // see Entry
 	keep              int64  // seconds to keep the result once it has ended; 0 = the store's default
@@ -207,6 +208,8 @@ func parse(flat []any) record {
 			r.endedChat = value
 		case "ended_conversation":
 			r.endedConversation = value
+		case "removed_chat":
+			r.removedChat = value
 		case "cancel":
 			r.cancel = value != ""
 		case "made":

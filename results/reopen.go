@@ -13,7 +13,7 @@ import (
 // KEYS: hash. ARGV: TTL in seconds.
 var reopenScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return 0 end
-redis.call('HDEL', KEYS[1], 'owner', 'completed_at', 'attempts', 'conversation_id', 'chat_id', 'ended_chat', 'ended_conversation',
+redis.call('HDEL', KEYS[1], 'owner', 'completed_at', 'attempts', 'conversation_id', 'chat_id', 'ended_chat', 'ended_conversation', 'removed_chat',
 	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups',
 	'token_count', 'output_count', 'input_count', 'spent', 'error_code', 'error_class', 'error_msg', 'error_hint', 'logid')
 redis.call('HSET', KEYS[1], 'status', 'queued')

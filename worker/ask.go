@@ -27,6 +27,9 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 			return nil, err
 		}
 	}
+	if err := a.removeFailedTurn(ctx, conversation); err != nil {
+		return nil, err
+	}
 	if err := a.asking(ctx, conversation); err != nil {
 		return nil, err
 	}

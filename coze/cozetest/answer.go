@@ -59,7 +59,7 @@ var suggestions = []string{"Can you say more about that?", "What is an example o
 func canned(conv *conversation, question string, f *Fake) string {
 	turn, before := 1, ""
 	for _, c := range conv.chats {
-		if c.status == statusCanceled || !c.saved {
+		if c.status == statusCanceled || !c.saved || c.unasked {
 			continue
 		}
 		turn++

@@ -40,6 +40,7 @@ type chat struct {
 
 	status   string
 	endedAt  int64
+	unasked  bool // its question was deleted: later turns do not see it
 	detached bool // no stream will end it: the clock does
 	timer    *time.Timer
 }

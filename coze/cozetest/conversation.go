@@ -2,6 +2,7 @@ package cozetest
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -197,4 +198,56 @@ func (x *exchange) createMessage() {
 		return
 	}
 	x.reply(func(dst []byte) []byte { return append(dst, data...) })
+}
+
+// deleteMessage takes a question or an answer out of a conversation; of an answer also
+// what its chat produced beside it.
+func (x *exchange) deleteMessage() {
+	q := x.r.URL.Query()
+	id, messageID := q.Get("conversation_id"), q.Get("message_id")
+	x.entry.ConversationID = id
+	if !x.met("") {
+		return
+	}
+	f := x.fake
+	f.mu.Lock()
+	c := f.conversation(id)
+	var data []byte
+	if c != nil {
+		if gone, ok := c.delete(messageID); ok {
+			data = gone.appendStored([]byte(`,"data":`))
+		}
+	}
+	f.mu.Unlock()
+	switch {
+	case c == nil:
+		x.refuse(refuse(codeConversation, message(codeConversation)).at(http.StatusBadRequest))
+	case data == nil:
+		x.refuse(refuse(codeParameter, "there is no such question or answer").at(http.StatusBadRequest))
+	default:
+		x.reply(func(dst []byte) []byte { return append(dst, data...) })
+	}
+}
+
+// delete is called with Fake.mu held. A chat whose question is gone is no turn any more.
+func (c *conversation) delete(messageID string) (gone storedMessage, ok bool) {
+	i := slices.IndexFunc(c.messages, func(m storedMessage) bool {
+		return m.id == messageID && (m.kind == "question" || m.kind == "answer" || m.kind == "")
+	})
+	if i < 0 {
+		return gone, false
+	}
+	gone = c.messages[i]
+	c.messages = slices.Delete(c.messages, i, i+1)
+	if gone.kind == "answer" {
+		c.messages = slices.DeleteFunc(c.messages, func(m storedMessage) bool {
+			return m.chatID == gone.chatID && m.kind != "question" && m.kind != "answer" && m.kind != ""
+		})
+	}
+	for _, ch := range c.chats {
+		if gone.kind == "question" && ch.id == gone.chatID {
+			ch.unasked = true
+		}
+	}
+	return gone, true
 }

@@ -89,7 +89,7 @@
 // The fields, with the fields of Rule and Fault in Go that explain them:
 //
 //	on        text      the call: chat, retrieve, messages, cancel, history, conversation, message,
-//	                    token
+//	                    delete, token
 //	contains  text      a part of the question
 //	match     regexp    of the question
 //	nth       number    the ask's number, from 1

@@ -94,6 +94,7 @@ var routes = map[string]route{
 	"/v1/conversation/create":           {[]string{"POST"}, "conversation", false, false, (*exchange).createConversation},
 	"/v1/conversation/retrieve":         {[]string{"GET"}, "", false, false, (*exchange).retrieveConversation},
 	"/v1/conversation/message/create":   {[]string{"POST"}, "message", false, false, (*exchange).createMessage},
+	"/v1/conversation/message/delete":   {[]string{"POST"}, "delete", false, false, (*exchange).deleteMessage},
 	"/v1/conversation/message/list":     {[]string{"POST"}, "history", false, false, (*exchange).listHistory},
 	"/v3/chat":                          {[]string{"POST"}, "chat", true, true, (*exchange).createChat},
 	"/v3/chat/retrieve":                 {[]string{"GET", "POST"}, "retrieve", false, true, (*exchange).retrieveChat},

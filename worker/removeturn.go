@@ -1,0 +1,108 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
+// errStays is why the question of a chat that has ended stays in its conversation.
+var errStays = errors.New("it may be needed there")
+
+// removeFailedTurn takes the question of the task's last chat out of a conversation that
+// is kept, before it is asked there again: the bot would see it twice. An error is about
+// the permit; a question that cannot be removed stays, and is asked all the same.
+//
+// It is removed only if Coze says now that its chat has failed. Other chats keep theirs:
+// one that may still run, one whose answer may yet be listed, one that Coze has forgotten;
+// and a canceled one, which Coze leaves out of the context by itself.
+//
+// What is removed must not be missed by find, which goes through the conversation from its
+// newest message and stops at the chat that has ended:
+//
+//  1. Chat A fails, and its question stays, as the token may not delete.
+//  2. Chat B fails, and its question is removed.
+//  3. The next ask gets no reply. Coze has not listed its question yet.
+//  4. find meets A's question, and no B before it: it takes A for the chat of that ask.
+//     A has failed, so the question is asked again, while the third chat runs.
+//
+// So nothing is removed where an earlier ask's question is left, or one that may be. If
+// the worker dies between two calls the next attempt goes on: what is gone is not listed.
+// If it was fenced meanwhile, both delete the same messages, of a chat that has failed.
+func (a *attempt) removeFailedTurn(ctx context.Context, conversation string) error {
+	chatID := a.rec.EndedChat
+	if a.ownConversation() || chatID == "" || chatID == a.rec.RemovedChat || !historySaved(a.chat) {
+		return nil
+	}
+	err := a.removeTurn(ctx, conversation, chatID)
+	e, isCoze := errors.AsType[*coze.Error](err)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err == nil:
+		a.log.Info("removed a failed turn's question from its conversation", "conversation", conversation, "chat", chatID)
+	case errors.Is(err, errStays) || isCoze:
+		a.log.Info("a failed turn's question stays in its conversation", "conversation", conversation, "chat", chatID, "err", err)
+		if isCoze && e.Class == coze.ClassRate {
+			a.heed(ctx, e)
+		}
+	default:
+		return err
+	}
+	a.rec.RemovedChat = chatID
+	return nil
+}
+
+func (a *attempt) removeTurn(ctx context.Context, conversation, chatID string) error {
+	if err := a.permit(ctx); err != nil {
+		return err
+	}
+	chat, err := a.coze.RetrieveChat(ctx, conversation, chatID)
+	if err != nil {
+		return err
+	}
+	if chat.Status != coze.StatusFailed {
+		return errStays
+	}
+	if err := a.permit(ctx); err != nil {
+		return err
+	}
+	page, err := a.coze.ListMessages(ctx, conversation, &coze.ListMessagesRequest{Order: "desc", Limit: 50})
+	if err != nil {
+		return err
+	}
+	ids, err := a.turnOf(chatID, page)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := a.permit(ctx); err != nil {
+			return err
+		}
+		if err := a.coze.DeleteMessage(ctx, conversation, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turnOf lists the messages of a chat, if they are all there and nothing else may be an
+// earlier ask of this task.
+func (a *attempt) turnOf(chatID string, page *coze.MessagePage) (ids []string, err error) {
+	words := a.chat.AdditionalMessages[len(a.chat.AdditionalMessages)-1].Content
+	for i := range page.Messages {
+		m := &page.Messages[i]
+		tag, tagged := m.MetaData[taskTag]
+		switch {
+		case m.ChatID == chatID:
+			if i == len(page.Messages)-1 && page.HasMore {
+				return nil, errStays
+			}
+			ids = append(ids, m.ID)
+		case m.Role == coze.RoleUser && (tag == a.id || !tagged && m.Content == words):
+			return nil, errStays
+		}
+	}
+	return ids, nil
+}
