@@ -101,7 +101,8 @@ redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hin
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 local body = ''
 if ARGV[4] == '1' then
-	body = redis.call('GET', KEYS[2]) or ''
+	body = redis.pcall('GET', KEYS[2]) -- something else is as good as nothing
+	if type(body) ~= 'string' then body = '' end
 	redis.call('EXPIRE', KEYS[2], ARGV[3])
 end
 return {redis.call('HGETALL', KEYS[1]), body}`)
@@ -122,7 +123,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 	args := append([]any{owner, At(time.Now()).String(), seconds(openTTL), body}, seed.sealed(s.Keys, seed.ID).fields()...)
 	reply, err := s.run(ctx, beginScript, []string{Key(seed.ID), BodyKey(seed.ID)}, args, along...).Slice()
 	if err != nil {
-		return nil, fmt.Errorf("begin %s: %w", seed.ID, err)
+		return nil, fmt.Errorf("begin %s: %w", seed.ID, KeyFault(Key(seed.ID), err))
 	}
 	r := s.parse(seed.ID, reply[0])
 	a := &Attempt{
@@ -194,7 +195,7 @@ func (a *Attempt) write(ctx context.Context, script *redis.Script, keys []string
 	if err == nil && ok == fenced {
 		err = ErrFenced
 	}
-	return ok, err
+	return ok, KeyFault(keys[0], err)
 }
 
 // Answers of the scripts of write.
@@ -345,7 +346,7 @@ else
 	redis.call('UNLINK', KEYS[2])
 end
 if ARGV[6] == '1' then
-	redis.call('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
+	redis.pcall('XADD', KEYS[3], '*', 'type', 'end', 'text', '') -- it must not keep the message back
 	redis.call('EXPIRE', KEYS[3], ARGV[3])
 end
 redis.call('PUBLISH', ARGV[4], ARGV[5])

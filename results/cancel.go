@@ -38,7 +38,7 @@ else
 	redis.call('UNLINK', KEYS[2])
 end
 if redis.call('EXISTS', KEYS[3]) == 1 then
-	redis.call('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
+	redis.pcall('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
 	redis.call('EXPIRE', KEYS[3], ARGV[3])
 end
 redis.call('PUBLISH', ARGV[4], ARGV[5])

@@ -162,7 +162,7 @@ func created(reply *redis.Cmd, id string) (Status, error) {
 func (s *Store) Get(ctx context.Context, id string) (*Result, error) {
 	flat, err := s.rdb.Do(ctx, "HGETALL", Key(id)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read result %s: %w", id, err)
+		return nil, fmt.Errorf("read result %s: %w", id, KeyFault(Key(id), err))
 	}
 	r := s.parse(id, flat)
 	if r.Status == "" {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // conversationTTL is how long a caller's name for a conversation is remembered
@@ -31,7 +33,7 @@ func conversationName(botID, key string) string {
 func (c *Conversations) Get(ctx context.Context, botID, key string) (string, error) {
 	id, err := c.rdb.GetEx(ctx, conversationName(botID, key), conversationTTL).Result()
 	if err != nil && err != redis.Nil {
-		return "", fmt.Errorf("look up conversation %q: %w", key, err)
+		return "", fmt.Errorf("look up conversation %q: %w", key, results.KeyFault(conversationName(botID, key), err))
 	}
 	return id, nil
 }
@@ -50,7 +52,7 @@ func (c *Conversations) Name(ctx context.Context, botID, key, id string) (string
 	held, err := nameScript.Run(ctx, c.rdb, []string{conversationName(botID, key)},
 		id, int64(conversationTTL/time.Second)).Text()
 	if err != nil {
-		return "", fmt.Errorf("name conversation %q: %w", key, err)
+		return "", fmt.Errorf("name conversation %q: %w", key, results.KeyFault(conversationName(botID, key), err))
 	}
 	return held, nil
 }
@@ -67,7 +69,7 @@ return 1`)
 func (c *Conversations) Move(ctx context.Context, botID, key, from, to string) error {
 	err := moveScript.Run(ctx, c.rdb, []string{conversationName(botID, key)}, from, to, int64(conversationTTL/time.Second)).Err()
 	if err != nil {
-		return fmt.Errorf("move conversation %q: %w", key, err)
+		return fmt.Errorf("move conversation %q: %w", key, results.KeyFault(conversationName(botID, key), err))
 	}
 	return nil
 }
@@ -83,7 +85,7 @@ return 0`)
 // not be used again.
 func (c *Conversations) Drop(ctx context.Context, botID, key, id string) error {
 	if err := dropScript.Run(ctx, c.rdb, []string{conversationName(botID, key)}, id).Err(); err != nil {
-		return fmt.Errorf("forget conversation %q: %w", key, err)
+		return fmt.Errorf("forget conversation %q: %w", key, results.KeyFault(conversationName(botID, key), err))
 	}
 	return nil
 }

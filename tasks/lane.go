@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/results"
 )
 
 // Lanes keep the order of a conversation's turns. A lane is a sorted set of the
@@ -128,7 +129,7 @@ func joined(turns []*turn, reply *redis.Cmd) error {
 	lane := turns[0].place.Lane
 	places, err := reply.StringSlice()
 	if err != nil {
-		return fmt.Errorf("join lane %s: %w", lane, err)
+		return fmt.Errorf("join lane %s: %w", lane, results.KeyFault(laneKey(lane), err))
 	}
 	for i, t := range turns {
 		if t.seq, err = strconv.ParseInt(places[i], 10, 64); err != nil {
@@ -260,7 +261,7 @@ func (l *Lanes) LeaveAfter(ctx context.Context, p Place, chatID string) error {
 	next, err := leaveScript.Run(ctx, l.rdb, []string{laneKey(p.Lane), lastChatKey(p.Lane)},
 		p.member(), chatID, int64(lastChatTTL/time.Second)).Text()
 	if err != nil {
-		return fmt.Errorf("leave lane %s: %w", p.Lane, err)
+		return fmt.Errorf("leave lane %s: %w", p.Lane, results.KeyFault(laneKey(p.Lane), err))
 	}
 	if next == "" {
 		return nil

@@ -113,12 +113,15 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 		}
 		return nil
 	})
-	if err != nil {
+	if err = besideKeys(err, records); err != nil {
 		return nil, err
 	}
 	places := make([]*redis.FloatCmd, len(ids))
 	_, err = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
+			if records[i].Err() != nil {
+				continue // no record at all
+			}
 			lane, _ := records[i].Val()[0].(string)
 			status, _ := records[i].Val()[1].(string)
 			if lane != "" && !results.Status(status).Terminal() {
@@ -128,7 +131,7 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err = besideKeys(err, places); err != nil {
 		return nil, err
 	}
 	var strays []string
@@ -138,6 +141,27 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 		}
 	}
 	return strays, nil
+}
+
+// besideKeys is a pipeline's error, but for keys that are not there or hold something else:
+// one bad key must not hold up the others.
+func besideKeys[C interface {
+	comparable
+	Err() error
+}](err error, cmds []C) error {
+	if err == nil {
+		return nil
+	}
+	var none C
+	for _, cmd := range cmds {
+		if cmd == none || cmd.Err() == nil || cmd.Err() == redis.Nil {
+			continue
+		}
+		if _, own := errors.AsType[*results.KeyError](results.KeyFault("", cmd.Err())); !own {
+			return err
+		}
+	}
+	return nil
 }
 
 // putBack lets a turn join its lane again. The payload tells which one it is, and

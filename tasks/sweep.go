@@ -8,6 +8,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // sweepAge is how long a lane is left alone after its last join, hand-on or
@@ -57,7 +59,10 @@ func (l *Lanes) Sweep(ctx context.Context) (dropped []Place, err error) {
 // check looks at one lane's head and returns it if it had to be dropped.
 func (l *Lanes) check(ctx context.Context, lane string, score float64) (Place, error) {
 	heads, err := l.rdb.ZRangeWithScores(ctx, laneKey(lane), 0, 0).Result()
-	if err != nil {
+	if err = results.KeyFault(laneKey(lane), err); err != nil {
+		if _, ok := errors.AsType[*results.KeyError](err); ok { // it would hold up the look at all others, each time
+			_ = l.rdb.ZRem(ctx, lanesKey, lane).Err()
+		}
 		return Place{}, fmt.Errorf("head of lane %s: %w", lane, err)
 	}
 	if len(heads) == 0 {

@@ -212,13 +212,13 @@ func (t *Tally) Mark(ctx context.Context, marks ...Mark) error {
 	if len(calls) == 1 { // alone it can share a round trip with other goroutines'
 		c := calls[0]
 		if err := markScript.Run(ctx, t.rdb, c.Keys, c.Args...).Err(); err != nil {
-			return fmt.Errorf("mark rows of %s: %w", c.Keys[0], err)
+			return fmt.Errorf("mark rows of %s: %w", c.Keys[0], results.KeyFault(c.Keys[0], err))
 		}
 		return nil
 	}
 	for i, reply := range pipeline.Run(ctx, t.rdb, calls) {
 		if err := reply.Err(); err != nil {
-			return fmt.Errorf("mark rows of %s: %w", calls[i].Keys[0], err)
+			return fmt.Errorf("mark rows of %s: %w", calls[i].Keys[0], results.KeyFault(calls[i].Keys[0], err))
 		}
 	}
 	return nil
@@ -271,7 +271,7 @@ func (t *Tally) Ended(ctx context.Context, id string) (bool, error) {
 		return nil
 	})
 	if err != nil {
-		return false, fmt.Errorf("read row %d of batch %s: %w", row, batch, err)
+		return false, fmt.Errorf("read row %d of batch %s: %w", row, batch, results.KeyFault(statesKey(batch), err))
 	}
 	if state.Val() == "" {
 		return false, nil

@@ -38,6 +38,9 @@ type attempt struct {
 	// sealed says why the payload cannot be decrypted here.
 	sealed error
 
+	// damagedKey is the one that damaged has named last.
+	damagedKey string
+
 	// recreated: this attempt has made its conversation anew once already.
 	recreated bool
 
@@ -59,7 +62,7 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	defer release()
 	invalid, err := a.begin(ctx, t)
 	if err != nil {
-		return judge(err, history{}).toAsynq()
+		return a.notBegun(ctx, err)
 	}
 	if a.rec.Ended {
 		again, err := a.replay(ctx)
@@ -67,7 +70,7 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 			return err
 		}
 		if invalid, err = a.begin(ctx, t); err != nil {
-			return judge(err, history{}).toAsynq()
+			return a.notBegun(ctx, err)
 		}
 	}
 	if over, err := a.overAlready(ctx); err != nil || over {
@@ -102,6 +105,27 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	a.rec.Result.Queue = queue // of a batch's task that has ended the record does not say it
 	a.log = slog.New(attemptLog{a.Worker.log.Handler(), a})
 	return invalid, nil
+}
+
+// notBegun ends an attempt that could not take its task up. Where the record's key holds
+// something else nobody ever can: the task is archived, and its batch and its conversation
+// go on without it.
+func (a *attempt) notBegun(ctx context.Context, err error) error {
+	v := judge(err, history{})
+	if a.damaged(err) && a.chat != nil {
+		queue, _ := asynq.GetQueueName(ctx)
+		r := a.chat.Record(a.id, queue)
+		r.Status, r.Error = results.Failed, failure(v)
+		if err := a.tally.MarkResult(ctx, &r); err != nil && !a.damaged(err) {
+			return judge(err, history{}).toAsynq()
+		}
+		if r.Lane != "" {
+			if err := a.lanes.Leave(ctx, tasks.Place{Lane: r.Lane, Queue: queue, ID: a.id}); err != nil && !a.damaged(err) {
+				return judge(err, history{}).toAsynq()
+			}
+		}
+	}
+	return v.toAsynq()
 }
 
 // observe begins to count and to trace an attempt that report will end.

@@ -278,6 +278,8 @@ func (c *gatedClient) dequeue(ctx context.Context, keys []string, ask func([]str
 		cmd.SetErr(redis.Nil)
 	} else if cmd = ask(keys); cmd.Err() == redis.Nil {
 		c.gate.foundEmpty(pending)
+	} else if raw, err := cmd.Text(); err == nil && !belongs(raw, pending) {
+		cmd.SetErr(redis.Nil) // the sweep takes it out of the way: see poison.go
 	}
 	c.after(cmd)
 	return cmd
@@ -312,6 +314,12 @@ func (c *gatedClient) after(cmd *redis.Cmd) {
 			c.gate.wait()
 		}
 	}
+}
+
+// belongs reports whether a message can be read and is of the queue that it was found in.
+func belongs(raw, pending string) bool {
+	_, queue, ok := message(raw)
+	return ok && queueKey(queue, "pending") == pending
 }
 
 func isDequeue(keys []string) bool {

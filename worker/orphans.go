@@ -43,20 +43,39 @@ const (
 	strayChunk = 1000
 )
 
-// orphanScript puts tasks whose lease runs out back to the head of the queue.
+// dueScript lists tasks whose leases run out, each with its message, "" if that is gone.
 //
-// KEYS: lease, active, pending. ARGV: lease limit in Unix seconds, prefix of task
-// keys, how many at most, now in nanoseconds.
+// KEYS: lease. ARGV: lease limit in Unix seconds, prefix of task keys, how many at most.
+var dueScript = redis.NewScript(`
+local reply = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])) do
+	local msg = redis.pcall('HGET', ARGV[2] .. id, 'msg')
+	reply[#reply + 1] = id
+	reply[#reply + 1] = type(msg) == 'string' and msg or ''
+end
+return reply`)
+
+// orphanScript puts tasks whose lease runs out back to the head of the queue, but those
+// that have a longer one since they were seen, or have left. It answers with those that it
+// has put back.
+//
+// KEYS: lease, active, pending. ARGV: lease limit in Unix seconds, prefix of task keys,
+// now in nanoseconds, then the ids.
 var orphanScript = redis.NewScript(`
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
-for _, id in ipairs(ids) do
-	redis.call('ZREM', KEYS[1], id)
-	if redis.call('LREM', KEYS[2], 0, id) > 0 and redis.call('EXISTS', ARGV[2] .. id) == 1 then
-		redis.call('HSET', ARGV[2] .. id, 'state', 'pending', 'pending_since', ARGV[4])
-		redis.call('RPUSH', KEYS[3], id)
+local back = {}
+for i = 4, #ARGV do
+	local id = ARGV[i]
+	local lease = redis.call('ZSCORE', KEYS[1], id)
+	if lease and tonumber(lease) <= tonumber(ARGV[1]) then
+		redis.call('ZREM', KEYS[1], id)
+		if redis.call('LREM', KEYS[2], 0, id) > 0 and redis.call('EXISTS', ARGV[2] .. id) == 1 then
+			redis.call('HSET', ARGV[2] .. id, 'state', 'pending', 'pending_since', ARGV[3])
+			redis.call('RPUSH', KEYS[3], id)
+			back[#back + 1] = id
+		end
 	end
 end
-return ids`)
+return back`)
 
 // strayScript puts one active task without a lease back, unless it has got one or
 // has left since it was seen.
@@ -84,15 +103,30 @@ func (w *Worker) reviveOrphansOf(ctx context.Context, queue string) error {
 	keys := []string{queueKey(queue, "lease"), queueKey(queue, "active"), queueKey(queue, "pending")}
 	for {
 		now := time.Now()
-		ids, err := orphanScript.Run(ctx, w.cfg.Redis, keys,
-			now.Add(orphanLease).Unix(), queueKey(queue, "t:"), orphanChunk, now.UnixNano()).StringSlice()
+		limit, prefix := now.Add(orphanLease).Unix(), queueKey(queue, "t:")
+		due, err := dueScript.Run(ctx, w.cfg.Redis, keys[:1], limit, prefix, orphanChunk).StringSlice()
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			w.revived(queue, id, "its worker is gone")
+		args := []any{limit, prefix, now.UnixNano()}
+		for task := range slices.Chunk(due, 2) {
+			id, raw := task[0], task[1]
+			if why := poisoned(queue, id, raw); why == "" {
+				args = append(args, id)
+			} else if err := w.discard(ctx, queue, id, raw, why); err != nil {
+				return err
+			}
 		}
-		if len(ids) < orphanChunk {
+		if len(args) > 3 {
+			back, err := orphanScript.Run(ctx, w.cfg.Redis, keys, args...).StringSlice()
+			if err != nil {
+				return err
+			}
+			for _, id := range back {
+				w.revived(queue, id, "its worker is gone")
+			}
+		}
+		if len(due) < 2*orphanChunk {
 			return nil
 		}
 	}
@@ -126,6 +160,16 @@ func (w *Worker) reviveStraysOf(ctx context.Context, queue string) error {
 		}
 		for i, lease := range leases {
 			if !errors.Is(lease.Err(), redis.Nil) {
+				continue
+			}
+			raw, err := w.cfg.Redis.HGet(ctx, queueKey(queue, "t:"+chunk[i]), "msg").Result()
+			if _, answered := errors.AsType[redis.Error](err); err != nil && !answered {
+				return err
+			}
+			if why := poisoned(queue, chunk[i], raw); why != "" {
+				if err := w.discard(ctx, queue, chunk[i], raw, why); err != nil {
+					return err
+				}
 				continue
 			}
 			moved, err := strayScript.Run(ctx, w.cfg.Redis, []string{

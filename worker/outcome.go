@@ -97,5 +97,8 @@ func hint(err error) string {
 	if e, ok := errors.AsType[*coze.Error](err); ok {
 		return e.Hint()
 	}
+	if e, ok := errors.AsType[*results.KeyError](err); ok {
+		return "look into what wrote to " + e.Key + " in Redis, delete it (redis-cli DEL), and ask the question again"
+	}
 	return ""
 }

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"context"
+
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -9,6 +11,7 @@ import (
 // QueueCollector mirrors the state of the queues at each scrape. All workers of
 // one Redis report the same numbers: take the maximum, not the sum.
 type QueueCollector struct {
+	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
 	queues    []string
 	tasks     *prometheus.Desc
@@ -21,6 +24,7 @@ type QueueCollector struct {
 // that there are.
 func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollector {
 	return &QueueCollector{
+		rdb:       rdb,
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		queues:    queues,
 		tasks: prometheus.NewDesc("cozeq_queue_tasks",
@@ -53,7 +57,7 @@ func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for _, queue := range queues {
-		info, err := c.inspector.GetQueueInfo(queue)
+		info, err := QueueInfo(context.Background(), c.rdb, queue)
 		if err != nil {
 			continue
 		}

@@ -21,6 +21,7 @@ import (
 // settle judges an attempt, writes what follows from it, and tells asynq.
 func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error {
 	r := &a.rec.Result
+	a.damaged(err)
 	a.heed(ctx, err)
 	a.probed(ctx, err)
 	v := judge(err, history{
@@ -104,15 +105,16 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 		return a.rec.Finish(ctx, a.chat != nil && a.chat.Stream, a.shown(ctx, v)...)
 	}
 	if err := a.persist(ctx, finish); err != nil {
+		a.damaged(err)
 		return judge(err, history{})
 	}
-	if err := a.persist(ctx, a.markEnd); err != nil {
+	if err := a.persist(ctx, a.markEnd); err != nil && !a.damaged(err) {
 		return judge(err, history{})
 	}
 	if a.blocks() {
 		return v
 	}
-	if err := a.persist(ctx, a.leave); err != nil {
+	if err := a.persist(ctx, a.leave); err != nil && !a.damaged(err) {
 		// The record has ended; asynq brings the task back and replay tries again.
 		return judge(err, history{})
 	}
@@ -270,7 +272,8 @@ func (a *attempt) persist(ctx context.Context, write func(context.Context) error
 		once, cancel := context.WithTimeout(ctx, writeWait)
 		err := write(once)
 		cancel()
-		if err == nil || errors.Is(err, results.ErrFenced) || time.Since(began) > persistFor {
+		_, damaged := errors.AsType[*results.KeyError](err)
+		if err == nil || damaged || errors.Is(err, results.ErrFenced) || time.Since(began) > persistFor {
 			return err
 		}
 		a.log.Warn("could not store how the task ended, will try again", "err", err)
@@ -278,6 +281,18 @@ func (a *attempt) persist(ctx context.Context, write func(context.Context) error
 			return err
 		}
 	}
+}
+
+// damaged reports whether a key of the task's holds something else, which no retry mends,
+// and says so. The record's end decides; what is left, the batch or the conversation, is
+// damaged for all its tasks alike.
+func (a *attempt) damaged(err error) bool {
+	e, ok := errors.AsType[*results.KeyError](err)
+	if ok && a.damagedKey != e.Key {
+		a.damagedKey = e.Key
+		a.Worker.log.Error("a key in Redis holds something else than it should", "task", a.id, "key", e.Key, "err", err, "hint", hint(err))
+	}
+	return ok
 }
 
 // blocks reports whether the task has failed and holds its conversation up until
@@ -295,11 +310,11 @@ func (a *attempt) replay(ctx context.Context) (again bool, err error) {
 	if again, err := a.wanted(ctx); err != nil || again {
 		return again, err
 	}
-	if err := a.markEnd(ctx); err != nil {
+	if err := a.markEnd(ctx); err != nil && !a.damaged(err) {
 		return false, judge(err, history{}).toAsynq()
 	}
 	if !a.blocks() {
-		if err := a.leave(ctx); err != nil {
+		if err := a.leave(ctx); err != nil && !a.damaged(err) {
 			return false, judge(err, history{}).toAsynq()
 		}
 	}

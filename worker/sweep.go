@@ -115,7 +115,8 @@ func (w *Worker) sweepLanes(ctx context.Context) error {
 		r, err := w.results.Cancel(ctx, place.ID)
 		switch {
 		case err == nil && r.Status == results.Waiting:
-			err = w.bury(ctx, place.ID)
+			err = w.endLost(ctx, results.Result{ID: place.ID}, results.Canceled,
+				&results.Failure{Class: string(coze.ClassCanceled), Message: "gone from the queue before it had its answer"})
 		case err == nil && r.Status.Terminal():
 			err = w.tally.MarkResult(ctx, r)
 		}
@@ -124,27 +125,4 @@ func (w *Worker) sweepLanes(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-// bury ends a task that waited with a chat of its own and is in no queue: no worker
-// will come to cancel it.
-func (w *Worker) bury(ctx context.Context, id string) error {
-	rec, err := w.results.Begin(ctx, results.Result{ID: id}, false)
-	if err != nil || rec.Ended {
-		return err
-	}
-	r := &rec.Result
-	if r.ChatID != "" {
-		ctx, cancel := context.WithTimeout(ctx, upstreamWait)
-		defer cancel()
-		if _, err := w.coze.CancelChat(ctx, r.ConversationID, r.ChatID); err != nil {
-			w.log.Warn("could not cancel the chat of a task that is gone", "task", id, "chat", r.ChatID, "err", err)
-		}
-	}
-	r.Status = results.Canceled
-	r.Error = &results.Failure{Class: string(coze.ClassCanceled), Message: "gone from the queue before it had its answer"}
-	if err := rec.Finish(ctx, false); err != nil {
-		return err
-	}
-	return w.tally.MarkResult(ctx, r)
 }

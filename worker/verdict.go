@@ -85,6 +85,7 @@ func judge(err error, h history) Verdict {
 	var bad *tasks.InvalidError
 	var far *farError
 	var paused *pausedError
+	var key *results.KeyError
 	switch {
 	case err == nil:
 		v.Action = Done
@@ -115,6 +116,8 @@ func judge(err error, h history) Verdict {
 		v.retry(h, emptyTries)
 	case isUnread(err):
 		v.Action, v.Class, v.After = Later, coze.ClassAuth, steady(unreadBase, unreadCap, h.waits)
+	case errors.As(err, &key): // no outage: it would be the same at each try
+		v.Action, v.Class = Fail, coze.ClassInvalid
 	case errors.As(err, &bad):
 		v.Action, v.Class = Fail, coze.ClassInvalid
 	case errors.As(err, &ask):

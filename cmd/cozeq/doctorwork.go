@@ -131,7 +131,7 @@ func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspecto
 		return []finding{failed("queue", redisFix(err), "cannot be listed: %v", err)}, 0
 	}
 	for _, queue := range names {
-		q, err := readQueue(ctx, rdb, inspector, queue, slices.Contains(used, queue))
+		q, err := readQueue(ctx, rdb, queue, slices.Contains(used, queue))
 		if err != nil {
 			// asynq 0.26 cannot count a queue with a task in it whose hash is gone.
 			found = append(found, failed(checkName("queue", queue), "see why Redis loses keys: eviction, FLUSHDB, fail-over; the tasks that are whole are served all the same",

@@ -24,10 +24,12 @@ func newQueuesCmd(s *streams) *cobra.Command {
 		Long: `Shows what is in the queues of a shared Redis, how old the oldest question is that
 nobody has begun, and who has paused a queue: an operator, or cozeq because Coze
 refuses everything. Then every pause of a credential or of one bot, with its reason
-and its next probe, and how many calls a second Coze is found to let through.
+and its next probe, and how many calls a second Coze is found to let through. Then
+what nobody serves: tasks that were taken out of a queue because their messages in
+Redis are damaged, and tasks in asynq's groups.
 
 Credentials are told by a hash. In a pipe the first column says what a line is,
-queue, pause or limit, and ages are in seconds.`,
+queue, pause, limit or unserved, and ages are in seconds.`,
 		Example: `  cozeq queues --redis redis://localhost:6379/0
   cozeq queues --json | jq -r '.pauses[].hint'
   cozeq queues pause low
@@ -94,7 +96,16 @@ func (c *queuesCommand) print(state queuesState) error {
 		}
 		limits.add(l.Credential, rate, served)
 	}
-	return c.sections([]section{{"queue", queues}, {"pause", pauses}, {"limit", limits}})
+	unserved := &table{header: []string{"NOT SERVED", "QUEUE", "SINCE", "WHY", "WHAT TO DO"}, whole: true}
+	for _, u := range state.Unreadable {
+		unserved.add("task "+u.ID, u.Queue, c.streams.moment(u.Since), u.Why, u.Hint)
+	}
+	for _, q := range state.Queues {
+		if q.Grouped > 0 {
+			unserved.add(plural(q.Grouped, "task"), q.Queue, "", "enqueued with asynq.Group, and workers of cozeq serve no groups", "enqueue them without it")
+		}
+	}
+	return c.sections([]section{{"queue", queues}, {"pause", pauses}, {"limit", limits}, {"unserved", unserved}})
 }
 
 // section is one of several tables; kind tells its lines in a pipe.

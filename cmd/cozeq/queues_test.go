@@ -7,6 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -91,4 +96,46 @@ func TestQueuesPrint(t *testing.T) {
 	if !strings.Contains(piped, "\t12\tnot\\tpublished\nlimit\tc1\t19.9\tyes\nlimit\tc2\tnot learnt\tno\n") {
 		t.Errorf("got\n%s", piped)
 	}
+}
+
+// What nobody serves is shown: tasks in asynq's groups, and those that were taken out of a
+// queue. An id without a task, which the sweep has not come upon yet, is counted.
+func TestQueuesShowWhatIsNotServed(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		client := asynq.NewClientFromRedisClient(rdb)
+		for range 3 {
+			if _, err := client.Enqueue(asynq.NewTask(tasks.TypeChat, []byte("{}")), asynq.Group("g")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		note := `{"queue":"default","id":"t9","why":"its message is gone","since":"2026-11-29T08:00:00Z","hint":"enqueue it again"}`
+		if err := rdb.HSet(ctx, "cozeq:queue:{default}:unreadable", "t9", note).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := rdb.LPush(ctx, "asynq:{default}:pending", "dangling").Err(); err != nil {
+			t.Fatal(err)
+		}
+		state, err := readQueues(ctx, rdb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(state.Queues) != 1 || state.Queues[0].Grouped != 3 || state.Queues[0].Pending != 1 || len(state.Unreadable) != 1 {
+			t.Errorf("%+v", state)
+		}
+		var out bytes.Buffer
+		c := &queuesCommand{streams: &streams{Out: &out}}
+		if err := c.print(state); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{
+			"unserved\ttask t9\tdefault\t2026-11-29T08:00:00Z\tits message is gone\tenqueue it again\n",
+			"unserved\t3 tasks\tdefault\t\tenqueued with asynq.Group, and workers of cozeq serve no groups\tenqueue them without it\n",
+		} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no %q in\n%s", want, out.String())
+			}
+		}
+	})
 }

@@ -24,6 +24,8 @@ type queuesState struct {
 	Queues []queueState   `json:"queues"`
 	Pauses []worker.Pause `json:"pauses"`
 	Limits []worker.Limit `json:"limits"`
+
+	Unreadable []worker.Unreadable `json:"unreadable"` // taken out of the queues, as nobody can work on them
 }
 
 // queueState is one queue, by asynq's states.
@@ -35,6 +37,7 @@ type queueState struct {
 	Retry         int         `json:"retry"`
 	Archived      int         `json:"archived"`
 	Completed     int         `json:"completed"`
+	Grouped       int         `json:"grouped"` // in asynq's groups, which workers do not serve
 	OldestPending float64     `json:"oldest_pending_seconds"`
 	Paused        *queuePause `json:"paused,omitempty"`
 }
@@ -57,7 +60,7 @@ func readQueues(ctx context.Context, rdb redis.UniversalClient) (queuesState, er
 		return state, fmt.Errorf("list queues: %w", err)
 	}
 	for _, name := range names {
-		q, err := readQueue(ctx, rdb, inspector, name, slices.Contains(used, name))
+		q, err := readQueue(ctx, rdb, name, slices.Contains(used, name))
 		if err != nil {
 			return state, err
 		}
@@ -71,6 +74,11 @@ func readQueues(ctx context.Context, rdb redis.UniversalClient) (queuesState, er
 	if err != nil {
 		return state, err
 	}
+	unreadable, err := worker.Unreadables(ctx, rdb, names...)
+	if err != nil {
+		return state, err
+	}
+	state.Unreadable = append([]worker.Unreadable{}, unreadable...)
 	state.Pauses = append(state.Pauses, pauses...)
 	state.Limits = append(state.Limits, limits...)
 	return state, nil
@@ -96,14 +104,15 @@ func knownQueues(inspector *asynq.Inspector) ([]string, error) {
 
 // readQueue reads one queue. asynq knows nothing of one that is served and was never
 // used.
-func readQueue(ctx context.Context, rdb redis.UniversalClient, inspector *asynq.Inspector, name string, used bool) (queueState, error) {
+func readQueue(ctx context.Context, rdb redis.UniversalClient, name string, used bool) (queueState, error) {
 	q := queueState{Queue: name}
 	if used {
-		info, err := inspector.GetQueueInfo(name)
+		info, err := worker.QueueInfo(ctx, rdb, name)
 		if err != nil {
 			return q, fmt.Errorf("read queue %s: %w", name, err)
 		}
 		q.Pending, q.Active, q.Scheduled, q.Retry = info.Pending, info.Active, info.Scheduled, info.Retry
+		q.Grouped = info.Aggregating
 		q.Archived, q.Completed, q.OldestPending = info.Archived, info.Completed, seconds(info.Latency)
 	}
 	p, paused, err := worker.PausedQueue(ctx, rdb, name)

@@ -18,6 +18,7 @@ var thirdParties = map[string]string{
 	"x/sys":      "golang.org/x/sys",
 	"x/text":     "golang.org/x/text",
 	"excelize":   "github.com/xuri/excelize/v2",
+	"protowire":  "google.golang.org/protobuf/encoding/protowire",
 	"jwt":        "github.com/golang-jwt/jwt/v5",
 	"asynqmon":   "github.com/hibiken/asynqmon",
 
@@ -42,7 +43,7 @@ var edges = map[string][]string{
 	"tasks":         {"results", "internal/pipeline", "asynq", "redis", "uuid", "otel/trace", "otel/propagation"},
 
 	// The only place where the three meet.
-	"worker": {"tasks", "coze", "results", "asynq", "redis", "prometheus", "uuid",
+	"worker": {"tasks", "coze", "results", "asynq", "redis", "prometheus", "uuid", "protowire",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// Rooms beside it. batch reaches the queue through tasks and results, so it needs neither asynq nor redis.

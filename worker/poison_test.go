@@ -1,0 +1,209 @@
+package worker_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// logged counts lines of a worker's log.
+type logged struct {
+	mu    sync.Mutex
+	lines bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.Write(b)
+}
+
+func (l *logged) count(parts ...string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.lines.String()) {
+		all := true
+		for _, part := range parts {
+			all = all && strings.Contains(line, part)
+		}
+		if all {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *logged) use(c *worker.Config) { c.Logger = slog.New(slog.NewTextHandler(l, nil)) }
+
+// TestPoison has tasks in the queue that nobody can ever finish. Each is taken out of the
+// way once, and its record ends; those behind them are answered.
+func TestPoison(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 20 s: leases must run out")
+	}
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		ctx := t.Context()
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		key := func(id string) string { return "asynq:{default}:t:" + id }
+		for _, id := range []string{"garbage", "cut", "no-hash", "no-msg", "no-hash-type", "other-queue", "other-id"} {
+			chat := tasks.Ask("bot", "question of "+id)
+			if id == "no-msg" {
+				chat.ConversationKey = "talk"
+			}
+			l.enqueue(chat, tasks.Options{ID: id})
+		}
+		msg := func(id string) string { return rdb.HGet(ctx, key(id), "msg").Val() }
+		must(rdb.HSet(ctx, key("garbage"), "msg", "\xff\xff\xff garbage").Err())
+		must(rdb.HSet(ctx, key("cut"), "msg", msg("cut")[:len(msg("cut"))/2]).Err())
+		must(rdb.Del(ctx, key("no-hash")).Err())
+		must(rdb.HDel(ctx, key("no-msg"), "msg").Err())
+		must(rdb.Del(ctx, key("no-hash-type")).Err())
+		must(rdb.Set(ctx, key("no-hash-type"), "text", 0).Err())
+		must(rdb.HSet(ctx, key("other-queue"), "msg", strings.Replace(msg("other-queue"), "\x22\x07default", "\x22\x07elsewhr", 1)).Err())
+		must(rdb.HSet(ctx, key("other-id"), "msg", strings.Replace(msg("other-id"), "\x1a\x08other-id", "\x1a\x08id-other", 1)).Err())
+		// The turn behind one of them must come.
+		next := tasks.Ask("bot", "the next turn")
+		next.ConversationKey = "talk"
+		behind := l.enqueue(next, tasks.Options{})
+		var said logged
+		l.work(said.use)
+		if r := l.wait(behind); r.Status != results.Completed {
+			t.Errorf("the next turn: %+v", r)
+		}
+		for _, id := range []string{"garbage", "cut", "no-hash", "no-msg", "no-hash-type", "other-queue", "other-id"} {
+			r := l.wait(id)
+			if r.Status != results.Failed || r.Error.Class != "invalid" || !strings.Contains(r.Error.Message, "message") || r.Attempts != 0 {
+				t.Errorf("%s: %+v, %+v", id, r, r.Error)
+			}
+			if n := l.fake.ByQuestion("question of " + id); n != 0 && id != "other-id" { // that is asked under the id that its message has
+				t.Errorf("%s was asked %d times", id, n)
+			}
+		}
+		if r := l.wait("id-other"); r.Status != results.Completed {
+			t.Errorf("the message's own task: %+v", r)
+		}
+		if r := l.ask("and all others?"); r.Status != results.Completed {
+			t.Errorf("got %+v", r)
+		}
+		until(t, "asynq to hold nothing", func() bool {
+			n := rdb.LLen(ctx, "asynq:{default}:active").Val() + rdb.LLen(ctx, "asynq:{default}:pending").Val() +
+				rdb.ZCard(ctx, "asynq:{default}:lease").Val() + rdb.ZCard(ctx, "asynq:{default}:retry").Val()
+			return n == 0
+		})
+		listed, err := worker.Unreadables(ctx, rdb, tasks.QueueDefault)
+		must(err)
+		if len(listed) != 7 {
+			t.Errorf("listed: %+v", listed)
+		}
+		for _, u := range listed {
+			if n := said.count("level=ERROR", "task="+u.ID+" ", "hint="); n != 1 {
+				t.Errorf("%s is logged %d times, want once", u.ID, n)
+			}
+			if n := said.count("task put back", "task="+u.ID+" "); n != 0 {
+				t.Errorf("%s was put back %d times", u.ID, n)
+			}
+		}
+	})
+}
+
+// TestDamagedKeys has keys of a task hold something else: that is no outage, and is not
+// tried for ever.
+func TestDamagedKeys(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		ctx := t.Context()
+		damage := func(key string) {
+			t.Helper()
+			if err := rdb.Del(ctx, key).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if err := rdb.LPush(ctx, key, "something else").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		archived := func(id string) {
+			t.Helper()
+			until(t, "asynq to archive "+id, func() bool {
+				info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+				return err == nil && info.State == asynq.TaskStateArchived
+			})
+		}
+		l.enqueue(tasks.Ask("bot", "the record"), tasks.Options{ID: "record"})
+		damage(results.Key("record"))
+		l.enqueue(tasks.Ask("bot", strings.Repeat("a long question ", 500)), tasks.Options{ID: "body"})
+		damage(results.BodyKey("body"))
+		keyed := tasks.Ask("bot", "the conversation")
+		keyed.ConversationKey = "talk"
+		l.enqueue(keyed, tasks.Options{ID: "conversation"})
+		damage("cozeq:conversation:{bot:talk}")
+		streamed := tasks.Ask("bot", "the stream")
+		streamed.Stream = true
+		l.enqueue(streamed, tasks.Options{ID: "stream"})
+		damage(results.DeltasKey("stream"))
+		turn := tasks.Ask("bot", "the lane")
+		turn.ConversationKey = "other talk"
+		l.enqueue(turn, tasks.Options{ID: "lane"})
+		for _, key := range redistest.Keys(t, rdb, "cozeq:lane:*other talk*") {
+			damage(key)
+		}
+		var said logged
+		l.work(said.use)
+		for _, id := range []string{"body", "conversation", "lane"} {
+			if r := l.wait(id); r.Status != results.Failed || r.Error.Class != "invalid" || r.Error.Hint == "" && id != "body" {
+				t.Errorf("%s: %+v, %+v", id, r, r.Error)
+			}
+			archived(id)
+		}
+		if r := l.wait("stream"); r.Status != results.Completed {
+			t.Errorf("stream: %+v", r)
+		}
+		archived("record")
+		for id, key := range map[string]string{"record": results.Key("record"), "conversation": "cozeq:conversation:{bot:talk}", "lane": "cozeq:lane:{"} {
+			if n := said.count("level=ERROR", "task="+id+" ", key, "hint="); n != 1 {
+				t.Errorf("%s is logged %d times, want once", id, n)
+			}
+		}
+		if n := l.fake.Accepted(); n != 1 {
+			t.Errorf("%d chats, want 1", n)
+		}
+	})
+}
+
+// A batch whose row's record is damaged ends all the same.
+func TestDamagedRecordOfBatch(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		bs := l.submit("b", "one", "two")
+		id := tasks.BatchTaskID("b", 1, 1)
+		if err := rdb.Del(t.Context(), results.Key(id)).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := rdb.Set(t.Context(), results.Key(id), "something else", time.Hour).Err(); err != nil {
+			t.Fatal(err)
+		}
+		l.work()
+		if b := l.over(bs, "b"); b.Counts != (tasks.BatchCounts{Total: 2, Completed: 1, Failed: 1}) {
+			t.Errorf("%+v", b)
+		}
+	})
+}
