@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/cozeq/cozeq/coze"
 )
 
@@ -18,16 +16,6 @@ const (
 	hintWait  = 5 * time.Second
 	hintShare = 0.9 // of what the plan allows: other programs may call too
 )
-
-// hintScript raises a rate that no refusal has spoken against yet.
-//
-// KEYS: limit. ARGV: calls a second.
-var hintScript = redis.NewScript(`
-if redis.call('HEXISTS', KEYS[1], 'top') == 1 then return 0 end
-local rate = tonumber(redis.call('HGET', KEYS[1], 'rate'))
-if not rate or rate >= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'rate', ARGV[1])
-return 1`)
 
 // askHint asks for the plan's rate beside what the worker does.
 func (w *Worker) askHint(client *coze.Client, credential string) {
@@ -46,8 +34,7 @@ func (w *Worker) askHint(client *coze.Client, credential string) {
 			w.log.Debug("the plan's rate is not to be had, it will be learnt", "credential", credential, "err", err)
 			return
 		}
-		err = hintScript.Run(ctx, w.cfg.Redis, []string{limitKey(credential, "")}, rate*hintShare).Err()
-		if err != nil {
+		if err := w.limit.known(ctx, credential, rate*hintShare); err != nil {
 			w.log.Debug("could not note the plan's rate, it will be learnt", "credential", credential, "err", err)
 			return
 		}

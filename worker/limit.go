@@ -23,15 +23,22 @@ type limiter struct {
 	highest float64 // calls a second, 0 = no bound but what is learnt
 }
 
+//go:embed limitbase.lua
+var limitBase string
+
 //go:embed limit.lua
 var limitSource string
 
 //go:embed refused.lua
 var refusedSource string
 
+//go:embed known.lua
+var knownSource string
+
 var (
-	limitScript   = redis.NewScript(limitSource)
-	refusedScript = redis.NewScript(refusedSource)
+	limitScript   = redis.NewScript(limitBase + limitSource)
+	refusedScript = redis.NewScript(limitBase + refusedSource)
+	knownScript   = redis.NewScript(limitBase + knownSource)
 )
 
 // What a permit is for.
@@ -181,6 +188,14 @@ func (l *limiter) refused(ctx context.Context, p permit, credential, bot string,
 	err := refusedScript.Run(ctx, l.rdb, []string{limitKey(credential, bot)}, p.at, hold.Milliseconds(), p.rate).Err()
 	if err != nil {
 		return fmt.Errorf("cut the rate: %w", err)
+	}
+	return nil
+}
+
+// known tells the limiter a rate that the account is known to have, before anything was refused.
+func (l *limiter) known(ctx context.Context, credential string, rate float64) error {
+	if err := knownScript.Run(ctx, l.rdb, []string{limitKey(credential, "")}, rate).Err(); err != nil {
+		return fmt.Errorf("note the rate: %w", err)
 	}
 	return nil
 }

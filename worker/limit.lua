@@ -21,32 +21,23 @@
 -- was refused, stays there, and only then feels its way up, ever faster. It grows
 -- only while there is somebody who waits: an idle limit learns nothing.
 
-local START, FLOOR = 20, 0.05    -- calls a second: the first rate (the QPS of Coze's free plan), the lowest
-local DOUBLE = 1                 -- s to double the rate before the first refusal
-local K = 6                      -- s from a cut back to the rate that was refused
-local TTL = 3600                 -- s that an idle limit is remembered
-local PROBE_MAX = 600000         -- ms between two probes at the most
-local SHORT = 100                -- ms: a wait that nobody need come back from to ask again
+local DOUBLE = 1         -- s to double the rate before the first refusal
+local PROBE_MAX = 600000 -- ms between two probes at the most
+local SHORT = 100        -- ms: a wait that nobody need come back from to ask again
 
-local t = redis.call('TIME')
-local now = tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000
+-- The fields of HOT that a permit changes. Not top, which refused.lua and known.lua set.
+local CHANGED = { 'rate', 'grown', 'at', 'issued', 'served', 'calls', 'deferred' }
 
-local function load(key, first)
-	local f = redis.call('HMGET', key, 'rate', 'issued', 'served', 'at', 'top', 'beta', 'grown', 'blocked', 'deferred')
-	local b = { key = key, rate = tonumber(f[1]) or first, issued = tonumber(f[2]) or 0, served = tonumber(f[3]) or 0,
-		at = tonumber(f[4]) or now, top = tonumber(f[5]), beta = tonumber(f[6]) or 1, grown = tonumber(f[7]) or 0,
-		blocked = tonumber(f[8]) or 0, deferred = tonumber(f[9]) or 0 }
-	return b
-end
-
--- step brings a limit to now.
+-- step brings a limit to now. Its first rate is the highest, where there is one: the
+-- operator's word for what the account allows.
 local function step(b, highest)
+	if b.rate == 0 then b.rate = highest > 0 and highest or START end
 	local from = math.max(b.at, b.blocked)
 	local dt = math.max(0, now - from) / 1000
 	b.at = math.max(b.at, now)
 	if b.issued > b.served then
 		local grow = math.min(dt, 1)
-		if not b.top then
+		if b.top == 0 then
 			b.rate = b.rate * 2 ^ (grow / DOUBLE)
 		else
 			b.grown = b.grown + grow
@@ -61,19 +52,13 @@ local function step(b, highest)
 	b.deferred = math.max(0, b.deferred - b.rate * dt)
 end
 
-local function save(b)
-	redis.call('HSET', b.key, 'rate', b.rate, 'issued', b.issued, 'served', b.served, 'at', b.at, 'grown', b.grown,
-		'deferred', b.deferred)
-	redis.call('EXPIRE', b.key, TTL)
-end
-
 -- pass returns how many ms to wait with the ticket, 0 = it is good, or nil and the
 -- ms to stay away where that is too far.
 local function pass(b, ticket, near)
 	local blocked = math.max(0, b.blocked - now)
 	if ticket == 0 then
 		local wait = blocked + (b.issued + 1 - b.served) / b.rate * 1000
-		if wait > near and b.top then -- before the first refusal the rate says nothing of the limit
+		if wait > near and b.top > 0 then -- before the first refusal the rate says nothing of the limit
 			b.deferred = b.deferred + 1
 			return nil, 0, wait + b.deferred / b.rate * 1000
 		end
@@ -118,10 +103,11 @@ end
 
 -- The bot first: a ticket of the account must not lie idle while the bot is slow.
 if bot_ticket >= 0 and redis.call('EXISTS', KEYS[2]) == 1 then
-	local b = load(KEYS[2], START)
+	local b = load(KEYS[2], HOT)
 	step(b, 0)
 	local wait, drawn, stay = pass(b, bot_ticket, near)
-	save(b)
+	if wait == 0 or probe then b.calls = b.calls + 1 end
+	save(KEYS[2], b, CHANGED)
 	if not wait then
 		if not probe then return answer('far', stay, b.rate) end
 	else
@@ -131,13 +117,14 @@ if bot_ticket >= 0 and redis.call('EXISTS', KEYS[2]) == 1 then
 end
 bot_ticket = -1 -- served: the next call need not look
 
-local a = load(KEYS[1], START)
+local a = load(KEYS[1], HOT)
 step(a, tonumber(ARGV[2]))
 local wait, drawn, stay = pass(a, ticket, near)
-save(a)
+local go = probe or wait and wait <= SHORT
+if go then a.calls = a.calls + 1 end
+save(KEYS[1], a, CHANGED)
 if probe then return answer('probe', 0, a.rate) end
 if not wait then return answer('far', stay, a.rate) end
 ticket = drawn
-if wait > SHORT then return answer('wait', wait, a.rate) end
-redis.call('HINCRBY', KEYS[1], 'calls', 1) -- what refused.lua sets refusals against
+if not go then return answer('wait', wait, a.rate) end
 return answer('go', wait, a.rate)

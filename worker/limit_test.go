@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
@@ -28,7 +30,7 @@ func (s *server) take() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.level = min(s.rate, s.level+now.Sub(s.filled).Seconds()*s.rate)
+	s.level = min(max(s.rate, 1), s.level+now.Sub(s.filled).Seconds()*s.rate)
 	s.filled = now
 	if s.level < 1 {
 		s.denied++
@@ -121,51 +123,231 @@ func settles(t *testing.T, rate float64, processes int) {
 	callers.Wait()
 }
 
-// TestLimiterAgainstNoise has one call in ten, or in a hundred, refused however slowly
-// they come: that is no limit, and must not end in a standstill.
-func TestLimiterAgainstNoise(t *testing.T) {
-	for _, every := range []int{10, 100} {
-		t.Run(fmt.Sprint("one in ", every), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := &limiter{rdb: redistest.Embedded(t)}
-				e := &coze.Error{Code: 4013, Class: coze.ClassRate, Scope: coze.ScopeAccount}
-				ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
-				defer stop()
-				var mu sync.Mutex
-				dice := rand.New(rand.NewPCG(1, 2))
-				taken := 0
-				var callers sync.WaitGroup
-				for range 64 {
-					callers.Go(func() {
-						for ctx.Err() == nil {
-							p, err := l.take(ctx, forChat, "credential", "bot")
-							if far, ok := errors.AsType[*farError](err); ok {
-								pause(ctx, far.after)
-								continue
-							}
-							if err != nil {
-								return
-							}
-							mu.Lock()
-							refused := dice.IntN(every) == 0
-							if !refused {
-								taken++
-							}
-							mu.Unlock()
-							if refused {
-								_ = l.refused(ctx, p, "credential", "bot", e)
-							}
-							pause(ctx, time.Second)
-						}
-					})
+// crowd is callers who ask, in one process, a server that has a limit, and refuses a share of the calls however slowly
+// they come. Each of them can make a call a second.
+type crowd struct {
+	callers int
+	limiter limiter // without its Redis
+	known   float64 // before the first call
+	limit   float64 // 0 = none
+
+	mu    sync.Mutex
+	noise float64
+}
+
+func (c *crowd) set(noise float64) {
+	c.mu.Lock()
+	c.noise = noise
+	c.mu.Unlock()
+}
+
+// gather has the callers ask until the end of the test; count returns what became of the calls since the last count.
+func (c *crowd) gather(t *testing.T) (s *server, count func() (taken, denied int)) {
+	t.Helper()
+	l := c.limiter
+	l.rdb = redistest.Embedded(t)
+	refusal := &coze.Error{Code: 4013, Class: coze.ClassRate, Scope: coze.ScopeAccount}
+	s = &server{rate: c.limit, level: c.limit, filled: time.Now()}
+	if c.limit == 0 {
+		s.rate, s.level = 1e6, 1e6
+	}
+	if c.known > 0 {
+		if err := l.known(t.Context(), "credential", c.known); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	dice := rand.New(rand.NewPCG(1, 2))
+	unlucky := 0
+	var callers sync.WaitGroup
+	for range c.callers {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				p, err := l.take(ctx, forChat, "credential", "bot")
+				if far, ok := errors.AsType[*farError](err); ok {
+					pause(ctx, far.after)
+					continue
 				}
-				callers.Wait()
-				// The callers can do 64 a second; a fixed fraction of that is no collapse.
-				t.Logf("%d calls in two minutes", taken)
-				if taken < 64*120/4 {
-					t.Errorf("%d calls in two minutes, want at least a quarter of what the callers can do", taken)
+				if err != nil {
+					return
+				}
+				c.mu.Lock()
+				chance := dice.Float64() < c.noise
+				if chance {
+					unlucky++
+				}
+				c.mu.Unlock()
+				if chance || !s.take() {
+					_ = l.refused(ctx, p, "credential", "bot", refusal)
+				}
+				pause(ctx, time.Second)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		stop()
+		callers.Wait()
+	})
+	return s, func() (taken, denied int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		taken, denied = s.count()
+		denied += unlucky
+		unlucky = 0
+		return taken, denied
+	}
+}
+
+// TestLimiterAgainstNoise has a share of the calls refused however slowly they come: that is no limit, and must not end
+// in a standstill.
+func TestLimiterAgainstNoise(t *testing.T) {
+	for share, least := range map[float64]float64{0.01: 0.3, 0.1: 0.6, 0.4: 0.6, 0.7: 0.5} {
+		t.Run(fmt.Sprint(share), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &crowd{callers: 64, noise: share}
+				_, count := c.gather(t)
+				time.Sleep(2 * time.Minute)
+				taken, denied := count()
+				most := 64 * 120 * (1 - share)
+				t.Logf("%d calls taken in two minutes, %d refused", taken, denied)
+				if float64(taken) < least*most {
+					t.Errorf("%d calls taken in two minutes, want %.0f of the %.0f that the callers can do", taken, least*most, most)
 				}
 			})
 		})
 	}
+}
+
+// TestLimiterAfterAnOutage has everything refused for half a minute: little is asked then, and all again soon after.
+func TestLimiterAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{callers: 64}
+		_, count := c.gather(t)
+		time.Sleep(30 * time.Second)
+		c.set(1)
+		time.Sleep(10 * time.Second)
+		count()
+		time.Sleep(20 * time.Second)
+		if _, denied := count(); denied > 64*20*3/4 {
+			t.Errorf("%d calls refused in the outage's last 20 s", denied)
+		}
+		c.set(0)
+		time.Sleep(10 * time.Second)
+		count()
+		time.Sleep(10 * time.Second)
+		if taken, _ := count(); taken < 64*10*9/10 {
+			t.Errorf("%d calls in 10 s, 10 s after the outage, want nearly 640", taken)
+		}
+	})
+}
+
+// TestLimiterFarAboveTheLimit starts at, or is left with, a rate that is many times the limit: that is no noise.
+func TestLimiterFarAboveTheLimit(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		crowd       *crowd
+		then        float64 // the limit, after half a minute
+		least, most float64 // used, refused
+	}{
+		{"--rate is wrong", &crowd{callers: 64, limiter: limiter{highest: 1000}, limit: 20}, 20, 0.95, 0.02},
+		{"the limit falls", &crowd{callers: 256, limit: 200}, 4, 0.7, 0.1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, count := c.crowd.gather(t)
+				time.Sleep(30 * time.Second)
+				s.set(c.then)
+				time.Sleep(30 * time.Second)
+				count()
+				time.Sleep(time.Minute)
+				taken, denied := count()
+				used, refused := float64(taken)/60/c.then, float64(denied)/float64(taken+denied)
+				t.Logf("used %.1f %%, refused %.2f %%", 100*used, 100*refused)
+				if used < c.least || refused > c.most {
+					t.Errorf("used %.1f %%, refused %.2f %% in the minute after the first 30 s", 100*used, 100*refused)
+				}
+			})
+		})
+	}
+}
+
+// TestLimiterStart begins at the rate that is known, not at 20, and does not run past a limit that is near it.
+func TestLimiterStart(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		crowd *crowd
+		least float64 // calls a second in the first 5 s
+	}{
+		{"nothing is known", &crowd{callers: 256, limit: 200}, 0},
+		{"--rate", &crowd{callers: 256, limiter: limiter{highest: 100}, limit: 200}, 98},
+		{"the plan's", &crowd{callers: 256, known: 180, limit: 200}, 176},
+		{"the plan's, but --rate is lower", &crowd{callers: 256, limiter: limiter{highest: 50}, known: 180, limit: 200}, 49},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, count := c.crowd.gather(t)
+				time.Sleep(5 * time.Second)
+				taken, denied := count()
+				t.Logf("%d calls in 5 s, %d refused", taken, denied)
+				if float64(taken) < 5*c.least {
+					t.Errorf("%d calls in 5 s, want %.0f", taken, 5*c.least)
+				}
+				if c.least > 0 && denied > 0 {
+					t.Errorf("%d calls were refused", denied)
+				}
+			})
+		})
+	}
+}
+
+// TestKnownRateIsNoNews has a rate that comes late change nothing that was learnt.
+func TestKnownRateIsNoNews(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, l := t.Context(), &limiter{rdb: rdb}
+		rate := func(want float64) {
+			t.Helper()
+			if got, err := l.rate(ctx, "credential"); err != nil || got != want {
+				t.Errorf("got %v, %v, want %v", got, err, want)
+			}
+		}
+		for _, known := range []float64{100, 300} { // the second comes from another process
+			if err := l.known(ctx, "credential", known); err != nil {
+				t.Fatal(err)
+			}
+			rate(100)
+		}
+		p, err := l.take(ctx, forChat, "credential", "bot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.refused(ctx, p, "credential", "bot", &coze.Error{Code: 4013, Class: coze.ClassRate, Scope: coze.ScopeAccount}); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.known(ctx, "credential", 300); err != nil {
+			t.Fatal(err)
+		}
+		rate(85)
+		if ttl := rdb.TTL(ctx, limitKey("credential", "")).Val(); ttl <= 0 || ttl > time.Hour {
+			t.Errorf("kept for %v, want an hour", ttl)
+		}
+	})
+}
+
+// TestBotIsCounted has a bot's calls counted under its own limit: a share is taken of them.
+func TestBotIsCounted(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, l := t.Context(), &limiter{rdb: rdb}
+		for range 3 { // the first is refused, and makes the bot's limit
+			p, err := l.take(ctx, forChat, "credential", "bot")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.rate == 20 {
+				_ = l.refused(ctx, p, "credential", "bot", &coze.Error{Class: coze.ClassRate, Scope: coze.ScopeBot})
+			}
+		}
+		if n := rdb.HGet(ctx, limitKey("credential", "bot"), "calls").Val(); n != "2" {
+			t.Errorf("%q calls of the bot, want 2", n)
+		}
+	})
 }

@@ -1,4 +1,4 @@
--- A call was refused for its rate: the limit is cut.
+-- A call was refused for its rate: the limit is cut, unless the refusal has nothing to do with the rate.
 --
 -- KEYS: 1 the limit
 -- ARGV: 1 when the call's permit was given (ms, the "now" of limit.lua), 2 for how long the server
@@ -14,100 +14,141 @@
 -- the limit, and then costs what it cuts: with 20 %, and back to 10 % less, the next
 -- 6 s used 87 % of the limit; so it is back to 7 % less, which makes that 91 %.
 --
--- Not every refusal is of the rate: a model that is overloaded now and then refuses
--- one call in ten however slowly they come, and cutting for that ends in a standstill.
--- A limit is told from that by what the cuts do. After eight of them that were not
--- followed by a return to the rate first refused, the share of refusals before and
--- after is compared with what a limit would have made of it: at a limit L a rate r is
--- refused 1 - L/r. If the share has come down by less than four tenths of the way, it is noise:
--- the rate goes back to where it was, and for a while only more than the noise counts.
+-- Not every refusal is of the rate: an overloaded model refuses a share of the calls
+-- however slowly they come, and cutting for that ends in a standstill. So a row of ROW
+-- cuts without a return to its first rate ends in a trial. The calls are counted over
+-- two windows: the base, from the first cut to the last of the row, and the window since.
+-- Where the window has at most 1/1.6 of the base's calls a second:
+--   noise   refuses the same share of them,
+--   a limit lets through as many calls a second as before, and refuses the rest.
+-- Whichever is nearer to what was refused is believed. It is noise: the rate climbs back to
+-- where the row began, and for NOISY only more than that share counts as a refusal; then
+-- half the rate is tried again. It is a limit: the rate falls to what was let through.
+-- Calls are counted, not taken from the rate, as callers may be slower than it. Where
+-- the two differ by less than chance, half as many calls are tried, down to a quarter;
+-- where that does not tell either, it is a limit.
+--
+-- Races. The script is atomic; what comes between two of its runs is limit.lua, which
+-- only adds calls, tickets and growth, and other refusals. Many come at once, of permits
+-- that were out together: the first cuts, the others are older than cut_at. Refusals
+-- come late, by the time that Coze takes, so one of a permit older than the window
+-- belongs to the window before and is taken out of this one; and of the youngest calls no answer
+-- is known yet, so the window ends with the permit of the call that was refused, not now.
+-- A refusal that never arrives, because its worker died, makes the share too small by one.
 
-local FLOOR, TTL = 0.05, 3600
-local SPAN, SOON = 300, 1500 -- ms
-local MANY = 8               -- cuts in a row, to 0.3 of the rate: more than a limit that was halved takes
-local EPISODE, PAUSE = 150, 8000 -- calls, or ms, since the last cut that end a row of them
-local ENOUGH, HITS = 20, 5   -- calls, and refusals among them, that a share is taken of
-local FEW = 8                -- calls that tell a loud share
-local WINDOW = 40            -- the same while there is noise
-local LOUDEST = 0.25         -- share of refusals up to which noise is believed in
-local NOISY = 60000          -- ms that noise is believed in
+local SPAN, SOON = 300, 1500    -- ms
+local ROW = 8                   -- cuts in a row, to 0.3 of the rate: more than a limit that was halved takes
+local QUIET = 8000              -- ms without a refusal that end a row: a limit is felt for every 12 s
+local CALLS, HITS, TAKEN = 40, 3, 5 -- the fewest calls, refused and taken ones of a window that tells
+local MANY = 100                -- calls: a window that tells, or never will
+local NOISY = 60000             -- ms that noise is believed in
 
-local t = redis.call('TIME')
-local now = tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000
-local names = { 'rate', 'cut_at', 'blocked', 'at', 'calls', 'refusals', 'cuts', 'first', 'a_calls', 'a_refusals',
-	'a_rate', 'b_calls', 'b_refusals', 'noise', 'noise_at', 'last' }
-local values = redis.call('HMGET', KEYS[1], unpack(names))
-local f = {}
-for i, name in ipairs(names) do f[name] = tonumber(values[i]) or 0 end
-if not values[1] then f.rate = tonumber(ARGV[3]) end
-f.refusals = f.refusals + 1
+local COLD = { 'refusals', 'refused_at', 'cut_at', 'cuts', 'row_rate', 'window_at', 'window_calls', 'window_refusals',
+	'base_ms', 'base_calls', 'base_refusals', 'noise_at', 'noise_calls', 'noise_refusals' }
 
-local function store()
-	local list = {}
-	for _, name in ipairs(names) do
-		if name ~= 'calls' and name ~= 'blocked' and name ~= 'at' then
-			list[#list + 1] = name
-			list[#list + 1] = f[name]
-		end
-	end
-	redis.call('HSET', KEYS[1], unpack(list))
-	redis.call('EXPIRE', KEYS[1], TTL)
+local hot, cold = load(KEYS[1], HOT), load(KEYS[1], COLD)
+if hot.rate == 0 then hot.rate = tonumber(ARGV[3]) end
+local given, hold = tonumber(ARGV[1]), tonumber(ARGV[2])
+cold.refusals = cold.refusals + 1
+if given <= cold.window_at then cold.window_refusals = cold.window_refusals + 1 end
+
+local function done()
+	save(KEYS[1], hot, HOT)
+	save(KEYS[1], cold, COLD)
 	return 1
 end
 
-local function plateau(top, beta, grown)
-	redis.call('HSET', KEYS[1], 'top', top, 'beta', beta, 'grown', grown, 'at', values[4] or now)
+local function open_window()
+	cold.window_at, cold.window_calls, cold.window_refusals = now, hot.calls, cold.refusals
 end
 
-local function cut()
-	local less, back = 0.9, 0.95
-	if now - f.cut_at < SOON or f.cut_at == 0 then less, back = 0.85, 0.93 end
-	plateau(f.rate * back, less / back, 0)
-	f.rate = math.max(FLOOR, f.rate * less)
-	f.cut_at = now
-	f.cuts = f.cuts + 1
-	f.last = f.calls
-	if f.cuts == 1 then f.a_calls, f.a_refusals = f.calls, f.refusals end
-	if f.cuts == MANY then f.a_rate, f.b_calls, f.b_refusals = 0.52 * f.first, f.calls, f.refusals end
+local function set_base(ms, calls, refusals)
+	cold.base_ms, cold.base_calls, cold.base_refusals = ms, calls, refusals
 end
 
-local hold = tonumber(ARGV[2])
-if hold > 0 then
-	redis.call('HSET', KEYS[1], 'blocked', math.max(f.blocked, now + hold))
-end
-if tonumber(ARGV[1]) <= f.cut_at + SPAN then return store() end
-
-if f.noise > 0 and now - f.noise_at < NOISY then
-	local n = f.calls - f.b_calls
-	if n < WINDOW then return store() end
-	local share = (f.refusals - f.b_refusals) / n
-	f.b_calls, f.b_refusals = f.calls, f.refusals
-	if share <= 1.5 * f.noise + 0.03 then return store() end
-	f.noise, f.cuts = 0, 0 -- more than the noise
+-- cut sets the rate, and the curve back to top.
+local function cut(rate, top)
+	hot.rate, hot.top, hot.beta, hot.grown = math.max(FLOOR, rate), top, rate / top, 0
+	cold.cut_at, cold.cuts = now, cold.cuts + 1
+	open_window()
 end
 
--- A row of cuts begins, or begins anew: after a long time without a refusal, or when
--- the rate has come back to where it was refused, which is what a limit looks like.
-if f.cuts == 0 or f.calls - f.last > EPISODE or now - f.cut_at > PAUSE or f.rate >= 0.95 * f.first then
-	f.cuts, f.first = 0, f.rate
+if hold > 0 then hot.blocked = math.max(hot.blocked, now + hold) end
+if given <= math.max(cold.cut_at + SPAN, cold.window_at) then return done() end
+local quiet = now - cold.refused_at > QUIET
+cold.refused_at = now
+
+local ms = given - cold.window_at
+local n = (hot.calls - cold.window_calls) * ms / math.max(1, now - cold.window_at)
+local k = cold.refusals - cold.window_refusals
+
+-- halve tries half as many calls a second as the window has.
+local function halve()
+	local rate = math.min(0.85 * hot.rate, 500 * n / ms)
+	cut(rate, rate / 0.9)
+	return done()
 end
-if f.cuts < MANY then
-	cut()
-	return store()
+
+-- trial answers the question above, as far as the window tells.
+local function trial()
+	if n < CALLS or k < HITS then return done() end
+	if n - k < 2 then -- nothing gets through: an outage. A quarter of the rate until something does.
+		hot.rate = math.min(hot.rate, cold.row_rate / 4)
+		hot.top, hot.beta, hot.grown = cold.row_rate, hot.rate / cold.row_rate, 0
+		if n > MANY then open_window() end
+		return done()
+	end
+	if n - k < TAKEN then return done() end
+	local base_taken = cold.base_calls - cold.base_refusals
+	local slower = cold.base_calls / cold.base_ms * ms / n
+	local by_noise = n * cold.base_refusals / cold.base_calls
+	local by_limit = math.max(0, n - base_taken * ms / cold.base_ms)
+	local chance = math.sqrt(by_limit * (1 - by_limit / n) + base_taken * (ms / cold.base_ms) ^ 2)
+	local unclear = by_limit > 0 and by_noise - by_limit < 3 * chance
+	if slower < 1.6 or base_taken < TAKEN or not unclear and k > by_noise + 3 * math.sqrt(by_noise) then
+		set_base(ms, n, k) -- the base is no measure, or of another time: more is refused although less is asked
+		return halve()
+	end
+	if unclear and slower < 4 then return halve() end
+	if unclear and n < MANY then return done() end
+	if not unclear and k > by_limit + 0.6 * (by_noise - by_limit) then
+		cold.noise_at, cold.noise_calls, cold.noise_refusals, cold.cuts = now, n, k, 0
+		hot.top, hot.beta, hot.grown = cold.row_rate, hot.rate / cold.row_rate, 0
+		open_window()
+		return done()
+	end
+	set_base(ms, n, k)
+	local rate = math.max(hot.rate / 4, math.min(0.85 * hot.rate, 950 * (n - k) / ms))
+	cut(rate, rate / 0.9)
+	return done()
 end
-local n, k = f.calls - f.b_calls, f.refusals - f.b_refusals
-local loud = n >= FEW and k >= LOUDEST * n
-if not loud and (n < ENOUGH or k < HITS) then return store() end
-local before = math.min(1, (f.b_refusals - f.a_refusals) / math.max(1, f.b_calls - f.a_calls))
-local limit = math.max(0, 1 - (1 - before) * f.a_rate / f.rate)
-local most = n * (limit + 0.6 * math.max(0, before - limit)) + math.sqrt(n * limit * (1 - limit)) -- and its chance
-if not loud and k > most then
-	f.noise, f.noise_at, f.rate, f.cuts = k / n, now, f.first, 0
-	f.b_calls, f.b_refusals = f.calls, f.refusals
-	plateau(f.first, 0.9, 6) -- at the plateau: it feels its way up from here
-	return store()
+
+local over = cold.cuts == 0 or quiet or hot.rate >= 0.95 * cold.row_rate
+if cold.cuts >= ROW and not over then return trial() end
+
+-- While noise is believed in: no more than it makes, as far as its own share is known.
+local noise = cold.noise_refusals / math.max(1, cold.noise_calls)
+local chance = math.sqrt(noise * (1 - noise) * n * (1 + n / math.max(1, cold.noise_calls)))
+if noise > 0 and k <= n * noise + 2.5 * chance + 2 then
+	if n < MANY or k < 2 * HITS or n - k < 4 * TAKEN then return done() end
+	if now - cold.noise_at < NOISY then
+		open_window()
+		return done()
+	end
+	cold.noise_refusals, cold.cuts, cold.row_rate = 0, ROW, hot.rate
+	set_base(ms, n, k)
+	return halve()
 end
-f.a_rate, f.a_calls, f.a_refusals = f.rate, f.b_calls, f.b_refusals
-f.b_calls, f.b_refusals = f.calls, f.refusals
-cut()
-return store()
+
+if over then
+	cold.cuts, cold.row_rate = 0, hot.rate
+	set_base(0, 0, 0)
+else
+	set_base(cold.base_ms + ms, cold.base_calls + n, cold.base_refusals + k)
+end
+if now - cold.cut_at < SOON or cold.cut_at == 0 then
+	cut(0.85 * hot.rate, 0.93 * hot.rate)
+else
+	cut(0.9 * hot.rate, 0.95 * hot.rate)
+end
+return done()
