@@ -16,6 +16,11 @@ func encodeRecord(res *results.Result, row *Row) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if row.request != nil {
+		if line, err = row.request.appendResponse(line, res); err != nil {
+			return nil, err
+		}
+	}
 	input, err := row.input()
 	if input == nil || err != nil {
 		return line, err

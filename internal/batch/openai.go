@@ -92,6 +92,7 @@ func (in *Input) parseRequest(fields map[string]json.RawMessage, row *Row) (wron
 			wrong = append(wrong, err.Error())
 		}
 	}
+	row.request = &request{API: api}
 	return append(wrong, in.parseBody(fields["body"], api, row)...)
 }
 
@@ -122,6 +123,9 @@ func (in *Input) parseBody(raw json.RawMessage, api string, row *Row) (wrong []s
 			}
 		case name == "n" && string(raw) == "1", slices.Contains(plainText, name) && isPlainText(raw):
 		case slices.Contains(leftToTheBot, name):
+			if name == "model" {
+				row.request.Model, _ = stringOf(raw) // as it is asked for, for the response
+			}
 			row.ignored = append(row.ignored, name)
 		default:
 			in.cannotAsk(row, "body."+name)

@@ -30,6 +30,8 @@ type Row struct {
 	dropped     []string     // the same, where it is to be left out
 	standIn     string       // the name of what is taken for the question; "" = it has its own
 
+	request *request // of a row of the shape of OpenAI's batches
+
 	table   *header      // of a table: its columns
 	marks   []sheet.Mark // of an xlsx: what its cells are
 	carried map[string]json.RawMessage

@@ -14,7 +14,7 @@ import (
 // shape is what a detached batch keeps of its input's form, besides the names of its columns, so that the answers can be
 // written when the input is long gone. It stands in the batch as JSON.
 type shape struct {
-	Table   bool     `json:"table,omitempty"`   // a row keeps a cell for each column; else it may keep one, the JSON of what it carries
+	Table   bool     `json:"table,omitempty"`   // a row keeps a cell for each column; else it may keep one, the JSON of what it carries, and one of its request
 	Marked  bool     `json:"marked,omitempty"`  // ... and one more, a letter for each cell: which of them are numbers
 	Carried []string `json:"carried,omitempty"` // by column its name in a record's "input"; "" = it has its place elsewhere
 	ID      string   `json:"id,omitempty"`      // the name of the column with the custom_id
@@ -57,11 +57,7 @@ func (in *Input) shape(ctx context.Context) (s shape, names []string, err error)
 // keep is what a batch keeps of a row, beside its question.
 func (s *shape) keep(c *columns, row *Row) (kept []string, err error) {
 	if !s.Table {
-		if len(row.carried) == 0 {
-			return nil, nil
-		}
-		carried, err := marshal(row.carried)
-		return []string{string(carried)}, err
+		return row.keepObject()
 	}
 	kept = c.cells(row)
 	if s.Marked {
@@ -76,6 +72,40 @@ func (s *shape) keep(c *columns, row *Row) (kept []string, err error) {
 		kept = append(kept, marks.String())
 	}
 	return kept, nil
+}
+
+// keepObject is what a batch keeps of a row without cells.
+func (r *Row) keepObject() (kept []string, err error) {
+	if len(r.carried) > 0 || r.request != nil {
+		kept = append(kept, "")
+	}
+	if len(r.carried) > 0 {
+		carried, err := marshal(r.carried)
+		if err != nil {
+			return nil, err
+		}
+		kept[0] = string(carried)
+	}
+	if r.request != nil {
+		raw, err := marshal(r.request)
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, string(raw))
+	}
+	return kept, nil
+}
+
+// restoreObject is its counterpart.
+func (r *Row) restoreObject(kept []string) error {
+	for i, into := range []any{&r.carried, &r.request} {
+		if i < len(kept) && kept[i] != "" {
+			if err := json.Unmarshal([]byte(kept[i]), into); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // columns are those of a table output.
@@ -102,10 +132,8 @@ func (s *shape) restore(c *columns, kept tasks.BatchRow, customID string) (*Row,
 		row.Chat = &chat
 	}
 	if !s.Table {
-		if len(kept.Columns) > 0 {
-			if err := json.Unmarshal([]byte(kept.Columns[0]), &row.carried); err != nil {
-				return nil, fmt.Errorf("read what row %d of the batch carries: %w", kept.N, err)
-			}
+		if err := row.restoreObject(kept.Columns); err != nil {
+			return nil, fmt.Errorf("read what row %d of the batch carries: %w", kept.N, err)
 		}
 		row.Columns = nil
 		return row, nil
