@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -56,6 +57,53 @@ func (r *RunRows) counts() (counts []any) {
 	return counts
 }
 
+// RunKeep is how long a result of a run is kept that nobody has collected: as long as its
+// batch may be open. Once the batch has ended the sweep gives it the batch's time.
+const RunKeep = openBatchTTL
+
+// RunState is what Redis knows of a run's rows at one moment.
+type RunState struct {
+	BatchStates
+	Usage results.Usage // what was billed for rows that have ended, in each of their asks
+}
+
+// runStateScript reads it in one step, so that the tokens are those of the rows that have
+// ended.
+//
+// KEYS: batch, states, asks.
+var runStateScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1], KEYS[2]) < 2 then return {} end
+local of = redis.call('HMGET', KEYS[1], 'tokens', 'output_tokens', 'input_tokens')
+for i = 1, 3 do of[i] = of[i] or '0' end
+of[4] = redis.call('GET', KEYS[2])
+of[5] = redis.call('GET', KEYS[3]) or ''
+return of`)
+
+// RunState returns what an earlier go at a run has left, or ErrNoBatch.
+func (bs *Batches) RunState(ctx context.Context, id string) (*RunState, error) {
+	of, err := runStateScript.Run(ctx, bs.rdb, batchKeys(id)[:3]).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("read the rows of batch %s: %w", id, err)
+	}
+	if len(of) < 5 {
+		return nil, fmt.Errorf("%s: %w", id, ErrNoBatch)
+	}
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(of[i], 10, 64) // Redis counts it
+		return n
+	}
+	return &RunState{
+		BatchStates: BatchStates{states: of[3], asks: of[4]},
+		Usage:       results.Usage{TokenCount: number(0), OutputCount: number(1), InputCount: number(2)},
+	}, nil
+}
+
+// Collected notes that no result of a run's batch is left in Redis: the sweep need not
+// look for any.
+func (bs *Batches) Collected(ctx context.Context, id string, rows int) error {
+	return settledScript.Run(ctx, bs.rdb, []string{batchKey(id)}, rows).Err()
+}
+
 // registerScript makes the rows of a batch what their run knows of them, all at once: a
 // task may be in the queue still whose row has ended and whose record is gone, and the
 // worker that gets it asks the batch. Found there as queued for a moment, it would be
@@ -68,7 +116,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
 	if string.sub(name, 1, 7) == 'failed:' then redis.call('HDEL', KEYS[1], name) end
 end
-redis.call('HDEL', KEYS[1], 'queued', 'waiting', 'running', 'completed', 'failed', 'canceled', 'expired', 'ended_at', 'canceled_at', 'submitted_at')
+redis.call('HDEL', KEYS[1], 'queued', 'waiting', 'running', 'completed', 'failed', 'canceled', 'expired', 'ended_at', 'canceled_at', 'submitted_at', 'settled')
 for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('SET', KEYS[2], ARGV[2])
 if ARGV[3] == '' then redis.call('DEL', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[3]) end

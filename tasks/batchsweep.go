@@ -19,6 +19,9 @@ const settleChunk = 1000
 // have ended the results are kept as long as they are, and of those that are gone the
 // names are forgotten. Many may do it at the same time.
 //
+// Of a run's batch most results are gone, as the run has taken them: those that it has not
+// collected are kept in the same way.
+//
 // A result of a batch is kept for 30 days from its own end, as nobody knows then how long
 // the batch will take. Once it has ended each of them gets the batch's own time. That
 // takes some seconds for a million rows; who dies over it has noted how far he came.
@@ -53,7 +56,7 @@ for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ARGV[1]) end
 return 1`)
 
 func (t *Tally) settle(ctx context.Context, id string) error {
-	hash, err := t.rdb.HMGet(ctx, batchKey(id), "rows", "ended_at", "keep", "settled", "bodies", "kind").Result()
+	hash, err := t.rdb.HMGet(ctx, batchKey(id), "rows", "ended_at", "keep", "settled", "bodies").Result()
 	if err != nil {
 		return err
 	}
@@ -65,14 +68,14 @@ func (t *Tally) settle(ctx context.Context, id string) error {
 		n, _ := strconv.Atoi(field(i))
 		return n
 	}
-	rows, ended, keep, settled, bodies, kind := number(0), field(1), number(2), number(3), field(4), field(5)
+	rows, ended, keep, settled, bodies := number(0), field(1), number(2), number(3), field(4)
 	switch {
 	case rows == 0:
 		// It may have been created since: then who did that lists it after us.
 		return t.rdb.ZRem(ctx, batchesKey, id).Err()
 	case ended == "":
 		return liveOnScript.Run(ctx, t.rdb, batchKeys(id), seconds(openBatchTTL)).Err()
-	case settled >= rows || kind == BatchRun:
+	case settled >= rows:
 		return nil
 	}
 	asks, err := t.rdb.Get(ctx, asksKey(id)).Result()

@@ -120,7 +120,7 @@ once.`,
 	f.IntVar(&c.window, "window", 0, "keep at most `N` questions in Redis at a time; default: 10000")
 	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, "ask a question at most `N` times; waits do not count")
 	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "longest time of one attempt")
-	f.DurationVar(&c.keep, "keep", 0, "with --redis: how long results are kept there; default: 24h")
+	f.DurationVar(&c.keep, "keep", 0, "with --redis: how long the run's batch, and results that it has not collected, are kept after the last question has ended; at least 168h")
 	f.DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
 	addPatience(cmd, &c.patience, "0 where a token or a bot is refused, "+quotaPatience.String()+" where the quota is used up")
 	addWorkerWait(cmd, &c.workerWait)

@@ -40,8 +40,6 @@ func answerOf(cells []string) (*results.Result, error) {
 	if !r.Status.Terminal() {
 		return nil, fmt.Errorf("%q is not a status", cells[1])
 	}
-	// A table does not say whether the chat of a failed row has ended.
-	r.PossibleDuplicate = r.Status == results.Failed && r.ChatID != ""
 	if cells[2] != "" || cells[3] != "" {
 		r.Error = &results.Failure{Message: cells[3]}
 		if cells[2] != "" {
@@ -59,5 +57,7 @@ func answerOf(cells []string) (*results.Result, error) {
 		}
 		r.Usage = &results.Usage{TokenCount: n}
 	}
+	// A table does not say whether the chat of a failed row has ended, and of one that was billed it may not have the id.
+	r.PossibleDuplicate = r.Status == results.Failed && (r.ChatID != "" || r.Usage != nil)
 	return r, nil
 }

@@ -20,6 +20,7 @@
 //	{"cozeq":"chat","row":N,"bot_id","conversation_id","conversation_key","chat_id","asked_at"}  a chat in flight
 //	{"cozeq":"retry","row":N,"ask":K,"usage"}                           the row's record is void, its task is RUN-N.K
 //	{"cozeq":"spent","row":N,"usage"}                    what the row was billed beyond the usage in its record, above
+//	{"cozeq":"fed","row":N}                              rows up to this one may be in a shared Redis
 //	{"id":"RUN-N","custom_id",...}                                      a record, exactly as in a .jsonl OUTPUT
 //
 // The line of a chat is written before its question is sent, and again when the chat's id is known. A process that is

@@ -18,6 +18,7 @@ const (
 	entryChat  = "chat"
 	entryRetry = "retry"
 	entrySpent = "spent"
+	entryFed   = "fed"
 )
 
 // heading is the first line of a journal.
@@ -108,6 +109,12 @@ type spent struct {
 	Cozeq string        `json:"cozeq"`
 	Row   int           `json:"row"`
 	Usage results.Usage `json:"usage"`
+}
+
+// fed says how far rows were given to a shared Redis.
+type fed struct {
+	Cozeq string `json:"cozeq"`
+	Row   int    `json:"row"`
 }
 
 // entry is any line of a journal but the first.

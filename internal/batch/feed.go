@@ -68,6 +68,8 @@ func (r *run) notToBeAsked(row *Row) func(id string, row *Row) *results.Result {
 	switch {
 	case r.isCanceled():
 		return canceledHere
+	case r.lost[row.N] != nil:
+		return r.lost[row.N].record
 	case r.isBlocked(row):
 		return notAsked
 	}
@@ -160,6 +162,7 @@ func (r *run) item(ctx context.Context, f *flight) (tasks.Item, error) {
 	}
 	chat := *f.row.Chat
 	if r.Batches != nil {
+		o.Keep = max(o.Keep, tasks.RunKeep)
 		chat.BatchID = r.journal.head.Run
 	}
 	return tasks.Item{Chat: &chat, Options: o}, nil

@@ -57,6 +57,7 @@ type journal struct {
 	failed  error // nothing can be written any more
 	records []int64
 	asks    map[int]int      // by row, where it is more than 1
+	fed     int              // the last row that was given to a shared Redis
 	doubts  map[int]bool     // by row, where the next ask may be of a question that has an answer
 	spent   results.Usage    // what was billed beyond the records' usage
 	chats   map[int]chat     // by row, of rows without a record
@@ -204,6 +205,38 @@ func (j *journal) void(row int, res *results.Result) error {
 	j.doubt(row, res.PossibleDuplicate)
 	j.records[row-1] = 0
 	return nil
+}
+
+// feed writes down that rows up to this one are about to be given to a shared Redis.
+func (j *journal) feed(row int) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if row <= j.fed {
+		return nil
+	}
+	if j.path != "" {
+		if _, err := j.write(fed{Cozeq: entryFed, Row: row}); err != nil {
+			return err
+		}
+	}
+	j.fed = row
+	return nil
+}
+
+// fedTo is the last row that was given to a shared Redis.
+func (j *journal) fedTo() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.fed
+}
+
+// suspect notes that the row may have been asked. Where its chat is known it is looked up.
+func (j *journal) suspect(row int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if c, ok := j.chats[row]; !ok || !c.begun() {
+		j.doubt(row, true)
+	}
 }
 
 // doubt is called with mu held.

@@ -103,6 +103,8 @@ func (j *journal) take(line []byte, at int64) error {
 		if e.Usage != nil {
 			j.spent = j.spent.Plus(*e.Usage)
 		}
+	case entryFed:
+		j.fed = max(j.fed, e.Row)
 	case entryRetry:
 		if e.Ask < 2 {
 			return fmt.Errorf("ask %d of row %d cannot be asked again", e.Ask, e.Row)

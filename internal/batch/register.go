@@ -34,6 +34,7 @@ func (r *run) register(ctx context.Context) error {
 			return err
 		}
 	}
+	b.Keep = max(r.Options.Keep, tasks.DefaultBatchKeep)
 	known := tasks.NewRunRows(r.total)
 	records := r.journal.reader()
 	for row := 1; row <= r.total; row++ {
@@ -53,13 +54,20 @@ func (r *run) register(ctx context.Context) error {
 		}
 		known.Set(m)
 	}
+	if err := r.lookForResults(ctx, known); err != nil {
+		return err
+	}
 	return r.Batches.Register(ctx, b, known)
 }
 
-// tellFed notes in the batch how far the rows are about to be enqueued, and hears there whether somebody has canceled it.
+// tellFed notes in the journal and in the batch how far the rows are about to be enqueued, and hears there whether
+// somebody has canceled it.
 func (r *run) tellFed(ctx context.Context, row int) error {
 	if r.Batches == nil {
 		return nil
+	}
+	if err := r.journal.feed(row); err != nil {
+		return err
 	}
 	err := r.Batches.Fed(ctx, r.journal.head.Run, row)
 	if errors.Is(err, tasks.ErrBatchCanceled) {
@@ -73,6 +81,14 @@ func (r *run) tellFed(ctx context.Context, row int) error {
 func (r *run) tellSubmitted(ctx context.Context) {
 	if r.Batches != nil {
 		_ = r.Batches.Submitted(ctx, r.journal.head.Run)
+	}
+}
+
+// tellCollected notes in the batch that the journal has every row. What is lost of that costs the workers' sweep a look
+// for results that are not there.
+func (r *run) tellCollected(ctx context.Context) {
+	if r.Batches != nil {
+		_ = r.Batches.Collected(ctx, r.journal.head.Run, r.total)
 	}
 }
 

@@ -53,6 +53,7 @@ type run struct {
 	sample  map[int]bool  // see Job.Sample
 	sampled *sampler      // nil = all is asked
 	moved   chan struct{} // capacity 1: a row has ended
+	lost    map[int]*lost // by row: see lookForResults
 	started time.Time
 }
 
@@ -89,6 +90,7 @@ func newRun(j *Job) *run {
 		meter:    meter{start: now},
 		twins:    make(map[string]*twins),
 		moved:    make(chan struct{}, 1),
+		lost:     make(map[int]*lost),
 		started:  now,
 		leftOut:  leftOut,
 	}
@@ -131,6 +133,7 @@ func (r *run) do(ctx context.Context) (Summary, error) {
 		err = left
 	}
 	if err == nil {
+		r.tellCollected(ctx)
 		err = r.deliver(context.WithoutCancel(ctx))
 	}
 	if failed := r.journal.close(); failed != nil && !isJournalError(err) {
