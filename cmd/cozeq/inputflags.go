@@ -98,6 +98,9 @@ func openInput(cmd *cobra.Command, path string, o batch.InputOptions) (*batch.In
 	if o.BotID == "" && !in.NamesBot() {
 		return nil, errors.Join(missingBot(), in.Close())
 	}
+	if in.Live() {
+		return in, nil
+	}
 	if err := checkInput(cmd, in); err != nil {
 		if _, ok := errors.AsType[*batch.InvalidInput](err); ok { // perhaps because of a wrong guess
 			if text := told(in); text != "" {

@@ -172,7 +172,7 @@ func (c *runCommand) check(cmd *cobra.Command, cfg config, args []string) error 
 
 // open opens the input and checks all of it.
 func (c *runCommand) open(cmd *cobra.Command, args []string, p plan, o batch.InputOptions) (*batch.Input, error) {
-	o.Stdin, o.BotID = c.streams.In, p.worker.BotID
+	o.Stdin, o.BotID, o.Live = c.streams.In, p.worker.BotID, c.output == ""
 	if !c.alone(p.cfg) {
 		o.Credential = c.credential
 	}

@@ -84,6 +84,8 @@ columns of the input in front. It exists only when it is complete. Until then
 OUTPUT.partial is the journal: the same command goes on after any interruption,
 asks nothing twice that was answered, and looks chats up that were in flight.
 Without -o records go to stdout as they end, and there is nothing to go on with.
+A pipe on stdin is then asked line by line, as it is written: a program may write a
+question and wait for its record. A bad line has a record of class invalid.
 
 --estimate asks a sample and says what the rest will cost. --max-tokens and
 --max-questions stop when they are reached, exit code 3; a higher one goes on.
@@ -210,7 +212,7 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *bat
 		job.SmallWindow = max(smallWindow, 2*p.worker.Concurrency)
 	}
 	c.bounds.apply(job)
-	if s.embedded == nil {
+	if s.embedded == nil && !p.input.Live() { // whose number of rows is not known
 		job.Batches = s.batches()
 	}
 	switch {

@@ -122,6 +122,8 @@ func (r *run) unfinished() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
+	case r.Input.Live() && !r.fed && r.budget.reached == nil:
+		return errNotAllRead
 	case r.tally.done() == r.total:
 		return nil
 	case r.budget.reached != nil:

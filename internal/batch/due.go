@@ -34,6 +34,9 @@ type dueRows struct {
 }
 
 func (d *dueRows) all(ctx context.Context) error {
+	if d.Input.Live() {
+		return d.liveRows(ctx)
+	}
 	for row, err := range d.Input.Rows() {
 		if err != nil {
 			return err

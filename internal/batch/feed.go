@@ -66,6 +66,8 @@ func (r *run) feed(ctx context.Context) error {
 // notToBeAsked returns what a row's record says that is not enqueued; nil for one that is.
 func (r *run) notToBeAsked(row *Row) func(id string, row *Row) *results.Result {
 	switch {
+	case row.wrong != "":
+		return notInOrder
 	case r.isCanceled():
 		return canceledHere
 	case r.lost[row.N] != nil:

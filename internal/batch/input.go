@@ -26,6 +26,7 @@ type Input struct {
 	known   []string // the names by which a column or field means something
 	data    io.ReaderAt
 	file    *os.File // the data, unless they are in memory
+	live    *live    // what is read as it comes, data being its beginning; nil: all of it is there
 	spooled bool     // file is a copy of ours that has still its name
 
 	reading reading
@@ -62,6 +63,9 @@ func Open(path string, o InputOptions) (*Input, error) {
 	}
 	if err == nil {
 		err = in.look(compressed)
+	}
+	if err == nil && in.live != nil {
+		in.findLiveStandIn()
 	}
 	if err != nil {
 		return nil, errors.Join(err, in.Close())
@@ -146,6 +150,14 @@ func (in *Input) standard() error {
 		return nil
 	case stdin == nil:
 		stdin = os.Stdin
+	}
+	if in.options.Live && in.format != XLSX && in.format != JSON && isPipe(stdin) {
+		in.live = openLive(stdin)
+		in.data = bytes.NewReader(in.live.head)
+		if !bytes.HasPrefix(in.live.head, magicGzip) {
+			return nil
+		}
+		stdin, in.live = in.live.content(context.Background(), func() error { return nil }), nil
 	}
 	return in.spool(stdin)
 }

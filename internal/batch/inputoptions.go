@@ -45,6 +45,10 @@ type InputOptions struct {
 	// Stdin is what the path - reads. nil: os.Stdin.
 	Stdin io.Reader
 
+	// Live has the rows of a Stdin that is a pipe asked as they come, where nobody has checked them before: see Job.Run. What
+	// is compressed, a json and an xlsx are read to its end first all the same.
+	Live bool
+
 	// Content is what the path - reads instead of Stdin, if it is not nil: what is in memory anyway, and must not change.
 	// No text is copied to a temporary file then.
 	Content []byte

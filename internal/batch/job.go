@@ -17,7 +17,8 @@ type Job struct {
 	Input *Input
 
 	// Output is the file to write, .jsonl, .csv or .tsv. Empty: each record goes to Stdout as a line of JSON when its
-	// row has ended; there is no journal then, and nothing to go on with.
+	// row has ended; there is no journal then, and nothing to go on with. The rows of a live input (InputOptions.Live) are
+	// asked as they come; it cannot have an Output, a Sample or Batches.
 	Output string
 	Stdout io.Writer // nil: records go to OnRecord only
 

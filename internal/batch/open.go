@@ -14,6 +14,10 @@ const journalSuffix = ".partial"
 // open checks the input and opens the journal, so that every row is known to have ended or not. done is true where
 // OUTPUT is complete already.
 func (r *run) open(ctx context.Context) (done bool, err error) {
+	if r.Input.Live() {
+		r.journal = newJournal("", nil)
+		return false, r.journal.begin(newRunID(), r.Input.source(Stats{}))
+	}
 	if r.Output == "" {
 		stats, err := r.Input.Check(ctx)
 		if err != nil {
@@ -81,6 +85,13 @@ func (r *run) setTotal(rows int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total = rows
+}
+
+// rows is how many rows there are; of a live input, so far.
+func (r *run) rows() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total
 }
 
 // whatIsThere tells whether OUTPUT exists, and whether a journal does. A journal beside OUTPUT is that of a run with

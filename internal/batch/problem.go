@@ -39,6 +39,8 @@ type Problem struct {
 
 	field string // what the row has and a bot cannot be asked for; "" = another problem
 	ends  bool   // nothing behind it can be read
+
+	customID string // of the row, where it is known
 }
 
 func (p *Problem) Error() string {

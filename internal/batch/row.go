@@ -21,6 +21,7 @@ type Row struct {
 
 	item int // of an array, from 1
 
+	wrong    string // why it cannot be asked: of a live input's rows alone
 	cacheKey string // see Cache; "" = not looked for, or not to be cached
 
 	question    *string      // what is asked in plain text, where it is not said as messages

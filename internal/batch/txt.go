@@ -55,13 +55,15 @@ func (in *Input) pieceRows(content io.Reader, yield func(*Row, error) bool, pars
 // deliver yields the row, or what is wrong with it.
 func (in *Input) deliver(row *Row, wrong []string, yield func(*Row, error) bool) bool {
 	for _, what := range wrong {
-		if !yield(nil, in.problem(row.Line, "%s%s", itemName(row.item), what)) {
+		problem := in.problem(row.Line, "%s%s", itemName(row.item), what)
+		problem.customID = row.CustomID
+		if !yield(nil, problem) {
 			return false
 		}
 	}
 	for _, field := range row.unsupported {
 		p := in.problem(row.Line, "%s%s", itemName(row.item), cannotBeAsked(field, 1))
-		p.field = field
+		p.field, p.customID = field, row.CustomID
 		if !yield(nil, p) {
 			return false
 		}
