@@ -64,6 +64,7 @@ type Attempt struct {
 
 	store *Store
 	owner string
+	known string // the chat that the record names, as far as this attempt knows
 	keep  int64
 	kept  bool // see Entry
 }
@@ -140,6 +141,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 		WaitingSince:      r.waitingSince.Time,
 		store:             s,
 		owner:             owner,
+		known:             r.ChatID,
 		keep:              r.keep,
 		kept:              r.kept,
 	}
@@ -159,28 +161,57 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 // [Attempt.lost]. The record then says that it was made: see beginScript. It answers 2 where somebody asked for the task's end: that word may have
 // come too late for this attempt to hear it, and it must not be put aside with it.
 //
-// KEYS: hash. ARGV: owner, "1" to make a record that is gone, TTL in seconds, how many
+// A chat that the owner does not know was given over by an attempt that it has fenced: see
+// Store.GiveOver. It is not dropped: Asking is refused with 3, Created and a Wait that name
+// another chat keep it among the others, and any other Wait leaves it where it is.
+//
+// KEYS: hash. ARGV: owner, "1" to make a record that is gone, TTL in seconds, the chat that
+// the owner knows the record to name, the chat that it writes, "1" for Asking, how many
 // names to delete, those names, then names and values to set.
-var updateScript = redis.NewScript(`
-local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
+var updateScript = redis.NewScript(otherChat + `
+local now = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id', 'conversation_id')
 if not now[2] and ARGV[2] ~= '1' then return -1 end
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 0 end
-local drop = tonumber(ARGV[4])
-if drop > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 5, 4 + drop)) end
+local given = now[3] and now[3] ~= ARGV[4] and now[3] ~= ARGV[5]
+if given and ARGV[6] == '1' then return 3 end
+local drop = tonumber(ARGV[7])
+if drop > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 8, 7 + drop)) end
 if not now[2] then redis.call('HSET', KEYS[1], 'made', 1) end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 5 + drop))
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 8 + drop))
+if given and ARGV[5] ~= '' then
+	otherChat(now[3])
+elseif given then
+	redis.call('HSET', KEYS[1], 'chat_id', now[3], 'conversation_id', now[4] or '')
+	redis.call('HDEL', KEYS[1], 'asked_at')
+end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1 + redis.call('HEXISTS', KEYS[1], 'cancel')`)
 
-func (a *Attempt) update(ctx context.Context, drop, set []any, along ...func(redis.Cmdable)) error {
-	args := append([]any{seconds(openTTL), len(drop)}, drop...)
+// update writes for the owner; chatID is the chat that it writes, "" for none.
+func (a *Attempt) update(ctx context.Context, chatID string, asking bool, drop, set []any, along ...func(redis.Cmdable)) error {
+	args := append([]any{seconds(openTTL), a.known, chatID, asking, len(drop)}, drop...)
 	ok, err := a.write(ctx, updateScript, []string{Key(a.Result.ID)}, append(args, set...), along...)
 	if err != nil {
 		return fmt.Errorf("update %s: %w", a.Result.ID, err)
 	}
+	if ok == given {
+		return a.take(ctx)
+	}
 	a.CancelRequested = ok == 2
 	return nil
+}
+
+// take takes the chat over that a fenced attempt has given, and returns ErrChatGiven.
+func (a *Attempt) take(ctx context.Context) error {
+	now, err := a.store.rdb.HMGet(ctx, Key(a.Result.ID), "conversation_id", "chat_id").Result()
+	if err != nil {
+		return fmt.Errorf("read the chat of %s: %w", a.Result.ID, err)
+	}
+	a.Result.ConversationID, _ = now[0].(string)
+	a.Result.ChatID, _ = now[1].(string)
+	a.known, a.AskedAt = a.Result.ChatID, time.Time{}
+	return fmt.Errorf("%s: %w", a.Result.ID, ErrChatGiven)
 }
 
 // write runs a script for the owner alone, and once more where it finds no record and
@@ -202,6 +233,8 @@ func (a *Attempt) write(ctx context.Context, script *redis.Script, keys []string
 const (
 	gone   = -1
 	fenced = 0
+	given  = 3 // of updateScript: there is a chat already
+	merge  = 4 // of finishScript: the record names other chats
 )
 
 // lost decides what a record that is gone means: nil, and this attempt may make it again;
@@ -253,6 +286,9 @@ func (a *Attempt) Owned(ctx context.Context) (bool, error) {
 // now until Created, Wait or Finish nobody knows whether it was taken: who
 // begins next finds AskedAt set and must find out before it asks again. along adds
 // commands of the caller's to the same round trip.
+//
+// ErrChatGiven says that the question was asked after all, by an attempt that this one has
+// fenced: nothing is noted, and Result names that chat.
 func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...func(redis.Cmdable)) error {
 	now := At(time.Now())
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, "", now.Time
@@ -264,7 +300,11 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 		set = append(set, "removed_chat", a.RemovedChat)
 	}
 	a.LogID = ""
-	return a.update(ctx, []any{"chat_id", "logid"}, set, along...)
+	err := a.update(ctx, "", true, []any{"chat_id", "logid"}, set, along...)
+	if err == nil {
+		a.known = ""
+	}
+	return err
 }
 
 // Created notes the chat that now runs for this task, and LogID. The conversation's id
@@ -275,7 +315,9 @@ func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) er
 	if a.LogID != "" {
 		set = append(set, "logid", a.LogID)
 	}
-	return a.update(ctx, []any{"asked_at"}, set)
+	err := a.update(ctx, chatID, false, []any{"asked_at"}, set)
+	a.known = chatID // also after an error: its reply may have been lost
+	return err
 }
 
 // Wait puts the task aside, with the reason why; a nil reason only gives it
@@ -314,7 +356,7 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 	keep(a.RemovedChat != "", "removed_chat", "removed_chat", a.RemovedChat)
 	keep(a.Waits > 0, "waits", "waits", a.Waits)
 	keep(!a.WaitingSince.IsZero(), "waiting_since", "waiting_since", At(a.WaitingSince).String())
-	return a.update(ctx, drop, set, along...)
+	return a.update(ctx, r.ChatID, false, drop, set, along...)
 }
 
 // finishScript writes the terminal fields and publishes them, in one step: who
@@ -329,16 +371,21 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 // KEYS: hash, body, deltas. ARGV: owner, "1" to make a record that is gone (see
 // [Attempt.lost]; without it the answer is -1), TTL in seconds, channel, message,
 // "1" if the task has a stream of deltas, "1" to keep the body as long as the result
-// (a failed task may be asked again), then names and values.
-var finishScript = redis.NewScript(`
-local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
+// (a failed task may be asked again), the chat that the owner knows the record to name, the
+// chat of the result, the other chats of the result as the hash has them, then names and
+// values. Where the record names other chats than the result it answers 4 and ends nothing:
+// the message is to say so, too.
+var finishScript = redis.NewScript(otherChat + `
+local now = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id')
 if not now[2] and ARGV[2] ~= '1' then return -1 end
 if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
+if now[3] and now[3] ~= ARGV[8] and now[3] ~= ARGV[9] then otherChat(now[3]) end
+if (redis.call('HGET', KEYS[1], 'other_chat_ids') or '') ~= ARGV[10] then return 4 end
 redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'removed_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
 	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 8))
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 11))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 if ARGV[7] == '1' then
 	redis.call('EXPIRE', KEYS[2], ARGV[3])
@@ -361,10 +408,36 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 		return fmt.Errorf("finish %s: %q is not a terminal status", a.Result.ID, a.Result.Status)
 	}
 	a.Result.CompletedAt = At(time.Now())
+	for {
+		ok, err := a.finish(ctx, stream, along...)
+		if err == nil && ok == merge {
+			err = a.merge(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("finish %s: %w", a.Result.ID, err)
+		}
+		if ok != merge {
+			return nil
+		}
+	}
+}
+
+// merge reads what other attempts have said of their chats since this one began.
+func (a *Attempt) merge(ctx context.Context) error {
+	all, err := a.store.rdb.HGet(ctx, Key(a.Result.ID), "other_chat_ids").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	a.Result.OtherChatIDs = parseList(all)
+	a.Result.PossibleDuplicate = a.Result.PossibleDuplicate || all != ""
+	return nil
+}
+
+func (a *Attempt) finish(ctx context.Context, stream bool, along ...func(redis.Cmdable)) (int, error) {
 	sealed := a.Result.sealed(a.store.Keys, a.Result.ID)
 	message, err := sealed.Encode()
 	if err != nil {
-		return fmt.Errorf("finish %s: %w", a.Result.ID, err)
+		return 0, err
 	}
 	hasDeltas, keepBody := "0", "0"
 	if stream {
@@ -381,9 +454,10 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 			r.Queue = ""
 		}
 	}
-	args := append([]any{a.keep, Channel(id), message, hasDeltas, keepBody}, r.fields()...)
-	if _, err := a.write(ctx, finishScript, []string{Key(id), BodyKey(id), DeltasKey(id)}, args, along...); err != nil {
-		return fmt.Errorf("finish %s: %w", id, err)
+	others := ""
+	if len(r.OtherChatIDs) > 0 {
+		others = listText(r.OtherChatIDs)
 	}
-	return nil
+	args := append([]any{a.keep, Channel(id), message, hasDeltas, keepBody, a.known, r.ChatID, others}, r.fields()...)
+	return a.write(ctx, finishScript, []string{Key(id), BodyKey(id), DeltasKey(id)}, args, along...)
 }

@@ -20,10 +20,10 @@ import (
 //
 // KEYS: hash, body, deltas. ARGV: status expected, "1" to end the task here, TTL
 // in seconds, channel, message, channel for workers, id, now, class, text, owner
-// expected.
+// expected, chat expected.
 var cancelScript = redis.NewScript(`
-local now = redis.call('HMGET', KEYS[1], 'status', 'owner')
-if now[1] ~= ARGV[1] or (now[2] or '') ~= ARGV[11] then return 0 end
+local now = redis.call('HMGET', KEYS[1], 'status', 'owner', 'chat_id')
+if now[1] ~= ARGV[1] or (now[2] or '') ~= ARGV[11] or (now[3] or '') ~= ARGV[12] then return 0 end
 if ARGV[2] ~= '1' then
 	redis.call('HSET', KEYS[1], 'cancel', '1')
 	redis.call('PUBLISH', ARGV[6], ARGV[7])
@@ -79,7 +79,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
 		}
 		done, err := cancelScript.Run(ctx, s.rdb, []string{Key(id), BodyKey(id), DeltasKey(id)},
 			string(seen), here, keep, Channel(id), message, cancelChannel, id,
-			ended.CompletedAt.String(), ended.Error.Class, ended.Error.Message, r.owner).Int()
+			ended.CompletedAt.String(), ended.Error.Class, ended.Error.Message, r.owner, r.ChatID).Int()
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("cancel %s: %w", id, err)

@@ -82,6 +82,7 @@ func (r *Result) fields() []any {
 	if r.PossibleDuplicate {
 		f = append(f, "possible_duplicate", "true")
 	}
+	list("other_chat_ids", r.OtherChatIDs)
 	at := func(name string, t Time) {
 		if !t.IsZero() {
 			f = append(f, name, t.String())
@@ -194,6 +195,8 @@ func parse(flat []any) record {
 			r.Attempts = int(number())
 		case "possible_duplicate":
 			r.PossibleDuplicate = value == "true"
+		case "other_chat_ids":
+			r.OtherChatIDs = parseList(value)
 		case "created_at":
 			r.CreatedAt = parseTime(value)
 		case "started_at":

@@ -36,6 +36,10 @@ type Result struct {
 	// PossibleDuplicate is true where the question may have been asked twice.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
 
+	// OtherChatIDs are the chats that were made for the same question beside ChatID, as far
+	// as they are known. They are billed, too, and PossibleDuplicate is set with them.
+	OtherChatIDs []string `json:"other_chat_ids,omitempty"`
+
 	// Sealed is set where texts of the result are encrypted and could not be read: they
 	// are then the encrypted values as they stand in Redis. See Store.Keys.
 	Sealed *SealedError `json:"sealed,omitempty"`

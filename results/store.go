@@ -32,6 +32,10 @@ var ErrNotFound = errors.New("no such task")
 // begun, or the task has ended without it.
 var ErrFenced = errors.New("another attempt owns this task")
 
+// ErrChatGiven is returned by [Attempt.Asking] where the question has a chat already: see
+// [Store.GiveOver].
+var ErrChatGiven = errors.New("an earlier attempt has asked this question")
+
 // Store reads and writes results. It is safe for concurrent use. The zero value
 // is not usable; see [NewStore].
 type Store struct {

@@ -30,7 +30,11 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	if err := a.removeFailedTurn(ctx, conversation); err != nil {
 		return nil, err
 	}
-	if err := a.asking(ctx, conversation); err != nil {
+	err = a.asking(ctx, conversation)
+	if errors.Is(err, results.ErrChatGiven) {
+		return a.lookUp(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if a.rec.CancelRequested {
@@ -49,6 +53,8 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	switch {
 	case errors.Is(err, results.ErrFenced):
 		return nil, err
+	case errors.Is(err, results.ErrChatGiven):
+		return a.lookUp(ctx)
 	case errors.Is(err, errCanceled):
 		a.notAsked(ctx, conversation)
 		a.stop(errCanceled)
@@ -84,6 +90,8 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
 	span := a.spans.ask(conversation)
+	a.sending.Store(true)
+	defer a.sending.Store(false)
 	note, request := a.note(ctx, conversation), a.request(conversation)
 	request.BeforeSend = note.leave
 	stream, err := a.coze.Stream(ctx, request)
@@ -149,7 +157,15 @@ func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) er
 	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {
 		a.log.Warn("could not note the chat in the journal, reading on", "chat", chat.ID, "err", err)
 	}
+	own := results.GivenChat{TaskID: a.id, ConversationID: conversation, ChatID: chat.ID, AskedAt: a.rec.AskedAt, Runs: true}
+	a.own.Store(&own)
 	err := a.rec.Created(ctx, conversation, chat.ID)
+	if err == nil {
+		noted := own
+		noted.Noted = true
+		a.own.Store(&noted)
+	}
+	a.sending.Store(false)
 	if err != nil && !errors.Is(err, results.ErrFenced) {
 		a.log.Warn("could not note the chat, reading on", "chat", chat.ID, "err", err)
 		err = nil
@@ -254,6 +270,7 @@ func (a *attempt) ended(ctx context.Context, e *coze.Error) error {
 // is not asked again says so in its record, for whoever asks Coze's support.
 func (a *attempt) over(chatID string) {
 	a.rec.EndedChat, a.rec.Result.ChatID = chatID, ""
+	a.own.Store(nil)
 	if a.ownConversation() {
 		a.rec.EndedConversation = a.rec.Result.ConversationID
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -31,6 +32,11 @@ type attempt struct {
 	probe      bool         // the chat shows whether a pause is over
 
 	noted time.Time // before the last note that the question is about to be sent
+
+	// own is the chat that this attempt has made or found, until it has ended; sending is
+	// true while a question is on its way and no chat is known. The beat reads both.
+	own     atomic.Pointer[results.GivenChat]
+	sending atomic.Bool
 
 	// stop ends the attempt's context with one of our causes.
 	stop context.CancelCauseFunc
@@ -183,10 +189,50 @@ const fenceCheck = 2 * time.Second
 // work here is in vain and its stream is closed.
 func (a *attempt) watchFence(ctx context.Context) {
 	for pause(ctx, fenceCheck) {
-		owned, err := a.rec.Owned(ctx)
-		if err == nil && !owned {
-			a.stop(results.ErrFenced)
+		if a.fenced(ctx) {
 			return
+		}
+	}
+}
+
+// fenced looks once whether another handler has begun, and ends this one if so. A question
+// that is on its way is not given up: its chat would run on, known to nobody. It ends at its
+// first event, see created.
+func (a *attempt) fenced(ctx context.Context) bool {
+	if a.sending.Load() {
+		return false
+	}
+	owned, err := a.rec.Owned(ctx)
+	if err != nil || owned {
+		return false
+	}
+	a.stop(results.ErrFenced)
+	return true
+}
+
+// disown is for an attempt that has lost its task while it had a chat of its own. Whoever
+// has the task may not know that chat, and have asked again: then it is one too many, and
+// is canceled at Coze.
+func (a *attempt) disown(ctx context.Context) {
+	own := a.own.Load()
+	if own == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
+	defer cancel()
+	given, wanted := *own, false
+	given.Runs = false
+	err := a.persist(ctx, func(ctx context.Context) (err error) {
+		wanted, err = a.results.GiveOver(ctx, given)
+		return err
+	})
+	switch {
+	case err != nil:
+		a.log.Warn("could not find out whether the chat of a task that another worker has is wanted", "chat", own.ChatID, "err", err)
+	case !wanted:
+		a.log.Warn("another worker has asked this question again: this chat is canceled", "chat", own.ChatID, "conversation", own.ConversationID)
+		if _, err := a.coze.CancelChat(ctx, own.ConversationID, own.ChatID); err != nil {
+			a.log.Warn("could not cancel the chat", "chat", own.ChatID, "err", err)
 		}
 	}
 }

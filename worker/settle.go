@@ -39,6 +39,9 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	}
 	settling, wanted := a.spans.settling(v), v
 	v = a.write(ctx, chat, v)
+	if v.Action == Drop {
+		a.disown(ctx)
+	}
 	settling.settled(wanted, v)
 	a.report(v)
 	if v.Action == Fail && a.ofBatch() && !a.blocks() {
@@ -226,7 +229,10 @@ func (a *attempt) putAside(ctx context.Context, v Verdict) Verdict {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
-	if err := a.rec.Wait(ctx, why, along(ctx, a.rec.Result, results.Waiting)...); err != nil && !errors.Is(err, results.ErrFenced) {
+	err := a.rec.Wait(ctx, why, along(ctx, a.rec.Result, results.Waiting)...)
+	if errors.Is(err, results.ErrFenced) {
+		a.disown(ctx)
+	} else if err != nil {
 		a.log.Warn("could not note that the task waits", "err", err)
 	}
 	if v.Aside == "" {

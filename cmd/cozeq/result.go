@@ -132,6 +132,7 @@ func (c *resultCommand) show(r *results.Result) error {
 	if r.PossibleDuplicate {
 		add("possible_duplicate", "true")
 	}
+	add("other_chat_ids", strings.Join(r.OtherChatIDs, " "))
 	if !r.CompletedAt.IsZero() {
 		add("completed_at", r.CompletedAt.String())
 	}

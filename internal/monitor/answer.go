@@ -42,6 +42,7 @@ func (s *sheet) answer(r *results.Result) {
 	if r.PossibleDuplicate {
 		s.fact("possible_duplicate", "true")
 	}
+	s.fact("other_chat_ids", strings.Join(r.OtherChatIDs, " "))
 	s.fact("warnings", strings.Join(r.Warnings, "\n"))
 	s.fact("bot_id", r.BotID)
 	s.fact("conversation_id", r.ConversationID)
