@@ -244,6 +244,8 @@ func (c *askCommand) check(cmd *cobra.Command, cfg config) error {
 		return usagef(cmd, "--json and --stream: choose one")
 	case cmd.Flags().Changed(settingRate) && cfg.shared() && !c.withWorker:
 		return usagef(cmd, "--rate %w", errNeedsWorker)
+	case cmd.Flags().Changed(settingMaxAnswer) && cfg.shared() && !c.withWorker:
+		return usagef(cmd, "--%s %w", settingMaxAnswer, errNeedsWorker)
 	case cfg.shared():
 		return nil
 	case c.noWait:

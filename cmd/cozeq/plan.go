@@ -148,6 +148,8 @@ func (c *runCommand) check(cmd *cobra.Command, cfg config, args []string) error 
 		return usagef(cmd, "--with-worker %w; alone there is a worker in any case", errNeedsRedis)
 	case cmd.Flags().Changed(settingRate) && !c.alone(cfg) && !c.withWorker:
 		return usagef(cmd, "--rate %w", errNeedsWorker)
+	case cmd.Flags().Changed(settingMaxAnswer) && !c.alone(cfg) && !c.withWorker:
+		return usagef(cmd, "--%s %w", settingMaxAnswer, errNeedsWorker)
 	case c.credential != "" && c.demo:
 		return usagef(cmd, "--demo asks a mock, with no credential: leave --credential out")
 	case c.onTurnFailure != tasks.TurnSkip && c.onTurnFailure != tasks.TurnBlock:
