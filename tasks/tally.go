@@ -260,26 +260,36 @@ func (t *Tally) Reopen(ctx context.Context, r *results.Result) error {
 // its row was asked anew since. It is false for a task that is no batch's, and where the
 // batch is gone.
 func (t *Tally) Ended(ctx context.Context, id string) (bool, error) {
+	_, over, err := t.Outcome(ctx, id)
+	return over, err
+}
+
+// Outcome is Ended, and says how the task ended; "" where its row was asked anew since.
+func (t *Tally) Outcome(ctx context.Context, id string) (status results.Status, over bool, err error) {
 	batch, row, ask, ok := ParseBatchTaskID(id)
 	if !ok {
-		return false, nil
+		return "", false, nil
 	}
 	at := int64(row - 1)
 	var state, again *redis.StringCmd
-	_, err := t.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err = t.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		state, again = p.GetRange(ctx, statesKey(batch), at, at), p.GetRange(ctx, asksKey(batch), at, at)
 		return nil
 	})
 	if err != nil {
-		return false, fmt.Errorf("read row %d of batch %s: %w", row, batch, results.KeyFault(statesKey(batch), err))
+		return "", false, fmt.Errorf("read row %d of batch %s: %w", row, batch, results.KeyFault(statesKey(batch), err))
 	}
 	if state.Val() == "" {
-		return false, nil
+		return "", false, nil
 	}
 	current := 1
 	if again.Val() != "" {
 		current = int(again.Val()[0]) + 1
 	}
 	ask = min(ask, maxAsks)
-	return ask < current || ask == current && statuses[state.Val()[0]].Terminal(), nil
+	if ask != current {
+		return "", ask < current, nil
+	}
+	status = statuses[state.Val()[0]]
+	return status, status.Terminal(), nil
 }

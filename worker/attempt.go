@@ -82,6 +82,7 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	if over, err := a.overAlready(ctx); err != nil || over {
 		return judge(err, history{}).toAsynq()
 	}
+	a.forgetEarlierAsks()
 	a.observe()
 	defer context.AfterFunc(ctx, func() { a.watchFence(run) })()
 	answer, err := a.guard(run, invalid)

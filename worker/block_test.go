@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hibiken/asynq"
@@ -56,4 +57,55 @@ func TestBlockedTurns(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAnsweredIsNowhereFailed: a row of a run fails and holds its conversation up, so asynq
+// archives it, and the run collects its record. To run it there by hand does not make it
+// vanish: its answer would reach nobody. When the run asks the row again it leaves the archive.
+func TestAnsweredIsNowhereFailed(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		l.rules(cozetest.Rule{Contains: "one", Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4014}})
+		bs := tasks.NewBatches(rdb, l.tasks)
+		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 1}, nil); err != nil {
+			t.Fatal(err)
+		}
+		chat := tasks.Ask("bot", "one")
+		chat.BatchID, chat.ConversationKey, chat.OnTurnFailure = "r", "talk", tasks.TurnBlock
+		l.work()
+		r := l.wait(l.enqueue(chat, tasks.Options{ID: "r-1", Retention: -1}))
+		if r.Status != results.Failed {
+			t.Fatalf("got %+v", r)
+		}
+		until(t, "the failed row to be archived", func() bool { return l.queue().Archived == 1 })
+		if _, err := l.tasks.Cancel(t.Context(), "r-1"); err != nil { // as a run does: nobody will decide
+			t.Fatal(err)
+		}
+		if err := bs.Release(t.Context(), []*results.Result{r}); err != nil {
+			t.Fatal(err)
+		}
+		inspector := asynq.NewInspectorFromRedisClient(rdb)
+		if err := inspector.RunTask(tasks.QueueDefault, "r-1"); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the row to be archived again", func() bool {
+			info, err := inspector.GetTaskInfo(tasks.QueueDefault, "r-1")
+			return err == nil && info.State == asynq.TaskStateArchived && strings.Contains(info.LastErr, "--retry-failed")
+		})
+		if n := l.fake.Calls("/v3/chat"); n != 1 {
+			t.Errorf("asked %d times, want once", n)
+		}
+		known := tasks.NewRunRows(1)
+		known.Set(tasks.Mark{Batch: "r", Row: 1, Ask: 2, Status: results.Queued})
+		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 1}, known); err != nil {
+			t.Fatal(err)
+		}
+		if r := l.wait(l.enqueue(chat, tasks.Options{ID: "r-1.2", Retention: -1})); r.Status != results.Completed {
+			t.Errorf("got %+v", r)
+		}
+		if n := l.queue().Archived; n != 0 {
+			t.Errorf("%d archived, though the row has its answer", n)
+		}
+	})
 }

@@ -41,12 +41,32 @@ func (a *attempt) overAlready(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	ended, err := a.tally.Ended(ctx, a.id)
+	status, ended, err := a.tally.Outcome(ctx, a.id)
 	if err != nil || !ended {
 		return false, err
 	}
 	if err := a.leave(ctx); err != nil {
 		return false, err
 	}
-	return true, a.results.Delete(ctx, a.id)
+	if err := a.results.Delete(ctx, a.id); err != nil {
+		return false, err
+	}
+	if status == results.Failed && a.chat != nil && a.chat.OnTurnFailure == tasks.TurnBlock {
+		// It was archived, and somebody has run it there: its answer would reach nobody.
+		return true, errCollected
+	}
+	return true, nil
+}
+
+// forgetEarlierAsks takes the earlier asks of a batch's row out of asynq's archive, where a
+// turn that failed stands if it holds its conversation up: the row is asked again, and what
+// is answered is nowhere failed. A death before that leaves it to the next attempt.
+func (a *attempt) forgetEarlierAsks() {
+	if !a.ofBatch() {
+		return
+	}
+	batch, row, ask, _ := tasks.ParseBatchTaskID(a.id)
+	for earlier := 1; earlier < ask; earlier++ {
+		_ = a.inspector.DeleteTask(a.rec.Result.Queue, tasks.BatchTaskID(batch, row, earlier)) // most are not there
+	}
 }

@@ -39,13 +39,14 @@ type Verdict struct {
 
 // Causes with which an attempt's context ends.
 var (
-	errShutdown = errors.New("the worker shuts down")
-	errCanceled = errors.New("canceled on request")
-	errDeadline = errors.New("the task's time is up")
-	errExpired  = errors.New("expired before it was asked")
-	errTurn     = errors.New("waits for its turn in the conversation")
-	errEmpty    = errors.New("the chat completed without an answer")
-	errPanic    = errors.New("the handler panicked")
+	errShutdown  = errors.New("the worker shuts down")
+	errCanceled  = errors.New("canceled on request")
+	errDeadline  = errors.New("the task's time is up")
+	errExpired   = errors.New("expired before it was asked")
+	errTurn      = errors.New("waits for its turn in the conversation")
+	errEmpty     = errors.New("the chat completed without an answer")
+	errCollected = errors.New("it has failed, and its run knows that: ask it again with run --retry-failed")
+	errPanic     = errors.New("the handler panicked")
 )
 
 // Waits and back-offs.
@@ -106,7 +107,7 @@ func judge(err error, h history) Verdict {
 	case errors.Is(err, errDeadline):
 		v.Class = coze.ClassTimeout
 		v.retry(h, h.budget)
-	case errors.Is(err, errPanic):
+	case errors.Is(err, errPanic), errors.Is(err, errCollected):
 		v.Action, v.Class = Fail, coze.ClassPermanent
 	case errors.Is(err, errGone):
 		v.Class = coze.ClassTransient
