@@ -28,7 +28,7 @@ func TestPublishedBot(t *testing.T) {
 		},
 		"of another form": {reply(200, js, `{"code":0,"data":{"name":null,"model_info":[]}}`), unasked, coze.Bot{ID: "b/1", Callable: true}, "", 0},
 		"no such call":    {gone, reply(200, js, `{"code":0,"data":{"bot_id":"1","name":"News"}}`), coze.Bot{ID: "1", Name: "News"}, "", 0},
-		"neither":         {gone, gone, coze.Bot{}, coze.ClassPermanent, 4000},
+		"neither":         {gone, gone, coze.Bot{}, coze.ClassEndpoint, 4000},
 		"not published":   {reply(400, js, refusal(4015)), unasked, coze.Bot{}, coze.ClassPermanent, 4015},
 		"may not ask":     {reply(403, js, refusal(4101)), unasked, coze.Bot{}, coze.ClassAuth, 4101},
 	} {

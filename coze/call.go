@@ -197,12 +197,11 @@ func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 		return e
 	}
 	if refusal := x.sent.leave.refusal(); refusal != nil {
-		err = refusal // what net/http made of it says less
-	} else if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err // what it adds, the method and the URL, is Op's to say
+		e.Class, e.Err = ClassTransient, refusal // what net/http made of it says less
+	} else {
+		e.unreached(err)
 	}
-	e.Class, e.Err = ClassTransient, err
-	e.Message = x.line(err.Error(), maxMessage)
+	e.Message = x.line(e.Err.Error(), maxMessage)
 	return e
 }
 

@@ -2,22 +2,24 @@ package coze
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 )
 
-// codeParameter is also Coze's word for a path that it does not know, then with HTTP 404.
+// codeParameter is also Coze's word for a path that it does not have, then with HTTP 404.
 const codeParameter = 4000
 
 // checkID is of a conversation, and of a chat, that cannot exist: Coze's ids have 19 digits.
 const checkID = "1"
 
-// Check asks Coze whether it accepts the token at this base URL, by a call that costs nothing: it looks for a
-// conversation that does not exist. Nil means that the token is accepted; it does not mean that the token may do all
-// that will be asked of it. An [*Error] of [ClassAuth] means that it is not, and its Hint names the other region. Any
-// other error is of the way to Coze, and leaves the question open.
+// Check asks Coze whether it accepts the token at this base URL, by calls that cost nothing: it looks for a conversation
+// that does not exist, and posts a chat without bot or question. Nil means that the token is accepted and that the way a
+// question takes leads to Coze's API; it does not mean that the token may do all that will be asked of it. An [*Error] of
+// [ClassAuth] means that the token is not accepted, and its Hint names the other region; one of [ClassEndpoint] that no
+// question can get there. Any other error leaves both open.
 //
 // It is worth asking before a question is: POST /v3/chat looks the bot up first, and may answer a bad token, or one of
 // the other region, with 4200 as if the bot did not exist.
@@ -31,15 +33,39 @@ func (c *Client) Check(ctx context.Context) error {
 	e, ok := errors.AsType[*Error](err)
 	switch {
 	case !ok:
-		return nil
 	case e.Class == ClassAuth:
 		return c.regional(e)
-	case e.Code == 0, e.Status == http.StatusNotFound && e.Code == codeParameter:
-		return e // not Coze's word, or not one of its paths
-	case e.Class == ClassPermanent, e.Class == ClassQuota, e.Class == ClassBusy:
-		return nil // it knows who asks: only what was asked for is not there
+	case e.Code == 0 && e.Class == ClassPermanent:
+		return e.atEndpoint() // not Coze's word, and there is no question that it could be about
+	case e.Code == 0, e.Class == ClassEndpoint:
+		return e
+	case e.Class != ClassPermanent && e.Class != ClassQuota && e.Class != ClassBusy:
+		return e
 	}
-	return e
+	return c.checkPost(ctx)
+}
+
+// checkPost makes sure that a POST /v3/chat gets to Coze: a proxy or a redirect may treat it differently from a GET. Coze
+// refuses the empty chat; how is of no interest.
+func (c *Client) checkPost(ctx context.Context) error {
+	var reply json.RawMessage
+	err := c.call(ctx, call{op: opChat, method: http.MethodPost, path: "/v3/chat", inBody: true, body: struct{}{}}, &reply)
+	switch e, ok := errors.AsType[*Error](err); {
+	case !ok:
+		return nil
+	case e.Class == ClassEndpoint:
+		return e
+	case e.Code == 0 && e.Class == ClassPermanent:
+		return e.atEndpoint()
+	}
+	return nil
+}
+
+// atEndpoint is the error as one of the way there.
+func (e *Error) atEndpoint() *Error {
+	own := *e
+	own.Class, own.Scope, own.hint = ClassEndpoint, ScopeAccount, hintEndpoint.EN
+	return &own
 }
 
 // regional gives a refused token's error the hint that names the other region. Other refusals have advice of their own.

@@ -15,9 +15,15 @@ func replies(m map[string]roundTrip) roundTrip {
 }
 
 func TestCheck(t *testing.T) {
-	const thread, chat = "/v1/conversation/retrieve", "/v3/chat/retrieve"
+	const thread, chat, post = "/v1/conversation/retrieve", "/v3/chat/retrieve", "/v3/chat"
 	unasked := roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("asked without need") })
-	one := func(rt roundTrip) roundTrip { return replies(map[string]roundTrip{thread: rt, chat: unasked}) }
+	unsaid := reply(200, js, refusal(4000))
+	one := func(rt roundTrip) roundTrip {
+		return replies(map[string]roundTrip{thread: rt, chat: unasked, post: unsaid})
+	}
+	posts := func(rt roundTrip) roundTrip {
+		return replies(map[string]roundTrip{thread: reply(400, js, refusal(4002)), chat: unasked, post: rt})
+	}
 	denied := reply(200, js, refusal(4101))
 	const other = "https://api.coze.com"
 	for name, tt := range map[string]struct {
@@ -37,12 +43,21 @@ func TestCheck(t *testing.T) {
 		"401 alone":            {one(reply(401, "text/html", "<html>")), coze.ClassAuth, other},
 		"4101 with 401":        {one(reply(401, js, refusal(4101))), coze.ClassAuth, other},
 		"4101 to both":         {replies(map[string]roundTrip{thread: denied, chat: reply(403, js, refusal(4101))}), coze.ClassAuth, other},
-		"4101, then a good no": {replies(map[string]roundTrip{thread: denied, chat: reply(400, js, refusal(4001))}), "", ""},
+		"4101, then a good no": {replies(map[string]roundTrip{thread: denied, chat: reply(400, js, refusal(4001)), post: unsaid}), "", ""},
 		"4101, then a bad one": {replies(map[string]roundTrip{thread: denied, chat: reply(401, js, refusal(700012006))}), coze.ClassAuth, other},
 		"4101, then a storm":   {replies(map[string]roundTrip{thread: denied, chat: reply(502, "text/html", "<html>")}), coze.ClassTransient, ""},
 		"risk control":         {one(reply(200, js, refusal(4102))), coze.ClassAuth, "half an hour"},
-		"no path of Coze":      {one(reply(404, js, refusal(4000))), coze.ClassPermanent, ""},
-		"no Coze at all":       {one(reply(404, "text/html", "<html>")), coze.ClassPermanent, ""},
+		"no path of Coze":      {one(reply(404, js, refusal(4000))), coze.ClassEndpoint, "--coze-base"},
+		"no Coze at all":       {one(reply(404, "text/html", "<html>")), coze.ClassEndpoint, "--coze-base"},
+		"a wall":               {one(reply(403, "text/html", "<html>")), coze.ClassEndpoint, "--coze-base"},
+		"a page to log in":     {one(reply(200, "text/html", "<html>")), coze.ClassEndpoint, "--coze-base"},
+		"another API":          {one(reply(200, js, `{"status":"ok"}`)), coze.ClassEndpoint, "--coze-base"},
+		"a proxy":              {one(reply(407, "text/html", "<html>")), coze.ClassEndpoint, "HTTPS_PROXY"},
+		"no POST":              {posts(reply(405, "text/html", "<html>")), coze.ClassEndpoint, "--coze-base"},
+		"a POST elsewhere":     {posts(reply(307, "", "")), coze.ClassEndpoint, "--coze-base"},
+		"a wall for POST":      {posts(reply(403, "text/html", "<html>")), coze.ClassEndpoint, "--coze-base"},
+		"a POST in trouble":    {posts(reply(502, "text/html", "<html>")), "", ""},
+		"a POST refused":       {posts(reply(200, js, refusal(4200))), "", ""},
 		"rate":                 {one(reply(429, "", "")), coze.ClassRate, ""},
 		"gateway":              {one(reply(502, "text/html", "<html>")), coze.ClassTransient, ""},
 		"no way":               {one(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }), coze.ClassTransient, ""},

@@ -9,6 +9,7 @@ const (
 	ClassPermanent Class = "permanent" // the same question will fail again
 	ClassAuth      Class = "auth"      // token, permission or account
 	ClassQuota     Class = "quota"     // a quota or a balance is used up
+	ClassEndpoint  Class = "endpoint"  // what answers at the base URL is not Coze's API, or something on the way refuses
 	ClassRate      Class = "rate"      // too many requests at this moment
 	ClassBusy      Class = "busy"      // another chat is active in the conversation
 	ClassTransient Class = "transient" // likely to pass
@@ -27,6 +28,10 @@ var classes = []struct {
 	{ClassPermanent, Text{"the same question will fail again", "永久性错误：同样的问题再问一次仍会失败"}},
 	{ClassAuth, Text{"the token, its permissions or the account are not accepted", "鉴权失败：令牌、权限或账号不被接受"}},
 	{ClassQuota, Text{"a quota or a balance is used up", "额度用尽：额度或余额已耗尽"}},
+	{ClassEndpoint, Text{
+		"what answers at the base URL is not Coze's API, or a proxy on the way refuses",
+		"接口地址有误：API 地址上应答的不是扣子的接口，或中途的代理拒绝了请求",
+	}},
 	{ClassRate, Text{"too many requests at this moment", "触发限流：当前请求过多"}},
 	{ClassBusy, Text{"another chat is active in the conversation", "会话被占用：该会话中还有另一个对话正在进行"}},
 	{ClassTransient, Text{"a fault that is likely to pass", "暂时性故障：通常会自行恢复"}},

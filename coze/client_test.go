@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -349,6 +351,55 @@ func TestHangUp(t *testing.T) {
 		last = err
 	}
 	check(t, typed(t, last), coze.ClassTruncated, coze.ZoneCreated, false, 0)
+}
+
+// What refuses a connection whatever is asked is the way there: a proxy, a certificate, a port that has no TLS. A network
+// that is away may come back.
+func TestWayThere(t *testing.T) {
+	status := http.StatusProxyAuthRequired
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }))
+	defer proxy.Close()
+	proxyURL, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	for name, tt := range map[string]struct {
+		base  string
+		proxy int
+		class coze.Class
+		hint  string
+	}{
+		"a proxy that wants a login": {"https://coze.test", 407, coze.ClassEndpoint, "HTTPS_PROXY"},
+		"a proxy that forbids":       {"https://coze.test", 403, coze.ClassEndpoint, "HTTPS_PROXY"},
+		"a proxy that gets nowhere":  {"https://coze.test", 502, coze.ClassTransient, "no attempt is used up"},
+		"a certificate of nobody's":  {server.URL, 0, coze.ClassEndpoint, "SSL_CERT_FILE"},
+		"no TLS":                     {strings.Replace(plain.URL, "http:", "https:", 1), 0, coze.ClassEndpoint, "--coze-base"},
+		"nobody listens":             {"http://127.0.0.1:1", 0, coze.ClassTransient, "no attempt is used up"},
+		"a name that nobody has":     {"https://coze.invalid", 0, coze.ClassTransient, "name servers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			transport := coze.NewTransport(1)
+			defer transport.CloseIdleConnections()
+			transport.Proxy = nil
+			if status = tt.proxy; status != 0 {
+				transport.Proxy = http.ProxyURL(proxyURL)
+			}
+			c := &coze.Client{BaseURL: tt.base, Auth: coze.StaticToken("pat_1"), HTTP: &http.Client{Transport: transport}}
+			_, err := c.Stream(t.Context(), question())
+			e := typed(t, err)
+			if e.Class != tt.class || e.Zone != coze.ZoneRefused || e.Status != 0 || !strings.Contains(e.Hint(), tt.hint) {
+				t.Errorf("%v, zone %v, hint %q", e, e.Zone, e.Hint())
+			}
+			if tt.proxy != 0 && !strings.Contains(e.Message, fmt.Sprintf("the proxy %s answers %d", proxyURL.Host, tt.proxy)) {
+				t.Errorf("%v", e)
+			}
+		})
+	}
 }
 
 func TestNobodyListens(t *testing.T) {

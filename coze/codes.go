@@ -45,8 +45,12 @@ func (t *CodeTable) Lookup(code int) (Code, bool) {
 }
 
 // Classify judges a reply by its code (0 = none) and HTTP status (0 = none). A listed code decides by itself; after it
-// the status; then the code's range.
+// the status; then the code's range. One code is read together with its status: 4000 with 404 is Coze's word for a path
+// that it does not have.
 func (t *CodeTable) Classify(code, status int) Code {
+	if code == codeParameter && status == http.StatusNotFound {
+		return Code{Code: code, Class: ClassEndpoint, Scope: ScopeAccount, Meaning: noPath, Hint: hintEndpoint}
+	}
 	if row, ok := t.rows[code]; ok && code != 0 {
 		return row
 	}
@@ -60,12 +64,16 @@ func (t *CodeTable) Classify(code, status int) Code {
 		row.Class, row.Scope = ClassRate, ScopeAccount
 	case status == http.StatusUnauthorized:
 		row.Class, row.Scope, row.Hint = ClassAuth, ScopeAccount, hintToken
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly:
+		row.Class = ClassTransient
+	case code == 0 && status == http.StatusProxyAuthRequired, code == 0 && status == http.StatusNetworkAuthenticationRequired:
+		row.Class, row.Scope, row.Hint = ClassEndpoint, ScopeAccount, hintProxy
+	case code == 0 && ofEndpoint(status):
+		row.Class, row.Scope = ClassEndpoint, ScopeAccount
+	case status >= 500:
 		row.Class = ClassTransient
 	case status >= 400:
 		row.Class = ClassPermanent
-	case status >= 300:
-		row.Class, row.Hint = ClassPermanent, hintRedirect
 	case code == 0:
 		row.Class, row.Meaning = ClassTransient, Text{"no code", "没有错误码"}
 	case code >= 4000 && code < 5000:
@@ -78,6 +86,21 @@ func (t *CodeTable) Classify(code, status int) Code {
 	}
 	return row
 }
+
+// ofEndpoint reports whether a status without a code of Coze is about the way there, whatever is asked: a redirect, a path
+// or a method that the server does not have. A 403 or a 413 may be about one question.
+func ofEndpoint(status int) bool {
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusMisdirectedRequest,
+		http.StatusUpgradeRequired, http.StatusUnavailableForLegalReasons, http.StatusNotImplemented,
+		http.StatusHTTPVersionNotSupported:
+		return true
+	}
+	return status >= 300 && status < 400
+}
+
+// noPath is what 4000 means with HTTP 404.
+var noPath = Text{"unknown path", "未知的接口路径"}
 
 // unknown is the meaning of a code of which nobody has said more.
 var unknown = Text{"unknown code", "未知错误码"}

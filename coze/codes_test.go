@@ -73,7 +73,7 @@ func TestClassify(t *testing.T) {
 		{0, 200, coze.ClassTransient, 0},
 		{0, 401, coze.ClassAuth, 0},
 		{0, 403, coze.ClassPermanent, 0},
-		{0, 404, coze.ClassPermanent, 0},
+		{0, 404, coze.ClassEndpoint, 0},
 		{0, 408, coze.ClassTransient, 0},
 		{0, 425, coze.ClassTransient, 0},
 		{0, 429, coze.ClassRate, 0},

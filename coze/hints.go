@@ -90,9 +90,24 @@ var (
 		"Look the chat up: it has ended by itself.",
 		"请查询该对话：它已经自行结束。",
 	}
-	hintRedirect = Text{
-		"The server redirects: check the base URL.",
-		"服务器返回了重定向，请检查 API 地址。",
+	hintEndpoint = Text{
+		"Set --coze-base or COZE_API_BASE to where Coze's API is: " + DefaultBaseURL + " or " + BaseURLCom +
+			", without a path; if it is right, look at the proxy or gateway on the way.",
+		"请将 --coze-base 或 COZE_API_BASE 设为扣子 API 的地址（https 的 api.coze.cn 或 api.coze.com，不带路径）；如果地址无误，请检查中途的代理或网关。",
+	}
+	hintProxy = Text{
+		"Let HTTPS_PROXY or HTTP_PROXY name the proxy with a login that it accepts, or NO_PROXY the host of the base URL; " +
+			"where no proxy is meant, log in to this network.",
+		"请在 HTTPS_PROXY 或 HTTP_PROXY 中写入代理接受的用户名和密码，或在 NO_PROXY 中列出 API 地址的主机名；如果本来没有代理，请先登录所在的网络。",
+	}
+	hintTLS = Text{
+		"Check scheme, host and port of --coze-base or COZE_API_BASE; behind a proxy that opens TLS, let SSL_CERT_FILE name its certificate.",
+		"请检查 --coze-base 或 COZE_API_BASE 的协议、主机和端口；如果代理会解密 TLS，请用 SSL_CERT_FILE 指定它的证书。",
+	}
+	hintUnreached = Text{
+		"Nothing was sent, and no attempt is used up: look at this machine's network, name servers, firewall and HTTPS_PROXY, " +
+			"and check --coze-base or COZE_API_BASE.",
+		"没有发送任何内容，也不消耗尝试次数：请检查本机的网络、DNS、防火墙和 HTTPS_PROXY，以及 --coze-base 或 COZE_API_BASE。",
 	}
 )
 
@@ -106,9 +121,10 @@ var classHints = map[Class]Text{
 		"Correct the question or the bot: the same question will fail again.",
 		"请修正问题或智能体：同样的问题再问一次仍会失败。",
 	},
-	ClassAuth:  hintToken,
-	ClassQuota: hintTopUp,
-	ClassRate:  hintRate,
+	ClassAuth:     hintToken,
+	ClassQuota:    hintTopUp,
+	ClassEndpoint: hintEndpoint,
+	ClassRate:     hintRate,
 	ClassBusy: {
 		"Wait for the other chat of this conversation to end.",
 		"请等待该会话中的另一个对话结束。",

@@ -32,6 +32,7 @@ type envelope struct {
 	firstID, lastID string
 	hasMore         bool
 	detail, error   []byte
+	foreign         bool // it has fields, and none that a reply of Coze has
 }
 
 // envelopeOf reads JSON that begins with a brace; ok is false for anything else.
@@ -41,7 +42,13 @@ func envelopeOf(body []byte) (env envelope, ok bool) {
 		return envelope{}, false
 	}
 	o := object{b: body}
+	fields, known := false, false
 	for o.next() {
+		fields = true
+		switch string(o.name) {
+		case "code", "msg", "data", "messages", "detail":
+			known = true
+		}
 		switch string(o.name) {
 		case "code":
 			env.code = int(integerOf(o.value))
@@ -69,6 +76,7 @@ func envelopeOf(body []byte) (env envelope, ok bool) {
 	if o.err != nil {
 		return envelope{}, false
 	}
+	env.foreign = fields && !known
 	return env, true
 }
 
@@ -124,7 +132,7 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 	if x.logID == "" {
 		x.logID = x.line(env.logID(), maxLogID)
 	}
-	if ok && env.code == 0 && resp.StatusCode < 300 {
+	if ok && !env.foreign && env.code == 0 && resp.StatusCode < 300 {
 		return &envelope{
 			data: bytes.Clone(env.content()), firstID: env.firstID, lastID: env.lastID, hasMore: env.hasMore,
 		}, nil
@@ -151,10 +159,23 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 		e.Zone = ZoneRefused
 	}
 	e.judge(x.client.Codes)
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+	switch {
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		x.redirected(e, resp)
+	case resp.StatusCode < 300 && isForeign(env, ok, body):
+		e.Class, e.Scope, e.hint = ClassEndpoint, ScopeAccount, hintEndpoint.EN
 	}
 	return nil, e
+}
+
+// isForeign reports whether a good reply is not of Coze's API: a page to log in to a network, or another program's JSON.
+// A reply that is empty or breaks off says nothing of who sent it.
+func isForeign(env envelope, ok bool, body []byte) bool {
+	if ok {
+		return env.foreign
+	}
+	body = bytes.TrimSpace(body)
+	return len(body) > 0 && body[0] != '{'
 }
 
 // unread is the failure of a reply that did not come whole.

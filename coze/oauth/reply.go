@@ -103,8 +103,13 @@ func (r reply) failure(resp *http.Response, began time.Time, assertion string) *
 		e.Class = coze.ClassTransient
 	case r.errorCode == "slow_down", status == http.StatusTooManyRequests:
 		e.Class, e.Scope = coze.ClassRate, coze.ScopeAccount
+	case status < 300 && r.code == 0 && len(r.raw) > 0 && !json.Valid(r.raw):
+		e.Class, e.Scope = coze.ClassEndpoint, coze.ScopeAccount
 	case r.errorCode == "" && row.Class != coze.ClassPermanent && row.Class != coze.ClassAuth:
 		e.Class, e.Scope = row.Class, row.Scope
+		if e.Class == coze.ClassEndpoint {
+			return e.WithHint(row.Hint.EN)
+		}
 	default:
 		e.Class, e.Scope = coze.ClassAuth, coze.ScopeAccount
 		return e.WithHint(hint(resp, began))

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
@@ -47,10 +45,7 @@ func (s *Source) request(ctx context.Context) (grant, error) {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := s.cfg.HTTP.Do(req)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err
-		}
-		return grant{}, &coze.Error{Op: op, Class: coze.ClassTransient, Err: err}
+		return grant{}, coze.Unreached(op, err)
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
