@@ -76,6 +76,11 @@ type Config struct {
 
 	// OnVerdict, where set, is told how every attempt ended. It must not block.
 	OnVerdict func(id string, v Verdict)
+
+	// Answered, where set, tells that questions like these were answered before, or
+	// are known to fail: that the first ones fail alike then pauses no bot. Redis
+	// remembers it as well, but an embedded one not for long.
+	Answered func() bool
 }
 
 // Progress is how far a task has come on its way to an answer.

@@ -78,16 +78,51 @@ const farHold = 5 * time.Second
 
 // probed ends a pause whose probe has got through: an answer, or a chat that failed
 // for a reason of its own. That a chat was made is not enough, as a quota that is used
-// up may show only then.
+// up may show only then. A pause for the way to Coze ends with any word of Coze.
 func (a *attempt) probed(ctx context.Context, err error) {
 	if !a.probe {
 		return
 	}
 	e, ok := errors.AsType[*coze.Error](err)
-	if err != nil && (!ok || e.Zone != coze.ZoneCreated || !e.Ended || pauseScope(e) != "") {
+	answered := err == nil || ok && e.Zone == coze.ZoneCreated && e.Ended && pauseScope(e) == ""
+	switch {
+	case answered:
+		a.goOn(ctx, "", a.chat.BotID)
+	case ok && isWord(e) && pauseScope(e) == "":
+		a.wayOpen(ctx)
+		a.otherFault(ctx, e)
+	}
+}
+
+// otherFault ends the bot's pause if it is for questions that all failed alike, and the
+// probe's failed with another code.
+func (a *attempt) otherFault(ctx context.Context, e *coze.Error) {
+	p, ok, err := a.pauses.get(ctx, pauseKey(a.credential, a.chat.BotID))
+	if err == nil && ok && p.Class == string(coze.ClassPermanent) && p.Code != e.Code {
+		a.goOn(ctx, a.chat.BotID)
+	}
+}
+
+// isWord reports whether an error is Coze's word, so that the way there is open.
+func isWord(e *coze.Error) bool {
+	return e.Class != coze.ClassEndpoint && (e.Code != 0 || e.Zone == coze.ZoneCreated)
+}
+
+// wayOpen ends the credential's pause if it is one for the way to Coze.
+func (a *attempt) wayOpen(ctx context.Context) {
+	p, ok, err := a.pauses.get(ctx, pauseKey(a.credential, ""))
+	if err != nil {
+		a.log.Warn("could not look whether to end a pause, the next probe will", "err", err)
 		return
 	}
-	for _, bot := range []string{"", a.chat.BotID} {
+	if ok && p.ofWay() {
+		a.goOn(ctx, "")
+	}
+}
+
+// goOn ends the pauses of these bots; "" is the whole credential's.
+func (a *attempt) goOn(ctx context.Context, bots ...string) {
+	for _, bot := range bots {
 		if err := a.pauses.end(ctx, a.credential, bot); err != nil {
 			a.log.Warn("could not end a pause, the next probe will", "err", err)
 			return
@@ -99,36 +134,58 @@ func (a *attempt) probed(ctx context.Context, err error) {
 	}
 }
 
-// heed draws from what Coze said what concerns more than this task: it slows the
-// limiter down, or pauses the credential or the bot.
-func (a *attempt) heed(ctx context.Context, err error) {
+// heed draws from what Coze said, or the way there, what concerns more than this task:
+// it slows the limiter down, or pauses the credential or the bot. paused tells that
+// the task meets a pause although its error alone begins none.
+func (a *attempt) heed(ctx context.Context, err error) (paused bool) {
+	if a.credential == "" {
+		return false
+	}
 	e, ok := errors.AsType[*coze.Error](err)
-	if !ok || a.credential == "" {
-		return
+	if (err == nil || ok && isWord(e)) && a.streaks.heard(a.credential) && (err == nil || pauseScope(e) == "") {
+		a.wayOpen(ctx)
+	}
+	if !ok {
+		return false
 	}
 	a.noteCode(e)
 	if e.Class == coze.ClassRate {
 		if err := a.limit.refused(ctx, a.permitted, a.credential, a.chat.BotID, e); err != nil {
 			a.log.Warn("could not slow down", "err", err)
 		}
-		return
+		return false
 	}
-	scope := pauseScope(e)
-	if scope == "" {
-		return
+	if ofWay(e) {
+		if many := a.streaks.missed(a.credential, a.began); many && unsent(e) {
+			return a.beginPause(ctx, "", e)
+		}
 	}
-	bot := ""
-	if scope == coze.ScopeBot {
-		bot = a.chat.BotID
+	switch pauseScope(e) {
+	case coze.ScopeBot:
+		a.beginPause(ctx, a.chat.BotID, e)
+	case coze.ScopeAccount:
+		a.beginPause(ctx, "", e)
+	}
+	return false
+}
+
+// beginPause pauses a bot, or with "" the credential, and reports whether that stands.
+func (a *attempt) beginPause(ctx context.Context, bot string, e *coze.Error) bool {
+	if ofWay(e) && a.othersGetThere(ctx) {
+		return false
 	}
 	fresh, err := a.pauses.begin(ctx, a.credential, bot, e, a.tellable(e.Message))
 	if err != nil {
 		a.log.Warn("could not pause", "err", err)
-		return
+		return false
 	}
 	if fresh {
+		if ofWay(e) {
+			a.streaks.paused(a.credential)
+		}
+		first, _ := probeTimes(e)
 		a.log.Warn("paused: nothing more is asked until a probe gets through", "credential", a.credential, "bot", bot,
-			"class", string(e.Class), "code", e.Code, "err", e, "hint", e.Hint(), "next_probe", time.Now().Add(probeFirst))
+			"class", string(e.Class), "code", e.Code, "err", e, "hint", e.Hint(), "next_probe", time.Now().Add(first))
 	}
 	if bot == "" && len(a.cfg.Credentials) == 0 {
 		for _, queue := range a.gate.queues {
@@ -137,6 +194,28 @@ func (a *attempt) heed(ctx context.Context, err error) {
 			}
 		}
 	}
+	return true
+}
+
+// othersGetThere reports whether it is this process alone that does not get to Coze: it
+// has begun a pause for that and not heard Coze since, yet the pause is over, so a probe
+// of another process got through. Instead of pausing for all again it takes no tasks
+// for a while. Only who began the pause anew has noted that (streaks.paused), and only
+// after: of the attempts that fail together, those that come before that begin it with
+// him, and those that come after find it standing.
+func (a *attempt) othersGetThere(ctx context.Context) bool {
+	if !a.streaks.hasPaused(a.credential) {
+		return false
+	}
+	_, stands, err := a.pauses.get(ctx, pauseKey(a.credential, ""))
+	if err != nil || stands {
+		return false
+	}
+	a.log.Warn("others get to Coze, this process does not: it takes no tasks for a while", "credential", a.credential, "for", othersReach)
+	if len(a.cfg.Credentials) == 0 {
+		a.gate.hold(othersReach)
+	}
+	return true
 }
 
 // pauseScope is what a failure pauses, "" for nothing.
@@ -144,11 +223,14 @@ func pauseScope(e *coze.Error) coze.Scope {
 	switch {
 	case e.Scope == coze.ScopeBot && e.Class != coze.ClassRate:
 		return coze.ScopeBot
-	case e.Class == coze.ClassAuth, e.Class == coze.ClassQuota:
+	case e.Class == coze.ClassAuth, e.Class == coze.ClassQuota, e.Class == coze.ClassEndpoint:
 		return coze.ScopeAccount
 	}
 	return ""
 }
+
+// ofWay reports whether a failure is of the way to Coze: nothing of Coze's has answered.
+func ofWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || unsent(e) }
 
 // stepAside lists the task with those who wait for the end of a pause.
 func (a *attempt) stepAside(ctx context.Context, scope coze.Scope) error {

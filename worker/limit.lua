@@ -21,9 +21,8 @@
 -- was refused, stays there, and only then feels its way up, ever faster. It grows
 -- only while there is somebody who waits: an idle limit learns nothing.
 
-local DOUBLE = 1         -- s to double the rate before the first refusal
-local PROBE_MAX = 600000 -- ms between two probes at the most
-local SHORT = 100        -- ms: a wait that nobody need come back from to ask again
+local DOUBLE = 1  -- s to double the rate before the first refusal
+local SHORT = 100 -- ms: a wait that nobody need come back from to ask again
 
 -- The fields of HOT that a permit changes. Not top, which refused.lua and known.lua set.
 local CHANGED = { 'rate', 'grown', 'at', 'issued', 'served', 'calls', 'deferred' }
@@ -74,7 +73,8 @@ local function paused(key)
 	if not next_probe then return nil end
 	if now < next_probe then return next_probe - now end
 	local interval = tonumber(redis.call('HGET', key, 'interval'))
-	redis.call('HSET', key, 'next_probe', now + interval, 'interval', math.min(2 * interval, PROBE_MAX))
+	local most = tonumber(redis.call('HGET', key, 'probe_most')) or 600000 -- ms; of an older version's pause there is none
+	redis.call('HSET', key, 'next_probe', now + interval, 'interval', math.min(2 * interval, most))
 	return 0
 end
 

@@ -135,8 +135,11 @@ func passes(e *coze.Error) bool {
 	if errors.Is(e, coze.ErrEventTooLarge) {
 		return false // it will be as large the next time
 	}
+	if unsent(e) {
+		return false // the network may be away for long
+	}
 	switch e.Class {
-	case coze.ClassAuth, coze.ClassQuota, coze.ClassInvalid:
+	case coze.ClassAuth, coze.ClassQuota, coze.ClassEndpoint, coze.ClassInvalid:
 		return false
 	case coze.ClassRate:
 		return e.RetryAfter <= pollMost

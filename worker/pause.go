@@ -40,11 +40,28 @@ type Pause struct {
 }
 
 // probeFirst is the time to the first probe; each next one takes twice as long, up to
-// probeMost, which is PROBE_MAX in limit.lua.
+// probeMost. A network is back by itself, and to try it costs nothing: its probes are
+// closer together.
 const (
-	probeFirst = 30 * time.Second
-	probeMost  = 10 * time.Minute
+	probeFirst    = 30 * time.Second
+	probeMost     = 10 * time.Minute
+	probeNetFirst = time.Second
+	probeNetMost  = 30 * time.Second
 )
+
+// probeTimes are the time to the first probe after a failure, and the longest between two.
+func probeTimes(e *coze.Error) (first, most time.Duration) {
+	if unsent(e) {
+		return probeNetFirst, probeNetMost
+	}
+	return probeFirst, probeMost
+}
+
+// ofWay reports whether the pause is for the way to Coze: of a credential no other is of
+// class transient.
+func (p Pause) ofWay() bool {
+	return p.BotID == "" && (p.Class == string(coze.ClassEndpoint) || p.Class == string(coze.ClassTransient))
+}
 
 // asideWait is how far ahead a task is scheduled that steps aside. Less than half
 // of what a waiting turn gets, or the sweep would take it for a turn that is stuck.
@@ -99,8 +116,9 @@ func (p pauses) begin(ctx context.Context, credential, bot string, e *coze.Error
 	if err != nil {
 		return false, fmt.Errorf("pause: %w", err)
 	}
-	n, err := pauseScript.Run(ctx, p.rdb, []string{key}, now.UnixMilli(), probeFirst.Milliseconds(), probeMost.Milliseconds(),
-		"credential", credential, "bot_id", bot, "code", e.Code, "class", string(e.Class),
+	first, most := probeTimes(e)
+	n, err := pauseScript.Run(ctx, p.rdb, []string{key}, now.UnixMilli(), first.Milliseconds(), most.Milliseconds(),
+		"probe_most", most.Milliseconds(), "credential", credential, "bot_id", bot, "code", e.Code, "class", string(e.Class),
 		"message", message, "hint", e.Hint(), "logid", e.LogID).Int()
 	if err != nil {
 		return false, fmt.Errorf("pause: %w", err)

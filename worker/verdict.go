@@ -76,6 +76,7 @@ type history struct {
 	waits    int           // waits since the last ask that ended in anything else
 	waiting  time.Duration // for a busy conversation
 	codes    *coze.CodeTable
+	paused   bool // for want of a connection, after a failure that alone would begin no pause
 }
 
 // judge decides what an attempt's error means for its task. It is the one place
@@ -138,6 +139,10 @@ func (v *Verdict) ask(e *coze.Error, h history) {
 		return
 	}
 	if unsent(e) {
+		if h.paused {
+			v.Action, v.After, v.Aside = Later, asideWait, coze.ScopeAccount
+			return
+		}
 		v.Action, v.After = Later, backoff(retryBase, rateCap, h.waits)
 		return
 	}

@@ -63,6 +63,7 @@ type Worker struct {
 	pauses      pauses
 	queuePauses queuePauses
 	unknown     unknownCodes
+	streaks     streaks
 	unreadKeys  unreadKeys
 	inspector   *asynq.Inspector
 	identities  map[string]bool // of the credentials served, as announced last
