@@ -380,7 +380,6 @@ func TestWayThere(t *testing.T) {
 		"a certificate of nobody's":  {server.URL, 0, coze.ClassEndpoint, "SSL_CERT_FILE"},
 		"no TLS":                     {strings.Replace(plain.URL, "http:", "https:", 1), 0, coze.ClassEndpoint, "--coze-base"},
 		"nobody listens":             {"http://127.0.0.1:1", 0, coze.ClassTransient, "no attempt is used up"},
-		"a name that nobody has":     {"https://coze.invalid", 0, coze.ClassTransient, "name servers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transport := coze.NewTransport(1)

@@ -115,7 +115,7 @@ func (a *attempt) wayOpen(ctx context.Context) {
 		a.log.Warn("could not look whether to end a pause, the next probe will", "err", err)
 		return
 	}
-	if ok && p.ofWay() {
+	if ok && p.OfWay() {
 		a.goOn(ctx, "")
 	}
 }

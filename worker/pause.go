@@ -57,9 +57,10 @@ func probeTimes(e *coze.Error) (first, most time.Duration) {
 	return probeFirst, probeMost
 }
 
-// ofWay reports whether the pause is for the way to Coze: of a credential no other is of
-// class transient.
-func (p Pause) ofWay() bool {
+// OfWay reports whether the pause is for the way to Coze, as something else answers or
+// nothing does; the class of the latter is transient, and no other pause of a credential
+// has that.
+func (p Pause) OfWay() bool {
 	return p.BotID == "" && (p.Class == string(coze.ClassEndpoint) || p.Class == string(coze.ClassTransient))
 }
 

@@ -79,7 +79,7 @@ A signal cancels the chat, at Coze too.`,
 	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
 	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if it has no answer after this long")
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes, settingMaxAnswer)
-	addPatience(cmd, &c.patience, "0")
+	addPatience(cmd, &c.patience, "0, "+wayPatience.String()+" where Coze is out of reach")
 	addWorkerWait(cmd, &c.workerWait)
 	return cmd
 }
@@ -130,7 +130,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	patience, err := patienceOf(cmd, c.patience, patiences{})
+	patience, err := patienceOf(cmd, c.patience, patiences{way: wayPatience})
 	if err != nil {
 		return err
 	}

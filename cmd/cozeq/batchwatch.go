@@ -47,7 +47,7 @@ is over. Without --exit-status it waits, however long, and the exit code is 0.`,
 }
 
 func (c *batchWatchCommand) run(cmd *cobra.Command, args []string) error {
-	patience, err := patienceOf(cmd, c.patience, patiences{quota: quotaPatience})
+	patience, err := patienceOf(cmd, c.patience, patiences{quota: quotaPatience, way: wayPatience})
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patie
 		return seen.Done
 	}
 	if !c.exitStatus {
-		watch.patience = patiences{forEver, forEver}
+		watch.patience = patiences{forEver, forEver, forEver}
 	}
 	panel.note, panel.limits, panel.json = watch.note, watch.limits, c.json
 	panel.title = "batch " + f.ID + ", " + f.Name

@@ -86,6 +86,12 @@ func (d *doctor) ask(ctx context.Context, c credential) []finding {
 	client := c.over(coze.NoRedirects(&http.Client{Transport: transport}))
 	name := checkName("coze.token", c.name)
 	if err := client.Check(limited); err != nil {
+		if e, ok := errors.AsType[*coze.Error](err); ok && e.Class == coze.ClassEndpoint {
+			return []finding{
+				failed(checkName("coze.api", c.name), e.Hint(), "%s: %v", wayFault(e.Class), e),
+				skipped(name, "it was not asked for"),
+			}
+		}
 		return []finding{refusedToken(name, err)}
 	}
 	shown := "accepted"

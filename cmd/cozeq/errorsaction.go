@@ -13,6 +13,8 @@ func action(class coze.Class, scope coze.Scope, tries int) coze.Text {
 		return slowed(scope)
 	case class == coze.ClassAuth, class == coze.ClassQuota:
 		return held(scope)
+	case class == coze.ClassEndpoint:
+		return pausedWay
 	case scope == coze.ScopeBot:
 		return pausedBot
 	case class == coze.ClassTransient:
@@ -56,6 +58,11 @@ var (
 	pausedCredential = coze.Text{
 		EN: "pauses the credential: " + untilProbed.EN,
 		ZH: "暂停该凭证：" + untilProbed.ZH,
+	}
+	pausedWay = coze.Text{
+		EN: "stops run and ask with exit code 1, before the first question where they see it then, else after 2 min; " +
+			"a worker " + pausedCredential.EN,
+		ZH: "run 和 ask 以退出码 1 结束：能在第一个问题之前发现就立即结束，否则最多等待 2 分钟；worker 则" + pausedCredential.ZH,
 	}
 	untilProbed = coze.Text{
 		EN: "its questions wait and use up no attempt; one of them probes after 30 s, then at growing intervals of up to 10 min, " +

@@ -49,7 +49,7 @@ func writeErrorsManual(w io.Writer, lang coze.Lang, codes []coze.Code) error {
 				own = append(own, code)
 			}
 		}
-		for _, scope := range scopes(own) {
+		for _, scope := range scopes(class, own) {
 			data.Classes = append(data.Classes, manualClass{class, scope, class.Meaning(), action(class, scope, 0)})
 		}
 	}

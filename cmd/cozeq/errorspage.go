@@ -63,7 +63,7 @@ func classPaint(class coze.Class) paint {
 	switch class {
 	case coze.ClassPermanent, coze.ClassInvalid, coze.ClassAction:
 		return red
-	case coze.ClassAuth, coze.ClassQuota:
+	case coze.ClassAuth, coze.ClassQuota, coze.ClassEndpoint:
 		return yellow
 	}
 	return ""
@@ -96,7 +96,7 @@ func (p *errorsPage) class(name coze.Class, codes []coze.Code) error {
 	codes = slices.DeleteFunc(codes, func(c coze.Code) bool { return c.Class != name })
 	t := p.titled(labelClass, coze.Text{EN: "CLASS", ZH: labelClass.ZH}, string(name))
 	t.add(p.label(labelMeaning), name.Meaning().In(p.lang))
-	found := scopes(codes)
+	found := scopes(name, codes)
 	for _, scope := range found {
 		label := p.label(labelAction)
 		if len(found) > 1 && scope != "" {

@@ -72,7 +72,7 @@ func class(name coze.Class, codes []coze.Code) errorClass {
 		ZH:    errorWords{Meaning: means.ZH, Hint: hint.ZH},
 		Codes: rows(codes),
 	}
-	for _, scope := range scopes(codes) {
+	for _, scope := range scopes(name, codes) {
 		does := action(name, scope, 0)
 		c.Actions = append(c.Actions, errorAction{scope, does.EN, errorWords{Action: does.ZH}})
 	}
@@ -81,7 +81,10 @@ func class(name coze.Class, codes []coze.Code) errorClass {
 
 // scopes are those that the codes have, sorted: the question's own first. No
 // code at all is a failure that concerns one question.
-func scopes(codes []coze.Code) []coze.Scope {
+func scopes(class coze.Class, codes []coze.Code) []coze.Scope {
+	if class == coze.ClassEndpoint { // it has no codes, and concerns all that is asked
+		return []coze.Scope{coze.ScopeAccount}
+	}
 	found := map[coze.Scope]bool{}
 	for _, c := range codes {
 		found[c.Scope] = true

@@ -57,6 +57,8 @@ func (e *stoppedError) Error() string {
 	switch {
 	case e.subject != "":
 		return "stopped, " + e.subject + " cannot be asked: " + e.err.Error()
+	case e.class == coze.ClassEndpoint, e.class == coze.ClassTransient:
+		return "stopped, " + wayFault(e.class) + ": " + e.err.Error()
 	case e.class == coze.ClassQuota:
 		return "stopped, the quota is used up: " + e.err.Error()
 	}
@@ -124,10 +126,14 @@ func judge(err error) (code int, hint string) {
 	case errors.As(err, &interrupted):
 		return exitInterrupted, interrupted.again
 	case errors.As(err, &stopped):
-		if errors.As(stopped.err, &ask) && ask.Hint() != "" {
-			return exitStopped, ask.Hint() + " Then " + stopped.again + "."
+		code := exitStopped
+		if stopped.class == coze.ClassEndpoint || stopped.class == coze.ClassTransient {
+			code = exitError
 		}
-		return exitStopped, stopped.again
+		if errors.As(stopped.err, &ask) && ask.Hint() != "" {
+			return code, ask.Hint() + " Then " + stopped.again + "."
+		}
+		return code, stopped.again
 	case errors.As(err, &failed):
 		return exitSomeFailed, failed.hint
 	case errors.As(err, &missing):

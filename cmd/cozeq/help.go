@@ -96,7 +96,8 @@ func newExitCodesTopic() *cobra.Command {
 		Short: "What the program's exit codes mean",
 		Long: `  0    all well
   1    an error: no redis, no worker, no such task, a file that cannot be written;
-       a check of doctor that failed
+       a check of doctor that failed; a base URL that does not lead to Coze's API,
+       or a Coze that was out of reach for longer than --patience
   2    wrong usage, a missing setting or a bad input file; nothing was asked
   3    finished, but some questions failed; or a run stopped at --max-tokens or
        --max-questions

@@ -10,17 +10,21 @@ import (
 )
 
 // patiences are how long a command waits for the end of a pause before it gives up.
-type patiences struct{ quota, other time.Duration }
+type patiences struct{ quota, way, other time.Duration }
 
-// quotaPatience of a run is for the quota of a minute or an hour. What is wrong with
-// a token or a bot takes a person.
-const quotaPatience = 10 * time.Minute
+// quotaPatience of a run is for the quota of a minute or an hour, wayPatience of a run
+// and an ask for a network or a gateway that restarts. What is wrong with a token or a
+// bot takes a person.
+const (
+	quotaPatience = 10 * time.Minute
+	wayPatience   = 2 * time.Minute
+)
 
 const patienceFlag = "patience"
 
 func addPatience(cmd *cobra.Command, d *time.Duration, def string) {
 	cmd.Flags().DurationVar(d, patienceFlag, 0,
-		"how long to wait while Coze refuses everything, before giving up with exit code 4; default: "+def)
+		"how long to wait while Coze refuses everything or is out of reach, before giving up with exit code 4 or 1; default: "+def)
 }
 
 // patienceOf reads the flag, which overrides the default for all classes.
@@ -31,7 +35,7 @@ func patienceOf(cmd *cobra.Command, given time.Duration, def patiences) (patienc
 	if given < 0 {
 		return def, usagef(cmd, "--patience %v, want 0 or more", given)
 	}
-	return patiences{given, given}, nil
+	return patiences{given, given, given}, nil
 }
 
 // of is the patience with several pauses: while one may end by itself it is worth
@@ -40,8 +44,11 @@ func (p patiences) of(pauses []worker.Pause) time.Duration {
 	longest := time.Duration(0)
 	for _, pause := range pauses {
 		d := p.other
-		if pause.Class == string(coze.ClassQuota) {
+		switch {
+		case pause.Class == string(coze.ClassQuota):
 			d = p.quota
+		case pause.OfWay():
+			d = p.way
 		}
 		longest = max(longest, d)
 	}

@@ -154,7 +154,7 @@ func (w *pauseWatch) consider(seen sight) {
 	w.mu.Unlock()
 	switch {
 	case over:
-		w.stop(stoppedBy(now.pauses, w.again))
+		w.stop(stoppedBy(now.pauses, time.Since(now.since), w.again))
 	case begins:
 		fmt.Fprintf(w.say, "cozeq: paused, waiting %s: %s\n", upTo(limit), reasons(now.pauses))
 	case before.said && !now.said:

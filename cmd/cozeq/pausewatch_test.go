@@ -22,6 +22,8 @@ func TestPatience(t *testing.T) {
 	auth := worker.Pause{Credential: "c1", Code: 4100, Class: "auth", Since: begun}
 	bot := worker.Pause{Credential: "c1", BotID: "b1", Code: 4015, Class: "permanent", Since: begun}
 	busy := worker.Pause{Credential: "c1", BotID: "b2", Code: 4028, Class: "quota", Since: begun}
+	away := worker.Pause{Credential: "c1", Class: "transient", Message: "no route", Since: begun}
+	page := worker.Pause{Credential: "c1", Class: "endpoint", Message: "a page", Since: begun}
 	again := quota
 	again.Since = begun.Add(time.Hour)
 
@@ -42,7 +44,7 @@ func TestPatience(t *testing.T) {
 		}
 		return all
 	}
-	def := patiences{quota: 10 * time.Second}
+	def := patiences{quota: 10 * time.Second, way: 5 * time.Second}
 	for name, tt := range map[string]struct {
 		patience patiences
 		looks    []sight
@@ -53,8 +55,10 @@ func TestPatience(t *testing.T) {
 	}{
 		"nothing":               {def, times(20, sight{}), nil, 0, "", nil},
 		"auth at once":          {def, times(3, whole(auth)), nil, 1, "", nil},
-		"auth with patience":    {patiences{5 * time.Second, 5 * time.Second}, times(9, whole(auth)), nil, 6, "", []string{"waiting up to 5s"}},
+		"auth with patience":    {patiences{5 * time.Second, 5 * time.Second, 5 * time.Second}, times(9, whole(auth)), nil, 6, "", []string{"waiting up to 5s"}},
 		"quota":                 {def, times(20, whole(quota)), nil, 11, "", []string{"waiting up to 10s"}},
+		"out of reach":          {def, times(20, whole(away)), nil, 6, "", []string{"waiting up to 5s: Coze is out of reach (no route)"}},
+		"endpoint":              {def, times(20, whole(page)), nil, 6, "", []string{"waiting up to 5s: Coze's API does not answer at the base URL (a page)"}},
 		"those in flight end":   {def, times(20, whole(quota)), func(n int) int { return n }, 11, "", []string{"waiting up to 10s"}},
 		"it ends before":        {def, join(times(9, whole(quota)), times(9, sight{})), nil, 0, "", []string{"waiting up to 10s", "going on"}},
 		"another one":           {def, join(times(9, whole(quota)), times(1, sight{}), times(9, whole(again))), nil, 0, "", []string{"waiting", "going on", "waiting"}},
@@ -117,7 +121,7 @@ func TestStoppedBy(t *testing.T) {
 	err := stoppedBy([]worker.Pause{
 		{BotID: "b1", Code: 4015, Class: "permanent", Message: "not published", Hint: "Publish it."},
 		{BotID: "b2", Code: 4028, Class: "quota", Message: "used up"},
-	}, "ask again")
+	}, 0, "ask again")
 	want := "stopped, bot b1 cannot be asked: coze 4015 (permanent): not published; bot b2: coze 4028 (quota): used up"
 	if err.Error() != want {
 		t.Errorf("got  %s\nwant %s", err, want)

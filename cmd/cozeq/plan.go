@@ -59,7 +59,7 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p pl
 	if p.worker.Rate, err = p.cfg.rate(); err != nil {
 		return p, err
 	}
-	if p.patience, err = patienceOf(cmd, c.patience, patiences{quota: quotaPatience}); err != nil {
+	if p.patience, err = patienceOf(cmd, c.patience, patiences{quota: quotaPatience, way: wayPatience}); err != nil {
 		return p, err
 	}
 	if p.http, err = p.cfg.http(""); err != nil {

@@ -16,9 +16,10 @@ import (
 // in far less, or it is not worth waiting for.
 const preflightTime = 15 * time.Second
 
-// preflight asks Coze whether it accepts the token, before anything is spent; a
-// token that it does not is a *stoppedError. Trouble on the way is told on w, and
-// no more than that: it may be over when the first question is asked.
+// preflight asks Coze whether it accepts the token, before anything is spent. A token
+// that it does not accept, or a base URL that leads elsewhere, is a *stoppedError.
+// Trouble on the way is told on w, and no more than that: it may be over when the first
+// question is asked.
 //
 // An account that was checked knows more of 4200, which on POST /v3/chat may as well
 // be said of a bad token or the wrong region.
@@ -38,7 +39,7 @@ func (a *account) preflight(ctx context.Context, w io.Writer, again string) erro
 	switch e, _ := errors.AsType[*coze.Error](err); {
 	case e == nil:
 		return err
-	case e.Class == coze.ClassAuth:
+	case e.Class == coze.ClassAuth, e.Class == coze.ClassEndpoint:
 		return &stoppedError{class: e.Class, err: e, again: again}
 	case e.Class == coze.ClassInvalid:
 		return &hintedError{err: e, hint: e.Hint()}

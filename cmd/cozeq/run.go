@@ -93,7 +93,8 @@ question and wait for its record. A bad line has a record of class invalid.
 
 While Coze refuses everything, because the token has expired or the quota is used
 up, a run waits for --patience and goes on by itself; after that it ends with exit
-code 4. A bot that cannot be asked holds up its own questions only.
+code 4. Where Coze is out of reach it does the same, and ends with exit code 1. A bot
+that cannot be asked holds up its own questions only.
 
 The first signal lets the chats in flight end (--drain), a second one stops at
 once.`,
@@ -124,7 +125,8 @@ once.`,
 	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "longest time of one attempt")
 	f.DurationVar(&c.keep, "keep", 0, "with --redis: how long the run's batch, and results that it has not collected, are kept after the last question has ended; at least 168h")
 	f.DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
-	addPatience(cmd, &c.patience, "0 where a token or a bot is refused, "+quotaPatience.String()+" where the quota is used up")
+	addPatience(cmd, &c.patience, "0 where a token or a bot is refused, "+quotaPatience.String()+" where the quota is used up, "+
+		wayPatience.String()+" where Coze is out of reach")
 	addWorkerWait(cmd, &c.workerWait)
 	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`, one of $COZEQ_CREDENTIALS_FILE, with --redis of the workers'")
@@ -265,6 +267,10 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 	p.worker.OnVerdict = func(id string, v worker.Verdict) {
 		job.Stepped(id, waitOf(v))
 		watch.verdict(id, v)
+	}
+	p.worker.Answered = func() bool { // --retry-failed: that they fail is known
+		at := job.Snapshot()
+		return c.retryFailed || at.Done > at.Failed
 	}
 	if err := s.startWorker(ctx, p.account, p.worker, cancel); err != nil {
 		return batch.Summary{}, err

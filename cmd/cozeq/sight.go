@@ -163,8 +163,12 @@ func pauseSubject(p worker.Pause) string {
 	return "credential " + p.Credential
 }
 
-// pauseCause is the code with its class: 4028 (quota).
+// pauseCause is the code with its class: 4028 (quota). Of the way to Coze it is what
+// happened there.
 func pauseCause(p worker.Pause) string {
+	if p.OfWay() {
+		return wayFault(coze.Class(p.Class)) + " (" + short(p.Message, 120) + ")"
+	}
 	if p.Code == 0 {
 		return p.Class
 	}
@@ -178,11 +182,21 @@ func nextProbe(p worker.Pause) string {
 	return "a probe goes out now"
 }
 
+// wayFault says what is wrong with the way to Coze.
+func wayFault(class coze.Class) string {
+	if class == coze.ClassEndpoint {
+		return "Coze's API does not answer at the base URL"
+	}
+	return "Coze is out of reach"
+}
+
 // reasons says each pause in a line of its own words.
 func reasons(pauses []worker.Pause) string {
 	all := make([]string, len(pauses))
 	for i, p := range pauses {
-		all[i] = pauseSubject(p) + ": " + pauseError(p).Error()
+		if all[i] = pauseSubject(p) + ": " + pauseError(p).Error(); p.OfWay() {
+			all[i] = pauseCause(p)
+		}
 	}
 	return strings.Join(all, "; ")
 }
@@ -193,10 +207,13 @@ func pauseError(p worker.Pause) *coze.Error {
 	return e.WithHint(p.Hint)
 }
 
-// stoppedBy is the end of patience.
-func stoppedBy(pauses []worker.Pause, again string) error {
+// stoppedBy is the end of patience after so long.
+func stoppedBy(pauses []worker.Pause, waited time.Duration, again string) error {
 	first := pauses[0]
 	e := &stoppedError{class: coze.Class(first.Class), err: pauseError(first), again: again}
+	if first.OfWay() && waited >= time.Second {
+		e.err = fmt.Errorf("tried for %s: %w", rounded(waited), e.err)
+	}
 	if first.BotID != "" {
 		e.subject = pauseSubject(first)
 	}

@@ -23,7 +23,7 @@ func waitOf(v worker.Verdict) batch.Wait {
 	case v.Class == coze.ClassBusy:
 		return batch.WaitBusy
 	case v.Class == coze.ClassTransient:
-		return batch.WaitBackOff
+		return batch.WaitPause // it got no connection: nothing was asked that could be asked again
 	case v.After > turn:
 		return batch.WaitTurn
 	}
