@@ -199,7 +199,7 @@ func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 	if refusal := x.sent.leave.refusal(); refusal != nil {
 		e.Class, e.Err = ClassTransient, refusal // what net/http made of it says less
 	} else {
-		e.unreached(err)
+		e.unreached(err, !x.sent.may())
 	}
 	e.Message = x.line(e.Err.Error(), maxMessage)
 	return e

@@ -72,6 +72,7 @@ type Error struct {
 	Class          Class
 	Scope          Scope
 	Zone           Zone   // for CreateChat, Stream, Events and Chat.Err
+	Unreached      bool   // no connection came about: a name, a network, a proxy
 	Ended          bool   // the chat is known to have ended: no need to look it up
 	ConversationID string // once Coze told
 	ChatID         string // once Coze told

@@ -9,32 +9,32 @@ import (
 	"net/url"
 )
 
-// Unreached is the error of a call of another of Coze's endpoints to which no reply came, as this package judges its own.
-func Unreached(op string, err error) *Error {
+// NoReply is the error of a call of another of Coze's endpoints to which no reply came, as this package judges its own.
+func NoReply(op string, err error) *Error {
 	e := &Error{Op: op}
-	e.unreached(err)
+	e.unreached(err, true)
 	return e
 }
 
-// unreached judges a failure of the transport. What the way there refuses, and would refuse whatever is asked, is of class
+// unreached judges a failure of the transport, from which nothing has got out if unsent is true. What the way there refuses, and would refuse whatever is asked, is of class
 // endpoint; a network that is away may be back in a moment.
-func (e *Error) unreached(err error) {
+func (e *Error) unreached(err error, unsent bool) {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // what it adds, the method and the URL, is Op's to say
 	}
 	e.Class, e.Err = ClassTransient, err
-	if e.Zone != ZoneRefused {
-		return // the question went out: the way there is open
+	if !unsent {
+		return // the way there is open
 	}
-	e.hint = hintUnreached.EN
+	e.Unreached, e.hint = true, hintUnreached.EN
 	var proxy *proxyError
 	switch {
 	case errors.As(err, &proxy):
 		if proxy.status < 500 {
-			e.Class, e.Scope, e.hint = ClassEndpoint, ScopeAccount, hintProxy.EN
+			e.Unreached, e.Class, e.Scope, e.hint = false, ClassEndpoint, ScopeAccount, hintProxy.EN
 		}
 	case isError[*tls.CertificateVerificationError](err), isError[tls.RecordHeaderError](err), errors.Is(err, http.ErrSchemeMismatch):
-		e.Class, e.Scope, e.hint = ClassEndpoint, ScopeAccount, hintTLS.EN
+		e.Unreached, e.Class, e.Scope, e.hint = false, ClassEndpoint, ScopeAccount, hintTLS.EN
 	}
 }
 

@@ -156,7 +156,7 @@ func (a *attempt) heed(ctx context.Context, err error) (paused bool) {
 		return false
 	}
 	if ofWay(e) {
-		if many := a.streaks.missed(a.credential, a.began); many && unsent(e) {
+		if many := a.streaks.missed(a.credential, a.began); many && e.Unreached {
 			return a.beginPause(ctx, "", e)
 		}
 	}
@@ -230,7 +230,7 @@ func pauseScope(e *coze.Error) coze.Scope {
 }
 
 // ofWay reports whether a failure is of the way to Coze: nothing of Coze's has answered.
-func ofWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || unsent(e) }
+func ofWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unreached }
 
 // stepAside lists the task with those who wait for the end of a pause.
 func (a *attempt) stepAside(ctx context.Context, scope coze.Scope) error {

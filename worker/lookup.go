@@ -135,7 +135,7 @@ func passes(e *coze.Error) bool {
 	if errors.Is(e, coze.ErrEventTooLarge) {
 		return false // it will be as large the next time
 	}
-	if unsent(e) {
+	if e.Unreached {
 		return false // the network may be away for long
 	}
 	switch e.Class {

@@ -51,7 +51,7 @@ const (
 
 // probeTimes are the time to the first probe after a failure, and the longest between two.
 func probeTimes(e *coze.Error) (first, most time.Duration) {
-	if unsent(e) {
+	if e.Unreached {
 		return probeNetFirst, probeNetMost
 	}
 	return probeFirst, probeMost

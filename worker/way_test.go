@@ -78,9 +78,11 @@ func TestWayCloses(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 	}
 	for name, close := range map[string]http.HandlerFunc{
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere/", http.StatusMovedPermanently) },
-		"404":      status(http.StatusNotFound),
-		"proxy":    status(http.StatusProxyAuthRequired),
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere/", http.StatusMovedPermanently)
+		},
+		"404":   status(http.StatusNotFound),
+		"proxy": status(http.StatusProxyAuthRequired),
 		"path": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, `{"code":4000,"msg":"Invalid URL"}`)
@@ -183,7 +185,9 @@ func TestAlike(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
-		fail := func(code int) { l.rules(cozetest.Rule{Contains: "bad", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: code}}) }
+		fail := func(code int) {
+			l.rules(cozetest.Rule{Contains: "bad", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: code}})
+		}
 		fail(4998)
 		one := func(c *worker.Config) { c.Concurrency = 1 }
 		stop := l.work(one)

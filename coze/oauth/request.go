@@ -45,7 +45,7 @@ func (s *Source) request(ctx context.Context) (grant, error) {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := s.cfg.HTTP.Do(req)
 	if err != nil {
-		return grant{}, coze.Unreached(op, err)
+		return grant{}, coze.NoReply(op, err)
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
