@@ -371,8 +371,8 @@ func TestOutputsAreInputs(t *testing.T) {
 		if code, stderr := runFile(t, fake, nil, path, "-o", output); code != exitOK {
 			t.Fatalf("%s: exit code %d\n%s", name, code, stderr)
 		}
-		if asked := fake.Calls("/v3/chat"); asked != (i+1)*len(fiveQuestions) {
-			t.Errorf("%s: %d questions were asked by then", name, asked)
+		if n := asked(fake); n != (i+1)*len(fiveQuestions) {
+			t.Errorf("%s: %d questions were asked by then", name, n)
 		}
 		// It is known for complete.
 		if code, stderr := runFile(t, fake, nil, path, "-o", output, "--retry-failed"); code != exitOK || !strings.Contains(stderr, "complete already") {
