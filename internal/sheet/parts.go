@@ -207,10 +207,14 @@ func (s *styles) wrong(style int) string {
 		}
 		return ""
 	}
-	if style < 0 || style >= len(s.formats) {
+	switch {
+	case style < 0:
+		return "its style is no number"
+	case style >= len(s.formats):
 		return fmt.Sprintf("its style %d cannot be read", style)
 	}
-	if format := s.formats[style]; format >= ownFormats && s.code(style) == "" {
+	format := s.formats[style]
+	if _, own := s.codes[format]; format >= ownFormats && !own {
 		return fmt.Sprintf("its style %d has a number format, %d, that the file lacks", style, format)
 	}
 	return ""

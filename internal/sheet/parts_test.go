@@ -126,9 +126,9 @@ func TestPartsByRelationship(t *testing.T) {
 
 // TestDamagedCells: what the library cannot read is a damaged cell, and neither an empty one nor another text or number.
 func TestDamagedCells(t *testing.T) {
-	const styles = `<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><numFmts count="2"><numFmt numFmtId="170" formatCode=";;;"/>` +
+	const styles = `<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><numFmts count="3"><numFmt numFmtId="172" formatCode="&quot;none&quot;"/><numFmt numFmtId="170" formatCode=";;;"/>` +
 		`<numFmt numFmtId="171" formatCode="&quot;Q: &quot;@"/></numFmts><fonts count="1"><font/></fonts>` +
-		`<cellXfs count="6"><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="171"/><xf numFmtId="180"/><xf numFmtId="41"/></cellXfs></styleSheet>`
+		`<cellXfs count="7"><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="171"/><xf numFmtId="180"/><xf numFmtId="41"/><xf numFmtId="172"/></cellXfs></styleSheet>`
 	const lacks = `its style 4 has a number format, 180, that the file lacks`
 	tests := []struct{ cell, want string }{
 		{`<c r="A1" t="s"><v>0</v></c>`, "zero"},
@@ -149,9 +149,10 @@ func TestDamagedCells(t *testing.T) {
 		{`<c r="A1" t="str"><f>A2</f><v>_xD83D__xDE00_</v></c>`, "😀"},
 		{`<c r="A1" s="1"><v>45356</v></c>`, "2024-03-05"},
 		{`<c r="A1" s="9"><v>45356</v></c>`, "its style 9 cannot be read A=d"},
-		{`<c r="A1" s="x"><v>45356</v></c>`, "its style -1 cannot be read A=d"},
+		{`<c r="A1" s="x"><v>45356</v></c>`, "its style is no number A=d"},
 		{`<c r="A1" s="4"><v>45356</v></c>`, lacks + " A=d"},
 		{`<c r="A1" s="2"><v>7</v></c>`, ""}, // as its format says
+		{`<c r="A1" s="6"><v>7</v></c>`, "none"},
 		{`<c r="A1" t="b"><v>1</v></c>`, "TRUE"},
 		{`<c r="A1" t="e"><v>#N/A</v></c>`, "#N/A A=e"},
 	}
