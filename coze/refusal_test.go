@@ -103,6 +103,11 @@ func TestRetryAfterDate(t *testing.T) {
 		if e := typed(t, err); e.RetryAfter != 0 {
 			t.Errorf("retry after %v, of the past", e.RetryAfter)
 		}
+		wrong := time.Now().AddDate(30, 0, 0).UTC().Format(http.TimeFormat)
+		_, err = clientOf(reply(429, "", "", "Retry-After", wrong)).Stream(t.Context(), question())
+		if e := typed(t, err); e.RetryAfter != 24*time.Hour {
+			t.Errorf("retry after %v, by a clock that is wrong", e.RetryAfter)
+		}
 	})
 }
 

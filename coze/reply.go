@@ -259,12 +259,12 @@ func retryAfter(header string) time.Duration {
 	if header == "" {
 		return 0
 	}
+	const day = 24 * time.Hour // no server means more: a date further away is a clock that is wrong
 	if seconds, err := strconv.ParseFloat(header, 64); err == nil {
-		const day = 24 * 60 * 60 // no server means more, and more would overflow
-		return time.Duration(min(max(seconds, 0), day) * float64(time.Second))
+		return time.Duration(min(max(seconds, 0), day.Seconds()) * float64(time.Second))
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(time.Until(at), 0)
+		return min(max(time.Until(at), 0), day)
 	}
 	return 0
 }
