@@ -28,15 +28,13 @@ BUILD      := CGO_ENABLED=0 go build $(BUILDFLAGS) -ldflags '-s -w -X main.versi
 build: ## build bin/cozeq, static
 	$(BUILD) -o bin/cozeq ./cmd/cozeq
 
-# Where nothing is compiled yet, go-redis alone keeps a core busy for half a minute, and all of it takes two cores 138 s.
-# Without inlining, and without what debuggers read, it is 77 s: good enough to see what this is. What was compiled so once
-# serves the next time, too.
-QUICK := -gcflags=all='-l -dwarf=false'
+# Most of a first demo is compiling. Without inlining, without what debuggers read, and without the exporter of traces, which
+# takes gRPC with it, that is little more than half the work.
+QUICK := -tags notraces -gcflags=all='-l -dwarf=false'
+
 .PHONY: demo
 demo: ## ask some questions of the built-in mock of Coze: no token, no Redis
-	@stale() { [ "$$(CGO_ENABLED=0 go list $(BUILDFLAGS) "$$@" -f '{{.Stale}}' github.com/redis/go-redis/v9)" = true ]; }; \
-	if ! stale; then $(BUILD) -o bin/cozeq-demo ./cmd/cozeq; else \
-		! stale $(QUICK) || echo 'nothing is compiled yet: this takes a minute'; $(BUILD) $(QUICK) -o bin/cozeq-demo ./cmd/cozeq; fi
+	$(BUILD) $(QUICK) -o bin/cozeq-demo ./cmd/cozeq
 	bin/cozeq-demo run --demo
 
 .PHONY: redis

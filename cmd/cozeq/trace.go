@@ -13,7 +13,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -57,7 +56,7 @@ func startTraces(ctx context.Context, logger *slog.Logger) *traces {
 	c := &complaints{logger: logger, secrets: headerValues(os.Getenv(envOTelHeaders), os.Getenv(envOTelTraceHeaders))}
 	otel.SetLogger(logr.FromSlogHandler(otelLog{c}))
 	otel.SetErrorHandler(c)
-	exporter, err := otlptracehttp.New(ctx)
+	exporter, err := newExporter(ctx)
 	if err != nil {
 		logger.Warn("nothing is traced", "err", c.clean(err))
 		return nil
