@@ -102,7 +102,11 @@ func openInput(cmd *cobra.Command, path string, o batch.InputOptions) (*batch.In
 		return in, nil
 	}
 	if err := checkInput(cmd, in); err != nil {
-		if _, ok := errors.AsType[*batch.InvalidInput](err); ok { // perhaps because of a wrong guess
+		if invalid, ok := errors.AsType[*batch.InvalidInput](err); ok {
+			if json, _ := cmd.Flags().GetBool("json"); json {
+				err = errors.Join(err, writeJSON(cmd.OutOrStdout(), invalidRecord(invalid)))
+			}
+			// Perhaps it is because of a wrong guess.
 			if text := told(in); text != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), text)
 			}
@@ -110,6 +114,38 @@ func openInput(cmd *cobra.Command, path string, o batch.InputOptions) (*batch.In
 		return nil, errors.Join(err, in.Close())
 	}
 	return in, nil
+}
+
+// invalidJSON is everything that is wrong with an input, for programs.
+type invalidJSON struct {
+	Total    int               `json:"total"`
+	Kinds    []problemKindJSON `json:"kinds"`
+	Problems []problemJSON     `json:"problems"` // in the order of the file, the first 100,000
+}
+
+type problemJSON struct {
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"` // of an .xlsx the sheet's row
+	What string `json:"what"`
+	Rows int    `json:"rows,omitempty"` // that have it, where one stands for all
+}
+
+type problemKindJSON struct {
+	What  string      `json:"what"`
+	Count int         `json:"count"`
+	First problemJSON `json:"first"`
+}
+
+func invalidRecord(e *batch.InvalidInput) invalidJSON {
+	problem := func(p *batch.Problem) problemJSON { return problemJSON{p.File, p.Line, p.What, p.Rows} }
+	out := invalidJSON{Total: e.Total}
+	for _, k := range e.Kinds() {
+		out.Kinds = append(out.Kinds, problemKindJSON{k.What, k.Count, problem(k.First)})
+	}
+	for _, p := range e.Problems {
+		out.Problems = append(out.Problems, problem(p))
+	}
+	return out
 }
 
 // patientFor is how long one waits before a silent screen.

@@ -189,7 +189,6 @@ null
 			`:3: want an object, {"question": "..."}, not a string`,
 			`:4: want an object, {"question": "..."}, not null`,
 			`:5: unknown field "qestion": did you mean question? (known are ` + known + ")",
-			":5: no question: give it as question, or as additional_messages",
 			`:6: unknown field "customId": did you mean custom_id? (known are ` + known + ")",
 			":6: question: empty",
 			":7: bot_id: want a string, not a number",
@@ -231,7 +230,6 @@ null
 		}},
 		{"json array", "q.json", `[{"question":"x"},{"qestion":"y"},"z",{"question":},` + "\n" + `{"question":"v","custom_id":"1"},]`, batch.InputOptions{}, []string{
 			`:1: item 2: unknown field "qestion": did you mean question? (known are ` + known + ")",
-			":1: item 2: no question: give it as question, or as additional_messages",
 			`:1: item 3: want an object, {"question": "..."}, not a string`,
 			":1: item 4: bad JSON at byte 13: invalid character '}' looking for beginning of value",
 			`:2: custom_id "1" is repeated: row 1 has it too`,
@@ -288,11 +286,11 @@ func TestNoBot(t *testing.T) {
 	}
 	defer in.Close()
 	_, err = in.Check(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "q.txt:1: no bot") || !strings.HasSuffix(err.Error(), "\nand 5 more") {
+	if err == nil || !strings.Contains(err.Error(), "q.txt:1: no bot") || !strings.HasSuffix(err.Error(), "\n15 more rows: no bot; first "+path+":11") {
 		t.Errorf("Check: %v", err)
 	}
-	if n := strings.Count(err.Error(), "\n"); n != 20 {
-		t.Errorf("%d lines of problems and one that counts the rest, want 20", n)
+	if n := strings.Count(err.Error(), "\n"); n != 10 {
+		t.Errorf("%d lines of problems and one that sums up the rest, want 10", n)
 	}
 }
 

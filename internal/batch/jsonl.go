@@ -42,6 +42,7 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	}
 	maps.DeleteFunc(fields, func(_ string, raw json.RawMessage) bool { return kind(raw) == kindNull })
 	standIn, ambiguous := in.findStandIn(fields)
+	misnamed := false // the question has an unknown name
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		var err error
 		switch {
@@ -54,6 +55,7 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 		}
 		if err != nil {
 			wrong = append(wrong, err.Error())
+			misnamed = misnamed || in.mayMeanQuestion(name, fields[name])
 		}
 	}
 	_, question := fields[in.questionCol()]
@@ -63,10 +65,25 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 		wrong = append(wrong, in.questionCol()+" and additional_messages: give one of the two")
 	case ambiguous != "":
 		wrong = append(wrong, ambiguous)
-	case !question && !messages && standIn == "":
+	case !question && !messages && standIn == "" && !misnamed:
 		wrong = append(wrong, "no question: give it as "+in.questionCol()+", or as additional_messages")
 	}
 	return wrong
+}
+
+// mayMeanQuestion reports whether an unknown field is probably the question: it has nearly the name, or a name like no
+// other and a text. Then that there is no question is not said as well: it is the same mistake.
+func (in *Input) mayMeanQuestion(name string, raw json.RawMessage) bool {
+	if slices.Contains(knownFields, in.meant(name)) || in.meant(name) == "" {
+		return false
+	}
+	switch Nearest(name, knownFields) {
+	case fieldQuestion, fieldMessages:
+		return true
+	case "":
+		return kind(raw) == "a string"
+	}
+	return false
 }
 
 // findStandIn finds the field that is taken for the question, "" = none; ambiguous says why none of several is.
@@ -231,12 +248,15 @@ func setField(row *Row, name string, raw json.RawMessage) error {
 
 var errEmpty = errors.New("empty")
 
+// unknownFieldIs begins what is said of an unknown field.
+const unknownFieldIs = "unknown field "
+
 func unknownField(name string) error {
 	known := list(knownFields, "")
 	if near := Nearest(name, knownFields); near != "" {
-		return fmt.Errorf("unknown field %q: did you mean %s? (known are %s)", name, near, known)
+		return fmt.Errorf(unknownFieldIs+"%q: did you mean %s? (known are %s)", name, near, known)
 	}
-	return fmt.Errorf("unknown field %q: known are %s", name, known)
+	return fmt.Errorf(unknownFieldIs+"%q: known are %s", name, known)
 }
 
 // What a piece of JSON is, for people.

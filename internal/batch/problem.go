@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -43,11 +44,13 @@ type Problem struct {
 	customID string // of the row, where it is known
 }
 
-func (p *Problem) Error() string {
+func (p *Problem) Error() string { return p.place() + ": " + p.What }
+
+func (p *Problem) place() string {
 	if p.Line == 0 {
-		return p.File + ": " + p.What
+		return p.File
 	}
-	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.What)
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
 // InvalidInput is everything wrong with an input. Nothing was asked.
@@ -56,26 +59,128 @@ type InvalidInput struct {
 	Total    int        // how many there are
 
 	fields map[string]*Problem // by field: those that stand for all rows which have it
+	kinds  map[string]*ProblemKind
+	order  []*ProblemKind // as they were met
 }
+
+// ProblemKind counts the problems that differ by the row alone.
+type ProblemKind struct {
+	What  string // quoted values and numbers are left out where they differ
+	Count int
+	First *Problem
+}
+
+// Kinds sums the problems up, in the order in which they were met. All of them count, those beyond Problems, too.
+func (e *InvalidInput) Kinds() []*ProblemKind { return e.order }
 
 // maxProblems bounds the memory that a file of another kind costs, each line of which is wrong.
 const maxProblems = 100_000
 
-// maxShown is how many problems Error prints: a screen.
-const maxShown = 20
+// Error shows a screen: a few problems of each kind, and sums up the rest. Beyond maxKinds all kinds are one.
+const (
+	maxShown = 20
+	ofAKind  = 10
+	maxKinds = 20
+)
 
 func (e *InvalidInput) Error() string {
-	var b strings.Builder
-	for i, p := range e.Problems[:min(len(e.Problems), maxShown)] {
-		if i > 0 {
-			b.WriteByte('\n')
+	var lines []string
+	shown, next := make(map[string]int), make(map[string]*Problem)
+	for _, p := range e.Problems {
+		kind := e.group(p)
+		switch {
+		case len(lines) < maxShown && shown[kind] < ofAKind:
+			shown[kind]++
+			lines = append(lines, p.Error())
+		case next[kind] == nil:
+			next[kind] = p
 		}
-		b.WriteString(p.Error())
 	}
-	if e.Total > maxShown {
-		fmt.Fprintf(&b, "\nand %d more", e.Total-maxShown)
+	for _, k := range e.order {
+		kind := e.group(k.First)
+		n, first := k.Count-shown[kind], cmp.Or(next[kind], k.First)
+		switch {
+		case n == 1:
+			lines = append(lines, "1 more: "+first.Error())
+		case n > 1:
+			lines = append(lines, fmt.Sprintf("%s more rows: %s; first %s", grouped(n), k.What, first.place()))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// group is the kind that counts a problem.
+func (e *InvalidInput) group(p *Problem) string {
+	if kind := kindOf(p); e.kinds == nil || e.kinds[kind] != nil {
+		return kind
+	}
+	return otherKinds
+}
+
+// otherKinds is the kind of all problems beyond maxKinds.
+const otherKinds = "other problems"
+
+// kindOf is a problem without what differs from row to row.
+func kindOf(p *Problem) string {
+	if p.field != "" {
+		return p.field
+	}
+	if strings.HasPrefix(p.What, unknownFieldIs) {
+		return p.What // its name is what matters
+	}
+	var b strings.Builder
+	for rest := p.What; rest != ""; {
+		switch c := rest[0]; {
+		case c == '"':
+			value, err := strconv.QuotedPrefix(rest)
+			if err != nil {
+				value = rest[:1]
+			}
+			rest = rest[len(value):]
+			b.WriteString(`"..."`)
+		case c >= '0' && c <= '9':
+			rest = strings.TrimLeft(rest, "0123456789")
+			b.WriteByte('N')
+		default:
+			b.WriteByte(c)
+			rest = rest[1:]
+		}
 	}
 	return b.String()
+}
+
+// briefly leaves the advice out that follows a long problem: those that are shown have it.
+func briefly(what string) string {
+	const enough = 60
+	if head, _, found := strings.Cut(what, ": "); found && len(what) > enough {
+		return head
+	}
+	return what
+}
+
+func (e *InvalidInput) count(p *Problem) {
+	if e.kinds == nil {
+		e.kinds = make(map[string]*ProblemKind)
+	}
+	kind := kindOf(p)
+	k := e.kinds[kind]
+	if k == nil {
+		k = &ProblemKind{What: briefly(p.What), First: p}
+		if len(e.order) >= maxKinds {
+			kind, k.What = otherKinds, otherKinds
+			if there := e.kinds[kind]; there != nil {
+				k = there
+			}
+		}
+		if k.Count == 0 {
+			e.kinds[kind] = k
+			e.order = append(e.order, k)
+		}
+	}
+	k.Count++
+	if k.What != otherKinds && briefly(p.What) != k.What {
+		k.What = briefly(kind) // their values differ
+	}
 }
 
 // Unwrap returns the problems.
@@ -118,6 +223,7 @@ func (e *InvalidInput) add(p *Problem) {
 		p.Rows, e.fields[p.field] = 1, p
 	}
 	e.Total++
+	e.count(p)
 	if len(e.Problems) < maxProblems {
 		e.Problems = append(e.Problems, p)
 	}
