@@ -15,6 +15,20 @@ type Limit struct {
 	Served     bool    `json:"served"`                     // by a live worker
 }
 
+// KnowLimits has the workers of a Redis start at rates that an earlier run had learnt, in calls a second by credential.
+// What they have learnt themselves stays.
+func KnowLimits(ctx context.Context, rdb redis.UniversalClient, rates map[string]float64) error {
+	l := limiter{rdb: rdb}
+	for credential, rate := range rates {
+		if rate > 0 {
+			if err := l.known(ctx, credential, rate); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Limits returns the limits of all credentials that are served, or were within the
 // last hour, sorted by when they were served last.
 func Limits(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {

@@ -37,6 +37,7 @@ type pauseWatch struct {
 	stop     context.CancelCauseFunc
 	again    string    // how to go on after it
 	say      io.Writer // when a wait begins and ends
+	onLimits func([]worker.Limit)
 
 	nudged chan struct{} // capacity 1: look now
 
@@ -96,6 +97,9 @@ func (w *pauseWatch) learn(ctx context.Context) {
 		return
 	}
 	all = slices.DeleteFunc(all, func(l worker.Limit) bool { return !l.Served || l.Rate == 0 })
+	if w.onLimits != nil {
+		w.onLimits(all)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.learnt = all

@@ -272,6 +272,9 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 		at := job.Snapshot()
 		return c.retryFailed || at.Done > at.Failed
 	}
+	if s.embedded != nil {
+		keepLimits(ctx, job, s, p, watch)
+	}
 	if err := s.startWorker(ctx, p.account, p.worker, cancel); err != nil {
 		return batch.Summary{}, err
 	}
@@ -280,6 +283,30 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 	defer watch.start(ctx)()
 	defer panel.follow(job.Snapshot)()
 	return job.Run(ctx)
+}
+
+// keepLimits has the journal remember the rates that were learnt: the embedded store forgets them with the process, and
+// the next run would find them anew, from 20 calls a second.
+func keepLimits(ctx context.Context, job *batch.Job, s *session, p plan, watch *pauseWatch) {
+	job.OnLimits = func(learnt map[string]float64) {
+		if err := worker.KnowLimits(ctx, s.rdb, learnt); err != nil {
+			p.logger.Debug("could not take up the rates of the last run, they will be learnt", "err", err)
+			return
+		}
+		p.logger.Debug("starting at the rates of the last run", "calls_per_second", learnt)
+	}
+	watch.onLimits = func(all []worker.Limit) {
+		learnt := make(map[string]float64)
+		for _, l := range all {
+			learnt[l.Credential] = l.Rate
+		}
+		if len(learnt) == 0 {
+			return
+		}
+		if err := job.NoteLimits(ctx, learnt); err != nil {
+			p.logger.Debug("could not note the rates, the next run will learn them", "err", err)
+		}
+	}
 }
 
 // announce says at the first signal what happens now. It ends with stop.

@@ -14,11 +14,12 @@ const journalVersion = 1
 
 // The lines of a journal that are no records say what they are in their field "cozeq".
 const (
-	entryRun   = "run"
-	entryChat  = "chat"
-	entryRetry = "retry"
-	entrySpent = "spent"
-	entryFed   = "fed"
+	entryRun    = "run"
+	entryChat   = "chat"
+	entryRetry  = "retry"
+	entrySpent  = "spent"
+	entryFed    = "fed"
+	entryLimits = "limits"
 )
 
 // heading is the first line of a journal.
@@ -117,12 +118,19 @@ type fed struct {
 	Row   int    `json:"row"`
 }
 
+// limits are the rates that were learnt so far, in calls a second, by the hash of the credential.
+type limits struct {
+	Cozeq  string             `json:"cozeq"`
+	Limits map[string]float64 `json:"limits"`
+}
+
 // entry is any line of a journal but the first.
 type entry struct {
-	Cozeq   string    `json:"cozeq"`
-	Row     int       `json:"row"`
-	Ask     int       `json:"ask"`
-	AskedAt time.Time `json:"asked_at"`
+	Cozeq   string             `json:"cozeq"`
+	Row     int                `json:"row"`
+	Ask     int                `json:"ask"`
+	AskedAt time.Time          `json:"asked_at"`
+	Limits  map[string]float64 `json:"limits"`
 	results.Result
 }
 

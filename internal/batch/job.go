@@ -69,6 +69,9 @@ type Job struct {
 	// OnRecord is told of each row that has ended in this run. Never called concurrently.
 	OnRecord func(*Row, *results.Result)
 
+	// OnLimits is told which rates an earlier run of the journal had learnt, before anything is asked. See NoteLimits.
+	OnLimits func(map[string]float64)
+
 	gate gate
 }
 

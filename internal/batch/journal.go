@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -56,11 +57,12 @@ type journal struct {
 	dirty   bool  // written since the last sync
 	failed  error // nothing can be written any more
 	records []int64
-	asks    map[int]int      // by row, where it is more than 1
-	fed     int              // the last row that was given to a shared Redis
-	doubts  map[int]bool     // by row, where the next ask may be of a question that has an answer
-	spent   results.Usage    // what was billed beyond the records' usage
-	chats   map[int]chat     // by row, of rows without a record
+	asks    map[int]int   // by row, where it is more than 1
+	fed     int           // the last row that was given to a shared Redis
+	doubts  map[int]bool  // by row, where the next ask may be of a question that has an answer
+	spent   results.Usage // what was billed beyond the records' usage
+	chats   map[int]chat  // by row, of rows without a record
+	limits  map[string]float64
 	named   map[uint64]int64 // by the hash of bot and key: the last line that names the conversation
 	seed    maphash.Seed
 }
@@ -185,6 +187,29 @@ func (j *journal) note(c chat) error {
 	if j.records[c.Row-1] == 0 {
 		j.chats[c.Row] = c
 	}
+	return nil
+}
+
+// noteLimits writes down rates that were learnt, where one has moved by more than a fifth: what CUBIC does at a limit is
+// less than that.
+func (j *journal) noteLimits(learnt map[string]float64) error {
+	if j.path == "" {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	moved := false
+	for credential, rate := range learnt {
+		known := j.limits[credential]
+		moved = moved || rate > 1.2*known || rate < known/1.2
+	}
+	if !moved {
+		return nil
+	}
+	if _, err := j.write(limits{Cozeq: entryLimits, Limits: learnt}); err != nil {
+		return err
+	}
+	j.limits = maps.Clone(learnt)
 	return nil
 }
 

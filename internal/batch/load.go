@@ -78,6 +78,10 @@ func (j *journal) take(line []byte, at int64) error {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return fmt.Errorf("unreadable: %w", err)
 	}
+	if e.Cozeq == entryLimits {
+		j.limits = e.Limits
+		return nil
+	}
 	if e.Cozeq == "" {
 		run, row, ask, ok := tasks.ParseBatchTaskID(e.ID)
 		if !ok || run != j.head.Run || !e.Status.Terminal() {

@@ -58,6 +58,16 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 	return err
 }
 
+// NoteLimits writes down which rates were learnt, in calls a second by credential, for the next run of the journal: see
+// OnLimits. It waits until Run has its journal. Safe for concurrent use.
+func (j *Job) NoteLimits(ctx context.Context, learnt map[string]float64) error {
+	r, err := j.gate.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return r.journal.noteLimits(learnt)
+}
+
 // gate keeps the callers of Progress waiting until there is a journal: a worker that serves a shared Redis may take up
 // a row of an earlier run before this one has come so far.
 type gate struct {

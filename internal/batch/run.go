@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -125,6 +126,9 @@ func (r *run) do(ctx context.Context) (Summary, error) {
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.cancel = cancel
+	if r.OnLimits != nil && len(r.journal.limits) > 0 {
+		r.OnLimits(maps.Clone(r.journal.limits))
+	}
 	r.ready(nil)
 	r.show(true)
 	err = r.ask(ctx, work)
