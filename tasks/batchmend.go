@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // BatchMended is what Mend has done.
@@ -20,7 +22,8 @@ type BatchMended struct {
 // of a worker alone; it is for a batch in which nothing moves. Rows that are not added
 // yet are left alone. It may be repeated, and run beside anything else.
 //
-// Where a task and its record are gone, nobody knows whether it was asked: it is, again.
+// Where a task and its record are gone, nobody knows whether it was asked: it is, again, and
+// the new record says possible_duplicate, unless the row was never taken up.
 // It costs Redis about as much as enqueueing the rows that are open. Rows that cannot be
 // asked, as they are not in Redis any more, are told at the end, as a *MissingRowsError.
 func (bs *Batches) Mend(ctx context.Context, id string) (BatchMended, error) {
@@ -125,7 +128,7 @@ func (bs *Batches) restore(ctx context.Context, b *Batch, states *BatchStates, l
 	if err != nil {
 		return err
 	}
-	if err := bs.askAgain(ctx, b, rows); err != nil {
+	if err := bs.askAgain(ctx, b, rows, func(row int) bool { return states.Status(row) != results.Queued }); err != nil {
 		return err
 	}
 	done.Enqueued += len(rows)

@@ -193,7 +193,7 @@ func (bs *Batches) retry(ctx context.Context, b *Batch, states *BatchStates, row
 	}
 	// Also those that were open already: somebody else may have opened them just now,
 	// and to enqueue a row twice does nothing.
-	if err := bs.askAgain(ctx, b, again); err != nil {
+	if err := bs.askAgain(ctx, b, again, nil); err != nil {
 		return n, err
 	}
 	return n, gone
@@ -220,14 +220,16 @@ func (bs *Batches) complete(ctx context.Context, id string, rows []BatchRow) (wh
 // new one would never come.
 //
 // Where an earlier ask says that its chat may have an answer, or is gone and says
-// nothing, the new one is marked as a possible duplicate.
-func (bs *Batches) askAgain(ctx context.Context, b *Batch, rows []BatchRow) error {
+// nothing, the new one is marked as a possible duplicate. So is one for which begun, if it is
+// not nil, says that its row was taken up before.
+func (bs *Batches) askAgain(ctx context.Context, b *Batch, rows []BatchRow, begun func(row int) bool) error {
 	items := make([]Item, len(rows))
 	places := make([]*redis.FloatCmd, len(rows))
 	marks := make([]*redis.SliceCmd, len(rows))
 	_, err := bs.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range rows {
 			items[i] = bs.item(b, &rows[i])
+			items[i].Options.PossibleDuplicate = begun != nil && begun(rows[i].N)
 			if rows[i].Ask < 2 {
 				continue
 			}
@@ -251,7 +253,9 @@ func (bs *Batches) askAgain(ctx context.Context, b *Batch, rows []BatchRow) erro
 	for i, mark := range marks {
 		if mark != nil {
 			fields := mark.Val()
-			items[i].Options.PossibleDuplicate = fields[0] == nil || fields[1] == "true"
+			if fields[0] == nil || fields[1] == "true" {
+				items[i].Options.PossibleDuplicate = true
+			}
 		}
 	}
 	for i, at := range places {

@@ -30,6 +30,11 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	if err := a.removeFailedTurn(ctx, conversation); err != nil {
 		return nil, err
 	}
+	if a.rec.Made && (a.chat.LaneSeq > 0 || a.ofBatch()) {
+		// Its producer made a record, and that is gone: nobody knows what it said. Of a
+		// task that another program has enqueued there may never have been one.
+		r.PossibleDuplicate = true
+	}
 	err = a.asking(ctx, conversation)
 	if errors.Is(err, results.ErrChatGiven) {
 		return a.lookUp(ctx)

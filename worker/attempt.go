@@ -33,8 +33,10 @@ type attempt struct {
 
 	noted time.Time // before the last note that the question is about to be sent
 
-	// own is the chat that this attempt has made or found, until it has ended; sending is
-	// true while a question is on its way and no chat is known. The beat reads both.
+	// begun is rec, once the task is taken up; own is the chat that this attempt has made or
+	// found, until it has ended; sending is true while a question is on its way and no chat
+	// is known. The beat reads them.
+	begun   atomic.Pointer[results.Attempt]
 	own     atomic.Pointer[results.GivenChat]
 	sending atomic.Bool
 
@@ -84,6 +86,7 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	}
 	a.forgetEarlierAsks()
 	a.observe()
+	a.begun.Store(a.rec)
 	defer context.AfterFunc(ctx, func() { a.watchFence(run) })()
 	answer, err := a.guard(run, invalid)
 	return a.settle(context.WithoutCancel(ctx), answer, err)

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -118,4 +119,79 @@ func stopWorker(t *testing.T, questions int) {
 	t.Logf("of %d: %d asked twice, %d marked", len(d.ids), twice, marked)
 	_ = stopped.Kill()
 	_ = other.Kill()
+}
+
+// TestSoakFlush flushes Redis while workers hold chats, and enqueues all that was lost
+// again, as a run does.
+func TestSoakFlush(t *testing.T) {
+	for end := time.Now().Add(soakTime(t)); time.Now().Before(end) && !t.Failed(); {
+		flushRedis(t, 100)
+	}
+}
+
+// TestFlushedRedis is TestSoakFlush, once.
+func TestFlushedRedis(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 10 s")
+	}
+	t.Parallel()
+	flushRedis(t, 30)
+}
+
+func flushRedis(t *testing.T, questions int) {
+	server := redistest.Start(t)
+	d := newDrill(newLine(t, server.Client(), cozetest.With(cozetest.Config{Latency: 4 * time.Second})))
+	d.enqueue(questions, func(i int) string { return fmt.Sprint("question ", i) })
+	w := startWorker(t, server.URL(), d.fake.URL, fmt.Sprint(envConcurrency, "=", questions/2))
+	until(t, "chats", func() bool { return d.fake.Accepted() >= questions/2 })
+	time.Sleep(rand.N(time.Second))
+	if err := d.rdb.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second) // batch.reclaimAfter
+	for id, question := range d.ids {
+		_, err := d.tasks.Enqueue(t.Context(), tasks.Ask("bot", question), tasks.Options{ID: id, PossibleDuplicate: true})
+		if err != nil && !errors.Is(err, tasks.ErrDuplicate) {
+			t.Fatal(err)
+		}
+	}
+	twice, marked := d.check()
+	t.Logf("of %d: %d asked twice, %d marked", len(d.ids), twice, marked)
+	_ = w.Kill()
+}
+
+// TestSoakCutFile cuts the end off Redis' append-only file, as a loss of power does where
+// it is synced once a second, while workers hold chats.
+func TestSoakCutFile(t *testing.T) {
+	for end := time.Now().Add(soakTime(t)); time.Now().Before(end) && !t.Failed(); {
+		cutFile(t, 300)
+	}
+}
+
+// TestCutFile is TestSoakCutFile, once.
+func TestCutFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 20 s")
+	}
+	t.Parallel()
+	cutFile(t, 60)
+}
+
+func cutFile(t *testing.T, questions int) {
+	server := redistest.Start(t, redistest.AppendOnly("everysec"))
+	d := newDrill(newLine(t, server.Client(), cozetest.With(cozetest.Config{Latency: 2 * time.Second})))
+	d.enqueue(questions, func(i int) string { return fmt.Sprint("question ", i) })
+	for range 2 {
+		startWorker(t, server.URL(), d.fake.URL, fmt.Sprint(envConcurrency, "=", questions/4))
+	}
+	until(t, "chats", func() bool { return d.fake.Accepted() > 0 })
+	time.Sleep(time.Second + rand.N(2*time.Second))
+	before := server.Appended()
+	time.Sleep(time.Second)
+	server.Kill()
+	server.CutAppended(before)
+	time.Sleep(2 * time.Second) // a machine takes longer than that to come back
+	server.Restart()
+	twice, marked := d.check()
+	t.Logf("of %d: %d asked twice, %d marked", len(d.ids), twice, marked)
 }

@@ -45,6 +45,9 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	}
 	settling, wanted := a.spans.settling(v), v
 	v = a.write(ctx, chat, v)
+	if own := a.own.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
+		a.answered.add(*own)
+	}
 	if v.Action == Drop {
 		a.disown(ctx)
 	}

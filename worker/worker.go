@@ -75,11 +75,12 @@ type Worker struct {
 	life   context.Context // ends when even answers are no longer waited to be stored
 	giveUp context.CancelFunc
 
-	mu      sync.Mutex
-	running map[*attempt]struct{}
-	hinted  map[string]bool // credentials whose plan's rate was asked for
-	serving bool
-	wg      sync.WaitGroup // handlers, also those that asynq has given up
+	mu       sync.Mutex
+	running  map[*attempt]struct{}
+	answered endedChats
+	hinted   map[string]bool // credentials whose plan's rate was asked for
+	serving  bool
+	wg       sync.WaitGroup // handlers, also those that asynq has given up
 }
 
 // New returns a Worker that serves nothing yet.
@@ -148,6 +149,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	actors.Go(func() { w.gate.watch(background) })
 	actors.Go(func() { w.hearCancellations(background) })
 	actors.Go(func() { w.sweep(background) })
+	actors.Go(func() { w.beat(background) })
 	defer actors.Wait()
 	defer stop()
 

@@ -155,7 +155,7 @@ func (r *run) item(ctx context.Context, f *flight) (tasks.Item, error) {
 	if c, ok := r.journal.flight(f.row.N); ok {
 		o.ConversationID, o.ChatID, o.AskedAt = c.ConversationID, c.ChatID, c.AskedAt.Time
 	}
-	o.PossibleDuplicate = r.journal.doubtful(f.row.N)
+	o.PossibleDuplicate = r.journal.doubtful(f.row.N) || f.lost // nobody knows whether it was asked
 	if r.forgets() && o.Retention == 0 {
 		o.Retention = -1
 	}

@@ -206,6 +206,34 @@ func (s *Server) Restart() {
 	}
 }
 
+// Appended is the length of the append-only file, in bytes.
+func (s *Server) Appended() int64 {
+	s.t.Helper()
+	info, err := os.Stat(s.appendOnlyFile())
+	if err != nil {
+		s.t.Fatalf("append-only file: %v", err)
+	}
+	return info.Size()
+}
+
+// CutAppended cuts the append-only file back to a length that it had, as a loss of power does: what was written since is
+// lost. The server must be down.
+func (s *Server) CutAppended(length int64) {
+	s.t.Helper()
+	if err := os.Truncate(s.appendOnlyFile(), length); err != nil {
+		s.t.Fatalf("cut the append-only file: %v", err)
+	}
+}
+
+func (s *Server) appendOnlyFile() string {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, "appendonlydir", "*.incr.aof"))
+	if err != nil || len(files) != 1 {
+		s.t.Fatalf("append-only files %q, %v, want one", files, err)
+	}
+	return files[0]
+}
+
 // Pause stops the server as SIGSTOP does: connections stay open and nothing is answered, from when Pause returns until
 // Resume. Where the system has no such thing (only Linux is supported) the test is skipped.
 func (s *Server) Pause() {

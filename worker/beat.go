@@ -1,0 +1,197 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// The beat tells a worker when it must not trust what it holds.
+//
+// It may have stood still, so that others have its tasks: two beats are further apart than
+// they should be. Or Redis may have forgotten what was written last: it was flushed, it
+// lost power with an append-only file that is synced once a second, or a replica took over
+// that had not got all. For that each beat counts in Redis, and a count that is not higher
+// than the last one was taken back. A beat that fails is as suspicious: whatever
+// happens to a Redis, it is away for a moment.
+//
+// Then each attempt that runs looks whether the task is still its own, and each chat that a
+// worker has or had lately is brought into its record again: the record may say that
+// nothing was asked. See results.Store.GiveOver. A task that was answered in the lost
+// second is in the queue again; its chat is looked up, not asked for.
+//
+// Others, and this worker's free slots, may be quicker: they see a task that nobody has
+// asked, as far as Redis knows. So while beats fail, and for takeAfter longer, no worker
+// takes a task. Where that is not enough the question is asked twice, and its record says so.
+//
+// Of a Redis Cluster the count is on one node only; a node that is away without it is told by
+// the calls that fail.
+const (
+	beatEvery = 500 * time.Millisecond
+	stoodFor  = 5 * time.Second // much less than orphanLease leaves
+	takeAfter = 3 * time.Second // two beats that fail and are tried again
+
+	// lossWindow is how much Redis may forget: the append-only file is synced once a second,
+	// and Redis waits for a slow disk one second more.
+	lossWindow = 5 * time.Second
+	beatTTL    = time.Hour
+)
+
+func beatKey(worker string) string { return "cozeq:beat:{" + worker + "}" }
+
+// beat runs until ctx ends.
+func (w *Worker) beat(ctx context.Context) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	last, count := time.Now(), int64(0)
+	stood, forgot := false, false
+	for {
+		select {
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			w.cfg.Redis.Del(ctx, beatKey(w.name)) // else it lapses
+			return
+		case <-tick.C:
+		}
+		if gap := elapsed(last); gap > stoodFor {
+			stood = true
+			w.log.Warn("this worker stood still: it looks whether its tasks are its own", "for", gap.Round(time.Second))
+		}
+		last = time.Now()
+		n, err := w.countBeat(ctx)
+		if ctx.Err() != nil {
+			continue
+		}
+		if err != nil {
+			w.gate.hold(takeAfter)
+			forgot = true
+			continue
+		}
+		if n <= count {
+			forgot = true
+			w.log.Warn("Redis has forgotten what was written last: chats are noted again")
+		}
+		count = n
+		if stood || forgot {
+			failed := w.distrust(ctx, forgot)
+			stood, forgot = stood && failed, forgot && failed
+		}
+		w.answered.drop(last.Add(-lossWindow))
+	}
+}
+
+func (w *Worker) countBeat(ctx context.Context) (int64, error) {
+	var n *redis.IntCmd
+	_, err := w.cfg.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		n = p.Incr(ctx, beatKey(w.name))
+		p.Expire(ctx, beatKey(w.name), beatTTL)
+		return nil
+	})
+	return n.Val(), err
+}
+
+// distrust checks all that this worker holds. It reports whether some of it could not be.
+func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
+	w.mu.Lock()
+	attempts := make([]*attempt, 0, len(w.running))
+	for a := range w.running {
+		attempts = append(attempts, a)
+	}
+	w.mu.Unlock()
+	var checks sync.WaitGroup
+	var mu sync.Mutex
+	check := func(f func() error) {
+		checks.Go(func() {
+			if err := f(); err != nil {
+				w.log.Warn("could not look whether a task is this worker's, will try again", "err", err)
+				mu.Lock()
+				failed = true
+				mu.Unlock()
+			}
+		})
+	}
+	for _, a := range attempts {
+		check(func() error { return a.check(ctx, forgot) })
+	}
+	if forgot {
+		for _, c := range w.answered.all() {
+			check(func() error {
+				_, err := w.results.GiveOver(ctx, c)
+				return err
+			})
+		}
+	}
+	checks.Wait()
+	return failed
+}
+
+// check looks whether the attempt may go on, and brings its chat into the record again if
+// Redis may have forgotten that.
+func (a *attempt) check(ctx context.Context, forgot bool) error {
+	rec := a.begun.Load()
+	if rec == nil {
+		return nil // it has not begun, or has ended already
+	}
+	owned, err := rec.Owned(ctx)
+	if err != nil {
+		return err
+	}
+	if own := a.own.Load(); own != nil && forgot {
+		c := *own
+		c.Lost, c.Runs = true, owned
+		wanted, err := a.results.GiveOver(ctx, c)
+		if err != nil {
+			return err
+		}
+		owned = owned && wanted
+	}
+	if !owned && !a.sending.Load() {
+		a.stop(results.ErrFenced)
+	}
+	return nil
+}
+
+// endedChats are those of attempts that ended lately, with an answer or because they had
+// lost their task. Redis may have forgotten all that came of them.
+type endedChats struct {
+	mu    sync.Mutex
+	chats []endedChat // oldest first
+}
+
+type endedChat struct {
+	results.GivenChat
+	at time.Time
+}
+
+func (e *endedChats) add(c results.GivenChat) {
+	c.Lost, c.Runs = true, false
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.chats = append(e.chats, endedChat{c, time.Now()})
+}
+
+// drop forgets those that ended before a moment.
+func (e *endedChats) drop(before time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for n < len(e.chats) && e.chats[n].at.Before(before) {
+		n++
+	}
+	e.chats = append(e.chats[:0], e.chats[n:]...)
+}
+
+func (e *endedChats) all() []results.GivenChat {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]results.GivenChat, len(e.chats))
+	for i, c := range e.chats {
+		all[i] = c.GivenChat
+	}
+	return all
+}
