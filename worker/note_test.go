@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,10 +31,9 @@ func TestTakenOverBeforeSent(t *testing.T) {
 			stop := l.work(func(c *worker.Config) {
 				transport := coze.NewTransport(1)
 				transport.DisableKeepAlives = true
-				var dials atomic.Int32
 				dial := transport.DialContext
 				transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-					if dials.Add(1) == 2 { // the first makes the conversation
+					if l.fake.Calls("/v1/conversation/create") > 0 { // the next thing is to ask
 						<-connected
 					}
 					return dial(ctx, network, address)
