@@ -16,8 +16,8 @@ import (
 
 // limiter shares Coze's limits among all processes of one Redis: every chat, and
 // every call that counts for the same quota, takes a permit first. The limits are
-// kept by credential and, under it, by bot; they set themselves. How is told in
-// limit.lua.
+// kept by credential and, under it, by bot; they set themselves: see limit.lua and
+// refused.lua.
 type limiter struct {
 	rdb     redis.UniversalClient
 	highest float64 // calls a second, 0 = no bound but what is learnt
