@@ -335,19 +335,25 @@ func TestSmallWindow(t *testing.T) {
 	job := l.newJob(open(t, "q.jsonl", content.String(), batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
 	job.Window, job.SmallWindow = 15, 3
 	plain, turns := 0, 0 // the most rows that had not ended
-	job.OnRecord = func(row *batch.Row, _ *results.Result) {
+	job.OnRecord = func(*batch.Row, *results.Result) {
 		keys, err := rdb.Keys(t.Context(), "cozeq:result:*").Result()
 		if err != nil {
 			t.Error(err)
 		}
-		open := 0
+		open, keyed := 0, 0
 		for _, key := range keys {
-			status, err := rdb.HGet(t.Context(), key, "status").Result()
-			if err == nil && !results.Status(status).Terminal() {
+			now, err := rdb.HMGet(t.Context(), key, "status", "conversation_key").Result()
+			if err != nil {
+				t.Error(err)
+			}
+			if status, ok := now[0].(string); ok && !results.Status(status).Terminal() {
 				open++
 			}
+			if now[1] != nil {
+				keyed++
+			}
 		}
-		if row.Chat.ConversationKey == "" && row.N < 20-job.SmallWindow {
+		if keyed == 0 {
 			plain = max(plain, open)
 		} else {
 			turns = max(turns, open)
