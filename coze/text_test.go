@@ -2,6 +2,10 @@ package coze_test
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -135,4 +139,33 @@ func ExampleText_In() {
 	// Output:
 	// 智能体未发布到 API 渠道
 	// Publish the bot to the API channel at Coze.
+}
+
+// TestHintIn holds that each hint of the sources is said in Chinese, too, also one that no code and no class has.
+func TestHintIn(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "hints.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		text, ok := n.(*ast.CompositeLit)
+		if !ok || len(text.Elts) != 2 {
+			return true
+		}
+		if en, ok := text.Elts[0].(*ast.BasicLit); ok {
+			hint, err := strconv.Unquote(en.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found++
+			if zh := coze.DefaultCodes().HintIn(coze.Chinese, hint); !han(zh) {
+				t.Errorf("%q in Chinese is %q", hint, zh)
+			}
+		}
+		return true
+	})
+	if found < 20 {
+		t.Errorf("found only %d hints", found)
+	}
 }

@@ -21,10 +21,11 @@ const completionTime = 2 * time.Second
 
 // flagChoices are the values of flags that take one of a few words.
 var flagChoices = map[string][]string{
-	"format":          {"jsonl", "json", "csv", "tsv", "xlsx", "txt", "jsonl.gz", "csv.gz", "tsv.gz", "txt.gz"},
+	"format":          {"jsonl", "json", "csv", "tsv", "xlsx", "txt", "jsonl.gz", "json.gz", "csv.gz", "tsv.gz", "txt.gz"},
 	"delimiter":       {"comma", "semicolon", "tab"},
 	"encoding":        {"utf-8", "gb18030", "gbk", "utf-16le", "utf-16be"},
 	"system":          {"refuse", "prepend", "drop"},
+	"unsupported":     {"refuse", "drop"},
 	"on-turn-failure": {tasks.TurnSkip, tasks.TurnBlock},
 	"status":          {"failed", "expired", "canceled", "lost"},
 	settingLog:        {"error", "warn", "info", "debug"},
