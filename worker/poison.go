@@ -29,6 +29,8 @@ import (
 //  2. it leaves asynq's lists and is listed for cozeq queues, in one step.
 //
 // A sweep that dies between the two finds the task again, its record ended, and does 2.
+//
+// One kind never gets that far: see jamScript.
 
 // textFields of asynq's message must be UTF-8, or its decoder refuses it.
 var textFields = []protowire.Number{1, 3, 4, 7, 10, 14}
@@ -100,14 +102,16 @@ const (
 // discardScript takes a task out of asynq's lists and notes why, unless it has got another
 // message since: then only its place among those at work goes, as it is pending again.
 //
-// KEYS: lease, active, task, unreadable. ARGV: id, message that was seen or "", note, TTL
-// in seconds, most notes.
+// KEYS: lease, active, task, unreadable, scheduled, retry. ARGV: id, message that was seen
+// or "", note, TTL in seconds, most notes.
 var discardScript = redis.NewScript(`
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('LREM', KEYS[2], 0, ARGV[1])
 local now = redis.pcall('HGET', KEYS[3], 'msg')
 if type(now) ~= 'string' then now = '' end
 if now ~= ARGV[2] then return 0 end
+redis.call('ZREM', KEYS[5], ARGV[1])
+redis.call('ZREM', KEYS[6], ARGV[1])
 redis.call('EXPIRE', KEYS[3], ARGV[4])
 if redis.call('HLEN', KEYS[4]) < tonumber(ARGV[5]) then redis.call('HSET', KEYS[4], ARGV[1], ARGV[3]) end
 redis.call('EXPIRE', KEYS[4], ARGV[4])
@@ -130,12 +134,45 @@ func (w *Worker) discard(ctx context.Context, queue, id, raw, why string) error 
 	if err != nil {
 		return err
 	}
-	n, err := discardScript.Run(ctx, w.cfg.Redis, []string{queueKey(queue, "lease"), queueKey(queue, "active"), queueKey(queue, "t:"+id), unreadableKey(queue)},
+	n, err := discardScript.Run(ctx, w.cfg.Redis, []string{queueKey(queue, "lease"), queueKey(queue, "active"), queueKey(queue, "t:"+id), unreadableKey(queue),
+		queueKey(queue, "scheduled"), queueKey(queue, "retry")},
 		id, raw, note, int64(unreadableTTL/time.Second), unreadableMost).Int()
 	if err == nil && n == 1 {
 		w.log.Error("task taken out of the queue, as it can never be worked on: "+why, "task", id, "queue", queue, "hint", poisonAdvice)
 	}
 	return err
+}
+
+// jamScript lists due tasks whose key holds something else than a hash. asynq's script that
+// moves due tasks to the queue fails at the first of them, and leaves all that come after it:
+// no task of the queue would be tried again.
+//
+// KEYS: scheduled or retry. ARGV: now in Unix seconds, prefix of task keys, how many to look at.
+var jamScript = redis.NewScript(`
+local reply = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])) do
+	local kind = redis.call('TYPE', ARGV[2] .. id).ok
+	if kind ~= 'hash' and kind ~= 'none' then reply[#reply + 1] = id end
+end
+return reply`)
+
+// clearJams takes those tasks out of the way. They never become active, so no lease of
+// theirs runs out.
+func (w *Worker) clearJams(ctx context.Context) error {
+	for _, queue := range w.gate.queues {
+		for _, set := range []string{"scheduled", "retry"} {
+			ids, err := jamScript.Run(ctx, w.cfg.Redis, []string{queueKey(queue, set)}, time.Now().Unix(), queueKey(queue, "t:"), orphanChunk).StringSlice()
+			if err != nil {
+				return fmt.Errorf("look for what holds up queue %s: %w", queue, err)
+			}
+			for _, id := range ids {
+				if err := w.discard(ctx, queue, id, "", "its key in Redis holds no task"); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // isElsewhere reports whether the task is in the queue that its message names, too: then

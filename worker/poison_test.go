@@ -124,6 +124,58 @@ func TestPoison(t *testing.T) {
 	})
 }
 
+// TestJam has a task whose key holds something else than a hash when its time has come. It
+// keeps asynq from moving any other task of its queue that is due: it is taken out of the way.
+func TestJam(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 10 s: such tasks are looked for now and then")
+	}
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb)
+		ctx := t.Context()
+		for i, set := range []string{"scheduled", "retry"} {
+			for j, id := range []string{set + "-jam", set + "-behind"} {
+				l.enqueue(tasks.Ask("bot", "question of "+id), tasks.Options{ID: id})
+				due := redis.Z{Member: id, Score: float64(time.Now().Unix() - 100 + int64(10*i+j))}
+				if err := rdb.LRem(ctx, "asynq:{default}:pending", 0, id).Err(); err != nil {
+					t.Fatal(err)
+				}
+				if err := rdb.ZAdd(ctx, "asynq:{default}:"+set, due).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			key := "asynq:{default}:t:" + set + "-jam"
+			if err := rdb.Del(ctx, key).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if err := rdb.Set(ctx, key, "text", 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var said logged
+		l.work(said.use)
+		for _, set := range []string{"scheduled", "retry"} {
+			if r := l.wait(set + "-behind"); r.Status != results.Completed {
+				t.Errorf("behind it: %+v", r)
+			}
+			if r := l.wait(set + "-jam"); r.Status != results.Failed || r.Error.Class != "invalid" || r.Attempts != 0 {
+				t.Errorf("got %+v, %+v", r, r.Error)
+			}
+			if n := said.count("level=ERROR", "task="+set+"-jam ", "hint="); n != 1 {
+				t.Errorf("%s-jam is logged %d times, want once", set, n)
+			}
+			if n := rdb.ZCard(ctx, "asynq:{default}:"+set).Val(); n != 0 {
+				t.Errorf("%d tasks are %s", n, set)
+			}
+		}
+		listed, err := worker.Unreadables(ctx, rdb, tasks.QueueDefault)
+		if err != nil || len(listed) != 2 {
+			t.Errorf("listed: %+v, %v", listed, err)
+		}
+	})
+}
+
 // TestDamagedKeys has keys of a task hold something else: that is no outage, and is not
 // tried for ever.
 func TestDamagedKeys(t *testing.T) {

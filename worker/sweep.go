@@ -95,7 +95,9 @@ func (w *Worker) sweep(ctx context.Context) {
 		}
 		if err == nil && now.Sub(strays) > strayEvery {
 			strays = now
-			err = w.reviveStrays(ctx)
+			if err = w.reviveStrays(ctx); err == nil {
+				err = w.clearJams(ctx)
+			}
 		}
 		if err == nil && now.Sub(lanes) > laneEvery && sweeping.CompareAndSwap(false, true) {
 			lanes = now
