@@ -29,6 +29,10 @@ type Attempt struct {
 	// question and left no word of what became of it.
 	AskedAt time.Time
 
+	// FencedFor is how long before Begin the attempt that noted AskedAt was fenced, by an
+	// owner in between that has come to nothing. 0: by this one.
+	FencedFor time.Duration
+
 	// CancelRequested is true where somebody asked for the task's end, as far as
 	// the last note (Begin, Asking, Created, Wait) could tell.
 	CancelRequested bool
@@ -84,8 +88,15 @@ type Attempt struct {
 //     it has found out that the task is over.
 //  4. The next one finds an open record. Did it look like any other, it would ask again.
 //
+// Of a question that was noted and not answered for, fenced_at keeps when its asker was
+// fenced, by this Redis' clock: by the first owner after it, whatever became of that one.
+// So an attempt knows how long no byte of the question can have left. Without it each
+// attempt would wait that time out from its own beginning, and workers that live for less
+// would never get to the end of it. Asking drops it together with the older note.
+//
 // KEYS: hash, body. ARGV: owner, now, TTL in seconds, "1" to read the body, then
-// the seed's names and values. It answers with the hash and the body.
+// the seed's names and values. It answers with the hash, the body and the milliseconds
+// since fenced_at.
 var beginScript = redis.NewScript(`
 local now = redis.call('HMGET', KEYS[1], 'status', 'id')
 local status = now[1]
@@ -95,6 +106,13 @@ end
 if not status then redis.call('HSET', KEYS[1], 'made', 1) end
 if not now[2] then -- nothing is there, or what an older attempt has noted since
 	for i = 5, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
+local fenced = 0
+if redis.call('HEXISTS', KEYS[1], 'asked_at') == 1 then
+	local time = redis.call('TIME')
+	local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+	fenced = ms - (tonumber(redis.call('HGET', KEYS[1], 'fenced_at')) or ms)
+	redis.call('HSETNX', KEYS[1], 'fenced_at', ms)
 end
 redis.call('HSETNX', KEYS[1], 'started_at', ARGV[2])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'status', 'running')
@@ -106,7 +124,7 @@ if ARGV[4] == '1' then
 	if type(body) ~= 'string' then body = '' end
 	redis.call('EXPIRE', KEYS[2], ARGV[3])
 end
-return {redis.call('HGETALL', KEYS[1]), body}`)
+return {redis.call('HGETALL', KEYS[1]), body, fenced}`)
 
 // Begin takes a task up: it becomes running, and every older attempt may write
 // no more. The seed fills the record if it is gone. One round trip; along adds
@@ -148,9 +166,11 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 	if a.keep == 0 {
 		a.keep = seconds(s.Keep)
 	}
-	if len(reply) > 1 {
+	if len(reply) > 2 {
 		text, _ := reply[1].(string)
 		a.Body = []byte(text)
+		fenced, _ := reply[2].(int64)
+		a.FencedFor = time.Duration(max(fenced, 0)) * time.Millisecond
 	}
 	return a, nil
 }
@@ -300,7 +320,7 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 		set = append(set, "removed_chat", a.RemovedChat)
 	}
 	a.LogID = ""
-	err := a.update(ctx, "", true, []any{"chat_id", "logid"}, set, along...)
+	err := a.update(ctx, "", true, []any{"chat_id", "logid", "fenced_at"}, set, along...)
 	if err == nil {
 		a.known = ""
 	}
@@ -315,7 +335,7 @@ func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) er
 	if a.LogID != "" {
 		set = append(set, "logid", a.LogID)
 	}
-	err := a.update(ctx, chatID, false, []any{"asked_at"}, set)
+	err := a.update(ctx, chatID, false, []any{"asked_at", "fenced_at"}, set)
 	a.known = chatID // also after an error: its reply may have been lost
 	return err
 }
@@ -382,7 +402,7 @@ if now[2] and now[1] ~= ARGV[1] then return 0 end
 if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
 if now[3] and now[3] ~= ARGV[8] and now[3] ~= ARGV[9] then otherChat(now[3]) end
 if (redis.call('HGET', KEYS[1], 'other_chat_ids') or '') ~= ARGV[10] then return 4 end
-redis.call('HDEL', KEYS[1], 'asked_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'removed_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
+redis.call('HDEL', KEYS[1], 'asked_at', 'fenced_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'removed_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
 	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 11))

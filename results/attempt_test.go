@@ -395,3 +395,50 @@ func TestRecordGone(t *testing.T) {
 		})
 	})
 }
+
+// FencedFor counts from the first owner after the one that noted the question, until it is
+// noted again or nothing is noted.
+func TestFencedFor(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), results.NewStore(rdb)
+		defer s.Close()
+		seed := results.Result{ID: "t1"}
+		begin := func(least, most time.Duration) *results.Attempt {
+			t.Helper()
+			a, err := s.Begin(ctx, seed, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.FencedFor < least || a.FencedFor > most {
+				t.Errorf("fenced for %v, want %v to %v", a.FencedFor, least, most)
+			}
+			return a
+		}
+		ask := func(a *results.Attempt) {
+			t.Helper()
+			if err := a.Asking(ctx, "c1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		earlier := func() { // by an hour
+			t.Helper()
+			if err := rdb.HIncrBy(ctx, results.Key("t1"), "fenced_at", -time.Hour.Milliseconds()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ask(begin(0, 0))
+		begin(0, 0)
+		earlier()
+		a := begin(time.Hour, 2*time.Hour)
+		ask(a)
+		begin(0, 0)
+		earlier()
+		a = begin(time.Hour, 2*time.Hour)
+		a.AskedAt = time.Time{}
+		if err := a.Wait(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		ask(begin(0, 0))
+		begin(0, 0)
+	})
+}

@@ -24,16 +24,14 @@ const (
 
 // lookUntil is when a question that is not found by then was not taken. It counts from
 // the note, but never for longer than from now on: who wrote the note may have had a
-// clock that is fast, and is dead.
+// clock that is fast, and is dead. A note of another attempt counts from when that one
+// was fenced, too.
 func (a *attempt) lookUntil(now time.Time) time.Time {
-	until := a.rec.AskedAt.Add(findFor)
-	if least := now.Add(lookAfter); a.noted.IsZero() && until.Before(least) {
-		until = least
+	least, most := time.Duration(0), findFor
+	if a.noted.IsZero() {
+		least, most = lookAfter-a.rec.FencedFor, findFor-a.rec.FencedFor
 	}
-	if most := now.Add(findFor); until.After(most) {
-		until = most
-	}
-	return until
+	return now.Add(min(max(a.rec.AskedAt.Add(findFor).Sub(now), least), most))
 }
 
 // find tells what became of a question that was sent and got no reply. If Coze

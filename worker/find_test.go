@@ -132,3 +132,38 @@ func TestNoteInFuture(t *testing.T) {
 		t.Errorf("%d chats, want %d", n, len(ids))
 	}
 }
+
+// TestLookIsNotBegunAnew takes over a task whose asker was fenced a minute ago, by a worker
+// that died soon after. One look is enough: workers that live for less than a whole look
+// would never ask it else.
+func TestLookIsNotBegunAnew(t *testing.T) {
+	t.Parallel()
+	for name, asked := range map[string]time.Duration{"asked a minute ago": -time.Minute, "by a clock that is fast": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+				l := newLine(t, rdb)
+				conversation, err := l.fake.Client().CreateConversation(t.Context(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				id := l.enqueue(tasks.Ask("bot", "when?"), tasks.Options{
+					ConversationID: conversation.ID, AskedAt: time.Now().Add(asked),
+				})
+				now, err := rdb.Time(t.Context()).Result()
+				if err == nil {
+					err = rdb.HSet(t.Context(), results.Key(id), "fenced_at", now.Add(-time.Minute).UnixMilli()).Err()
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.work()
+				if r := l.wait(id); r.Status != results.Completed || r.PossibleDuplicate {
+					t.Errorf("got %+v", r)
+				}
+				if n := l.fake.Calls("/v1/conversation/message/list"); n != 1 {
+					t.Errorf("%d looks, want 1", n)
+				}
+			})
+		})
+	}
+}

@@ -22,6 +22,9 @@ import (
 //  4. B looks for the question until lookAfter = sendFor + 3 s after its Begin, by B's
 //     clock alone, and for findFor after the note: see attempt.lookUntil. The 3 s are for
 //     the way to Coze, and for a Coze that is slow to list what it took.
+//  5. If B dies before that, C need not begin anew: the record says since when A is
+//     fenced, by Redis' clock (results.Attempt.FencedFor). Workers that crash again and
+//     again after less than lookAfter still get through.
 //
 // "Counted by A's clock" is what fails where a machine stands still together with its
 // clocks, as a virtual machine may that is paused: A then wakes between 2 and the write
