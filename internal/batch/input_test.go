@@ -199,7 +199,7 @@ null
 			`:11: meta_data: "a": want a string, not a number`,
 			":11: parameters: want an object, not an array",
 			":12: conversation_key: set together with conversation_id: give one of the two",
-			`:13: unknown field "colour": known are ` + known,
+			`:13: unknown field "colour": known are ` + known + carried,
 			":14: custom_id: want a string or a number, not an object",
 			":15: not UTF-8: say what it is with --encoding, or save the file as UTF-8",
 			`:16: custom_id "1" is repeated: row 1 has it too`,
@@ -223,9 +223,9 @@ null
 			`:1: no question: "input", "prompt" may each be it: name the one with --question-col`}},
 		{"fields that may each be it", "q.jsonl", `{"prompt":"x","query":"y"}` + "\n" + `{"prompt":"x","question":"y"}` + "\n" + `{"prompt":" "}` + "\n" + `{"input":[]}`, batch.InputOptions{}, []string{
 			`:1: no question: "prompt", "query" may each be it: name the one with --question-col`,
-			`:2: unknown field "prompt": known are ` + known,
+			`:2: unknown field "prompt": known are ` + known + carried,
 			`:3: prompt: empty`,
-			`:4: unknown field "input": known are ` + known,
+			`:4: unknown field "input": known are ` + known + carried,
 			":4: no question: give it as question, or as additional_messages",
 		}},
 		{"json array", "q.json", `[{"question":"x"},{"qestion":"y"},"z",{"question":},` + "\n" + `{"question":"v","custom_id":"1"},]`, batch.InputOptions{}, []string{
@@ -233,7 +233,7 @@ null
 			`:1: item 3: want an object, {"question": "..."}, not a string`,
 			":1: item 4: bad JSON at byte 13: invalid character '}' looking for beginning of value",
 			`:2: custom_id "1" is repeated: row 1 has it too`,
-			":2: item 6: bad JSON at byte 0: unexpected end of JSON input",
+			":2: item 6: no item: a comma too many",
 		}},
 		{"json array cut short", "q.json", `[{"question":"x"},` + "\n" + `{"question":"y`, batch.InputOptions{}, []string{
 			":2: item 2: the array is not closed: the file is cut short, or a quote or a bracket is not closed"}},
@@ -246,7 +246,7 @@ null
 		{"messages", "q.jsonl", `{"messages":[{"role":"system","content":"x"}]}` + "\n" + `{"messages":"x"}` + "\n" + `{"messages":[],"question":"x"}`, batch.InputOptions{}, []string{
 			`:1: messages: [0]: role: Coze has no system messages: put its text into the bot's own prompt and say --system drop, or have it before the question with --system prepend`,
 			":2: messages: want an array of {role, content}, not a string",
-			`:3: unknown field "messages": known are ` + known,
+			`:3: unknown field "messages": known are ` + known + carried,
 		}},
 		{"twice", "q.csv", "question,question\n", batch.InputOptions{}, []string{`:1: column "question" is there twice`}},
 	}
@@ -274,6 +274,8 @@ null
 
 const known = "custom_id, question, additional_messages, bot_id, user_id, conversation_id, conversation_key, " +
 	"custom_variables, parameters, meta_data, file_url, file_id, image_url, image_id"
+
+const carried = "; with a --prompt, as '{{.question}}', others are carried through"
 
 func TestNoBot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q.txt")

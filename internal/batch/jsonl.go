@@ -18,6 +18,9 @@ func (in *Input) jsonRows(content io.Reader, yield func(*Row, error) bool) {
 
 // parseObject fills the row from a line of JSON and returns everything that is wrong with it.
 func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
+	if len(line) == 0 { // of an array: empty lines are skipped
+		return []string{"no item: a comma too many"}
+	}
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(line, &fields)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -256,7 +259,7 @@ func unknownField(name string) error {
 	if near := Nearest(name, knownFields); near != "" {
 		return fmt.Errorf(unknownFieldIs+"%q: did you mean %s? (known are %s)", name, near, known)
 	}
-	return fmt.Errorf(unknownFieldIs+"%q: known are %s", name, known)
+	return fmt.Errorf(unknownFieldIs+"%q: known are %s; with a --prompt, as '{{.question}}', others are carried through", name, known)
 }
 
 // What a piece of JSON is, for people.
