@@ -168,14 +168,19 @@ func (w *pauseWatch) consider(seen sight) {
 
 // next is the wait after a look. It goes on while a probe is under way, for which
 // one question is not aside, but begins anew when questions were answered beside
-// those that are aside.
+// those that are aside. While questions are answered although the queue is paused for
+// the way to Coze, another worker has a way there: then patience counts from the last.
 func (w wait) next(seen sight, done int) wait {
 	flowed := !seen.whole && w.done != done
 	switch {
 	case seen.all && (len(w.pauses) == 0 || flowed):
 		return wait{pauses: seen.held, since: time.Now(), done: done}
 	case seen.all:
-		return wait{pauses: seen.held, since: w.since, done: done, said: w.said}
+		since := w.since
+		if w.done != done && !slices.ContainsFunc(seen.held, func(p worker.Pause) bool { return !p.OfWay() }) {
+			since = time.Now()
+		}
+		return wait{pauses: seen.held, since: since, done: done, said: w.said}
 	case !flowed && len(w.pauses) > 0 && !slices.ContainsFunc(w.pauses, seen.ended):
 		return w
 	}

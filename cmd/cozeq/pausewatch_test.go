@@ -59,6 +59,8 @@ func TestPatience(t *testing.T) {
 		"quota":                 {def, times(20, whole(quota)), nil, 11, "", []string{"waiting up to 10s"}},
 		"out of reach":          {def, times(20, whole(away)), nil, 6, "", []string{"waiting up to 5s: Coze is out of reach (no route)"}},
 		"endpoint":              {def, times(20, whole(page)), nil, 6, "", []string{"waiting up to 5s: Coze's API does not answer at the base URL (a page)"}},
+		"another worker's way":  {def, times(20, whole(page)), func(n int) int { return n / 2 }, 0, "", []string{"waiting up to 5s"}},
+		"it is lost, too":       {def, times(20, whole(page)), func(n int) int { return min(n, 8) }, 14, "", []string{"waiting up to 5s"}},
 		"those in flight end":   {def, times(20, whole(quota)), func(n int) int { return n }, 11, "", []string{"waiting up to 10s"}},
 		"it ends before":        {def, join(times(9, whole(quota)), times(9, sight{})), nil, 0, "", []string{"waiting up to 10s", "going on"}},
 		"another one":           {def, join(times(9, whole(quota)), times(1, sight{}), times(9, whole(again))), nil, 0, "", []string{"waiting", "going on", "waiting"}},
