@@ -12,7 +12,7 @@ import (
 // beside its own.
 const otherChat = `
 local function otherChat(chat)
-	local id = '"' .. string.gsub(chat, '[%c"\\]', '') .. '"'
+	local id = '"' .. string.gsub(chat, '[^%w_.:-]', '') .. '"' -- what JSON writes as it stands: Finish compares
 	local all = redis.call('HGET', KEYS[1], 'other_chat_ids')
 	if not all then
 		all = '[' .. id .. ']'

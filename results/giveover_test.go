@@ -114,6 +114,14 @@ func TestGiveOver(t *testing.T) {
 			must(t, b.Wait(ctx, nil))
 			ends(t, begin(t, "g6"), "b", "a")
 		})
+		t.Run("ids that JSON would escape", func(t *testing.T) {
+			b, chat := taken(t, "g5b")
+			must(t, b.Asking(ctx, "c2"))
+			chat.ChatID = "a<&>\u2028\"\\"
+			give(t, chat, false)
+			must(t, b.Created(ctx, "c2", "b"))
+			ends(t, b, "b", "a")
+		})
 		t.Run("ended", func(t *testing.T) {
 			b, chat := taken(t, "g7")
 			ends(t, b, "b")
