@@ -30,7 +30,7 @@ type Stream struct {
 	frames   *decoder
 	used     atomic.Bool
 
-	heard                  bool // an event came
+	heard                  bool // an event of a chat came, whether it names the chat or not
 	told                   bool // the chat's creation was told
 	created                bool // by chat.created, whose id is the chat's
 	first                  time.Time
@@ -110,6 +110,9 @@ func (s *Stream) LogID() string { return s.exchange.logID }
 // conversation that was asked in.
 func (s *Stream) Stray() string { return s.stray }
 
+// Began reports whether an event of a chat has come: then one was made, though nothing may have named it.
+func (s *Stream) Began() bool { return s.heard }
+
 // Drafts are the answers that had begun when the chat or the stream ended, as far as their deltas told of them: up to
 // Client.MaxEvent bytes. Read them after Events.
 func (s *Stream) Drafts() []Message { return s.drafts.messages() }
@@ -183,6 +186,7 @@ func (s *Stream) next() (Event, error) {
 			}
 			return Event{}, e
 		case kind.Terminal():
+			s.heard = true
 			event, ok, err := s.end(kind, f.data)
 			if ok || err != nil {
 				return event, err
@@ -383,7 +387,7 @@ func (s *Stream) failure() *Error {
 	return e
 }
 
-// refused is what an error event says: a refusal if it comes with a code and before a chat.
+// refused is what an error event says: a refusal if it comes with a code and before any event of a chat.
 func (s *Stream) refused(data []byte) *Error {
 	e := s.failure()
 	env, ok := envelopeOf(data)
@@ -397,7 +401,7 @@ func (s *Stream) refused(data []byte) *Error {
 	default:
 		e.Message = s.exchange.line(string(data), maxMessage)
 	}
-	if e.Code != 0 && !s.told && s.chatID == "" {
+	if e.Code != 0 && !s.heard {
 		e.Zone = ZoneRefused
 	}
 	e.judge(s.exchange.client.Codes)

@@ -144,6 +144,8 @@ func TestTranscripts(t *testing.T) {
 		{"another chat's answer before chat.created", others[:strings.Index(others, "event:conversation.chat.completed")] + whole, good},
 		{"no chat.created", strings.TrimPrefix(whole, created), good},
 		{"a delta names the chat, then cut", event("conversation.message.delta", `{"id":"1","type":"answer","content":"x","chat_id":"`+chatID+`","conversation_id":"`+thread+`"}`), cutOff},
+		{"an event that names no chat, then an error", event("conversation.message.delta", `{"id":"1","type":"answer","content":"x"}`) + event("error", `{"code":5000,"msg":"x"}`),
+			want{class: coze.ClassTransient, zone: coze.ZoneUnknown, code: 5000}},
 		{"completed is not JSON", created + answered + event("conversation.chat.completed", `{"id":`) + done,
 			want{class: coze.ClassTruncated, zone: coze.ZoneCreated, is: coze.ErrTruncated, answer: answer}},
 	}

@@ -48,7 +48,10 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		return nil, errCanceled
 	}
 	chat, err := a.stream(ctx, conversation)
-	if err == nil {
+	switch {
+	case err == nil && chat.ID == "" && !chat.HasAnswer():
+		return a.unnamed(ctx, chat)
+	case err == nil:
 		return a.complete(ctx, chat)
 	}
 	e, ok := errors.AsType[*coze.Error](err)
@@ -75,11 +78,7 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 			return nil, findErr
 		}
 		if !found {
-			if a.strayed && !a.rec.Result.PossibleDuplicate {
-				// The chat may have been made where nobody looks for it.
-				a.rec.Result.PossibleDuplicate = true
-				a.warn("the reply to the question was of another chat, and none of its own was found")
-			}
+			a.madeUnseen()
 			return nil, err
 		}
 		return a.lookUp(ctx)
@@ -111,7 +110,10 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 	if err != nil {
 		return nil, err
 	}
-	defer stream.Close()
+	defer func() {
+		a.heard = stream.Began()
+		_ = stream.Close() // it is read, or given up
+	}()
 	stream.Deltas = a.chat.Stream
 	deltas := newDeltaWriter(ctx, a.rec, a.chat.Stream)
 	defer deltas.close()
@@ -183,6 +185,20 @@ func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) er
 	return err
 }
 
+// madeUnseen marks a question whose reply had events of a chat, while none is found in its
+// conversation: the chat may have been made where nobody looks for it.
+func (a *attempt) madeUnseen() {
+	switch {
+	case !a.heard || a.rec.Result.PossibleDuplicate:
+		return
+	case a.strayed:
+		a.warn("the reply to the question was of another chat, and none of its own was found")
+	default:
+		a.warn("the reply to the question was of a chat that it did not name, and none was found")
+	}
+	a.rec.Result.PossibleDuplicate = true
+}
+
 // complete checks that a chat that completed has its answer. A stream can lack
 // the completed message although the chat has one: then the list has it.
 func (a *attempt) complete(ctx context.Context, chat *coze.Chat) (*coze.Chat, error) {
@@ -190,10 +206,26 @@ func (a *attempt) complete(ctx context.Context, chat *coze.Chat) (*coze.Chat, er
 		return chat, nil
 	}
 	a.keepUsage(chat) // billed, whether it has an answer or not
+	chat.ConversationID = cmp.Or(chat.ConversationID, a.rec.Result.ConversationID)
 	if err := a.readMessages(ctx, chat); err != nil {
-		return nil, err
+		return nil, lookUpError(err)
 	}
 	return chat, nil
+}
+
+// unnamed handles a chat that completed with neither an answer nor an id: its answer may be
+// listed, if the chat is found.
+func (a *attempt) unnamed(ctx context.Context, chat *coze.Chat) (*coze.Chat, error) {
+	found, err := a.find(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case found:
+		return a.lookUp(ctx)
+	}
+	a.keepUsage(chat)
+	a.madeUnseen()
+	return nil, errEmpty
 }
 
 // refused handles an ask that made no chat. A conversation that is gone is made

@@ -52,8 +52,8 @@ type attempt struct {
 	// recreated: this attempt has made its conversation anew once already.
 	recreated bool
 
-	// strayed: the stream had events of another chat.
-	strayed bool
+	// heard: the stream had events of a chat. strayed: of another one.
+	heard, strayed bool
 }
 
 // process is the asynq handler. While a stream is open this frame is on a stack of

@@ -1,10 +1,11 @@
 package worker_test
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,35 +127,95 @@ func TestChatWithoutConversation(t *testing.T) {
 	}
 }
 
-// TestStrayUnsure has the reply be of another chat, and a conversation that cannot tell
-// whether the question was taken: it is asked again, with a mark.
-func TestStrayUnsure(t *testing.T) {
+// TestUnseen has the reply be of another chat, or of one that it does not name, and a
+// conversation that cannot tell whether the question was taken: it is asked again, with a mark.
+func TestUnseen(t *testing.T) {
+	t.Parallel()
+	const piece = "event:conversation.message.delta\n" + `data:{"id":"3","type":"answer","content":"a piece"}` + "\n\n"
+	replies := map[string]string{
+		"another chat": "event:conversation.message.completed\n" +
+			`data:{"id":"3","chat_id":"2","conversation_id":"1","role":"assistant","type":"answer","content":"theirs"}` + "\n\n" +
+			"event:conversation.chat.completed\n" + `data:{"id":"2","conversation_id":"1","status":"completed"}` + "\n\n",
+		"a piece":              piece,
+		"a piece and an error": piece + "event:error\n" + `data:{"code":5000,"msg":"internal"}` + "\n\n",
+		"an end":               unnamedEnd,
+	}
+	l := newLine(t, redistest.Embedded(t))
+	l.work(func(c *worker.Config) {
+		c.Coze.HTTP = &http.Client{Transport: &unseen{RoundTripper: c.Coze.HTTP.Transport, replies: replies}}
+	})
+	ids := make(map[string]string)
+	for question := range replies {
+		ids[question] = l.enqueue(tasks.Ask("bot", question), tasks.Options{})
+	}
+	for question, id := range ids {
+		r := l.wait(id)
+		if r.Status != results.Completed || !r.PossibleDuplicate || len(r.Warnings) != 1 || r.Answer == "theirs" {
+			t.Errorf("%s: %+v, error %+v", question, r, r.Error)
+		}
+	}
+}
+
+// TestUnnamedEnd has a chat complete in a stream that has neither its id nor its answer: it
+// is found in its conversation, and read there.
+func TestUnnamedEnd(t *testing.T) {
 	t.Parallel()
 	l := newLine(t, redistest.Embedded(t))
 	l.work(func(c *worker.Config) {
-		c.Coze.HTTP = &http.Client{Transport: &strayed{RoundTripper: c.Coze.HTTP.Transport}}
+		c.Coze.HTTP = &http.Client{Transport: &unseen{
+			RoundTripper: c.Coze.HTTP.Transport, replies: map[string]string{"which?": unnamedEnd}, taken: true,
+		}}
 	})
-	r := l.ask("whose?")
-	if r.Status != results.Completed || !r.PossibleDuplicate || len(r.Warnings) != 1 || r.Answer == "theirs" {
-		t.Errorf("%+v, error %+v", r, r.Error)
+	r := l.ask("which?")
+	if r.Status != results.Completed || r.PossibleDuplicate || r.ChatID == "" || r.ConversationID == "" || l.fake.Accepted() != 1 {
+		t.Errorf("%+v, error %+v, %d chats", r, r.Error, l.fake.Accepted())
 	}
 }
 
-// strayed answers the first question with a chat that nobody asked for.
-type strayed struct {
+const unnamedEnd = "event:conversation.chat.completed\n" + `data:{"status":"completed","usage":{"token_count":5}}` + "\n\n"
+
+// unseen answers the first ask of each question with a stream of its own, and has Coze take
+// the question or not.
+type unseen struct {
 	http.RoundTripper
-	asked atomic.Bool
+	replies map[string]string
+	taken   bool
+	asked   sync.Map
 }
 
-func (s *strayed) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Path != "/v3/chat" || s.asked.Swap(true) {
-		return s.RoundTripper.RoundTrip(r)
+func (u *unseen) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path != "/v3/chat" {
+		return u.RoundTripper.RoundTrip(r)
 	}
-	const events = "event:conversation.message.completed\n" +
-		`data:{"id":"3","chat_id":"2","conversation_id":"1","role":"assistant","type":"answer","content":"theirs"}` + "\n\n" +
-		"event:conversation.chat.completed\n" + `data:{"id":"2","conversation_id":"1","status":"completed"}` + "\n\n"
+	body, err := r.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(body)
+	if err != nil {
+		return nil, err
+	}
+	reply := ""
+	for question, events := range u.replies {
+		if bytes.Contains(content, []byte(`"content":"`+question+`"`)) {
+			reply = events
+		}
+	}
+	if _, again := u.asked.LoadOrStore(reply, true); again || reply == "" {
+		return u.RoundTripper.RoundTrip(r)
+	}
+	if u.taken {
+		resp, err := u.RoundTripper.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return nil, err
+		}
+	}
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Request: r,
-		Body: io.NopCloser(strings.NewReader(events)),
+		Body: io.NopCloser(strings.NewReader(reply)),
 	}, nil
 }
