@@ -100,6 +100,9 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if strings.TrimSpace(question) == "" {
+		return usagef(cmd, "QUESTION is empty")
+	}
 	message, err := batch.QuestionWithImages(question, c.images)
 	if err != nil {
 		return usagef(cmd, "--image: %w", err)
@@ -172,7 +175,10 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 		}
 	}
 	id, err := s.tasks.Enqueue(ctx, chat, options)
-	if err != nil && !(c.id != "" && errors.Is(err, tasks.ErrDuplicate)) {
+	switch {
+	case c.id != "" && errors.Is(err, tasks.ErrDuplicate): // which may have another text
+		fmt.Fprintf(c.streams.Err, "cozeq: a question with --id %s is there already: this one is not asked\n", c.id)
+	case err != nil:
 		return err
 	}
 	if c.noWait {
