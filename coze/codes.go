@@ -44,6 +44,9 @@ func (t *CodeTable) Lookup(code int) (Code, bool) {
 	return row, ok
 }
 
+// statusClientClosed is nginx' word for a caller that went away while it waited for the server behind it.
+const statusClientClosed = 499
+
 // Classify judges a reply by its code (0 = none) and HTTP status (0 = none). A listed code decides by itself; after it
 // the status; then the code's range. One code is read together with its status: 4000 with 404 is Coze's word for a path
 // that it does not have.
@@ -64,7 +67,7 @@ func (t *CodeTable) Classify(code, status int) Code {
 		row.Class, row.Scope = ClassRate, ScopeAccount
 	case status == http.StatusUnauthorized:
 		row.Class, row.Scope, row.Hint = ClassAuth, ScopeAccount, hintToken
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly:
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == statusClientClosed:
 		row.Class = ClassTransient
 	case code == 0 && status == http.StatusProxyAuthRequired, code == 0 && status == http.StatusNetworkAuthenticationRequired:
 		row.Class, row.Scope, row.Hint = ClassEndpoint, ScopeAccount, hintProxy

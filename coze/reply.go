@@ -155,7 +155,7 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 		}
 		e.Message = "the reply is " + kind + ": " + x.line(string(body[:min(len(body), 4<<10)]), maxSnippet)
 	}
-	if e.Code != 0 || (resp.StatusCode >= 300 && resp.StatusCode < 500) {
+	if e.Code != 0 || refuses(resp.StatusCode) {
 		e.Zone = ZoneRefused
 	}
 	e.judge(x.client.Codes)
@@ -166,6 +166,12 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 		e.Class, e.Scope, e.hint = ClassEndpoint, ScopeAccount, hintEndpoint.EN
 	}
 	return nil, e
+}
+
+// refuses reports whether a status says by itself that the question was not taken. A proxy that gave up waiting for Coze
+// answers with 408, or nginx' 499, and may have passed the question on before.
+func refuses(status int) bool {
+	return status >= 300 && status < 500 && status != http.StatusRequestTimeout && status != statusClientClosed
 }
 
 // isForeign reports whether a good reply is not of Coze's API: a page to log in to a network, or another program's JSON.
@@ -181,7 +187,7 @@ func isForeign(env envelope, ok bool, body []byte) bool {
 // unread is the failure of a reply that did not come whole.
 func (x *exchange) unread(ctx context.Context, err error) *Error {
 	e := x.failure()
-	if e.Status >= 300 && e.Status < 500 {
+	if refuses(e.Status) {
 		e.Zone = ZoneRefused
 	}
 	if class, cause := interrupted(ctx); class != "" {

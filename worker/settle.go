@@ -24,11 +24,6 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	a.damaged(err)
 	paused := a.heed(ctx, err)
 	a.probed(ctx, err)
-	if err == nil && a.credential != "" {
-		a.answeredOnce(ctx)
-	} else if e := a.failedAlike(ctx, err); e != nil {
-		a.beginPause(ctx, a.chat.BotID, e)
-	}
 	v := judge(err, history{
 		attempts: r.Attempts,
 		budget:   budget(ctx),
@@ -37,6 +32,11 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 		codes:    a.codes,
 		paused:   paused,
 	})
+	if err == nil && a.credential != "" {
+		a.answeredOnce(ctx)
+	} else if e := a.failedAlike(ctx, v); e != nil {
+		a.beginPause(ctx, a.chat.BotID, e)
+	}
 	if v.comesBack() && archives(ctx) {
 		v = Verdict{Action: Fail, Class: cmp.Or(v.Class, coze.ClassTransient), Err: fmt.Errorf("%w (and asynq may not bring the task back: enqueue it with a MaxRetry of 2 or more)", err)}
 	}

@@ -174,12 +174,13 @@ func (a *attempt) answeredOnce(ctx context.Context) {
 	}
 }
 
-// failedAlike makes a pause of the bot out of a failure that all of its first questions met, whatever the class; nil
-// where it is none.
-func (a *attempt) failedAlike(ctx context.Context, err error) *coze.Error {
-	e, ok := errors.AsType[*coze.Error](err)
-	if !ok || a.credential == "" || a.chat == nil || e.Class != coze.ClassPermanent || pauseScope(e) != "" ||
-		!a.streaks.fault(a.credential, a.chat.BotID, e) {
+// failedAlike makes a pause of the bot out of a failure that all of its first questions ended with, whatever the class;
+// nil where it is none. A fault that passes counts once a question has used its attempts up: a gateway that answers 502
+// would fail a whole file.
+func (a *attempt) failedAlike(ctx context.Context, v Verdict) *coze.Error {
+	e, ok := errors.AsType[*coze.Error](v.Err)
+	if !ok || v.Action != Fail || a.credential == "" || a.chat == nil || pauseScope(e) != "" ||
+		e.Class != coze.ClassPermanent && e.Class != coze.ClassTransient || !a.streaks.fault(a.credential, a.chat.BotID, e) {
 		return nil
 	}
 	if a.cfg.Answered != nil && a.cfg.Answered() {

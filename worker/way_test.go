@@ -236,6 +236,36 @@ func TestAlike(t *testing.T) {
 	})
 }
 
+// TestAlikeAtAGateway: a gateway that answers for Coze fails the first questions only.
+func TestAlikeAtAGateway(t *testing.T) {
+	t.Parallel()
+	l := newLine(t, redistest.Embedded(t))
+	l.rules(cozetest.Rule{Fault: cozetest.Fault{Kind: cozetest.Gateway, Status: 502}})
+	l.work(func(c *worker.Config) { c.Concurrency = 10 })
+	var ids []string
+	for i := range 30 {
+		ids = append(ids, l.enqueue(tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{Attempts: 1}))
+	}
+	until(t, "the pause", func() bool {
+		p := l.paused()
+		return len(p) == 1 && p[0].BotID == "bot" && strings.Contains(p[0].Message, "the first 10 questions all failed so")
+	})
+	l.rules()
+	until(t, "the end of the pause", func() bool {
+		_, err := worker.ProbeNow(t.Context(), l.rdb)
+		return err == nil && len(l.paused()) == 0
+	})
+	failed := 0
+	for _, id := range ids {
+		if l.wait(id).Status == results.Failed {
+			failed++
+		}
+	}
+	if failed < 10 || failed > 20 { // the last of the ten may find others asked
+		t.Errorf("%d failed, want 10 to 20", failed)
+	}
+}
+
 // askAlone asks through a worker of its own.
 func (l *line) askAlone(question string) *results.Result {
 	l.t.Helper()

@@ -11,7 +11,7 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// reasonAfter is how long ask is silent about a question that the workers of a shared Redis have not begun.
+// reasonAfter is how long ask is silent about a question that waits.
 const reasonAfter = 1500 * time.Millisecond
 
 // waitReason says on stderr why a question waits, each reason once.
@@ -21,6 +21,7 @@ type waitReason struct {
 
 	mu   sync.Mutex
 	said string
+	kept func() // says a reason that was too short a wait to tell at once
 }
 
 func (w *waitReason) say(kind, format string, args ...any) {
@@ -38,10 +39,24 @@ func (w *waitReason) verdict(v worker.Verdict) {
 	if v.Err == nil || v.Aside != "" || v.Action != worker.Later && v.Action != worker.Retry {
 		return
 	}
+	say := func() { w.say(string(v.Class), "%v; asked again in %s", v.Err, rounded(v.After)) }
 	if v.Class == coze.ClassRate && v.After < reasonAfter {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.kept = say
 		return
 	}
-	w.say(string(v.Class), "%v; asked again in %s", v.Err, rounded(v.After))
+	say()
+}
+
+// last says the reason that was kept.
+func (w *waitReason) last() {
+	w.mu.Lock()
+	say := w.kept
+	w.mu.Unlock()
+	if say != nil {
+		say()
+	}
 }
 
 // start looks once, after a while, at how the question stands, until stop.
@@ -63,7 +78,15 @@ func (w *waitReason) start(ctx context.Context, s *session, id string) (stop fun
 
 func (w *waitReason) look(ctx context.Context, s *session, id string) {
 	r, err := s.results.Get(ctx, id)
-	if err != nil || s.worker != nil { // whose verdicts tell more
+	if err != nil {
+		return
+	}
+	if r.Status == results.Running {
+		w.say("running", "Coze has been asked, its answer is not here yet")
+		return
+	}
+	if s.worker != nil {
+		w.last()
 		return
 	}
 	switch r.Status {

@@ -46,6 +46,9 @@ func printSummary(s *streams, sum batch.Summary) error {
 		}
 		line("%s", text)
 	}
+	if sum.Doubtful > 0 {
+		line("  %s may have been asked, and billed, twice (possible_duplicate)", questions(sum.Doubtful))
+	}
 	if sum.Asked > 0 {
 		took := "  took " + rounded(sum.Elapsed)
 		if sum.Mean > 0 {
@@ -102,6 +105,7 @@ type summaryJSON struct {
 	Resumed         int           `json:"resumed"`
 	Asked           int           `json:"asked"`
 	Cached          int           `json:"cached,omitempty"`
+	Doubtful        int           `json:"possible_duplicates,omitempty"`
 	AlreadyComplete bool          `json:"already_complete,omitempty"`
 	Failures        []failureJSON `json:"failures,omitempty"`
 	Usage           usageJSON     `json:"usage"`
@@ -143,7 +147,7 @@ type usageJSON struct {
 func summaryRecord(s batch.Summary) summaryJSON {
 	out := summaryJSON{
 		Rows: s.Rows, Answered: s.Answered, Failed: s.Failed, Canceled: s.Canceled, Expired: s.Expired,
-		Resumed: s.Resumed, Asked: s.Asked, Cached: s.Cached, AlreadyComplete: s.AlreadyComplete,
+		Resumed: s.Resumed, Asked: s.Asked, Cached: s.Cached, AlreadyComplete: s.AlreadyComplete, Doubtful: s.Doubtful,
 		Usage:   usageJSON{s.Tokens, s.TokensOut, s.TokensIn},
 		Elapsed: seconds(s.Elapsed), Mean: seconds(s.Mean), P95: seconds(s.P95),
 		Output: s.Output, Journal: s.Journal,

@@ -258,8 +258,12 @@ func TestRetryKeepsDoubt(t *testing.T) {
 		func(l *line, job *batch.Job) { badly(l, job); job.RetryFailed = true },
 		func(_ *line, job *batch.Job) { job.RetryFailed = true },
 	} {
-		if _, err := once(t, b, in, path, set); err != nil {
+		s, err := once(t, b, in, path, set)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if s.Doubtful != 1 {
+			t.Errorf("run %d: the summary counts %d possible duplicates", n+1, s.Doubtful)
 		}
 		for i, r := range output(t, path) {
 			if r.PossibleDuplicate != (i == 1) {

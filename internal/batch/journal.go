@@ -2,6 +2,7 @@ package batch
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,14 +75,26 @@ func newJournal(path string, f *os.File) *journal {
 	}
 }
 
-// openJournal opens or creates the file and locks it. Another process that has it is ErrLocked.
-func openJournal(path string) (*journal, error) {
+// lockPatience is how long a run waits for the one before it to be gone: the same command may be given again while the
+// kernel still tears down a process that was killed.
+const lockPatience = 2 * time.Second
+
+// openJournal opens or creates the file and locks it. Another process that has it for longer is ErrLocked.
+func openJournal(ctx context.Context, path string) (*journal, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 		if err != nil {
 			return nil, err
 		}
-		if err := lock(f); err != nil {
+		err = lock(f)
+		for since := time.Now(); err == ErrLocked && time.Since(since) < lockPatience; err = lock(f) {
+			select {
+			case <-ctx.Done():
+				return nil, errors.Join(context.Cause(ctx), f.Close())
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 		}
 		// Between the two steps the other run may have ended and removed the file: then this is the lock of a file

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/cozeq/cozeq/results"
 )
@@ -16,7 +17,7 @@ func FuzzJournal(f *testing.F) {
 	const rows = 4
 	s := source{SHA256: "00", Rows: rows, Format: TXT, BotID: "b"}
 	path := filepath.Join(f.TempDir(), "a.jsonl.partial")
-	j, err := openJournal(path)
+	j, err := openJournal(f.Context(), path)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func FuzzJournal(f *testing.F) {
 		if err := os.WriteFile(path, append(bytes.Clone(content), tail...), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := openJournal(path)
+		j, err := openJournal(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,4 +87,24 @@ func FuzzJournal(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLockOfADyingRun: a run that was killed holds its journal until the kernel has torn it down.
+func TestLockOfADyingRun(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.jsonl.partial")
+	dying, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock(dying); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(lockPatience/10, func() { _ = dying.Close() })
+	j, err := openJournal(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.close(); err != nil {
+		t.Error(err)
+	}
 }

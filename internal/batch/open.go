@@ -60,7 +60,7 @@ func (r *run) open(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	r.setTotal(stats.Rows)
-	if r.journal, err = openJournal(r.Output + journalSuffix); err != nil {
+	if r.journal, err = openJournal(ctx, r.Output+journalSuffix); err != nil {
 		return false, err
 	}
 	source := r.Input.source(stats)

@@ -20,7 +20,7 @@ func failed(r *results.Result) bool { return r.Status != results.Completed }
 // gone on with as if the other half had never been asked. Both files are locked, so that the name is ours throughout.
 func (r *run) reopen(ctx context.Context, s source) error {
 	name := r.journal.path
-	fresh, err := openJournal(name + temporarySuffix)
+	fresh, err := openJournal(ctx, name+temporarySuffix)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // tally adds records up in bounded memory.
 type tally struct {
 	answered, failed, canceled, expired int
-	resumed, asked, cached              int
+	resumed, asked, cached, doubtful    int
 	tokens, tokensIn, tokensOut         int64
 	cost                                spread // tokens of a question that was asked
 	failures                            map[failureKind]*FailureCount
@@ -57,6 +57,9 @@ func (t *tally) add(r *results.Result, now bool) {
 		t.resumed++
 	case !r.Cached:
 		t.asked++
+	}
+	if r.PossibleDuplicate {
+		t.doubtful++
 	}
 	switch r.Status {
 	case results.Completed:
@@ -145,7 +148,7 @@ func classCounts(classes map[string]int) []ClassCount {
 func (t *tally) summary() Summary {
 	s := Summary{
 		Answered: t.answered, Failed: t.failed, Canceled: t.canceled, Expired: t.expired,
-		Resumed: t.resumed, Asked: t.asked, Cached: t.cached,
+		Resumed: t.resumed, Asked: t.asked, Cached: t.cached, Doubtful: t.doubtful,
 		Tokens: t.tokens, TokensIn: t.tokensIn, TokensOut: t.tokensOut,
 		Mean: t.took.mean(), P95: t.took.quantile(0.95),
 	}
