@@ -13,6 +13,7 @@ type Limit struct {
 	Credential string  `json:"credential"`                 // hash, see coze.Client.Identity
 	Rate       float64 `json:"calls_per_second,omitempty"` // as it is now; 0: nobody has asked for an hour
 	Served     bool    `json:"served"`                     // by a live worker
+	Learnt     bool    `json:"-"`                          // a refusal or the plan has set the rate; else it doubles still
 }
 
 // KnowLimits has the workers of a Redis start at rates that an earlier run had learnt, in calls a second by credential.
@@ -41,7 +42,7 @@ func Limits(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {
 	for _, z := range seen {
 		limit := Limit{Served: time.Since(time.Unix(int64(z.Score), 0)) < unseenAfter}
 		limit.Credential, _ = z.Member.(string)
-		if limit.Rate, err = l.rate(ctx, limit.Credential); err != nil {
+		if limit.Rate, limit.Learnt, err = l.rate(ctx, limit.Credential); err != nil {
 			return nil, fmt.Errorf("read the limit of credential %s: %w", limit.Credential, err)
 		}
 		if limit.Served || limit.Rate > 0 {

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -211,10 +210,11 @@ func limitKey(credential, bot string) string {
 }
 
 // rate returns the account's rate as it was left, 0 if nothing is known.
-func (l *limiter) rate(ctx context.Context, credential string) (float64, error) {
-	rate, err := l.rdb.HGet(ctx, limitKey(credential, ""), "rate").Float64()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
+func (l *limiter) rate(ctx context.Context, credential string) (rate float64, learnt bool, err error) {
+	var now struct {
+		Rate float64 `redis:"rate"`
+		Top  float64 `redis:"top"`
 	}
-	return math.Max(0, rate), err
+	err = l.rdb.HMGet(ctx, limitKey(credential, ""), "rate", "top").Scan(&now)
+	return math.Max(0, now.Rate), now.Top > 0, err
 }

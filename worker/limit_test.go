@@ -306,8 +306,8 @@ func TestKnownRateIsNoNews(t *testing.T) {
 		ctx, l := t.Context(), &limiter{rdb: rdb}
 		rate := func(want float64) {
 			t.Helper()
-			if got, err := l.rate(ctx, "credential"); err != nil || got != want {
-				t.Errorf("got %v, %v, want %v", got, err, want)
+			if got, learnt, err := l.rate(ctx, "credential"); err != nil || got != want || !learnt {
+				t.Errorf("got %v, %v, %v, want %v", got, learnt, err, want)
 			}
 		}
 		for _, known := range []float64{100, 300} { // the second comes from another process

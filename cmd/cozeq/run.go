@@ -298,7 +298,9 @@ func keepLimits(ctx context.Context, job *batch.Job, s *session, p plan, watch *
 	watch.onLimits = func(all []worker.Limit) {
 		learnt := make(map[string]float64)
 		for _, l := range all {
-			learnt[l.Credential] = l.Rate
+			if l.Learnt {
+				learnt[l.Credential] = l.Rate
+			}
 		}
 		if len(learnt) == 0 {
 			return

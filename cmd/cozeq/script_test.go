@@ -28,7 +28,7 @@ import (
 //	save NAME FILE             the content of the file, or of stdout, for $NAME
 //	await FILE REGEXP          wait until the file's content matches
 //	term                       SIGTERM for what runs in the background
-//	coze [latency=D] [pace=D]  a fake Coze for $COZE_API_BASE, with a token and a bot;
+//	coze [latency=D] [pace=D] [rate=N]  a fake Coze for $COZE_API_BASE, with a token and a bot;
 //	  [bots=ID,...] [app=FILE]   only these bots exist; an OAuth app with its key in FILE
 //	rules [FILE]               the fake's faults from now on, as of cozeq mock --script; without FILE none
 //	expire                     the tokens that the app was given are no good any more
@@ -113,6 +113,8 @@ func cmdCoze(ts *testscript.TestScript, neg bool, args []string) {
 			c.Latency, err = time.ParseDuration(value)
 		case "pace":
 			c.DeltaPace, err = time.ParseDuration(value)
+		case "rate":
+			c.Rate, err = strconv.ParseFloat(value, 64)
 		case "bots":
 			c.Bots = strings.Split(value, ",")
 		case "app":
