@@ -50,7 +50,8 @@ func Each(t *testing.T, f func(t *testing.T, rdb redis.UniversalClient)) {
 // testing/synctest bubble: no socket is involved, and TTLs follow the bubble's clock.
 func Embedded(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	s, err := localredis.Start()
+	// Who waits for a connection of the pool does so with a timer that go-redis shares between bubbles, which panics.
+	s, err := localredis.Start(localredis.PoolSize(1024))
 	if err != nil {
 		t.Fatalf("start the embedded redis: %v", err)
 	}
