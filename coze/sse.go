@@ -225,8 +225,10 @@ func (d *decoder) fill() error {
 			d.lf, d.cr = d.end, d.end
 		}
 	}
-	if err := d.fits(d.end); err != nil {
-		return err
+	if d.begun { // what may still be a byte order mark belongs to no event
+		if err := d.fits(d.end); err != nil {
+			return err
+		}
 	}
 	if d.err != nil {
 		return d.err

@@ -90,6 +90,7 @@ func FuzzSSE(f *testing.F) {
 	} {
 		f.Add(seed, uint16(300))
 	}
+	f.Add("\ufeff", uint16(0))
 	f.Fuzz(func(t *testing.T, text string, room uint16) {
 		limit := int(room) + 1
 		whole, errWhole := decodeAll(t, strings.NewReader(text), limit)
