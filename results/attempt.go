@@ -73,59 +73,6 @@ type Attempt struct {
 	kept  bool // see Entry
 }
 
-// beginScript hands the record to a new owner.
-//
-// A record that is gone (its Redis was flushed, or failed over to a replica that
-// had not got it) is made again from the seed: the queue's payload is enough to
-// go on. Deciding "ended?" and taking over must be one step: between two steps
-// the old owner could end the task, and the new one would ask again.
-//
-// A record that was made says so for as long as it is open, and not only to who made it:
-//
-//  1. A worker has the answer, writes it, and shuts down. asynq puts its task back.
-//  2. Whoever waited for the answer has it, and deletes the record.
-//  3. Another worker takes the task up and makes a record. It dies, or shuts down, before
-//     it has found out that the task is over.
-//  4. The next one finds an open record. Did it look like any other, it would ask again.
-//
-// Of a question that was noted and not answered for, fenced_at keeps when its asker was
-// fenced, by this Redis' clock: by the first owner after it, whatever became of that one.
-// So an attempt knows how long no byte of the question can have left. Without it each
-// attempt would wait that time out from its own beginning, and workers that live for less
-// would never get to the end of it. Asking drops it together with the older note.
-//
-// KEYS: hash, body. ARGV: owner, now, TTL in seconds, "1" to read the body, then
-// the seed's names and values. It answers with the hash, the body and the milliseconds
-// since fenced_at.
-var beginScript = redis.NewScript(`
-local now = redis.call('HMGET', KEYS[1], 'status', 'id')
-local status = now[1]
-if status == 'completed' or status == 'failed' or status == 'canceled' or status == 'expired' then
-	return {redis.call('HGETALL', KEYS[1])}
-end
-if not status then redis.call('HSET', KEYS[1], 'made', 1) end
-if not now[2] then -- nothing is there, or what an older attempt has noted since
-	for i = 5, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
-end
-local fenced = 0
-if redis.call('HEXISTS', KEYS[1], 'asked_at') == 1 then
-	local time = redis.call('TIME')
-	local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-	fenced = ms - (tonumber(redis.call('HGET', KEYS[1], 'fenced_at')) or ms)
-	redis.call('HSETNX', KEYS[1], 'fenced_at', ms)
-end
-redis.call('HSETNX', KEYS[1], 'started_at', ARGV[2])
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'status', 'running')
-redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint') -- logid is of the last ask, which is looked up
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-local body = ''
-if ARGV[4] == '1' then
-	body = redis.pcall('GET', KEYS[2]) -- something else is as good as nothing
-	if type(body) ~= 'string' then body = '' end
-	redis.call('EXPIRE', KEYS[2], ARGV[3])
-end
-return {redis.call('HGETALL', KEYS[1]), body, fenced}`)
-
 // Begin takes a task up: it becomes running, and every older attempt may write
 // no more. The seed fills the record if it is gone. One round trip; along adds
 // commands of the caller's to it.
@@ -175,39 +122,6 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 	return a, nil
 }
 
-// updateScript writes fields for the owner alone, and not even for the owner once
-// the task has ended: a write that was stuck in a broken connection may arrive
-// after Finish. Of a record that is gone it answers -1, unless it may make it again: see
-// [Attempt.lost]. The record then says that it was made: see beginScript. It answers 2 where somebody asked for the task's end: that word may have
-// come too late for this attempt to hear it, and it must not be put aside with it.
-//
-// A chat that the owner does not know was given over by an attempt that it has fenced: see
-// Store.GiveOver. It is not dropped: Asking is refused with 3, Created and a Wait that name
-// another chat keep it among the others, and any other Wait leaves it where it is.
-//
-// KEYS: hash. ARGV: owner, "1" to make a record that is gone, TTL in seconds, the chat that
-// the owner knows the record to name, the chat that it writes, "1" for Asking, how many
-// names to delete, those names, then names and values to set.
-var updateScript = redis.NewScript(otherChat + `
-local now = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id', 'conversation_id')
-if not now[2] and ARGV[2] ~= '1' then return -1 end
-if now[2] and now[1] ~= ARGV[1] then return 0 end
-if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 0 end
-local given = now[3] and now[3] ~= ARGV[4] and now[3] ~= ARGV[5]
-if given and ARGV[6] == '1' then return 3 end
-local drop = tonumber(ARGV[7])
-if drop > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 8, 7 + drop)) end
-if not now[2] then redis.call('HSET', KEYS[1], 'made', 1) end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 8 + drop))
-if given and ARGV[5] ~= '' then
-	otherChat(now[3])
-elseif given then
-	redis.call('HSET', KEYS[1], 'chat_id', now[3], 'conversation_id', now[4] or '')
-	redis.call('HDEL', KEYS[1], 'asked_at')
-end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 1 + redis.call('HEXISTS', KEYS[1], 'cancel')`)
-
 // update writes for the owner; chatID is the chat that it writes, "" for none.
 func (a *Attempt) update(ctx context.Context, chatID string, asking bool, drop, set []any, along ...func(redis.Cmdable)) error {
 	args := append([]any{seconds(openTTL), a.known, chatID, asking, len(drop)}, drop...)
@@ -215,7 +129,7 @@ func (a *Attempt) update(ctx context.Context, chatID string, asking bool, drop, 
 	if err != nil {
 		return fmt.Errorf("update %s: %w", a.Result.ID, err)
 	}
-	if ok == given {
+	if ok == taken {
 		return a.take(ctx)
 	}
 	a.CancelRequested = ok == 2
@@ -249,12 +163,12 @@ func (a *Attempt) write(ctx context.Context, script *redis.Script, keys []string
 	return ok, KeyFault(keys[0], err)
 }
 
-// Answers of the scripts of write.
+// Replies of update.lua and finish.lua, as record.lua names them.
 const (
 	gone   = -1
 	fenced = 0
-	given  = 3 // of updateScript: there is a chat already
-	merge  = 4 // of finishScript: the record names other chats
+	taken  = 3 // of update.lua
+	stale  = 4 // of finish.lua
 )
 
 // lost decides what a record that is gone means: nil, and this attempt may make it again;
@@ -379,46 +293,6 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 	return a.update(ctx, r.ChatID, false, drop, set, along...)
 }
 
-// finishScript writes the terminal fields and publishes them, in one step: who
-// subscribes and then reads the hash sees the end in one of the two.
-//
-// go-redis sends a script again when its reply was lost; the second run finds
-// the task ended by the same owner and answers 1 without publishing twice.
-//
-// The ids of the conversation and of the chat go first: the result may have
-// forgotten one that was noted, and the hash says what the message says.
-//
-// KEYS: hash, body, deltas. ARGV: owner, "1" to make a record that is gone (see
-// [Attempt.lost]; without it the answer is -1), TTL in seconds, channel, message,
-// "1" if the task has a stream of deltas, "1" to keep the body as long as the result
-// (a failed task may be asked again), the chat that the owner knows the record to name, the
-// chat of the result, the other chats of the result as the hash has them, then names and
-// values. Where the record names other chats than the result it answers 4 and ends nothing:
-// the message is to say so, too.
-var finishScript = redis.NewScript(otherChat + `
-local now = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id')
-if not now[2] and ARGV[2] ~= '1' then return -1 end
-if now[2] and now[1] ~= ARGV[1] then return 0 end
-if now[2] == 'completed' or now[2] == 'failed' or now[2] == 'canceled' or now[2] == 'expired' then return 1 end
-if now[3] and now[3] ~= ARGV[8] and now[3] ~= ARGV[9] then otherChat(now[3]) end
-if (redis.call('HGET', KEYS[1], 'other_chat_ids') or '') ~= ARGV[10] then return 4 end
-redis.call('HDEL', KEYS[1], 'asked_at', 'fenced_at', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'removed_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
-	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups')
-if redis.call('HDEL', KEYS[1], 'kept') == 1 then redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue') end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 11))
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-if ARGV[7] == '1' then
-	redis.call('EXPIRE', KEYS[2], ARGV[3])
-else
-	redis.call('UNLINK', KEYS[2])
-end
-if ARGV[6] == '1' then
-	redis.pcall('XADD', KEYS[3], '*', 'type', 'end', 'text', '') -- it must not keep the message back
-	redis.call('EXPIRE', KEYS[3], ARGV[3])
-end
-redis.call('PUBLISH', ARGV[4], ARGV[5])
-return 1`)
-
 // Finish ends the task: a.Result, whose Status must be terminal, goes to the
 // hash and to the channel. CompletedAt is set here. stream tells that the task
 // has a stream of deltas, which gets its end. along adds commands of the caller's to
@@ -430,13 +304,13 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 	a.Result.CompletedAt = At(time.Now())
 	for {
 		ok, err := a.finish(ctx, stream, along...)
-		if err == nil && ok == merge {
+		if err == nil && ok == stale {
 			err = a.merge(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("finish %s: %w", a.Result.ID, err)
 		}
-		if ok != merge {
+		if ok != stale {
 			return nil
 		}
 	}

@@ -8,42 +8,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// cancelScript ends a task that has no chat, or asks the worker that runs it to
-// do so.
-//
-// The message was made from a record read a moment ago. If a worker has begun in
-// between, the owner is another one and the script answers 0: the caller reads
-// again. Between this script and a Begin one is first: a Begin that comes after
-// sees the end, a Begin that came before makes the owner differ. The status alone
-// would not do: a worker that begins, asks, and puts the task aside in between
-// leaves it waiting as it was, but with a chat that is to be canceled at Coze.
-//
-// KEYS: hash, body, deltas. ARGV: status expected, "1" to end the task here, TTL
-// in seconds, channel, message, channel for workers, id, now, class, text, owner
-// expected, chat expected.
-var cancelScript = redis.NewScript(`
-local now = redis.call('HMGET', KEYS[1], 'status', 'owner', 'chat_id')
-if now[1] ~= ARGV[1] or (now[2] or '') ~= ARGV[11] or (now[3] or '') ~= ARGV[12] then return 0 end
-if ARGV[2] ~= '1' then
-	redis.call('HSET', KEYS[1], 'cancel', '1')
-	redis.call('PUBLISH', ARGV[6], ARGV[7])
-	return 1
-end
-redis.call('HDEL', KEYS[1], 'owner', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since', 'keep', 'error_code', 'error_hint', 'logid')
-redis.call('HSET', KEYS[1], 'status', 'canceled', 'completed_at', ARGV[8], 'error_class', ARGV[9], 'error_msg', ARGV[10])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-if redis.call('HEXISTS', KEYS[1], 'kept') == 1 then
-	redis.call('EXPIRE', KEYS[2], ARGV[3])
-else
-	redis.call('UNLINK', KEYS[2])
-end
-if redis.call('EXISTS', KEYS[3]) == 1 then
-	redis.pcall('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
-	redis.call('EXPIRE', KEYS[3], ARGV[3])
-end
-redis.call('PUBLISH', ARGV[4], ARGV[5])
-return 1`)
-
 // Cancel ends a task that no worker has asked yet: its record is returned with
 // status canceled. A task that runs, or waits with a chat of its own, is marked
 // and its worker told; the record returned has the status it had. A task that

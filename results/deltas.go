@@ -29,16 +29,6 @@ type Delta struct {
 	Text string
 }
 
-// deltaScript appends for the owner alone.
-//
-// KEYS: hash, deltas. ARGV: owner, TTL in seconds, most entries, type, text.
-var deltaScript = redis.NewScript(`
-local now = redis.call('HMGET', KEYS[1], 'owner', 'status')
-if now[1] ~= ARGV[1] or now[2] ~= 'running' then return 0 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'type', ARGV[4], 'text', ARGV[5])
-redis.call('EXPIRE', KEYS[2], ARGV[2])
-return 1`)
-
 // Delta appends to the task's stream of deltas.
 func (a *Attempt) Delta(ctx context.Context, d Delta) error {
 	id := a.Result.ID

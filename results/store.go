@@ -100,18 +100,6 @@ type Entry struct {
 	AskedAt time.Time
 }
 
-// createScript writes a record unless there is one, and answers with the status
-// of the one that was there.
-//
-// KEYS: hash, body. ARGV: TTL in seconds, body, then names and values.
-var createScript = redis.NewScript(`
-local status = redis.call('HGET', KEYS[1], 'status')
-if status then return status end
-redis.call('HSET', KEYS[1], unpack(ARGV, 3))
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[1]) end
-return ''`)
-
 // Create writes the record of a task that is about to be enqueued. If the id
 // has a record already it changes nothing and returns that record's status; a
 // new record returns "".

@@ -1,0 +1,38 @@
+-- Ends a task: writes the terminal fields and publishes the result.
+--
+-- KEYS: 1 record, 2 body, 3 deltas
+-- ARGV: 1 owner, 2 '1' to make a record that is gone, 3 TTL in seconds, 4 channel, 5 message, 6 '1' if the task has
+--       deltas, 7 '1' to keep the body as long as the result, 8 the chat that the owner believes the record names,
+--       9 the chat of the result, 10 the other chats of the result as the record has them, then names and values
+-- Reply: 1 ended, GONE, FENCED, 4 (STALE) nothing was ended: the record names other chats than the result
+--
+-- Invariant: record and message change in one step. A waiter that subscribes first and then reads the record finds the
+-- end in one of the two. STALE keeps both equal: the owner adds the other chats to the result and tries again.
+--
+-- go-redis sends a script again when the reply was lost. The second run finds that this owner has ended the task: it
+-- replies 1 and publishes nothing.
+--
+-- The ids of chat and conversation are deleted before the result is written: the result may have dropped one that was
+-- noted, and the record must say what the message says.
+--
+-- A task of a batch ("kept") has custom_id, bot_id, user_id and queue in its batch as well, so its ended record goes
+-- without them.
+
+local STALE = 4
+
+local record = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id')
+local status, chat = record[2], record[3]
+local refused = refusal(record[1], status, ARGV[1], ARGV[2])
+if refused then return refused end
+if ENDED[status] then return 1 end
+if chat and chat ~= ARGV[8] and chat ~= ARGV[9] then add_other_chat(chat) end
+if (redis.call('HGET', KEYS[1], 'other_chat_ids') or '') ~= ARGV[10] then return STALE end
+redis.call('HDEL', KEYS[1], 'asked_at', 'fenced_at', 'cancel', 'made', 'ended_chat', 'ended_conversation',
+	'removed_chat', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
+	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups')
+if redis.call('HDEL', KEYS[1], 'kept') == 1 then
+	redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue')
+end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 11))
+close(ARGV[3], ARGV[7] == '1', ARGV[6] == '1', ARGV[4], ARGV[5])
+return 1

@@ -1,0 +1,37 @@
+package results
+
+import (
+	"embed"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Each script says in its head what it takes, replies and promises. All but the first
+// two and delta.lua stand behind record.lua.
+var (
+	createScript = script("create.lua")
+	reopenScript = script("reopen.lua")
+	deltaScript  = script("delta.lua")
+	beginScript  = script("record.lua", "begin.lua")
+	updateScript = script("record.lua", "update.lua")
+	finishScript = script("record.lua", "finish.lua")
+	cancelScript = script("record.lua", "cancel.lua")
+	giveScript   = script("record.lua", "give.lua")
+)
+
+//go:embed *.lua
+var sources embed.FS
+
+// script is the script that these files make together.
+func script(names ...string) *redis.Script {
+	var source strings.Builder
+	for _, name := range names {
+		text, err := sources.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		source.Write(text)
+	}
+	return redis.NewScript(source.String())
+}
