@@ -12,6 +12,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -192,7 +193,7 @@ const fenceCheck = 2 * time.Second
 // somebody pressed "cancel" in asynqmon. As soon as another handler has begun, the
 // work here is in vain and its stream is closed.
 func (a *attempt) watchFence(ctx context.Context) {
-	for pause(ctx, fenceCheck) {
+	for backoff.Sleep(ctx, fenceCheck) == nil {
 		if a.fenced(ctx) {
 			return
 		}

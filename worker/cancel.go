@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"time"
+
+	"github.com/cozeq/cozeq/internal/backoff"
 )
 
 // hearCancellations ends the attempts of tasks that somebody canceled, until ctx
@@ -15,7 +17,7 @@ func (w *Worker) hearCancellations(ctx context.Context) {
 			return
 		}
 		w.log.Warn("no word of cancellations, will subscribe again", "err", err)
-		pause(ctx, time.Second)
+		_ = backoff.Sleep(ctx, time.Second)
 	}
 }
 
@@ -49,17 +51,5 @@ func (w *Worker) checkCancellations(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		w.log.Warn("could not read requests to cancel, will try again", "err", err)
 		time.AfterFunc(time.Second, func() { w.checkCancellations(ctx) })
-	}
-}
-
-// pause waits, and reports whether it was not interrupted.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

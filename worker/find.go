@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 )
 
 // How long a question that was sent may take to show up in its conversation, and
@@ -55,7 +56,7 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 	now := time.Now()
 	q := a.sought(earlier, now)
 	until := a.lookUntil(now)
-	for wait := findEvery; ; {
+	for waits := pollWaits.Start(); ; {
 		if err := a.permit(ctx); err != nil {
 			return false, err
 		}
@@ -82,17 +83,20 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 		default:
 			a.heed(ctx, e)
 			a.log.Debug("could not look for the question, will try again", "err", err)
-			wait = min(pollMost, max(wait*3/2, e.RetryAfter))
+			if err := waits.Sleep(ctx, min(e.RetryAfter, pollMost)); err != nil {
+				return false, err
+			}
+			continue
 		}
-		if err == nil && time.Now().After(until) {
+		if time.Now().After(until) {
 			if doubtful {
 				return false, a.unsure(ctx, "a question of its words is in its conversation, and it cannot be told whose it is")
 			}
 			a.rec.AskedAt = time.Time{}
 			return false, nil
 		}
-		if !pause(ctx, wait) {
-			return false, context.Cause(ctx)
+		if err := backoff.Sleep(ctx, findEvery); err != nil {
+			return false, err
 		}
 	}
 }

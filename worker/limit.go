@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 )
 
 // limiter shares Coze's limits among all processes of one Redis: every chat, and
@@ -132,8 +133,10 @@ func (q *request) await(ctx context.Context, cmd *redis.Cmd) (permit, error) {
 		if err != nil {
 			return permit{}, err
 		}
-		if wait > 0 && !pause(ctx, min(wait, recheck)) {
-			return permit{}, context.Cause(ctx)
+		if wait > 0 {
+			if err := backoff.Sleep(ctx, min(wait, recheck)); err != nil {
+				return permit{}, err
+			}
 		}
 		if p.at != "" {
 			return p, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -84,19 +85,19 @@ func settles(t *testing.T, rate float64, processes int) {
 					p, err := l.take(ctx, forChat, "credential", "bot")
 					if err != nil {
 						if far, ok := errors.AsType[*farError](err); ok && ctx.Err() == nil {
-							pause(ctx, far.after)
+							_ = backoff.Sleep(ctx, far.after)
 							continue
 						}
 						return
 					}
 					if s.take() {
-						pause(ctx, 250*time.Millisecond) // the answer
+						_ = backoff.Sleep(ctx, 250*time.Millisecond) // the answer
 						continue
 					}
 					if err := l.refused(ctx, p, "credential", "bot", coze4013); err != nil {
 						return
 					}
-					pause(ctx, time.Second)
+					_ = backoff.Sleep(ctx, time.Second)
 				}
 			})
 		}
@@ -165,7 +166,7 @@ func (c *crowd) gather(t *testing.T) (s *server, count func() (taken, denied int
 			for ctx.Err() == nil {
 				p, err := l.take(ctx, forChat, "credential", "bot")
 				if far, ok := errors.AsType[*farError](err); ok {
-					pause(ctx, far.after)
+					_ = backoff.Sleep(ctx, far.after)
 					continue
 				}
 				if err != nil {
@@ -180,7 +181,7 @@ func (c *crowd) gather(t *testing.T) (s *server, count func() (taken, denied int
 				if chance || !s.take() {
 					_ = l.refused(ctx, p, "credential", "bot", refusal)
 				}
-				pause(ctx, time.Second)
+				_ = backoff.Sleep(ctx, time.Second)
 			}
 		})
 	}

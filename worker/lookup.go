@@ -4,18 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/results"
 )
 
 // Polling: Coze asks for at most one call a second for each chat, and every call
 // counts for the same limit as a chat. Recorded answers took about a minute.
+var (
+	pollWaits = backoff.Policy{First: 1125 * time.Millisecond, Most: 6750 * time.Millisecond, Factor: 1.5, Jitter: 1. / 9}
+	readWaits = backoff.Policy{First: time.Second, Most: pollMost}
+)
+
 const (
-	pollFirst = time.Second
-	pollMost  = 6 * time.Second
+	pollMost = 6 * time.Second // the longest Retry-After that is waited for in a slot
 
 	// unknownTries is how often Coze may say that it does not know a chat which it
 	// had named itself, before it is believed: its replicas may lag.
@@ -91,12 +95,13 @@ func lookUpError(err error) error {
 func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {
 	r := &a.rec.Result
 	unknown := 0
-	for wait := pollFirst; ; wait = min(pollMost, wait*3/2) {
+	for waits := pollWaits.Start(); ; {
 		if err := a.permit(ctx); err != nil {
 			return nil, err
 		}
 		chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID)
 		e, _ := errors.AsType[*coze.Error](err)
+		least := time.Duration(0)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
@@ -115,10 +120,10 @@ func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {
 		default:
 			a.heed(ctx, e)
 			a.log.Debug("look-up failed, will try again", "chat", r.ChatID, "err", err)
-			wait = max(wait, e.RetryAfter)
+			least = e.RetryAfter
 		}
-		if !pause(ctx, wait+rand.N(wait/4)) {
-			return nil, context.Cause(ctx)
+		if err := waits.Sleep(ctx, least); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -186,12 +191,13 @@ const readTries = 4
 // for, as in poll.
 func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
 	tries := 0
-	for wait := pollFirst; ; wait = min(pollMost, 2*wait) {
+	for waits := readWaits.Start(); ; {
 		if err := a.permit(ctx); err != nil {
 			return err
 		}
 		messages, err := a.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
 		e, _ := errors.AsType[*coze.Error](err)
+		least := time.Duration(0)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -210,7 +216,7 @@ func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
 		default:
 			a.heed(ctx, e)
 			a.log.Debug("could not read the answer, will try again", "chat", chat.ID, "err", err)
-			wait = max(wait, e.RetryAfter)
+			least = e.RetryAfter
 		}
 		if tries == readTries {
 			// It completed with nothing to say: there is no use in looking it up again.
@@ -220,8 +226,8 @@ func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
 			}
 			return errEmpty
 		}
-		if !pause(ctx, wait) {
-			return context.Cause(ctx)
+		if err := waits.Sleep(ctx, least); err != nil {
+			return err
 		}
 	}
 }

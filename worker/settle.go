@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -269,11 +270,10 @@ func failure(v Verdict) *results.Failure {
 	return f
 }
 
-// How long to insist on storing an end, and on one write of it.
-const (
-	persistFor = 15 * time.Minute
-	writeWait  = 5 * time.Second
-)
+// persistWaits are those between two tries to store an end, writeWait is the longest that one may take.
+var persistWaits = backoff.Policy{First: 100 * time.Millisecond, Most: 5 * time.Second, For: 15 * time.Minute}
+
+const writeWait = 5 * time.Second
 
 // persist repeats a write until it is done, refused, or hopeless: the answer is
 // paid for, and a Redis that restarts is back within a minute. A worker that shuts
@@ -282,20 +282,17 @@ func (a *attempt) persist(ctx context.Context, write func(context.Context) error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(a.life, cancel)()
-	began := time.Now()
-	for wait := 100 * time.Millisecond; ; wait = min(5*time.Second, 2*wait) {
+	return persistWaits.Retry(ctx, func() error {
 		once, cancel := context.WithTimeout(ctx, writeWait)
-		err := write(once)
-		cancel()
-		_, damaged := errors.AsType[*results.KeyError](err)
-		if err == nil || damaged || errors.Is(err, results.ErrFenced) || time.Since(began) > persistFor {
-			return err
+		defer cancel()
+		return write(once)
+	}, func(err error, _ time.Duration) bool {
+		if _, damaged := errors.AsType[*results.KeyError](err); damaged || errors.Is(err, results.ErrFenced) {
+			return false
 		}
 		a.log.Warn("could not store how the task ended, will try again", "err", err)
-		if !pause(ctx, wait) {
-			return err
-		}
-	}
+		return true
+	})
 }
 
 // damaged reports whether a key of the task's holds something else, which no retry mends,

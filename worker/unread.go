@@ -14,13 +14,9 @@ import (
 // worker. If there is, that one should get it: this process lets others go first from
 // then on. Without that it would be a matter of luck, and one of 32 tasks would have bad
 // luck five times in a row, and wait for most of a minute.
-const (
-	unreadBase = 2 * time.Second
-	unreadCap  = 15 * time.Second
-
-	// unreadEvery is how often the log says so, for each key.
-	unreadEvery = time.Minute
-)
+//
+// unreadEvery is how often the log says so, for each key.
+const unreadEvery = time.Minute
 
 // isUnread tells that a task is encrypted and cannot be read here.
 func isUnread(err error) bool {

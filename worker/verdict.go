@@ -2,10 +2,10 @@ package worker
 
 import (
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -49,14 +49,17 @@ var (
 	errPanic     = errors.New("the handler panicked")
 )
 
-// Waits and back-offs.
+// How a task waits before it is asked again. The first two have full jitter: up to 1 s at first, then up to 60 s or 30 s.
+// Where an early look is of no use there is little.
+var (
+	retryWaits  = backoff.Policy{First: 500 * time.Millisecond, Most: 30 * time.Second, Jitter: 1}
+	rateWaits   = backoff.Policy{First: 500 * time.Millisecond, Most: 15 * time.Second, Jitter: 1} // a rate limit passes within seconds
+	busyWaits   = backoff.Policy{First: time.Second, Most: 10 * time.Second, Jitter: 0.1}          // a chat within a minute or so
+	unreadWaits = backoff.Policy{First: 2 * time.Second, Most: 15 * time.Second, Jitter: 0.1}      // for a worker that has the key
+)
+
+// Other waits.
 const (
-	retryBase = time.Second      // first back-off, doubled each time, full jitter
-	retryCap  = time.Minute      //
-	rateBase  = time.Second      // a rate limit passes within seconds ...
-	rateCap   = 30 * time.Second //
-	busyBase  = time.Second      // ... a chat within a minute or so ...
-	busyCap   = 10 * time.Second //
 	redisWait = 2 * time.Second  // our own store failed; nothing to do with Coze
 	fenceWait = 30 * time.Second // another handler has the task: look again when it should have ended
 	turnWait  = 10 * 365 * 24 * time.Hour
@@ -117,7 +120,7 @@ func judge(err error, h history) Verdict {
 		v.Class = coze.ClassTransient
 		v.retry(h, emptyTries)
 	case isUnread(err):
-		v.Action, v.Class, v.After = Later, coze.ClassAuth, steady(unreadBase, unreadCap, h.waits)
+		v.Action, v.Class, v.After = Later, coze.ClassAuth, unreadWaits.Wait(h.waits)
 	case errors.As(err, &key): // no outage: it would be the same at each try
 		v.Action, v.Class = Fail, coze.ClassInvalid
 	case errors.As(err, &bad):
@@ -143,19 +146,19 @@ func (v *Verdict) ask(e *coze.Error, h history) {
 			v.Action, v.After, v.Aside = Later, asideWait, coze.ScopeAccount
 			return
 		}
-		v.Action, v.After = Later, backoff(retryBase, rateCap, h.waits)
+		v.Action, v.After = Later, rateWaits.Wait(h.waits)
 		return
 	}
 	switch e.Class {
 	case coze.ClassRate:
 		// How fast to ask is the limiter's affair: this is only to come back to it.
-		v.Action, v.After = Later, max(e.RetryAfter, backoff(rateBase, rateCap, h.waits))
+		v.Action, v.After = Later, max(e.RetryAfter, rateWaits.Wait(h.waits))
 	case coze.ClassBusy:
 		if h.waiting > busyLimit {
 			v.Action = Fail
 			return
 		}
-		v.Action, v.After = Later, max(e.RetryAfter, steady(busyBase, busyCap, h.waits))
+		v.Action, v.After = Later, max(e.RetryAfter, busyWaits.Wait(h.waits))
 	case coze.ClassTransient, coze.ClassTruncated, coze.ClassTimeout, coze.ClassCanceled:
 		// ClassCanceled is Coze's word here: somebody canceled the chat there.
 		tries := h.codes.Classify(e.Code, e.Status).Tries
@@ -183,24 +186,7 @@ func (v *Verdict) retry(h history, tries int) {
 		v.Action = Fail
 		return
 	}
-	v.Action, v.After = Retry, backoff(retryBase, retryCap, h.attempts)
-}
-
-// backoff grows exponentially with full jitter: a crowd that failed together
-// does not come back together.
-func backoff(base, limit time.Duration, n int) time.Duration {
-	return time.Duration(rand.Int64N(int64(grow(base, limit, n)))) + 1
-}
-
-// steady grows exponentially with a little jitter: for waits in which an early
-// look is of no use.
-func steady(base, limit time.Duration, n int) time.Duration {
-	d := grow(base, limit, n)
-	return d - d/10 + time.Duration(rand.Int64N(int64(d/5)))
-}
-
-func grow(base, limit time.Duration, n int) time.Duration {
-	return min(limit, base<<min(n, 20))
+	v.Action, v.After = Retry, retryWaits.Wait(h.attempts)
 }
 
 // comesBack reports whether asynq must bring the task back. One that a shutdown

@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -248,17 +249,11 @@ func (r *remoteRedis) ping(ctx context.Context) error {
 
 // await pings until there is an answer, and says in the log why it waits.
 func (r *remoteRedis) await(ctx context.Context, logger *slog.Logger) error {
-	const longest = 15 * time.Second
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, longest) {
-		err := r.ping(ctx)
-		if err == nil || ctx.Err() != nil {
-			return err
+	waits := backoff.Policy{First: 250 * time.Millisecond, Most: 15 * time.Second}
+	return waits.Retry(ctx, func() error { return r.ping(ctx) }, func(err error, wait time.Duration) bool {
+		if ctx.Err() == nil {
+			logger.Warn("redis does not answer, trying again", "error", err, "in", wait)
 		}
-		logger.Warn("redis does not answer, trying again", "error", err, "in", wait)
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(wait):
-		}
-	}
+		return true
+	})
 }

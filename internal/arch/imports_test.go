@@ -43,11 +43,12 @@ var edges = map[string][]string{
 	"tasks":         {"results", "internal/pipeline", "asynq", "redis", "uuid", "otel/trace", "otel/propagation"},
 
 	// The only place where the three meet.
-	"worker": {"tasks", "coze", "results", "asynq", "redis", "prometheus", "uuid", "protowire",
+	"worker": {"tasks", "coze", "results", "internal/backoff", "asynq", "redis", "prometheus", "uuid", "protowire",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// Rooms beside it. batch reaches the queue through tasks and results, so it needs neither asynq nor redis.
-	"internal/batch":      {"tasks", "results", "internal/charset", "internal/sheet", "*"},
+	"internal/backoff":    {},
+	"internal/batch":      {"tasks", "results", "internal/backoff", "internal/charset", "internal/sheet", "*"},
 	"internal/charset":    {"x/text"},
 	"internal/sheet":      {"excelize"},
 	"internal/localredis": {"miniredis", "gopher-lua", "redis"},
@@ -59,7 +60,7 @@ var edges = map[string][]string{
 	"internal/arch":       {},
 
 	// The root sees all, but what is for tests.
-	"cmd/cozeq": {"tasks", "worker", "coze", "coze/cozetest", "coze/oauth", "results", "internal/batch", "internal/localredis", "internal/redischeck", "internal/monitor", "internal/textfile", "*"},
+	"cmd/cozeq": {"tasks", "worker", "coze", "coze/cozetest", "coze/oauth", "results", "internal/backoff", "internal/batch", "internal/localredis", "internal/redischeck", "internal/monitor", "internal/textfile", "*"},
 }
 
 // never names edges that "*" does not open.

@@ -86,15 +86,13 @@ func (r *run) releasing(ctx context.Context) (stop func()) {
 }
 
 func (r *run) release(ctx context.Context) {
+	waits := redisWaits
+	waits.For = 0 // as long as the run lets it
 	for chunk := r.releases.next(); len(chunk) > 0; chunk = r.releases.next() {
 		// Redis may be restarting. What is in it after all is memory for the time that results are kept, and no more than
 		// that: their batch knows of them from the workers.
-		for pause := firstPause; r.releaseAll(ctx, chunk) != nil; pause = min(2*pause, longPause) {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(pause):
-			}
+		if waits.Retry(ctx, func() error { return r.releaseAll(ctx, chunk) }, nil) != nil {
+			return
 		}
 	}
 }
