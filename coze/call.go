@@ -7,9 +7,11 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // call is one call of the API, before it is sent.
@@ -24,6 +26,9 @@ type call struct {
 	body                   any          // nil = none
 	page                   *MessagePage
 }
+
+// replyTime bounds the wait for the reply to any call but a chat. Coze answers these within a second.
+const replyTime = 30 * time.Second
 
 // call sends a call and decodes its reply's data into target. An error is always an *Error.
 func (c *Client) call(ctx context.Context, a call, target any) error {
@@ -95,6 +100,11 @@ func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, e
 	x.token = token
 	if err := ctx.Err(); err != nil {
 		return nil, nil, x.unanswered(ctx, err)
+	}
+	if !a.asks {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx) // call ends it
+		defer time.AfterFunc(replyTime, func() { cancel(ErrNoReply) }).Stop()
 	}
 	ctx = x.sent.through(ctx, c.client)
 	req, err := x.request(header)
@@ -192,13 +202,16 @@ func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 	if !x.sent.may() {
 		e.Zone = ZoneRefused
 	}
-	if class, cause := interrupted(ctx); class != "" {
+	timeout, _ := errors.AsType[net.Error](err)
+	switch class, cause := interrupted(ctx); {
+	case errors.Is(cause, ErrNoReply), errors.Is(cause, ErrIdle), class == "" && timeout != nil && timeout.Timeout() && x.sent.may():
+		e.Class, e.Err, e.Unreached, e.hint = ClassTransient, ErrNoReply, true, hintNoReply.EN
+	case class != "":
 		e.Class, e.Err = class, cause
 		return e
-	}
-	if refusal := x.sent.leave.refusal(); refusal != nil {
-		e.Class, e.Err = ClassTransient, refusal // what net/http made of it says less
-	} else {
+	case x.sent.leave.refusal() != nil:
+		e.Class, e.Err = ClassTransient, x.sent.leave.refusal() // what net/http made of it says less
+	default:
 		e.unreached(err, !x.sent.may())
 	}
 	e.Message = x.line(e.Err.Error(), maxMessage)

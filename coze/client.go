@@ -30,7 +30,7 @@ type Client struct {
 	BaseURL   string        // "" = DefaultBaseURL
 	Auth      TokenSource   // required
 	HTTP      *http.Client  // nil = one over NewTransport(64), shared by all; with a Timeout it would cut streams. Redirects are never followed
-	Idle      time.Duration // the longest silence between two events of a stream, and any other call's longest time; 0 = 2 min
+	Idle      time.Duration // the longest silence between two events of a stream, and any other call's longest time; 0 = 2 min. Any call but a chat has 30 s for its reply to begin
 	MaxEvent  int           // bytes of one event of a stream, of all answers of one, and of a reply if more than 8 MiB; 0 = 8 MiB
 	Codes     *CodeTable    // nil = the built-in table
 	UserAgent string        // "" = cozeq

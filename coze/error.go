@@ -14,6 +14,7 @@ import (
 var (
 	ErrTruncated     = errors.New("the stream ended before its last event")
 	ErrIdle          = errors.New("no event came for too long")
+	ErrNoReply       = errors.New("the server took the request and did not answer")
 	ErrEventTooLarge = errors.New("an event is larger than the limit")
 
 	// ErrStoodStill is of a question that was not sent: see ChatRequest.BeforeSend.
@@ -72,7 +73,7 @@ type Error struct {
 	Class          Class
 	Scope          Scope
 	Zone           Zone   // for CreateChat, Stream, Events and Chat.Err
-	Unreached      bool   // no connection came about: a name, a network, a proxy
+	Unreached      bool   // no connection came about (a name, a network, a proxy), or no reply (ErrNoReply)
 	Ended          bool   // the chat is known to have ended: no need to look it up
 	ConversationID string // once Coze told
 	ChatID         string // once Coze told

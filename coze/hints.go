@@ -104,6 +104,10 @@ var (
 		"Check scheme, host and port of --coze-base or COZE_API_BASE; behind a proxy that opens TLS, let SSL_CERT_FILE name its certificate.",
 		"请检查 --coze-base 或 COZE_API_BASE 的协议、主机和端口；如果代理会解密 TLS，请用 SSL_CERT_FILE 指定它的证书。",
 	}
+	hintNoReply = Text{
+		"Something took the connection and stayed silent: check --coze-base or COZE_API_BASE, and the proxy or gateway on the way.",
+		"连接已建立，但对方始终没有应答：请检查 --coze-base 或 COZE_API_BASE，以及中途的代理或网关。",
+	}
 	hintUnreached = Text{
 		"Nothing was sent, and no attempt is used up: look at this machine's network, name servers, firewall and HTTPS_PROXY, " +
 			"and check --coze-base or COZE_API_BASE.",

@@ -69,12 +69,20 @@ func TestIdleBeforeHeaders(t *testing.T) {
 		hold := make(chan struct{})
 		c := piped(t, func(io.Writer) { <-hold })
 		defer close(hold)
-		c.Idle = 30 * time.Second
-		_, err := c.Stream(t.Context(), question())
-		check(t, typed(t, err), coze.ClassTimeout, coze.ZoneUnknown, false, 0)
-		_, err = c.RetrieveChat(t.Context(), "1", "2")
-		if e := typed(t, err); e.Class != coze.ClassTimeout || !errors.Is(err, coze.ErrIdle) || e.ChatID != "2" {
-			t.Errorf("retrieve: %v", err)
+		for idle, wait := range map[time.Duration]time.Duration{45 * time.Second: 45 * time.Second, 2 * time.Minute: time.Minute} {
+			c.Idle = idle
+			start := time.Now()
+			_, err := c.Stream(t.Context(), question())
+			e := typed(t, err)
+			check(t, e, coze.ClassTransient, coze.ZoneUnknown, false, 0)
+			if !errors.Is(err, coze.ErrNoReply) || !e.Unreached || time.Since(start) != wait {
+				t.Errorf("chat: %v after %v", err, time.Since(start))
+			}
+		}
+		start := time.Now()
+		_, err := c.RetrieveChat(t.Context(), "1", "2")
+		if e := typed(t, err); !errors.Is(err, coze.ErrNoReply) || !e.Unreached || e.ChatID != "2" || time.Since(start) != 30*time.Second {
+			t.Errorf("retrieve: %v after %v", err, time.Since(start))
 		}
 	})
 }

@@ -79,7 +79,7 @@ type history struct {
 	waits    int           // waits since the last ask that ended in anything else
 	waiting  time.Duration // for a busy conversation
 	codes    *coze.CodeTable
-	paused   bool // for want of a connection, after a failure that alone would begin no pause
+	paused   bool // for want of a connection or a reply, after a failure that alone would begin no pause
 }
 
 // judge decides what an attempt's error means for its task. It is the one place
@@ -141,11 +141,11 @@ func (v *Verdict) ask(e *coze.Error, h history) {
 		v.Action, v.After, v.Aside = Later, asideWait, scope
 		return
 	}
+	if h.paused {
+		v.Action, v.After, v.Aside = Later, asideWait, coze.ScopeAccount
+		return
+	}
 	if unsent(e) {
-		if h.paused {
-			v.Action, v.After, v.Aside = Later, asideWait, coze.ScopeAccount
-			return
-		}
 		v.Action, v.After = Later, rateWaits.Wait(h.waits)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -59,7 +60,7 @@ type dialer struct {
 
 func (d *dialer) client() *http.Client {
 	transport := coze.NewTransport(32)
-	transport.DisableKeepAlives = true
+	transport.DisableKeepAlives, transport.ResponseHeaderTimeout = true, 2*time.Second
 	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		d.dials.Add(1)
 		if d.away.Load() {
@@ -91,6 +92,10 @@ func TestWayCloses(t *testing.T) {
 			w.Header().Set("Content-Type", "text/html")
 			fmt.Fprint(w, "<html>log in</html>")
 		},
+		"silent": func(_ http.ResponseWriter, r *http.Request) { // the question may have been taken here too
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		},
 		"away": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,8 +110,10 @@ func TestWayCloses(t *testing.T) {
 				l.work(func(c *worker.Config) { c.Concurrency, c.Coze.BaseURL, c.Coze.HTTP = 16, f.URL, d.client() })
 				until(t, "50 chats", func() bool { return l.fake.Accepted() >= 50 })
 				class := string(coze.ClassEndpoint)
-				if close == nil {
+				if name == "away" || name == "silent" {
 					class = string(coze.ClassTransient)
+				}
+				if close == nil {
 					d.away.Store(true)
 				} else {
 					f.closed.Store(&close)

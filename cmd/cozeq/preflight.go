@@ -26,7 +26,7 @@ const preflightTime = 15 * time.Second
 func (a *account) preflight(ctx context.Context, w io.Writer, again string) error {
 	client, closeIdle := a.client(1)
 	defer closeIdle()
-	limited, cancel := context.WithTimeout(ctx, preflightTime)
+	limited, cancel := context.WithTimeoutCause(ctx, preflightTime, coze.ErrNoReply)
 	defer cancel()
 	err := client.Check(limited)
 	if err == nil {
