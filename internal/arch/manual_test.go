@@ -124,7 +124,10 @@ func withoutComments(code string) string {
 	return strings.TrimSpace(comment.ReplaceAllString(code, ""))
 }
 
-// translated wants a README.LANGUAGE.md to tell what README.md tells.
+// generated is in pages that the program writes in each language from one table. Their own tests hold them.
+const generated = "`go generate "
+
+// translated wants a PAGE.LANGUAGE.md to say what PAGE.md says.
 func translated(files []file) (faults []string) {
 	pages := map[string][]byte{}
 	for _, f := range files {
@@ -132,10 +135,15 @@ func translated(files []file) (faults []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
 		base, ok := strings.CutSuffix(name, ".md")
-		if original := strings.TrimSuffix(base, path.Ext(base)) + ".md"; ok && path.Base(original) == "README.md" && original != name {
-			if fault := difference(told(pages[original]), told(pages[name])); fault != "" {
-				faults = append(faults, fmt.Sprintf("%s, as %s has it: %s", name, original, fault))
-			}
+		original := strings.TrimSuffix(base, path.Ext(base)) + ".md"
+		if !ok || original == name || strings.Contains(string(pages[name]), generated) {
+			continue
+		}
+		if pages[original] == nil && path.Base(original) != "README.md" {
+			continue // no translation: a piece of a page
+		}
+		if fault := difference(told(pages[original]), told(pages[name])); fault != "" {
+			faults = append(faults, fmt.Sprintf("%s, as %s has it: %s", name, original, fault))
 		}
 	}
 	return faults
@@ -170,6 +178,23 @@ func TestTranslations(t *testing.T) {
 			t.Errorf("%q: %q, want %d faults", page, faults, want)
 		}
 	}
+}
+
+// opens is how a page says who should read it.
+var opens = regexp.MustCompile(`^# [^\n]+\n\n((English \||\[English\]).*\n\n)?(For |写给)`)
+
+// addressed wants each page of docs to say in its first paragraph who should read it.
+func addressed(files []file) (faults []string) {
+	for _, f := range files {
+		if f.dir == "docs" && path.Ext(f.path) == ".md" && !opens.Match(f.data) {
+			faults = append(faults, f.path+": the first paragraph does not say who should read it: For ...")
+		}
+	}
+	return faults
+}
+
+func TestPagesNameTheirReaders(t *testing.T) {
+	obeyed(t, addressed, map[string]string{"docs/a.md": "# A\n\nIt works.\n"})
 }
 
 // TestGoInManual compiles the programs that the manual shows, those that begin with their package clause.
