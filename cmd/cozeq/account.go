@@ -19,6 +19,7 @@ type credential struct {
 	codes *coze.CodeTable
 	most  int // bytes of an answer
 	life  tokenLife
+	agent string // the program's User-Agent
 	file  string // that its token or key is in; empty: in none, or in one that a variable names
 }
 
@@ -31,7 +32,7 @@ type account struct {
 // account reads the settings of Coze. No call is made. pick names the credential
 // that stands in for the default one; empty: none does.
 func (c config) account(ctx context.Context, pick string) (account, error) {
-	var a account
+	a := account{credential: credential{agent: c.agent()}}
 	var err error
 	if a.base, err = c.base(); err != nil {
 		return a, err
@@ -105,5 +106,5 @@ func (a account) clients(concurrency int) (*coze.Client, []worker.Credential, fu
 }
 
 func (c credential) over(h *http.Client) *coze.Client {
-	return &coze.Client{BaseURL: c.base, Auth: c.token, HTTP: h, Codes: c.codes, MaxEvent: c.most, UserAgent: "cozeq/" + versionName()}
+	return &coze.Client{BaseURL: c.base, Auth: c.token, HTTP: h, Codes: c.codes, MaxEvent: c.most, UserAgent: c.agent}
 }

@@ -85,7 +85,7 @@ A signal cancels the chat, at Coze too.`,
 }
 
 func (c *askCommand) run(cmd *cobra.Command, args []string) error {
-	cfg := config{cmd, c.streams.Env}
+	cfg := configOf(cmd, c.streams)
 	level, err := cfg.level(slog.LevelWarn)
 	if err != nil {
 		return err

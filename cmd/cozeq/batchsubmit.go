@@ -106,7 +106,7 @@ func (c *batchSubmitCommand) check(cmd *cobra.Command) error {
 }
 
 func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
-	cfg := config{cmd, c.streams.Env}
+	cfg := configOf(cmd, c.streams)
 	if err := c.check(cmd); err != nil {
 		return err
 	}
@@ -116,11 +116,10 @@ func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	line := newProgressLine(c.streams, "submitting")
 	logger := newLogger(line, c.streams.ErrTTY, level)
-	remote, err := cfg.redis(1, logger)
+	s, err := newShared(cfg, 1, logger)
 	if err != nil {
 		return err
 	}
-	s := remote.session()
 	defer s.close()
 	in, err := c.open(cmd, cfg, args[0])
 	if err != nil {
@@ -131,7 +130,7 @@ func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
 		fmt.Fprintln(line, text)
 	}
 	ctx := cmd.Context()
-	if err := remote.ping(ctx); err != nil {
+	if err := s.remote.ping(ctx); err != nil {
 		return err
 	}
 	if !c.dryRun {

@@ -35,7 +35,7 @@ func (c *cancelCommand) run(cmd *cobra.Command, ids []string) error {
 			return usagef(cmd, "%w", err)
 		}
 	}
-	cfg := config{cmd, c.streams.Env}
+	cfg := configOf(cmd, c.streams)
 	level, err := cfg.level(slog.LevelWarn)
 	if err != nil {
 		return err

@@ -113,7 +113,7 @@ func (s *streams) queueNames(cmd *cobra.Command) []cobra.Completion {
 
 // quickly looks into the shared Redis, if there is one that answers soon.
 func (s *streams) quickly(cmd *cobra.Command, look func(context.Context, *session)) {
-	if cfg := (config{cmd, s.Env}); !cfg.shared() {
+	if cfg := configOf(cmd, s); !cfg.shared() {
 		return
 	}
 	parent := cmd.Context()
@@ -133,7 +133,7 @@ func (s *streams) quickly(cmd *cobra.Command, look func(context.Context, *sessio
 
 // credentialNames are those of COZEQ_CREDENTIALS_FILE. Their tokens are not asked for.
 func (s *streams) credentialNames(cmd *cobra.Command) (words []cobra.Completion) {
-	found, _ := config{cmd, s.Env}.credentials(cmd.Context(), credential{base: coze.DefaultBaseURL})
+	found, _ := configOf(cmd, s).credentials(cmd.Context(), credential{base: coze.DefaultBaseURL})
 	for _, c := range found {
 		words = append(words, c.name)
 	}

@@ -86,9 +86,15 @@ func settings() []setting {
 
 // config reads the settings of one command.
 type config struct {
-	cmd *cobra.Command
-	env func(string) (string, bool)
+	cmd     *cobra.Command
+	env     func(string) (string, bool)
+	version string // of the program
 }
+
+func configOf(cmd *cobra.Command, s *streams) config { return config{cmd, s.Env, s.Version} }
+
+// agent is how the program calls itself in its requests.
+func (c config) agent() string { return "cozeq/" + c.version }
 
 // addSettings gives cmd the flags of the named settings.
 func addSettings(cmd *cobra.Command, names ...string) {

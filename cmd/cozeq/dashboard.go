@@ -44,7 +44,7 @@ for no token; the first has what Redis knows of queues, pauses and workers.`,
 }
 
 func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
-	cfg := config{cmd, c.streams.Env}
+	cfg := configOf(cmd, c.streams)
 	level, err := cfg.level(slog.LevelWarn)
 	if err != nil {
 		return err
@@ -62,13 +62,12 @@ func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	remote, err := cfg.redis(dashboardPool, logger)
+	s, err := newShared(cfg, dashboardPool, logger)
 	if err != nil {
 		return err
 	}
-	s := remote.session()
 	defer s.close()
-	web, err := startSite(cmd.Context(), plan.addr, site{ready: remote.ping, metrics: newObserver(s), dashboard: plan.handler(s, logger)}, logger)
+	web, err := startSite(cmd.Context(), plan.addr, site{ready: s.remote.ping, metrics: newObserver(s), dashboard: plan.handler(s, logger)}, logger)
 	if err != nil {
 		return err
 	}
@@ -76,7 +75,7 @@ func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
 	fmt.Fprintln(c.streams.Out, web.url+monitor.Root)
 	fmt.Fprintln(c.streams.Err, plan.explain())
 	// The pages say so, too, as long as Redis does not answer.
-	if err := remote.await(cmd.Context(), logger); err != nil {
+	if err := s.remote.await(cmd.Context(), logger); err != nil {
 		return whileServing(cmd.Context(), err)
 	}
 	<-cmd.Context().Done()

@@ -133,7 +133,7 @@ func TestDashboardAddress(t *testing.T) {
 		"192.168.1.5:8081": false, "10.0.0.1:0": false, "[fe80::1]:0": false, "8.8.8.8:80": false, "[::ffff:10.0.0.1]:0": false,
 	} {
 		for _, token := range []string{"", file} {
-			cfg := config{newDashboardCmd(&streams{}), only(envMonitorTokenFile, token)}
+			cfg := config{cmd: newDashboardCmd(&streams{}), env: only(envMonitorTokenFile, token)}
 			plan, err := cfg.dashboard(t.Context(), addr)
 			if ok := err == nil; ok != (private || token != "") {
 				t.Errorf("%s, token %q: %v", addr, token, err)
@@ -170,7 +170,7 @@ func TestMonitorTokenFile(t *testing.T) {
 	}
 	write(monitorToken + "\n")
 	synctest.Test(t, func(t *testing.T) {
-		cfg := config{newDashboardCmd(&streams{}), only(envMonitorTokenFile, file)}
+		cfg := config{cmd: newDashboardCmd(&streams{}), env: only(envMonitorTokenFile, file)}
 		token, err := cfg.monitorToken(t.Context())
 		if err != nil {
 			t.Fatal(err)

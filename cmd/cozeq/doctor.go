@@ -63,7 +63,7 @@ if there is a warning.`,
 func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), doctorTime, errTooLong)
 	defer cancel()
-	d := &doctor{cfg: config{cmd, c.streams.Env}, environ: c.streams.Environ, output: c.output}
+	d := &doctor{cfg: configOf(cmd, c.streams), environ: c.streams.Environ, output: c.output}
 	d.logger = newLogger(c.streams.Err, c.streams.ErrTTY, slog.LevelError)
 	if level, err := d.cfg.level(slog.LevelError); err == nil {
 		d.logger = newLogger(c.streams.Err, c.streams.ErrTTY, level)

@@ -189,7 +189,7 @@ func TestRoute(t *testing.T) {
 		"TLS with no word": {strings.Replace(server(t, true, 0), "https:", "http:", 1), false, true, []want{{"coze.connect", ok, ""}, {"coze.clock", skip, "no date"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, open := route(t.Context(), "", tt.base, tt.apps)
+			found, open := route(t.Context(), "cozeq", "", tt.base, tt.apps)
 			if open != tt.open || len(found) != len(tt.want) {
 				t.Fatalf("open %v, %+v", open, found)
 			}

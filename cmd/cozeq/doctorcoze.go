@@ -54,7 +54,7 @@ func (d *doctor) coze(ctx context.Context) []finding {
 
 // region looks at one base URL and the credentials for it.
 func (d *doctor) region(ctx context.Context, subject, base string, here []credential) []finding {
-	found, open := route(ctx, subject, base, slices.ContainsFunc(here, isApp))
+	found, open := route(ctx, d.cfg.agent(), subject, base, slices.ContainsFunc(here, isApp))
 	if open {
 		found = append(found, d.accepted(ctx, here)...)
 	}

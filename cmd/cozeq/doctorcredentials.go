@@ -18,6 +18,7 @@ import (
 func (d *doctor) credentials(ctx context.Context) []finding {
 	const name, see = "credential", "see 'cozeq help environment'"
 	a := &d.account
+	a.agent = d.cfg.agent()
 	var err error
 	if a.base, err = d.cfg.base(); err != nil {
 		return nil // it is said of the setting, and who knows for which region a token is

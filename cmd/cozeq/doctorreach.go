@@ -31,7 +31,7 @@ type way struct {
 }
 
 // reach asks for no page in particular, without a token: any answer will do.
-func reach(ctx context.Context, base string) (way, error) {
+func reach(ctx context.Context, agent, base string) (way, error) {
 	u, err := url.Parse(strings.TrimRight(base, "/") + "/")
 	if err != nil {
 		return way{}, err
@@ -46,7 +46,7 @@ func reach(ctx context.Context, base string) (way, error) {
 	if err != nil {
 		return w, err
 	}
-	req.Header.Set("User-Agent", "cozeq/"+versionName())
+	req.Header.Set("User-Agent", agent)
 	transport := coze.NewTransport(1)
 	defer transport.CloseIdleConnections()
 	if through, err := transport.Proxy(req); err == nil && through != nil {
@@ -81,8 +81,8 @@ const (
 
 // route is what there is to say of the way to a base URL; open tells that calls can
 // be made. subject is empty for the default one.
-func route(ctx context.Context, subject, base string, apps bool) (found []finding, open bool) {
-	w, err := reach(ctx, base)
+func route(ctx context.Context, agent, subject, base string, apps bool) (found []finding, open bool) {
+	w, err := reach(ctx, agent, base)
 	if w.url == nil {
 		return nil, false
 	}

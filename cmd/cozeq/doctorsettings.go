@@ -93,7 +93,7 @@ func (d *doctor) read(ctx context.Context, s setting) (err error) {
 	case settingBase:
 		_, err = d.cfg.base()
 	case settingRedis:
-		d.remote, err = d.cfg.redisWithoutKeys(1, d.logger)
+		d.remote, err = d.cfg.redis(1, d.logger)
 		if _, none := errors.AsType[*missingError](err); none {
 			err = nil // set to nothing, by a flag
 		}

@@ -53,7 +53,7 @@ A row may set class, scope, tries, meaning and hint, and "zh": {"meaning": "..."
 }
 
 func (c *errorsCommand) run(cmd *cobra.Command, args []string) error {
-	settings := config{cmd, c.streams.Env}
+	settings := configOf(cmd, c.streams)
 	table, err := settings.codes()
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func classNames() string {
 
 // completions are the classes, then the codes, with what they mean.
 func (c *errorsCommand) completions(cmd *cobra.Command, args []string) []cobra.Completion {
-	settings := config{cmd, c.streams.Env}
+	settings := configOf(cmd, c.streams)
 	table, err := settings.codes()
 	if err != nil || len(args) > 0 {
 		return nil

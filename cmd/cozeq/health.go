@@ -32,7 +32,7 @@ answers, and not with an error of its own (5xx).`,
 		if len(args) == 1 {
 			return checkHealth(cmd.Context(), args[0])
 		}
-		addr, err := config{cmd, s.Env}.http(defaultHTTP)
+		addr, err := configOf(cmd, s).http(defaultHTTP)
 		if err != nil {
 			return err
 		}

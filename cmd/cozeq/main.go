@@ -18,6 +18,7 @@ func main() { os.Exit(start()) }
 // the context, the second one the process.
 func start() int {
 	s := systemStreams()
+	s.Version = versionName(version)
 	ctx, stop := heedSignals(&s, os.Exit)
 	defer stop()
 	return run(ctx, os.Args[1:], s)

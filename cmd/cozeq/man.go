@@ -33,7 +33,7 @@ of reproducible builds want it.`,
 			root := cmd.Root()
 			root.DisableAutoGenTag = true
 			return doc.GenManTree(root, &doc.GenManHeader{
-				Title: "COZEQ", Section: "1", Date: &date, Source: "cozeq " + versionName(), Manual: "cozeq",
+				Title: "COZEQ", Section: "1", Date: &date, Source: "cozeq " + s.Version, Manual: "cozeq",
 			}, args[0])
 		},
 	}

@@ -38,7 +38,7 @@ func newObserver(s *session) http.Handler {
 func observe(reg prometheus.Registerer, s *session, queues []string) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "cozeq_build_info", Help: "1, with the version that runs.",
-		ConstLabels: prometheus.Labels{"version": versionName()},
+		ConstLabels: prometheus.Labels{"version": s.version},
 	})
 	build.Set(1)
 	reg.MustRegister(

@@ -194,7 +194,7 @@ func TestTokenMetrics(t *testing.T) {
 			[]time.Time{time.Date(2026, 11, 19, 1, 0, 0, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := config{newWorkerCmd(&streams{}), func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }}
+			cfg := config{cmd: newWorkerCmd(&streams{}), env: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }}
 			a, err := cfg.account(t.Context(), "")
 			if err != nil {
 				t.Fatal(err)

@@ -63,7 +63,7 @@ Faults come from a script, or from the question itself: one with
 }
 
 func (c *mockCommand) run(cmd *cobra.Command, _ []string) error {
-	level, err := config{cmd, c.streams.Env}.level(slog.LevelWarn)
+	level, err := configOf(cmd, c.streams).level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ type plan struct {
 }
 
 func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p plan, err error) {
-	p.cfg = config{cmd, c.streams.Env}
+	p.cfg = configOf(cmd, c.streams)
 	if err := c.check(cmd, p.cfg, args); err != nil {
 		return p, err
 	}

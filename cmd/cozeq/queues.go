@@ -45,7 +45,7 @@ queue, pause, limit or unserved, and ages are in seconds.`,
 
 // sharedOf opens the shared Redis for a command that only looks after it.
 func sharedOf(cmd *cobra.Command, s *streams) (*session, error) {
-	cfg := config{cmd, s.Env}
+	cfg := configOf(cmd, s)
 	level, err := cfg.level(slog.LevelWarn)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/results"
 )
 
 // redisPatience is how long a command waits for a Redis that does not answer.
@@ -29,8 +28,6 @@ type remoteRedis struct {
 	secure bool     // the URL asks for TLS
 
 	watched *redis.FailoverOptions // its sentinels; nil: there are none
-
-	keys *results.Keys // what its text is encrypted with; nil: it is not
 }
 
 // parseRedis makes a client of a URL; nothing is dialled yet. Errors never hold

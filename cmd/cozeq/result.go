@@ -44,7 +44,7 @@ func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
 	if err := tasks.ValidateID(id); err != nil {
 		return usagef(cmd, "%w", err)
 	}
-	cfg := config{cmd, c.streams.Env}
+	cfg := configOf(cmd, c.streams)
 	level, err := cfg.level(slog.LevelWarn)
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ const (
 // run is the program: it executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	root := newRootCmd(&s)
-	s.Hint, _ = config{root, s.Env}.hints() // for what is wrong before flags are read
+	s.Hint, _ = configOf(root, &s).hints() // for what is wrong before flags are read
 	if err := misspelt(root, args); err != nil {
 		return report(&s, err)
 	}
@@ -42,14 +42,14 @@ workers around a shared Redis (cozeq worker).`,
 		Example: `  cozeq run --demo                        try it, no token needed
   cozeq run questions.csv -o answers.csv
   cozeq ask "What is a goroutine?"`,
-		Version:       versionText(),
+		Version:       versionText(s.Version),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 
 		SuggestionsMinimumDistance: 2,
 
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			hint, err := config{cmd, s.Env}.hints()
+			hint, err := configOf(cmd, s).hints()
 			if err == nil {
 				s.Hint = hint
 			} else if cmd.Name() != "doctor" && cmd.Flags().Changed(settingLang) { // doctor tells of it itself

@@ -21,7 +21,9 @@ type session struct {
 	results *results.Store
 	tasks   *tasks.Client
 
+	version  string            // of the program
 	embedded *localredis.Store // nil: a shared Redis
+	remote   *remoteRedis      // nil: the embedded one
 	worker   *ownWorker        // nil: other processes do the work
 	ready    readiness         // of worker
 	closers  []func()
@@ -56,42 +58,45 @@ func openEmbedded(c config, concurrency int, logger *slog.Logger) (*session, err
 	}
 	redis.SetLogger(redisLog{logger})
 	s := newSession(store.Client(), keys)
-	s.embedded = store
+	s.embedded, s.version = store, c.version
 	s.closers = append(s.closers, func() { store.Close() })
 	return s, nil
 }
 
 // openShared opens the shared Redis, and fails soon if it does not answer.
 func openShared(ctx context.Context, c config, concurrency int, logger *slog.Logger) (*session, error) {
+	s, err := newShared(c, concurrency, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.remote.ping(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// newShared makes a session over the shared Redis that the settings name; nothing is dialled.
+func newShared(c config, concurrency int, logger *slog.Logger) (*session, error) {
+	keys, err := c.keys()
+	if err != nil {
+		return nil, err
+	}
 	remote, err := c.redis(concurrency, logger)
 	if err != nil {
 		return nil, err
 	}
-	if err := remote.ping(ctx); err != nil {
-		remote.client.Close()
-		return nil, err
-	}
-	return remote.session(), nil
+	s := newSession(remote.client, keys)
+	s.remote, s.version = remote, c.version
+	s.closers = append(s.closers, func() { remote.client.Close() })
+	return s, nil
 }
 
 // shared reports whether the settings name a Redis.
 func (c config) shared() bool { return c.text(settingRedis, "") != "" }
 
-// redis makes a client of the Redis that the settings name, with the keys for its text;
-// nothing is dialled.
+// redis makes a client of the Redis that the settings name; nothing is dialled.
 func (c config) redis(concurrency int, logger *slog.Logger) (*remoteRedis, error) {
-	keys, err := c.keys()
-	if err != nil {
-		return nil, err
-	}
-	remote, err := c.redisWithoutKeys(concurrency, logger)
-	if err == nil {
-		remote.keys = keys
-	}
-	return remote, err
-}
-
-func (c config) redisWithoutKeys(concurrency int, logger *slog.Logger) (*remoteRedis, error) {
 	value, source := c.lookup(settingRedis, "")
 	if value == "" {
 		return nil, &missingError{what: "redis", how: "give --redis or set REDIS_URL, as redis://localhost:6379/0"}
@@ -102,12 +107,6 @@ func (c config) redisWithoutKeys(concurrency int, logger *slog.Logger) (*remoteR
 		return nil, c.bad(source, "%w", err)
 	}
 	return remote, nil
-}
-
-func (r *remoteRedis) session() *session {
-	s := newSession(r.client, r.keys)
-	s.closers = append(s.closers, func() { r.client.Close() })
-	return s
 }
 
 // newSession is a session whose questions and answers are encrypted with these keys; nil:
@@ -143,7 +142,7 @@ type ownWorker struct {
 func (s *session) startWorker(ctx context.Context, a account, cfg worker.Config, failed func(error)) error {
 	client, credentials, closeIdle := a.clients(cfg.Concurrency)
 	cfg.Redis, cfg.Keys, cfg.Coze, cfg.Credentials = s.rdb, s.results.Keys, client, credentials
-	traces := startTraces(ctx, cfg.Logger)
+	traces := startTraces(ctx, s.version, cfg.Logger)
 	traces.use(&cfg)
 	w, err := worker.New(cfg)
 	if err != nil {

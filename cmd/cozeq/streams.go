@@ -27,6 +27,8 @@ type streams struct {
 	// Hint gives a hint in the user's language; nil: in English.
 	Hint func(string) string
 
+	Version string // of the program
+
 	Env     func(name string) (value string, set bool)
 	Environ func() []string // all of it, as NAME=VALUE
 }

@@ -45,7 +45,7 @@ type traces struct{ provider *sdk.TracerProvider }
 
 // startTraces reads the variables of OpenTelemetry. What is wrong with them is worth a
 // warning and no more: a fleet shares them, and no question depends on them.
-func startTraces(ctx context.Context, logger *slog.Logger) *traces {
+func startTraces(ctx context.Context, version string, logger *slog.Logger) *traces {
 	on, err := traced(os.Getenv)
 	if err != nil {
 		logger.Warn("nothing is traced", "err", err)
@@ -62,7 +62,7 @@ func startTraces(ctx context.Context, logger *slog.Logger) *traces {
 		return nil
 	}
 	about, err := resource.New(ctx,
-		resource.WithAttributes(semconv.ServiceName("cozeq"), semconv.ServiceVersion(versionName()),
+		resource.WithAttributes(semconv.ServiceName("cozeq"), semconv.ServiceVersion(version),
 			semconv.ServiceInstanceID(uuid.NewString())),
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
 	if err != nil {

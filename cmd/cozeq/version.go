@@ -16,20 +16,20 @@ func newVersionCmd(s *streams) *cobra.Command {
 		Example: "  cozeq version",
 		Args:    wants(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(s.Out, "cozeq", versionText())
+			_, err := fmt.Fprintln(s.Out, "cozeq", versionText(s.Version))
 			return err
 		},
 	}
 }
 
-func versionText() string {
-	return fmt.Sprintf("%s %s %s/%s", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func versionText(version string) string {
+	return fmt.Sprintf("%s %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// versionName is what the linker was told, else what go install knows.
-func versionName() string {
-	if version != "" {
-		return version
+// versionName is the version that the linker has set, else the one that go install knows.
+func versionName(linked string) string {
+	if linked != "" {
+		return linked
 	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -59,7 +59,7 @@ machines can reach --http it starts only with a token for the dashboard, or with
 }
 
 func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
-	cfg := config{cmd, c.streams.Env}
+	cfg := configOf(cmd, c.streams)
 	level, err := cfg.level(slog.LevelInfo)
 	if err != nil {
 		return err
@@ -86,11 +86,10 @@ func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
 	if c.keep < time.Second {
 		return usagef(cmd, "--keep %v, want at least 1s", c.keep)
 	}
-	remote, err := cfg.redis(wc.Concurrency, logger)
+	s, err := newShared(cfg, wc.Concurrency, logger)
 	if err != nil {
 		return err
 	}
-	s := remote.session()
 	defer s.close()
 	wc.Keep = c.keep
 	account, err := cfg.account(cmd.Context(), "")
@@ -101,18 +100,17 @@ func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
 	if plan != nil {
 		addr = plan.addr
 		// Connections of its own: people who look must not hold those of chats.
-		remote, err := cfg.redis(dashboardPool, logger)
+		s, err := newShared(cfg, dashboardPool, logger)
 		if err != nil {
 			return err
 		}
-		s := remote.session()
 		defer s.close()
 		web.dashboard = plan.handler(s, logger)
 	}
-	return c.serve(cmd.Context(), s, remote, account, wc, addr, web)
+	return c.serve(cmd.Context(), s, account, wc, addr, web)
 }
 
-func (c *workerCommand) serve(signals context.Context, s *session, remote *remoteRedis, a account, wc worker.Config, addr string, web site) error {
+func (c *workerCommand) serve(signals context.Context, s *session, a account, wc worker.Config, addr string, web site) error {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	wc.Metrics, web.metrics = newMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
@@ -124,7 +122,7 @@ func (c *workerCommand) serve(signals context.Context, s *session, remote *remot
 		}
 		defer server.close()
 	}
-	if err := remote.await(ctx, wc.Logger); err != nil {
+	if err := s.remote.await(ctx, wc.Logger); err != nil {
 		return whileServing(signals, err)
 	}
 	if err := c.rules.check(ctx, s.rdb, wc.Logger); err != nil {
