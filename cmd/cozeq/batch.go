@@ -2,8 +2,6 @@ package main
 
 import (
 	"github.com/spf13/cobra"
-
-	"github.com/cozeq/cozeq/tasks"
 )
 
 func newBatchCmd(s *streams) *cobra.Command {
@@ -37,6 +35,3 @@ its own file.`,
 	)
 	return cmd
 }
-
-// batches are the batches of the session's Redis.
-func (s *session) batches() *tasks.Batches { return tasks.NewBatches(s.rdb, s.tasks) }

@@ -98,21 +98,3 @@ func (c *batchSubmitCommand) roomText(r tasks.Room) string {
 	}
 	return text + "maxmemory " + mebibytes(r.Max) + " (" + r.Policy + ")"
 }
-
-// mebibytes is a size as people say it: 312 B, 4.2 KiB, 18 MiB, 1.5 GiB.
-func mebibytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, prefix := float64(n)/unit, 0
-	for value >= unit && prefix < 3 {
-		value /= unit
-		prefix++
-	}
-	format := "%.0f %ciB"
-	if value < 10 {
-		format = "%.1f %ciB"
-	}
-	return fmt.Sprintf(format, value, "KMGT"[prefix])
-}

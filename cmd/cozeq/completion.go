@@ -39,7 +39,10 @@ type completer func(cmd *cobra.Command) []cobra.Completion
 
 // completeValues has all commands complete the values of their flags and arguments.
 func completeValues(root *cobra.Command, s *streams) {
-	live := map[string]completer{"queue": s.queueNames, "credential": s.credentialNames, "class": func(*cobra.Command) []cobra.Completion {
+	on := func(words func(*streams, *cobra.Command) []cobra.Completion) completer {
+		return func(cmd *cobra.Command) []cobra.Completion { return words(s, cmd) }
+	}
+	live := map[string]completer{"queue": on(queueNames), "credential": on(credentialNames), "class": func(*cobra.Command) []cobra.Completion {
 		return strings.Fields(classNames())
 	}}
 	for _, cmd := range append(commandsBelow(root), root) {
@@ -59,9 +62,9 @@ func completeValues(root *cobra.Command, s *streams) {
 		switch name := cmd.Name(); {
 		case cmd.Parent() == nil:
 		case cmd.Parent().Name() == "batch" && strings.Contains(cmd.Use, " ID"):
-			firstArg(cmd, s.batchIDs)
+			firstArg(cmd, on(batchIDs))
 		case cmd.Parent().Name() == "queues":
-			firstArg(cmd, s.queueNames)
+			firstArg(cmd, on(queueNames))
 		case name == "ask", name == "result", name == "cancel":
 			firstArg(cmd, func(*cobra.Command) []cobra.Completion { return nil }) // no file either
 		}
@@ -86,8 +89,8 @@ func firstArg(cmd *cobra.Command, words completer) {
 }
 
 // batchIDs are those of the shared Redis; none where there is no Redis that answers.
-func (s *streams) batchIDs(cmd *cobra.Command) (words []cobra.Completion) {
-	s.quickly(cmd, func(ctx context.Context, s *session) {
+func batchIDs(s *streams, cmd *cobra.Command) (words []cobra.Completion) {
+	quickly(s, cmd, func(ctx context.Context, s *session) {
 		all, err := s.batches().List(ctx)
 		if err != nil {
 			return
@@ -100,9 +103,9 @@ func (s *streams) batchIDs(cmd *cobra.Command) (words []cobra.Completion) {
 }
 
 // queueNames are the usual ones, and those of the shared Redis.
-func (s *streams) queueNames(cmd *cobra.Command) []cobra.Completion {
+func queueNames(s *streams, cmd *cobra.Command) []cobra.Completion {
 	names := worker.DefaultQueues()
-	s.quickly(cmd, func(_ context.Context, s *session) {
+	quickly(s, cmd, func(_ context.Context, s *session) {
 		used, _ := asynq.NewInspectorFromRedisClient(s.rdb).Queues()
 		for _, name := range used {
 			names[name] = 1
@@ -112,7 +115,7 @@ func (s *streams) queueNames(cmd *cobra.Command) []cobra.Completion {
 }
 
 // quickly looks into the shared Redis, if there is one that answers soon.
-func (s *streams) quickly(cmd *cobra.Command, look func(context.Context, *session)) {
+func quickly(s *streams, cmd *cobra.Command, look func(context.Context, *session)) {
 	if cfg := configOf(cmd, s); !cfg.shared() {
 		return
 	}
@@ -123,16 +126,16 @@ func (s *streams) quickly(cmd *cobra.Command, look func(context.Context, *sessio
 	ctx, cancel := context.WithTimeout(parent, completionTime)
 	defer cancel()
 	cmd.SetContext(ctx)
-	session, err := sharedOf(cmd, s)
+	opened, err := sharedOf(cmd, s)
 	if err != nil {
 		return
 	}
-	defer session.close()
-	look(ctx, session)
+	defer opened.close()
+	look(ctx, opened)
 }
 
 // credentialNames are those of COZEQ_CREDENTIALS_FILE. Their tokens are not asked for.
-func (s *streams) credentialNames(cmd *cobra.Command) (words []cobra.Completion) {
+func credentialNames(s *streams, cmd *cobra.Command) (words []cobra.Completion) {
 	found, _ := configOf(cmd, s).credentials(cmd.Context(), credential{base: coze.DefaultBaseURL})
 	for _, c := range found {
 		words = append(words, c.name)

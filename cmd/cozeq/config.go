@@ -264,3 +264,18 @@ func (c config) codes() (*coze.CodeTable, error) {
 	}
 	return table, nil
 }
+
+// secret reports whether a setting's value may not be shown: of those without a
+// flag all but names of files, ids and days, so that a new one is secret.
+func (s setting) secret() bool {
+	return s.flag == "" && !slices.ContainsFunc([]string{fileSuffix, idSuffix, endSuffix}, func(suffix string) bool { return strings.HasSuffix(s.env, suffix) })
+}
+
+const (
+	fileSuffix = "_FILE"
+	idSuffix   = "_ID"
+	endSuffix  = "_EXPIRES"
+)
+
+// defaultHTTP is where the command worker serves its metrics.
+const defaultHTTP = "127.0.0.1:9464"

@@ -67,13 +67,13 @@ func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer s.close()
-	web, err := startSite(cmd.Context(), plan.addr, site{ready: s.remote.ping, metrics: newObserver(s), dashboard: plan.handler(s, logger)}, logger)
+	web, err := startSite(cmd.Context(), plan.addr, site{ready: s.remote.ping, metrics: newObserver(s), dashboard: dashboardHandler(plan, s, logger)}, logger)
 	if err != nil {
 		return err
 	}
 	defer web.close()
 	fmt.Fprintln(c.streams.Out, web.url+monitor.Root)
-	fmt.Fprintln(c.streams.Err, plan.explain())
+	fmt.Fprintln(c.streams.Err, explain(plan))
 	// The pages say so, too, as long as Redis does not answer.
 	if err := s.remote.await(cmd.Context(), logger); err != nil {
 		return whileServing(cmd.Context(), err)
@@ -82,11 +82,8 @@ func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
 	return whileServing(cmd.Context(), context.Cause(cmd.Context()))
 }
 
-// dashboardPool is for as many connections as pages of a few people need.
-const dashboardPool = 1
-
 // explain says who may do what.
-func (p *dashboardPlan) explain() string {
+func explain(p *dashboardPlan) string {
 	what, who := "read-only", "for this machine only, without a login"
 	if p.write {
 		what = "with buttons that change things"

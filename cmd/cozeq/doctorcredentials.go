@@ -70,11 +70,8 @@ func (d *doctor) tokenFrom() string {
 	return envJWTKeyFile
 }
 
-// The life of tokens. Nobody but Coze's pages tells when one ends.
-const (
-	personalLife = 30 * 24 * time.Hour
-	lifeWarning  = 25 * 24 * time.Hour
-)
+// lifeWarning is the age of a personal token's file at which its end is near.
+const lifeWarning = 25 * 24 * time.Hour
 
 // credential is what a token says by its form.
 func (d *doctor) credential(ctx context.Context, name string, c credential, from string) finding {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 )
@@ -56,18 +55,4 @@ func room(name, dir, writable string) finding {
 		return warned(name, fix, "%s: %s free", shown, bytesText(free))
 	}
 	return well(name, "%s: %s free", shown, bytesText(free))
-}
-
-// bytesText is a size as people say it.
-func bytesText(n uint64) string {
-	const unit = 1 << 10
-	if n < unit<<10 {
-		return fmt.Sprintf("%d kB", n/unit)
-	}
-	size, names := float64(n)/(unit<<10), []string{"MB", "GB", "TB", "PB"}
-	i := 0
-	for size >= unit && i < len(names)-1 {
-		size, i = size/unit, i+1
-	}
-	return fmt.Sprintf("%.1f %s", size, names[i])
 }

@@ -131,18 +131,6 @@ func (d *doctor) read(ctx context.Context, s setting) (err error) {
 	return err
 }
 
-const (
-	fileSuffix = "_FILE"
-	idSuffix   = "_ID"
-	endSuffix  = "_EXPIRES"
-)
-
-// secret reports whether a setting's value may not be shown: of those without a
-// flag all but names of files, ids and days, so that a new one is secret.
-func (s setting) secret() bool {
-	return s.flag == "" && !slices.ContainsFunc([]string{fileSuffix, idSuffix, endSuffix}, func(suffix string) bool { return strings.HasSuffix(s.env, suffix) })
-}
-
 // shown is a setting's value for all to see.
 func (d *doctor) shown(s setting, value string) string {
 	switch {
@@ -237,4 +225,23 @@ func (d *doctor) unknownVariables() (found []finding) {
 	}
 	slices.SortFunc(found, func(a, b finding) int { return strings.Compare(a.Name, b.Name) })
 	return found
+}
+
+// encryption tells whether questions and answers are encrypted in Redis, and with which
+// key. What is wrong with the keys is said of the setting.
+func (d *doctor) encryption() finding {
+	const name = "encryption"
+	path, _ := d.cfg.env(envKeyFile)
+	if path == "" {
+		return well(name, "off: questions and answers stand in Redis as they are")
+	}
+	keys, err := loadKeys(path)
+	if err != nil {
+		return skipped(name, "not known: see %s", checkName("setting", envKeyFile))
+	}
+	others := slices.DeleteFunc(keys.IDs(), func(id string) bool { return id == keys.ID() })
+	if len(others) == 0 {
+		return well(name, "on, with key %s", keys.ID())
+	}
+	return well(name, "on, with key %s; what was encrypted with %s is decrypted, too", keys.ID(), strings.Join(others, ", "))
 }

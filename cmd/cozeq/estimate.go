@@ -6,8 +6,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/hibiken/asynq"
-
 	"github.com/cozeq/cozeq/internal/batch"
 )
 
@@ -16,20 +14,6 @@ type pace struct {
 	concurrency int
 	rate        float64 // questions a second, at most; 0 = no bound is set
 	learnt      float64 // calls a second that Coze has allowed so far; 0 = not known
-}
-
-// concurrency is how many chats the live workers of a queue have at a time, together.
-func (s *session) concurrency(queue string) (n int, err error) {
-	servers, err := asynq.NewInspectorFromRedisClient(s.rdb).Servers()
-	for _, i := range servers {
-		for name := range queuesOf(queue) {
-			if i.Status == "active" && i.Queues[name] > 0 {
-				n += i.Concurrency
-				break
-			}
-		}
-	}
-	return n, err
 }
 
 // estimateJSON is an estimate for programs; durations are in seconds.

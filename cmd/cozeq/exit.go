@@ -22,15 +22,6 @@ const (
 	exitInterrupted = 130
 )
 
-// usageError is a command called wrongly.
-type usageError struct {
-	command string
-	err     error
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
 // missingError is a setting that the command cannot do without, with those that it lacks, too.
 type missingError struct {
 	what, how string
@@ -84,15 +75,6 @@ type noWorkerError struct{ queue string }
 func (e *noWorkerError) Error() string {
 	return fmt.Sprintf("no worker serves queue %q of this redis", e.queue)
 }
-
-// redisError is a Redis that cannot be used. Its text never holds the password.
-type redisError struct {
-	addr string
-	err  error
-}
-
-func (e *redisError) Error() string { return fmt.Sprintf("redis at %s: %v", e.addr, e.err) }
-func (e *redisError) Unwrap() error { return e.err }
 
 // hintedError is an error that whoever made it has advice for.
 type hintedError struct {
@@ -179,3 +161,27 @@ func report(s *streams, err error) int {
 	}
 	return code
 }
+
+// wayFault says what is wrong with the way to Coze.
+func wayFault(class coze.Class) string {
+	if class == coze.ClassEndpoint {
+		return "Coze's API does not answer at the base URL"
+	}
+	return "Coze is out of reach"
+}
+
+// outcome is nil for an answer and for a question still under way.
+func outcome(r *results.Result) error {
+	if r.Status == results.Completed || !r.Status.Terminal() {
+		return nil
+	}
+	e := &someFailedError{text: string(r.Status)}
+	if r.Error != nil {
+		e.text += ": " + failureText(r.Error)
+		e.hint = r.Error.Hint
+	}
+	return e
+}
+
+// unreadable is the error for a result that is encrypted, and cannot be read here.
+func unreadable(r *results.Result) error { return fmt.Errorf("the result is %w", r.Sealed) }

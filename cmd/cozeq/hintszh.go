@@ -1,5 +1,11 @@
 package main
 
+import (
+	"strings"
+
+	"github.com/cozeq/cozeq/coze"
+)
+
 // hintsZH are cozeq's own hints in Chinese, by their English. Those of Coze's codes are in the table of codes. A hint with
 // a value in it (a path, an id, a command to paste) stays English. TestHintsInChinese holds this against the sources.
 var hintsZH = map[string]string{
@@ -96,4 +102,24 @@ var hintsZH = map[string]string{
 	"bring the cluster's masters back: redis-cli --cluster check":                                                "请恢复集群的主节点：redis-cli --cluster check",
 	"bring its replicas back, or redis-cli CONFIG SET min-replicas-to-write 0":                                   "请恢复它的副本，或执行 redis-cli CONFIG SET min-replicas-to-write 0",
 	"look into the log of Redis":                                                                                 "请查看 Redis 的日志",
+}
+
+// hintIn gives a hint in the language that is set, as far as there are words for it.
+func hintIn(lang coze.Lang, codes *coze.CodeTable, hint string) string {
+	if lang != coze.Chinese {
+		return hint
+	}
+	if first, then, found := strings.Cut(hint, " Then "); found {
+		then = strings.TrimSuffix(then, ".")
+		if zh := hintIn(lang, codes, then); zh != then {
+			return hintIn(lang, codes, first) + "然后" + zh + "。"
+		}
+	}
+	if rest, found := strings.CutPrefix(hint, "see '"); found {
+		return "请参阅 '" + rest
+	}
+	if zh := hintsZH[hint]; zh != "" {
+		return zh
+	}
+	return codes.HintIn(lang, hint)
 }

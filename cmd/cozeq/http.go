@@ -122,3 +122,21 @@ func (web *webServer) close() {
 	}
 	<-web.served
 }
+
+// reachable is an address as one of this machine would dial it: 0.0.0.0 is for
+// listening only.
+func reachable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return a.String()
+	}
+	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+}
+
+// whileServing is nil for the signal that a worker is meant to end with.
+func whileServing(signals context.Context, err error) error {
+	if signals.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

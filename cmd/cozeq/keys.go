@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/cozeq/cozeq/results"
 )
@@ -39,23 +37,4 @@ func loadKeys(path string) (*results.Keys, error) {
 		return nil, errors.New("cannot read " + path + ": " + file.Err.Error())
 	}
 	return nil, err
-}
-
-// encryption tells whether questions and answers are encrypted in Redis, and with which
-// key. What is wrong with the keys is said of the setting.
-func (d *doctor) encryption() finding {
-	const name = "encryption"
-	path, _ := d.cfg.env(envKeyFile)
-	if path == "" {
-		return well(name, "off: questions and answers stand in Redis as they are")
-	}
-	keys, err := loadKeys(path)
-	if err != nil {
-		return skipped(name, "not known: see %s", checkName("setting", envKeyFile))
-	}
-	others := slices.DeleteFunc(keys.IDs(), func(id string) bool { return id == keys.ID() })
-	if len(others) == 0 {
-		return well(name, "on, with key %s", keys.ID())
-	}
-	return well(name, "on, with key %s; what was encrypted with %s is decrypted, too", keys.ID(), strings.Join(others, ", "))
 }

@@ -8,26 +8,6 @@ import (
 
 const settingLang = "lang"
 
-// hintIn gives a hint in the language that is set, as far as there are words for it.
-func hintIn(lang coze.Lang, codes *coze.CodeTable, hint string) string {
-	if lang != coze.Chinese {
-		return hint
-	}
-	if first, then, found := strings.Cut(hint, " Then "); found {
-		then = strings.TrimSuffix(then, ".")
-		if zh := hintIn(lang, codes, then); zh != then {
-			return hintIn(lang, codes, first) + "然后" + zh + "。"
-		}
-	}
-	if rest, found := strings.CutPrefix(hint, "see '"); found {
-		return "请参阅 '" + rest
-	}
-	if zh := hintsZH[hint]; zh != "" {
-		return zh
-	}
-	return codes.HintIn(lang, hint)
-}
-
 // hints gives hints in the language that is set.
 func (c config) hints() (func(string) string, error) {
 	lang, err := c.lang()

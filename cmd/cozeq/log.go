@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"log/slog"
 )
@@ -26,15 +24,4 @@ func newLogger(w io.Writer, tty bool, level slog.Level) *slog.Logger {
 		return a
 	}
 	return slog.New(slog.NewTextHandler(w, o))
-}
-
-// redisLog sends go-redis' own remarks, which are about connections that it goes
-// on to replace, where those interested find them.
-type redisLog struct{ logger *slog.Logger }
-
-// Printf implements the logger of go-redis.
-func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
-	if l.logger.Enabled(ctx, slog.LevelDebug) {
-		l.logger.DebugContext(ctx, fmt.Sprintf(format, args...), "from", "go-redis")
-	}
 }

@@ -50,13 +50,3 @@ func (m *mock) close() {
 	m.server.Close()
 	<-m.served
 }
-
-// reachable is an address as one of this machine would dial it: 0.0.0.0 is for
-// listening only.
-func reachable(a net.Addr) string {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok || !tcp.IP.IsUnspecified() {
-		return a.String()
-	}
-	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
-}

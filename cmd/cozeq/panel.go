@@ -153,27 +153,3 @@ func (p *panel) erased() string {
 
 // drawn leaves the cursor at the end of the last line.
 func (p *panel) drawn() string { return strings.Join(p.frame, "\n") }
-
-// recordText is a question and what became of it, for people.
-func recordText(s *streams, row *batch.Row, r *results.Result) string {
-	var b strings.Builder
-	label := row.CustomID
-	if row.Chat.ConversationKey != "" {
-		label += " (" + row.Chat.ConversationKey + ")"
-	}
-	if r.Cached {
-		label += ", answered before"
-	}
-	fmt.Fprintf(&b, "%s %s\n", s.color(true, dim, oneLine(label)), s.color(true, bold, short(row.Question(), 500)))
-	text := printable(r.Answer)
-	if r.Status != results.Completed {
-		text = s.color(true, red, printable(string(r.Status)))
-		if r.Error != nil {
-			text += " " + printable(failureText(r.Error))
-		}
-	}
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		b.WriteString("  " + line + "\n")
-	}
-	return b.String()
-}

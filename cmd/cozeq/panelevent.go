@@ -78,3 +78,9 @@ func writeJSONLine(w io.Writer, v any) error {
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
+
+type usageJSON struct {
+	TokenCount  int64 `json:"token_count"`
+	OutputCount int64 `json:"output_count"`
+	InputCount  int64 `json:"input_count"`
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -41,16 +40,6 @@ queue, pause, limit or unserved, and ages are in seconds.`,
 	addSettings(cmd, settingRedis, settingLog)
 	cmd.AddCommand(newQueuesPauseCmd(s), newQueuesResumeCmd(s))
 	return cmd
-}
-
-// sharedOf opens the shared Redis for a command that only looks after it.
-func sharedOf(cmd *cobra.Command, s *streams) (*session, error) {
-	cfg := configOf(cmd, s)
-	level, err := cfg.level(slog.LevelWarn)
-	if err != nil {
-		return nil, err
-	}
-	return openShared(cmd.Context(), cfg, 1, newLogger(s.Err, s.ErrTTY, level))
 }
 
 func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {

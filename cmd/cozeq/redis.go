@@ -254,3 +254,24 @@ func (r *remoteRedis) await(ctx context.Context, logger *slog.Logger) error {
 		return true
 	})
 }
+
+// redisLog sends go-redis' own remarks, which are about connections that it goes
+// on to replace, where those interested find them.
+type redisLog struct{ logger *slog.Logger }
+
+// Printf implements the logger of go-redis.
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	if l.logger.Enabled(ctx, slog.LevelDebug) {
+		l.logger.DebugContext(ctx, fmt.Sprintf(format, args...), "from", "go-redis")
+	}
+}
+
+// redisError is a Redis that cannot be used. Its text never holds the password.
+type redisError struct {
+	addr string
+	err  error
+}
+
+func (e *redisError) Error() string { return fmt.Sprintf("redis at %s: %v", e.addr, e.err) }
+
+func (e *redisError) Unwrap() error { return e.err }

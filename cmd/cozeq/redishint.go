@@ -28,8 +28,9 @@ func redisHint(err error) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == opAlert {
 		return "the server has refused this client; if it wants a certificate (tls-auth-clients), add cert=FILE and key=FILE to the URL's options"
 	}
+	_, noTLSHeader := errors.AsType[tls.RecordHeaderError](err)
 	switch {
-	case errors.Is(err, errNoTLS), is[tls.RecordHeaderError](err):
+	case errors.Is(err, errNoTLS), noTLSHeader:
 		return "write redis:// in place of rediss://, leave tls=true out, or give the server's port for TLS"
 	case errors.Is(err, errOnlyTLS):
 		return "write rediss:// in place of redis://, or add tls=true to the URL's options"

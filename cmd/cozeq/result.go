@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -84,9 +83,6 @@ func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// unreadable is the error for a result that is encrypted, and cannot be read here.
-func unreadable(r *results.Result) error { return fmt.Errorf("the result is %w", r.Sealed) }
-
 // read returns the result as it stands when it has ended or patience has.
 func (c *resultCommand) read(ctx context.Context, store *results.Store, id string) (*results.Result, error) {
 	if c.wait > 0 {
@@ -146,39 +142,4 @@ func (c *resultCommand) show(r *results.Result) error {
 	}
 	_, err := fmt.Fprintf(c.streams.Out, "\n%s\n", strings.TrimSuffix(printable(r.Answer), "\n"))
 	return err
-}
-
-// printRecord prints a result as a line of JSON.
-func printRecord(w io.Writer, r *results.Result) error {
-	line, err := r.Encode()
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(inertJSON(line), '\n'))
-	return err
-}
-
-// outcome is nil for an answer and for a question still under way.
-func outcome(r *results.Result) error {
-	if r.Status == results.Completed || !r.Status.Terminal() {
-		return nil
-	}
-	e := &someFailedError{text: string(r.Status)}
-	if r.Error != nil {
-		e.text += ": " + failureText(r.Error)
-		e.hint = r.Error.Hint
-	}
-	return e
-}
-
-// failureText says an error in one line: 4013 (rate): model busy.
-func failureText(f *results.Failure) string {
-	text := f.Class
-	if f.Code != 0 {
-		text = fmt.Sprintf("%d (%s)", f.Code, f.Class)
-	}
-	if f.Message != "" {
-		text += ": " + f.Message
-	}
-	return text
 }

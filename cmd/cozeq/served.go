@@ -138,3 +138,17 @@ func watchServed(ctx context.Context, look func() error, say func(error)) (stop 
 		watching.Wait()
 	}
 }
+
+// concurrency is how many chats the live workers of a queue have at a time, together.
+func (s *session) concurrency(queue string) (n int, err error) {
+	servers, err := asynq.NewInspectorFromRedisClient(s.rdb).Servers()
+	for _, i := range servers {
+		for name := range queuesOf(queue) {
+			if i.Status == "active" && i.Queues[name] > 0 {
+				n += i.Concurrency
+				break
+			}
+		}
+	}
+	return n, err
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/localredis"
 	"github.com/cozeq/cozeq/results"
@@ -33,9 +34,6 @@ var (
 	errNeedsRedis  = errors.New("needs a shared redis: --redis or REDIS_URL")
 	errNeedsWorker = errors.New("is for the worker of this process: add --with-worker, or set it where the workers run")
 )
-
-// poolSize is the number of connections for so many chats in flight.
-func poolSize(concurrency int) int { return max(16, 10+concurrency/10) }
 
 // openSession opens the shared Redis that the settings name, else the embedded
 // store.
@@ -90,23 +88,6 @@ func newShared(c config, concurrency int, logger *slog.Logger) (*session, error)
 	s.remote, s.version = remote, c.version
 	s.closers = append(s.closers, func() { remote.client.Close() })
 	return s, nil
-}
-
-// shared reports whether the settings name a Redis.
-func (c config) shared() bool { return c.text(settingRedis, "") != "" }
-
-// redis makes a client of the Redis that the settings name; nothing is dialled.
-func (c config) redis(concurrency int, logger *slog.Logger) (*remoteRedis, error) {
-	value, source := c.lookup(settingRedis, "")
-	if value == "" {
-		return nil, &missingError{what: "redis", how: "give --redis or set REDIS_URL, as redis://localhost:6379/0"}
-	}
-	redis.SetLogger(redisLog{logger})
-	remote, err := parseRedis(value, poolSize(concurrency))
-	if err != nil {
-		return nil, c.bad(source, "%w", err)
-	}
-	return remote, nil
 }
 
 // newSession is a session whose questions and answers are encrypted with these keys; nil:
@@ -173,3 +154,24 @@ func (o *ownWorker) drain() {
 
 // defaultDrain is how long chats in flight may go on after the first signal.
 const defaultDrain = 30 * time.Second
+
+// drainOf is the worker's Drain for a flag: 0 means not to wait.
+func drainOf(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// sharedOf opens the shared Redis for a command that only looks after it.
+func sharedOf(cmd *cobra.Command, s *streams) (*session, error) {
+	cfg := configOf(cmd, s)
+	level, err := cfg.level(slog.LevelWarn)
+	if err != nil {
+		return nil, err
+	}
+	return openShared(cmd.Context(), cfg, 1, newLogger(s.Err, s.ErrTTY, level))
+}
+
+// batches are the batches of the session's Redis.
+func (s *session) batches() *tasks.Batches { return tasks.NewBatches(s.rdb, s.tasks) }

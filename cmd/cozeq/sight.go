@@ -182,14 +182,6 @@ func nextProbe(p worker.Pause) string {
 	return "a probe goes out now"
 }
 
-// wayFault says what is wrong with the way to Coze.
-func wayFault(class coze.Class) string {
-	if class == coze.ClassEndpoint {
-		return "Coze's API does not answer at the base URL"
-	}
-	return "Coze is out of reach"
-}
-
 // reasons says each pause in a line of its own words.
 func reasons(pauses []worker.Pause) string {
 	all := make([]string, len(pauses))

@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cozeq/cozeq/internal/batch"
 )
@@ -138,12 +136,6 @@ type failureJSON struct {
 	Hint     string `json:"hint,omitempty"`
 }
 
-type usageJSON struct {
-	TokenCount  int64 `json:"token_count"`
-	OutputCount int64 `json:"output_count"`
-	InputCount  int64 `json:"input_count"`
-}
-
 func summaryRecord(s batch.Summary) summaryJSON {
 	out := summaryJSON{
 		Rows: s.Rows, Answered: s.Answered, Failed: s.Failed, Canceled: s.Canceled, Expired: s.Expired,
@@ -156,37 +148,4 @@ func summaryRecord(s batch.Summary) summaryJSON {
 		out.Failures = append(out.Failures, failureJSON(f))
 	}
 	return out
-}
-
-func seconds(d time.Duration) float64 {
-	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
-}
-
-func questions(n int) string {
-	if n == 1 {
-		return "1 question"
-	}
-	return count(n) + " questions"
-}
-
-// count is a number with its thousands apart: 1,234,567.
-func count(n int) string {
-	text := strconv.Itoa(n)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
-// rounded is a duration as people say it: 340ms, 4.2s, 3m20s, 1h5m.
-func rounded(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(10 * time.Millisecond).String()
-	case d < 10*time.Second:
-		return d.Round(100 * time.Millisecond).String()
-	case d < time.Hour:
-		return d.Round(time.Second).String()
-	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 }

@@ -123,39 +123,3 @@ func TestHostileTextOnTerminal(t *testing.T) {
 		t.Errorf("writeJSON: %q", got)
 	}
 }
-
-func TestCut(t *testing.T) {
-	tests := []struct {
-		text  string
-		width int
-		want  string
-	}{
-		{"hello", 5, "hello"},
-		{"hello!", 5, "hell…"},
-		{"你好世界", 8, "你好世界"},
-		{"你好世界", 7, "你好世…"},
-		{"你好世界", 6, "你好…"},
-		{"", 3, ""},
-	}
-	for _, tt := range tests {
-		if got := cut(tt.text, tt.width); got != tt.want || columns(got) > tt.width {
-			t.Errorf("cut(%q, %d) = %q, %d columns", tt.text, tt.width, got, columns(got))
-		}
-	}
-}
-
-func TestWantsColor(t *testing.T) {
-	for name, tt := range map[string]struct {
-		env  map[string]string
-		want bool
-	}{
-		"terminal":       {map[string]string{"TERM": "xterm"}, true},
-		"NO_COLOR":       {map[string]string{"TERM": "xterm", "NO_COLOR": "1"}, false},
-		"empty NO_COLOR": {map[string]string{"TERM": "xterm", "NO_COLOR": ""}, true},
-		"dumb":           {map[string]string{"TERM": "dumb"}, false},
-	} {
-		if got := wantsColor(func(n string) (string, bool) { v, ok := tt.env[n]; return v, ok }); got != tt.want {
-			t.Errorf("%s: %v, want %v", name, got, tt.want)
-		}
-	}
-}

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"strings"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/cozeq/cozeq/coze/oauth"
 )
 
 // tokenLife is what can be known of a token's end. Coze tells it to nobody but on its
@@ -47,6 +42,9 @@ func parseExpiry(value string) (time.Time, error) {
 	return time.Time{}, errors.New("want the moment at which the token ends, as 2026-12-31 or 2026-12-31T08:00:00Z") // not repeated: it may be the token
 }
 
+// personalLife is the longest that Coze gives a personal token.
+const personalLife = 30 * 24 * time.Hour
+
 // end is when the token ends, zero where that is not known. A personal token's end that
 // nobody has set is the latest possible one: a token has to be there before its file.
 func (l tokenLife) end(token string) time.Time {
@@ -58,49 +56,4 @@ func (l tokenLife) end(token string) time.Time {
 		return time.Time{}
 	}
 	return info.ModTime().Add(personalLife)
-}
-
-// tokenCollector tells when tokens end that somebody has to replace. Those of an OAuth
-// app are renewed by themselves.
-type tokenCollector struct {
-	credentials []credential
-	expires     *prometheus.Desc
-}
-
-func newTokenCollector(a account) *tokenCollector {
-	return &tokenCollector{
-		credentials: append([]credential{a.credential}, a.others...),
-		expires: prometheus.NewDesc("cozeq_token_expires_timestamp_seconds",
-			"When the credential's token ends: as it was set, else, for a personal token in a file, at the latest.",
-			[]string{"credential"}, nil),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (t *tokenCollector) Describe(ch chan<- *prometheus.Desc) { ch <- t.expires }
-
-// Collect implements prometheus.Collector. Of several credentials with one token the
-// earliest end is told.
-func (t *tokenCollector) Collect(ch chan<- prometheus.Metric) {
-	ends := make(map[string]time.Time)
-	for _, c := range t.credentials {
-		if _, renewed := c.token.(*oauth.Source); renewed || c.token == nil {
-			continue
-		}
-		token, err := c.token.Token(context.Background())
-		if err != nil {
-			continue
-		}
-		id, err := c.over(nil).Identity(context.Background())
-		end := c.life.end(token)
-		if err != nil || end.IsZero() {
-			continue
-		}
-		if known, ok := ends[id]; !ok || end.Before(known) {
-			ends[id] = end
-		}
-	}
-	for id, end := range ends {
-		ch <- prometheus.MustNewConstMetric(t.expires, prometheus.GaugeValue, float64(end.Unix()), id)
-	}
 }

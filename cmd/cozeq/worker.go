@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -13,9 +12,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/worker"
 )
-
-// defaultHTTP is where the command worker serves its metrics.
-const defaultHTTP = "127.0.0.1:9464"
 
 type workerCommand struct {
 	streams *streams
@@ -105,7 +101,7 @@ func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
 			return err
 		}
 		defer s.close()
-		web.dashboard = plan.handler(s, logger)
+		web.dashboard = dashboardHandler(plan, s, logger)
 	}
 	return c.serve(cmd.Context(), s, account, wc, addr, web)
 }
@@ -134,20 +130,4 @@ func (c *workerCommand) serve(signals context.Context, s *session, a account, wc
 	<-ctx.Done()
 	s.worker.drain()
 	return whileServing(signals, context.Cause(ctx))
-}
-
-// whileServing is nil for the signal that a worker is meant to end with.
-func whileServing(signals context.Context, err error) error {
-	if signals.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
-}
-
-// drainOf is the worker's Drain for a flag: 0 means not to wait.
-func drainOf(d time.Duration) time.Duration {
-	if d == 0 {
-		return -1
-	}
-	return d
 }

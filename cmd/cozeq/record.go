@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/results"
+)
+
+// recordText is a question and what became of it, for people.
+func recordText(s *streams, row *batch.Row, r *results.Result) string {
+	var b strings.Builder
+	label := row.CustomID
+	if row.Chat.ConversationKey != "" {
+		label += " (" + row.Chat.ConversationKey + ")"
+	}
+	if r.Cached {
+		label += ", answered before"
+	}
+	fmt.Fprintf(&b, "%s %s\n", s.color(true, dim, oneLine(label)), s.color(true, bold, short(row.Question(), 500)))
+	text := printable(r.Answer)
+	if r.Status != results.Completed {
+		text = s.color(true, red, printable(string(r.Status)))
+		if r.Error != nil {
+			text += " " + printable(failureText(r.Error))
+		}
+	}
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		b.WriteString("  " + line + "\n")
+	}
+	return b.String()
+}
+
+// printRecord prints a result as a line of JSON.
+func printRecord(w io.Writer, r *results.Result) error {
+	line, err := r.Encode()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(inertJSON(line), '\n'))
+	return err
+}
+
+// failureText says an error in one line: 4013 (rate): model busy.
+func failureText(f *results.Failure) string {
+	text := f.Class
+	if f.Code != 0 {
+		text = fmt.Sprintf("%d (%s)", f.Code, f.Class)
+	}
+	if f.Message != "" {
+		text += ": " + f.Message
+	}
+	return text
+}

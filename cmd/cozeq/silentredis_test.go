@@ -1,0 +1,27 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"strings"
+	"testing"
+)
+
+// A server that takes the connection and says nothing is an error, not a hang.
+func TestSilentRedis(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var errs bytes.Buffer
+	code := run(t.Context(), []string{"result", "x", "--redis", "redis://:s3cret@" + l.Addr().String()}, streams{
+		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
+		Env: func(string) (string, bool) { return "", false },
+	})
+	want := "cozeq: redis at " + l.Addr().String() + ": no answer within 5s\n"
+	if code != exitError || !strings.HasPrefix(errs.String(), want) {
+		t.Errorf("exit code %d, %q, want %q", code, errs.String(), want)
+	}
+}
