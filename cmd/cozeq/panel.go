@@ -12,12 +12,6 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// How often progress is shown: what an eye can follow, and what a log can bear.
-const (
-	terminalEvery = 150 * time.Millisecond
-	pipeEvery     = 10 * time.Second
-)
-
 // panel is stderr while a run is under way: on a terminal some lines of progress below
 // whatever else is printed, in a pipe a line now and then. Others write through it, so
 // that their lines and the panel's do not mix. What of its fields is not set is not

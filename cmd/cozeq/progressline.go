@@ -80,3 +80,9 @@ func (p *progressLine) erase() {
 		io.WriteString(p.streams.Err, "\r\x1b[K")
 	}
 }
+
+// How often progress is shown: what an eye can follow, and what a log can bear.
+const (
+	terminalEvery = 150 * time.Millisecond
+	pipeEvery     = 10 * time.Second
+)
