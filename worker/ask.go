@@ -93,14 +93,14 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 // stream asks and folds the events, noting the chat as soon as it is known.
 func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
-	span := a.spans.ask(conversation)
+	span := a.spans.Ask(a.coze, a.chat.BotID, conversation)
 	a.sending.Store(true)
 	defer a.sending.Store(false)
 	note, request := a.note(ctx, conversation), a.request(conversation)
 	request.BeforeSend = note.leave
 	stream, err := a.coze.Stream(ctx, request)
 	note.close()
-	defer func() { span.end(stream, chat, err) }()
+	defer func() { span.End(stream, chat, err) }()
 	if e, ok := errors.AsType[*coze.Error](err); ok && e.ChatID != "" {
 		// The chat was made, but what came back is no stream of it.
 		if err := a.created(ctx, &coze.Chat{ID: e.ChatID, ConversationID: e.ConversationID}, e.LogID); err != nil {
@@ -122,7 +122,7 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 	for event, err := range stream.Events() {
 		chat.Accumulate(event)
 		if chat.ID != "" && chat.ID != a.rec.Result.ChatID {
-			span.created(chat)
+			span.Created(chat)
 			if err := a.created(ctx, chat, stream.LogID()); err != nil {
 				return chat, err
 			}
@@ -144,7 +144,7 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 		}
 	}
 	if at := stream.FirstAnswer(); !at.IsZero() {
-		a.cfg.Metrics.firstToken(at.Sub(started))
+		a.cfg.Metrics.FirstToken(at.Sub(started))
 	}
 	if err := chat.Err(); err != nil {
 		return chat, err

@@ -24,7 +24,7 @@ type attempt struct {
 	chat  *tasks.Chat // nil: the payload could not be read
 	rec   *results.Attempt
 	log   *slog.Logger
-	spans *spans // nil: not traced
+	spans *Spans // nil: not traced
 	began time.Time
 
 	coze       *coze.Client // of the task's credential
@@ -141,8 +141,16 @@ func (a *attempt) notBegun(ctx context.Context, err error) error {
 
 // observe begins to count and to trace an attempt that report will end.
 func (a *attempt) observe() {
-	a.spans = a.tracing.begin(a)
-	a.cfg.Metrics.begin(a)
+	a.spans = a.tracing.Begin(&a.rec.Result, a.payloadTrace(), a.began, a.first())
+	a.cfg.Metrics.Begin(&a.rec.Result, a.first())
+}
+
+// payloadTrace is the traceparent of the task's payload.
+func (a *attempt) payloadTrace() string {
+	if a.chat == nil {
+		return ""
+	}
+	return a.chat.TraceParent
 }
 
 // first reports whether nobody has taken the task up before: the record's beginning is
@@ -359,9 +367,9 @@ func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error)
 	if r.ChatID == "" {
 		return nil, why
 	}
-	call := a.spans.call("coze chat/cancel")
+	call := a.spans.Call("coze chat/cancel", a.coze)
 	_, cancelErr := a.coze.CancelChat(ctx, r.ConversationID, r.ChatID)
-	call.end(cancelErr)
+	call.End(cancelErr)
 	if cancelErr != nil {
 		a.log.Warn("could not cancel the chat", "chat", r.ChatID, "err", cancelErr)
 	}

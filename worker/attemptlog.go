@@ -17,7 +17,7 @@ type attemptLog struct {
 func (h attemptLog) Handle(ctx context.Context, r slog.Record) error {
 	full := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	full.AddAttrs(slog.String("task", h.attempt.id))
-	if id := h.attempt.traceID(); id != "" {
+	if id := h.attempt.spans.TraceID(&h.attempt.rec.Result, h.attempt.payloadTrace()); id != "" {
 		full.AddAttrs(slog.String("trace_id", id))
 	}
 	chat := h.attempt.rec.Result.ChatID

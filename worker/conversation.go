@@ -35,9 +35,9 @@ func (a *attempt) conversation(ctx context.Context) (string, error) {
 }
 
 func (a *attempt) createConversation(ctx context.Context) (string, error) {
-	call := a.spans.call("coze conversation/create")
+	call := a.spans.Call("coze conversation/create", a.coze)
 	conversation, err := a.coze.CreateConversation(ctx, &coze.ConversationRequest{BotID: a.chat.BotID})
-	call.end(err)
+	call.End(err)
 	if err != nil {
 		return "", err
 	}

@@ -42,7 +42,7 @@ func (a *attempt) lookUntil(now time.Time) time.Time {
 // A list that cannot be read now is waited for, as in poll; an error says that the
 // wait is long: nothing has changed.
 func (a *attempt) find(ctx context.Context) (found bool, err error) {
-	defer a.spans.call("find").done(&err)
+	defer a.spans.Call("find", a.coze).Done(&err)
 	r := &a.rec.Result
 	if !historySaved(a.chat) {
 		return false, a.unsure(ctx, "its history is not saved")

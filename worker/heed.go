@@ -48,7 +48,7 @@ func (a *attempt) asking(ctx context.Context, conversation string) error {
 	}
 	var err error
 	a.permitted, err = q.await(ctx, drawn)
-	a.spans.permit(began, err)
+	a.spans.Permit(began, permitGiven(err), err)
 	if err != nil {
 		a.notAsked(ctx, conversation)
 		if far, ok := errors.AsType[*farError](err); ok && len(a.cfg.Credentials) == 0 {
@@ -56,12 +56,26 @@ func (a *attempt) asking(ctx context.Context, conversation string) error {
 		}
 		return err
 	}
-	a.cfg.Metrics.permitted(time.Since(began))
+	a.cfg.Metrics.Permitted(time.Since(began))
 	a.probe = a.probe || a.permitted.probe
 	if time.Since(began) > hintAfter {
 		a.askHint(a.coze, a.credential)
 	}
 	return nil
+}
+
+// permitGiven names what became of a wait for a permit. A permit that is far away, and a pause, are no failures.
+func permitGiven(err error) string {
+	if err == nil {
+		return "given"
+	}
+	if _, ok := errors.AsType[*farError](err); ok {
+		return "far"
+	}
+	if _, ok := errors.AsType[*pausedError](err); ok {
+		return "paused"
+	}
+	return "error"
 }
 
 // notAsked takes back that the question is about to be sent, or was: Coze has not

@@ -32,8 +32,8 @@ var errGone = errors.New("coze no longer knows the chat")
 // lookUp waits for the end of the chat that is noted in the record and returns it
 // with its messages, as if its stream had held. It asks nothing anew.
 func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
-	a.cfg.Metrics.lookUp()
-	defer a.spans.call("look up").done(&err)
+	a.cfg.Metrics.LookUp()
+	defer a.spans.Call("look up", a.coze).Done(&err)
 	chat, err = a.poll(ctx)
 	if err != nil {
 		return nil, lookUpError(err)

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // Metrics counts what a worker does. Labels are bounded: queues, verdicts and
@@ -83,68 +85,79 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) concurrency(n int) {
+// Concurrency sets the most attempts that run at a time.
+func (m *Metrics) Concurrency(n int) {
 	if m != nil {
 		m.slots.Set(float64(n))
 	}
 }
 
-func (m *Metrics) begin(a *attempt) {
+// Begin counts an attempt that has begun; first: no worker has taken the task up before.
+func (m *Metrics) Begin(r *results.Result, first bool) {
 	if m == nil {
 		return
 	}
 	m.inFlight.Inc()
-	r := &a.rec.Result
-	if a.first() {
+	if first {
 		m.pickup.WithLabelValues(r.Queue).Observe(max(0, r.StartedAt.Sub(r.CreatedAt.Time).Seconds()))
 	}
 }
 
-func (m *Metrics) end(a *attempt, v Verdict, took time.Duration) {
+// PutBack counts an attempt that did not end its task.
+func (m *Metrics) PutBack(verdict, class string) {
 	if m == nil {
 		return
 	}
 	m.inFlight.Dec()
-	switch v.Action {
-	case Retry, Later, Drop:
-		m.waits.WithLabelValues(v.Action.String(), string(v.Class)).Inc()
+	m.waits.WithLabelValues(verdict, class).Inc()
+}
+
+// End counts an attempt that ended its task.
+func (m *Metrics) End(r *results.Result, class string, took time.Duration) {
+	if m == nil {
 		return
-	case Done:
+	}
+	m.inFlight.Dec()
+	if r.Status == results.Completed {
 		m.duration.Observe(took.Seconds())
 	}
-	r := &a.rec.Result
-	m.tasks.WithLabelValues(r.Queue, string(r.Status), string(v.Class)).Inc()
+	m.tasks.WithLabelValues(r.Queue, string(r.Status), class).Inc()
 	if u := r.Usage; u != nil {
 		m.tokens.WithLabelValues("input").Add(float64(u.InputCount))
 		m.tokens.WithLabelValues("output").Add(float64(u.OutputCount))
 	}
 }
 
-func (m *Metrics) firstToken(d time.Duration) {
+// FirstToken notes the time from sending a question to the first piece of its answer.
+func (m *Metrics) FirstToken(d time.Duration) {
 	if m != nil {
 		m.first.Observe(d.Seconds())
 	}
 }
 
-func (m *Metrics) revived() {
+// Revived counts a dead worker's task that was put back.
+func (m *Metrics) Revived() {
 	if m != nil {
 		m.orphans.Inc()
 	}
 }
 
-func (m *Metrics) lookUp() {
+// LookUp counts a chat that is looked up.
+func (m *Metrics) LookUp() {
 	if m != nil {
 		m.lookUps.Inc()
 	}
 }
 
-func (m *Metrics) permitted(waited time.Duration) {
+// Permitted notes how long an attempt waited for its permit.
+func (m *Metrics) Permitted(waited time.Duration) {
 	if m != nil {
 		m.permits.Observe(waited.Seconds())
 	}
 }
 
-func (m *Metrics) unknownCode() {
+// UnknownCode counts an answer with a code that is not in the table.
+func (m *Metrics) UnknownCode() {
 	if m != nil {
 		m.unknown.Inc()
 	}

@@ -188,7 +188,7 @@ func (w *Worker) reviveStraysOf(ctx context.Context, queue string) error {
 
 func (w *Worker) revived(queue, id, why string) {
 	w.log.Warn("task put back in the queue: "+why, "task", id, "queue", queue)
-	w.cfg.Metrics.revived()
+	w.cfg.Metrics.Revived()
 }
 
 // queueKey is one of asynq's keys of a queue (asynq v0.26, internal/base).

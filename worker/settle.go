@@ -44,7 +44,7 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	if v.asked() {
 		r.Attempts++
 	}
-	settling, wanted := a.spans.settling(v), v
+	writing, wanted := a.writing(v), v
 	v = a.write(ctx, chat, v)
 	if own := a.own.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
 		a.answered.add(*own)
@@ -52,12 +52,27 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	if v.Action == Drop {
 		a.disown(ctx)
 	}
-	settling.settled(wanted, v)
+	if v.Action != wanted.Action {
+		writing.End(v.Err) // it could not be stored
+	} else {
+		writing.End(nil)
+	}
 	a.report(v)
 	if v.Action == Fail && a.ofBatch() && !a.blocks() {
 		return nil // asynq's archive has room for 10,000, and the batch has it all
 	}
 	return a.toAsynq(v)
+}
+
+// writing begins the span of what a verdict has to write.
+func (a *attempt) writing(v Verdict) *Span {
+	switch v.Action {
+	case Drop:
+		return nil
+	case Retry, Later:
+		return a.spans.Step("put aside")
+	}
+	return a.spans.Step("publish")
 }
 
 // budget is how many asks the task has: one less than what asynq was told, see
@@ -382,12 +397,20 @@ func (a *attempt) summary() string {
 // report logs, counts and tells how the attempt ended.
 func (a *attempt) report(v Verdict) {
 	took := time.Since(a.began)
-	a.cfg.Metrics.end(a, v, took)
-	a.spans.end(v)
+	r := &a.rec.Result
+	switch v.Action {
+	case Retry, Later, Drop:
+		a.cfg.Metrics.PutBack(v.Action.String(), string(v.Class))
+	default:
+		a.cfg.Metrics.End(r, string(v.Class), took)
+	}
+	a.spans.End(r, Outcome{
+		Verdict: v.Action.String(), Class: string(v.Class), Credential: a.credential, After: v.After,
+		Failed: v.Action == Retry || v.Action == Fail, Err: v.Err,
+	})
 	if a.cfg.OnVerdict != nil && v.Action != Done {
 		a.cfg.OnVerdict(a.id, v)
 	}
-	r := &a.rec.Result
 	attrs := []any{"verdict", v.Action.String(), "took", took.Round(time.Millisecond), "attempts", r.Attempts}
 	if r.ChatID != "" {
 		attrs = append(attrs, "chat", r.ChatID)

@@ -11,131 +11,104 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
 )
 
-// spans are those of one attempt. Nil: it is not traced.
-type spans struct {
-	tracer  trace.Tracer
-	attempt *attempt
-	span    trace.Span
-	ctx     context.Context // with span: the others are its children
+// Spans are those of one attempt. Nil: it is not traced.
+type Spans struct {
+	tracer trace.Tracer
+	span   trace.Span
+	ctx    context.Context // with span: the others are its children
 }
 
-// step begins a span of something that the attempt does itself.
-func (s *spans) step(name string) *span {
+// Step begins a span of something that the attempt does itself.
+func (s *Spans) Step(name string) *Span {
 	if s == nil {
 		return nil
 	}
 	_, child := s.tracer.Start(s.ctx, name)
-	return &span{child}
+	return &Span{child}
 }
 
-// call begins a span of a call of Coze, or of several that belong together.
-func (s *spans) call(op string) *span {
+// Call begins a span of a call of Coze, or of several that belong together.
+func (s *Spans) Call(op string, client *coze.Client) *Span {
 	if s == nil {
 		return nil
 	}
-	_, child := s.tracer.Start(s.ctx, op, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(address(s.attempt.coze)...))
-	return &span{child}
+	_, child := s.tracer.Start(s.ctx, op, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(address(client)...))
+	return &Span{child}
 }
 
-// permit is the span of a wait for the rate limit. That the permit is far away, or that
-// there is a pause, is no failure.
-func (s *spans) permit(began time.Time, err error) {
+// Permit is the span of a wait for the rate limit: given, far, paused or error.
+func (s *Spans) Permit(began time.Time, given string, err error) {
 	if s == nil {
 		return
 	}
 	_, child := s.tracer.Start(s.ctx, "permit", trace.WithTimestamp(began))
-	given := "given"
-	if _, ok := errors.AsType[*farError](err); ok {
-		given = "far"
-	} else if _, ok := errors.AsType[*pausedError](err); ok {
-		given = "paused"
-	} else if err != nil {
-		(&span{child}).fail(err)
-		given = "error"
-	}
 	child.SetAttributes(attribute.String("cozeq.permit", given))
+	if given == "error" {
+		fail(child, err)
+	}
 	child.End()
 }
 
-// settling begins the span of what a verdict has to write.
-func (s *spans) settling(v Verdict) *span {
-	if s == nil {
-		return nil
-	}
-	switch v.Action {
-	case Drop:
-		return nil
-	case Retry, Later:
-		return s.step("put aside")
-	}
-	return s.step("publish")
+// Outcome is how an attempt ended.
+type Outcome struct {
+	Verdict, Class string
+	Credential     string
+	After          time.Duration
+	Failed         bool // an ask has failed
+	Err            error
 }
 
-// end ends the attempt's span as the attempt ended.
-func (s *spans) end(v Verdict) {
+// End ends the attempt's span.
+func (s *Spans) End(r *results.Result, o Outcome) {
 	if s == nil {
 		return
 	}
-	r := &s.attempt.rec.Result
-	s.span.SetAttributes(attribute.String("cozeq.verdict", v.Action.String()))
+	s.span.SetAttributes(attribute.String("cozeq.verdict", o.Verdict))
 	optional(s.span, "gen_ai.agent.id", r.BotID)
 	optional(s.span, "gen_ai.conversation.id", r.ConversationID)
 	optional(s.span, "gen_ai.response.id", r.ChatID)
-	optional(s.span, "cozeq.credential", s.attempt.credential)
+	optional(s.span, "cozeq.credential", o.Credential)
 	if u := r.Usage; u != nil {
 		s.span.SetAttributes(attribute.Int64("cozeq.usage.input_tokens", u.InputCount), attribute.Int64("cozeq.usage.output_tokens", u.OutputCount))
 	}
-	if v.After > 0 {
-		s.span.SetAttributes(attribute.Float64("cozeq.after", v.After.Seconds()))
+	if o.After > 0 {
+		s.span.SetAttributes(attribute.Float64("cozeq.after", o.After.Seconds()))
 	}
-	switch v.Action {
-	case Retry, Fail:
-		(&span{s.span}).fail(v.Err)
-		optional(s.span, string(semconv.ErrorTypeKey), string(v.Class))
-	case Done:
-	default:
-		optional(s.span, "cozeq.class", string(v.Class))
+	if o.Failed {
+		fail(s.span, o.Err)
+		optional(s.span, string(semconv.ErrorTypeKey), o.Class)
+	} else {
+		optional(s.span, "cozeq.class", o.Class)
 	}
 	s.span.End()
 }
 
-// span is one thing that an attempt does. Nil: it is not traced.
-type span struct{ trace.Span }
+// Span is one thing that an attempt does. Nil: it is not traced.
+type Span struct{ span trace.Span }
 
-// done ends it. That its error is given by where it stands is for defer.
-func (s *span) done(err *error) {
-	if s == nil {
-		return
+// Done is End for defer: the error is read when it runs.
+func (s *Span) Done(err *error) {
+	if s != nil {
+		s.End(*err)
 	}
-	s.end(*err)
 }
 
-func (s *span) end(err error) {
+// End ends it; a nil error is a success.
+func (s *Span) End(err error) {
 	if s == nil {
 		return
 	}
 	if err != nil {
-		s.fail(err)
+		fail(s.span, err)
 	}
-	s.End()
-}
-
-// settled ends the span of a verdict's writes: what could not be stored has become
-// another verdict.
-func (s *span) settled(wanted, v Verdict) {
-	if s == nil {
-		return
-	}
-	if v.Action != wanted.Action {
-		s.fail(v.Err)
-	}
-	s.End()
+	s.span.End()
 }
 
 // fail notes an error. error.type is the class, as in metrics and results.
-func (s *span) fail(err error) {
+func fail(s trace.Span, err error) {
 	kind := "_OTHER"
 	if e, ok := errors.AsType[*coze.Error](err); ok {
 		kind = string(e.Class)

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
 )
 
 // A task's spans, in one trace whoever asks in how many attempts:
@@ -33,47 +34,48 @@ import (
 //
 // No span has a word of questions, answers or users: ids, sizes, times and errors.
 
-// tracing makes spans. A nil one makes none: its methods, and those of what they
+// Tracing makes spans. A nil Tracing makes none: its methods, and those of what they
 // return, do nothing and allocate nothing.
-type tracing struct{ tracer trace.Tracer }
+type Tracing struct{ tracer trace.Tracer }
 
-func newTracing(p trace.TracerProvider) *tracing {
+// NewTracing returns nil for a nil provider.
+func NewTracing(p trace.TracerProvider) *Tracing {
 	if p == nil {
 		return nil
 	}
-	return &tracing{p.Tracer("github.com/cozeq/cozeq/worker", trace.WithSchemaURL(semconv.SchemaURL))}
+	return &Tracing{p.Tracer("github.com/cozeq/cozeq/worker", trace.WithSchemaURL(semconv.SchemaURL))}
 }
 
-// begin makes the span of an attempt and, of a first one, that of the time before it.
-func (t *tracing) begin(a *attempt) *spans {
+// Begin makes the span of an attempt at a task. The first attempt at it also gets that of the time before. parent is the
+// traceparent of the task's payload; where it has none, the one of the task's own trace is noted in its record.
+func (t *Tracing) Begin(r *results.Result, parent string, began time.Time, first bool) *Spans {
 	if t == nil {
 		return nil
 	}
-	r := &a.rec.Result
-	parent := a.traceParent()
-	s := &spans{tracer: t.tracer, attempt: a, ctx: trace.ContextWithSpanContext(context.Background(), parent)}
-	if a.first() {
-		ctx, queued := s.tracer.Start(s.ctx, "queued "+r.Queue, trace.WithTimestamp(earlier(r.CreatedAt.Time, a.began)),
-			trace.WithAttributes(semconv.MessagingSystemKey.String("asynq"), semconv.MessagingDestinationName(r.Queue), semconv.MessagingMessageID(a.id)))
-		queued.End(trace.WithTimestamp(a.began))
-		if !parent.IsValid() {
+	above := taskParent(parent, r)
+	s := &Spans{tracer: t.tracer, ctx: trace.ContextWithSpanContext(context.Background(), above)}
+	if first {
+		ctx, queued := s.tracer.Start(s.ctx, "queued "+r.Queue, trace.WithTimestamp(earlier(r.CreatedAt.Time, began)),
+			trace.WithAttributes(semconv.MessagingSystemKey.String("asynq"), semconv.MessagingDestinationName(r.Queue), semconv.MessagingMessageID(r.ID)))
+		queued.End(trace.WithTimestamp(began))
+		if !above.IsValid() {
 			s.ctx = ctx
 		}
 	}
 	root := s.ctx
-	s.ctx, s.span = s.tracer.Start(s.ctx, "process "+r.Queue, trace.WithTimestamp(a.began), trace.WithSpanKind(trace.SpanKindConsumer),
+	s.ctx, s.span = s.tracer.Start(s.ctx, "process "+r.Queue, trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(
 			semconv.MessagingSystemKey.String("asynq"),
 			semconv.MessagingOperationName("process"),
 			semconv.MessagingOperationTypeProcess,
 			semconv.MessagingDestinationName(r.Queue),
-			semconv.MessagingMessageID(a.id),
+			semconv.MessagingMessageID(r.ID),
 			attribute.Int("cozeq.attempt", r.Attempts+1),
 		))
 	if r.BatchID != "" {
 		s.span.SetAttributes(attribute.String("cozeq.batch.id", r.BatchID))
 	}
-	if !parent.IsValid() {
+	if !above.IsValid() {
 		if !trace.SpanContextFromContext(root).IsValid() {
 			root = s.ctx // not its first attempt, and nobody has noted a trace
 		}
@@ -82,15 +84,13 @@ func (t *tracing) begin(a *attempt) *spans {
 	return s
 }
 
-// traceParent is the span that those of the task stand under: of its producer, else
+// taskParent is the span that those of the task stand under: its producer's, else
 // the one that an earlier attempt has noted.
-func (a *attempt) traceParent() trace.SpanContext {
-	if a.chat != nil {
-		if parent := spanContext(a.chat.TraceParent); parent.IsValid() {
-			return parent
-		}
+func taskParent(payload string, r *results.Result) trace.SpanContext {
+	if parent := spanContext(payload); parent.IsValid() {
+		return parent
 	}
-	return spanContext(a.rec.Result.TraceParent)
+	return spanContext(r.TraceParent)
 }
 
 // spanContext reads a traceparent. What is not well formed is not valid.
@@ -108,13 +108,13 @@ func traceParent(ctx context.Context) string {
 	return header.Get("traceparent")
 }
 
-// traceID is the trace that the attempt belongs to, traced here or not; "" if none.
-func (a *attempt) traceID() string {
-	if a.spans != nil {
-		return a.spans.span.SpanContext().TraceID().String()
+// TraceID is the trace that an attempt belongs to, traced here or not; "" if none. It takes what Begin does.
+func (s *Spans) TraceID(r *results.Result, parent string) string {
+	if s != nil {
+		return s.span.SpanContext().TraceID().String()
 	}
-	if parent := a.traceParent(); parent.IsValid() {
-		return parent.TraceID().String()
+	if above := taskParent(parent, r); above.IsValid() {
+		return above.TraceID().String()
 	}
 	return ""
 }

@@ -37,7 +37,7 @@ func (a *attempt) noteCode(e *coze.Error) {
 	if _, listed := a.codes.Lookup(e.Code); listed || e.Code == 0 {
 		return
 	}
-	a.cfg.Metrics.unknownCode()
+	a.cfg.Metrics.UnknownCode()
 	if a.unknown.first(e.Code) {
 		a.log.Warn("a code of Coze that is not in the table, judged by its range; --codes can add it",
 			"code", e.Code, "class", string(e.Class), "message", e.Message, "logid", e.LogID)

@@ -67,7 +67,7 @@ type Worker struct {
 	unreadKeys  unreadKeys
 	inspector   *asynq.Inspector
 	identities  map[string]bool // of the credentials served, as announced last
-	tracing     *tracing        // nil: nothing is traced
+	tracing     *Tracing        // nil: nothing is traced
 
 	gate    *gate
 	servers []*asynq.Server
@@ -119,9 +119,9 @@ func New(cfg Config) (*Worker, error) {
 		inspector:     asynq.NewInspectorFromRedisClient(cfg.Redis),
 		running:       make(map[*attempt]struct{}),
 		hinted:        make(map[string]bool),
-		tracing:       newTracing(cfg.TracerProvider),
+		tracing:       NewTracing(cfg.TracerProvider),
 	}
-	cfg.Metrics.concurrency(cfg.Concurrency)
+	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())
 	w.gate = newGate(rdb, queueNames(cfg.Queues))
 	return w, nil
