@@ -13,6 +13,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -24,7 +25,7 @@ type attempt struct {
 	chat  *tasks.Chat // nil: the payload could not be read
 	rec   *results.Attempt
 	log   *slog.Logger
-	spans *Spans // nil: not traced
+	spans *telemetry.Spans // nil: not traced
 	began time.Time
 
 	coze       *coze.Client // of the task's credential

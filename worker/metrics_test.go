@@ -24,8 +24,7 @@ func collectors(rdb redis.UniversalClient) (*prometheus.Registry, *worker.Metric
 	reg := prometheus.NewPedanticRegistry()
 	metrics := worker.NewMetrics(reg)
 	queues := []string{tasks.QueueCritical, tasks.QueueDefault}
-	reg.MustRegister(worker.NewQueueCollector(rdb, queues), worker.NewPauseCollector(rdb),
-		worker.NewServerCollector(rdb, queues), worker.NewRedisCollector(rdb))
+	reg.MustRegister(worker.Collectors(rdb, queues)...)
 	return reg, metrics
 }
 

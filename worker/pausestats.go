@@ -10,10 +10,10 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// PauseCollector mirrors pauses and learnt limits at each scrape. All workers of one
+// pauseCollector mirrors pauses and learnt limits at each scrape. All workers of one
 // Redis report the same numbers: take the maximum, not the sum. Credentials are told
 // by their hash, bots not at all: there may be any number of them.
-type PauseCollector struct {
+type pauseCollector struct {
 	rdb    redis.UniversalClient
 	paused *prometheus.Desc
 	pauses *prometheus.Desc
@@ -21,9 +21,9 @@ type PauseCollector struct {
 	rate   *prometheus.Desc
 }
 
-// NewPauseCollector returns a collector for the pauses and limits of rdb.
-func NewPauseCollector(rdb redis.UniversalClient) *PauseCollector {
-	return &PauseCollector{
+// newPauseCollector returns a collector for the pauses and limits of rdb.
+func newPauseCollector(rdb redis.UniversalClient) *pauseCollector {
+	return &pauseCollector{
 		rdb: rdb,
 		paused: prometheus.NewDesc("cozeq_paused",
 			"1 if the credential is paused (scope credential), or one of its bots (scope bot).",
@@ -39,7 +39,7 @@ func NewPauseCollector(rdb redis.UniversalClient) *PauseCollector {
 }
 
 // Describe implements prometheus.Collector.
-func (c *PauseCollector) Describe(ch chan<- *prometheus.Desc) {
+func (c *pauseCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.paused
 	ch <- c.pauses
 	ch <- c.aside
@@ -50,7 +50,7 @@ func (c *PauseCollector) Describe(ch chan<- *prometheus.Desc) {
 const scrapeTime = 5 * time.Second
 
 // Collect implements prometheus.Collector. What cannot be read is left out.
-func (c *PauseCollector) Collect(ch chan<- prometheus.Metric) {
+func (c *pauseCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
 	limits, err := Limits(ctx, c.rdb)

@@ -47,7 +47,7 @@ func TestPauseMetrics(t *testing.T) {
 	l := newLine(t, rdb)
 	reg := prometheus.NewRegistry()
 	metrics := worker.NewMetrics(reg)
-	reg.MustRegister(worker.NewPauseCollector(rdb))
+	reg.MustRegister(worker.Collectors(rdb, nil)...)
 	if got := gathered(t, reg, "cozeq_paused"); len(got) != 0 {
 		t.Errorf("before any worker: %v", got)
 	}

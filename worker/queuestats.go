@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// QueueCollector mirrors the state of the queues at each scrape. All workers of
+// queueCollector mirrors the state of the queues at each scrape. All workers of
 // one Redis report the same numbers: take the maximum, not the sum.
-type QueueCollector struct {
+type queueCollector struct {
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
 	queues    []string
@@ -20,10 +20,10 @@ type QueueCollector struct {
 	memory    *prometheus.Desc
 }
 
-// NewQueueCollector returns a collector for these queues of rdb; with none, for all
+// newQueueCollector returns a collector for these queues of rdb; with none, for all
 // that there are.
-func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollector {
-	return &QueueCollector{
+func newQueueCollector(rdb redis.UniversalClient, queues []string) *queueCollector {
+	return &queueCollector{
 		rdb:       rdb,
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		queues:    queues,
@@ -39,7 +39,7 @@ func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollect
 }
 
 // Describe implements prometheus.Collector.
-func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) {
+func (c *queueCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.tasks
 	ch <- c.age
 	ch <- c.paused
@@ -48,7 +48,7 @@ func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. A queue that nobody has enqueued to
 // yet is left out.
-func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
+func (c *queueCollector) Collect(ch chan<- prometheus.Metric) {
 	queues := c.queues
 	if len(queues) == 0 {
 		var err error

@@ -118,7 +118,7 @@ func TestSecrets(t *testing.T) {
 	var logs bytes.Buffer
 	reg := prometheus.NewRegistry()
 	metrics := worker.NewMetrics(reg)
-	reg.MustRegister(worker.NewPauseCollector(rdb), worker.NewQueueCollector(rdb, []string{tasks.QueueDefault}))
+	reg.MustRegister(worker.Collectors(rdb, []string{tasks.QueueDefault})...)
 	published := l.published()
 	stop := l.work(func(c *worker.Config) {
 		c.Coze.BaseURL, c.Coze.Auth, c.Coze.Idle = server.URL, coze.StaticToken(secret), 3*time.Second

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -65,7 +66,7 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 }
 
 // writing begins the span of what a verdict has to write.
-func (a *attempt) writing(v Verdict) *Span {
+func (a *attempt) writing(v Verdict) *telemetry.Span {
 	switch v.Action {
 	case Drop:
 		return nil
@@ -404,7 +405,7 @@ func (a *attempt) report(v Verdict) {
 	default:
 		a.cfg.Metrics.End(r, string(v.Class), took)
 	}
-	a.spans.End(r, Outcome{
+	a.spans.End(r, telemetry.Outcome{
 		Verdict: v.Action.String(), Class: string(v.Class), Credential: a.credential, After: v.After,
 		Failed: v.Action == Retry || v.Action == Fail, Err: v.Err,
 	})

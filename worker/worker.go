@@ -43,6 +43,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -66,8 +67,8 @@ type Worker struct {
 	streaks     streaks
 	unreadKeys  unreadKeys
 	inspector   *asynq.Inspector
-	identities  map[string]bool // of the credentials served, as announced last
-	tracing     *Tracing        // nil: nothing is traced
+	identities  map[string]bool    // of the credentials served, as announced last
+	tracing     *telemetry.Tracing // nil: nothing is traced
 
 	gate    *gate
 	servers []*asynq.Server
@@ -119,7 +120,7 @@ func New(cfg Config) (*Worker, error) {
 		inspector:     asynq.NewInspectorFromRedisClient(cfg.Redis),
 		running:       make(map[*attempt]struct{}),
 		hinted:        make(map[string]bool),
-		tracing:       NewTracing(cfg.TracerProvider),
+		tracing:       telemetry.NewTracing(cfg.TracerProvider),
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())

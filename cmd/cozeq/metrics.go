@@ -44,12 +44,9 @@ func observe(reg prometheus.Registerer, s *session, queues []string) {
 		ConstLabels: prometheus.Labels{"version": s.version},
 	})
 	build.Set(1)
+	reg.MustRegister(worker.Collectors(s.rdb, queues)...)
 	reg.MustRegister(
 		build,
-		worker.NewQueueCollector(s.rdb, queues),
-		worker.NewPauseCollector(s.rdb),
-		worker.NewServerCollector(s.rdb, queues),
-		worker.NewRedisCollector(s.rdb),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

@@ -43,7 +43,9 @@ var edges = map[string][]string{
 	"tasks":         {"results", "internal/pipeline", "asynq", "redis", "uuid", "otel/trace", "otel/propagation"},
 
 	// The only place where the three meet.
-	"worker": {"tasks", "coze", "results", "internal/backoff", "asynq", "redis", "prometheus", "uuid", "protowire",
+	"worker": {"tasks", "coze", "results", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid", "protowire",
+		"otel/trace"},
+	"internal/telemetry": {"coze", "results", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// Rooms beside it. batch reaches the queue through tasks and results, so it needs neither asynq nor redis.

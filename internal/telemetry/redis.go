@@ -1,4 +1,4 @@
-package worker
+package telemetry
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -133,3 +134,6 @@ func (c *RedisCollector) node(ctx context.Context, ch chan<- prometheus.Metric, 
 	}
 	return nil
 }
+
+// scrapeTime bounds the reads of one scrape.
+const scrapeTime = 5 * time.Second
