@@ -269,9 +269,9 @@ func TestTraceSaysNothingOfContent(t *testing.T) {
 	l := newLine(t, redistest.Embedded(t))
 	stop := l.work(tr.config)
 	chat := tasks.Ask("bot", "Grundstück [[mock:cut=5]]")
-	chat.UserID, chat.CustomID = "user-4711", "row-4711"
-	chat.CustomVariables = map[string]string{"name": "4711"}
-	chat.MetaData = map[string]string{"phone": "4711"}
+	chat.UserID, chat.CustomID = "user-Pseudonym", "row-Pseudonym"
+	chat.CustomVariables = map[string]string{"name": "Pseudonym"}
+	chat.MetaData = map[string]string{"phone": "Pseudonym"}
 	r := l.wait(l.enqueue(chat, tasks.Options{}))
 	stop()
 	if !strings.Contains(r.Answer, "Grundstück") {
@@ -281,7 +281,7 @@ func TestTraceSaysNothingOfContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"Grundst", "4711"} {
+	for _, word := range []string{"Grundst", "Pseudonym"} {
 		if bytes.Contains(all, []byte(word)) {
 			t.Errorf("%q was exported", word)
 		}
