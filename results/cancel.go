@@ -31,7 +31,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
 		}
 		ended := r.Result
 		ended.Status = Canceled
-		ended.Error = &Failure{Class: "canceled", Message: "canceled before it was asked", Plain: true}
+		ended.Error = &Failure{Class: "canceled", Message: "canceled before it was asked", Unencrypted: true}
 		ended.CompletedAt = At(time.Now())
 		message, err := ended.sealed(s.Keys, id).Encode()
 		if err != nil {

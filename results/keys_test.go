@@ -188,7 +188,7 @@ func TestUnreadTextsStay(t *testing.T) {
 			}
 		}
 		b := begin(t, without, "t1")
-		if err := b.Wait(t.Context(), &results.Failure{Class: "auth", Message: "no key", Plain: true}); err != nil {
+		if err := b.Wait(t.Context(), &results.Failure{Class: "auth", Message: "no key", Unencrypted: true}); err != nil {
 			t.Fatal(err)
 		}
 		if r, err := without.Cancel(t.Context(), "t1"); err != nil || r.Status != results.Canceled {

@@ -106,19 +106,6 @@ func (u Usage) Plus(other Usage) Usage {
 	}
 }
 
-// Failure says why a task did not, or not yet, get its answer.
-type Failure struct {
-	Code    int    `json:"code,omitempty"` // Coze's code; 0 = none
-	Class   string `json:"class"`
-	Message string `json:"message,omitempty"`
-	LogID   string `json:"logid,omitempty"` // Coze's, for its support
-	Hint    string `json:"hint,omitempty"`  // what to do
-
-	// Plain tells, when a result is written, that Message is cozeq's own words and quotes
-	// nobody: it is not encrypted, so that people without the key can read it.
-	Plain bool `json:"-"`
-}
-
 // Encode returns the result as one line of JSON without the newline. Unlike
 // json.Marshal it leaves <, > and & as they are.
 func (r *Result) Encode() ([]byte, error) {

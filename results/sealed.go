@@ -157,7 +157,7 @@ func (r *Result) sealed(k *Keys, id string) *Result {
 	}
 	s.Answer, s.Reasoning = seal(fieldAnswer, r.Answer), seal(fieldReasoning, r.Reasoning)
 	s.FollowUps, s.Warnings = list(fieldFollowUps, r.FollowUps), list(fieldWarnings, r.Warnings)
-	if r.Error != nil && !r.Error.Plain {
+	if r.Error != nil && !r.Error.Unencrypted {
 		failure := *r.Error
 		failure.Message = seal(FieldError, r.Error.Message)
 		s.Error = &failure

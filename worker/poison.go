@@ -124,7 +124,7 @@ func (w *Worker) discard(ctx context.Context, queue, id, raw, why string) error 
 		return err
 	}
 	if !elsewhere {
-		failure := &results.Failure{Class: string(coze.ClassInvalid), Message: "the queue cannot hand the task out: " + why, Hint: poisonAdvice, Plain: true}
+		failure := &results.Failure{Class: string(coze.ClassInvalid), Message: "the queue cannot hand the task out: " + why, Hint: poisonAdvice, Unencrypted: true}
 		err := w.endLost(ctx, results.Result{ID: id, Queue: queue}, results.Failed, failure)
 		if _, own := errors.AsType[*results.KeyError](err); err != nil && !own && !errors.Is(err, results.ErrFenced) {
 			return err

@@ -276,7 +276,7 @@ func (a *attempt) putAside(ctx context.Context, v Verdict) Verdict {
 }
 
 func failure(v Verdict) *results.Failure {
-	f := &results.Failure{Class: string(v.Class), Message: v.Err.Error(), Hint: hint(v.Err), Plain: isPlain(v.Err)}
+	f := &results.Failure{Class: string(v.Class), Message: v.Err.Error(), Hint: hint(v.Err), Unencrypted: isPlain(v.Err)}
 	if e, ok := errors.AsType[*coze.Error](v.Err); ok {
 		f.Code, f.LogID = e.Code, e.LogID
 		if e.Code != 0 && e.Message != "" {

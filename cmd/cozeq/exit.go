@@ -177,7 +177,7 @@ func outcome(r *results.Result) error {
 	}
 	e := &someFailedError{text: string(r.Status)}
 	if r.Error != nil {
-		e.text += ": " + failureText(r.Error)
+		e.text += ": " + r.Error.Error()
 		e.hint = r.Error.Hint
 	}
 	return e

@@ -24,7 +24,7 @@ func recordText(s *streams, row *batch.Row, r *results.Result) string {
 	if r.Status != results.Completed {
 		text = s.color(true, red, printable(string(r.Status)))
 		if r.Error != nil {
-			text += " " + printable(failureText(r.Error))
+			text += " " + printable(r.Error.Error())
 		}
 	}
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
@@ -41,16 +41,4 @@ func printRecord(w io.Writer, r *results.Result) error {
 	}
 	_, err = w.Write(append(inertJSON(line), '\n'))
 	return err
-}
-
-// failureText says an error in one line: 4013 (rate): model busy.
-func failureText(f *results.Failure) string {
-	text := f.Class
-	if f.Code != 0 {
-		text = fmt.Sprintf("%d (%s)", f.Code, f.Class)
-	}
-	if f.Message != "" {
-		text += ": " + f.Message
-	}
-	return text
 }

@@ -111,7 +111,7 @@ func (c *resultCommand) show(r *results.Result) error {
 	}
 	add("status", string(r.Status))
 	if r.Error != nil {
-		add("error", failureText(r.Error))
+		add("error", r.Error.Error())
 		add("hint", c.streams.hint(r.Error.Hint))
 		add("logid", r.Error.LogID)
 	}

@@ -12,7 +12,7 @@ import (
 func (s *sheet) status(r *results.Result) {
 	s.fact("status", string(r.Status))
 	if f := r.Error; f != nil {
-		s.fact("error", failureText(f.Code, f.Class, f.Message))
+		s.fact("error", f.Error())
 		s.fact("hint", f.Hint)
 		s.fact("logid", f.LogID)
 	}
@@ -50,18 +50,6 @@ func (s *sheet) answer(r *results.Result) {
 	s.moment("created_at", r.CreatedAt)
 	s.moment("started_at", r.StartedAt)
 	s.moment("completed_at", r.CompletedAt)
-}
-
-// failureText is code, class and message, as cozeq result writes them.
-func failureText(code int, class, message string) string {
-	text := class
-	if code != 0 {
-		text = fmt.Sprintf("%d (%s)", code, class)
-	}
-	if message != "" {
-		text += ": " + message
-	}
-	return text
 }
 
 func (s *sheet) moment(name string, t results.Time) {

@@ -107,7 +107,7 @@ func opened(keys *results.Keys, id string, payload []byte) (*tasks.Chat, error) 
 // is decrypted, in clear, or says which key it wants.
 func (o object) tellError(f *results.Failure) {
 	if f != nil && strings.HasSuffix(o.text("error_message"), results.SaysMore) {
-		o.set("error_message", failureText(f.Code, f.Class, f.Message))
+		o.set("error_message", f.Error())
 	}
 }
 
@@ -229,14 +229,15 @@ func (s state) line(message bool) string {
 	if s.class == "" {
 		return s.status
 	}
+	f := results.Failure{Class: s.class, Message: brief(s.message, listRunes)}
 	if s.class == s.status && message {
-		return failureText(0, s.class, brief(s.message, listRunes))
+		return f.Error()
 	}
-	code, _ := strconv.Atoi(s.code)
+	f.Code, _ = strconv.Atoi(s.code)
 	if !message {
-		s.message = ""
+		f.Message = ""
 	}
-	return s.status + ", " + failureText(code, s.class, brief(s.message, listRunes))
+	return s.status + ", " + f.Error()
 }
 
 // states reads how tasks stand. Answers stay where they are: a list of a hundred is
