@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// What follows reads one value each in all the forms that Coze has been seen to send it in. None of it fails on valid
-// JSON: a field of no use must not cost an answer. The types are for what is decoded by encoding/json.
+// Each function below reads one value in all the forms that Coze sends. None fails on valid JSON: an odd field must not
+// cost an answer. The types do the same for encoding/json.
 
-// textOf is a string; a number or anything else is kept as it is written, null is "".
+// textOf reads a string. Null is ""; any other value is kept as it is written.
 func textOf(b []byte) string {
 	switch {
 	case len(b) == 0 || b[0] == 'n':
@@ -22,7 +22,7 @@ func textOf(b []byte) string {
 		return string(b[1 : len(b)-1])
 	}
 	var s string
-	_ = json.Unmarshal(b, &s) // of a valid string there is no error
+	_ = json.Unmarshal(b, &s) // a valid string gives no error
 	return s
 }
 
@@ -33,7 +33,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// idOf is an id: digits, in a string or as a number beyond 2^53; "", "0" and null mean that there is none.
+// idOf reads an id: digits, as a string or as a number above 2^53. "", "0" and null mean no id.
 func idOf(b []byte) string {
 	if id := textOf(b); id != "0" {
 		return id
@@ -48,7 +48,7 @@ func (i *ident) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// integerOf is a number, or one in a string; what is neither is 0.
+// integerOf reads a number, also one in a string; anything else is 0.
 func integerOf(b []byte) int64 {
 	s := string(bytes.Trim(b, `"`))
 	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
@@ -67,7 +67,7 @@ func (n *integer) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// textsOf is a map of strings, nil for an empty one and for what is not an object.
+// textsOf reads a map of strings, nil for an empty object and for any other value.
 func textsOf(b []byte) map[string]string {
 	o := object{b: b}
 	var texts map[string]string
@@ -98,7 +98,7 @@ func lastErrorOf(b []byte) *LastError {
 	return &last
 }
 
-// usageOf is nil until it says more than zeros; samples in Coze's documents name its fields in two ways.
+// usageOf is nil if all is zero. Coze's documents name its fields in two ways.
 func usageOf(b []byte) *Usage {
 	o := object{b: b}
 	var got Usage
@@ -121,7 +121,7 @@ func usageOf(b []byte) *Usage {
 	return &got
 }
 
-// requiredActionOf is nil unless it names a tool: Coze sends an empty one with chats that need nothing.
+// requiredActionOf is nil unless it names a tool: Coze sends an empty object with chats that need nothing.
 func requiredActionOf(b []byte) *RequiredAction {
 	if len(b) == 0 || b[0] != '{' {
 		return nil
@@ -140,7 +140,7 @@ func requiredActionOf(b []byte) *RequiredAction {
 		} `json:"submit_tool_outputs"`
 	}
 	if err := json.Unmarshal(b, &w); err != nil || len(w.Submit.ToolCalls) == 0 {
-		return nil // a shape never seen asks for nothing that we know
+		return nil // an unknown form asks for nothing that we know
 	}
 	action := &RequiredAction{Type: string(w.Type)}
 	for _, call := range w.Submit.ToolCalls {

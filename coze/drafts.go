@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// drafts gathers what deltas tell of messages that have not completed: a model's reasoning, which the completed message
-// does not repeat, and the text of an answer, which is all there is of it if the chat ends before the message does.
+// drafts collects the deltas of messages that have not completed: the model's reasoning, which the completed message
+// does not repeat, and the text of an answer, which is all there is if the chat ends before the message completes.
 //
-// Nearly all of it is dropped unread, so a piece is kept as it stands on the wire, escaped; only what is used is decoded.
+// Nearly all of it is dropped unused, so pieces are kept as they are on the wire, escaped, and decoded only when used.
 type drafts struct {
 	limit int // bytes of text, and as many of reasoning, of all messages together
 	open  []*draft
@@ -17,11 +17,11 @@ type drafts struct {
 }
 
 type draft struct {
-	id              []byte // as it stands
-	text, reasoning []byte // the insides of JSON strings, one behind the other
+	id              []byte // as on the wire
+	text, reasoning []byte // contents of JSON strings, concatenated
 }
 
-// gather takes in a delta. It costs no allocation but for what it keeps.
+// gather adds a delta. It allocates only for what it keeps.
 func (d *drafts) gather(data []byte) {
 	o := object{b: data}
 	var id, kind, role, text, reasoning []byte
@@ -40,7 +40,7 @@ func (d *drafts) gather(data []byte) {
 		}
 	}
 	if o.err != nil {
-		return // the completed message is what counts
+		return // the completed message counts
 	}
 	if string(kind) != `"answer"` || len(role) > 0 && string(role) != `"assistant"` {
 		text = nil
@@ -62,7 +62,7 @@ func inside(value []byte) []byte {
 	return value[1 : len(value)-1]
 }
 
-// fitting counts a piece. The first that is over the limit is dropped, and all that follow: what is kept has no gaps.
+// fitting counts a piece. The first piece over the limit and all after it are dropped, so that no gap arises.
 func (d *drafts) fitting(which int, piece []byte) []byte {
 	if d.sizes[which] += len(piece); d.sizes[which] <= d.limit {
 		return piece
@@ -95,7 +95,7 @@ func (d *drafts) complete(id string) (reasoning string) {
 	return ""
 }
 
-// messages are the answers that have begun and not completed.
+// messages are the answers that began and did not complete.
 func (d *drafts) messages() []Message {
 	var all []Message
 	for _, open := range d.open {
@@ -107,7 +107,7 @@ func (d *drafts) messages() []Message {
 	return all
 }
 
-// unescaped decodes the inside of a JSON string. One that was cut within an escape loses that.
+// unescaped decodes the content of a JSON string. An escape cut in half at its end is dropped.
 func unescaped(raw []byte) string {
 	for range len(`\ud83d\ude42`) {
 		quoted := append(append([]byte{'"'}, raw...), '"')
@@ -120,7 +120,7 @@ func unescaped(raw []byte) string {
 	return ""
 }
 
-// torn takes in a message of which only the beginning came, as its event is over the limit: block is that.
+// torn adds a message whose event is over the size limit; block is its beginning.
 func (d *drafts) torn(block []byte) {
 	_, data, found := bytes.Cut(block, []byte("data:"))
 	if !found {

@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// pulse is a body with a timer that ends it when nothing comes of it for too long. Bytes are not enough: the timer
-// starts anew at a read only if an event came since the last one. One reset a read costs 50 ns, one an event would cost
-// that for each of ten deltas.
-type pulse struct {
+// idleTimeout is a body whose timer ends it after too long a silence. Bytes alone do not count: a read restarts the
+// timer only if an event came since the last read. A reset costs 50 ns; one for each event would cost ten times as much
+// as one for each read.
+type idleTimeout struct {
 	io.ReadCloser
 	timer *time.Timer
 	idle  time.Duration
-	again bool // start anew at the next read
+	again bool // restart the timer at the next read
 }
 
-func (p *pulse) Read(b []byte) (int, error) {
-	if p.again {
-		p.again = false
-		p.timer.Reset(p.idle)
+func (t *idleTimeout) Read(b []byte) (int, error) {
+	if t.again {
+		t.again = false
+		t.timer.Reset(t.idle)
 	}
-	return p.ReadCloser.Read(b)
+	return t.ReadCloser.Read(b)
 }
 
-// stop holds the timer until a read starts it anew.
-func (p *pulse) stop() {
-	p.timer.Stop()
+// stop holds the timer until a read restarts it.
+func (t *idleTimeout) stop() {
+	t.timer.Stop()
 }
 
-// rest gives the body d more, whatever comes.
-func (p *pulse) rest(d time.Duration) {
-	p.again = false
-	p.timer.Reset(d)
+// rest ends the body after d, whatever comes.
+func (t *idleTimeout) rest(d time.Duration) {
+	t.again = false
+	t.timer.Reset(d)
 }

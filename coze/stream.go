@@ -12,37 +12,36 @@ import (
 	"time"
 )
 
-// tailTime is how long the rest of a body is waited for after its terminal event: long enough for an error that follows
-// it and for the end that makes the connection good for another call, too short to matter to an answer.
+// tailTime bounds the read of a body after its terminal event. It is long enough for an error that follows the event,
+// and for the end of the body, after which the connection can be used again; it is too short to delay an answer.
 const tailTime = time.Second
 
-// Stream is a chat as it happens. Use it from one goroutine; Close alone may be called from any.
+// Stream is a chat in progress. Use it from one goroutine; only Close may be called from any.
 type Stream struct {
-	// Deltas makes Events yield the pieces of messages too. Set it before Events. Without it they cost next to
-	// nothing: they are passed over unread, but for what a model's reasoning is gathered from and for one that is the
-	// first event to name the chat, which is yielded.
+	// Deltas makes Events yield the pieces of messages too. Set it before Events. Without it deltas cost next to
+	// nothing: only the reasoning in them is kept, and a delta is yielded only if it is the first event to name the chat.
 	Deltas bool
 
-	ctx      context.Context // the request's: the body ends with it, and its cause tells why
+	ctx      context.Context // the request's; the body ends with it, and its cause says why
 	cancel   context.CancelCauseFunc
 	exchange *exchange
-	body     pulse
+	body     idleTimeout
 	frames   *decoder
 	used     atomic.Bool
 
-	heard                  bool // an event of a chat came, whether it names the chat or not
-	told                   bool // the chat's creation was told
-	created                bool // by chat.created, whose id is the chat's
+	heard                  bool // an event of a chat came, with or without the chat's id
+	told                   bool // an event about the chat's creation was yielded
+	created                bool // chat.created came; its id is the chat's
 	first                  time.Time
 	chatID, conversationID string
 	chatIDBytes            []byte
-	stray                  string // the first other chat that an event was of
+	stray                  string // the first other chat whose event came
 	drafts                 drafts
-	answers                int // bytes of those that completed
+	answers                int // bytes of the completed ones
 }
 
-// Stream asks a question and returns once Coze's headers are judged. The error, an [*Error], is then of a question that
-// was refused or may not have arrived: its Zone tells. Close the Stream, or read its Events to their end.
+// Stream asks a question and returns when the headers of Coze's reply are there. An error, an [*Error], means that the
+// question was refused or may not have arrived: see its Zone. Close the Stream, or read its Events to their end.
 func (c *Client) Stream(ctx context.Context, request *ChatRequest) (*Stream, error) {
 	own, err := request.prepared(true)
 	if err != nil {
@@ -50,7 +49,7 @@ func (c *Client) Stream(ctx context.Context, request *ChatRequest) (*Stream, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(c.idle(), func() { cancel(ErrIdle) })
-	s := &Stream{ctx: ctx, cancel: cancel, body: pulse{timer: timer, idle: c.idle()}}
+	s := &Stream{ctx: ctx, cancel: cancel, body: idleTimeout{timer: timer, idle: c.idle()}}
 	if err := s.open(c, own); err != nil {
 		timer.Stop()
 		cancel(nil)
@@ -63,7 +62,7 @@ func (c *Client) Stream(ctx context.Context, request *ChatRequest) (*Stream, err
 	return s, nil
 }
 
-// open sends the question and makes sure that a stream answers.
+// open sends the question, once more with another token if Coze refuses the first one.
 func (s *Stream) open(c *Client, request *ChatRequest) error {
 	err := s.ask(c, request)
 	if s.exchange.refusedToken(err) {
@@ -91,7 +90,7 @@ func (s *Stream) ask(c *Client, request *ChatRequest) error {
 	if err != nil {
 		return err
 	}
-	// A good reply that is not a stream: a proxy or a server that does not stream. The chat runs nevertheless.
+	// A good reply that is not a stream, from a proxy or a server that does not stream. The chat runs all the same.
 	var chat Chat
 	if err := x.into(env, &chat); err != nil {
 		return err
@@ -105,38 +104,38 @@ func (s *Stream) ask(c *Client, request *ChatRequest) error {
 // LogID is Coze's id of the request, "" if it gave none.
 func (s *Stream) LogID() string { return s.exchange.logID }
 
-// Stray is the id of another chat of which the stream had events, "" if there was none. Events leaves them out. The
-// stream's own chat is the one that chat.created names; where nothing was created, the first that is named in the
-// conversation that was asked in.
+// Stray is the id of another chat whose events were in the stream, "" if there was none. Events leaves these out. The
+// stream's own chat is the one that chat.created names; without chat.created, the first one named in the conversation
+// of the question.
 func (s *Stream) Stray() string { return s.stray }
 
-// Began reports whether an event of a chat has come: then one was made, though nothing may have named it.
+// Began reports whether an event of a chat has come. The chat exists then, even if no event names it.
 func (s *Stream) Began() bool { return s.heard }
 
-// Drafts are the answers that had begun when the chat or the stream ended, as far as their deltas told of them: up to
-// Client.MaxEvent bytes. Read them after Events.
+// Drafts are the answers that had begun but not completed when the chat or the stream ended, put together from their
+// deltas, at most Client.MaxEvent bytes. Read them after Events.
 func (s *Stream) Drafts() []Message { return s.drafts.messages() }
 
-// FirstAnswer is when the first piece of a message came, read or passed over; zero before that.
+// FirstAnswer is when the first piece of a message came; zero before that.
 func (s *Stream) FirstAnswer() time.Time { return s.first }
 
-// Close ends the stream; the chat goes on at Coze. It may be called at any time and more than once; events that are not
-// yet read then end with an error of class canceled.
+// Close ends the stream; the chat continues at Coze. It may be called at any time and more than once; reading events
+// after it gives an error of class canceled.
 func (s *Stream) Close() error {
 	s.cancel(nil)
 	s.body.stop()
 	return s.body.Close()
 }
 
-// Events yields the stream's events as they come, once: what creates the chat, every completed message, its deltas if
-// they are wanted, and one terminal event, which is the last. It ends without an error only after a terminal event of a
-// chat that did not fail; a chat that failed, was canceled or waits for tools yields its terminal event together with
-// [Chat.Err]. Every other error, an [*Error] too, comes alone and is the last. Repeated in_progress events, audio and
-// events that this package does not know are left out.
+// Events yields the stream's events as they come, once: the creation of the chat, every completed message, the deltas
+// if Deltas is set, and last one terminal event. It ends without an error only after the terminal event of a chat that
+// did not fail. A chat that failed, was canceled or waits for tools yields its terminal event together with [Chat.Err].
+// Any other error, also an [*Error], comes alone and last. Repeated in_progress events, audio and unknown events are
+// left out.
 //
-// The first terminal event counts, unless an error or chat.failed follows it before the stream is done. It is yielded
-// when the stream is done, at most a second later. A completed answer's ReasoningContent is gathered from its deltas,
-// up to Client.MaxEvent bytes. After Events has ended, by itself or by a break, the Stream is closed.
+// The first terminal event counts, unless an error or chat.failed follows it in the same stream. It is yielded at the
+// end of the stream, at most a second later. The ReasoningContent of a completed answer is put together from its
+// deltas, at most Client.MaxEvent bytes. When Events has ended, by itself or by a break, the Stream is closed.
 func (s *Stream) Events() iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if s.used.Swap(true) {
@@ -144,12 +143,12 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 			return
 		}
 		defer func() {
-			_ = s.Close() // a body that was read has nothing left to tell
+			_ = s.Close() // nothing is left to read
 			s.frames.release()
 		}()
 		for {
 			event, err := s.next()
-			s.body.stop() // silence is the server's, not the time that yield takes
+			s.body.stop() // the time in yield is not the server's silence
 			if !yield(event, err) || err != nil || event.Type.Terminal() {
 				return
 			}
@@ -158,7 +157,7 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 	}
 }
 
-// next returns the next event that is to be yielded.
+// next returns the next event to yield.
 func (s *Stream) next() (Event, error) {
 	for {
 		f, err := s.frames.next()
@@ -199,13 +198,13 @@ func (s *Stream) next() (Event, error) {
 			}
 		case kind == EventAudioDelta:
 		default:
-			continue // a ping is no progress
+			continue // a ping does not restart the idle timer
 		}
 		s.heard, s.body.again = true, true
 	}
 }
 
-// kind is a frame's event type; for one without a name, what its data says: done, or an error if it has a code.
+// kind is a frame's event type. A frame without a name is done, an error if its data has a code, or nothing.
 func (f *frame) kind() EventType {
 	if f.name != "" {
 		return f.name
@@ -220,7 +219,7 @@ func (f *frame) kind() EventType {
 	return ""
 }
 
-// read decodes an event in the middle of a stream; ok is false for one that nobody needs.
+// read decodes an event before the terminal one; ok is false for one to leave out.
 func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err error) {
 	if kind == EventMessageCompleted || kind == EventMessageDelta {
 		message := new(Message)
@@ -241,7 +240,7 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 		}
 		if message.isAnswer() || message.Type == MessageFollowUp {
 			keepString(&message.ReasoningContent, s.drafts.complete(message.ID))
-			// Whoever folds the events keeps these, and a stream may last as long as its attempt.
+			// Callers keep these messages, and a stream may last as long as its attempt: bound their sum.
 			if s.answers += len(message.Content) + len(message.ReasoningContent); s.answers > s.frames.max {
 				return Event{}, false, s.cut(fmt.Errorf("%w of %d bytes", ErrAnswerTooLarge, s.frames.max))
 			}
@@ -249,7 +248,7 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 		return Event{Type: kind, Message: message}, true, nil
 	}
 	if s.chatID != "" && (s.created || kind != EventChatCreated) {
-		return Event{}, false, nil // in_progress repeats what created told
+		return Event{}, false, nil // in_progress repeats created
 	}
 	chat := new(Chat)
 	if err := chat.UnmarshalJSON(data); err != nil {
@@ -260,7 +259,7 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 	}
 	if kind == EventChatCreated && chat.ID != "" {
 		s.created = true
-		if s.chatID != "" && s.chatID != chat.ID { // what came before was of another chat
+		if s.chatID != "" && s.chatID != chat.ID { // the events before were of another chat
 			keepString(&s.stray, s.chatID)
 			s.chatID, s.conversationID, s.answers, s.drafts = "", "", 0, drafts{limit: s.drafts.limit}
 		}
@@ -272,8 +271,8 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 	return Event{Type: kind, Chat: chat}, news, nil
 }
 
-// foreign reports whether an event is of another chat than the stream's. Coze may run the chat in another conversation
-// than the one asked in, but says so with chat.created.
+// foreign reports whether an event belongs to another chat. Coze may run the chat in another conversation than the one
+// in the request; chat.created says so then.
 func (s *Stream) foreign(kind EventType, chatID, conversationID string) bool {
 	asked := s.exchange.call.conversationID
 	switch {
@@ -290,8 +289,8 @@ func (s *Stream) foreign(kind EventType, chatID, conversationID string) bool {
 	return true
 }
 
-// owns reports whether a delta that nobody reads is of the stream's chat. Nearly all have its id in them, so it is looked
-// for before anything is decoded.
+// owns reports whether a delta that is not yielded belongs to the stream's chat. Nearly all contain the chat's id, so a
+// search for its bytes comes before decoding.
 func (s *Stream) owns(data []byte) bool {
 	if bytes.Contains(data, s.chatIDBytes) {
 		return true
@@ -300,7 +299,7 @@ func (s *Stream) owns(data []byte) bool {
 	return message.UnmarshalJSON(data) == nil && !s.foreign(EventMessageDelta, message.ChatID, message.ConversationID)
 }
 
-// learn keeps the first ids that the stream tells.
+// learn keeps the first ids in the stream.
 func (s *Stream) learn(chatID, conversationID string) {
 	if s.chatID == "" && chatID != "" {
 		s.chatID, s.chatIDBytes = chatID, []byte(chatID)
@@ -308,14 +307,14 @@ func (s *Stream) learn(chatID, conversationID string) {
 	keepString(&s.conversationID, conversationID)
 }
 
-// adopt gives a chat what the stream knows of it.
+// adopt fills in what the stream knows about a chat.
 func (s *Stream) adopt(chat *Chat) {
 	keepString(&chat.ID, s.chatID)
 	keepString(&chat.ConversationID, s.conversationID)
 	s.exchange.adopt(chat)
 }
 
-// end decodes a terminal event and waits for what may overrule it; ok is false for that of another chat.
+// end decodes a terminal event and reads on for an event that overrules it; ok is false for another chat's event.
 func (s *Stream) end(kind EventType, data []byte) (event Event, ok bool, err error) {
 	chat, err := s.terminal(kind, data)
 	if chat == nil || err != nil {
@@ -325,7 +324,7 @@ func (s *Stream) end(kind EventType, data []byte) (event Event, ok bool, err err
 	for done := false; ; {
 		f, err := s.frames.next()
 		if err != nil {
-			break // the answer is here: how the connection ends is of no interest
+			break // the answer is complete; how the connection ends does not matter
 		}
 		if done {
 			continue
@@ -353,8 +352,8 @@ func (s *Stream) end(kind EventType, data []byte) (event Event, ok bool, err err
 	return event, true, nil
 }
 
-// terminal reads the chat of a terminal event, nil if it is another chat's. Its status is the event's, but that a
-// failure told as completed is one.
+// terminal reads the chat of a terminal event, nil if it is another chat's. The event's type gives the status, except
+// that a chat.completed whose chat says failed or canceled is that.
 func (s *Stream) terminal(kind EventType, data []byte) (*Chat, error) {
 	chat := new(Chat)
 	if err := chat.UnmarshalJSON(data); err != nil {
@@ -377,7 +376,7 @@ func (s *Stream) terminal(kind EventType, data []byte) (*Chat, error) {
 	return chat, nil
 }
 
-// failure is an Error of the stream as far as it has come.
+// failure is an Error with the ids and the zone that the stream has reached.
 func (s *Stream) failure() *Error {
 	e := s.exchange.failure()
 	e.ChatID, e.ConversationID = s.chatID, s.conversationID
@@ -387,7 +386,7 @@ func (s *Stream) failure() *Error {
 	return e
 }
 
-// refused is what an error event says: a refusal if it comes with a code and before any event of a chat.
+// refused is the Error of an error event. With a code, and before any event of a chat, it is a refusal.
 func (s *Stream) refused(data []byte) *Error {
 	e := s.failure()
 	env, ok := envelopeOf(data)
@@ -408,14 +407,14 @@ func (s *Stream) refused(data []byte) *Error {
 	return e
 }
 
-// unreadable is the failure of an event that is whole but not what Coze documents.
+// unreadable is the failure of a complete event that does not have the documented form.
 func (s *Stream) unreadable(kind EventType, err error) *Error {
 	e := s.failure()
 	e.Class, e.Err = ClassTruncated, fmt.Errorf("%w: the data of %s is not readable: %w", ErrTruncated, kind, err)
 	return e
 }
 
-// cut is the failure of a stream that ended, for whatever reason, before its terminal event.
+// cut is the failure of a stream that ended before its terminal event.
 func (s *Stream) cut(err error) *Error {
 	e := s.failure()
 	if class, cause := interrupted(s.ctx); class != "" {
@@ -424,7 +423,7 @@ func (s *Stream) cut(err error) *Error {
 	}
 	e.Class, e.Err = ClassTruncated, ErrTruncated
 	if !s.heard {
-		e.Class = ClassTransient // as good as no reply
+		e.Class = ClassTransient // the same as no reply
 	}
 	switch {
 	case errors.Is(err, ErrEventTooLarge), errors.Is(err, ErrAnswerTooLarge):
