@@ -7,36 +7,34 @@ import (
 	"log/slog"
 )
 
-// TokenSource gives the access token for each call. It must be safe for concurrent use and should be quick: it is asked
-// every time.
+// TokenSource supplies the access token of each call. It must be safe for concurrent use and quick: every call asks it.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
 }
 
-// Refresher is a TokenSource that can get another token when Coze refuses one. A [Client] calls Refresh once for a call
-// whose token was refused, and sends the call once more if the token is another one then.
+// Refresher is a TokenSource that can get a new token when Coze refuses one. A [Client] calls Refresh once for a call whose
+// token was refused, and sends the call again if Token then returns another one.
 //
-// Refresh gets a token that is not rejected, or returns at once if that has happened already. It returns nil where
-// there is no other token to be had at the moment, and an error where getting one failed: an [*Error], as of a server
-// of tokens that does not answer, is what the call then fails with.
+// Refresh replaces the token rejected, or returns at once if that has already happened. It returns nil also if there is no
+// other token at the moment, and an error if getting one failed; if that is an [*Error], the call fails with it.
 type Refresher interface {
 	TokenSource
 	Refresh(ctx context.Context, rejected string) error
 }
 
-// Identifier is a TokenSource whose tokens change while the account behind them stays. Identity names that account; it
-// is no secret and must not be made of one. See [Client.Identity].
+// Identifier is a TokenSource whose tokens change while the account stays. Identity names the account; it is not secret
+// and must not be derived from a secret. See [Client.Identity].
 type Identifier interface {
 	TokenSource
 	Identity() string
 }
 
-// StaticToken is an access token that never changes. However it is printed, logged or marshalled, it shows nothing.
+// StaticToken is an access token that never changes. Printing, logging or marshalling it never shows it.
 type StaticToken string
 
 const redacted = "[redacted]"
 
-// Token gives the token.
+// Token returns the token.
 func (t StaticToken) Token(context.Context) (string, error) { return string(t), nil }
 
 // String hides the token.
@@ -45,7 +43,7 @@ func (t StaticToken) String() string { return redacted }
 // GoString hides the token from %#v.
 func (t StaticToken) GoString() string { return `coze.StaticToken("` + redacted + `")` }
 
-// Format hides the token from every verb: fmt shows the text of a Stringer to a wrong verb, as in %!d(...).
+// Format hides the token from every verb: for a wrong verb fmt prints the text itself, as in %!d(...).
 func (t StaticToken) Format(f fmt.State, verb rune) {
 	if verb == 'v' && f.Flag('#') {
 		_, _ = io.WriteString(f, t.GoString())

@@ -8,13 +8,13 @@ import (
 	"net/url"
 )
 
-// Bot is a bot as far as who asks it may want to know it.
+// Bot is what a caller may want to know about a published bot.
 type Bot struct {
 	ID      string `json:"bot_id"`
 	Name    string `json:"name,omitempty"`
-	Version string `json:"version,omitempty"` // that is published
-	Model   string `json:"model,omitempty"`   // its name
-	// Callable is that the bot is published to the API channel. False where Coze told no more than that it is published.
+	Version string `json:"version,omitempty"` // the published one
+	Model   string `json:"model,omitempty"`   // name of the model
+	// Callable says that the bot is published to the API channel. It is false where Coze says only that it is published.
 	Callable bool `json:"callable"`
 }
 
@@ -33,15 +33,14 @@ func (b *Bot) UnmarshalJSON(raw []byte) error {
 		Name text `json:"model_name"`
 	}
 	if json.Unmarshal(w.Model, &model) != nil {
-		model.Name = "" // a form that is not known tells nothing
+		model.Name = "" // unknown form
 	}
 	*b = Bot{ID: string(w.ID), Name: string(w.Name), Version: string(w.Version), Model: string(model.Name)}
 	return nil
 }
 
-// PublishedBot looks a bot up as it is published, which costs nothing. The call takes a permission of its own
-// (getMetadata), which many tokens lack: they get an [*Error] of [ClassAuth], and that says nothing of the bot. Errors are
-// [*Error].
+// PublishedBot reads the published version of a bot, which costs nothing. The call needs the permission getMetadata, which
+// many tokens lack: they get an [*Error] of [ClassAuth], which says nothing about the bot. Errors are [*Error].
 func (c *Client) PublishedBot(ctx context.Context, id string) (*Bot, error) {
 	if id == "" {
 		return nil, invalid("bot/get_online_info", "the bot's id is empty")
@@ -51,9 +50,9 @@ func (c *Client) PublishedBot(ctx context.Context, id string) (*Bot, error) {
 		op: "bot/get_online_info", method: http.MethodGet, path: "/v1/bot/get_online_info",
 		query: "bot_id=" + url.QueryEscape(id),
 	}, bot)
-	bot.Callable = err == nil // this call knows those alone that are published to the API channel
+	bot.Callable = err == nil // this call knows only bots of the API channel
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound && e.Code == codeParameter {
-		// Coze means to take that call down some day. Its successor tells of all channels together.
+		// Coze plans to remove that call. Its successor does not tell the channels apart.
 		err = c.call(ctx, call{
 			op: "bots/retrieve", method: http.MethodGet, path: "/v1/bots/" + id, query: "is_published=true",
 		}, bot)

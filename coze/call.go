@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// call is one call of the API, before it is sent.
+// call describes one call of the API.
 type call struct {
 	op, method, path       string
 	conversationID, chatID string       // go into the query
-	inBody                 bool         // no: they are in the body
-	query                  string       // in their place, for calls that have none
-	need                   string       // "conversation_id" or "chat_id" (both): refuse to send without
-	asks                   bool         // a POST /v3/chat: its errors have a zone
-	leave                  func() error // see ChatRequest.BeforeSend
+	inBody                 bool         // the ids are in the body instead
+	query                  string       // in place of the ids' query
+	need                   string       // "conversation_id" or "chat_id" (both): do not send without
+	asks                   bool         // POST /v3/chat: its errors have a zone
+	beforeSend             func() error // see ChatRequest.BeforeSend
 	body                   any          // nil = none
 	page                   *MessagePage
 }
@@ -52,6 +52,15 @@ func (c *Client) call(ctx context.Context, a call, target any) error {
 	return x.into(env, target)
 }
 
+// fetch makes a call whose reply's data is a T. An error is always an *Error.
+func fetch[T any](ctx context.Context, c *Client, a call) (*T, error) {
+	got := new(T)
+	if err := c.call(ctx, a, got); err != nil {
+		return nil, err
+	}
+	return got, nil
+}
+
 // try sends a call once and reads its reply.
 func (c *Client) try(ctx context.Context, a call) (*exchange, *envelope, error) {
 	x, resp, err := c.send(ctx, a)
@@ -63,7 +72,7 @@ func (c *Client) try(ctx context.Context, a call) (*exchange, *envelope, error) 
 	return x, env, err
 }
 
-// badBase is the error of a base URL that is none.
+// badBase is the error of an invalid base URL.
 func (c *Client) badBase(op string) *Error {
 	e := invalid(op, c.baseErr.Error())
 	e.hint = "Set the base URL to " + DefaultBaseURL + " or " + BaseURLCom + "."
@@ -75,7 +84,7 @@ func invalid(op, message string) *Error {
 	return &Error{Op: op, Message: message, Class: ClassInvalid}
 }
 
-// exchange is a call on its way, and what its errors need to know.
+// exchange is a call in progress, with what its errors need.
 type exchange struct {
 	client *Client
 	call   call
@@ -85,11 +94,11 @@ type exchange struct {
 	logID  string
 }
 
-// send sends a call and returns once its reply's headers are there, of whatever status. An error is always an *Error.
+// send sends a call and returns when the reply's headers are there, with any status. An error is always an *Error.
 func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, error) {
 	c.once.Do(c.setUp)
 	x := &exchange{client: c, call: a}
-	x.sent.http1, x.sent.leave.ask = c.http1.Load(), a.leave
+	x.sent.http1, x.sent.consent.ask = c.http1.Load(), a.beforeSend
 	if c.baseErr != nil {
 		return nil, nil, c.badBase(a.op)
 	}
@@ -117,7 +126,7 @@ func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, e
 	if err != nil {
 		return nil, nil, x.unanswered(ctx, err)
 	}
-	if err := x.sent.leave.refusal(); err != nil { // the server has answered half a question
+	if err := x.sent.consent.refusal(); err != nil { // the server has answered half a question
 		_ = resp.Body.Close()
 		return nil, nil, x.unanswered(ctx, err)
 	}
@@ -132,7 +141,7 @@ func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, e
 	return x, resp, nil
 }
 
-// unauthorized is the failure of a call for which there is no token, and why there is none.
+// unauthorized is the failure of a call without a token; err says why there is none.
 func (x *exchange) unauthorized(ctx context.Context, err error) *Error {
 	e := x.failure()
 	e.Zone = ZoneRefused
@@ -141,7 +150,7 @@ func (x *exchange) unauthorized(ctx context.Context, err error) *Error {
 		return e
 	}
 	if told, ok := errors.AsType[*Error](err); ok {
-		own := *told // the source's own failure says more than "no token"
+		own := *told // says more than "no token"
 		own.Zone = ZoneRefused
 		return &own
 	}
@@ -149,7 +158,7 @@ func (x *exchange) unauthorized(ctx context.Context, err error) *Error {
 	return e
 }
 
-// request is the call as net/http wants it. The base URL was parsed before, so there is no text to parse again.
+// request is the call as an http.Request, built on the parsed base URL.
 func (x *exchange) request(header http.Header) (*http.Request, error) {
 	u := x.client.base
 	u.Path += x.call.path
@@ -174,7 +183,7 @@ func (x *exchange) request(header http.Header) (*http.Request, error) {
 	return req, err
 }
 
-// query writes the two ids that Coze takes there.
+// query encodes the two ids.
 func query(conversationID, chatID string) string {
 	switch {
 	case conversationID == "":
@@ -185,7 +194,7 @@ func query(conversationID, chatID string) string {
 	return "conversation_id=" + url.QueryEscape(conversationID) + "&chat_id=" + url.QueryEscape(chatID)
 }
 
-// failure is an Error of this exchange, of the zone that is right unless something better is known.
+// failure is an Error of this exchange, with the zone to assume unless more is known.
 func (x *exchange) failure() *Error {
 	e := &Error{Op: x.call.op, Status: x.status, LogID: x.logID}
 	if x.call.asks {
@@ -196,7 +205,7 @@ func (x *exchange) failure() *Error {
 	return e
 }
 
-// unanswered is the failure of a call that no reply came to.
+// unanswered is the failure of a call without a reply.
 func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 	e := x.failure()
 	if !x.sent.may() {
@@ -209,8 +218,8 @@ func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 	case class != "":
 		e.Class, e.Err = class, cause
 		return e
-	case x.sent.leave.refusal() != nil:
-		e.Class, e.Err = ClassTransient, x.sent.leave.refusal() // what net/http made of it says less
+	case x.sent.consent.refusal() != nil:
+		e.Class, e.Err = ClassTransient, x.sent.consent.refusal() // net/http's own error says less
 	default:
 		e.unreached(err, !x.sent.may())
 	}
@@ -218,7 +227,7 @@ func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 	return e
 }
 
-// line makes text of a server fit for Error.Message, and hides the token in it: some gateways echo headers.
+// line makes a server's text fit for Error.Message and hides the token in it: some gateways echo headers.
 func (x *exchange) line(s string, limit int) string {
 	return bounded(x.hide(s), limit)
 }
@@ -230,8 +239,8 @@ func (x *exchange) hide(s string) string {
 	return strings.ReplaceAll(s, x.token, redacted)
 }
 
-// adopt gives a chat what [Chat.Err] needs to know of the call that told of it. What the chat failed with may repeat
-// what a plugin or a gateway was sent.
+// adopt gives a chat what [Chat.Err] needs of its call. The chat's last error may echo what a plugin or a gateway was
+// sent, so the token is hidden in it.
 func (x *exchange) adopt(chat *Chat) {
 	chat.codes, chat.logID = x.client.Codes, x.logID
 	if chat.LastError != nil {

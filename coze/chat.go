@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// Status is where a chat stands.
+// Status is the state of a chat.
 type Status string
 
 // The statuses of a chat. Misspellings and aliases that Coze sends are read as these.
@@ -17,8 +17,8 @@ const (
 	StatusCanceled       Status = "canceled"
 )
 
-// Terminal reports whether nothing more will come of a chat by itself. Requires_action is terminal here: this client
-// runs no tools. An unknown status is not terminal.
+// Terminal reports whether a chat will not change by itself any more. Requires_action is terminal here: this client runs no
+// tools. An unknown status is not terminal.
 func (s Status) Terminal() bool {
 	switch s {
 	case StatusCompleted, StatusFailed, StatusRequiresAction, StatusCanceled:
@@ -27,7 +27,7 @@ func (s Status) Terminal() bool {
 	return false
 }
 
-// statusOf reads a status as Coze spells it here or there.
+// statusOf reads a status in any of Coze's spellings.
 func statusOf(s string) Status {
 	switch s {
 	case "compleated":
@@ -42,27 +42,26 @@ func statusOf(s string) Status {
 	return Status(s)
 }
 
-// Chat is one question put to a bot and what came of it. Times are Unix seconds, 0 where Coze told none.
+// Chat is one question to a bot and its outcome. Times are Unix seconds, 0 = unknown.
 type Chat struct {
 	ID             string            `json:"id"`
-	ConversationID string            `json:"conversation_id"` // as Coze echoes it, which may not be the one that was sent
+	ConversationID string            `json:"conversation_id"` // from Coze; may differ from the one in the request
 	BotID          string            `json:"bot_id,omitempty"`
 	Status         Status            `json:"status,omitempty"`
 	CreatedAt      int64             `json:"created_at,omitempty"`
 	CompletedAt    int64             `json:"completed_at,omitempty"`
 	FailedAt       int64             `json:"failed_at,omitempty"`
 	MetaData       map[string]string `json:"meta_data,omitempty"`
-	LastError      *LastError        `json:"last_error,omitempty"`      // nil where its code and text are empty
-	RequiredAction *RequiredAction   `json:"required_action,omitempty"` // nil where it asks for nothing
-	Usage          *Usage            `json:"usage,omitempty"`           // nil until Coze tells more than zeros
+	LastError      *LastError        `json:"last_error,omitempty"`      // nil if its code and text are empty
+	RequiredAction *RequiredAction   `json:"required_action,omitempty"` // nil if it asks for nothing
+	Usage          *Usage            `json:"usage,omitempty"`           // nil if all are zero
 	SectionID      string            `json:"section_id,omitempty"`
 	ExecuteID      string            `json:"execute_id,omitempty"`
 
-	// Messages are what Accumulate folded, or what the caller put here from ListChatMessages: in order of arrival,
-	// one for each id.
+	// Messages are set by Accumulate, or by the caller from ListChatMessages: in order of arrival, one for each id.
 	Messages []Message `json:"-"`
 
-	codes *CodeTable // of the client that read it; nil = the built-in table
+	codes *CodeTable // of the client that read the chat; nil = the built-in table
 	logID string
 }
 
@@ -79,18 +78,18 @@ type Usage struct {
 	InputCount  int64 `json:"input_count"`
 }
 
-// RequiredAction is what a bot wants its caller to do before it goes on.
+// RequiredAction is what a bot waits for its caller to do.
 type RequiredAction struct {
 	Type              string            `json:"type"`
 	SubmitToolOutputs SubmitToolOutputs `json:"submit_tool_outputs"`
 }
 
-// SubmitToolOutputs lists the tools that the caller is asked to run.
+// SubmitToolOutputs lists the tools to run.
 type SubmitToolOutputs struct {
 	ToolCalls []ToolCall `json:"tool_calls"`
 }
 
-// ToolCall is one tool that the caller is asked to run.
+// ToolCall is one tool to run.
 type ToolCall struct {
 	ID       string       `json:"id"`
 	Type     string       `json:"type"` // "function" or "reply_message"
@@ -103,8 +102,8 @@ type ToolFunction struct {
 	Arguments string `json:"arguments"`
 }
 
-// UnmarshalJSON reads a chat in any of the forms that Coze sends: see the package's doc. A flat {"code","msg"}, as
-// chat.failed may carry, is read as LastError.
+// UnmarshalJSON reads a chat in any of the forms that Coze sends. A flat {"code","msg"}, which chat.failed may carry, becomes
+// LastError.
 func (c *Chat) UnmarshalJSON(b []byte) error {
 	o := object{b: b}
 	var got Chat
@@ -154,12 +153,11 @@ func (c *Chat) UnmarshalJSON(b []byte) error {
 }
 
 // Accumulate folds a stream's events, in order, into the chat that [Client.RetrieveChat] and [Client.ListChatMessages]
-// would give. Messages takes the completed answers, follow-ups and the note that the answers are finished; what is of
-// no use to a result (knowledge, tool calls, deltas) is not kept. A chat that completed without a completed answer, as
-// self-hosted servers send it, has none here either: ListChatMessages settles it.
+// would give. Messages gets the completed answers, the follow-ups and the message that ends the answers, but no knowledge,
+// tool calls or deltas. Self-hosted servers may complete a chat without a completed answer: then Messages has none, and
+// ListChatMessages has it.
 //
-// The ids are those of the first event that names them, whatever it is of, until chat.created names others: what came
-// before it was of another chat.
+// The first event that names ids sets them, until chat.created names others: the events before were of another chat.
 func (c *Chat) Accumulate(e Event) {
 	if e.Chat != nil {
 		if e.Type == EventChatCreated && c.ID != "" && e.Chat.ID != "" && e.Chat.ID != c.ID {
@@ -177,7 +175,7 @@ func (c *Chat) Accumulate(e Event) {
 	}
 }
 
-// fold takes over what a later event says of the chat; what it leaves out stays as it was.
+// fold merges a later event's chat; fields that it leaves out keep their value.
 func (c *Chat) fold(next *Chat) {
 	merged := *next
 	merged.Messages = c.Messages
@@ -209,8 +207,7 @@ func keepString(field *string, old string) {
 	}
 }
 
-// keep adds a completed message, or replaces the one of the same id: self-hosted servers send it twice, the second
-// time for its usage.
+// keep adds a completed message, or replaces the one with the same id: self-hosted servers send it again with its usage.
 func (c *Chat) keep(m Message) {
 	if !m.isAnswer() && m.Type != MessageFollowUp {
 		if _, ok := m.finish(); !ok {
@@ -228,8 +225,8 @@ func (c *Chat) keep(m Message) {
 	c.Messages = append(c.Messages, m)
 }
 
-// Answers are the messages that answer the question, of any content type, in order of arrival: a card counts, empty text
-// does not. HasAnswer, Answer and AnswerType go by them.
+// Answers are the bot's answers of any content type, in order of arrival: a card counts, empty text does not. HasAnswer,
+// Answer and AnswerType are about these.
 func (c *Chat) Answers() []Message {
 	var all []Message
 	for i := range c.Messages {
@@ -241,7 +238,7 @@ func (c *Chat) Answers() []Message {
 	return all
 }
 
-// HasAnswer reports whether the bot answered anything at all.
+// HasAnswer reports whether there are Answers.
 func (c *Chat) HasAnswer() bool {
 	for i := range c.Messages {
 		if m := &c.Messages[i]; m.isAnswer() && m.Content != "" {
@@ -251,8 +248,8 @@ func (c *Chat) HasAnswer() bool {
 	return false
 }
 
-// Answer is the bot's text: its answers of content type text, in order of arrival, joined by a line feed. Where it has
-// none it is the content of the others, such as a card's JSON: see AnswerType. Valid UTF-8.
+// Answer is the bot's text: its text answers, in order of arrival, joined by a line feed. Without any it is the content of
+// the other answers, such as a card's JSON: see AnswerType. It is valid UTF-8.
 func (c *Chat) Answer() string {
 	text := c.AnswerType() == ContentText
 	return c.join(func(m *Message) string {
@@ -263,7 +260,7 @@ func (c *Chat) Answer() string {
 	})
 }
 
-// AnswerType is what Answer is: text, or the content type of the first answer where none is text.
+// AnswerType is the type of Answer: text, or the content type of the first answer if none is text.
 func (c *Chat) AnswerType() ContentType {
 	kind := ContentText
 	for i := range c.Messages {
@@ -278,7 +275,7 @@ func (c *Chat) AnswerType() ContentType {
 	return kind
 }
 
-// Reasoning is what the bot thought before it answered, joined as Answer is. Only a stream tells it. Valid UTF-8.
+// Reasoning is the model's reasoning, joined like Answer. Only a stream has it. It is valid UTF-8.
 func (c *Chat) Reasoning() string {
 	return c.join(func(m *Message) string {
 		if m.isAnswer() {
@@ -288,7 +285,7 @@ func (c *Chat) Reasoning() string {
 	})
 }
 
-// FollowUps are the questions that the bot suggests next, in order of arrival.
+// FollowUps are the questions that the bot suggests, in order of arrival.
 func (c *Chat) FollowUps() []string {
 	var all []string
 	for i := range c.Messages {
@@ -299,7 +296,7 @@ func (c *Chat) FollowUps() []string {
 	return all
 }
 
-// Interrupted reports whether Coze said that a plugin or a workflow node cut the answer short (finish_reason 1).
+// Interrupted reports whether a plugin or a workflow node cut the answer short (finish_reason 1).
 func (c *Chat) Interrupted() bool {
 	for i := range c.Messages {
 		if reason, ok := c.Messages[i].finish(); ok && reason == 1 {
@@ -309,7 +306,7 @@ func (c *Chat) Interrupted() bool {
 	return false
 }
 
-// join joins what pick returns for each message, empty strings left out. A single one is not copied.
+// join joins the non-empty results of pick. A single one is not copied.
 func (c *Chat) join(pick func(*Message) string) string {
 	var parts []string
 	for i := range c.Messages {
@@ -320,9 +317,9 @@ func (c *Chat) join(pick func(*Message) string) string {
 	return valid(strings.Join(parts, "\n"))
 }
 
-// Err is nil unless the chat failed, was canceled, or waits: for tools that this client does not run, or for the user's
-// reply (ErrAsksBack; the error quotes what Messages have of the bot's question). It is then an
-// Error of ZoneCreated that is Ended, its class by the table of the client that read the chat.
+// Err is nil unless the chat failed, was canceled, or waits: for tools, which this client does not run, or for the user's
+// reply (ErrAsksBack; the error quotes the bot's question). It is an Error of ZoneCreated with Ended set; its class comes
+// from the table of the client that read the chat.
 func (c *Chat) Err() *Error {
 	e := &Error{
 		Op: "chat", LogID: c.logID, Zone: ZoneCreated, Ended: true, ConversationID: c.ConversationID, ChatID: c.ID,
@@ -353,7 +350,7 @@ func (c *Chat) Err() *Error {
 	return e
 }
 
-// asksBack reports whether nothing is wanted but the user's next words, as by the question node of a chatflow.
+// asksBack reports whether only a reply of the user is wanted, as by the question node of a chatflow.
 func (r *RequiredAction) asksBack() bool {
 	for _, call := range r.SubmitToolOutputs.ToolCalls {
 		if call.Type != "reply_message" {
@@ -363,7 +360,7 @@ func (r *RequiredAction) asksBack() bool {
 	return true
 }
 
-// names lists the tools asked for, for people.
+// names lists the tools for the error message.
 func (r *RequiredAction) names() string {
 	var names []string
 	for _, call := range r.SubmitToolOutputs.ToolCalls {

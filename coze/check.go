@@ -9,25 +9,25 @@ import (
 	"strings"
 )
 
-// codeParameter is also Coze's word for a path that it does not have, then with HTTP 404.
+// codeParameter is a bad parameter, or with HTTP 404 an unknown path.
 const codeParameter = 4000
 
-// checkID is of a conversation, and of a chat, that cannot exist: Coze's ids have 19 digits.
+// checkID is the id of a conversation and a chat that cannot exist: Coze's ids have 19 digits.
 const checkID = "1"
 
-// Check asks Coze whether it accepts the token at this base URL, by calls that cost nothing: it looks for a conversation
-// that does not exist, and posts a chat without bot or question. Nil means that the token is accepted and that the way a
-// question takes leads to Coze's API; it does not mean that the token may do all that will be asked of it. An [*Error] of
-// [ClassAuth] means that the token is not accepted, and its Hint names the other region; one of [ClassEndpoint] that no
-// question can get there. Any other error leaves both open.
+// Check asks Coze whether it accepts the token at this base URL, with calls that cost nothing: it reads a conversation that
+// does not exist and posts a chat without bot or question. Nil means that the token is accepted and that questions get to
+// Coze's API, not that the token has every permission. An [*Error] of [ClassAuth] means that the token is refused, and its
+// Hint names the other region; one of [ClassEndpoint] means that no question can get through. Any other error leaves both
+// open.
 //
-// It is worth asking before a question is: POST /v3/chat looks the bot up first, and may answer a bad token, or one of
-// the other region, with 4200 as if the bot did not exist.
+// Check before the first question: POST /v3/chat looks up the bot first, and may answer a bad token, or one of the other
+// region, with 4200 as if the bot did not exist.
 func (c *Client) Check(ctx context.Context) error {
 	_, err := c.RetrieveConversation(ctx, checkID)
 	if e, ok := errors.AsType[*Error](err); ok && e.Code == codePermission && e.Status != http.StatusUnauthorized {
-		// Said of a bad token, of one that lacks the permission for this call, and perhaps of a conversation that is
-		// not ours. Looking chats up is a permission that no client can do without.
+		// This code may mean a bad token, a missing permission for this call, or a foreign conversation. Every client
+		// needs the permission to retrieve chats, so ask with that.
 		_, err = c.RetrieveChat(ctx, checkID, checkID)
 	}
 	e, ok := errors.AsType[*Error](err)
@@ -36,7 +36,7 @@ func (c *Client) Check(ctx context.Context) error {
 	case e.Class == ClassAuth:
 		return c.regional(e)
 	case e.Code == 0 && e.Class == ClassPermanent:
-		return e.atEndpoint() // not Coze's word, and there is no question that it could be about
+		return e.atEndpoint() // not from Coze, and there is no question that it could be about
 	case e.Code == 0, e.Class == ClassEndpoint:
 		return e
 	case e.Class != ClassPermanent && e.Class != ClassQuota && e.Class != ClassBusy:
@@ -46,7 +46,7 @@ func (c *Client) Check(ctx context.Context) error {
 }
 
 // checkPost makes sure that a POST /v3/chat gets to Coze: a proxy or a redirect may treat it differently from a GET. Coze
-// refuses the empty chat; how is of no interest.
+// refuses the empty chat, with whatever code.
 func (c *Client) checkPost(ctx context.Context) error {
 	var reply json.RawMessage
 	err := c.call(ctx, call{op: opChat, method: http.MethodPost, path: "/v3/chat", inBody: true, body: struct{}{}}, &reply)
@@ -61,14 +61,14 @@ func (c *Client) checkPost(ctx context.Context) error {
 	return nil
 }
 
-// atEndpoint is the error as one of the way there.
+// atEndpoint is the error with class endpoint.
 func (e *Error) atEndpoint() *Error {
 	own := *e
 	own.Class, own.Scope, own.hint = ClassEndpoint, ScopeAccount, hintEndpoint.EN
 	return &own
 }
 
-// regional gives a refused token's error the hint that names the other region. Other refusals have advice of their own.
+// regional gives the error of a refused token the hint that names the other region. Other refusals keep their hints.
 func (c *Client) regional(e *Error) *Error {
 	switch {
 	case slices.Contains(codesOfTokens, e.Code):

@@ -1,6 +1,6 @@
 package coze
 
-// Class is what a failure means for the task that met it.
+// Class is the kind of a failure: it decides what becomes of the task.
 type Class string
 
 // The classes of failures.
@@ -20,7 +20,7 @@ const (
 	ClassExpired   Class = "expired"   // the caller's own expiry; never made by this package
 )
 
-// classes holds them in the order in which they are explained, with what they mean.
+// classes lists them in the order of the documentation, with their meaning.
 var classes = []struct {
 	class   Class
 	meaning Text
@@ -43,7 +43,7 @@ var classes = []struct {
 	{ClassExpired, Text{"the question's own expiry passed before it was asked", "已过期：在提问之前就超过了问题自身的有效期"}},
 }
 
-// Classes lists all classes: those of codes first, then those of failures that have none.
+// Classes lists all classes, those of codes first.
 func Classes() []Class {
 	all := make([]Class, len(classes))
 	for i, row := range classes {
@@ -52,7 +52,7 @@ func Classes() []Class {
 	return all
 }
 
-// Meaning says in a phrase what the class stands for; empty for a class that there is not.
+// Meaning is a phrase that explains the class; empty for an unknown class.
 func (c Class) Meaning() Text {
 	for _, row := range classes {
 		if row.class == c {
@@ -62,12 +62,11 @@ func (c Class) Meaning() Text {
 	return Text{}
 }
 
-// Hint says in a sentence what a person can do about a failure of which no more than the class is known; empty where
-// there is nothing to do.
+// Hint is a sentence about what a person can do if only the class is known; empty if there is nothing to do.
 func (c Class) Hint() Text { return classHints[c] }
 
-// codeClasses are the classes that a code can have: of the others Coze knows nothing.
+// codeClasses are the classes that a code can have; the others come from this side.
 var codeClasses = []Class{ClassPermanent, ClassAuth, ClassQuota, ClassRate, ClassBusy, ClassTransient}
 
-// accountClasses are the classes that concern the account, unless a row says that it is one bot.
+// accountClasses are the classes that concern the account unless a row names the bot as its scope.
 var accountClasses = []Class{ClassAuth, ClassQuota, ClassRate}

@@ -29,9 +29,9 @@ const (
 type Client struct {
 	BaseURL   string        // "" = DefaultBaseURL
 	Auth      TokenSource   // required
-	HTTP      *http.Client  // nil = one over NewTransport(64), shared by all; with a Timeout it would cut streams. Redirects are never followed
+	HTTP      *http.Client  // nil = one over NewTransport(64), shared by all clients; a Timeout would cut streams. Redirects are never followed
 	Idle      time.Duration // the longest silence between two events of a stream, and any other call's longest time; 0 = 2 min. Any call but a chat has 30 s for its reply to begin
-	MaxEvent  int           // bytes of one event of a stream, of all answers of one, and of a reply if more than 8 MiB; 0 = 8 MiB
+	MaxEvent  int           // bytes of an event, of all answers of a stream, and, above 8 MiB, of a reply; 0 = 8 MiB
 	Codes     *CodeTable    // nil = the built-in table
 	UserAgent string        // "" = cozeq
 
@@ -40,9 +40,9 @@ type Client struct {
 	base    url.URL
 	baseErr error
 	mu      sync.RWMutex
-	token   string      // the token that header was made for
-	header  http.Header // never changed once it is here: calls clone it
-	http1   atomic.Bool // the last reply came by HTTP/1
+	token   string      // the token in header
+	header  http.Header // never changed in place: calls clone it
+	http1   atomic.Bool // the last reply came over HTTP/1
 }
 
 // setUp reads BaseURL and HTTP once.
@@ -82,7 +82,7 @@ func (c *Client) maxEvent() int {
 	return defaultMaxEvent
 }
 
-// authorize gives the request's header and the token in it. The error is never an *Error.
+// authorize returns the request's header and the token in it. The error is never an *Error.
 func (c *Client) authorize(ctx context.Context) (http.Header, string, error) {
 	if c.Auth == nil {
 		return nil, "", errors.New("the client has no token source")

@@ -9,17 +9,17 @@ import (
 	"sync"
 )
 
-// Code is a row of the table: what one of Coze's codes means for the task that met it.
+// Code is a row of the table: the meaning of one of Coze's codes.
 type Code struct {
 	Code    int   // 0 in a row that Classify made for a status
 	Class   Class //
-	Scope   Scope // what a pause for it would have to cover
-	Tries   int   // the most asks that this code may cost a task; 0 = the task's own budget
+	Scope   Scope // what a pause for it has to cover
+	Tries   int   // most asks that a task may spend on this code; 0 = the task's own budget
 	Meaning Text  // a phrase
 	Hint    Text  // a sentence: what a person can do
 }
 
-// CodeTable says what Coze's codes mean. It never changes once it is made; Override makes another.
+// CodeTable maps Coze's codes to their meaning. It is immutable; Override makes a changed copy.
 type CodeTable struct{ rows map[int]Code }
 
 // DefaultCodes is the built-in table.
@@ -38,18 +38,17 @@ func (t *CodeTable) All() []Code {
 	return slices.SortedFunc(maps.Values(t.rows), func(a, b Code) int { return cmp.Compare(a.Code, b.Code) })
 }
 
-// Lookup gives the row of a code.
+// Lookup returns the row of a code.
 func (t *CodeTable) Lookup(code int) (Code, bool) {
 	row, ok := t.rows[code]
 	return row, ok
 }
 
-// statusClientClosed is nginx' word for a caller that went away while it waited for the server behind it.
+// statusClientClosed is nginx's status for a client that closed the connection before the reply.
 const statusClientClosed = 499
 
-// Classify judges a reply by its code (0 = none) and HTTP status (0 = none). A listed code decides by itself; after it
-// the status; then the code's range. One code is read together with its status: 4000 with 404 is Coze's word for a path
-// that it does not have.
+// Classify judges a reply by its code (0 = none) and HTTP status (0 = none). A listed code decides alone, then the status,
+// then the range of the code. One exception: 4000 with HTTP 404 means a path that Coze does not have.
 func (t *CodeTable) Classify(code, status int) Code {
 	if code == codeParameter && status == http.StatusNotFound {
 		return Code{Code: code, Class: ClassEndpoint, Scope: ScopeAccount, Meaning: noPath, Hint: hintEndpoint}
@@ -81,7 +80,7 @@ func (t *CodeTable) Classify(code, status int) Code {
 		row.Class, row.Meaning = ClassTransient, Text{"no code", "没有错误码"}
 	case code >= 4000 && code < 5000:
 		row.Class = ClassPermanent
-	default: // 5xxx, 7 x 10^8 and above, and what nobody has seen: once more, then a person should look
+	default: // 5xxx, 7 x 10^8 and above, and unknown codes: ask once more, then leave it to a person
 		row.Class, row.Tries = ClassTransient, 2
 	}
 	if row.Hint == (Text{}) {
@@ -90,8 +89,8 @@ func (t *CodeTable) Classify(code, status int) Code {
 	return row
 }
 
-// ofEndpoint reports whether a status without a code of Coze is about the way there, whatever is asked: a redirect, a path
-// or a method that the server does not have. A 403 or a 413 may be about one question.
+// ofEndpoint reports whether a status without a Coze code is about the endpoint and not about the question: a redirect, an
+// unknown path or method. A 403 or a 413 may be about the question.
 func ofEndpoint(status int) bool {
 	switch status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusMisdirectedRequest,
@@ -105,5 +104,5 @@ func ofEndpoint(status int) bool {
 // noPath is what 4000 means with HTTP 404.
 var noPath = Text{"unknown path", "未知的接口路径"}
 
-// unknown is the meaning of a code of which nobody has said more.
+// unknown is the meaning of a code that is not in the table.
 var unknown = Text{"unknown code", "未知错误码"}

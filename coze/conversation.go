@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// Conversation is a thread of messages that chats may go on in. Times are Unix seconds.
+// Conversation is a thread of messages. Times are Unix seconds.
 type Conversation struct {
 	ID            string            `json:"id"`
 	Name          string            `json:"name,omitempty"`
@@ -48,9 +48,9 @@ func (c *Conversation) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ConversationRequest is what a new conversation may be made with; all of it is optional.
+// ConversationRequest describes a new conversation; every field is optional.
 type ConversationRequest struct {
-	BotID       string            `json:"bot_id,omitempty"` // for lists by bot; it does not bind the conversation
+	BotID       string            `json:"bot_id,omitempty"` // for listing by bot; it does not bind the conversation to the bot
 	Name        string            `json:"name,omitempty"`   // at most 100 characters
 	Messages    []Message         `json:"messages,omitempty"`
 	MetaData    map[string]string `json:"meta_data,omitempty"` // at most 16 pairs, keys to 64 and values to 512 characters
@@ -64,25 +64,15 @@ func (c *Client) CreateConversation(ctx context.Context, request *ConversationRe
 		body = *request
 		body.Messages = sendable(body.Messages)
 	}
-	made := new(Conversation)
-	err := c.call(ctx, call{
+	return fetch[Conversation](ctx, c, call{
 		op: "conversation/create", method: http.MethodPost, path: "/v1/conversation/create", body: &body,
-	}, made)
-	if err != nil {
-		return nil, err
-	}
-	return made, nil
+	})
 }
 
 // RetrieveConversation reads a conversation. Coze shows it only to the identity that created it. Errors are [*Error].
 func (c *Client) RetrieveConversation(ctx context.Context, conversationID string) (*Conversation, error) {
-	found := new(Conversation)
-	err := c.call(ctx, call{
+	return fetch[Conversation](ctx, c, call{
 		op: "conversation/retrieve", method: http.MethodGet, path: "/v1/conversation/retrieve",
 		conversationID: conversationID, need: "conversation_id",
-	}, found)
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
+	})
 }

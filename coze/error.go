@@ -9,25 +9,24 @@ import (
 	"unicode/utf8"
 )
 
-// What Error.Err may be, or wrap, where it is not Coze that refused: the client ended a stream or did not begin one, or a
-// bot waits.
+// Causes that Error.Err may be or wrap where the failure is not a refusal by Coze.
 var (
 	ErrTruncated     = errors.New("the stream ended before its last event")
 	ErrIdle          = errors.New("no event came for too long")
 	ErrNoReply       = errors.New("the server took the request and did not answer")
 	ErrEventTooLarge = errors.New("an event is larger than the limit")
 
-	// ErrStoodStill is of a question that was not sent: see ChatRequest.BeforeSend.
+	// ErrStoodStill means that the question was not sent: see ChatRequest.BeforeSend.
 	ErrStoodStill = errors.New("the process stood still before the question was sent, and did not send it")
 
-	// ErrAnswerTooLarge is of events that are each within the limit, and go on and on.
+	// ErrAnswerTooLarge means that each event was within the limit, but not their sum.
 	ErrAnswerTooLarge = errors.New("an answer is larger than the limit")
 
-	// ErrAsksBack is of a chat whose bot waits for the user's next words, in the same conversation.
+	// ErrAsksBack means that the bot waits for the user's reply in the same conversation.
 	ErrAsksBack = errors.New("the bot asks back")
 )
 
-// Scope is what a pause for a failure would have to cover.
+// Scope is what a pause for a failure has to cover.
 type Scope string
 
 // The scopes; "" is the task alone.
@@ -36,13 +35,13 @@ const (
 	ScopeAccount Scope = "account"
 )
 
-// Zone is how far a POST /v3/chat had come when it failed. The call is not idempotent, so this decides what may follow.
+// Zone is how far a POST /v3/chat had come when it failed. The call is not idempotent, so the zone decides what may follow.
 type Zone uint8
 
 // The zones.
 const (
 	ZoneRefused Zone = iota // no chat was made: ask again, by class
-	ZoneUnknown             // sent, and no word of a chat: one may be running
+	ZoneUnknown             // sent, but no chat is known: one may be running
 	ZoneCreated             // a chat was made: look it up, do not ask again
 )
 
@@ -59,7 +58,7 @@ func (z Zone) String() string {
 	return "zone " + strconv.Itoa(int(z))
 }
 
-// maxMessage bounds Error.Message, in bytes: it ends up in logs, tables and stored results.
+// maxMessage bounds Error.Message in bytes: logs, tables and stored results hold it.
 const maxMessage = 500
 
 // Error is any failure of this package. It never holds a token.
@@ -73,16 +72,16 @@ type Error struct {
 	Class          Class
 	Scope          Scope
 	Zone           Zone   // for CreateChat, Stream, Events and Chat.Err
-	Unreached      bool   // no connection came about (a name, a network, a proxy), or no reply (ErrNoReply)
-	Ended          bool   // the chat is known to have ended: no need to look it up
-	ConversationID string // once Coze told
-	ChatID         string // once Coze told
-	Err            error  // the cause, nil where Coze's word is all there is
+	Unreached      bool   // there was no connection (a name, a network, a proxy) or no reply (ErrNoReply)
+	Ended          bool   // the chat is known to have ended: no lookup is needed
+	ConversationID string // "" = not known yet
+	ChatID         string // "" = not known yet
+	Err            error  // the cause, nil if there is only Coze's reply
 
 	hint string
 }
 
-// Error says it in one line: `coze 4013 (rate): model busy logid=2026...`, or without a code
+// Error is one line: `coze 4013 (rate): model busy logid=2026...`, or without a code
 // `coze chat http 502 (transient): ...`.
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -114,10 +113,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint is one sentence, in English, on what a person can do about it, "" where there is nothing to do.
+// Hint is one English sentence about what a person can do, "" if there is nothing to do.
 func (e *Error) Hint() string {
 	if e.hint != "" {
 		return e.hint
@@ -125,14 +124,14 @@ func (e *Error) Hint() string {
 	return e.Class.Hint().EN
 }
 
-// WithHint is the error with other advice, for a TokenSource whose failures have remedies of their own.
+// WithHint returns the error with another hint, for a TokenSource that knows better.
 func (e *Error) WithHint(hint string) *Error {
 	own := *e
 	own.hint = hint
 	return &own
 }
 
-// judge sets what the table says of the error's code and status.
+// judge sets class, scope and hint by the table of codes.
 func (e *Error) judge(codes *CodeTable) {
 	if codes == nil {
 		codes = DefaultCodes()
@@ -141,9 +140,9 @@ func (e *Error) judge(codes *CodeTable) {
 	e.Class, e.Scope, e.hint = row.Class, row.Scope, row.Hint.EN
 }
 
-// bounded makes text fit for one line of a log: valid UTF-8, no control characters, at most limit bytes.
+// bounded makes s one line of valid UTF-8 without control characters, at most limit bytes.
 func bounded(s string, limit int) string {
-	if len(s) > 4*limit { // what is cut off anyway need not be cleaned
+	if len(s) > 4*limit { // no need to clean what is cut off
 		s = s[:4*limit]
 	}
 	s = strings.Join(strings.FieldsFunc(valid(s), func(r rune) bool {

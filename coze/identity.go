@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// Identity names who asks, for limits and pauses that several processes share: 16 hexadecimal digits of a hash over
-// the base URL and the account. The account is what an [Identifier] says it is, otherwise the token; the digits do not
-// lead back to it. It stays the same for as long as the source's Identity, or its token, does. The error is an
-// [*Error]: no token, or a base URL that is none.
+// Identity names the account, for limits and pauses that several processes share: 16 hexadecimal digits of a hash over the
+// base URL and the [Identifier]'s Identity, or without an Identifier the token. The hash does not reveal the token. The
+// error is an [*Error]: no token, or an invalid base URL.
 func (c *Client) Identity(ctx context.Context) (string, error) {
 	c.once.Do(c.setUp)
 	const op = "identity"

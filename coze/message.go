@@ -17,7 +17,7 @@ const (
 	RoleAssistant Role = "assistant"
 )
 
-// MessageType is what a message is for. Coze adds types without notice: treat an unknown one as of no interest.
+// MessageType is what a message is for. Coze adds types without notice: ignore unknown ones.
 type MessageType string
 
 // The types that Coze documents.
@@ -43,8 +43,8 @@ const (
 	ContentAudio        ContentType = "audio"
 )
 
-// Message is one message of a conversation, received or to be sent. Ids are strings of digits; times are Unix seconds.
-// To send one, [UserText] or Role, Content and ContentType are enough.
+// Message is one message of a conversation, received or to send. Ids are strings of digits; times are Unix seconds. To send
+// one, [UserText] or Role, Content and ContentType are enough.
 type Message struct {
 	ID               string            `json:"id,omitempty"`
 	ConversationID   string            `json:"conversation_id,omitempty"`
@@ -107,7 +107,7 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// isAnswer reports whether m is something that the bot answered, of any content type.
+// isAnswer reports whether m is an answer of the bot, of any content type.
 func (m *Message) isAnswer() bool {
 	return m.Type == MessageAnswer && (m.Role == RoleAssistant || m.Role == "")
 }
@@ -133,7 +133,7 @@ func (m *Message) finish() (reason int, ok bool) {
 	if outer.err != nil || kind != "generate_answer_finish" {
 		return 0, false
 	}
-	inner := object{b: []byte(data)} // "" when there is nothing to say
+	inner := object{b: []byte(data)} // may be ""
 	for inner.next() {
 		if string(inner.name) == "finish_reason" {
 			reason = int(integerOf(inner.value))
@@ -142,7 +142,7 @@ func (m *Message) finish() (reason int, ok bool) {
 	return reason, true
 }
 
-// sendable returns messages with the role and content type that Coze insists on; it copies only where one is missing.
+// sendable fills in the role and content type that Coze requires; it copies messages only if one is missing.
 func sendable(messages []Message) []Message {
 	copied := false
 	for i := range messages {
@@ -162,8 +162,8 @@ func sendable(messages []Message) []Message {
 	return messages
 }
 
-// CreateMessage adds a message to a conversation; role, content, content type and meta data are sent (user and text
-// where they are empty). It is not idempotent. Errors are [*Error].
+// CreateMessage adds a message to a conversation. It sends role (default user), content, content type (default text) and
+// meta data. It is not idempotent. Errors are [*Error].
 func (c *Client) CreateMessage(ctx context.Context, conversationID string, message *Message) (*Message, error) {
 	if message == nil {
 		return nil, invalid("conversation/message/create", "there is no message")
@@ -175,15 +175,10 @@ func (c *Client) CreateMessage(ctx context.Context, conversationID string, messa
 		ContentType ContentType       `json:"content_type"`
 		MetaData    map[string]string `json:"meta_data,omitempty"`
 	}{m.Role, m.Content, m.ContentType, m.MetaData}
-	made := new(Message)
-	err := c.call(ctx, call{
+	return fetch[Message](ctx, c, call{
 		op: "conversation/message/create", method: http.MethodPost, path: "/v1/conversation/message/create",
 		conversationID: conversationID, body: body, need: "conversation_id",
-	}, made)
-	if err != nil {
-		return nil, err
-	}
-	return made, nil
+	})
 }
 
 // ListMessagesRequest selects messages of a conversation. The zero value, or nil, is the newest 50.
@@ -219,8 +214,8 @@ func (c *Client) ListMessages(ctx context.Context, conversationID string, reques
 	return page, nil
 }
 
-// DeleteMessage takes a question or an answer out of a conversation, with the messages in between that belong to an
-// answer. The token needs the permission deleteMessage. Errors are [*Error].
+// DeleteMessage removes a question or an answer from a conversation, together with the intermediate messages of an answer.
+// The token needs the permission deleteMessage. Errors are [*Error].
 func (c *Client) DeleteMessage(ctx context.Context, conversationID, messageID string) error {
 	const op = "conversation/message/delete"
 	if messageID == "" {
@@ -232,7 +227,7 @@ func (c *Client) DeleteMessage(ctx context.Context, conversationID, messageID st
 	}, new(Message))
 }
 
-// valid returns s as valid UTF-8: half a surrogate pair, cut by Coze between two deltas, becomes U+FFFD.
+// valid returns s as valid UTF-8: Coze may cut a surrogate pair between two deltas, and each half becomes U+FFFD.
 func valid(s string) string {
 	if utf8.ValidString(s) {
 		return s

@@ -10,23 +10,22 @@ import (
 
 var errNotObject = errors.New("it is not a JSON object")
 
-// object reads the members of a JSON object one by one, as they stand, and makes sure that all of it is valid. Most of
-// our own CPU for a short answer goes into a dozen small objects: encoding/json looks at each byte three times, calling
-// a function for each, and asks reflection about every field. What a value means is for the functions of decode.go.
+// object reads the members of a JSON object one by one, undecoded, and checks that all of it is valid. A short answer is a
+// dozen small objects and most of our own CPU: encoding/json looks at each byte three times, through a function call, and
+// uses reflection for every field. The functions of decode.go read the values.
 type object struct {
 	b     []byte
-	at    int   // what was read ends here
-	begun bool  // the brace or a member is behind us
-	err   error // why it ended too early
+	at    int   // end of what was read
+	begun bool  // the opening brace was read
+	err   error // why reading ended early
 
 	// Of the member read last:
-	quoted []byte // its name as it stands
-	name   []byte // its name in small letters, as all of Coze's are
+	quoted []byte // its name as on the wire
+	name   []byte // its name in lower case, as Coze's names are
 	value  []byte
 }
 
-// next moves to the next member; false means that there is none, or none that can be read: see err. Null is an object
-// without members.
+// next moves to the next member; false means the end, or an error: see err. Null is an object without members.
 func (o *object) next() bool {
 	if o.err != nil {
 		return false
@@ -34,7 +33,7 @@ func (o *object) next() bool {
 	ok, valid := o.member()
 	if !valid {
 		var raw json.RawMessage
-		o.err = cmp.Or(json.Unmarshal(o.b, &raw), errNotObject) // it tells what is wrong, and where
+		o.err = cmp.Or(json.Unmarshal(o.b, &raw), errNotObject) // it says what is wrong, and where
 	}
 	return ok && valid
 }
@@ -79,8 +78,7 @@ func (o *object) member() (ok, valid bool) {
 	return true, true
 }
 
-// memberName is a member's name without its quotes. Like encoding/json it does not insist on small letters:
-// self-hosted servers write some names with a capital.
+// memberName is a member's name without quotes, in lower case: self-hosted servers write some names with a capital.
 func memberName(quoted []byte) []byte {
 	name := quoted[1 : len(quoted)-1]
 	for _, c := range name {
@@ -91,7 +89,7 @@ func memberName(quoted []byte) []byte {
 	return name
 }
 
-// The functions below take the offset of what they read and return that of its end, -1 if it is not valid JSON.
+// The functions below take the offset of a value and return the offset of its end, -1 if it is not valid JSON.
 
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
@@ -127,7 +125,7 @@ func valueEnd(b []byte, i, depth int) int {
 
 // nestedEnd reads an object or an array.
 func nestedEnd(b []byte, i, depth int) int {
-	isObject, closing := b[i] == '{', b[i]+2 // both closing brackets are two behind the opening ones
+	isObject, closing := b[i] == '{', b[i]+2 // in ASCII both closing brackets are the opening ones + 2
 	i = skipSpace(b, i+1)
 	if i < len(b) && b[i] == closing {
 		return i + 1

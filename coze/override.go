@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// Override reads JSON that changes rows or adds some, and returns the table with them:
+// Override returns a copy of the table with the changes of a JSON object:
 //
 //	{"4013": {"class": "rate", "scope": "bot", "tries": 0, "meaning": "...", "hint": "..."}, "9999": "transient"}
 //
-// What a row leaves out stays as it was; auth, quota and rate are of the account if nothing says otherwise. A meaning
-// or hint is said in every language, unless "zh" brings Chinese words of its own: "zh": {"meaning": "...", "hint":
-// "..."}. An error names the key that it is about.
+// Fields that a row leaves out keep their value; auth, quota and rate have scope account unless the row sets another. A
+// meaning or hint holds for every language, unless "zh" has its own: "zh": {"meaning": "...", "hint": "..."}. An error
+// names the key that it is about.
 func (t *CodeTable) Override(r io.Reader) (*CodeTable, error) {
 	var changes map[string]json.RawMessage
 	decoder := json.NewDecoder(r)
@@ -97,7 +97,7 @@ func (c *Code) change(raw json.RawMessage) error {
 	return nil
 }
 
-// change puts an operator's words in the place of ours: no language keeps words about what is no longer so.
+// change replaces the text in all languages, so that none keeps an outdated one.
 func (t *Text) change(all, zh *string) {
 	if all != nil {
 		*t = Text{*all, *all}

@@ -6,13 +6,13 @@ import (
 	"net/http"
 )
 
-// Plan is what an account has of Coze.
+// Plan is an account's plan at Coze.
 type Plan struct {
-	Level    string  `json:"level,omitempty"`     // free, pro_personal, team, enterprise; "" = Coze did not tell
-	ChatRate float64 `json:"chat_rate,omitempty"` // calls of the chat API a second; 0 = Coze did not tell
+	Level    string  `json:"level,omitempty"`     // free, pro_personal, team, enterprise; "" = unknown
+	ChatRate float64 `json:"chat_rate,omitempty"` // calls of the chat API a second; 0 = unknown
 }
 
-// Plan asks what the account's plan is. The call takes a permission of its own (getBenefit), which many tokens lack.
+// Plan reads the account's plan. The call needs the permission getBenefit, which many tokens lack.
 // Errors are [*Error].
 func (c *Client) Plan(ctx context.Context) (Plan, error) {
 	var data struct {
@@ -35,7 +35,7 @@ func (c *Client) Plan(ctx context.Context) (Plan, error) {
 		query: "benefit_type_list=api_run_qps&resource_id=chat",
 	}, &raw)
 	if err != nil || json.Unmarshal(raw, &data) != nil {
-		return Plan{}, err // a form that is not known tells nothing
+		return Plan{}, err // an unknown form is no error
 	}
 	plan := Plan{Level: string(data.Basic.Level)}
 	for _, b := range data.Info {
@@ -47,8 +47,8 @@ func (c *Client) Plan(ctx context.Context) (Plan, error) {
 	return plan, nil
 }
 
-// ChatRate asks how many calls of the chat API a second the account's plan allows. 0 means that Coze did not tell. What
-// holds at a moment can be less: see the rate codes. Errors are as those of Plan.
+// ChatRate is how many calls of the chat API a second the account's plan allows, 0 if unknown. At a given moment Coze may
+// allow less: see the rate codes. Errors are those of Plan.
 func (c *Client) ChatRate(ctx context.Context) (float64, error) {
 	plan, err := c.Plan(ctx)
 	return plan.ChatRate, err

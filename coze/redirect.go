@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// NoRedirects is a copy of a client that follows no redirect: the reply that redirects is the reply. net/http's own rule
-// for what a redirect may carry goes by the host's name alone, so a token would follow one from https to http, to another
-// port and to a subdomain, and on 307 and 308 the question would follow it to any host.
+// NoRedirects is a copy of a client that follows no redirect and returns the redirecting reply. net/http decides by the
+// host's name alone which headers follow a redirect: a token would go from https to http, to another port and to a
+// subdomain, and with 307 and 308 the question would go to any host.
 func NoRedirects(client *http.Client) *http.Client {
 	own := *client
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &own
 }
 
-// RedirectTarget is where a reply redirects to, "" if it does not say. User, query and fragment are left out: they may
-// hold a secret.
+// RedirectTarget is the target of a redirecting reply, "" if it names none. User, query and fragment are left out: they
+// may hold a secret.
 func RedirectTarget(resp *http.Response) string {
 	target, err := resp.Location()
 	if err != nil {
@@ -25,7 +25,7 @@ func RedirectTarget(resp *http.Response) string {
 	return (&url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path}).String()
 }
 
-// redirected says where a reply redirects to, and which base URL would lead there without.
+// redirected sets the message to the redirect's target, and the hint to the base URL that leads there directly.
 func (x *exchange) redirected(e *Error, resp *http.Response) {
 	target := RedirectTarget(resp)
 	if target == "" {

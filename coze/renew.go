@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// The codes that say, or may say, that a token is not accepted. 4101 is the word for a token without permission as
-// well, which the next one will lack too; but POST /v3/chat has it for any bad token, and to try costs one refusal.
+// The codes that say, or may say, that a token is refused. 4101 also means a token without permission, and the next token
+// may lack it too; but POST /v3/chat answers any bad token with it, and a try costs one refusal.
 const (
 	codeAuthentication = 4100
 	codePermission     = 4101
@@ -17,15 +17,15 @@ const (
 
 var codesOfTokens = []int{codeAuthentication, codePermission, codeToken}
 
-// refusedToken tells whether a call failed because Coze does not take its token, and left nothing behind.
+// refusedToken reports whether a call failed only because Coze refused its token.
 func (x *exchange) refusedToken(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && x != nil && e.Zone == ZoneRefused &&
 		(e.Status == http.StatusUnauthorized || slices.Contains(codesOfTokens, e.Code))
 }
 
-// renew gets another token than the one that was refused. Nil tells that there is one and the call may be sent once
-// more; otherwise it is the error to fail with.
+// renew gets a new token in place of the refused one. Nil means that there is one and the call may be sent again;
+// otherwise the error is the one to fail with.
 func (x *exchange) renew(ctx context.Context, refusal error) error {
 	source, ok := x.client.Auth.(Refresher)
 	if !ok {
@@ -36,7 +36,7 @@ func (x *exchange) renew(ctx context.Context, refusal error) error {
 		return x.unauthorized(ctx, err)
 	}
 	if err != nil {
-		return refusal // a token file that is gone: Coze's word is the better one
+		return refusal // such as a missing token file; Coze's error says more
 	}
 	if _, token, err := x.client.authorize(ctx); err != nil || token == x.token {
 		return refusal

@@ -17,25 +17,24 @@ import (
 )
 
 const (
-	maxReply   = 8 << 20   // bytes of a reply that is not a stream, if MaxEvent is not more; a list of 50 long messages is below 1 MiB
+	maxReply   = 8 << 20   // bytes of a reply that is not a stream, unless MaxEvent is larger; a list of 50 long messages is below 1 MiB
 	maxSnippet = 200       // bytes kept of a reply that is not JSON
-	maxLogID   = 100       // bytes kept of a log id, of which Coze's have 34
+	maxLogID   = 100       // bytes kept of a log id; Coze's have 34
 	keepBuffer = 256 << 10 // a larger buffer is not pooled
 )
 
-// envelope is what surrounds a reply. Fields that have been seen in several forms are read when they are needed. It
-// is good for as long as the bytes it was read from.
+// envelope is the outer object of a reply. It is valid as long as the bytes it was read from.
 type envelope struct {
 	code            int
-	msg, fallback   string // fallback is gateways' message
-	data, messages  []byte // messages: self-hosted servers' lists
+	msg, fallback   string // fallback is the "message" of gateways
+	data, messages  []byte // messages holds the lists of self-hosted servers
 	firstID, lastID string
 	hasMore         bool
 	detail, error   []byte
-	foreign         bool // it has fields, and none that a reply of Coze has
+	foreign         bool // it has fields, but none of a Coze reply
 }
 
-// envelopeOf reads JSON that begins with a brace; ok is false for anything else.
+// envelopeOf reads a JSON object; ok is false for anything else.
 func envelopeOf(body []byte) (env envelope, ok bool) {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 || body[0] != '{' {
@@ -95,7 +94,7 @@ func (e *envelope) logID() string {
 	return ""
 }
 
-// content is what the reply is about, nil for none.
+// content is the reply's data, nil for none.
 func (e *envelope) content() []byte {
 	for _, raw := range [][]byte{e.data, e.messages} {
 		if len(raw) > 0 && raw[0] != 'n' {
@@ -107,7 +106,7 @@ func (e *envelope) content() []byte {
 
 var replyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// reply reads a whole reply and judges it: an error is always an *Error. The envelope of a good one keeps its content.
+// reply reads and judges a whole reply. An error is always an *Error. The envelope of a good reply owns its content.
 func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, error) {
 	buffer := replyBuffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -168,14 +167,14 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 	return nil, e
 }
 
-// refuses reports whether a status says by itself that the question was not taken. A proxy that gave up waiting for Coze
-// answers with 408, or nginx' 499, and may have passed the question on before.
+// refuses reports whether a status alone says that the question was not taken. 408, and 499 from nginx, come from a
+// proxy that gave up waiting: it may have passed the question on.
 func refuses(status int) bool {
 	return status >= 300 && status < 500 && status != http.StatusRequestTimeout && status != statusClientClosed
 }
 
-// isForeign reports whether a good reply is not of Coze's API: a page to log in to a network, or another program's JSON.
-// A reply that is empty or breaks off says nothing of who sent it.
+// isForeign reports whether a reply with a good status is not from Coze's API: the login page of a network, or another
+// program's JSON. An empty or cut reply does not say who sent it.
 func isForeign(env envelope, ok bool, body []byte) bool {
 	if ok {
 		return env.foreign
@@ -184,7 +183,7 @@ func isForeign(env envelope, ok bool, body []byte) bool {
 	return len(body) > 0 && body[0] != '{'
 }
 
-// unread is the failure of a reply that did not come whole.
+// unread is the failure of a reply that broke off.
 func (x *exchange) unread(ctx context.Context, err error) *Error {
 	e := x.failure()
 	if refuses(e.Status) {
@@ -234,12 +233,12 @@ func (x *exchange) into(env *envelope, target any) error {
 
 func decode(raw []byte, target any) error {
 	if own, ok := target.(json.Unmarshaler); ok {
-		return own.UnmarshalJSON(raw) // which looks whether it is valid by itself
+		return own.UnmarshalJSON(raw) // checks the JSON itself
 	}
 	return json.Unmarshal(raw, target)
 }
 
-// interrupted tells whether, and by whom, a call was ended from this side: "" if it was not.
+// interrupted is the class and cause of a call that this side ended, "" if it did not.
 func interrupted(ctx context.Context) (Class, error) {
 	err := ctx.Err()
 	if err == nil {
@@ -259,13 +258,13 @@ func interrupted(ctx context.Context) (Class, error) {
 	return class, err
 }
 
-// retryAfter reads a Retry-After header: seconds or an HTTP date; 0 for none and for the past.
+// retryAfter reads a Retry-After header, seconds or an HTTP date; 0 for none and for the past.
 func retryAfter(header string) time.Duration {
 	header = strings.TrimSpace(header)
 	if header == "" {
 		return 0
 	}
-	const day = 24 * time.Hour // no server means more: a date further away is a clock that is wrong
+	const day = 24 * time.Hour // a later date means a wrong clock
 	if seconds, err := strconv.ParseFloat(header, 64); err == nil {
 		return time.Duration(min(max(seconds, 0), day.Seconds()) * float64(time.Second))
 	}

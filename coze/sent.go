@@ -11,75 +11,74 @@ import (
 	"time"
 )
 
-// sent tells whether anything of a request's body may have reached a connection. A question of which nothing has was
-// never asked; of any other the answer may be paid for already. It also holds a question back that may not be sent any
-// more: see leave.
+// sent knows whether any byte of a request's body may have reached a connection. If none has, the question was not
+// asked; otherwise its answer may be billed already. It also holds back a question whose consent has expired.
 type sent struct {
-	traced bool        // the transport says how far it has come
-	http1  bool        // the client's last reply came by HTTP/1
-	looked atomic.Bool // it looked for a connection
-	begun  atomic.Bool // the body's turn has come
-	leave  leave
+	traced  bool        // the transport reports its progress
+	http1   bool        // the client's last reply came over HTTP/1
+	looked  atomic.Bool // it asked for a connection
+	begun   atomic.Bool // it may have begun to send the body
+	consent consent
 }
 
-// may reports, once the call has failed, whether the body may have been sent. A transport that was to tell and did not
-// even say that it looks for a connection, as one for a scheme of its own within net/http's might, tells nothing.
+// may reports, after a failed call, whether the body may have been sent. A traced transport that did not even ask for a
+// connection does not report its progress (a RoundTripper registered for a scheme): assume that it sent.
 func (s *sent) may() bool {
-	return s.leave.refusal() == nil && (s.begun.Load() || s.traced && !s.looked.Load())
+	return s.consent.refusal() == nil && (s.begun.Load() || s.traced && !s.looked.Load())
 }
 
-// through returns the context for a request through client. net/http's own transport tells when it has written the
-// headers, and takes the body after that. When a call is given up its connection is closed before the call returns, so
-// that a body which was not begun by then cannot be sent any more.
+// through returns the context for a request through client. net/http's transport reports when it has written the headers,
+// and reads the body after that. It closes the connection of a canceled call before the call returns: a body that was
+// not begun by then cannot be sent later.
 //
-// Leave is asked for in GotConn, which runs in the caller's goroutine and may take its time. WroteHeaders must not wait,
-// as HTTP/2 calls it with the connection's lock held: it only looks how old the leave is. Between it and the write of a
-// small body are a few microseconds of copying.
+// GotConn asks for consent: it runs in the caller's goroutine and may take its time. WroteHeaders must not wait, because
+// HTTP/2 calls it with the connection's lock held: it only checks the consent's age. A few microseconds of copying lie
+// between it and the write of a small body.
 func (s *sent) through(ctx context.Context, client *http.Client) context.Context {
 	if _, s.traced = client.Transport.(*http.Transport); !s.traced {
 		return ctx
 	}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { s.looked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { _ = s.leave.take() },
+		GotConn: func(httptrace.GotConnInfo) { _ = s.consent.take() },
 		WroteHeaders: func() {
-			if s.leave.hold() == nil {
+			if s.consent.hold() == nil {
 				s.begun.Store(true)
 			}
 		},
 	})
 }
 
-// oneWrite is the most bytes of a question that go out without a further look at its leave: together with the headers
-// they are about what one write takes, see NewTransport.
+// oneWrite is the size up to which a question is sent without another look at its consent: together with the headers it
+// fits into about one write, see NewTransport.
 const oneWrite = 2 << 10
 
-// body is content as a request's body. One that net/http knows to be in memory goes out together with the headers, and
-// a write of its own would cost as much as decoding a short answer; of any other transport than net/http's we learn
-// only from its reads. A large question that needs leave is read in pieces, and so is any by HTTP/2, as that gains
-// nothing by one write, and completes a body that is too short.
+// body is content as a request's body. net/http sends a body that it knows to be in memory together with the headers; a
+// write of its own would cost as much as decoding a short answer. Other transports show their progress only by their
+// reads. With consent, a large question is read in pieces, and over HTTP/2 every question: there one write gains nothing,
+// and HTTP/2 would complete a body that is too short.
 func (s *sent) body(content []byte) io.ReadCloser {
-	if !s.traced || s.leave.ask != nil && (len(content) > oneWrite || !s.http1) {
+	if !s.traced || s.consent.ask != nil && (len(content) > oneWrite || !s.http1) {
 		return &payload{bytes.NewReader(content), s}
 	}
-	return io.NopCloser(s.leave.reader(content))
+	return io.NopCloser(s.consent.reader(content))
 }
 
-// payload is a body that notes when it is first read, and asks for leave before each piece.
+// payload is a body that notes its first read and asks for consent before each piece.
 type payload struct {
 	content *bytes.Reader
 	sent    *sent
 }
 
-// pieceSize is how much of a large question goes out between two looks at its leave.
+// pieceSize is how much of a large question is sent per consent.
 const pieceSize = 16 << 10
 
 func (p *payload) Read(b []byte) (int, error) {
-	if err := p.sent.leave.take(); err != nil {
+	if err := p.sent.consent.take(); err != nil {
 		return 0, err
 	}
 	p.sent.begun.Store(true)
-	if p.sent.leave.ask != nil && len(b) > pieceSize {
+	if p.sent.consent.ask != nil && len(b) > pieceSize {
 		b = b[:pieceSize]
 	}
 	return p.content.Read(b)
@@ -87,85 +86,85 @@ func (p *payload) Read(b []byte) (int, error) {
 
 func (p *payload) Close() error { return nil }
 
-// leave is what ChatRequest.BeforeSend gives, and why it is over. Once it is refused it stays so, and the question is
-// not completed: the connection breaks off, or on HTTP/2 the stream, as the body fails or is shorter than was announced.
-// Coze takes no question by half, so that none was asked.
-type leave struct {
-	ask func() error // nil: none is needed
+// consent is what ChatRequest.BeforeSend gives. A refusal is final, and the question is not completed: the body fails or
+// is shorter than announced, so the connection breaks off (over HTTP/2 the stream). Coze does not accept half a
+// question, so nothing was asked.
+type consent struct {
+	ask func() error // nil = none is needed
 
 	mu    sync.Mutex
-	at    time.Time // when it was given last
+	at    time.Time // of the last consent
 	err   error
-	small *bytes.Reader // the small body that may be on its way, to be emptied
+	small *bytes.Reader // the body that may be on its way, to be emptied by refuse
 }
 
-// reader is content that hold and take can take away from net/http.
-func (l *leave) reader(content []byte) *bytes.Reader {
+// reader is content that refuse can empty.
+func (c *consent) reader(content []byte) *bytes.Reader {
 	r := bytes.NewReader(content)
-	if l.ask == nil {
+	if c.ask == nil {
 		return r
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.small = r; l.err != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.small = r; c.err != nil {
 		r.Reset(nil)
 	}
 	return r
 }
 
-// take asks for leave.
-func (l *leave) take() error {
-	if l.ask == nil {
+// take asks for consent.
+func (c *consent) take() error {
+	if c.ask == nil {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err != nil {
-		return l.err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
 	}
-	if err := l.ask(); err != nil {
-		return l.refuse(err)
+	if err := c.ask(); err != nil {
+		return c.refuse(err)
 	}
-	l.at = time.Now()
+	c.at = time.Now()
 	return nil
 }
 
-// hold looks whether the leave that was taken holds still.
-func (l *leave) hold() error {
-	if l.ask == nil {
+// hold checks that the consent has not expired.
+func (c *consent) hold() error {
+	if c.ask == nil {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err == nil && elapsed(l.at) < LeaveTime {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil && elapsed(c.at) < ConsentTime {
 		return nil
 	}
-	return l.refuse(ErrStoodStill)
+	return c.refuse(ErrStoodStill)
 }
 
-// refuse keeps the first reason. It is called by the goroutine that reads the body next: net/http reads it, and empties
-// it here, in the same one.
-func (l *leave) refuse(err error) error {
-	if l.err == nil {
-		l.err = err
+// refuse keeps the first reason and empties the body. It runs in the goroutine that reads the body next, so the two do
+// not race.
+func (c *consent) refuse(err error) error {
+	if c.err == nil {
+		c.err = err
 	}
-	if l.small != nil {
-		l.small.Reset(nil)
+	if c.small != nil {
+		c.small.Reset(nil)
 	}
-	return l.err
+	return c.err
 }
 
-func (l *leave) refusal() error {
-	if l.ask == nil {
+func (c *consent) refusal() error {
+	if c.ask == nil {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
 
-// elapsed is the time since a moment by the clock that has run further. Go's monotonic clock stands still while a
-// machine is suspended, and the wall clock may be set back.
+// elapsed is the time since a moment, by whichever clock ran further: the monotonic clock stands still while a machine
+// is suspended, the wall clock may be set back.
 func elapsed(since time.Time) time.Duration {
 	now := time.Now()
 	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))

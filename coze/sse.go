@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// smallBuffer is what a stream starts with and goes back to after a large event. A delta is about 400 bytes, so
-	// one read takes ten; 2,000 streams hold 8 MiB.
+	// smallBuffer is a stream's buffer, also again after a large event. A delta is about 400 bytes, so one read takes
+	// ten; 2,000 streams hold 8 MiB.
 	smallBuffer = 4 << 10
-	// wideBuffer is what a stream reads with while more comes than fits the small one: a worker that is short of CPU
-	// finds many deltas waiting, and a read costs more than the bytes it brings.
+	// wideBuffer is used while more arrives than fits the small one: a worker that is short of CPU finds many deltas
+	// waiting, and a read costs more than the bytes it returns.
 	wideBuffer = 32 << 10
 	// minRead is the least room worth a read.
 	minRead = 512
@@ -26,34 +26,34 @@ var (
 	doneMark      = []byte("[DONE]")
 )
 
-// frame is one event as it stands on the wire. Its data is good until the decoder's next call of next.
+// frame is one undecoded event. Its data is valid until the next call of decoder.next.
 type frame struct {
-	name EventType // "" = none was given
+	name EventType // "" = no name
 	data []byte
-	bare bool // not an event: a line of JSON where an event should begin, as a refusal within a stream comes
+	bare bool // a line of JSON where an event should begin: a refusal within a stream
 }
 
-// decoder reads server-sent events by the WHATWG's rules: lines end with LF, CRLF or CR, one space after the colon is not
-// of the value, lines of data are joined with LF, an event without data is none, comments and unknown fields are nothing.
-// It leaves the rules in two places: an event at the end of the body counts without its blank line if its data is whole
-// (Coze ends so), and a line that begins with a brace is handed on as bare.
+// decoder reads server-sent events by the WHATWG's rules: lines end with LF, CRLF or CR, one space after the colon does not
+// belong to the value, lines of data are joined with LF, an event without data is dropped, and so are comments and unknown
+// fields. There are two exceptions: an event at the end of the body needs no blank line if its data is complete (Coze ends
+// that way), and a line that begins with a brace is passed on as bare.
 //
-// All of it happens in one buffer. A block (the lines of one event) stays where it was read and is known by offsets; a
-// second line of data is moved down to the first, over bytes that have been read already. So nothing is copied or
-// allocated for an event, whether somebody wants it or not, and a block may be as large as max bytes.
+// Everything happens in one buffer. A block (the lines of one event) stays where it was read, as offsets; a second line of
+// data is moved to the end of the first, over bytes that were read before. So an event costs no copy and no allocation, and
+// a block may have up to max bytes.
 type decoder struct {
 	r      io.Reader
 	max    int
 	buf    []byte
 	pooled *[smallBuffer]byte // buf, while it is the small one
 	wide   *[wideBuffer]byte  // buf, while it is the wide one
-	much   bool               // the last read brought about as much as the small one holds
+	much   bool               // the last read nearly filled a small buffer
 	err    error              // of r, sticky
 
 	pos, end int  // the line being read begins at pos; bytes are there up to end
-	lf, cr   int  // there is no LF in buf[pos:lf], no CR in buf[pos:cr]: no byte is searched twice
-	begun    bool // a byte order mark is behind us, or there was none
-	afterCR  bool // an LF at pos belongs to the line before
+	lf, cr   int  // there is no LF in buf[pos:lf] and no CR in buf[pos:cr], so no byte is searched twice
+	begun    bool // the place of a byte order mark is passed
+	afterCR  bool // an LF at pos ends the line before
 
 	open             bool // a field of a block was read; the block begins at block
 	block            int
@@ -64,11 +64,11 @@ type decoder struct {
 
 func newDecoder(r io.Reader, limit int) *decoder { return &decoder{r: r, max: limit} }
 
-// next returns the next frame; io.EOF where the body ends between two.
+// next returns the next frame, io.EOF at the end of the body.
 func (d *decoder) next() (frame, error) {
 	for {
 		from, to, err := d.line()
-		if err == io.EOF { // readers return it as it is
+		if err == io.EOF { // readers do not wrap it
 			return d.last()
 		}
 		if err != nil {
@@ -94,7 +94,7 @@ func (d *decoder) next() (frame, error) {
 	}
 }
 
-// fits reports, as an error, that the block, or the line that stands for one, is over the limit at offset to.
+// fits returns an error if the block up to offset to is over the limit.
 func (d *decoder) fits(to int) error {
 	if to-d.block > d.max {
 		return fmt.Errorf("%w of %d bytes", ErrEventTooLarge, d.max)
@@ -102,7 +102,7 @@ func (d *decoder) fits(to int) error {
 	return nil
 }
 
-// unfinished is what came of a block that is over the limit.
+// unfinished is the beginning of a block that is over the limit.
 func (d *decoder) unfinished() []byte { return d.buf[d.block:d.end] }
 
 // line returns the offsets of the next whole line, without its end, and moves past it.
@@ -129,7 +129,7 @@ func (d *decoder) line() (from, to int, err error) {
 	}
 }
 
-// begin passes over a byte order mark; it is false until it is known whether there is one.
+// begin skips a byte order mark; it is false until there are enough bytes to know.
 func (d *decoder) begin() bool {
 	if d.begun {
 		return true
@@ -145,7 +145,7 @@ func (d *decoder) begin() bool {
 	return true
 }
 
-// seek returns the offset of the first c from known on, d.end if there is none yet.
+// seek returns the offset of the first c at or after known, d.end if there is none yet.
 func (d *decoder) seek(c byte, known int) int {
 	known = max(known, d.pos)
 	if i := bytes.IndexByte(d.buf[known:d.end], c); i >= 0 {
@@ -154,7 +154,7 @@ func (d *decoder) seek(c byte, known int) int {
 	return d.end
 }
 
-// field takes in one line that is not blank. It returns a frame only for a bare line.
+// field handles a line that is not blank. It returns a frame only for a bare line.
 func (d *decoder) field(from, to int) (frame, bool) {
 	line := d.buf[from:to]
 	name, value := line, to
@@ -171,7 +171,7 @@ func (d *decoder) field(from, to int) (frame, bool) {
 			d.hasData, d.dataFrom, d.dataTo = true, value, to
 			break
 		}
-		// buf[dataTo] ended an earlier line, and the value lies behind it: both may be written over.
+		// buf[dataTo] ended an earlier line and the value lies after it: both may be overwritten.
 		d.buf[d.dataTo] = '\n'
 		d.dataTo += 1 + copy(d.buf[d.dataTo+1:], d.buf[value:to])
 	case "event":
@@ -191,7 +191,7 @@ func (d *decoder) opened(at int) {
 	}
 }
 
-// dispatch ends the block; without data it was none.
+// dispatch ends the block; ok is false without data.
 func (d *decoder) dispatch() (frame, bool) {
 	f, ok := frame{name: d.name, data: d.buf[d.dataFrom:d.dataTo]}, d.hasData
 	if !d.open {
@@ -201,7 +201,7 @@ func (d *decoder) dispatch() (frame, bool) {
 	return f, ok
 }
 
-// last takes in what stands before the end of the body without a line end or a blank line.
+// last handles what is left at the end of the body without a line end or a blank line.
 func (d *decoder) last() (frame, error) {
 	if d.pos < d.end {
 		from := d.pos
@@ -221,7 +221,7 @@ func (d *decoder) fill() error {
 	if !d.open {
 		d.block = d.pos
 		if d.pos < d.end && d.buf[d.pos] == ':' {
-			d.end = d.pos + 1 // of a comment between events, its colon is enough to know it by
+			d.end = d.pos + 1 // of a comment between events only the colon is kept
 			d.lf, d.cr = d.end, d.end
 		}
 	}
@@ -250,7 +250,7 @@ func (d *decoder) fill() error {
 	return d.err
 }
 
-// makeRoom leaves at least minRead bytes free at the end of the buffer: it drops what is behind, goes back to a small
+// makeRoom leaves at least minRead bytes free at the end of the buffer: it drops consumed bytes, returns to a small
 // buffer after a large event, or doubles the buffer for one.
 func (d *decoder) makeRoom() {
 	held := d.end - d.block
@@ -274,7 +274,7 @@ func (d *decoder) makeRoom() {
 	}
 }
 
-// giveBack returns what buf was to its pool, once buf is another.
+// giveBack returns the replaced buffer to its pool.
 func (d *decoder) giveBack() {
 	if d.pooled != nil {
 		smallBuffers.Put(d.pooled)
@@ -285,7 +285,7 @@ func (d *decoder) giveBack() {
 	d.pooled, d.wide = nil, nil
 }
 
-// moveTo brings the open block, or the line being read, to the start of buf, which may be d.buf.
+// moveTo copies the open block, or the line being read, to the start of buf, which may be d.buf.
 func (d *decoder) moveTo(buf []byte) {
 	copy(buf, d.buf[d.block:d.end])
 	by := d.block
@@ -296,7 +296,7 @@ func (d *decoder) moveTo(buf []byte) {
 	}
 }
 
-// release gives the buffer back. The decoder is of no use after it.
+// release returns the buffer to its pool. The decoder cannot be used after it.
 func (d *decoder) release() {
 	d.giveBack()
 	d.buf, d.err, d.pos, d.end, d.block = nil, io.EOF, 0, 0, 0

@@ -9,11 +9,10 @@ const (
 	Chinese Lang = "zh" // simplified
 )
 
-// Text is the same words in each language. What Coze's users see at Coze has the name there that it has in ZH.
+// Text is a text in each language. ZH uses the names of Coze's own Chinese pages.
 type Text struct{ EN, ZH string }
 
-// HintIn gives one of the table's hints in another language, as records and pauses hold them in English. Other words it
-// gives back as they are.
+// HintIn translates a hint of this package: records and pauses hold hints in English. Any other text comes back as it is.
 func (t *CodeTable) HintIn(lang Lang, hint string) string {
 	if lang == English || hint == "" {
 		return hint
@@ -36,7 +35,7 @@ func (t *CodeTable) HintIn(lang Lang, hint string) string {
 	return hint
 }
 
-// In gives the text in a language, in English where that is all there is.
+// In returns the text in a language, in English if there is no other.
 func (t Text) In(lang Lang) string {
 	if lang == Chinese && t.ZH != "" {
 		return t.ZH

@@ -12,13 +12,12 @@ import (
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
-// tokenFileCheck is how long a look at the file is good for: a stat a second is nothing, one a request is not.
+// tokenFileCheck is the time between two looks at the file: one stat a second costs nothing, one a request does.
 const tokenFileCheck = time.Second
 
-// TokenFile is a TokenSource over a file that holds a token and nothing else but white space, as UTF-8
-// or, with a byte order mark, UTF-16. It is read again when its
-// modification time, size or identity changes, so a secret that is rotated by rewriting or by renaming takes effect
-// within a second. While the file is missing, unreadable or empty, the last good token stays.
+// TokenFile is a TokenSource over a file that holds a token and white space, as UTF-8 or, with a byte order mark, UTF-16.
+// It reads the file again when its modification time, size or identity changes, so a token rotated by rewriting or
+// renaming takes effect within a second. While the file is missing, unreadable or empty, the last good token stays.
 type TokenFile struct {
 	path string
 
@@ -28,10 +27,10 @@ type TokenFile struct {
 	checked time.Time
 }
 
-// NewTokenFile gives the source; the file is first read when a token is first asked for.
+// NewTokenFile does not read the file; the first call of Token does.
 func NewTokenFile(path string) *TokenFile { return &TokenFile{path: path} }
 
-// Token gives the file's token. It fails only as long as no token could be read at all.
+// Token returns the file's token. It fails only if no token was ever read.
 func (f *TokenFile) Token(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -47,8 +46,8 @@ func (f *TokenFile) Token(ctx context.Context) (string, error) {
 	return f.token, nil
 }
 
-// Refresh reads the file now, whatever its times say, unless its token is another one than rejected already. On an
-// error the last good token stays.
+// Refresh reads the file now, unless the token is already another one than rejected. After an error the last good token
+// stays.
 func (f *TokenFile) Refresh(ctx context.Context, rejected string) error {
 	if err := ctx.Err(); err != nil {
 		return err

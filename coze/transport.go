@@ -8,9 +8,9 @@ import (
 )
 
 // NewTransport is an http.Transport for up to conns streams at a time. It bounds connecting and TLS (10 s each) and the
-// wait for headers (60 s), never the body: an answer may take minutes. HTTP/2 is used where the server offers it, with
-// a ping after 30 s of silence so that a dead connection is noticed. Buffers are 2 KiB for reading, three deltas, and
-// 2 KiB for writing, a question's usual size: with thousands of streams they are most of the memory.
+// wait for headers (60 s), never the body: an answer may take minutes. It uses HTTP/2 where the server offers it, with a
+// ping after 30 s of silence to notice a dead connection. Buffers are 2 KiB for reading (three deltas) and 2 KiB for
+// writing (a usual question): with thousands of streams they are most of the memory.
 func NewTransport(conns int) *http.Transport {
 	conns = max(conns, 1)
 	return &http.Transport{
@@ -29,7 +29,7 @@ func NewTransport(conns int) *http.Transport {
 	}
 }
 
-// shared is the client of every Client that brings none: one pool of connections in the process.
+// shared is the http.Client of every Client without one: one pool of connections in the process.
 var shared = sync.OnceValue(func() *http.Client {
 	return NoRedirects(&http.Client{Transport: NewTransport(64)})
 })

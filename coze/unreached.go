@@ -9,22 +9,22 @@ import (
 	"net/url"
 )
 
-// NoReply is the error of a call of another of Coze's endpoints to which no reply came, as this package judges its own.
+// NoReply judges the failure of a call to another of Coze's endpoints as this package judges its own.
 func NoReply(op string, err error) *Error {
 	e := &Error{Op: op}
 	e.unreached(err, true)
 	return e
 }
 
-// unreached judges a failure of the transport, from which nothing has got out if unsent is true. What the way there refuses, and would refuse whatever is asked, is of class
-// endpoint; a network that is away may be back in a moment.
+// unreached judges a failure of the transport; unsent means that nothing was sent. A refusal on the way, such as a
+// proxy's, has class endpoint; a network that is down may be back in a moment, class transient.
 func (e *Error) unreached(err error, unsent bool) {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err // what it adds, the method and the URL, is Op's to say
+		err = wrapped.Err // Op stands for the method and the URL
 	}
 	e.Class, e.Err = ClassTransient, err
 	if !unsent {
-		return // the way there is open
+		return // there was a connection
 	}
 	e.Unreached, e.hint = true, hintUnreached.EN
 	var proxy *proxyError
@@ -43,7 +43,7 @@ func isError[E error](err error) bool {
 	return ok
 }
 
-// proxyError is a proxy that makes no connection to Coze. net/http's own error for it is a text.
+// proxyError is a proxy's refusal to connect. net/http's own error is only a text.
 type proxyError struct {
 	host   string
 	status int

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// User is whom a token stands for.
+// User is the account of a token.
 type User struct {
 	ID   string `json:"user_id"`
 	Name string `json:"name,omitempty"` // as others see it, else the login name
@@ -27,11 +27,7 @@ func (u *User) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Me tells whom the token stands for. Not every token may ask; errors are [*Error].
+// Me reads the token's user. Not every token may call it. Errors are [*Error].
 func (c *Client) Me(ctx context.Context) (*User, error) {
-	u := new(User)
-	if err := c.call(ctx, call{op: "users/me", method: http.MethodGet, path: "/v1/users/me"}, u); err != nil {
-		return nil, err
-	}
-	return u, nil
+	return fetch[User](ctx, c, call{op: "users/me", method: http.MethodGet, path: "/v1/users/me"})
 }

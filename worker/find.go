@@ -20,7 +20,7 @@ const (
 
 	// lookAfter is how long a question is looked for at the least by an attempt that did
 	// not send it: see note.
-	lookAfter = noteAge + coze.LeaveTime + 3*time.Second
+	lookAfter = noteAge + coze.ConsentTime + 3*time.Second
 )
 
 // lookUntil is when a question that is not found by then was not taken. It counts from

@@ -15,10 +15,10 @@ import (
 //
 //  1. Worker A notes the moment of asking. The write succeeds only if A owns the task.
 //  2. Each piece of the question leaves at most noteAge after the last such note, counted
-//     from before the note was written, and coze.LeaveTime more: both by A's clock alone.
+//     from before the note was written, and coze.ConsentTime more: both by A's clock alone.
 //     For longer, as a large question on a slow line may need, A notes it again.
 //  3. Worker B begins: A's notes fail from now on. So A's last note is older than B's
-//     Begin, and A's last byte leaves within noteAge + LeaveTime = sendFor of it.
+//     Begin, and A's last byte leaves within noteAge + ConsentTime = sendFor of it.
 //  4. B looks for the question until lookAfter = sendFor + 3 s after its Begin, by B's
 //     clock alone, and for findFor after the note: see attempt.lookUntil. The 3 s are for
 //     the way to Coze, and for a Coze that is slow to list what it took.

@@ -23,7 +23,7 @@ var errTaken = errors.New("somebody else has the task")
 // passOn is a transport that is not net/http's.
 type passOn struct{ http.RoundTripper }
 
-// Without leave no question is completed: at its beginning, in its middle, whatever it travels by.
+// Without consent no question is completed: refused at its beginning or in its middle, over any transport.
 func TestLeave(t *testing.T) {
 	large := strings.Repeat("why? ", 40<<10)
 	for name, tt := range map[string]struct {
@@ -56,15 +56,15 @@ func TestLeave(t *testing.T) {
 				client.Transport = passOn{client.Transport}
 			}
 			c := &coze.Client{BaseURL: server.URL, Auth: coze.StaticToken("t"), HTTP: client}
-			ask := func(leave func() error) *coze.Error {
+			ask := func(consent func() error) *coze.Error {
 				_, err := c.Stream(t.Context(), &coze.ChatRequest{
-					BotID: "b", UserID: "u", AdditionalMessages: []coze.Message{coze.UserText(tt.question)}, BeforeSend: leave,
+					BotID: "b", UserID: "u", AdditionalMessages: []coze.Message{coze.UserText(tt.question)}, BeforeSend: consent,
 				})
 				return typed(t, err)
 			}
 			given := int32(0)
 			if e := ask(func() error { given++; return nil }); e.Code != 5000 || whole.Load() != 1 || given < tt.calls {
-				t.Fatalf("with leave: %v, %d questions, asked for leave %d times", e, whole.Load(), given)
+				t.Fatalf("with consent: %v, %d questions, BeforeSend called %d times", e, whole.Load(), given)
 			}
 			for range 2 { // the second on a connection of its own
 				calls := int32(0)
@@ -75,7 +75,7 @@ func TestLeave(t *testing.T) {
 					return nil
 				})
 				if e.Zone != coze.ZoneRefused || !errors.Is(e, errTaken) || calls != tt.calls {
-					t.Errorf("%v, zone %v, asked for leave %d times", e, e.Zone, calls)
+					t.Errorf("%v, zone %v, BeforeSend called %d times", e, e.Zone, calls)
 				}
 			}
 			if e := ask(nil); e.Code != 5000 {
@@ -88,7 +88,7 @@ func TestLeave(t *testing.T) {
 	}
 }
 
-// A process that stands still between the leave and the bytes sends nothing when it goes on.
+// A process that stands still between the consent and the bytes sends nothing when it wakes.
 func TestStoodStill(t *testing.T) {
 	for _, size := range []int{1, 100 << 10} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestStoodStill(t *testing.T) {
 				var asked atomic.Int32
 				c := piped(t, func(w io.Writer) { asked.Add(1); write(w, head+whole) })
 				ask := func(stop time.Duration) error {
-					// Hooks of the caller run after the client's own: the leave has just been given.
+					// The caller's hooks run after the client's: the consent has just been given.
 					ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 						GotConn: func(httptrace.GotConnInfo) { time.Sleep(stop) },
 					})
@@ -111,10 +111,10 @@ func TestStoodStill(t *testing.T) {
 					return err
 				}
 				for range 2 { // the first is read in pieces, as it is not known yet that this is HTTP/1
-					if err := ask(coze.LeaveTime / 2); err != nil {
+					if err := ask(coze.ConsentTime / 2); err != nil {
 						t.Fatal(err)
 					}
-					if e := typed(t, ask(2*coze.LeaveTime)); e.Zone != coze.ZoneRefused || !errors.Is(e, coze.ErrStoodStill) {
+					if e := typed(t, ask(2*coze.ConsentTime)); e.Zone != coze.ZoneRefused || !errors.Is(e, coze.ErrStoodStill) {
 						t.Errorf("%v, zone %v", e, e.Zone)
 					}
 				}
@@ -126,7 +126,7 @@ func TestStoodStill(t *testing.T) {
 	}
 }
 
-// What leave costs: a small question goes out in one write as before, once it is known that HTTP/1 is spoken.
+// What consent costs: a small question still goes out in one write, once the client knows that the server speaks HTTP/1.
 func TestOneWriteWithLeave(t *testing.T) {
 	c, _ := served(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
