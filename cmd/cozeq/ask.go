@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -51,35 +52,36 @@ func newAskCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ask QUESTION",
 		Short: "Ask one question",
-		Long: `Asks one question and prints the answer. Alone it asks by itself; with --redis
-the workers there do. QUESTION - reads the question from stdin. Whoever asks by
-itself first makes sure that Coze accepts the token.
+		Long: `Asks one question and prints the answer. The QUESTION - is read from stdin.
+Without --redis this process asks Coze itself; it first checks that Coze accepts
+the token. With --redis the workers there ask.
 
-A signal cancels the chat, at Coze too.`,
+A signal cancels the chat, also at Coze.`,
 		Example: `  cozeq ask "What is a goroutine?"
   cozeq ask --stream "Tell me a story"
-  cozeq ask --redis redis://localhost:6379/0 --conversation alice "And its price?"
+  cozeq ask --redis redis://localhost:6379/0 --conversation alice "And then?"
   cozeq ask --image https://example.com/cat.png "What is this?"
   cozeq ask --var city=Chengdu --user u1 "What is the weather like?"
-  id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one"); cozeq result "$id" --wait 5m`,
+  id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one")
+  cozeq result "$id" --wait 5m --redis redis://localhost:6379/0`,
 		Args: wants(1, 1, "QUESTION"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.stream, "stream", false, "print the answer as it comes; with --no-wait: have its pieces published for others")
-	f.BoolVar(&c.noWait, "no-wait", false, "print the question's id instead of waiting (with --redis)")
-	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: have a worker in this process too")
+	f.BoolVar(&c.stream, "stream", false, "print the answer as it arrives; with --no-wait: publish its pieces for others")
+	f.BoolVar(&c.noWait, "no-wait", false, "with --redis: print the question's id and do not wait for the answer")
+	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
 	f.BoolVar(&c.json, "json", false, "print the whole result as JSON")
-	f.StringVar(&c.id, "id", "", "`ID` of the question; with --redis one that is there already is not asked again, but waited for")
-	f.StringVar(&c.user, "user", "", "`ID` of the user who asks, as Coze's user_id; default: "+tasks.DefaultUserID)
-	f.StringArrayVar(&c.vars, "var", nil, "value of a variable of the bot, as `NAME=VALUE`; several")
-	f.StringArrayVar(&c.images, "image", nil, "`URL` of a picture that goes with the question, or the id of a file at Coze; several")
-	f.StringVar(&c.conversation, "conversation", "", "go on in the conversation of this name, `KEY` (with --redis)")
-	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`: one of $COZEQ_CREDENTIALS_FILE, with --redis the workers' one")
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
-	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if it has no answer after this long")
+	f.StringVar(&c.id, "id", "", "`ID` of the question; with --redis an ID that exists is not asked again, its answer is awaited")
+	f.StringVar(&c.user, "user", "", "`ID` of the user who asks, as Coze's user_id (default "+tasks.DefaultUserID+")")
+	f.StringArrayVar(&c.vars, "var", nil, "set a variable of the bot, as `NAME=VALUE`; may be repeated")
+	f.StringArrayVar(&c.images, "image", nil, "`URL` of a picture to send with the question, or the ID of a file at Coze; may be repeated")
+	f.StringVar(&c.conversation, "conversation", "", "with --redis: continue the conversation with this `KEY`, a name of your own")
+	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, queueUsage)
+	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if there is no answer after this time")
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes, settingMaxAnswer)
-	addPatience(cmd, &c.patience, "0, "+wayPatience.String()+" where Coze is out of reach")
+	addPatience(cmd, &c.patience, "2m while Coze is unreachable, else 0s")
 	addWorkerWait(cmd, &c.workerWait)
 	return cmd
 }

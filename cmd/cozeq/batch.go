@@ -7,17 +7,17 @@ import (
 func newBatchCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "batch",
-		Short: "Leave a file of questions with a shared Redis, and look after it",
-		Long: `A batch is a file of questions that a shared Redis holds as a whole: the workers
-there ask them, and no process has to wait. submit prints its id, by which the other
-commands find it; the beginning of an id will do where only one batch has it.
+		Short: "Submit batches of questions to a shared Redis, and manage them",
+		Long: `A batch is a file of questions that a shared Redis keeps as a whole. The workers
+there ask them; no process has to wait. 'batch submit' prints the batch's id, and
+the other commands take it, or its first characters if they are unique.
 
-The counts of a batch add up at every moment: each question is queued, waiting,
-running, completed, failed, canceled or expired. Its questions and its results are
-kept for 7 days after its end, or as submit --keep says.
+Each question is queued, waiting, running, completed, failed, canceled or
+expired, so the counts of a batch always add up. Questions and results are kept
+for 7 days after the batch ends, or as 'submit --keep' says.
 
-cozeq run with --redis is a batch too, while it runs and after; its answers are in
-its own file.`,
+A 'cozeq run' with --redis is listed as a batch too. Its answers are in its own
+file.`,
 		Example: `  id=$(cozeq batch submit questions.csv)
   cozeq batch watch $id --exit-status
   cozeq batch results $id -o answers.csv

@@ -19,14 +19,13 @@ func newBatchCancelCmd(s *streams) *cobra.Command {
 	c := &batchCancelCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "cancel ID",
-		Short: "Cancel what of a batch has not ended",
-		Long: `Cancels every question of a batch that has not ended. Those that were not asked yet
-never are; those that run are ended by their workers a moment later, at Coze too.
-What has ended stays as it is. It may be given again, and goes on where it was
-interrupted.
+		Short: "Cancel the open questions of a batch",
+		Long: `Cancels every question of a batch that has not ended. Queued questions are not
+asked any more. Running ones are ended by their workers a moment later, also at
+Coze. What has ended stays as it is. An interrupted cancel can be repeated.
 
-Prints the id with the batch's state: canceled, or canceling while questions run. A
-batch that had ended before stays done.`,
+Prints the id and the state of the batch: canceled, canceling while questions
+are still running, or done if it had ended before.`,
 		Example: `  cozeq batch cancel 7xw2kqnh4d`,
 		Args:    wants(1, 1, "ID"),
 		RunE:    c.run,

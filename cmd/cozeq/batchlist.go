@@ -18,9 +18,9 @@ func newBatchListCmd(s *streams) *cobra.Command {
 	c := &batchListCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the batches, the newest first",
-		Long: `Lists the batches of a shared Redis, the newest first: those that were submitted,
-and runs with --redis. In a pipe an age is in seconds.`,
+		Short: "List batches, newest first",
+		Long: `Lists the batches of a shared Redis, newest first: submitted ones, and runs with
+--redis. In a pipe, ages are in seconds.`,
 		Example: `  cozeq batch list
   cozeq batch list --json | jq -r '.[] | select(.state == "open") | .id'`,
 		Args: wants(0, 0, ""),

@@ -24,23 +24,23 @@ func newBatchResultsCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "results ID [-o FILE]",
 		Short: "Write the answers of a batch, in the order of its file",
-		Long: `Writes one record for each question of a batch, in the order of the file that it was
-made of: to FILE, in the format of its extension as cozeq run does, or without -o to
-stdout as lines of JSON. FILE exists only when it is complete.
+		Long: `Writes one record per question of a batch, in the order of its file: to FILE in
+the format of its extension, as 'cozeq run' does, or without -o to stdout as
+JSON lines. FILE exists only when it is complete.
 
-A batch that has not ended is refused; --partial writes it all the same, with the
-status of what is open. A question whose record has gone from Redis, because it was
-kept too long or evicted, has a record that says so.
+A batch that has not ended is refused; with --partial it is written anyway, and
+open questions have their current status. If Redis has lost a question's record
+(it expired or was evicted), the output says so.
 
-Exit code 3 if some questions got no answer.`,
+The exit code is 3 if some questions were not answered.`,
 		Example: `  cozeq batch results 7xw2kqnh4d -o answers.xlsx
   cozeq batch results 7xw2kqnh4d | jq -r .answer`,
 		Args: wants(1, 1, "ID"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .json, .csv, .tsv, each also with .gz, or .xlsx")
-	f.BoolVar(&c.partial, "partial", false, "also of a batch that has not ended")
+	f.StringVarP(&c.output, "output", "o", "", "write to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
+	f.BoolVar(&c.partial, "partial", false, "write a batch that has not ended, too")
 	f.BoolVar(&c.force, "force", false, "replace FILE if it exists")
 	addSettings(cmd, settingRedis, settingLog)
 	return cmd

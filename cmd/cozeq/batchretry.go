@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -33,13 +34,13 @@ func newBatchRetryCmd(s *streams) *cobra.Command {
 	c := &batchRetryCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "retry ID",
-		Short: "Ask questions of a batch again that got no answer",
+		Short: "Ask unanswered questions of a batch again",
 		Long: `Asks questions of a batch again that got no answer, as new questions: those that
-fit any of --class, --code and --status. Without one of these, all that failed or
-expired, and all whose record has gone from Redis. Each may be given several times.
+match any of --class, --code and --status. Without these, all that failed or
+expired, and all whose record Redis has lost.
 
-Prints the id and the number of questions that are asked again. Given again it asks
-no more: what is under way has not failed.`,
+Prints the id and the number of questions that are asked again. Repeating the
+command asks nothing twice, because questions under way have not failed.`,
 		Example: `  cozeq batch retry 7xw2kqnh4d
   cozeq batch retry 7xw2kqnh4d --class transient,timeout --dry-run
   cozeq batch retry 7xw2kqnh4d --code 4013 --code 4028
@@ -48,11 +49,12 @@ no more: what is under way has not failed.`,
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&c.classes, "class", nil, "those that failed with this `CLASS` of errors; see cozeq errors")
-	f.IntSliceVar(&c.codes, "code", nil, "those that failed with this `CODE` of Coze's")
-	f.StringSliceVar(&c.statuses, "status", nil, "those with this `STATUS`: failed, expired, canceled, or lost where the record has gone from Redis")
-	f.DurationVar(&c.expiresIn, "expires-in", 0, "ask none later than this from now; default: no limit")
-	f.BoolVar(&c.dryRun, "dry-run", false, "count them, and ask none")
+	f.StringSliceVar(&c.classes, "class", nil, "retry questions that failed with this `CLASS` of error (see 'cozeq errors'); may be repeated")
+	f.IntSliceVar(&c.codes, "code", nil, "retry questions that failed with this `CODE` of Coze; may be repeated")
+	f.StringSliceVar(&c.statuses, "status", nil, "retry questions with this status; lost: Redis no longer has the record; may be repeated")
+	flags.OneOf(f, "status", "failed", "expired", "canceled", "lost")
+	flags.Duration(f, &c.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
+	f.BoolVar(&c.dryRun, "dry-run", false, "count the questions and ask none")
 	f.BoolVar(&c.json, "json", false, "print JSON")
 	addSettings(cmd, settingRedis, settingLog)
 	return cmd

@@ -22,10 +22,9 @@ func newBatchStatusCmd(s *streams) *cobra.Command {
 	c := &batchStatusCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "status ID",
-		Short: "Show how far a batch is, and what failed",
-		Long: `Shows how far a batch is: its counts, which add up to its questions at every moment,
-the tokens of everything that was billed, how fast it goes, what it waits for, and
-what failed, with an example of each kind.`,
+		Short: "Show the progress of a batch, and its failures",
+		Long: `Shows how far a batch is: the count of each status, the tokens billed, the
+speed, what it is waiting for, and what failed, with one example per kind.`,
 		Example: `  cozeq batch status 7xw2kqnh4d
   cozeq batch status 7xw2 --json | jq .counts`,
 		Args: wants(1, 1, "ID"),

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -36,19 +37,19 @@ func newBatchSubmitCmd(s *streams) *cobra.Command {
 	c := &batchSubmitCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "submit FILE",
-		Short: "Put every question of a file into a shared Redis, and print the batch's id",
-		Long: `Checks the whole FILE, puts its questions into a shared Redis and prints the batch's
-id. The workers there ask them; nothing has to wait for them here. FILE is what
-cozeq run takes as INPUT, or - for stdin.
+		Short: "Put every question of a file into a shared Redis",
+		Long: `Checks the whole FILE, puts its questions into a shared Redis and prints the id
+of the batch. The workers there ask them. FILE is what 'cozeq run' takes as
+INPUT, or - for stdin.
 
-The id comes from the questions: from FILE's content, how it is read, the bot and
-the credential. So the same command again enqueues nothing twice. It goes on where
-one was interrupted or killed, and says so where everything was submitted before.
---again makes another batch of the same questions on purpose.
+The id is made from the questions: the content of FILE, how it is read, the bot
+and the credential. The same command again adds nothing twice: it resumes an
+interrupted submission, or says that everything was submitted before. --again
+makes another batch of the same questions.
 
-A batch is in Redis as a whole, some 1.5 KiB a question beyond its own text and
-answer. --dry-run tells how much that is, and writes nothing. A batch that
-maxmemory cannot hold is refused.`,
+A batch needs about 1.5 KiB of Redis memory per question, plus the question and
+its answer. --dry-run shows how much that is and writes nothing. A batch that
+does not fit into maxmemory is refused.`,
 		Example: `  cozeq batch submit questions.csv --bot 73428668
   cozeq batch submit questions.xlsx --dry-run
   cozeq batch submit night.jsonl.gz --queue low --expires-in 8h --id night-0412
@@ -58,17 +59,17 @@ maxmemory cannot hold is refused.`,
 	}
 	c.input.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.id, "id", "", "call the batch `NAME`; default: an id made of the questions")
-	f.BoolVar(&c.again, "again", false, "make another batch, where one of the same questions is there")
-	f.BoolVar(&c.dryRun, "dry-run", false, "check FILE and tell what it would take; write nothing")
-	f.BoolVar(&c.json, "json", false, "print the batch, or what --dry-run tells, as JSON")
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
-	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, "ask a question at most `N` times; waits do not count")
-	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "longest time of one attempt")
-	f.DurationVar(&c.keep, "keep", tasks.DefaultBatchKeep, "how long the batch and its results are kept after its end")
-	f.DurationVar(&c.expiresIn, "expires-in", 0, "ask nothing later than this from now; default: no limit")
+	f.StringVar(&c.id, "id", "", "`NAME` of the batch (default an id made from the questions)")
+	f.BoolVar(&c.again, "again", false, "make another batch even if one with the same questions exists")
+	f.BoolVar(&c.dryRun, "dry-run", false, "check FILE, show the memory it needs, and write nothing")
+	f.BoolVar(&c.json, "json", false, "print the batch, or the outcome of --dry-run, as JSON")
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, queueUsage)
+	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, attemptsUsage)
+	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
+	flags.Duration(f, &c.keep, "keep", tasks.DefaultBatchKeep, "keep the batch and its results this long after its end")
+	flags.Duration(f, &c.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
 	f.StringVar(&c.credential, "credential", "", "ask with the workers' credential of this `NAME`")
-	f.StringVar(&c.onTurnFailure, "on-turn-failure", tasks.TurnSkip, "what becomes of a conversation's later turns when one fails: `skip` asks them, block does not")
+	addTurnFailure(f, &c.onTurnFailure)
 	c.rules.addFlag(f)
 	addSettings(cmd, settingRedis, settingBot, settingLog)
 	return cmd

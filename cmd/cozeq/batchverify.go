@@ -21,19 +21,19 @@ func newBatchVerifyCmd(s *streams) *cobra.Command {
 	c := &batchVerifyCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "verify ID [FILE]",
-		Short: "Check that each question of a batch has exactly one record",
-		Long: `Checks that each question of a batch has ended and has exactly one record in Redis,
-and says which have not: by the row in the file that the batch was made of, and by
-custom_id. With FILE, an output of batch results or of a run, it also checks that FILE
-holds exactly one record for each question, in order, and with the same status.
+		Short: "Check that each question of a batch has one record",
+		Long: `Checks that each question of a batch has ended and has exactly one record in
+Redis. With FILE, an output of 'batch results' or of a run, it also checks that
+FILE has exactly one record per question, in order and with the same status.
 
-Prints a line for each fault. Exit code 1 if there is any.`,
+Prints one line per fault, with the row of the batch's file and the custom_id.
+The exit code is 1 if there is any.`,
 		Example: `  cozeq batch verify 7xw2kqnh4d
   cozeq batch verify 7xw2kqnh4d answers.csv`,
 		Args: wants(1, 2, "ID and FILE"),
 		RunE: c.run,
 	}
-	cmd.Flags().StringVarP(&c.output, "output", "o", "", "`FILE` to check, too")
+	cmd.Flags().StringVarP(&c.output, "output", "o", "", "check this `FILE` of answers too")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	addSettings(cmd, settingRedis, settingLog)
 	return cmd

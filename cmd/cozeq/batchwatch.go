@@ -24,23 +24,24 @@ func newBatchWatchCmd(s *streams) *cobra.Command {
 	c := &batchWatchCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "watch ID",
-		Short: "Follow a batch until it has ended",
-		Long: `Shows how a batch goes on until it has ended, and then what it has come to: on a
-terminal in a panel, in a pipe by a line every 10 s. A signal ends the watching, and
-the batch goes on.
+		Short: "Follow a batch until it ends",
+		Long: `Shows the progress of a batch until it ends, and then its outcome: in a panel on
+a terminal, as a line every 10 s in a pipe. A signal stops watching; the batch
+continues.
 
-With --exit-status the exit code is the batch's: 0 all answered, 3 some were not. While
-pauses keep everything that is open from being asked it waits for --patience as
-cozeq run does, then ends with exit code 4; the batch goes on by itself when the pause
-is over. Without --exit-status it waits, however long, and the exit code is 0.`,
+With --exit-status, the exit code is the batch's: 0 if all questions were
+answered, 3 if not. If pauses block every open question for longer than
+--patience, the exit code is 4, and the batch continues when the pauses end.
+Without --exit-status it waits as long as the batch takes, and exits with 0.`,
 		Example: `  cozeq batch watch 7xw2kqnh4d
-  cozeq batch watch "$id" --exit-status && cozeq batch results "$id" -o answers.csv`,
+  cozeq batch watch "$id" --exit-status &&
+    cozeq batch results "$id" -o answers.csv`,
 		Args: wants(1, 1, "ID"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.exitStatus, "exit-status", false, "end with the exit code that a run of the same questions had")
-	f.BoolVar(&c.json, "json", false, "print the batch as JSON when it has ended; in a pipe its progress, too, on stderr")
+	f.BoolVar(&c.exitStatus, "exit-status", false, "exit with the code that 'cozeq run' would give for these questions")
+	f.BoolVar(&c.json, "json", false, "print the ended batch as JSON; in a pipe, progress as JSON lines on stderr")
 	addPatience(cmd, &c.patience, "with --exit-status as in cozeq run, else no end")
 	addSettings(cmd, settingRedis, settingLog)
 	return cmd

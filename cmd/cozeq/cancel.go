@@ -18,9 +18,11 @@ func newCancelCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel ID...",
 		Short: "Cancel questions, queued or running",
-		Long: `Cancels questions. One that was not asked yet never is; one that runs is ended
-by its worker a moment later, at Coze too. Prints each id with its status:
-canceled, running (it will end soon), or how it had ended before.`,
+		Long: `Cancels questions. A queued question is not asked any more. A running one is
+ended by its worker a moment later, also at Coze.
+
+Prints each id with its status: canceled, running (it ends soon), or the status
+with which it had ended before.`,
 		Example: `  cozeq cancel 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11`,
 		Args:    wants(1, -1, "ID"),
 		RunE:    c.run,

@@ -12,26 +12,17 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/worker"
 )
 
 // completionTime bounds a look into Redis: a shell waits for it.
 const completionTime = 2 * time.Second
 
-// flagChoices are the values of flags that take one of a few words.
-var flagChoices = map[string][]string{
-	"format":          {"jsonl", "json", "csv", "tsv", "xlsx", "txt", "jsonl.gz", "json.gz", "csv.gz", "tsv.gz", "txt.gz"},
-	"delimiter":       {"comma", "semicolon", "tab"},
-	"encoding":        {"utf-8", "gb18030", "gbk", "utf-16le", "utf-16be"},
-	"system":          {"refuse", "prepend", "drop"},
-	"unsupported":     {"refuse", "drop"},
-	"on-turn-failure": {tasks.TurnSkip, tasks.TurnBlock},
-	"status":          {"failed", "expired", "canceled", "lost"},
-	settingLog:        {"error", "warn", "info", "debug"},
-	settingLang:       {string(coze.English), string(coze.Chinese)},
-	settingMonitor:    {"on", "off"},
-	settingBase:       {coze.DefaultBaseURL, coze.BaseURLCom},
+// moreChoices are values that flags take besides those in their help.
+var moreChoices = map[string][]string{
+	"format":    {"jsonl.gz", "json.gz", "csv.gz", "tsv.gz", "txt.gz"},
+	settingBase: {coze.DefaultBaseURL, coze.BaseURLCom},
 }
 
 // completer finds the words that an argument or a flag can be.
@@ -46,10 +37,10 @@ func completeValues(root *cobra.Command, s *streams) {
 		return strings.Fields(classNames())
 	}}
 	for _, cmd := range append(commandsBelow(root), root) {
-		for _, flags := range []*pflag.FlagSet{cmd.LocalNonPersistentFlags(), cmd.PersistentFlags()} {
-			flags.VisitAll(func(f *pflag.Flag) {
+		for _, set := range []*pflag.FlagSet{cmd.LocalNonPersistentFlags(), cmd.PersistentFlags()} {
+			set.VisitAll(func(f *pflag.Flag) {
 				words := live[f.Name]
-				if choices := flagChoices[f.Name]; choices != nil {
+				if choices := slices.Concat(flags.Words(f), moreChoices[f.Name]); choices != nil {
 					words = func(*cobra.Command) []cobra.Completion { return choices }
 				}
 				if words != nil {

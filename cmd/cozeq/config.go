@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -14,18 +16,21 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/textfile"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
 
-// setting is what a person can set by a flag, by an environment variable or not
-// at all, in this order. The list of them is also the text of help environment.
+// setting is read from a flag, an environment variable or its default, in this order. The list of them is also the text
+// of help environment.
 type setting struct {
 	flag  string // "" = no flag: secrets
 	env   string
-	usage string // for flags: the `WORD` in backquotes names the value
-	def   string // as help shows it; commands with another default say so
+	usage string // a `WORD` in backquotes names the value
+	def   string // for the help; the commands that have their own are in defs
+	defs  map[string]string
+	words []string // the values it takes, if they are few
 }
 
 const (
@@ -58,30 +63,44 @@ const (
 
 func settings() []setting {
 	return []setting{
-		{"", envToken, "personal access token of Coze", ""},
-		{"", envTokenFile, "file that holds the token instead; read again when it changes", ""},
-		{"", envTokenEnds, "when the token ends, as 2026-12-31 or 2026-12-31T08:00:00Z, for metrics and alerts: Coze does not tell", ""},
-		{"", envJWTClient, "instead of a token: id of an OAuth app of type JWT (a service app), which gets its own tokens", ""},
-		{"", envJWTKeyFile, "file with that app's private key, PEM", ""},
-		{"", envJWTKeyID, "fingerprint of that app's public key, as Coze shows it", ""},
-		{"", envCredentials, "JSON file with further credentials, by the names that questions ask for", ""},
-		{"", envKeyFile, "file with keys, one a line as ID:BASE64: the first encrypts what stands in Redis of questions and answers, all decrypt it", ""},
-		{settingBase, "COZE_API_BASE", "base `URL` of Coze's API, " + coze.BaseURLCom + " for the other region", coze.DefaultBaseURL},
-		{settingBot, "COZE_BOT_ID", "`ID` of the bot that answers questions which name none", ""},
-		{settingRedis, "REDIS_URL", "`URL` of a shared Redis: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://", ""},
-		{settingConcurrency, "COZEQ_CONCURRENCY", "let at most `N` chats be in flight in this process", strconv.Itoa(worker.DefaultConcurrency)},
-		{settingMaxAnswer, "COZEQ_MAX_ANSWER", "take answers of at most `N` MiB; of a longer one the first part is kept and the question fails", "8"},
-		{settingQueues, "COZEQ_QUEUES", "serve these queues, as `NAME=WEIGHT,...`; a NAME/N stands for the queues NAME-0 to NAME-(N-1)", "critical=6,default=3,low=1"},
-		{settingRate, "COZEQ_RATE", "start at most `N/s` chats, of all processes together, also N/m and N/h; Coze's own limit is found out below it", "none"},
-		{settingHTTP, "COZEQ_HTTP", "serve /metrics, /healthz and /readyz on `HOST:PORT`, of worker and dashboard /monitor too, or off", "127.0.0.1:9464 for worker, 127.0.0.1:8081 for dashboard, off elsewhere"},
-		{settingMonitor, "COZEQ_MONITOR", "serve the dashboard at /monitor of a worker's --http: `on` or off", "on"},
-		{"", envMonitorToken, "token to log in to the dashboard with, as the password of any name; needed where other machines can reach it", ""},
-		{"", envMonitorTokenFile, "file that holds that token instead; read again when it changes", ""},
-		{settingPrometheus, "COZEQ_PROMETHEUS_ADDR", "base `URL` of the Prometheus that scrapes the workers, for the dashboard's charts", ""},
-		{settingLog, "COZEQ_LOG", "log from this `LEVEL` on: error, warn, info or debug; text on a terminal, JSON lines elsewhere", "info for worker, warn elsewhere"},
-		{settingCodes, "COZEQ_CODES", "change the table of Coze's error codes by this JSON `FILE`", ""},
-		{settingLang, "COZEQ_LANG", "explain error codes, and give hints, in this `LANGUAGE`: en or zh", "zh in a Chinese locale, en elsewhere"},
+		{env: envToken, usage: "personal access token for Coze"},
+		{env: envTokenFile, usage: "file with the token instead; read again when it changes"},
+		{env: envTokenEnds, usage: "when the token expires, for metrics and alerts, because Coze does not tell: 2026-12-31 or 2026-12-31T08:00:00Z"},
+		{env: envJWTClient, usage: "instead of a token: ID of a JWT OAuth app (a service app), which gets its own tokens"},
+		{env: envJWTKeyFile, usage: "file with that app's private key, PEM"},
+		{env: envJWTKeyID, usage: "fingerprint of that app's public key, as Coze shows it"},
+		{env: envCredentials, usage: "JSON file with more credentials; questions choose one by name"},
+		{env: envKeyFile, usage: "file with keys, one per line as ID:BASE64; the first encrypts questions and answers in Redis, all decrypt"},
+		{flag: settingBase, env: "COZE_API_BASE", usage: "base `URL` of Coze's API; " + coze.BaseURLCom + " for the other region", def: coze.DefaultBaseURL},
+		{flag: settingBot, env: "COZE_BOT_ID", usage: "`ID` of the bot for questions that name none"},
+		{flag: settingRedis, env: "REDIS_URL", usage: "`URL` of a shared Redis: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://"},
+		{flag: settingConcurrency, env: "COZEQ_CONCURRENCY", usage: "have at most `N` chats in flight in this process", def: strconv.Itoa(worker.DefaultConcurrency)},
+		{flag: settingMaxAnswer, env: "COZEQ_MAX_ANSWER", usage: "accept answers of up to `N` MiB; a longer one is cut off and its question fails", def: "8"},
+		{flag: settingQueues, env: "COZEQ_QUEUES", usage: "queues to serve, as `NAME=WEIGHT,...`; NAME/N stands for NAME-0 to NAME-(N-1)", def: "critical=6,default=3,low=1"},
+		{flag: settingRate, env: "COZEQ_RATE", usage: "start at most `N/s` chats, all processes together; also N/m or N/h", def: "none, Coze's own limit is learnt"},
+		{flag: settingHTTP, env: "COZEQ_HTTP", usage: "serve /metrics, /healthz and /readyz on `HOST:PORT`, or off", def: "off",
+			defs: map[string]string{"worker": defaultHTTP, "dashboard": defaultDashboard}},
+		{flag: settingMonitor, env: "COZEQ_MONITOR", usage: "serve the dashboard at /monitor of a worker's --http", def: "on", words: []string{"on", "off"}},
+		{env: envMonitorToken, usage: "token that opens the dashboard, as the password of any user; required where other machines can reach it"},
+		{env: envMonitorTokenFile, usage: "file with that token instead; read again when it changes"},
+		{flag: settingPrometheus, env: "COZEQ_PROMETHEUS_ADDR", usage: "base `URL` of the Prometheus that scrapes the workers, for the dashboard's charts"},
+		{flag: settingLog, env: "COZEQ_LOG", usage: "log this level and worse; text on a terminal, JSON lines elsewhere", def: "warn",
+			defs: map[string]string{"worker": "info", "doctor": "error"}, words: []string{"error", "warn", "info", "debug"}},
+		{flag: settingCodes, env: "COZEQ_CODES", usage: "JSON `FILE` that changes the table of Coze's error codes"},
+		{flag: settingLang, env: "COZEQ_LANG", usage: "language of hints and of explanations of errors", def: "zh in a Chinese locale, else en", words: []string{"en", "zh"}},
 	}
+}
+
+// defaults are the default of all commands in a sentence.
+func (s setting) defaults() string {
+	if len(s.defs) == 0 {
+		return s.def
+	}
+	var parts []string
+	for _, command := range slices.Sorted(maps.Keys(s.defs)) {
+		parts = append(parts, s.defs[command]+" for "+command)
+	}
+	return strings.Join(append(parts, s.def+" elsewhere"), ", ")
 }
 
 // config reads the settings of one command.
@@ -99,20 +118,22 @@ func (c config) agent() string { return "cozeq/" + c.version }
 // addSettings gives cmd the flags of the named settings.
 func addSettings(cmd *cobra.Command, names ...string) {
 	for _, name := range names {
-		cmd.Flags().AddFlag(settingFlag(name))
+		cmd.Flags().AddFlag(settingFlag(cmd, name))
 	}
 }
 
-func settingFlag(name string) *pflag.Flag {
+func settingFlag(cmd *cobra.Command, name string) *pflag.Flag {
 	all := settings()
 	s := all[slices.IndexFunc(all, func(s setting) bool { return s.flag == name })]
-	usage := s.usage + " [$" + s.env
-	if s.def != "" {
-		usage += ", default " + s.def
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.String(s.flag, "", s.usage)
+	if s.words != nil {
+		flags.OneOf(f, s.flag, s.words...)
 	}
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	flags.String(s.flag, "", usage+"]")
-	return flags.Lookup(s.flag)
+	flag := f.Lookup(s.flag)
+	flag.DefValue = cmp.Or(s.defs[cmd.Name()], s.def) // of lookup's caller: the flag itself is empty
+	flags.SetEnv(flag, s.env)
+	return flag
 }
 
 // theDefault is the source of what nobody has set.

@@ -21,16 +21,16 @@ func newDashboardCmd(s *streams) *cobra.Command {
 		Use:   "dashboard",
 		Short: "Serve the dashboard of a shared Redis: queues, tasks, questions and answers",
 		Long: `Serves asynqmon's pages at /monitor, with the question, the answer, the error and
-the cost of each task in full. The first line on stdout is its URL; it serves until
-a signal. A worker serves the same at /monitor of its --http.
+the cost of each task in full. The first line on stdout is its URL. It serves
+until a signal. A worker serves the same pages at /monitor of its --http.
 
-It shows every question and answer. So it asks for the token in
-$COZEQ_MONITOR_TOKEN or $COZEQ_MONITOR_TOKEN_FILE, in a browser as the password of
-any name, elsewhere as a bearer token. Without a token it serves on a loopback
-address only. It does not encrypt: put a proxy with TLS before it, or a tunnel.
+The pages show every question and answer. They therefore ask for the token in
+$COZEQ_MONITOR_TOKEN or $COZEQ_MONITOR_TOKEN_FILE: in a browser as the password
+of any user, elsewhere as a bearer token. Without a token the dashboard serves
+on a loopback address only. It does not encrypt; put a TLS proxy in front of it.
 
-It only shows, unless --monitor-write is given. /metrics, /healthz and /readyz ask
-for no token; the first has what Redis knows of queues, pauses and workers.`,
+The pages are read-only without --monitor-write. /metrics, /healthz and /readyz
+need no token; /metrics has what Redis knows of queues, pauses and workers.`,
 		Example: `  cozeq dashboard --redis redis://localhost:6379/0
   openssl rand -hex 16 > dashboard.token
   COZEQ_MONITOR_TOKEN_FILE=dashboard.token cozeq dashboard --http 0.0.0.0:8081

@@ -29,32 +29,34 @@ func newDoctorCmd(s *streams) *cobra.Command {
 	c := &doctorCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check settings, Redis, Coze, workers, queues and disk, and say what to mend",
-		Long: `Looks at all that a run or a worker with the same settings needs: the settings, the
-shared Redis, the way to Coze, the token, the bot, the workers and their queues, the
-disk. It asks no question and costs nothing.
+		Short: "Check settings, Redis, Coze, workers, queues and disk",
+		Long: `Checks all that a run or a worker with the same settings needs: the settings, the
+shared Redis, the connection to Coze, the token, the bot, the workers and their
+queues, and the disk. It asks no question and costs nothing.
 
-Each check is a line: ok, warn (works, and will hurt some day), fail, or skip (could
-not be looked at). What is not well says how to mend it. Secrets are never shown.
-In a pipe status, name, detail and fix are separated by tabs.
+Each check is one line: ok, warn (works, but will cause trouble), fail, or skip
+(could not be checked), with the way to fix it. Secrets are never shown. In a
+pipe, tabs separate status, name, detail and fix.
 
-It takes 10 s at most. The exit code is 1 if anything has failed, with --strict also
-if there is a warning.`,
+It takes 10 s at most. The exit code is 1 if a check fails, and with --strict
+also if there is a warning.`,
 		Example: `  cozeq doctor
   cozeq doctor --redis redis://localhost:6379/0 --strict
-  cozeq doctor --json | jq -r '.checks[] | select(.status == "fail") | .fix'`,
+  cozeq doctor --json |
+    jq -r '.checks[] | select(.status == "fail") | .fix'`,
 		Args: wants(0, 0, ""),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&c.json, "json", false, "print JSON")
-	f.BoolVar(&c.strict, "strict", false, "take warnings for failures")
-	f.StringVarP(&c.output, "output", "o", "", "look at the disk where a run would write this `FILE`, instead of this directory's")
+	f.BoolVar(&c.strict, "strict", false, "treat warnings as failures")
+	f.StringVarP(&c.output, "output", "o", "", "check the disk where a run would write `FILE` (default this directory's disk)")
 	for _, s := range settings() {
 		if s.flag != "" && s.flag != settingLang {
 			addSettings(cmd, s.flag)
 		}
 	}
+	f.Lookup(settingHTTP).DefValue = defaultHTTP
 	f.Bool(flagMonitorWrite, false, "") // that a worker has, for who gives the same line
 	_ = f.MarkHidden(flagMonitorWrite)
 	return cmd

@@ -22,19 +22,19 @@ func newErrorsCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "errors [CODE or CLASS]",
 		Short: "Explain Coze's error codes",
-		Long: `Lists Coze's error codes, or explains one of them: the class that decides what
-cozeq does about it, whom it concerns, what cozeq does and what you can do. With
-the name of a class it explains the class and lists its codes. A code that is not
-in the table is judged by its range, and the explanation says how.
+		Long: `Lists Coze's error codes, or explains one: its class, what it concerns, what
+cozeq does about it, and what you can do. With the name of a class it explains
+the class and lists its codes. A code that is not in the table is classified by
+its range, and the explanation says how.
 
 The language is that of --lang, COZEQ_LANG or the locale (LC_ALL, LC_MESSAGES,
-LANG). Names that a program reads stay English in a pipe; --json has the texts in
-English, and in Chinese under "zh".
+LANG). In a pipe, names stay English. --json has the texts in English, and in
+Chinese under "zh".
 
-With --codes FILE the table is shown with that file's changes:
+--codes FILE shows the table with that file's changes:
   {"4013": {"class": "rate", "hint": "..."}, "9999": "transient"}
-A row may set class, scope, tries, meaning and hint, and "zh": {"meaning": "...",
-"hint": "..."} for Chinese words of its own.`,
+A row may set class, scope, tries, meaning and hint, and "zh": {"meaning":
+"...", "hint": "..."} for its Chinese texts.`,
 		Example: `  cozeq errors
   cozeq errors 4016
   cozeq errors quota

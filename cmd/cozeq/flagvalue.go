@@ -10,17 +10,18 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/flags"
 )
 
 // flagValues says what flags of pflag's own types take.
 var flagValues = map[string]string{
-	"bool":     "true or false",
-	"duration": "a number and a unit, as 30s, 5m or 1h30m",
-	"float64":  "a number",
-	"int":      "a whole number",
-	"int64":    "a whole number",
-	"intSlice": "whole numbers, as 4013,5000",
-	"uint64":   "a whole number, 0 or above",
+	"bool":             "true or false",
+	flags.DurationType: "a number and a unit: 30s, 15m, 1h30m or 7d",
+	"float64":          "a number",
+	"int":              "a whole number",
+	"int64":            "a whole number",
+	"intSlice":         "whole numbers, as 4013,5000",
+	"uint64":           "a whole number, 0 or above",
 }
 
 // badFlag words what pflag says of a flag as the rest of cozeq words it.

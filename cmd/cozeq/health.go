@@ -18,12 +18,13 @@ const healthTimeout = 3 * time.Second
 func newHealthCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [URL]",
-		Short: "Ask a server of cozeq whether it is well",
-		Long: `Asks a worker, dashboard or mock over HTTP whether it is well, and ends with exit
-code 0 if it is and 1 if not: for the health checks of containers.
+		Short: "Check the health of a worker, dashboard or mock",
+		Long: `Asks a worker, dashboard or mock over HTTP for its health, and exits with 0 if it
+is healthy and 1 if not. It is meant for health checks of containers, whose image
+has no curl.
 
-Without URL it asks /healthz of --http, the worker's by default. A server is well that
-answers, and not with an error of its own (5xx).`,
+Without URL it asks /healthz at --http, by default the worker's address. Any
+answer other than a server error (5xx) counts as healthy.`,
 		Example: `  cozeq health
   cozeq health http://127.0.0.1:9464/readyz`,
 		Args: wants(0, 1, "URL"),
@@ -46,6 +47,8 @@ answers, and not with an error of its own (5xx).`,
 		return checkHealth(cmd.Context(), "http://"+net.JoinHostPort(host, port)+"/healthz")
 	}
 	addSettings(cmd, settingHTTP)
+	http := cmd.Flags().Lookup(settingHTTP)
+	http.Usage, http.DefValue = "ask the server at `HOST:PORT`", defaultHTTP
 	return cmd
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,7 +11,7 @@ func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND or TOPIC]",
 		Short:   "Explain a command or a topic",
-		Long:    "Explains a command, or one of the topics environment and exit-codes.",
+		Long:    `Explains a command or a topic. The topics are environment and exit-codes.`,
 		Example: "  cozeq help run\n  cozeq help exit-codes",
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			var names []cobra.Completion
@@ -49,63 +48,68 @@ from the environment or from a file, never from a flag.
 		if s.flag != "" {
 			name += ", --" + s.flag
 		}
-		fmt.Fprintf(&b, "%s\n%s", name, wrapped(strings.ReplaceAll(s.usage, "`", ""), "    ", 76))
-		if s.def != "" {
-			fmt.Fprintf(&b, "    default: %s\n", s.def)
+		if len(s.words) > 0 {
+			name += " {" + strings.Join(s.words, "|") + "}"
+		}
+		b.WriteString("  " + name + "\n" + wrapped(strings.ReplaceAll(s.usage, "`", ""), "      ", pipeHelp))
+		if def := s.defaults(); def != "" {
+			b.WriteString(wrapped("(default "+def+")", "      ", pipeHelp))
 		}
 	}
 	b.WriteString(`
-Without REDIS_URL run and ask use a store inside the process; the other commands
-need a shared one. Of several ways to a token the first is used that is set:
-` + envToken + `, ` + envTokenFile + `, the three of the OAuth
-app, the credential "` + defaultCredential + `" of ` + envCredentials + `.
+Without REDIS_URL, run and ask use a store inside the process. The other
+commands need a shared Redis. The first of these that is set gives the token:
+` + envToken + `, ` + envTokenFile + `, the three variables of the
+OAuth app, the credential "` + defaultCredential + `" of ` + envCredentials + `.
 
-Form of ` + envCredentials + `, in which names of files are relative to it:
+` + envCredentials + ` has this form; file names are relative to it:
     {"alice": {"token_file": "alice.txt"},
      "shop":  {"jwt": {"client_id": "1110", "private_key_file": "shop.pem",
-                       "public_key_id": "k1b2"}, "base": "https://api.coze.com"}}
-Each entry has either token_file or jwt. base defaults to COZE_API_BASE. A token may
-have "expires", as COZE_API_TOKEN_EXPIRES.
+                       "public_key_id": "k1b2"},
+               "base": "https://api.coze.com"}}
+Each entry has either token_file or jwt. base defaults to COZE_API_BASE. A token
+may have "expires", which means the same as ` + envTokenEnds + `.
 
-Blanks, line ends and byte order marks around a value are taken off. The files that
+Spaces, line ends and byte order marks around a value are removed. Files that
 settings name are UTF-8, or UTF-16 with a byte order mark.
 
 Forms of REDIS_URL:
-    redis://USER:PASSWORD@HOST:6379/0         rediss:// with TLS
+    redis://USER:PASSWORD@HOST:6379/0         rediss:// for TLS
     redis-socket:///run/redis.sock?db=0
     redis-sentinel://HOST1,HOST2:26379/0?master=NAME
-    redis-cluster://HOST1:7000,HOST2:7001     tls=true with TLS
-User and password are Redis' own; those of sentinels are the options
-sentinel_username and sentinel_password. Options of TLS, in every form:
-    ca=FILE              trust these certificates (PEM) in place of the system's
-    cert=FILE&key=FILE   the client's certificate, where the server wants one
+    redis-cluster://HOST1:7000,HOST2:7001     tls=true for TLS
+User and password are those of Redis. The options sentinel_username and
+sentinel_password are those of the sentinels. Options for TLS, in every form:
+    ca=FILE              trust these certificates (PEM) instead of the system's
+    cert=FILE&key=FILE   the client's certificate, if the server requires one
     server_name=NAME     the name in the server's certificate
 
-Whoever asks sends traces to the OpenTelemetry collector that
-OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names; the other
-OTEL_ variables of its SDK work, too. TRACEPARENT names the span that questions
-belong to which this command puts into a queue.
+Commands that ask Coze send traces to the OpenTelemetry collector at
+OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. The other
+OTEL_ variables of the SDK work too. TRACEPARENT names the parent span of the
+questions that a command enqueues.
 
 NO_COLOR, set to anything, turns colour off.`)
-	return &cobra.Command{Use: "environment", Short: "Environment variables and the flags that beat them", Long: b.String()}
+	return &cobra.Command{Use: "environment", Short: "Environment variables, and the flags that beat them", Long: b.String()}
 }
 
 func newExitCodesTopic() *cobra.Command {
 	return &cobra.Command{
 		Use:   "exit-codes",
-		Short: "What the program's exit codes mean",
-		Long: `  0    all well
-  1    an error: no redis, no worker, no such task, a file that cannot be written;
-       a check of doctor that failed; a base URL that does not lead to Coze's API,
-       or a Coze that was out of reach for longer than --patience
+		Short: "What the exit codes mean",
+		Long: `  0    success
+  1    an error: no Redis, no worker, no such task, a file that cannot be
+       written, a failed check of doctor, a base URL that does not lead to
+       Coze's API, or Coze unreachable for longer than --patience
   2    wrong usage, a missing setting or a bad input file; nothing was asked
   3    finished, but some questions failed; or a run stopped at --max-tokens or
        --max-questions
-  4    stopped after --patience: Coze does not accept the token, the quota is
-       used up, or the bot cannot be asked
-  130  interrupted by a signal; run the same command again to go on
+  4    stopped after --patience: Coze rejects the token, the quota is used up,
+       or the bot cannot be asked
+  130  interrupted by a signal; run the same command again to resume
 
-On 3 run the command again with --retry-failed, or a higher budget; on 4 mend the token, the quota or
-the bot, then run it again: what is answered stays answered.`,
+After 3, run the command again with --retry-failed or a higher limit. After 4,
+fix the token, the quota or the bot and run the command again. Answered
+questions are not asked again.`,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
@@ -29,16 +30,21 @@ type inputFlags struct {
 
 func (i *inputFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&i.format, "format", "", "INPUT's format: jsonl, json, csv, tsv, xlsx or txt, with .gz if compressed; default: by its extension, of stdin jsonl")
-	f.StringVar(&i.questionCol, "question-col", "", "`NAME` of the column, or of the field of a .jsonl or .json, with the question; default: question")
-	f.StringVar(&i.customIDCol, "custom-id-col", "", "`NAME` of the column or field with the custom_id; default: custom_id")
-	f.StringVar(&i.delimiter, "delimiter", "", "what stands between a table's cells: comma, semicolon or tab; default: found out")
-	f.StringVar(&i.encoding, "encoding", "", "INPUT's encoding: utf-8, gb18030 (also gbk), utf-16le or utf-16be; default: found out")
-	f.StringVar(&i.sheet, "sheet", "", "`NAME` of the sheet of an .xlsx; default: the first")
-	f.StringVar(&i.prompt, "prompt", "", "make each question of the row's columns or fields: `TEMPLATE` as 'Translate: {{.text}}'")
+	f.StringVar(&i.format, "format", "", "format of INPUT, with .gz if compressed (default by its extension; jsonl on stdin)")
+	flags.OneOf(f, "format", "jsonl", "json", "csv", "tsv", "xlsx", "txt")
+	f.StringVar(&i.questionCol, "question-col", "", "`NAME` of the column or field with the question (default question)")
+	f.StringVar(&i.customIDCol, "custom-id-col", "", "`NAME` of the column or field with the custom_id (default custom_id)")
+	f.StringVar(&i.delimiter, "delimiter", "", "what separates the cells of a .csv or .tsv (default detected)")
+	flags.OneOf(f, "delimiter", "comma", "semicolon", "tab")
+	f.StringVar(&i.encoding, "encoding", "", "encoding of INPUT; gbk means gb18030 (default detected)")
+	flags.OneOf(f, "encoding", "utf-8", "gb18030", "utf-16le", "utf-16be")
+	f.StringVar(&i.sheet, "sheet", "", "`NAME` of the sheet of an .xlsx (default the first)")
+	f.StringVar(&i.prompt, "prompt", "", "make each question from the row's columns with this `TEMPLATE`: 'Translate: {{.text}}'")
 	f.StringVar(&i.promptFile, "prompt-file", "", "the same, with the template in `FILE`")
-	f.StringVar(&i.system, "system", "", "what becomes of system messages in rows of OpenAI's shape: `refuse` them, prepend them to the question, or drop them; default: refuse")
-	f.StringVar(&i.unsupported, "unsupported", "", "what becomes of what rows of OpenAI's shape have and no bot can be asked for, as tools: `refuse` the row, or drop it from the row; default: refuse")
+	f.StringVar(&i.system, "system", "", "what to do with system messages in OpenAI batch rows: refuse the row, prepend them to the question, or drop them (default refuse)")
+	flags.OneOf(f, "system", "refuse", "prepend", "drop")
+	f.StringVar(&i.unsupported, "unsupported", "", "what to do with fields of OpenAI batch rows that Coze has no equivalent for, such as tools: refuse the row, or drop the field (default refuse)")
+	flags.OneOf(f, "unsupported", "refuse", "drop")
 }
 
 // options are the flags as package batch takes them. What else there is to say about

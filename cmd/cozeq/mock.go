@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
@@ -33,31 +34,32 @@ func newMockCmd(s *streams) *cobra.Command {
 	c := &mockCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "mock",
-		Short: "Serve a mock of Coze",
-		Long: `Serves a mock of Coze's API: conversations, chats (streamed and not), messages,
-polling and cancellation, with its errors and limits. The first line on stdout
-is its URL; it serves until a signal.
+		Short: "Serve a mock of the Coze API",
+		Long: `Serves a mock of the Coze API: conversations, chats (streamed or not), messages,
+polling and cancellation, with Coze's errors and limits. The first line on
+stdout is its URL. It serves until a signal.
 
-Faults come from a script, or from the question itself: one with
-[[mock:code=4013 times=2]] in it is refused twice and then answered, one with
-[[mock:cut=5]] loses its stream after five events.`,
+Faults come from a script or from the question itself: one that contains
+[[mock:code=4013 times=2]] is refused twice and then answered, and
+[[mock:cut=5]] ends the stream after five events.`,
 		Example: `  cozeq mock --addr 127.0.0.1:8080 --latency 500ms --delta-pace 30ms
-  COZE_API_BASE=http://127.0.0.1:8080 COZE_API_TOKEN=any cozeq ask --bot b "hello"`,
+  COZE_API_BASE=http://127.0.0.1:8080 COZE_API_TOKEN=any \
+    cozeq ask --bot b "hello"`,
 		Args: wants(0, 0, ""),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.addr, "addr", "127.0.0.1:0", "`HOST:PORT` to listen on; port 0: a free one")
-	f.StringVar(&c.tokenFile, "token-file", "", "`FILE` with the accepted tokens, one a line; without it any token is good")
+	f.StringVar(&c.addr, "addr", "127.0.0.1:0", "`HOST:PORT` to listen on; port 0 picks a free one")
+	f.StringVar(&c.tokenFile, "token-file", "", "`FILE` with the accepted tokens, one per line (default any token)")
 	f.StringVar(&c.script, "script", "", "JSON `FILE` with faults to play")
-	f.StringSliceVar(&c.bots, "bots", nil, "`IDS` of the bots that exist; without it every bot does")
-	f.DurationVar(&c.latency, "latency", 0, "time to an answer's first piece")
-	f.DurationVar(&c.pace, "delta-pace", 0, "time between two pieces of an answer")
-	f.IntVar(&c.deltas, "deltas", 8, "cut an answer into `N` pieces")
-	f.Float64Var(&c.rate, "rate", 0, "refuse calls of the chat API beyond `N` a second with 4013; 0: none")
+	f.StringSliceVar(&c.bots, "bots", nil, "comma-separated `IDS` of the bots that exist (default every bot)")
+	flags.Duration(f, &c.latency, "latency", 0, "time to the first piece of an answer")
+	flags.Duration(f, &c.pace, "delta-pace", 0, "time between two pieces of an answer")
+	f.IntVar(&c.deltas, "deltas", 8, "split each answer into `N` pieces")
+	f.Float64Var(&c.rate, "rate", 0, "refuse chat calls beyond `N` a second with error 4013 (default no limit)")
 	f.BoolVar(&c.rateHTTP, "rate-http", false, "refuse with HTTP 429 and Retry-After instead")
-	f.Uint64Var(&c.seed, "seed", 0, "take another `N` for other ids and other chances")
-	f.DurationVar(&c.forget, "forget", 24*time.Hour, "drop a conversation this long after its last chat; 0: never")
+	f.Uint64Var(&c.seed, "seed", 0, "seed `N` for ids and random faults")
+	flags.Duration(f, &c.forget, "forget", 24*time.Hour, "drop a conversation this long after its last chat; 0 never")
 	addSettings(cmd, settingLog)
 	return cmd
 }

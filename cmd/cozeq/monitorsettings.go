@@ -20,7 +20,7 @@ const flagMonitorWrite = "monitor-write"
 
 // addMonitor gives cmd the flags of the dashboard.
 func addMonitor(cmd *cobra.Command) {
-	cmd.Flags().Bool(flagMonitorWrite, false, "let the dashboard pause, run, cancel and delete, too")
+	cmd.Flags().Bool(flagMonitorWrite, false, "let the dashboard pause, run, cancel and delete")
 	addSettings(cmd, settingPrometheus)
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -23,8 +24,8 @@ const (
 const patienceFlag = "patience"
 
 func addPatience(cmd *cobra.Command, d *time.Duration, def string) {
-	cmd.Flags().DurationVar(d, patienceFlag, 0,
-		"how long to wait while Coze refuses everything or is out of reach, before giving up with exit code 4 or 1; default: "+def)
+	flags.Duration(cmd.Flags(), d, patienceFlag, 0,
+		"wait this long while Coze refuses everything or is unreachable, then exit with 4 or 1 (default "+def+")")
 }
 
 // patienceOf reads the flag, which overrides the default for all classes.

@@ -20,15 +20,14 @@ func newQueuesCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "queues",
 		Short: "Show the queues of a shared Redis, and pause or resume one",
-		Long: `Shows what is in the queues of a shared Redis, how old the oldest question is that
-nobody has begun, and who has paused a queue: an operator, or cozeq because Coze
-refuses everything. Then every pause of a credential or of one bot, with its reason
-and its next probe, and how many calls a second Coze is found to let through. Then
-what nobody serves: tasks that were taken out of a queue because their messages in
-Redis are damaged, and tasks in asynq's groups.
+		Long: `Shows the queues of a shared Redis: their questions, the age of the oldest one
+that has not started, and who paused a queue: an operator, or cozeq because Coze
+refuses everything. Below are the pauses of credentials and bots, with reason and
+next probe; how many calls a second Coze accepts; and tasks that no worker
+serves: damaged messages taken out of a queue, and tasks in asynq's groups.
 
-Credentials are told by a hash. In a pipe the first column says what a line is,
-queue, pause, limit or unserved, and ages are in seconds.`,
+Credentials are shown as a hash. In a pipe, the first column is the kind of the
+line (queue, pause, limit or unserved), and ages are in seconds.`,
 		Example: `  cozeq queues --redis redis://localhost:6379/0
   cozeq queues --json | jq -r '.pauses[].hint'
   cozeq queues pause low

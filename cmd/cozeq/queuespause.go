@@ -17,11 +17,11 @@ func newQueuesPauseCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pause NAME",
 		Short: "Pause a queue",
-		Long: `Pauses a queue, as asynqmon would: its questions stay where they are, and what is
-being asked ends. cozeq never ends this pause by itself. A queue that cozeq has
-paused becomes one that you have.
+		Long: `Pauses a queue, as asynqmon would: its questions stay in it, and chats in flight
+finish. cozeq never ends this pause by itself. A queue that cozeq had paused is
+then paused by you.
 
-Prints the queue's name and paused.`,
+Prints the name of the queue and "paused".`,
 		Example: `  cozeq queues pause low`,
 		Args:    wants(1, 1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,14 +42,14 @@ func newQueuesResumeCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume NAME",
 		Short: "Resume a queue, or probe at once",
-		Long: `Resumes a queue that an operator has paused. Where cozeq has paused it, or paused
-a credential or a bot, the next probe goes out now instead of later: one real
-question, and if Coze takes it all go on.
+		Long: `Resumes a queue that an operator has paused. If cozeq paused the queue, or a
+credential or a bot, the next probe is sent now: one real question. If Coze
+accepts it, the rest follows.
 
-Prints the queue's name and resumed, or probing where cozeq holds it until a probe
-gets through.`,
+Prints the name of the queue and "resumed", or "probing" while cozeq holds the
+queue until a probe succeeds.`,
 		Example: `  cozeq queues resume low
-  cozeq queues resume default   after the token was replaced or the quota raised`,
+  cozeq queues resume default   # after replacing the token or raising the quota`,
 		Args: wants(1, 1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withQueue(cmd, s, args[0], func(session *session, name string) (string, error) {

@@ -21,7 +21,7 @@ type redisRules struct{ allowEviction bool }
 
 func (r *redisRules) addFlag(f *pflag.FlagSet) {
 	f.BoolVar(&r.allowEviction, "allow-eviction", false,
-		"work with a Redis that drops keys when it is full (any maxmemory-policy but noeviction): questions and answers may get lost")
+		"accept a Redis that drops keys when it is full (a maxmemory-policy other than noeviction); questions and answers may get lost")
 }
 
 // check refuses a Redis that may drop keys, and logs what else is wrong with its version,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -25,14 +26,14 @@ func newResultCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "result ID",
 		Short: "Print one result",
-		Long: `Prints what is known of one question: its status and, once it has ended, the
-answer or the error. Exit code 3 if it failed, was canceled or expired.`,
+		Long: `Prints what is known about one question: its status and, once it has ended, the
+answer or the error. The exit code is 3 if it failed, was canceled or expired.`,
 		Example: `  cozeq result 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11
   cozeq result "$id" --wait 30s --json | jq -r .answer`,
 		Args: wants(1, 1, "ID"),
 		RunE: c.run,
 	}
-	cmd.Flags().DurationVar(&c.wait, "wait", 0, "wait this long for the question's end")
+	flags.Duration(cmd.Flags(), &c.wait, "wait", 0, "wait up to this long for the question to end")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	addSettings(cmd, settingRedis, settingLog)
 	return cmd

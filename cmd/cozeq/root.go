@@ -32,8 +32,8 @@ func newRootCmd(s *streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cozeq",
 		Short: "Ask Coze many questions, safely",
-		Long: `cozeq asks a bot of Coze many questions and writes every answer: no question
-is lost, none is asked twice without need, and none is paid for in vain.
+		Long: `cozeq asks a bot of Coze many questions and writes down every answer. Every
+question is answered or reported as failed, and a crash never bills you twice.
 
 It works alone with a file of questions (cozeq run), or with any number of
 workers around a shared Redis (cozeq worker).`,
@@ -63,10 +63,10 @@ workers around a shared Redis (cozeq worker).`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{command: cmd.CommandPath(), err: badFlag(cmd, err)}
 	})
-	root.PersistentFlags().AddFlag(settingFlag(settingLang))
+	root.PersistentFlags().AddFlag(settingFlag(root, settingLang))
 	root.AddGroup(
-		&cobra.Group{ID: groupAsk, Title: "Ask:"},
-		&cobra.Group{ID: groupOperate, Title: "Operate:"},
+		&cobra.Group{ID: groupAsk, Title: "Ask"},
+		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
 	grouped(root, groupAsk, newRunCmd(s), newAskCmd(s), newBatchCmd(s), newResultCmd(s), newCancelCmd(s))
 	grouped(root, groupOperate, newWorkerCmd(s), newQueuesCmd(s), newDashboardCmd(s), newDoctorCmd(s), newErrorsCmd(s), newMockCmd(s), newHealthCmd(s), newVersionCmd(s))
@@ -74,6 +74,12 @@ workers around a shared Redis (cozeq worker).`,
 	root.SetHelpCommand(newHelpCmd())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Short = "Print a completion script for a shell"
+		}
+	}
+	root.Flags().Bool("version", false, "print the version")
 	layHelp(root, s)
 	completeValues(root, s)
 	return root

@@ -17,6 +17,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -66,43 +67,44 @@ func newRunCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run INPUT [-o OUTPUT]",
 		Short: "Ask every question of a file and write every answer",
-		Long: `Asks every question of INPUT and writes one record for each, in INPUT's order.
-Alone it does the work itself; with --redis the workers there do. Before it asks
-anything itself it makes sure that Coze accepts the token.
+		Long: `Asks every question of INPUT and writes one record for each, in the order of
+INPUT. Without --redis this process does the work itself; it first checks that
+Coze accepts the token. With --redis the workers there do the work.
 
-INPUT is .jsonl (of our shape or OpenAI's batches'), .json (an array of objects),
-.csv, .tsv or .xlsx (a header row; column question or --question-col), or .txt (a
-question a line), each but an .xlsx also with .gz; or - for stdin. Encoding (UTF-8, GB18030 or GBK, UTF-16) and
-delimiters are found out. --prompt makes the questions of a row's columns.
-A row may also have custom_id, bot_id, user_id, conversation_id, conversation_key,
-custom_variables, parameters, meta_data, and files that go with the question:
-file_url, file_id, image_url, image_id. Questions with one conversation_key are
-asked one after the other, in the order of the file, in one conversation.
+INPUT is .jsonl (our rows or those of OpenAI's batches), .json (an array of
+objects), .csv, .tsv or .xlsx (a header row, with a column question or the one
+of --question-col), .txt (one question per line), or - for stdin. All but .xlsx
+may be compressed (.gz). Encoding and delimiter are detected.
 
-OUTPUT, .jsonl, .json, .csv, .tsv or .xlsx, has a record for each row, with the
-columns of the input in front. It exists only when it is complete. Until then
-OUTPUT.partial is the journal: the same command goes on after any interruption,
-asks nothing twice that was answered, and looks chats up that were in flight.
-Without -o records go to stdout as they end, and there is nothing to go on with.
-A pipe on stdin is then asked line by line, as it is written: a program may write a
-question and wait for its record. A bad line has a record of class invalid.
+A row may also have custom_id, bot_id, user_id, conversation_id,
+conversation_key, custom_variables, parameters and meta_data, and files to send
+with the question: file_url, file_id, image_url, image_id. Questions with the
+same conversation_key are asked one after the other, in one conversation.
+
+OUTPUT has one record per row, after the input's own columns. It exists only
+when it is complete. Until then, OUTPUT.partial is the journal. After any
+interruption, run the same command again: it asks nothing that was answered,
+and looks up the chats that were in flight. Without -o, records go to stdout as
+they end, and a run cannot be resumed. A pipe on stdin is then read line by
+line, so a program may write a question and wait for its record; a bad line
+gets a record of class invalid.
 
 --estimate asks a sample and says what the rest will cost. --max-tokens and
---max-questions stop when they are reached, exit code 3; a higher one goes on.
---cache asks nothing that was answered before, by any run with the same DIR.
+--max-questions stop the run with exit code 3; run it again with a higher limit
+to continue. --cache never asks what any run with the same DIR has answered.
 
-While Coze refuses everything, because the token has expired or the quota is used
-up, a run waits for --patience and goes on by itself; after that it ends with exit
-code 4. Where Coze is out of reach it does the same, and ends with exit code 1. A bot
-that cannot be asked holds up its own questions only.
+While Coze refuses everything, because the token is invalid or the quota is used
+up, the run waits for --patience and then ends with exit code 4. If Coze is
+unreachable, it ends with exit code 1. A bot that cannot be asked delays its own
+questions only.
 
-The first signal lets the chats in flight end (--drain), a second one stops at
-once.`,
+The first signal lets the chats in flight finish (--drain). A second one stops
+at once.`,
 		Example: `  cozeq run --demo
   cozeq run questions.csv -o answers.csv --bot 73428668
   cozeq run 客服问题.xlsx --sheet 三月 --question-col 问题 -o answers.xlsx
-  cozeq run texts.csv.gz --prompt 'Translate into English: {{.text}}' -o out.jsonl.gz
-  cozeq run questions.jsonl -o answers.jsonl --redis redis://localhost:6379/0
+  cozeq run texts.csv.gz --prompt 'Translate: {{.text}}' -o out.jsonl.gz
+  cozeq run questions.csv -o answers.csv --redis redis://localhost:6379/0
   cozeq run questions.csv -o answers.csv --estimate
   cozeq run questions.csv -o answers.csv --max-tokens 1000000 --cache answers
   cozeq run questions.csv -o answers.csv --retry-failed
@@ -111,26 +113,25 @@ once.`,
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&c.output, "output", "o", "", "`FILE` for the answers: .jsonl, .json, .csv, .tsv or .xlsx; all but the last with .gz, too")
+	f.StringVarP(&c.output, "output", "o", "", "write answers to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
 	c.input.add(cmd)
 	f.BoolVar(&c.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
-	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: have a worker in this process too")
+	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
 	c.rules.addFlag(f)
 	c.bounds.add(cmd)
 	f.BoolVar(&c.retryFailed, "retry-failed", false, "ask the failed questions again")
-	f.BoolVar(&c.force, "force", false, "start over: forget OUTPUT and its journal")
-	f.BoolVar(&c.json, "json", false, "print the summary as JSON on stdout (with -o), in a pipe progress as lines of JSON on stderr")
-	f.IntVar(&c.window, "window", 0, "keep at most `N` questions in Redis at a time; default: 10000")
-	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, "ask a question at most `N` times; waits do not count")
-	f.DurationVar(&c.timeout, "timeout", tasks.DefaultTimeout, "longest time of one attempt")
-	f.DurationVar(&c.keep, "keep", 0, "with --redis: how long the run's batch, and results that it has not collected, are kept after the last question has ended; at least 168h")
-	f.DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
-	addPatience(cmd, &c.patience, "0 where a token or a bot is refused, "+quotaPatience.String()+" where the quota is used up, "+
-		wayPatience.String()+" where Coze is out of reach")
+	f.BoolVar(&c.force, "force", false, "start over: discard OUTPUT and its journal")
+	f.BoolVar(&c.json, "json", false, "with -o: print the summary as JSON on stdout; in a pipe, progress as JSON lines on stderr")
+	f.IntVar(&c.window, "window", 0, "keep at most `N` questions in Redis at a time (default 10000)")
+	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, attemptsUsage)
+	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
+	flags.Duration(f, &c.keep, "keep", 0, "with --redis: keep the run's batch, and results not yet collected, this long after the last question ends; at least 7d")
+	addDrain(cmd, &c.drain)
+	addPatience(cmd, &c.patience, "10m for the quota, 2m while Coze is unreachable, 0s for a token or bot that is refused")
 	addWorkerWait(cmd, &c.workerWait)
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, "`NAME` of the queue, or NAME/N for one of N, by the conversation")
-	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME`, one of $COZEQ_CREDENTIALS_FILE, with --redis of the workers'")
-	f.StringVar(&c.onTurnFailure, "on-turn-failure", tasks.TurnSkip, "what becomes of a conversation's later turns when one fails: `skip` asks them, block does not")
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, queueUsage)
+	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
+	addTurnFailure(f, &c.onTurnFailure)
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingLog, settingCodes, settingMaxAnswer)
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/flags"
 )
 
 // sampleSize is how many questions --estimate asks: enough to tell the mean of costs
@@ -25,11 +26,11 @@ type runBounds struct {
 
 func (b *runBounds) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.Int64Var(&b.maxTokens, "max-tokens", 0, "ask no more when `N` tokens are spent on OUTPUT, in all runs together")
+	f.Int64Var(&b.maxTokens, "max-tokens", 0, "stop asking once OUTPUT has cost `N` tokens, in all runs together")
 	f.IntVar(&b.maxQuestions, "max-questions", 0, "ask at most `N` questions for OUTPUT, in all runs together")
-	f.BoolVar(&b.estimate, "estimate", false, fmt.Sprintf("ask %d questions, spread over INPUT, and say what the rest will take (with -o)", sampleSize))
-	f.StringVar(&b.cache, "cache", "", "`DIR` with answers: what it has is not asked, what is asked goes into it")
-	f.DurationVar(&b.cacheTTL, "cache-ttl", 0, "with --cache: answers older than that are asked anew; default: none is")
+	f.BoolVar(&b.estimate, "estimate", false, fmt.Sprintf("with -o: ask %d questions from all over INPUT and estimate the rest", sampleSize))
+	f.StringVar(&b.cache, "cache", "", "take answers from `DIR` instead of asking again, and add new answers to it")
+	flags.Duration(f, &b.cacheTTL, "cache-ttl", 0, "with --cache: ignore answers older than this (default never expires)")
 }
 
 func (b *runBounds) check(cmd *cobra.Command, output string, retryFailed bool) error {

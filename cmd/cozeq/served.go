@@ -12,6 +12,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -46,8 +47,7 @@ const workerWait = 6 * time.Second
 const workerWaitFlag = "worker-wait"
 
 func addWorkerWait(cmd *cobra.Command, d *time.Duration) {
-	cmd.Flags().DurationVar(d, workerWaitFlag, workerWait,
-		"with --redis: how long to wait for a worker that serves the queue, before giving up")
+	flags.Duration(cmd.Flags(), d, workerWaitFlag, workerWait, "with --redis: wait this long for a worker of the queue before giving up")
 }
 
 // checkWorkerWait reports what is wrong with the flag.

@@ -12,7 +12,7 @@ func newVersionCmd(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Long:    "Prints the version of cozeq, of the Go that built it, and the platform.",
+		Long:    `Prints the version of cozeq, the version of Go that built it, and the platform.`,
 		Example: "  cozeq version",
 		Args:    wants(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -25,29 +26,30 @@ func newWorkerCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Serve the queues of a shared Redis",
-		Long: `Takes questions from the queues of a shared Redis, asks Coze, and writes the
-results, until SIGTERM or SIGINT. Then it takes no more, lets the chats in flight
-end for --drain, and puts the rest back; another worker goes on with them.
+		Long: `Takes questions from the queues of a shared Redis, asks Coze and writes the
+results, until SIGTERM or SIGINT. Then it takes no new questions, lets the chats
+in flight finish (--drain) and puts the rest back for other workers.
 
-It asks with the token that is set, and for questions that name a credential with
-that one of $COZEQ_CREDENTIALS_FILE; see help environment.
+It asks with the configured token. A question that names a credential is asked
+with that one, from $COZEQ_CREDENTIALS_FILE (see 'cozeq help environment').
 
-It finds out how many chats a second Coze lets through, together with all other
-workers of the Redis. When the token or the quota is refused it pauses the queues
-and goes on by itself once a question gets through; see cozeq queues.
+All workers of a Redis together learn how many chats a second Coze accepts. When
+Coze refuses the token or the quota, the worker pauses the queues and resumes
+them once a question succeeds; see 'cozeq queues'.
 
-It waits for a Redis that is not there yet. It serves /metrics, /healthz and
-/readyz on --http, and at /monitor the dashboard: see cozeq dashboard. Where other
-machines can reach --http it starts only with a token for the dashboard, or with
+If Redis is not there yet, the worker waits for it. On --http it serves
+/metrics, /healthz, /readyz and, at /monitor, the dashboard. If other machines
+can reach that address, it starts only with a token for the dashboard or with
 --monitor off.`,
-		Example: `  COZE_API_TOKEN_FILE=/run/secrets/coze cozeq worker --redis redis://redis:6379/0
+		Example: `  COZE_API_TOKEN_FILE=/run/secrets/coze \
+    cozeq worker --redis redis://redis:6379/0
   cozeq worker --concurrency 500 --queues critical=6,default=3,low=1
   cozeq worker --rate 300/m`,
 		Args: wants(0, 0, ""),
 		RunE: c.run,
 	}
-	cmd.Flags().DurationVar(&c.drain, "drain", defaultDrain, "how long chats in flight may go on after the first signal")
-	cmd.Flags().DurationVar(&c.keep, "keep", results.DefaultKeep, "how long results are kept where the question does not say")
+	addDrain(cmd, &c.drain)
+	flags.Duration(cmd.Flags(), &c.keep, "keep", results.DefaultKeep, "keep results this long if the question does not say")
 	c.rules.addFlag(cmd.Flags())
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingMonitor, settingLog, settingCodes, settingMaxAnswer)
 	addMonitor(cmd)

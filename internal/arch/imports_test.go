@@ -21,6 +21,7 @@ var thirdParties = map[string]string{
 	"protowire":  "google.golang.org/protobuf/encoding/protowire",
 	"jwt":        "github.com/golang-jwt/jwt/v5",
 	"asynqmon":   "github.com/hibiken/asynqmon",
+	"pflag":      "github.com/spf13/pflag",
 
 	// Of OpenTelemetry the API alone: which SDK there is, and where spans go, is the program's affair.
 	"otel/attribute":   "go.opentelemetry.io/otel/attribute",
@@ -56,13 +57,14 @@ var edges = map[string][]string{
 	"internal/localredis": {"miniredis", "gopher-lua", "redis"},
 	"internal/pipeline":   {"redis"},
 	"internal/textfile":   {},
+	"internal/flags":      {"pflag"},
 	"internal/monitor":    {"tasks", "results", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
 	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
 	"internal/arch":       {},
 
 	// The root sees all, but what is for tests.
-	"cmd/cozeq": {"tasks", "worker", "coze", "coze/cozetest", "coze/oauth", "results", "internal/backoff", "internal/batch", "internal/localredis", "internal/redischeck", "internal/monitor", "internal/textfile", "*"},
+	"cmd/cozeq": {"tasks", "worker", "coze", "coze/cozetest", "coze/oauth", "results", "internal/backoff", "internal/batch", "internal/flags", "internal/localredis", "internal/redischeck", "internal/monitor", "internal/textfile", "*"},
 }
 
 // never names edges that "*" does not open.
