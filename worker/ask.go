@@ -64,13 +64,13 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	case errors.Is(err, results.ErrChatGiven):
 		return a.lookUp(ctx)
 	case errors.Is(err, errCanceled):
-		a.notAsked(ctx, conversation)
+		a.clearAsked(ctx, conversation)
 		a.stop(errCanceled)
 		return nil, errCanceled
 	case e.Zone == coze.ZoneRefused && e.Class == coze.ClassBusy && a.ownConversation():
 		return a.busyWithOurs(ctx, e)
 	case e.Zone == coze.ZoneRefused:
-		a.notAsked(ctx, conversation)
+		a.clearAsked(ctx, conversation)
 		return a.refused(ctx, e)
 	case e.Zone == coze.ZoneUnknown:
 		found, findErr := a.find(ctx)

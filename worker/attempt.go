@@ -83,7 +83,7 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 			return a.notBegun(ctx, err)
 		}
 	}
-	if over, err := a.overAlready(ctx); err != nil || over {
+	if over, err := a.alreadyEnded(ctx); err != nil || over {
 		return judge(err, history{}).toAsynq()
 	}
 	a.forgetEarlierAsks()
@@ -105,7 +105,7 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	}
 	if invalid == nil {
 		seed = a.chat.Record(a.id, queue)
-		if a.sealed = a.chat.Open(a.results.Keys, a.id); !isUnread(a.sealed) {
+		if a.sealed = a.chat.Open(a.results.Keys, a.id); !keyMissing(a.sealed) {
 			invalid, a.sealed = a.sealed, nil
 		}
 	}
@@ -263,7 +263,7 @@ func (a *attempt) guard(ctx context.Context, invalid error) (answer *coze.Chat, 
 		return nil, invalid
 	}
 	answer, err = a.answer(ctx)
-	if err != nil && ctx.Err() != nil && !isUnread(err) {
+	if err != nil && ctx.Err() != nil && !keyMissing(err) {
 		return a.interrupted(ctx, err)
 	}
 	return answer, err
@@ -272,7 +272,7 @@ func (a *attempt) guard(ctx context.Context, invalid error) (answer *coze.Chat, 
 // answer is the chain: see the package comment.
 func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
 	if err := a.prepare(); err != nil {
-		return nil, a.unread(err)
+		return nil, a.awaitKey(err)
 	}
 	r := &a.rec.Result
 	if a.rec.CancelRequested {

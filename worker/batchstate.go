@@ -32,11 +32,11 @@ func (a *attempt) markEnd(ctx context.Context) error {
 	return a.tally.MarkResult(ctx, &a.rec.Result)
 }
 
-// overAlready handles a task that came back although its batch knows its end, and whose
+// alreadyEnded handles a task that came back although its batch knows its end, and whose
 // record somebody has deleted since, as a run does that has the answer in its journal.
 // The record that was made for it goes again, even if this worker shuts down: asynq puts
 // the task back then, and the next one has less to find out.
-func (a *attempt) overAlready(ctx context.Context) (bool, error) {
+func (a *attempt) alreadyEnded(ctx context.Context) (bool, error) {
 	if !a.rec.Made {
 		return false, nil
 	}

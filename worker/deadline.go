@@ -44,7 +44,7 @@ func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 	}
 	var answer *coze.Chat // a chat may have ended with one, unseen
 	switch {
-	case why != nil && !(isUnread(why) && a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero()):
+	case why != nil && !(keyMissing(why) && a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero()):
 	case a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero():
 		why = errExpired
 	default:

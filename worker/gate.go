@@ -155,9 +155,9 @@ const (
 	shyWait = 3 * peekEvery
 )
 
-// beShy lets other processes go first for a while: what is in the queues may be for them
+// yieldToPeers lets other processes go first for a while: what is in the queues may be for them
 // only.
-func (g *gate) beShy() {
+func (g *gate) yieldToPeers() {
 	g.mu.Lock()
 	g.shy = time.Now().Add(shyFor)
 	g.mu.Unlock()

@@ -50,7 +50,7 @@ func (a *attempt) asking(ctx context.Context, conversation string) error {
 	a.permitted, err = q.await(ctx, drawn)
 	a.spans.Permit(began, permitGiven(err), err)
 	if err != nil {
-		a.notAsked(ctx, conversation)
+		a.clearAsked(ctx, conversation)
 		if far, ok := errors.AsType[*farError](err); ok && len(a.cfg.Credentials) == 0 {
 			a.gate.hold(min(far.after, farHold)) // the others in the queue are as far away
 		}
@@ -78,9 +78,9 @@ func permitGiven(err error) string {
 	return "error"
 }
 
-// notAsked takes back that the question is about to be sent, or was: Coze has not
+// clearAsked takes back that the question is about to be sent, or was: Coze has not
 // taken it, and nobody need look for it.
-func (a *attempt) notAsked(ctx context.Context, conversation string) {
+func (a *attempt) clearAsked(ctx context.Context, conversation string) {
 	a.rec.AskedAt = time.Time{}
 	if err := a.progress(ctx, conversation, "", time.Time{}); err != nil {
 		a.log.Warn("could not note in the journal that a question was not taken: it will be looked for", "err", err)

@@ -15,25 +15,25 @@ import (
 // then on. Without that it would be a matter of luck, and one of 32 tasks would have bad
 // luck five times in a row, and wait for most of a minute.
 //
-// unreadEvery is how often the log says so, for each key.
-const unreadEvery = time.Minute
+// missingKeyEvery is how often the log says so, for each key.
+const missingKeyEvery = time.Minute
 
-// isUnread tells that a task is encrypted and cannot be read here.
-func isUnread(err error) bool {
+// keyMissing tells that a task is encrypted and cannot be read here.
+func keyMissing(err error) bool {
 	_, ok := errors.AsType[*results.SealedError](err)
 	return ok
 }
 
 // isPlain tells errors whose text is ours, and quotes nobody.
 func isPlain(err error) bool {
-	return isUnread(err) || err == errCanceled || err == errExpired || err == errDeadline || err == errEmpty
+	return keyMissing(err) || err == errCanceled || err == errExpired || err == errDeadline || err == errEmpty
 }
 
-// unread decides what becomes of a task that could not be prepared. One that cannot be
+// awaitKey decides what becomes of a task that could not be prepared. One that cannot be
 // read ends here only if that costs nobody an answer: it was never asked, and is not
 // wanted any more or too late.
-func (a *attempt) unread(err error) error {
-	if !isUnread(err) {
+func (a *attempt) awaitKey(err error) error {
+	if !keyMissing(err) {
 		return err
 	}
 	if a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero() {
@@ -45,26 +45,26 @@ func (a *attempt) unread(err error) error {
 		}
 	}
 	sealed, _ := errors.AsType[*results.SealedError](err)
-	if a.unreadKeys.due(sealed.KeyID) {
+	if a.missingKeys.due(sealed.KeyID) {
 		a.log.Warn("a question cannot be read by this worker, and waits for one that can", "key", sealed.KeyID, "err", err)
 	}
-	a.gate.beShy()
+	a.gate.yieldToPeers()
 	return err
 }
 
-// unreadKeys remembers when the log spoke of a key last.
-type unreadKeys struct {
+// missingKeys remembers when the log spoke of a key last.
+type missingKeys struct {
 	mu   sync.Mutex
 	told map[string]time.Time
 }
 
-// unreadMost bounds the memory, should somebody make key ids up.
-const unreadMost = 100
+// missingKeyMost bounds the memory, should somebody make key ids up.
+const missingKeyMost = 100
 
-func (u *unreadKeys) due(key string) bool {
+func (u *missingKeys) due(key string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if last, known := u.told[key]; known && time.Since(last) < unreadEvery || !known && len(u.told) >= unreadMost {
+	if last, known := u.told[key]; known && time.Since(last) < missingKeyEvery || !known && len(u.told) >= missingKeyMost {
 		return false
 	}
 	if u.told == nil {

@@ -52,10 +52,10 @@ var (
 // How a task waits before it is asked again. The first two have full jitter: up to 1 s at first, then up to 60 s or 30 s.
 // Where an early look is of no use there is little.
 var (
-	retryWaits  = backoff.Policy{First: 500 * time.Millisecond, Most: 30 * time.Second, Jitter: 1}
-	rateWaits   = backoff.Policy{First: 500 * time.Millisecond, Most: 15 * time.Second, Jitter: 1} // a rate limit passes within seconds
-	busyWaits   = backoff.Policy{First: time.Second, Most: 10 * time.Second, Jitter: 0.1}          // a chat within a minute or so
-	unreadWaits = backoff.Policy{First: 2 * time.Second, Most: 15 * time.Second, Jitter: 0.1}      // for a worker that has the key
+	retryWaits = backoff.Policy{First: 500 * time.Millisecond, Most: 30 * time.Second, Jitter: 1}
+	rateWaits  = backoff.Policy{First: 500 * time.Millisecond, Most: 15 * time.Second, Jitter: 1} // a rate limit passes within seconds
+	busyWaits  = backoff.Policy{First: time.Second, Most: 10 * time.Second, Jitter: 0.1}          // a chat within a minute or so
+	keyWaits   = backoff.Policy{First: 2 * time.Second, Most: 15 * time.Second, Jitter: 0.1}      // for a worker that has the key
 )
 
 // Other waits.
@@ -119,8 +119,8 @@ func judge(err error, h history) Verdict {
 	case errors.Is(err, errEmpty):
 		v.Class = coze.ClassTransient
 		v.retry(h, emptyTries)
-	case isUnread(err):
-		v.Action, v.Class, v.After = Later, coze.ClassAuth, unreadWaits.Wait(h.waits)
+	case keyMissing(err):
+		v.Action, v.Class, v.After = Later, coze.ClassAuth, keyWaits.Wait(h.waits)
 	case errors.As(err, &key): // no outage: it would be the same at each try
 		v.Action, v.Class = Fail, coze.ClassInvalid
 	case errors.As(err, &bad):

@@ -10,8 +10,8 @@
 // tell what follows:
 //
 //	requested to end?       cancel the chat at Coze
-//	a chat is noted         look it up, never ask first          (lookup.go)
-//	a question was sent     find out whether Coze took it        (find.go)
+//	a chat is noted         look it up, never ask first          (poll.go)
+//	a question was sent     find out whether Coze took it        (recover.go)
 //	not its turn            wait without a slot                  (turn.go)
 //	expired                 end without asking
 //	otherwise               conversation, note, ask, note, read  (ask.go)
@@ -65,7 +65,7 @@ type Worker struct {
 	queuePauses queuePauses
 	unknown     unknownCodes
 	streaks     streaks
-	unreadKeys  unreadKeys
+	missingKeys missingKeys
 	inspector   *asynq.Inspector
 	identities  map[string]bool    // of the credentials served, as announced last
 	tracing     *telemetry.Tracing // nil: nothing is traced
