@@ -44,7 +44,7 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	}
 	if a.rec.CancelRequested {
 		a.rec.AskedAt = time.Time{}
-		a.stop(errCanceled)
+		a.hold.stop(errCanceled)
 		return nil, errCanceled
 	}
 	chat, err := a.stream(ctx, conversation)
@@ -65,7 +65,7 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		return a.lookUp(ctx)
 	case errors.Is(err, errCanceled):
 		a.clearAsked(ctx, conversation)
-		a.stop(errCanceled)
+		a.hold.stop(errCanceled)
 		return nil, errCanceled
 	case e.Zone == coze.ZoneRefused && e.Class == coze.ClassBusy && a.ownConversation():
 		return a.busyWithOurs(ctx, e)
@@ -94,8 +94,8 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
 	span := a.spans.Ask(a.coze, a.chat.BotID, conversation)
-	a.sending.Store(true)
-	defer a.sending.Store(false)
+	a.hold.sending.Store(true)
+	defer a.hold.sending.Store(false)
 	note, request := a.note(ctx, conversation), a.request(conversation)
 	request.BeforeSend = note.leave
 	stream, err := a.coze.Stream(ctx, request)
@@ -165,14 +165,14 @@ func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) er
 		a.log.Warn("could not note the chat in the journal, reading on", "chat", chat.ID, "err", err)
 	}
 	own := results.GivenChat{TaskID: a.id, ConversationID: conversation, ChatID: chat.ID, AskedAt: a.rec.AskedAt, Runs: true}
-	a.own.Store(&own)
+	a.hold.chat.Store(&own)
 	err := a.rec.Created(ctx, conversation, chat.ID)
 	if err == nil {
 		noted := own
 		noted.Noted = true
-		a.own.Store(&noted)
+		a.hold.chat.Store(&noted)
 	}
-	a.sending.Store(false)
+	a.hold.sending.Store(false)
 	if err != nil && !errors.Is(err, results.ErrFenced) {
 		a.log.Warn("could not note the chat, reading on", "chat", chat.ID, "err", err)
 		err = nil
@@ -307,7 +307,7 @@ func (a *attempt) ended(ctx context.Context, e *coze.Error) error {
 // is not asked again says so in its record, for whoever asks Coze's support.
 func (a *attempt) over(chatID string) {
 	a.rec.EndedChat, a.rec.Result.ChatID = chatID, ""
-	a.own.Store(nil)
+	a.hold.chat.Store(nil)
 	if a.ownConversation() {
 		a.rec.EndedConversation = a.rec.Result.ConversationID
 	}

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -35,15 +33,7 @@ type attempt struct {
 
 	noted time.Time // before the last note that the question is about to be sent
 
-	// begun is rec, once the task is taken up; own is the chat that this attempt has made or
-	// found, until it has ended; sending is true while a question is on its way and no chat
-	// is known. The beat reads them.
-	begun   atomic.Pointer[results.Attempt]
-	own     atomic.Pointer[results.GivenChat]
-	sending atomic.Bool
-
-	// stop ends the attempt's context with one of our causes.
-	stop context.CancelCauseFunc
+	hold hold // on the task
 
 	// sealed says why the payload cannot be decrypted here.
 	sealed error
@@ -88,8 +78,8 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	}
 	a.forgetEarlierAsks()
 	a.observe()
-	a.begun.Store(a.rec)
-	defer context.AfterFunc(ctx, func() { a.watchFence(run) })()
+	a.hold.rec.Store(a.rec)
+	defer context.AfterFunc(ctx, func() { a.hold.watch(run) })()
 	answer, err := a.guard(run, invalid)
 	return a.settle(context.WithoutCancel(ctx), answer, err)
 }
@@ -161,96 +151,6 @@ func (a *attempt) first() bool {
 	return !r.CreatedAt.IsZero() && !r.StartedAt.Before(a.began.Truncate(time.Millisecond))
 }
 
-// context returns the context that an attempt works under. It is not asynq's: that
-// one ends when a lease is lost, and while Redis is away for 30 s every lease is.
-// The chat is paid for by then, so the attempt goes on and stores its answer when
-// Redis is back, unless another handler has taken the task up.
-func (a *attempt) context(asynqCtx context.Context) (ctx context.Context, release func()) {
-	base := context.WithoutCancel(asynqCtx)
-	cancelDeadline := func() {}
-	if deadline, ok := asynqCtx.Deadline(); ok {
-		base, cancelDeadline = context.WithDeadlineCause(base, ownDeadline(deadline), errDeadline)
-	}
-	ctx, a.stop = context.WithCancelCause(base)
-	a.mu.Lock()
-	a.running[a] = struct{}{}
-	a.mu.Unlock()
-	return ctx, func() {
-		a.stop(nil)
-		cancelDeadline()
-		a.mu.Lock()
-		delete(a.running, a)
-		a.mu.Unlock()
-	}
-}
-
-// ownDeadline is when an attempt ends by itself, before asynq takes its handler
-// for lost. tasks.Client adds tasks.Grace for that; a producer of another kind that
-// gave asynq less than that loses a tenth of it.
-func ownDeadline(asynqs time.Time) time.Time {
-	if left := time.Until(asynqs); left < tasks.Grace {
-		return asynqs.Add(-left / 10)
-	}
-	return asynqs.Add(-tasks.Grace)
-}
-
-// fenceCheck is how often an attempt that asynq has given up looks whether
-// another one has begun.
-const fenceCheck = 2 * time.Second
-
-// watchFence runs once asynq has given this handler up: its lease was lost, or
-// somebody pressed "cancel" in asynqmon. As soon as another handler has begun, the
-// work here is in vain and its stream is closed.
-func (a *attempt) watchFence(ctx context.Context) {
-	for backoff.Sleep(ctx, fenceCheck) == nil {
-		if a.fenced(ctx) {
-			return
-		}
-	}
-}
-
-// fenced looks once whether another handler has begun, and ends this one if so. A question
-// that is on its way is not given up: its chat would run on, known to nobody. It ends at its
-// first event, see created.
-func (a *attempt) fenced(ctx context.Context) bool {
-	if a.sending.Load() {
-		return false
-	}
-	owned, err := a.rec.Owned(ctx)
-	if err != nil || owned {
-		return false
-	}
-	a.stop(results.ErrFenced)
-	return true
-}
-
-// disown is for an attempt that has lost its task while it had a chat of its own. Whoever
-// has the task may not know that chat, and have asked again: then it is one too many, and
-// is canceled at Coze.
-func (a *attempt) disown(ctx context.Context) {
-	own := a.own.Load()
-	if own == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
-	defer cancel()
-	given, wanted := *own, false
-	given.Runs = false
-	err := a.persist(ctx, func(ctx context.Context) (err error) {
-		wanted, err = a.results.GiveOver(ctx, given)
-		return err
-	})
-	switch {
-	case err != nil:
-		a.log.Warn("could not find out whether the chat of a task that another worker has is wanted", "chat", own.ChatID, "err", err)
-	case !wanted:
-		a.log.Warn("another worker has asked this question again: this chat is canceled", "chat", own.ChatID, "conversation", own.ConversationID)
-		if _, err := a.coze.CancelChat(ctx, own.ConversationID, own.ChatID); err != nil {
-			a.log.Warn("could not cancel the chat", "chat", own.ChatID, "err", err)
-		}
-	}
-}
-
 // guard turns a panic into the failure of this task alone.
 func (a *attempt) guard(ctx context.Context, invalid error) (answer *coze.Chat, err error) {
 	defer func() {
@@ -276,7 +176,7 @@ func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
 	}
 	r := &a.rec.Result
 	if a.rec.CancelRequested {
-		a.stop(errCanceled)
+		a.hold.stop(errCanceled)
 		return nil, errCanceled
 	}
 	if err := a.turn(ctx); err != nil {

@@ -97,12 +97,6 @@ func (w *Worker) countBeat(ctx context.Context) (int64, error) {
 
 // distrust checks all that this worker holds. It reports whether some of it could not be.
 func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
-	w.mu.Lock()
-	attempts := make([]*attempt, 0, len(w.running))
-	for a := range w.running {
-		attempts = append(attempts, a)
-	}
-	w.mu.Unlock()
 	var checks sync.WaitGroup
 	var mu sync.Mutex
 	check := func(f func() error) {
@@ -115,8 +109,8 @@ func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
 			}
 		})
 	}
-	for _, a := range attempts {
-		check(func() error { return a.check(ctx, forgot) })
+	for _, a := range w.running.all() {
+		check(func() error { return a.hold.check(ctx, w.results, forgot) })
 	}
 	if forgot {
 		for _, c := range w.answered.all() {
@@ -128,32 +122,6 @@ func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
 	}
 	checks.Wait()
 	return failed
-}
-
-// check looks whether the attempt may go on, and brings its chat into the record again if
-// Redis may have forgotten that.
-func (a *attempt) check(ctx context.Context, forgot bool) error {
-	rec := a.begun.Load()
-	if rec == nil {
-		return nil // it has not begun, or has ended already
-	}
-	owned, err := rec.Owned(ctx)
-	if err != nil {
-		return err
-	}
-	if own := a.own.Load(); own != nil && forgot {
-		c := *own
-		c.Lost, c.Runs = true, owned
-		wanted, err := a.results.GiveOver(ctx, c)
-		if err != nil {
-			return err
-		}
-		owned = owned && wanted
-	}
-	if !owned && !a.sending.Load() {
-		a.stop(results.ErrFenced)
-	}
-	return nil
 }
 
 // endedChats are those of attempts that ended lately, with an answer or because they had

@@ -21,26 +21,16 @@ func (w *Worker) hearCancellations(ctx context.Context) {
 	}
 }
 
-func (w *Worker) cancel(id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for a := range w.running {
-		if a.id == id {
-			a.stop(errCanceled)
-		}
-	}
-}
+func (w *Worker) cancel(id string) { w.running.stop(id, errCanceled) }
 
 func (w *Worker) checkCancellations(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	w.mu.Lock()
-	ids := make([]string, 0, len(w.running))
-	for a := range w.running {
+	var ids []string
+	for _, a := range w.running.all() {
 		ids = append(ids, a.id)
 	}
-	w.mu.Unlock()
 	if len(ids) == 0 {
 		return
 	}

@@ -25,7 +25,7 @@ func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 	defer w.wg.Done()
 	a := &attempt{Worker: w, began: time.Now()}
 	a.id, _ = asynq.GetTaskID(asynqCtx)
-	if w.runs(a.id) {
+	if w.running.has(a.id) {
 		return
 	}
 	ctx, release := a.context(context.WithoutCancel(asynqCtx))
@@ -53,17 +53,6 @@ func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 		}
 	}
 	_ = a.settle(context.WithoutCancel(ctx), answer, why)
-}
-
-func (w *Worker) runs(id string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for a := range w.running {
-		if a.id == id {
-			return true
-		}
-	}
-	return false
 }
 
 // missedDeadline tells asynq's own word that a task's deadline has passed from the

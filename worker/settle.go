@@ -47,7 +47,7 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	}
 	writing, wanted := a.writing(v), v
 	v = a.write(ctx, chat, v)
-	if own := a.own.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
+	if own := a.hold.chat.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
 		a.answered.add(*own)
 	}
 	if v.Action == Drop {

@@ -73,15 +73,16 @@ type Worker struct {
 	gate    *gate
 	servers []*asynq.Server
 
+	running  inFlight
+	answered endedChats
+
 	life   context.Context // ends when even answers are no longer waited to be stored
 	giveUp context.CancelFunc
 
-	mu       sync.Mutex
-	running  map[*attempt]struct{}
-	answered endedChats
-	hinted   map[string]bool // credentials whose plan's rate was asked for
-	serving  bool
-	wg       sync.WaitGroup // handlers, also those that asynq has given up
+	mu      sync.Mutex
+	hinted  map[string]bool // credentials whose plan's rate was asked for
+	serving bool
+	wg      sync.WaitGroup // handlers, also those that asynq has given up
 }
 
 // New returns a Worker that serves nothing yet.
@@ -118,7 +119,6 @@ func New(cfg Config) (*Worker, error) {
 		pauses:        pauses{rdb},
 		queuePauses:   queuePauses{rdb},
 		inspector:     asynq.NewInspectorFromRedisClient(cfg.Redis),
-		running:       make(map[*attempt]struct{}),
 		hinted:        make(map[string]bool),
 		tracing:       telemetry.NewTracing(cfg.TracerProvider),
 	}
@@ -167,7 +167,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.log.Info("serving", "queues", w.cfg.Queues, "concurrency", w.cfg.Concurrency)
 	<-ctx.Done()
 	w.setServing(false)
-	w.log.Info("draining", "in_flight", w.inFlight(), "drain", w.cfg.Drain)
+	w.log.Info("draining", "in_flight", len(w.running.all()), "drain", w.cfg.Drain)
 	w.shutdown()
 	w.log.Info("stopped")
 	return nil
@@ -187,11 +187,9 @@ func (w *Worker) shutdown() {
 		servers.Go(server.Shutdown)
 	}
 	servers.Wait()
-	w.mu.Lock()
-	for a := range w.running {
-		a.stop(errShutdown)
+	for _, a := range w.running.all() {
+		a.hold.stop(errShutdown)
 	}
-	w.mu.Unlock()
 	unwound := make(chan struct{})
 	go func() {
 		w.wg.Wait()
@@ -227,10 +225,4 @@ func (w *Worker) setServing(serving bool) {
 	w.mu.Lock()
 	w.serving = serving
 	w.mu.Unlock()
-}
-
-func (w *Worker) inFlight() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.running)
 }

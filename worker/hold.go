@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/results"
+)
+
+// hold is an attempt's grip on its task: what others read and end while the attempt runs. Asynq's end of the handler, the
+// beat and a cancellation do.
+type hold struct {
+	stop    context.CancelCauseFunc           // ends the attempt's context with one of our causes
+	rec     atomic.Pointer[results.Attempt]   // once the task is taken up
+	chat    atomic.Pointer[results.GivenChat] // that this attempt has made or found, until it has ended
+	sending atomic.Bool                       // a question is on its way, and no chat of it is known
+}
+
+// fenceCheck is how often an attempt that asynq has given up looks whether
+// another one has begun.
+const fenceCheck = 2 * time.Second
+
+// watch runs once asynq has given the handler up: its lease was lost, or somebody pressed "cancel" in asynqmon. As soon as
+// another handler has begun, the work here is in vain and its stream is closed.
+//
+// A question that is on its way is not given up: its chat would run on, and no record would name it. The attempt then ends
+// at the question's first event, see created.
+func (h *hold) watch(ctx context.Context) {
+	for backoff.Sleep(ctx, fenceCheck) == nil {
+		if h.sending.Load() {
+			continue
+		}
+		if owned, err := h.rec.Load().Owned(ctx); err == nil && !owned {
+			h.stop(results.ErrFenced)
+			return
+		}
+	}
+}
+
+// disown is for an attempt that has lost its task while it had a chat of its own. Whoever
+// has the task may not know that chat, and have asked again: then it is one too many, and
+// is canceled at Coze.
+func (a *attempt) disown(ctx context.Context) {
+	own := a.hold.chat.Load()
+	if own == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
+	defer cancel()
+	given, wanted := *own, false
+	given.Runs = false
+	err := a.persist(ctx, func(ctx context.Context) (err error) {
+		wanted, err = a.results.GiveOver(ctx, given)
+		return err
+	})
+	switch {
+	case err != nil:
+		a.log.Warn("could not find out whether the chat of a task that another worker has is wanted", "chat", own.ChatID, "err", err)
+	case !wanted:
+		a.log.Warn("another worker has asked this question again: this chat is canceled", "chat", own.ChatID, "conversation", own.ConversationID)
+		if _, err := a.coze.CancelChat(ctx, own.ConversationID, own.ChatID); err != nil {
+			a.log.Warn("could not cancel the chat", "chat", own.ChatID, "err", err)
+		}
+	}
+}
+
+// check looks whether the attempt may go on, and brings its chat into the record again if
+// Redis may have forgotten that.
+func (h *hold) check(ctx context.Context, store *results.Store, forgot bool) error {
+	rec := h.rec.Load()
+	if rec == nil {
+		return nil // it has not begun, or has ended already
+	}
+	owned, err := rec.Owned(ctx)
+	if err != nil {
+		return err
+	}
+	if own := h.chat.Load(); own != nil && forgot {
+		c := *own
+		c.Lost, c.Runs = true, owned
+		wanted, err := store.GiveOver(ctx, c)
+		if err != nil {
+			return err
+		}
+		owned = owned && wanted
+	}
+	if !owned && !h.sending.Load() {
+		h.stop(results.ErrFenced)
+	}
+	return nil
+}

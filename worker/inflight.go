@@ -1,0 +1,81 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// inFlight are the attempts that run in this process. The zero value has none.
+type inFlight struct {
+	mu       sync.Mutex
+	attempts map[*attempt]struct{}
+}
+
+func (f *inFlight) add(a *attempt) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.attempts == nil {
+		f.attempts = make(map[*attempt]struct{})
+	}
+	f.attempts[a] = struct{}{}
+}
+
+func (f *inFlight) remove(a *attempt) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.attempts, a)
+}
+
+func (f *inFlight) all() []*attempt {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.attempts))
+}
+
+// has reports whether an attempt at this task runs here.
+func (f *inFlight) has(id string) bool {
+	return slices.ContainsFunc(f.all(), func(a *attempt) bool { return a.id == id })
+}
+
+// stop ends the attempts at this task.
+func (f *inFlight) stop(id string, cause error) {
+	for _, a := range f.all() {
+		if a.id == id {
+			a.hold.stop(cause)
+		}
+	}
+}
+
+// context returns the context that an attempt works under. It is not asynq's: that
+// one ends when a lease is lost, and while Redis is away for 30 s every lease is.
+// The chat is paid for by then, so the attempt goes on and stores its answer when
+// Redis is back, unless another handler has taken the task up.
+func (a *attempt) context(asynqCtx context.Context) (ctx context.Context, release func()) {
+	base := context.WithoutCancel(asynqCtx)
+	cancelDeadline := func() {}
+	if deadline, ok := asynqCtx.Deadline(); ok {
+		base, cancelDeadline = context.WithDeadlineCause(base, ownDeadline(deadline), errDeadline)
+	}
+	ctx, a.hold.stop = context.WithCancelCause(base)
+	a.running.add(a)
+	return ctx, func() {
+		a.hold.stop(nil)
+		cancelDeadline()
+		a.running.remove(a)
+	}
+}
+
+// ownDeadline is when an attempt ends by itself, before asynq takes its handler
+// for lost. tasks.Client adds tasks.Grace for that; a producer of another kind that
+// gave asynq less than that loses a tenth of it.
+func ownDeadline(asynqs time.Time) time.Time {
+	if left := time.Until(asynqs); left < tasks.Grace {
+		return asynqs.Add(-left / 10)
+	}
+	return asynqs.Add(-tasks.Grace)
+}
