@@ -8,21 +8,21 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// An assertion is handed in at once, and once. What it may live is for clocks that differ: Coze takes it if this
-// machine's is up to assertionSkew ahead of its own, or up to assertionLife behind it.
+// An assertion is used at once, and once. Its life allows for different clocks: Coze accepts it if this machine's clock is
+// up to assertionSkew ahead of Coze's, or up to assertionLife behind.
 const (
 	assertionSkew = time.Minute
 	assertionLife = 10 * time.Minute
 )
 
-// assertion signs a JWT that says who asks for a token.
+// assertion signs a JWT that names the app.
 func (s *Source) assertion(now time.Time) (string, error) {
 	claims := jwt.MapClaims{
 		"iss": s.cfg.ClientID,
 		"aud": s.cfg.Audience,
 		"iat": now.Add(-assertionSkew).Unix(),
 		"exp": now.Add(assertionLife).Unix(),
-		"jti": rand.Text() + rand.Text(), // Coze wants at least 32 characters, never used before
+		"jti": rand.Text() + rand.Text(), // at least 32 characters, never used before
 	}
 	if s.cfg.SessionName != "" {
 		claims["session_name"] = s.cfg.SessionName

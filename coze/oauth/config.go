@@ -12,10 +12,10 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// The life of a token, as asked for.
+// The life of a token.
 const (
 	DefaultLife = 15 * time.Minute
-	MaxLife     = 86399 * time.Second // Coze gives none that lives a day
+	MaxLife     = 86399 * time.Second // Coze's limit: below a day
 )
 
 // Config names an app. ClientID, PublicKeyID and Key are required.
@@ -25,13 +25,13 @@ type Config struct {
 	Key         *rsa.PrivateKey // see LoadKey
 
 	BaseURL     string        // "" = coze.DefaultBaseURL; the app's region
-	Audience    string        // "" = the host of BaseURL; api.coze.cn or api.coze.com where BaseURL is of a proxy
-	SessionName string        // "" = none; keeps the conversations of, say, one end user from those of others
+	Audience    string        // "" = the host of BaseURL; set api.coze.cn or api.coze.com if BaseURL is a proxy's
+	SessionName string        // "" = none; separates conversations, for example by end user
 	Life        time.Duration // of a token, in whole seconds; 0 = DefaultLife, at most MaxLife
-	HTTP        *http.Client  // nil = one of the source's own
+	HTTP        *http.Client  // nil = a client of its own
 }
 
-// complete checks a configuration and fills it in. endpoint is where tokens are to be had.
+// complete checks a configuration and sets its defaults. endpoint is the URL of the token call.
 func (c *Config) complete() (endpoint string, err error) {
 	switch {
 	case strings.TrimSpace(c.ClientID) == "":
@@ -52,7 +52,7 @@ func (c *Config) complete() (endpoint string, err error) {
 	base, err := url.Parse(strings.TrimRight(c.BaseURL, "/"))
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" ||
 		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return "", fmt.Errorf("oauth: the base URL is none, want one as %s", coze.DefaultBaseURL) // it may hold a password
+		return "", fmt.Errorf("oauth: the base URL is none, want one as %s", coze.DefaultBaseURL) // it may contain a password
 	}
 	if c.Audience == "" {
 		c.Audience = base.Hostname()

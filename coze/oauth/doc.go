@@ -1,6 +1,6 @@
 // Package oauth gets access tokens for a service app of Coze: an OAuth app of type JWT, which acts for the account that
-// made it and needs no person to log in. Unlike a personal token, which dies after 30 days at most, it goes on for as
-// long as the app's key does.
+// made it, without a person logging in. A personal token expires after 30 days at most; the app works as long as its key
+// is valid.
 //
 //	key, err := oauth.LoadKey("coze.pem")
 //	if err != nil {
@@ -12,10 +12,10 @@
 //	}
 //	client := &coze.Client{Auth: source}
 //
-// A [Source] signs an assertion (a JWT, RS256), hands it in for a token, and does so again when 80 % of the token's life
-// is over, once for all callers and beside them: the old token is given for as long as it is good. It serves clients of
-// package coze as their TokenSource, and of this module it imports that package alone. The logins of persons (code, PKCE,
-// device) are not here. Neither the key nor a token is ever in an error, a log line or any form of printing.
+// A [Source] signs an assertion (a JWT, RS256) and exchanges it for a token, and again after 80 % of the token's life: once
+// for all callers and in the background, while the old token is still used. It is a TokenSource for clients of package coze,
+// the only package of this module that it imports. Logins of persons (code, PKCE, device) are not supported. Neither the key
+// nor a token ever shows in an error, a log line or any form of printing.
 //
 // Anyone may import it.
 package oauth

@@ -10,8 +10,8 @@ import (
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
-// LoadKey reads the private key that Coze gave for an app: an RSA key in PEM, of form PKCS #8 or PKCS #1. Its errors
-// name the file and say what is in it instead, but never what is in the key.
+// LoadKey reads an app's private key: RSA in PEM, PKCS #8 or PKCS #1. Its errors name the file and what is in it instead,
+// never any part of the key.
 func LoadKey(path string) (*rsa.PrivateKey, error) {
 	text, err := textfile.Read(path)
 	if err != nil {
@@ -24,7 +24,7 @@ func LoadKey(path string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// ParseKey is LoadKey for the text of a file. What stands around the key's PEM block is passed over.
+// ParseKey is LoadKey for the text of a file. Text around the PEM block is ignored.
 func ParseKey(text []byte) (*rsa.PrivateKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// reply is what the endpoint said, in whichever of its forms: a token, OAuth's error or Coze's usual envelope.
+// reply is the endpoint's reply in any of its forms: a token, an OAuth error or Coze's usual envelope.
 type reply struct {
 	token     string
 	expires   int64  // unix seconds
@@ -51,7 +51,7 @@ func parse(content []byte) reply {
 	return r
 }
 
-// text is a JSON string's or number's text, "" for anything else.
+// text is a JSON string or number as text, "" for any other value.
 func text(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
@@ -71,7 +71,7 @@ const (
 	hintClock = "Set this machine's clock: it is %v %s Coze's."
 )
 
-// failure judges a reply that brings no token.
+// failure judges a reply without a token.
 func (r reply) failure(resp *http.Response, began time.Time, assertion string) *coze.Error {
 	status := resp.StatusCode
 	e := &coze.Error{Op: op, Status: status, Code: r.code, LogID: r.logID, RetryAfter: retryAfter(resp)}
@@ -89,7 +89,7 @@ func (r reply) failure(resp *http.Response, began time.Time, assertion string) *
 	case len(r.raw) == 0:
 		said = "the reply is empty"
 	case status < 300 || r.token != "":
-		said = "the reply brings no token where one should be" // it may bring one elsewhere: it is not shown
+		said = "the reply has no token where one should be" // it may have one elsewhere: do not show it
 	default:
 		said = "the reply is not known: " + string(r.raw)
 	}
@@ -117,7 +117,7 @@ func (r reply) failure(resp *http.Response, began time.Time, assertion string) *
 	return e
 }
 
-// hint is about the clock if that would explain the refusal.
+// hint is about the clock if that explains the refusal.
 func hint(resp *http.Response, began time.Time) string {
 	if there, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		switch off := began.Sub(there); {
@@ -139,7 +139,7 @@ func retryAfter(resp *http.Response) time.Duration {
 	return time.Duration(min(max(seconds, 0), 24*60*60)) * time.Second
 }
 
-// oneLine makes text of a server fit for an error: valid UTF-8, no control characters, at most limit bytes.
+// oneLine makes a server's text one line of valid UTF-8 without control characters, at most limit bytes.
 func oneLine(s string, limit int) string {
 	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "�"), func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if len(s) > limit {

@@ -15,12 +15,12 @@ const (
 	op        = "oauth2/token"
 	grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-	// patience bounds one request: it is a small one, and everybody waits for it.
+	// patience bounds one request: it is small, and all callers wait for it.
 	patience = 30 * time.Second
 	maxReply = 1 << 20
 )
 
-// request hands in an assertion for a token. An error is always a *coze.Error.
+// request exchanges an assertion for a token. An error is always a *coze.Error.
 func (s *Source) request(ctx context.Context) (grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -59,9 +59,8 @@ func (s *Source) request(ctx context.Context) (grant, error) {
 	return s.granted(r, resp, began), nil
 }
 
-// granted is a token with its life on this machine's clock. The reply tells the moment of its end on Coze's clock, and
-// its Date what time it is there. Where there is none, or the clocks are too far apart to make sense of it, the life is
-// what was asked for.
+// granted is a token with its life on this machine's clock. The reply has the moment of its end on Coze's clock, and its
+// Date header is Coze's time. Without it, or if the clocks are too far apart, the life is the requested one.
 func (s *Source) granted(r reply, resp *http.Response, began time.Time) grant {
 	there, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {

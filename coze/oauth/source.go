@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// renewAfter is the part of a token's life, in percent, after which the next one is got.
+	// renewAfter is the percentage of a token's life after which the next one is requested.
 	renewAfter = 80
 
-	// lastMoments of a token are not used: it has to be good when it arrives. Of a short life it is a twentieth.
+	// lastMoments of a token's life are not used: it must still be valid when it arrives. Of a short life it is a twentieth.
 	lastMoments = 10 * time.Second
 
-	// After a failure the next request waits, twice as long each time: callers may be many, and each would ask.
+	// After a failure the next request waits, twice as long each time: many callers would each send one.
 	pauseMin = time.Second
 	pauseMax = 10 * time.Second
 
-	// forcedEvery is the least time between two tokens got because one was refused. Where the second is refused as
-	// well it is not the token that is wrong, and a third would change nothing.
+	// forcedEvery is the least time between two tokens requested because one was refused. If the second is refused too,
+	// the token is not the reason, and a third would not help.
 	forcedEvery = 5 * time.Second
 )
 
@@ -34,12 +34,12 @@ type Source struct {
 
 	mu        sync.Mutex
 	token     grant
-	refused   bool   // Coze does not take the token any more
-	running   *fetch // nil: nobody is getting a token
+	refused   bool   // Coze refuses the token
+	running   *fetch // nil = no request is in progress
 	failures  int    // in a row
 	err       error  // of the last one
 	notBefore time.Time
-	forced    time.Time // when a token was last got because one was refused
+	forced    time.Time // time of the last token requested because one was refused
 }
 
 var (
@@ -54,29 +54,28 @@ type grant struct {
 	until   time.Time
 }
 
-// fetch is a token on its way. Its result may be read once done is closed.
+// fetch is a request in progress. Its result may be read when done is closed.
 type fetch struct {
 	done  chan struct{}
 	token string
 	err   error
 }
 
-// New checks the configuration and gives the source. The first token is got when one is first asked for.
+// New checks the configuration. The first call of Token requests the first token.
 func New(cfg Config) (*Source, error) {
 	endpoint, err := cfg.complete()
 	if err != nil {
 		return nil, err
 	}
 	s := &Source{cfg: cfg, endpoint: endpoint}
-	if _, err := s.assertion(time.Now()); err != nil { // a key that is too short, while somebody looks
+	if _, err := s.assertion(time.Now()); err != nil { // reports a key that is too short now, not at the first call
 		return nil, fmt.Errorf("oauth: %w", err)
 	}
 	return s, nil
 }
 
-// Token gives a token that is good. As a rule it is at hand; a caller waits only for the first one and for one that
-// takes the place of a token that was refused or has died. The end of ctx ends the wait, not what others wait for. The
-// error is the context's or a [*coze.Error].
+// Token returns a valid token. A caller waits only for the first one and for the successor of a refused or expired one. The
+// end of ctx ends this wait, not the request, which others may wait for. The error is the context's or a [*coze.Error].
 func (s *Source) Token(ctx context.Context) (string, error) {
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
@@ -98,7 +97,7 @@ func (s *Source) Token(ctx context.Context) (string, error) {
 	return f.wait(ctx)
 }
 
-// Refresh gets another token unless the source's is not the rejected one any more. It does so once in 5 s at most.
+// Refresh gets a new token unless the source already has another one than rejected; at most once in 5 s.
 func (s *Source) Refresh(ctx context.Context, rejected string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -121,7 +120,7 @@ func (s *Source) Refresh(ctx context.Context, rejected string) error {
 	return err
 }
 
-// Identity names the app, and the session where there is one.
+// Identity names the app, and the session if there is one.
 func (s *Source) Identity() string {
 	if s.cfg.SessionName == "" {
 		return "oauth:" + s.cfg.ClientID
@@ -129,8 +128,8 @@ func (s *Source) Identity() string {
 	return "oauth:" + s.cfg.ClientID + ":" + s.cfg.SessionName
 }
 
-// next is the token on its way, if need be on its way from now on; the error is the last one while it is too early to
-// ask again. The caller holds mu.
+// next is the request in progress; it starts one if necessary. While it is too early for another request the error is the
+// last one. The caller holds mu.
 func (s *Source) next(ctx context.Context, now time.Time) (*fetch, error) {
 	if s.running == nil && now.Before(s.notBefore) {
 		return nil, s.err
@@ -138,7 +137,7 @@ func (s *Source) next(ctx context.Context, now time.Time) (*fetch, error) {
 	return s.get(ctx), nil
 }
 
-// get begins to get a token, if nobody does yet. It outlives ctx: others wait for it too. The caller holds mu.
+// get starts a request unless one is in progress. It outlives ctx: others wait for it too. The caller holds mu.
 func (s *Source) get(ctx context.Context) *fetch {
 	if s.running != nil {
 		return s.running
@@ -172,7 +171,7 @@ func (f *fetch) wait(ctx context.Context) (string, error) {
 	}
 }
 
-// String shows whose tokens they are, and none of them.
+// String names the app and shows no token.
 func (s *Source) String() string { return "oauth.Source(" + s.cfg.ClientID + ")" }
 
 // Format hides tokens and key from every verb.

@@ -6,16 +6,16 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-// chinese is what a text looks like when it is read as GB18030.
+// chinese counts what a text looks like when read as GB18030.
 type chinese struct {
 	pairs  int // characters of two or four bytes
-	common int // of these, what Chinese text is made of
-	bad    int // bytes that are no character
+	common int // of these, the characters of ordinary Chinese text
+	bad    int // bytes that are not part of a character
 }
 
-// readGB counts. Nearly every two bytes above 0x80 are some character of GB18030, so that a text can be read says
-// little. But Chinese text is made of the 3,755 characters of GB2312's first level (some 99.7 % of modern text in
-// simplified characters, half of one in traditional ones), and of Chinese punctuation; gibberish is not.
+// readGB counts. Nearly every two bytes above 0x80 are some character of GB18030, so readability alone says little. But the
+// 3,755 characters of GB2312's first level and Chinese punctuation make up some 99.7 % of modern text in simplified
+// characters and half of a text in traditional ones; of gibberish they do not.
 func readGB(text []byte) (c chinese) {
 	for i := 0; i < len(text); {
 		lead := text[i]
@@ -24,7 +24,7 @@ func readGB(text []byte) (c chinese) {
 			continue
 		}
 		if i+1 >= len(text) {
-			break // cut here, or not: one character more or less does not decide
+			break // one character more or less does not decide
 		}
 		second := text[i+1]
 		switch {
@@ -37,7 +37,7 @@ func readGB(text []byte) (c chinese) {
 			}
 			c.pairs++
 			if assigned(text[i : i+4]) {
-				c.common++ // emoji, say: no other encoding has digits between such bytes
+				c.common++ // such as emoji: no other encoding has digits between such bytes
 				i += 4
 			} else {
 				c.bad++
@@ -54,7 +54,7 @@ func readGB(text []byte) (c chinese) {
 	return c
 }
 
-// firstLevel reports whether two bytes are of GB2312's first level, or its punctuation and full-width forms.
+// firstLevel reports whether two bytes are a character of GB2312's first level, punctuation or a full-width form.
 func firstLevel(lead, trail byte) bool {
 	return trail >= 0xa1 && (lead >= 0xb0 && lead <= 0xd7 || lead == 0xa1 || lead == 0xa3)
 }
@@ -69,11 +69,11 @@ func assigned(four []byte) bool {
 	return isText(r)
 }
 
-// few is a number of characters that are common ones by chance more often than one would like.
+// few is a number of characters that may well all be common ones by chance.
 const few = 20
 
-// probable: more common characters than gibberish has by chance, and next to nothing that cannot be. To refuse a short
-// list of rare names costs its owner --encoding; to ask gibberish costs tokens.
+// probable: more common characters than gibberish has by chance, and almost no invalid bytes. Refusing a short list of rare
+// names costs its owner a flag (--encoding); asking gibberish costs tokens.
 func (c chinese) probable() bool {
 	if c.bad*50 > c.pairs {
 		return false
@@ -84,8 +84,8 @@ func (c chinese) probable() bool {
 	return c.common*5 >= c.pairs*2
 }
 
-// probablyAll: three of four characters are common ones, as in hardly any text that is not Chinese, however long.
+// probablyAll: three of four characters are common ones, which hardly any text but Chinese has.
 func (c chinese) probablyAll() bool { return c.pairs > 0 && c.common*4 >= c.pairs*3 && c.bad == 0 }
 
-// certain: there is nothing in it that Chinese text would not have.
+// certain: everything in it may be Chinese text.
 func (c chinese) certain() bool { return c.pairs > 0 && c.common == c.pairs && c.bad == 0 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Encoding is how characters are bytes.
+// Encoding is a character encoding.
 type Encoding string
 
 // The encodings.
@@ -16,7 +16,7 @@ const (
 	UTF16BE Encoding = "utf-16be"
 )
 
-// names are what people call them, in lower case and without - and _.
+// names maps their common names, in lower case and without - and _.
 var names = map[string]Encoding{
 	"utf8": UTF8, "utf8sig": UTF8,
 	"gb18030": GB18030, "gbk": GB18030, "gb2312": GB18030, "cp936": GB18030,
@@ -24,8 +24,8 @@ var names = map[string]Encoding{
 	"utf16be": UTF16BE,
 }
 
-// Parse finds the encoding of that name. GBK and GB2312 are read as GB18030, which holds them; "utf-16" alone does not
-// say which of the two it is.
+// Parse finds an encoding by its name. GBK and GB2312 are read as GB18030, which contains them; "utf-16" alone names no
+// byte order and is refused.
 func Parse(name string) (Encoding, error) {
 	plain := strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(name))
 	if e, ok := names[plain]; ok {
@@ -37,10 +37,10 @@ func Parse(name string) (Encoding, error) {
 	return "", fmt.Errorf("%q, want utf-8, gb18030 (also gbk), utf-16le or utf-16be", name)
 }
 
-// String is the encoding's name as people write it: UTF-8, GB18030, UTF-16LE.
+// String is the encoding's usual name: UTF-8, GB18030, UTF-16LE.
 func (e Encoding) String() string { return strings.ToUpper(string(e)) }
 
-// marks are the bytes of U+FEFF, by which a file may tell its encoding.
+// marks are the byte order marks: U+FEFF in each encoding.
 var marks = []struct {
 	encoding Encoding
 	bytes    string
@@ -51,7 +51,7 @@ var marks = []struct {
 	{GB18030, "\x84\x31\x95\x33"},
 }
 
-// Mark tells what a file begins with: the encoding of its mark and the mark's length, or "" and 0.
+// Mark returns the encoding of a byte order mark at the beginning and its length, or "" and 0.
 func Mark(head []byte) (Encoding, int) {
 	for _, m := range marks {
 		if strings.HasPrefix(string(head[:min(len(head), len(m.bytes))]), m.bytes) {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// NewReader reads r, which begins behind any mark, as UTF-8. Bytes that are no character come out as bytes that are no
-// UTF-8. UTF-8 itself is passed on as it is.
+// NewReader reads r, which begins after any byte order mark, as UTF-8. An undecodable byte comes out as invalid UTF-8. UTF-8
+// itself passes unchanged.
 func NewReader(r io.Reader, e Encoding) io.Reader {
 	switch e {
 	case GB18030:
@@ -30,18 +30,18 @@ func wideDecoder(order unicode.Endianness) *encoding.Decoder {
 
 var (
 	replacement = []byte("\ufffd")
-	unreadable  = []byte("\xff\xff\xff") // as long as the replacement, so that it can take its place
+	unreadable  = []byte("\xff\xff\xff") // as long as U+FFFD, to replace it in place
 )
 
-// strict is a decoder that does not let errors pass for text. The decoders write U+FFFD for what they cannot read; but
-// a file may hold U+FFFD itself, and then it says so with genuine.
+// strict is a decoder whose errors do not pass for text. x/text's decoders write U+FFFD for an undecodable byte; a genuine
+// U+FFFD of the file is recognised by its bytes.
 type strict struct {
 	*encoding.Decoder
 	genuine []byte // U+FFFD in the encoding
 }
 
-// Transform implements transform.Transformer. A piece that has both U+FFFD and an error is marked at both places: that
-// is one more in a line that is not in order anyway.
+// Transform implements transform.Transformer. A chunk with both a genuine U+FFFD and an error is marked at both: its line is
+// bad anyway.
 func (s *strict) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
 	nDst, nSrc, err = s.Decoder.Transform(dst, src, atEOF)
 	written := dst[:nDst]

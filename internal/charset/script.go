@@ -5,16 +5,16 @@ import (
 	"unicode/utf8"
 )
 
-// scripts that are written with characters of two bytes in UTF-8.
+// scripts whose characters have two bytes in UTF-8.
 var scripts = []*unicode.RangeTable{
 	unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian, unicode.Hebrew, unicode.Arabic, unicode.Syriac,
 	unicode.Thaana, unicode.Nko,
 }
 
-// plausible reports whether a text that can be read as UTF-8 was meant so. Two bytes of a Chinese character may happen
-// to be one character of UTF-8: "恰" is "ǡ". In a long text that does not happen throughout; in a short one the characters
-// it would make are of scripts that nobody mixes, rare letters, or no letters at all. A character of three or four bytes
-// is UTF-8 for sure: as GB18030 it would be half of one character and half of another.
+// plausible reports whether valid UTF-8 was meant as UTF-8. The two bytes of a Chinese character may happen to be one
+// character of UTF-8: "恰" is "ǡ". A long text does not consist of such pairs only; in a short one they give characters of
+// unrelated scripts, rare letters, or no letters at all. A character of three or four bytes is certainly UTF-8: as GB18030
+// it would be half of one character and half of another.
 func plausible(text []byte) bool {
 	var script *unicode.RangeTable
 	for i := 0; i < len(text); {
@@ -25,7 +25,7 @@ func plausible(text []byte) bool {
 			continue
 		case size > 2:
 			return true
-		case r < 0xa0 || r >= 0x180 && r < 0x370: // controls; the Latin letters of few languages, phonetics, accents
+		case r < 0xa0 || r >= 0x180 && r < 0x370: // controls; Latin letters of few languages, phonetics, accents
 			return false
 		}
 		for _, s := range scripts {
@@ -41,7 +41,7 @@ func plausible(text []byte) bool {
 	return true
 }
 
-// isText reports whether text may hold the character at all.
+// isText reports whether the character can be part of a text.
 func isText(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || r == '\t' || r == '\n' || r == '\r')
 }

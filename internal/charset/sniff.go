@@ -5,29 +5,28 @@ import (
 	"unicode/utf8"
 )
 
-// Found is what Sniff tells of a file.
+// Found is the result of Sniff.
 type Found struct {
 	Encoding Encoding
-	Mark     int // bytes of a mark at the beginning, to be passed over
+	Mark     int // length of the byte order mark, in bytes
 }
 
 const (
 	block  = 64 << 10
-	window = 256 << 10 // what is looked at, from the first block on that is not plain ASCII
-	reach  = 64 << 20  // how far that block is looked for
+	window = 256 << 10 // bytes looked at, from the first block that is not plain ASCII
+	reach  = 64 << 20  // bytes searched for that block
 )
 
-// Sniff tells the encoding of the text that r holds from its beginning on. It reads past what is plain ASCII, as that
-// says nothing, for up to 64 MiB, and decides by the 256 KiB that follow; so a guess can be contradicted later in the
-// file. The same bytes always give the same answer. What is no text in any of the encodings is said to be UTF-8, so that
-// its lines are refused one by one. The error is r's.
+// Sniff detects the encoding of a text. It skips plain ASCII, which says nothing, for up to 64 MiB, and decides by the 256
+// KiB after it; so the rest of the file may contradict it. The result depends on the bytes only. A file that is not text in
+// any encoding counts as UTF-8, so that its lines are refused one by one. The error is r's.
 func Sniff(r io.Reader) (Found, error) {
 	text := make([]byte, window)
 	n, err := io.ReadFull(r, text[:block])
 	if e, length := Mark(text[:n]); length > 0 {
 		return Found{Encoding: e, Mark: length}, nil
 	}
-	passed := false // a block of plain ASCII
+	passed := false // a block of plain ASCII was skipped
 	for read := n; err == nil && read < reach && plain(text[:n]); read += n {
 		passed = true
 		n, err = io.ReadFull(r, text[:block])
@@ -41,7 +40,7 @@ func Sniff(r io.Reader) (Found, error) {
 	if err != nil && !whole {
 		return Found{}, err
 	}
-	if !passed { // no 64 KiB of UTF-16 are plain ASCII: a NUL behind them is a stray one
+	if !passed { // 64 KiB of UTF-16 are never plain ASCII: a NUL after them is a stray one
 		if order := guessUTF16(text[:n], whole); order != "" {
 			return Found{Encoding: order}, nil
 		}
@@ -49,7 +48,7 @@ func Sniff(r io.Reader) (Found, error) {
 	return Found{Encoding: guess(text[:n], whole)}, nil
 }
 
-// plain reports whether a block is nothing but ASCII, so says nothing of the encoding.
+// plain reports whether a block is plain ASCII, which says nothing about the encoding.
 func plain(text []byte) bool {
 	for _, b := range text {
 		if b == 0 || b >= utf8.RuneSelf {
@@ -59,7 +58,7 @@ func plain(text []byte) bool {
 	return true
 }
 
-// guess tells the encoding of a text without a mark that is not UTF-16; whole = it is all there is, so it does not end
+// guess detects the encoding of a text that has no mark and is not UTF-16; whole = it is all of the text, so it cannot end
 // in half a character.
 func guess(text []byte, whole bool) Encoding {
 	chinese := readGB(text)

@@ -7,23 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// wide is what a text looks like when it is read as UTF-16 in one byte order.
+// wide counts what a text looks like when read as UTF-16 in one byte order.
 type wide struct {
 	plain int  // ASCII characters
 	ends  int  // of these, CR and LF
-	bad   int  // what no text has: half a surrogate, a character that is not assigned, a control character
+	bad   int  // half surrogates, unassigned characters, control characters
 	han   bool // Chinese characters
-	split bool // characters whose high byte is CR or LF: Gurmukhi, Gujarati, Malayalam, Sinhala
+	split bool // has characters whose high byte is CR or LF: Gurmukhi, Gujarati, Malayalam, Sinhala
 }
 
-// guessUTF16 tells UTF-16 without a mark, "" if it is not UTF-16 or cannot be told. A NUL alone is no reason: any file may
-// have a stray one. Nearly every two bytes are some Chinese character, so that the text can be read is no reason either
-// ("question" is 煵敳瑩潮). UTF-16 has ends of lines that are two bytes, and beside them:
+// guessUTF16 detects UTF-16 without a mark; "" if it is not UTF-16 or not certain. A NUL alone proves nothing: any file may
+// have a stray one. Readable characters prove nothing either: nearly every two bytes are some Chinese character ("question"
+// is 煵敳瑩潮). UTF-16 has line ends of two bytes, and:
 //
-//   - Where the bytes are text in UTF-8, too, it is ASCII, widened: at least every fourth byte is a NUL.
-//   - Where the bytes are Chinese text in GB18030, they are that: no UTF-16 looks like it.
-//   - No character has CR or LF as its high byte where others are Chinese: that is an end of a line in a text of single
-//     bytes, with the letter next to it. In the wrong byte order an end of a line is U+0A00, which is not assigned.
+//   - If the bytes are also text in UTF-8, it is widened ASCII: at least every fourth byte is a NUL.
+//   - If the bytes are Chinese text in GB18030, they are GB18030: no UTF-16 looks like that.
+//   - No character has CR or LF as its high byte beside Chinese ones: that would be a line end of a single-byte text
+//     together with a letter. In the wrong byte order a line end is U+0A00, which is unassigned.
 func guessUTF16(text []byte, whole bool) Encoding {
 	nuls := bytes.Count(text, []byte{0})
 	if nuls == 0 || whole && len(text)%2 != 0 {
@@ -44,8 +44,8 @@ func guessUTF16(text []byte, whole bool) Encoding {
 	return ""
 }
 
-// controls counts the control characters that are no NUL and no space. Cyrillic in UTF-16 is valid UTF-8, with U+0004 as
-// every second character.
+// controls counts control characters except NUL and white space. Cyrillic in UTF-16 is valid UTF-8 with U+0004 as every
+// second character.
 func controls(text []byte) (n int) {
 	for _, b := range text {
 		if b < ' ' && b != 0 && b != '\t' && b != '\n' && b != '\r' {
@@ -82,5 +82,5 @@ func readWide(text []byte, unit func([]byte) rune) (w wide) {
 	return w
 }
 
-// isText reports whether a person may have written it.
+// isText reports whether a person may have written the character.
 func (w wide) isText() bool { return w.bad == 0 && w.ends > 0 && !(w.han && w.split) }

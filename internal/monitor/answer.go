@@ -8,7 +8,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// status writes how a task stands, and why.
+// status writes a task's status and its reason.
 func (s *sheet) status(r *results.Result) {
 	s.fact("status", string(r.Status))
 	if f := r.Error; f != nil {
@@ -18,8 +18,7 @@ func (s *sheet) status(r *results.Result) {
 	}
 }
 
-// answer writes the rest of a task's record, whole: the answer, what it cost, and where
-// Coze keeps it.
+// answer writes the rest of a task's record: the answer, its cost, and its ids at Coze.
 func (s *sheet) answer(r *results.Result) {
 	if r.Answer != "" {
 		s.block("answer", r.Answer)

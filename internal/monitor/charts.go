@@ -16,9 +16,8 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// chartQueries are asynqmon's charts by the names that its page has for them, as
-// questions to Prometheus. All workers report the same of a queue, so the maximum is
-// taken; of what each counts for itself, the sum. %s is the filter by queue.
+// chartQueries maps the names of asynqmon's charts to queries of Prometheus. All workers report the same gauges of a
+// queue: take the maximum. Each counts for itself: take the sum. %s is the filter by queue.
 var chartQueries = map[string]string{
 	"queue_size":                      `sum by (queue) (max by (queue, state) (cozeq_queue_tasks{%s}))`,
 	"queue_latency_seconds":           `max by (queue) (cozeq_queue_oldest_pending_seconds{%s})`,
@@ -33,20 +32,19 @@ var chartQueries = map[string]string{
 }
 
 const (
-	// chartTimeout bounds one question to Prometheus.
+	// chartTimeout bounds one query.
 	chartTimeout = 15 * time.Second
 
-	// maxChart bounds an answer of Prometheus, in bytes: 720 points of 100 queues are
-	// about 2 MB.
+	// maxChart bounds a reply of Prometheus, in bytes: 720 points of 100 queues are about 2 MB.
 	maxChart = 16 << 20
 
-	// chartPoints is how many points a chart has at most; it is 900 pixels wide.
+	// chartPoints bounds the points of a chart, which is 900 pixels wide.
 	chartPoints = 720
 
 	maxChartRange = 400 * 24 * time.Hour
 )
 
-// charts answers asynqmon's page of charts, all of them at once.
+// charts serves all of asynqmon's charts at once.
 func (h *handler) charts(w http.ResponseWriter, r *http.Request) {
 	if h.Prometheus == nil {
 		http.Error(w, "no Prometheus to ask: give --prometheus-addr", http.StatusNotFound)
@@ -82,21 +80,21 @@ func (h *handler) charts(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, page)
 }
 
-// noChart is an error in the form that Prometheus has for its own. asynqmon's page has
-// no place for an answer that failed as a whole: it stays empty, and says nothing.
+// noChart is an error in Prometheus' form, one for each chart: asynqmon's page shows nothing for a reply that failed as a
+// whole.
 func noChart(err error) json.RawMessage {
 	text, _ := json.Marshal(map[string]string{"status": "error", "errorType": "unavailable", "error": err.Error()}) // strings always marshal
 	return text
 }
 
-// span is what of time and queues the charts show.
+// span is the time range and the queues of the charts.
 type span struct {
 	end    time.Time
 	length time.Duration
 	filter string // a matcher of PromQL, or empty
 }
 
-// readSpan checks what the page asks for: it becomes part of a query.
+// readSpan checks the page's parameters: they become part of a query.
 func readSpan(q url.Values) (span, error) {
 	s := span{end: time.Now(), length: time.Hour}
 	if v := q.Get("duration"); v != "" {
@@ -125,13 +123,12 @@ func readSpan(q url.Values) (span, error) {
 	return s, nil
 }
 
-// step is the time between two points: 10 s at least, as asynqmon has it.
+// step is the time between two points, at least 10 s as in asynqmon.
 func (s span) step() time.Duration {
 	return max(10*time.Second, (s.length / chartPoints).Truncate(time.Second))
 }
 
-// chart asks Prometheus. What it says of a query that it cannot answer is JSON, too,
-// which the page knows how to show.
+// chart asks Prometheus. Its errors are JSON too, which the page can show.
 func (h *handler) chart(ctx context.Context, query string, s span) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, chartTimeout)
 	defer cancel()
@@ -150,7 +147,7 @@ func (h *handler) chart(ctx context.Context, query string, s span) (json.RawMess
 	response, err := h.client.Do(request)
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = e.Err // not the whole query
+			err = e.Err // without the query
 		}
 		return nil, fmt.Errorf("prometheus at %s: %w", h.Prometheus.Host, err)
 	}

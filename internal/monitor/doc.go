@@ -1,14 +1,13 @@
-// Package monitor is the dashboard: asynqmon's pages over a Redis of cozeq's, with the question and the answer of each
-// task where asynqmon has bytes.
+// Package monitor is the dashboard: asynqmon's pages with the question and the answer of each task in place of bytes.
 //
-// [New] gives the handler for everything below [Root]. asynqmon, linked as a library, makes the pages and the API under
-// them. Four things are changed on the way:
+// [New] returns the handler for everything below [Root]. asynqmon, linked as a library, makes the pages and their API.
+// This package changes four things:
 //
-//   - who asks for a page is looked at first (lock.go), and what only looks cannot write;
-//   - tasks are shown as text, with what their records say (tasks.go, question.go, answer.go): asynqmon's own formatters
-//     see a payload without the task's id, and its pages show a result of completed tasks only;
-//   - the page of charts asks Prometheus for the metrics that workers have (charts.go), not for those of asynqmon;
-//   - buttons that would leave somebody waiting for ever cancel as cozeq does, or are refused (operate.go).
+//   - it checks the caller's token, and read-only requests cannot write (lock.go);
+//   - it shows tasks as text, with their records (tasks.go, question.go, answer.go): asynqmon's formatters see a payload
+//     without the task's id, and its pages show results of completed tasks only;
+//   - the page of charts asks Prometheus for the workers' metrics (charts.go), not for asynqmon's;
+//   - a button that would leave a caller waiting for ever cancels the task as cozeq does, or is refused (operate.go).
 //
-// The package serves no metrics, keeps nothing, and knows neither flags nor the worker. Only cmd/cozeq may import it.
+// The package serves no metrics, keeps no state, and knows neither flags nor the worker.
 package monitor

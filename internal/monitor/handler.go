@@ -17,24 +17,23 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// Root is the path that the dashboard is served under.
+// Root is the path of the dashboard.
 const Root = "/monitor"
 
-// Config says what a dashboard shows, and to whom.
+// Config says what a dashboard shows, and to whom. Redis is not closed by the handler.
 type Config struct {
-	Redis   redis.UniversalClient // the caller's to close
-	Results *results.Store        // of the same Redis
-	Tasks   *tasks.Client         // of the same Redis
+	Redis   redis.UniversalClient
+	Results *results.Store // of the same Redis
+	Tasks   *tasks.Client  // of the same Redis
 
-	// Token gives the token to ask for. nil asks for none: then only who calls this
-	// machine by its loopback name is let in, which no page of another site can.
+	// Token returns the token that callers must present. nil: no token, and only requests to a loopback name are
+	// served, which no page of another site can make.
 	Token func(context.Context) (string, error)
 
-	// Write lets people pause, run, cancel and delete.
+	// Write permits pausing, running, canceling and deleting.
 	Write bool
 
-	// Prometheus is the base URL of the server that scrapes the workers; nil: there
-	// is no page of charts.
+	// Prometheus is the base URL of the server that scrapes the workers; nil: no charts.
 	Prometheus *url.URL
 
 	Log *slog.Logger
@@ -47,14 +46,14 @@ type handler struct {
 	client    *http.Client // for Prometheus
 }
 
-// New returns the handler for Root and all below it. It dials nobody: a Redis that
-// does not answer is an error on the pages.
+// New returns the handler for Root and everything below it. It makes no connection: a Redis that does not answer is an
+// error on the pages.
 func New(c Config) http.Handler {
 	h := &handler{
 		Config:    c,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis),
 		client: &http.Client{Timeout: chartTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // it asks where --prometheus-addr says, and nowhere else
+			return http.ErrUseLastResponse // asks only at --prometheus-addr
 		}},
 	}
 	options := asynqmon.Options{
@@ -65,7 +64,7 @@ func New(c Config) http.Handler {
 		ReadOnly:         !c.Write,
 	}
 	if c.Prometheus != nil {
-		options.PrometheusAddress = "set" // its pages look only whether there is one
+		options.PrometheusAddress = "set" // only whether it is empty matters
 	}
 	h.asynqmon = asynqmon.New(options)
 
@@ -87,15 +86,13 @@ func New(c Config) http.Handler {
 	return h.locked(mux)
 }
 
-// shared gives asynqmon the client that there is. asynqmon takes a client of its own
-// for each connection option and closes it with itself, so it is never closed.
+// shared gives asynqmon the existing client. asynqmon closes its client when it is closed itself, so it never is.
 type shared struct{ client redis.UniversalClient }
 
 // MakeRedisClient implements asynq.RedisConnOpt.
 func (s shared) MakeRedisClient() any { return s.client }
 
-// plain shows a payload or a result as it is. Those of chats are told from the
-// others later, with the task's id at hand.
+// plain shows a payload or a result as it is. tasks.go replaces those of chats later, when it knows the task's id.
 func plain(_ string, data []byte) string {
 	if !utf8.Valid(data) {
 		return fmt.Sprintf("(%d bytes that are no text)", len(data))
@@ -103,5 +100,5 @@ func plain(_ string, data []byte) string {
 	return string(data)
 }
 
-// redisTimeout bounds what is read of Redis for one page.
+// redisTimeout bounds the reads of Redis for one page.
 const redisTimeout = 10 * time.Second

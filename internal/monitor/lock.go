@@ -9,21 +9,19 @@ import (
 	"strings"
 )
 
-// locked lets a request through if it may look, and change things where it wants to.
+// locked lets a request through if it may read and, for a change, write.
 //
-// With a token the token decides: a page of another site that calls us by a name of
-// its own gets no credentials from the browser to show. Without one only this machine
-// can reach us, but so can a page of any site that its people look at: the site points
-// its own name to 127.0.0.1 once the page is loaded (DNS rebinding). Such a request
-// names the site as its host, so only loopback names are good.
+// With a token the token decides: a browser sends no credentials for our address to a page that reaches us by another
+// name. Without a token only this machine can reach us, but also a page of any site open in its browser: the site can
+// point its own name to 127.0.0.1 (DNS rebinding). Such a request has the site's name as its host, so only loopback names
+// are accepted.
 //
-// A browser sends the credentials that it has with every request to us, whichever
-// page has made it. What changes something must come from a page of our own.
+// A browser sends its credentials with every request to us, from whichever page. A change must come from our own page.
 func (h *handler) locked(next http.Handler) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		head := w.Header()
-		head.Set("Cache-Control", "no-store") // questions and answers do not belong on the disk of a browser
+		head.Set("Cache-Control", "no-store") // keep questions and answers off the browser's disk
 		head.Set("X-Content-Type-Options", "nosniff")
 		head.Set("X-Frame-Options", "DENY")
 		head.Set("Referrer-Policy", "no-referrer")
@@ -44,7 +42,7 @@ func (h *handler) locked(next http.Handler) http.Handler {
 	})
 }
 
-// admits asks for the token, or for a loopback name where there is none.
+// admits checks the token, or without one the loopback name.
 func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 	if h.Token == nil {
 		if loopbackName(r.Host) {
@@ -72,8 +70,7 @@ func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// credentials is the token that came with a request: as a password, for browsers, or
-// as a bearer token.
+// credentials is the request's token: a basic-auth password, for browsers, or a bearer token.
 func credentials(r *http.Request) (token string, given bool) {
 	if _, password, ok := r.BasicAuth(); ok {
 		return password, true
@@ -82,14 +79,13 @@ func credentials(r *http.Request) (token string, given bool) {
 	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
-// same takes the same time however much of the token is right, and whatever its
-// length is.
+// same compares in constant time, also for another length.
 func same(got, want string) bool {
 	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// loopbackName reports whether a Host header names this machine as nobody else can.
+// loopbackName reports whether a Host header is a name that always means this machine.
 func loopbackName(host string) bool {
 	name := (&url.URL{Host: host}).Hostname()
 	if strings.EqualFold(name, "localhost") {
@@ -99,7 +95,7 @@ func loopbackName(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// quoted bounds what a stranger has sent.
+// quoted bounds a caller's text for a message.
 func quoted(s string) string {
 	if r := []rune(s); len(r) > 60 {
 		s = string(r[:60]) + "…"

@@ -12,8 +12,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Lists of tasks that have not ended, by their names in asynqmon's API. Whoever has
-// asked such a question waits for its record to end.
+// Lists of tasks that have not ended, by their names in asynqmon's API. Callers wait for the records of these tasks.
 const activeTasks = "active_tasks"
 
 func open(list string) bool {
@@ -24,24 +23,23 @@ func open(list string) bool {
 	return false
 }
 
-// Why a button of asynqmon's is refused.
+// Why a button is refused.
 const (
-	noArchive = "not archived: who has asked would wait for ever. Delete cancels a task, and its status is then canceled"
+	noArchive = "not archived: callers would wait for ever. Delete cancels a task; its status is then canceled"
 	noAll     = "not all at once: each is canceled by itself, and there may be many. Select tasks and delete those, or use cozeq cancel"
 )
 
 // maxForm bounds the ids in one request, in bytes.
 const maxForm = 1 << 20
 
-// operateTask is a button beside a task. Of those that end a task asynqmon's would
-// leave its record as it was: cancel makes asynq try again, delete and archive leave
-// it queued for 30 days. All others, such as running a failed task again, are
-// asynqmon's.
+// operateTask handles a button beside a task. asynqmon's own cancel, delete and archive would leave the record open: asynq
+// retries a canceled task, and the record of a deleted one stays queued for 30 days. asynqmon handles the other buttons,
+// such as running a failed task again.
 func (h *handler) operateTask(w http.ResponseWriter, r *http.Request) {
 	queue, list := r.PathValue("queue"), r.PathValue("list")
 	id, action := r.PathValue("task"), "delete"
 	if r.Method == http.MethodPost {
-		i := strings.LastIndexByte(id, ':') // an id may have colons, too
+		i := strings.LastIndexByte(id, ':') // an id may contain colons
 		if i < 0 {
 			i = len(id)
 		}
@@ -71,7 +69,7 @@ func (h *handler) operateTask(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// operateList is a button for all tasks that are selected, or for all of a list.
+// operateList handles a button for the selected tasks or for a whole list.
 func (h *handler) operateList(w http.ResponseWriter, r *http.Request) {
 	queue := r.PathValue("queue")
 	list, action, _ := strings.Cut(r.PathValue("list"), ":")
@@ -99,7 +97,7 @@ func (h *handler) operateList(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// waits reports whether somebody may wait for a task.
+// waits reports whether a caller may wait for a task.
 func (h *handler) waits(ctx context.Context, id string) (bool, error) {
 	record, err := h.Results.Get(ctx, id)
 	if errors.Is(err, results.ErrNotFound) {
@@ -108,8 +106,8 @@ func (h *handler) waits(ctx context.Context, id string) (bool, error) {
 	return err == nil && !record.Status.Terminal(), err
 }
 
-// cancel ends a task as cozeq cancel does. What has no record is not cozeq's, or was
-// not begun; of what has ended only asynq's task is left.
+// cancel ends a task as cozeq cancel does. A task without a record is not cozeq's or never began; one whose record has
+// ended is only deleted from asynq.
 func (h *handler) cancel(ctx context.Context, queue, list, id string) error {
 	status, err := h.Tasks.Cancel(ctx, id)
 	none := errors.Is(err, results.ErrNotFound)
@@ -143,11 +141,10 @@ func (h *handler) cancelSelected(w http.ResponseWriter, r *http.Request, queue, 
 	sendJSON(w, map[string][]string{doneName: done, failedName: failed})
 }
 
-// activePage is how many active tasks are listed in one go.
+// activePage is how many active tasks are listed per call.
 const activePage = 1000
 
-// cancelActive cancels what runs in a queue now. The list is read to its end first:
-// it gets shorter while tasks end.
+// cancelActive cancels the tasks that run in a queue now. It reads the whole list first: it shrinks while tasks end.
 func (h *handler) cancelActive(ctx context.Context, queue string) error {
 	var ids []string
 	for page := 1; ; page++ {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Of asynqmon's page: what is left out, fonts from elsewhere and a manifest that browsers
-// fetch without logging in; and its scripts.
+// Parts of asynqmon's page: fonts of another site and a manifest that browsers fetch without credentials, both removed; and
+// its scripts.
 var (
 	doctype = []byte("<!doctype html>")
 	leftOut = regexp.MustCompile(`<link[^>]*\b(href="https?://|rel="manifest")[^>]*>`)
@@ -17,10 +17,9 @@ var (
 	headEnd = []byte("</head>")
 )
 
-// style makes texts readable: asynqmon shows payloads without line breaks, in a box of
-// 400 pixels. The fonts are those that have Chinese in its Chinese shapes. Words lose the
-// colours of a program's text; the box keeps its own, as around it, on the page of Redis,
-// the text is black in the dark theme, too. The names beside a long text keep their width.
+// style makes texts readable: asynqmon shows payloads without line breaks in a box of 400 pixels. It names fonts with
+// Chinese glyph shapes, removes syntax colours from the text, keeps the box's own colours (text on the page of Redis is
+// black in the dark theme too), and fixes the width of names beside a long text.
 const style = `<style>
 body, pre, pre * { font-family: Roboto, "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif }
 pre, pre code, pre span { white-space: pre-wrap !important; overflow-wrap: anywhere }
@@ -36,7 +35,7 @@ td.MuiTableCell-root, th.MuiTableCell-root { padding-left: 10px; padding-right: 
 }
 </style>`
 
-// notice tells of a button that did nothing: asynqmon's page keeps that to itself.
+// notice shows why a button did nothing: asynqmon's page does not.
 const notice = `(function () {
 	var open = XMLHttpRequest.prototype.open;
 	XMLHttpRequest.prototype.open = function (method) {
@@ -47,9 +46,8 @@ const notice = `(function () {
 	};
 })();`
 
-// page serves asynqmon's page, and the images around it. The page loads nothing from
-// other sites: a browser without a way out would wait for its fonts, and others need
-// not know who looks at what. A policy keeps it so, whatever stands in an answer.
+// page serves asynqmon's page and its images. The page loads nothing from other sites, so it works offline and tells nobody
+// what is looked at. A content security policy enforces that, whatever an answer contains.
 func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	rep := h.ask(r)
 	if !bytes.HasPrefix(rep.body, doctype) {
@@ -70,15 +68,15 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	rep.send(w)
 }
 
-// asynqmon's lists show of an id what stands before its first hyphen. That is the same for all rows of a run, and for all
-// UUIDs that were made within a minute: the first 8 digits of a UUIDv7 are its time. A UUID's last 12 are random, and a
-// row's id ends with its number.
+// asynqmon's lists show an id up to its first hyphen. That part is the same for all rows of a run, and for all UUIDv7 of
+// the same minute: their first 8 digits are the time. The last 12 digits of a UUID are random, and a row's id ends with
+// its number.
 var (
 	shortID = regexp.MustCompile(`function (\w+)\(e\)\{var t=e\.indexOf\("-"\);return-1===t\?e:e\.substr\(0,t\)\}`)
 	idEnd   = []byte(`function ${1}(e){return e.length>20?"\u2026"+e.substr(-12):e}`)
 )
 
-// static serves the scripts: 1.3 MB under names that change with their content.
+// static serves the scripts, 1.3 MB; their names change with their content.
 func (h *handler) static(w http.ResponseWriter, r *http.Request) {
 	rep := h.ask(r)
 	if strings.HasSuffix(r.URL.Path, ".js") && !bytes.HasPrefix(rep.body, doctype) {

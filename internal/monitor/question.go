@@ -9,8 +9,8 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// question writes what is asked, whole, and what came before it. unread says why a
-// question that is kept apart from the payload cannot be shown.
+// question writes the question and the messages before it. unread says why a question stored outside the payload cannot
+// be shown.
 func (s *sheet) question(chat *tasks.Chat, unread string) {
 	messages := chat.AdditionalMessages
 	if len(messages) == 0 {
@@ -22,11 +22,11 @@ func (s *sheet) question(chat *tasks.Chat, unread string) {
 	s.block("question", content(messages[last]))
 	for _, m := range messages[:last] {
 		s.gap()
-		s.block("before it, "+cmp.Or(m.Role, "nobody"), content(m))
+		s.block("before it, "+cmp.Or(m.Role, "no role"), content(m))
 	}
 }
 
-// fields writes the payload's other fields in their order, whatever they are.
+// fields writes the payload's other fields in their order.
 func (s *sheet) fields(payload []byte) {
 	for _, f := range members(payload) {
 		switch f.name {
@@ -45,8 +45,7 @@ func questionBrief(chat *tasks.Chat) string {
 	return brief(chat.Preview, listRunes)
 }
 
-// content is a message's text. One of several parts is a JSON array: text stays, files
-// and images become a line each.
+// content is a message's text. A message of several parts is a JSON array: text stays, each file or image becomes a line.
 func content(m tasks.Message) string {
 	if m.ContentType != "object_string" {
 		return m.Content
@@ -70,14 +69,13 @@ func content(m tasks.Message) string {
 	return strings.Join(lines, "\n")
 }
 
-// member is one of a JSON object's.
+// member is a member of a JSON object.
 type member struct {
 	name  string
 	value json.RawMessage
 }
 
-// members lists those of a JSON object in order; of what is none, those before the
-// fault.
+// members lists the members of a JSON object in order, of invalid JSON those before the error.
 func members(data []byte) []member {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if first, err := d.Token(); err != nil || first != json.Delim('{') {
@@ -96,8 +94,7 @@ func members(data []byte) []member {
 	return all
 }
 
-// readable is a JSON value as people read it: a text without quotes, and \u4f60 as 你
-// in all others. Numbers keep their digits.
+// readable is a JSON value for people: a string without quotes, \u4f60 as 你. Numbers keep their digits.
 func readable(value json.RawMessage) string {
 	d := json.NewDecoder(bytes.NewReader(value))
 	d.UseNumber()

@@ -6,14 +6,14 @@ import (
 	"strconv"
 )
 
-// reply is an answer of asynqmon's, held back to be changed.
+// reply is a reply of asynqmon, buffered to be changed.
 type reply struct {
 	header http.Header
 	status int
 	body   []byte
 }
 
-// ask lets asynqmon answer a request.
+// ask has asynqmon handle a request.
 func (h *handler) ask(r *http.Request) *reply {
 	rep := &reply{header: http.Header{}, status: http.StatusOK}
 	h.asynqmon.ServeHTTP(rep, r)
@@ -39,25 +39,25 @@ func (r *reply) send(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(r.body)))
 	w.WriteHeader(r.status)
-	_, _ = w.Write(r.body) // who asked has gone
+	_, _ = w.Write(r.body) // the caller has gone
 }
 
-// object is JSON of asynqmon's, of which a few members are changed.
+// object is a JSON object of asynqmon of which some members change.
 type object map[string]json.RawMessage
 
 // text is a member that is a string, else "".
 func (o object) text(name string) string {
 	var s string
-	_ = json.Unmarshal(o[name], &s) // no string is as good as none
+	_ = json.Unmarshal(o[name], &s) // not a string: ""
 	return s
 }
 
 func (o object) set(name string, value any) {
-	o[name], _ = json.Marshal(value) // strings and what was JSON before always marshal
+	o[name], _ = json.Marshal(value) // strings and raw JSON always marshal
 }
 
 // sendJSON answers with v.
 func sendJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // who asked has gone
+	_ = json.NewEncoder(w).Encode(v) // the caller has gone
 }

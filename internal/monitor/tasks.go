@@ -16,9 +16,8 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// task is one task, whole. asynqmon's page has a place for the result of a completed
-// task only; of any other the result stands in the payload's place, below the
-// question.
+// task serves one task. asynqmon's page shows the result of a completed task only; for any other task it is put below the
+// question in the payload's place.
 func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	rep := h.ask(r)
 	var t object
@@ -40,7 +39,7 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 		record = record.Readable()
 		status.status(record)
 		if chat != nil && chat.BotID != "" {
-			record.BotID = "" // it stands among the payload's fields
+			record.BotID = "" // is among the payload's fields
 		}
 		answer.answer(record)
 		t.tellError(record.Error)
@@ -74,8 +73,7 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, t)
 }
 
-// body puts messages in their place that are kept apart from the payload. Where they
-// cannot be had it says why.
+// body inserts messages that are stored outside the payload, or says why it cannot.
 func (h *handler) body(ctx context.Context, id string, chat *tasks.Chat) (unread string) {
 	if !chat.HasBody() {
 		return ""
@@ -93,8 +91,8 @@ func (h *handler) body(ctx context.Context, id string, chat *tasks.Chat) (unread
 	return ""
 }
 
-// opened is a payload that is decrypted, if it was encrypted. With an error the chat is
-// what can be read of it without; nil: it is no payload of ours.
+// opened is a payload, decrypted if it was encrypted. With an error the chat has the fields that are not encrypted; nil: not
+// a payload of cozeq.
 func opened(keys *results.Keys, id string, payload []byte) (*tasks.Chat, error) {
 	chat, err := tasks.Decode(payload)
 	if err != nil {
@@ -103,21 +101,19 @@ func opened(keys *results.Keys, id string, payload []byte) (*tasks.Chat, error) 
 	return chat, chat.Open(keys, id)
 }
 
-// tellError puts the record's error in the place of one that a worker has shortened: it
-// is decrypted, in clear, or says which key it wants.
+// tellError replaces asynq's shortened error by the record's, decrypted or with the name of the key that it needs.
 func (o object) tellError(f *results.Failure) {
 	if f != nil && strings.HasSuffix(o.text("error_message"), results.SaysMore) {
 		o.set("error_message", f.Error())
 	}
 }
 
-// listRunes is how much of a text stands in a list.
+// listRunes bounds a text in a list, in characters.
 const listRunes = 80
 
-// list is a page of tasks in one state: a line of each question, and of how it stands.
-// asynqmon has a column for the error of those that failed or wait, and one for the
-// answer of those completed; a task that was canceled or has expired is completed, too,
-// and has none.
+// list serves a page of tasks in one state: one line of each question and of its status. asynqmon has a column for the
+// error of failed and waiting tasks and one for the answer of completed ones; canceled and expired tasks are completed
+// too, without an answer.
 func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	rep := h.ask(r)
 	list := r.PathValue("list")
@@ -154,7 +150,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, page)
 }
 
-// servers shows what workers have in hand.
+// servers shows the tasks that workers run.
 func (h *handler) servers(w http.ResponseWriter, r *http.Request) {
 	rep := h.ask(r)
 	var page object
@@ -179,8 +175,7 @@ func (h *handler) servers(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, page)
 }
 
-// listed is a payload in a list. asynqmon's own column ends at the first hyphen of an id,
-// where the rows of a batch, and all that was asked within a minute, are still the same.
+// listed is a payload in a list, with the end of the id: asynqmon's column shows an id up to its first hyphen only.
 func listed(keys *results.Keys, id, payload string) *sheet {
 	s := new(sheet)
 	chat, err := opened(keys, id, []byte(payload))
@@ -203,7 +198,7 @@ func listed(keys *results.Keys, id, payload string) *sheet {
 // stateChunk is how many records are read in one round trip.
 const stateChunk = 500
 
-// state is how a task stands, by its record.
+// state is a task's status by its record.
 type state struct{ status, code, class, message string }
 
 func (s state) failure() *results.Failure {
@@ -214,7 +209,7 @@ func (s state) failure() *results.Failure {
 	return &results.Failure{Code: code, Class: s.class, Message: s.message}
 }
 
-// openedText is an encrypted text; where it cannot be read, why.
+// openedText decrypts a text, or says why it cannot.
 func openedText(keys *results.Keys, id, field, value string) string {
 	text, err := keys.Open(id, field, value)
 	if err != nil {
@@ -223,8 +218,8 @@ func openedText(keys *results.Keys, id, field, value string) string {
 	return text
 }
 
-// line tells it in a line, with the error's message or without. Of what was canceled or
-// has expired the class says the same as the status.
+// line is the state on one line, with the error's message or without. The class of a canceled or expired task is its
+// status, so it is left out.
 func (s state) line(message bool) string {
 	if s.class == "" {
 		return s.status
@@ -240,8 +235,7 @@ func (s state) line(message bool) string {
 	return s.status + ", " + f.Error()
 }
 
-// states reads how tasks stand. Answers stay where they are: a list of a hundred is
-// asked for every few seconds.
+// states reads the tasks' states, without answers: the page reloads a list of a hundred every few seconds.
 func (h *handler) states(ctx context.Context, ids []string) []state {
 	all := make([]state, 0, len(ids))
 	for chunk := range slices.Chunk(ids, stateChunk) {

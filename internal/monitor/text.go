@@ -4,17 +4,16 @@ import (
 	"strings"
 )
 
-// sheet is text for people: a line for each fact, "name: value", and a block, set in
-// below its name, for what is long. It is no JSON, so asynqmon's pages show it as it
-// is; in JSON an answer of ten lines would be one line with nine times \n in it.
+// sheet is text for people: a line "name: value" for each fact, and an indented block below its name for a long text. It is
+// not JSON, in which an answer of ten lines would be one line; asynqmon's pages show it as it is.
 type sheet struct{ b strings.Builder }
 
 func (s *sheet) String() string { return strings.TrimRight(s.b.String(), "\n") }
 
-// longLine is where a line becomes a block, in characters.
+// longLine is the length in characters from which a line becomes a block.
 const longLine = 100
 
-// fact adds a value. One that is empty is left out, as everywhere.
+// fact adds a value, unless it is empty.
 func (s *sheet) fact(name, value string) {
 	switch {
 	case value == "":
@@ -25,7 +24,7 @@ func (s *sheet) fact(name, value string) {
 	}
 }
 
-// block adds a text below its name, empty or not.
+// block adds a text below its name.
 func (s *sheet) block(name, text string) {
 	s.b.WriteString(name + ":\n")
 	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
@@ -36,14 +35,14 @@ func (s *sheet) block(name, text string) {
 	}
 }
 
-// gap sets apart what follows.
+// gap adds an empty line.
 func (s *sheet) gap() {
 	if s.b.Len() > 0 && !strings.HasSuffix(s.b.String(), "\n\n") {
 		s.b.WriteByte('\n')
 	}
 }
 
-// joined is several sheets as one, with a line between them.
+// joined joins sheets, with an empty line between them.
 func joined(sheets ...*sheet) string {
 	var all []string
 	for _, s := range sheets {
