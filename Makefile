@@ -1,4 +1,4 @@
-# Everything a contributor runs. `make` alone lists it.
+# What a contributor runs. `make` alone lists it.
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 5s
@@ -13,16 +13,22 @@ ON_REDIS := ./results ./tasks ./worker
 # The tools have a go.mod of their own, so that users of the library do not inherit them.
 STATICCHECK := go tool -modfile=internal/tools/go.mod staticcheck
 
+# Fails and names the files that gofmt would change.
+UNFORMATTED := files=$$(gofmt -l .) && { [ -z "$$files" ] || { echo "not formatted (make fmt does it):"; echo "$$files"; exit 1; }; }
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: # list these targets
+	@awk '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { split($$0, part, ":.*## "); printf "  make %-14s %s\n", part[1], part[2] }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  PKG=./worker narrows test, race, vet, lint, bench and cover; FUZZTIME=$(FUZZTIME) SOAKTIME=$(SOAKTIME) BENCH=$(BENCH) LIMITS=$(LIMITS)"
+	@echo "PKG=./worker narrows check, test, race, lint, bench and cover."
+	@echo "FUZZTIME=$(FUZZTIME) SOAKTIME=$(SOAKTIME) BENCH=$(BENCH) LIMITS=$(LIMITS)"
 
 BUILDFLAGS := -buildvcs=false -trimpath
 BUILD      := CGO_ENABLED=0 go build $(BUILDFLAGS) -ldflags '-s -w -X main.version=$(VERSION)'
+
+##@ Every day
 
 .PHONY: build
 build: ## build bin/cozeq, static
@@ -33,17 +39,33 @@ build: ## build bin/cozeq, static
 QUICK := -tags notraces -gcflags=all='-l -dwarf=false'
 
 .PHONY: demo
-demo: ## ask some questions of the built-in mock of Coze: no token, no Redis
+demo: ## build it and ask some questions of the built-in mock of Coze: no token, no Redis
 	$(BUILD) $(QUICK) -o bin/cozeq-demo ./cmd/cozeq
 	bin/cozeq-demo run --demo
 
-.PHONY: redis
-redis: ## make sure that there is a redis-server for the tests
-	@bash .ci/redis
+# What to run before each commit. Under 90 s on two cores that do nothing else, once the build cache is warm.
+.PHONY: check
+check: ## gofmt, vet, staticcheck and the short tests, in a minute or so
+	@$(UNFORMATTED)
+	go vet $(PKG)
+	$(STATICCHECK) $(PKG)
+	go test -short -parallel 16 -timeout 5m $(PKG)
 
 .PHONY: test
 test: redis ## run all tests, on the embedded Redis and on a real one
 	COZEQ_REQUIRE_REDIS=1 go test -parallel 16 -timeout 8m $(PKG)
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w .
+
+##@ Before a merge
+
+.PHONY: lint
+lint: ## staticcheck, and is everything formatted and go.mod tidy
+	$(STATICCHECK) $(PKG)
+	go mod tidy -diff
+	@$(UNFORMATTED)
 
 .PHONY: race
 race: redis ## run the tests with the race detector, the long ones left out
@@ -59,33 +81,22 @@ test-cluster: redis ## run the tests on a Redis Cluster, as an ACL user, on Valk
 	COZEQ_REQUIRE_REDIS=1 go test -count=1 -parallel 16 -run 'Failover|FrozenMaster|RedisKinds|^TestUser|TestScripts/(redis|shards)' \
 		./internal/redistest ./worker ./cmd/cozeq
 
-.PHONY: vet
-vet: ## go vet
-	go vet $(PKG)
-
-.PHONY: lint
-lint: ## staticcheck, and is everything formatted and go.mod tidy
-	$(STATICCHECK) $(PKG)
-	go mod tidy -diff
-	@files=$$(gofmt -l .) && { [ -z "$$files" ] || { echo "not formatted (make fmt does it):"; echo "$$files"; exit 1; }; }
-
-.PHONY: fmt
-fmt: ## format the code
-	gofmt -w .
-
-.PHONY: alerts
-alerts: ## check the alert rules and the queries of Grafana's dashboard and KEDA's scaler with promtool
-	@promtool=$$(bash .ci/promtool) && COZEQ_REQUIRE_PROMTOOL=1 COZEQ_PROMTOOL=$$promtool \
-		go test -run '^(TestPromtool|TestAlerts|TestDashboard|TestScaler|TestMetricNames)$$' -count=1 ./cmd/cozeq
-
-.PHONY: stack
-stack: redis ## run what docker-compose.yml runs, without Docker, and see that rules and dashboard have data (1 min)
-	@prometheus=$$(bash .ci/promtool prometheus) && COZEQ_REQUIRE_REDIS=1 COZEQ_REQUIRE_PROMETHEUS=1 COZEQ_PROMETHEUS=$$prometheus \
-		go test -run '^TestStack$$' -count=1 -v ./deploy
-
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME
 	@bash .ci/fuzz $(FUZZTIME)
+
+.PHONY: soak
+soak: redis ## run the TestSoak tests for SOAKTIME each, with faults
+	COZEQ_REQUIRE_REDIS=1 COZEQ_SOAK=$(SOAKTIME) go test -run '^TestSoak' -count=1 -v -timeout 0 $(PKG)
+
+.PHONY: deploy-check
+deploy-check: alerts compose manifests image-check stack ## check docker-compose.yml, manifests, image, alert rules and dashboards
+
+.PHONY: ci
+ci: ## everything that has to be true before a merge: .ci/run (15 min)
+	bash .ci/run
+
+##@ Measure
 
 .PHONY: bench
 bench: redis ## run the benchmarks that match BENCH
@@ -100,48 +111,12 @@ bench-limits: redis ## measure what the shared limiter makes of the hidden limit
 scaling: redis ## measure what tasks cost Redis, for docs/scaling.md (4 min)
 	COZEQ_REQUIRE_REDIS=1 COZEQ_SCALING=1 go test -run '^TestScaling$$' -count=1 -v -timeout 15m ./worker
 
-.PHONY: soak
-soak: redis ## run the TestSoak tests for SOAKTIME each, with faults
-	COZEQ_REQUIRE_REDIS=1 COZEQ_SOAK=$(SOAKTIME) go test -run '^TestSoak' -count=1 -v -timeout 0 $(PKG)
-
-.PHONY: js
-js: ## check the mock of Coze with Coze's own JavaScript SDK (needs npm and the network)
-	COZEQ_REQUIRE_NPM=1 go test -run '^TestJavaScriptSDK$$' -count=1 -v -timeout 5m ./coze/cozetest
-
 .PHONY: cover
 cover: redis ## write cover.out and print the coverage of each function
 	COZEQ_REQUIRE_REDIS=1 go test -coverprofile=cover.out -coverpkg=./... -timeout 10m $(PKG)
 	go tool cover -func=cover.out
 
-.PHONY: vuln
-vuln: ## look for known vulnerabilities in what the program calls (needs the network)
-	@bash .ci/vuln
-
-.PHONY: compose
-compose: ## check docker-compose.yml against the Compose specification
-	@go tool -modfile=internal/tools/go.mod github.com/compose-spec/compose-go/v2/cmd docker-compose.yml >/dev/null && echo "docker-compose.yml is valid"
-
-.PHONY: manifests
-manifests: ## check deploy/kubernetes against the types of Kubernetes' API, strictly
-	go -C internal/tools test -count=1 ./manifests
-
-.PHONY: image-check
-image-check: ## build the program as the image holds it, and run it in a file system with nothing else
-	COZEQ_IMAGE=1 go test -run '^TestImage$$' -count=1 -v -timeout 10m ./deploy
-
-.PHONY: cross
-cross: ## build for the platforms of a release
-	@for target in linux/arm64 darwin/arm64 windows/amd64; do \
-		echo "$$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -buildvcs=false -o /dev/null ./cmd/cozeq || exit 1; done
-
-.PHONY: release-check
-release-check: ## make a release in dist/ with GoReleaser, publish nothing, and look at it (20 min the first time; not in CI, which reads the config)
-	@goreleaser=$$(bash .ci/goreleaser) && $$goreleaser check && $$goreleaser release --snapshot --clean --skip=publish,announce,sign
-	COZEQ_RELEASE='$(CURDIR)/dist' go test -run '^TestRelease' -count=1 -v ./deploy
-
-.PHONY: man
-man: ## write the manual pages into dist/man
-	go run ./cmd/cozeq man dist/man
+##@ Run and release
 
 .PHONY: up
 up: ## start Redis, the mock of Coze, workers, dashboard, Prometheus and Grafana with docker compose
@@ -151,6 +126,60 @@ up: ## start Redis, the mock of Coze, workers, dashboard, Prometheus and Grafana
 down: ## stop them; the queue's data stay in a volume
 	docker compose down
 
+.PHONY: man
+man: ## write the manual pages into dist/man
+	go run ./cmd/cozeq man dist/man
+
+.PHONY: release-check
+release-check: ## make a release in dist/ with GoReleaser, publish nothing, and look at it (20 min the first time)
+	@goreleaser=$$(bash .ci/goreleaser) && $$goreleaser check && $$goreleaser release --snapshot --clean --skip=publish,announce,sign
+	COZEQ_RELEASE='$(CURDIR)/dist' go test -run '^TestRelease' -count=1 -v ./deploy
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist dist-extra cover.out
+
+# Parts of the above that CI and the documents call by name. The help leaves them out.
+
+.PHONY: redis
+redis: # make sure that there is a redis-server for the tests
+	@bash .ci/redis
+
+.PHONY: vet
+vet: # go vet
+	go vet $(PKG)
+
+.PHONY: alerts
+alerts: # check the alert rules and the queries of Grafana's dashboard and KEDA's scaler with promtool
+	@promtool=$$(bash .ci/promtool) && COZEQ_REQUIRE_PROMTOOL=1 COZEQ_PROMTOOL=$$promtool \
+		go test -run '^(TestPromtool|TestAlerts|TestDashboard|TestScaler|TestMetricNames)$$' -count=1 ./cmd/cozeq
+
+.PHONY: stack
+stack: redis # run what docker-compose.yml runs, without Docker, and see that rules and dashboard have data (1 min)
+	@prometheus=$$(bash .ci/promtool prometheus) && COZEQ_REQUIRE_REDIS=1 COZEQ_REQUIRE_PROMETHEUS=1 COZEQ_PROMETHEUS=$$prometheus \
+		go test -run '^TestStack$$' -count=1 -v ./deploy
+
+.PHONY: js
+js: # check the mock of Coze with Coze's own JavaScript SDK (needs npm and the network)
+	COZEQ_REQUIRE_NPM=1 go test -run '^TestJavaScriptSDK$$' -count=1 -v -timeout 5m ./coze/cozetest
+
+.PHONY: vuln
+vuln: # look for known vulnerabilities in what the program calls (needs the network)
+	@bash .ci/vuln
+
+.PHONY: compose
+compose: # check docker-compose.yml against the Compose specification
+	@go tool -modfile=internal/tools/go.mod github.com/compose-spec/compose-go/v2/cmd docker-compose.yml >/dev/null && echo "docker-compose.yml is valid"
+
+.PHONY: manifests
+manifests: # check deploy/kubernetes against the types of Kubernetes' API, strictly
+	go -C internal/tools test -count=1 ./manifests
+
+.PHONY: image-check
+image-check: # build the program as the image holds it, and run it in a file system with nothing else
+	COZEQ_IMAGE=1 go test -run '^TestImage$$' -count=1 -v -timeout 10m ./deploy
+
+.PHONY: cross
+cross: # build for the platforms of a release
+	@for target in linux/arm64 darwin/arm64 windows/amd64; do \
+		echo "$$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -buildvcs=false -o /dev/null ./cmd/cozeq || exit 1; done
