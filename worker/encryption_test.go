@@ -161,14 +161,14 @@ func (c *confidential) run() {
 	if err := os.WriteFile(in, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	input, err := batch.Open(in, batch.InputOptions{BotID: "bot"})
+	questions, err := batch.Open(in, batch.InputOptions{BotID: "bot"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer input.Close()
+	defer questions.Close()
 	c.output = filepath.Join(dir, "out.jsonl")
 	job := &batch.Job{
-		Input: input, Output: c.output, Tasks: c.tasks, Results: c.store,
+		Input: questions, Output: c.output, Tasks: c.tasks, Results: c.store,
 		Conversations: tasks.NewConversations(c.rdb), Batches: c.batches,
 	}
 	sum, err := job.Run(t.Context())

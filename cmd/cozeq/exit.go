@@ -88,10 +88,10 @@ func (e *hintedError) Unwrap() error { return e.err }
 // judge is the one place that turns an error into an exit code and advice.
 func judge(err error) (code int, hint string) {
 	var (
-		usage       *usageError
+		misused     *usageError
 		missing     *missingError
-		input       *batch.InvalidInput
-		misused     *batch.UsageError
+		badInput    *batch.InvalidInput
+		badUse      *batch.UsageError
 		changed     *batch.ChangedError
 		invalid     *tasks.InvalidError
 		stopped     *stoppedError
@@ -120,12 +120,12 @@ func judge(err error) (code int, hint string) {
 		return exitSomeFailed, failed.hint
 	case errors.As(err, &missing):
 		return exitUsage, missing.hint
-	case errors.As(err, &input):
+	case errors.As(err, &badInput):
 		return exitUsage, "nothing was asked: mend the input and run the command again"
-	case errors.As(err, &changed), errors.As(err, &misused):
+	case errors.As(err, &changed), errors.As(err, &badUse):
 		return exitUsage, "" // they say it themselves
-	case errors.As(err, &usage):
-		return exitUsage, "see '" + usage.command + " --help'"
+	case errors.As(err, &misused):
+		return exitUsage, "see '" + misused.command + " --help'"
 	case errors.As(err, &invalid):
 		return exitUsage, ""
 	case errors.As(err, &noWorker):

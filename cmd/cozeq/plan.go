@@ -87,7 +87,7 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p pl
 		return p, err
 	}
 	if c.output != "" {
-		err = p.input.CheckOutput(cmd.Context(), c.output)
+		err = batch.CheckFor(cmd.Context(), p.input, c.output)
 	}
 	return p, err
 }

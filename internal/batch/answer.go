@@ -7,15 +7,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// answerColumns stand behind the input's columns in a table.
-var answerColumns = []string{"answer", "status", columnErrorCode, "error_msg", columnTokenCount, "conversation_id", "chat_id"}
-
-// The columns that are numbers.
-const (
-	columnErrorCode  = "error_code"
-	columnTokenCount = "token_count"
-)
-
 func answerCells(r *results.Result) []string {
 	cells := make([]string, len(answerColumns))
 	cells[0], cells[1] = r.Answer, string(r.Status)

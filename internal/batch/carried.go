@@ -3,31 +3,10 @@ package batch
 import (
 	"bytes"
 	"encoding/json"
-
-	"github.com/cozeq/cozeq/results"
 )
 
 // What a row holds beside its question is carried through to OUTPUT: in a table as the columns that it has, in a .jsonl
 // as the record's field "input".
-
-// encodeRecord is a row's record as it stands in a .jsonl OUTPUT and in the journal.
-func encodeRecord(res *results.Result, row *Row) ([]byte, error) {
-	line, err := res.Encode()
-	if err != nil {
-		return nil, err
-	}
-	if row.request != nil {
-		if line, err = row.request.appendResponse(line, res); err != nil {
-			return nil, err
-		}
-	}
-	input, err := row.input()
-	if input == nil || err != nil {
-		return line, err
-	}
-	line = append(bytes.TrimSuffix(line, []byte("}")), `,"input":`...)
-	return append(append(line, input...), '}'), nil
-}
 
 // input is what is carried as a JSON object, a table's columns in their order; nil if there is nothing.
 func (r *Row) input() ([]byte, error) {

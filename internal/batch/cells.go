@@ -1,9 +1,12 @@
 package batch
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"io"
+	"iter"
+	"slices"
 
 	"github.com/cozeq/cozeq/internal/sheet"
 )
@@ -82,6 +85,36 @@ func (s sheetReader) read() (cellRow, error) {
 		}
 		if !blankCells(row.Cells) {
 			return cellRow{line: row.Number, cells: row.Cells, marks: row.Marks}, nil
+		}
+	}
+}
+
+// damaged says which cell cannot be read, and why; "" = none.
+func (r *cellRow) damaged() string {
+	if i := slices.Index(r.marks, sheet.Damaged); i >= 0 {
+		return damagedCell(i, r.line, r.cells[i])
+	}
+	return ""
+}
+
+// tableCells yields the rows of a table as they stand in the file, header included. What the file is to blame for is a
+// *Problem. An error ends the sequence.
+func (in *Input) tableCells(ctx context.Context) iter.Seq2[cellRow, error] {
+	return func(yield func(cellRow, error) bool) {
+		t, err := in.cells(ctx, in.content())
+		line := 1
+		for err == nil {
+			var row cellRow
+			if row, err = t.read(); err != nil {
+				break
+			}
+			line = row.line
+			if !yield(row, nil) {
+				return
+			}
+		}
+		if err != io.EOF {
+			yield(cellRow{}, in.tableError(line, err))
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -109,12 +108,4 @@ func (s *Stats) measure(row *Row) {
 	for name, value := range row.carried {
 		s.Carried += int64(len(name) + len(value))
 	}
-}
-
-// Fingerprint is the same for inputs that make the same questions of the same bytes: for an id that does not change. It
-// needs a Check that found nothing wrong.
-func (in *Input) Fingerprint() string {
-	raw, _ := json.Marshal(in.source(*in.stats)) // plain fields always marshal
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
 }

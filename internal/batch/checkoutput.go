@@ -3,13 +3,10 @@ package batch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"github.com/cozeq/cozeq/internal/sheet"
 )
 
 // CheckOutput finds out whether an OUTPUT can be written to path, as far as that can be told without its input: its
@@ -37,60 +34,23 @@ func CheckOutput(path string) error {
 	return err
 }
 
-// CheckOutput finds out, before anything is asked, whether the answers can be written to path: as the function does, and
-// an *InvalidInput if it is texts of the input that do not go into an xlsx.
-func (in *Input) CheckOutput(ctx context.Context, path string) error {
+// CheckFor finds out, before anything is asked, whether the answers to an input can be written to path: as CheckOutput
+// does, and an *InvalidInput if it is texts of the input that do not go into an xlsx.
+func CheckFor(ctx context.Context, in *Input, path string) error {
 	if err := CheckOutput(path); err != nil {
 		return err
 	}
-	if output, err := os.Stat(path); err == nil && in.file != nil {
-		input, err := in.file.Stat()
+	if output, err := os.Stat(path); err == nil {
+		same, err := in.isFile(output)
 		if err != nil {
 			return err
 		}
-		if os.SameFile(input, output) {
+		if same {
 			return &UsageError{What: path + " is the input", Hint: "write to another file"}
 		}
 	}
-	if format, _, err := outputFormat(path); err != nil || format != XLSX || in.fits {
+	if format, _, err := outputFormat(path); err != nil || format != XLSX {
 		return err
 	}
-	return in.checkSheet(ctx)
-}
-
-// checkSheet finds what an xlsx has no place for.
-func (in *Input) checkSheet(ctx context.Context) error {
-	stats, err := in.Check(ctx)
-	if err != nil {
-		return err
-	}
-	if stats.Rows >= sheet.MaxRows {
-		return &UsageError{
-			What: fmt.Sprintf("%s has %d rows, and an .xlsx takes %d", in.name, stats.Rows, sheet.MaxRows-1),
-			Hint: "write to a .csv",
-		}
-	}
-	c, err := in.outputColumns(ctx)
-	if err != nil {
-		return err
-	}
-	invalid := &InvalidInput{}
-	for row, err := range in.Rows() {
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		for i, cell := range c.cells(row) {
-			if err := sheet.Fits(cell); err != nil {
-				invalid.add(in.problem(row.Line, "%s: %v: write to a .csv or .jsonl", c.names[i], err))
-			}
-		}
-	}
-	if invalid.Total > 0 {
-		return invalid
-	}
-	in.fits = true
-	return nil
+	return in.fitsSheet(ctx)
 }

@@ -91,7 +91,7 @@ func (r *run) record(ctx context.Context, res *results.Result) error {
 func (r *run) write(row *Row, res *results.Result) error {
 	res.CustomID = row.CustomID
 	if r.Batches != nil {
-		res.BatchID = r.journal.head.Run
+		res.BatchID = r.journal.runID()
 	}
 	line, err := encodeRecord(res, row)
 	if err != nil {

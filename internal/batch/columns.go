@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/cozeq/cozeq/internal/sheet"
 )
 
 // columns are those of a table OUTPUT that come from the input, before those of the answer.
@@ -58,4 +60,18 @@ func (c *columns) cells(row *Row) []string {
 		cells[i] = row.Columns[from]
 	}
 	return cells
+}
+
+// answerColumns stand behind the input's columns in a table.
+var answerColumns = []string{"answer", "status", columnErrorCode, "error_msg", columnTokenCount, "conversation_id", "chat_id"}
+
+// The columns that are numbers.
+const (
+	columnErrorCode  = "error_code"
+	columnTokenCount = "token_count"
+)
+
+// isNumber reports whether a row's cell in the ith of these columns is a number of a sheet.
+func (c *columns) isNumber(row *Row, i int) bool {
+	return c.from != nil && row.mark(c.from[i]) == sheet.Number
 }

@@ -2,7 +2,6 @@ package batch_test
 
 import (
 	"compress/gzip"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +23,7 @@ import (
 )
 
 // submit makes a detached batch of an input on this line.
-func (l *line) submit(t testing.TB, in *batch.Input) *batch.Detached {
+func submit(t testing.TB, l *line, in *batch.Input) *batch.Detached {
 	t.Helper()
 	batches := tasks.NewBatches(l.rdb, l.client)
 	b, already, err := (&batch.Submission{Input: in, Batches: batches}).Run(t.Context())
@@ -32,13 +31,6 @@ func (l *line) submit(t testing.TB, in *batch.Input) *batch.Detached {
 		t.Fatalf("submit %s: already %v, %v", in.Name(), already, err)
 	}
 	return &batch.Detached{Batch: b, Batches: batches, Results: l.store}
-}
-
-// withStop is a context that stop ends with errStopped.
-func withStop(t testing.TB) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	t.Cleanup(func() { cancel(nil) })
-	return ctx, func() { cancel(errStopped) }
 }
 
 // ended waits for the batch's end and looks at it again.
@@ -82,7 +74,7 @@ func TestDetachedWritesWhatARunWrites(t *testing.T) {
 			t.Parallel()
 			l, _ := newLine(t, redistest.Embedded(t), newBook())
 			l.fails = func(q string) bool { return strings.HasPrefix(q, "bad") }
-			d := l.submit(t, open(t, in.name, in.content, batch.InputOptions{}))
+			d := submit(t, l, open(t, in.name, in.content, batch.InputOptions{}))
 			ended(t, d)
 			for _, name := range []string{"a.jsonl", "a.csv", "a.tsv", "a.jsonl.gz", "a.xlsx"} {
 				got, _ := write(t, d, name)
@@ -286,7 +278,7 @@ func TestDetachedLost(t *testing.T) {
 		content, questions := quiz(tasks.BatchChunk + 50)
 		l, _ := newLine(t, rdb, newBook())
 		l.fails = func(q string) bool { return q == "question 2" }
-		d := l.submit(t, open(t, "q.jsonl", content, batch.InputOptions{}))
+		d := submit(t, l, open(t, "q.jsonl", content, batch.InputOptions{}))
 		ended(t, d)
 		id := func(row int) string { return tasks.BatchTaskID(d.Batch.ID, row, 1) }
 		if err := l.store.Delete(t.Context(), id(1), id(2), id(300)); err != nil {
@@ -369,7 +361,7 @@ func TestSubmitAgainMends(t *testing.T) {
 	content, questions := quiz(9)
 	l, stop := newLine(t, rdb, book)
 	stop()
-	d := l.submit(t, open(t, "q.jsonl", content, batch.InputOptions{}))
+	d := submit(t, l, open(t, "q.jsonl", content, batch.InputOptions{}))
 	lost := tasks.BatchTaskID(d.Batch.ID, 4, 1)
 	if err := rdb.Del(t.Context(), results.Key(lost), "asynq:{default}:t:"+lost).Err(); err != nil {
 		t.Fatal(err)
@@ -394,7 +386,7 @@ func TestDetachedFailures(t *testing.T) {
 	t.Parallel()
 	l, _ := newLine(t, redistest.Embedded(t), newBook())
 	l.fails = func(q string) bool { return strings.HasPrefix(q, "bad") }
-	d := l.submit(t, open(t, "q.txt", "one\nbad two\nthree\nbad four\n", batch.InputOptions{}))
+	d := submit(t, l, open(t, "q.txt", "one\nbad two\nthree\nbad four\n", batch.InputOptions{}))
 	ended(t, d)
 	got, err := d.Failures(t.Context())
 	want := []batch.FailureCount{{Class: "permanent", Code: 4000, Count: 2, CustomID: "2", Message: "no answer to bad two"}}
@@ -409,7 +401,7 @@ func TestFollowGone(t *testing.T) {
 	rdb := redistest.Embedded(t)
 	l, stop := newLine(t, rdb, newBook())
 	stop()
-	d := l.submit(t, open(t, "q.txt", "one\n", batch.InputOptions{}))
+	d := submit(t, l, open(t, "q.txt", "one\n", batch.InputOptions{}))
 	_, err := d.Follow(t.Context(), batch.Watcher{Show: func(*tasks.Batch) { rdb.FlushAll(t.Context()) }})
 	if err == nil || !strings.Contains(err.Error(), tasks.ErrNoBatch.Error()) {
 		t.Error(err)

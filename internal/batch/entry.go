@@ -2,7 +2,6 @@ package batch
 
 import (
 	"crypto/rand"
-	"fmt"
 	"strings"
 	"time"
 
@@ -28,56 +27,6 @@ type heading struct {
 	Version int    `json:"version"`
 	Run     string `json:"run"`
 	Input   source `json:"input"`
-}
-
-// source is what makes an input the same as another.
-type source struct {
-	SHA256 string `json:"sha256"`
-	Rows   int    `json:"rows"`
-	Format Format `json:"format"`
-	reading
-	QuestionCol string `json:"question_col,omitempty"`
-	CustomIDCol string `json:"custom_id_col,omitempty"`
-	Prompt      string `json:"prompt_sha256,omitempty"`
-	System      string `json:"system,omitempty"`
-	BotID       string `json:"bot_id,omitempty"` // of the rows that name none
-}
-
-func (in *Input) source(stats Stats) source {
-	s := source{
-		SHA256: stats.SHA256, Rows: stats.Rows, Format: in.format, reading: in.reading,
-		CustomIDCol: in.options.CustomIDCol, BotID: in.options.BotID,
-	}
-	if in.prompt != nil {
-		s.Prompt = in.prompt.sha256
-	} else if in.format.table() || in.options.QuestionCol != "" {
-		s.QuestionCol = in.questionCol()
-	}
-	if in.options.System != SystemRefuse {
-		s.System = in.options.System
-	}
-	return s
-}
-
-// differs says how the source differs from the one that a run was begun with; "" = not at all.
-func (s source) differs(begun source) string {
-	switch {
-	case s.SHA256 != begun.SHA256:
-		return "its content has changed since"
-	case s.Format != begun.Format:
-		return fmt.Sprintf("it was read as %s, now as %s", begun.Format, s.Format)
-	case s.Prompt != begun.Prompt:
-		return "its questions were made with another prompt, or without one"
-	case s.QuestionCol != begun.QuestionCol:
-		return fmt.Sprintf("the questions were in column %q, now in %q", begun.QuestionCol, s.QuestionCol)
-	case s.CustomIDCol != begun.CustomIDCol:
-		return fmt.Sprintf("the custom_ids were in column %q, now in %q", begun.CustomIDCol, s.CustomIDCol)
-	case s.System != begun.System:
-		return fmt.Sprintf("it was read with --system %q, now with %q", begun.System, s.System)
-	case s.BotID != begun.BotID:
-		return fmt.Sprintf("the bot was %q, now %q", begun.BotID, s.BotID)
-	}
-	return s.reading.differs(begun.reading)
 }
 
 // chat is what is needed to go on with a chat in flight.

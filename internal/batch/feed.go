@@ -165,7 +165,7 @@ func (r *run) item(ctx context.Context, f *flight) (tasks.Item, error) {
 	chat := *f.row.Chat
 	if r.Batches != nil {
 		o.Keep = max(o.Keep, tasks.RunKeep)
-		chat.BatchID = r.journal.head.Run
+		chat.BatchID = r.journal.runID()
 	}
 	return tasks.Item{Chat: &chat, Options: o}, nil
 }

@@ -207,6 +207,9 @@ func (in *Input) Name() string { return in.name }
 // Format is the format that the input is read in.
 func (in *Input) Format() Format { return in.format }
 
+// BotID is the bot of the rows that name none.
+func (in *Input) BotID() string { return in.options.BotID }
+
 // Found is what was found out about the input, for people; "" where it is what everybody would expect. It is whole
 // after Check.
 func (in *Input) Found() string {

@@ -11,24 +11,6 @@ import (
 	"github.com/cozeq/cozeq/internal/batch"
 )
 
-// open writes content to a file of that name and opens it with a default bot.
-func open(t testing.TB, name, content string, o batch.InputOptions) *batch.Input {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if o.BotID == "" {
-		o.BotID = "bot"
-	}
-	in, err := batch.Open(path, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { in.Close() })
-	return in
-}
-
 func rows(t testing.TB, in *batch.Input) string {
 	t.Helper()
 	var b strings.Builder
@@ -149,7 +131,7 @@ func TestContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := in.CheckOutput(t.Context(), there); err != nil {
+	if err := batch.CheckFor(t.Context(), in, there); err != nil {
 		t.Error(err)
 	}
 	for range 2 {

@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
+	"math"
 )
 
 // pieceReader cuts a text into the pieces of which each makes a row: lines, or the items of an array.
@@ -23,6 +26,49 @@ func (in *Input) pieces(content io.Reader, max int) pieceReader {
 		return &itemReader{r: bufio.NewReaderSize(text, 64<<10), max: max, line: 1}
 	}
 	return newLineReader(text, max)
+}
+
+// Piece is a line of a file, or an item of its array.
+type Piece struct {
+	Line int // on which it begins, from 1
+	Item int // its number in the array, from 1; 0 = it is a line
+	Text []byte
+}
+
+// Pieces yields the lines or items as they stand in the file, whatever their length. What the file is to blame for is a
+// *Problem, and ends the sequence.
+func (in *Input) Pieces() iter.Seq2[Piece, error] { return in.eachPiece(in.content(), math.MaxInt32) }
+
+// eachPiece yields the pieces of content. One that is too long is a *Problem, and the sequence goes on behind it.
+func (in *Input) eachPiece(content io.Reader, max int) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		for pieces := in.pieces(content, max); ; {
+			text, err := pieces.read()
+			line, item := pieces.place()
+			_, damaged := errors.AsType[*damagedError](err)
+			_, broken := errors.AsType[*arrayError](err)
+			switch {
+			case err == nil:
+				if !yield(Piece{line, item, text}, nil) {
+					return
+				}
+				continue
+			case err == errLineTooLong:
+				if !yield(Piece{}, in.problem(line, "%v", err)) {
+					return
+				}
+				continue
+			case err == io.EOF:
+			case damaged && item == 0:
+				yield(Piece{}, in.problem(line+1, "%v", err))
+			case damaged, broken:
+				yield(Piece{}, in.problem(line, "%s%v", itemName(item), err))
+			default:
+				yield(Piece{}, fmt.Errorf("read %s: %w", in.name, err))
+			}
+			return
+		}
+	}
 }
 
 // arrayError is an array that cannot be read on.
@@ -126,44 +172,5 @@ func cutShort(err error) error {
 	if errors.Is(err, io.EOF) {
 		return &arrayError{"the array is not closed: the file is cut short, or a quote or a bracket is not closed"}
 	}
-	return err
-}
-
-// recordLines writes records as lines, or as the items of an array, one a line.
-type recordLines struct {
-	w     io.Writer
-	array bool
-	n     int
-}
-
-// write takes a record without its end of a line.
-func (l *recordLines) write(record []byte) error {
-	before, after := "", "\n"
-	switch {
-	case l.array && l.n == 0:
-		before, after = "[\n", ""
-	case l.array:
-		before, after = ",\n", ""
-	}
-	l.n++
-	if _, err := io.WriteString(l.w, before); err != nil {
-		return err
-	}
-	if _, err := l.w.Write(record); err != nil {
-		return err
-	}
-	_, err := io.WriteString(l.w, after)
-	return err
-}
-
-func (l *recordLines) close() error {
-	if !l.array {
-		return nil
-	}
-	end := "\n]\n"
-	if l.n == 0 {
-		end = "[]\n"
-	}
-	_, err := io.WriteString(l.w, end)
 	return err
 }

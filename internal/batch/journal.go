@@ -386,9 +386,7 @@ func (j *journal) sync() {
 			continue
 		}
 		if err := f.Sync(); err != nil {
-			j.mu.Lock()
-			j.failed = err
-			j.mu.Unlock()
+			j.fail(err)
 		}
 	}
 }
@@ -408,4 +406,82 @@ func (j *journal) close() error {
 		return &journalError{j.path, err}
 	}
 	return nil
+}
+
+// temporarySuffix marks a journal that is not put into place yet. What a killed run leaves is overwritten by the next.
+const temporarySuffix = ".tmp"
+
+// remake makes another journal take this one's place, with what fill writes into it. It is written under another name
+// and put into place as a whole: one that holds half of the records would be gone on with as if the other half had never
+// been asked. Both files are locked, so that the name is ours throughout.
+func (j *journal) remake(ctx context.Context, fill func(fresh *journal) error) (*journal, error) {
+	fresh, err := openJournal(ctx, j.path+temporarySuffix)
+	if err != nil {
+		return nil, err
+	}
+	err = fill(fresh)
+	if err == nil {
+		err = fresh.file.Sync()
+	}
+	if err == nil {
+		err = os.Rename(fresh.path, j.path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, fresh.close(), os.Remove(fresh.path))
+	}
+	fresh.path = j.path
+	return fresh, j.close()
+}
+
+// file is the journal's file; "" = it has none.
+func (j *journal) filePath() string { return j.path }
+
+// runID is the name of the run.
+func (j *journal) runID() string { return j.head.Run }
+
+// sha256 is that of the run's input.
+func (j *journal) sha256() string { return j.head.Input.SHA256 }
+
+// isEmpty reports whether nothing was ever written.
+func (j *journal) isEmpty() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.size == 0
+}
+
+// learnt are the rates that earlier runs have learnt.
+func (j *journal) learnt() map[string]float64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return maps.Clone(j.limits)
+}
+
+// billed is what was billed beyond the usage in the records.
+func (j *journal) billed() results.Usage {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.spent
+}
+
+// setAsk notes which ask of the row is the current one.
+func (j *journal) setAsk(row, ask int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.asks[row] = ask
+}
+
+// grow makes room for so many rows.
+func (j *journal) grow(rows int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for len(j.records) < rows {
+		j.records = append(j.records, 0)
+	}
+}
+
+// fail makes every further write fail.
+func (j *journal) fail(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.failed = err
 }

@@ -1,6 +1,8 @@
 package batch_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,8 +16,11 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"github.com/xuri/excelize/v2"
+	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -260,3 +265,115 @@ func quiz(n int) (content string, questions []string) {
 }
 
 var errStopped = errors.New("stopped by the test")
+
+// open writes content to a file of that name and opens it with a default bot.
+func open(t testing.TB, name, content string, o batch.InputOptions) *batch.Input {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o.BotID == "" {
+		o.BotID = "bot"
+	}
+	in, err := batch.Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	return in
+}
+
+// gzipped packs a text.
+func gzipped(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func chinese(t testing.TB, text string) string {
+	t.Helper()
+	s, err := simplifiedchinese.GB18030.NewEncoder().String(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// xlsx makes a workbook of rows on its first sheet, and of what more does.
+func xlsx(t testing.TB, rows [][]any, more func(f *excelize.File)) string {
+	t.Helper()
+	f := excelize.NewFile()
+	defer f.Close()
+	for i, row := range rows {
+		cell, _ := excelize.CoordinatesToCellName(1, i+1)
+		if err := f.SetSheetRow("Sheet1", cell, &row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if more != nil {
+		more(f)
+	}
+	var b bytes.Buffer
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// withStop is a context that stop ends with errStopped.
+func withStop(t testing.TB) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	t.Cleanup(func() { cancel(nil) })
+	return ctx, func() { cancel(errStopped) }
+}
+
+// eventually waits for what others bring about.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// anonymous takes out what differs from run to run: the run's name and the times.
+func anonymous(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		for {
+			i := strings.Index(line, `,"created_at":`)
+			if i < 0 {
+				break
+			}
+			line = line[:i] + line[strings.LastIndexByte(line, '}'):]
+		}
+		b.WriteString(line)
+	}
+	out := b.String()
+	if _, after, ok := strings.Cut(out, "own "); ok {
+		out = strings.ReplaceAll(out, after[:10], "RUN")
+	}
+	return out
+}
+
+// ran asks a file's questions and returns the output's path.
+func ran(t *testing.T, file, content, output string, o batch.InputOptions) string {
+	t.Helper()
+	l, _ := newLine(t, redistest.Embedded(t), newBook())
+	path := filepath.Join(t.TempDir(), output)
+	if _, err := l.newJob(open(t, file, content, o), path).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	alone(t, path)
+	return path
+}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"iter"
 	"os"
 	"time"
 
-	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -130,75 +130,51 @@ func (in *Input) findLiveStandIn() {
 	}
 }
 
-// errNotAllRead is the state of a run whose live input has not ended. What has cut it short says more.
-var errNotAllRead = errors.New("the input was not read to its end")
-
 // Live reports whether the input's rows are asked as they come.
 func (in *Input) Live() bool { return in.live != nil }
 
-// liveRows hands on the rows of a live input as they come.
-func (d *dueRows) liveRows(ctx context.Context) error {
-	seed := maphash.MakeSeed()
-	first := make(map[uint64]int) // by the hash of a custom_id, as in Check
-	n, wrongLine := 0, 0
-	for row, err := range d.Input.rows(ctx, d.Input.live.content(ctx, d.idle)) {
-		problem, wrong := errors.AsType[*Problem](err)
-		switch {
-		case wrong && problem.Line == wrongLine && n > 0:
-			continue // of a row that has its record
-		case wrong && n == 0 && d.Input.format.table() && problem.Line <= 1: // of its header
-			return &InvalidInput{Problems: []*Problem{problem}, Total: 1}
-		case wrong:
-			wrongLine = problem.Line
-			row = &Row{N: n + 1, Line: problem.Line, CustomID: problem.customID, Chat: new(tasks.Chat), wrong: problem.What}
-		case err != nil:
-			return err
-		default:
-			h := maphash.String(seed, row.CustomID)
-			if before := first[h]; before > 0 {
-				row.wrong = fmt.Sprintf("custom_id %q is repeated: row %d has it too", row.CustomID, before)
-			} else {
-				first[h] = row.N
+// liveRows yields the rows of a live input as they come, once; before it waits it calls idle. A row that is wrong is one
+// like any other, and says why. An error ends the sequence.
+func (in *Input) liveRows(ctx context.Context, idle func() error) iter.Seq2[*Row, error] {
+	return func(yield func(*Row, error) bool) {
+		seed := maphash.MakeSeed()
+		first := make(map[uint64]int) // by the hash of a custom_id, as in Check
+		n, wrongLine := 0, 0
+		for row, err := range in.rows(ctx, in.live.content(ctx, idle)) {
+			problem, wrong := errors.AsType[*Problem](err)
+			switch {
+			case wrong && problem.Line == wrongLine && n > 0:
+				continue // of a row that has its record
+			case wrong && n == 0 && in.format.table() && problem.Line <= 1: // of its header
+				yield(nil, &InvalidInput{Problems: []*Problem{problem}, Total: 1})
+				return
+			case wrong:
+				wrongLine = problem.Line
+				row = &Row{N: n + 1, Line: problem.Line, CustomID: problem.customID, Chat: new(tasks.Chat), wrong: problem.What}
+			case err != nil:
+				yield(nil, err)
+				return
+			default:
+				h := maphash.String(seed, row.CustomID)
+				if before := first[h]; before > 0 {
+					row.wrong = fmt.Sprintf("custom_id %q is repeated: row %d has it too", row.CustomID, before)
+				} else {
+					first[h] = row.N
+				}
+			}
+			n = row.N
+			if row.CustomID == "" {
+				row.CustomID = fmt.Sprint(n)
+			}
+			if !yield(row, nil) {
+				return
 			}
 		}
-		n = row.N
-		if row.CustomID == "" {
-			row.CustomID = fmt.Sprint(n)
+		switch {
+		case ctx.Err() != nil:
+			yield(nil, context.Cause(ctx))
+		case n == 0:
+			yield(nil, &InvalidInput{Problems: []*Problem{in.problem(0, "there is no question in it")}, Total: 1})
 		}
-		d.grow(n)
-		more := true
-		if row.wrong != "" {
-			err = d.take(row)
-		} else {
-			more, err = d.consider(ctx, row)
-		}
-		if !more || err != nil {
-			return err
-		}
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if n == 0 {
-		return &InvalidInput{Problems: []*Problem{d.Input.problem(0, "there is no question in it")}, Total: 1}
-	}
-	return d.serveTwins(ctx, 0)
-}
-
-// grow makes room for so many rows.
-func (r *run) grow(rows int) {
-	r.journal.mu.Lock()
-	for len(r.journal.records) < rows {
-		r.journal.records = append(r.journal.records, 0)
-	}
-	r.journal.mu.Unlock()
-	r.setTotal(rows)
-}
-
-// notInOrder is the record of a row of a live input that cannot be asked.
-func notInOrder(id string, row *Row) *results.Result {
-	return &results.Result{
-		ID: id, Status: results.Failed, CompletedAt: results.At(time.Now()),
-		Error: &results.Failure{Class: "invalid", Message: fmt.Sprintf("line %d: %s", row.Line, row.wrong), Hint: "Correct the line and send it again."},
 	}
 }

@@ -32,7 +32,7 @@ type lost struct {
 
 // lookForResults finds out what became of rows that earlier runs have enqueued and that have no record, and tells known.
 func (r *run) lookForResults(ctx context.Context, known *tasks.RunRows) error {
-	state, err := r.Batches.RunState(ctx, r.journal.head.Run)
+	state, err := r.Batches.RunState(ctx, r.journal.runID())
 	if err != nil && !errors.Is(err, tasks.ErrNoBatch) {
 		return err
 	}

@@ -72,7 +72,7 @@ func abandon(t *testing.T, rdb redis.UniversalClient, output string) *abandoned 
 
 // job is a go at the run. The workers are those of others: they tell it nothing.
 func (a *abandoned) job() *batch.Job {
-	job := a.line.registered(a.in, a.path)
+	job := registered(a.line, a.in, a.path)
 	job.Options.Keep = 4 * time.Second
 	a.line.mu.Lock()
 	a.line.job = nil
@@ -119,7 +119,7 @@ func TestUncollectedResultsLiveOn(t *testing.T) {
 func TestSweepOfAnAbandonedRun(t *testing.T) {
 	rdb := redistest.Embedded(t)
 	l, _ := newLine(t, rdb, newBook())
-	job := l.registered(open(t, "q.txt", "one\ntwo\n", batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
+	job := registered(l, open(t, "q.txt", "one\ntwo\n", batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
 	l.mu.Lock()
 	l.job = nil // the worker is another's
 	l.mu.Unlock()

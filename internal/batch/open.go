@@ -3,7 +3,6 @@ package batch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 )
@@ -30,7 +29,7 @@ func (r *run) open(ctx context.Context) (done bool, err error) {
 	if r.format, r.compressed, err = outputFormat(r.Output); err != nil {
 		return false, err
 	}
-	if err := r.Input.CheckOutput(ctx, r.Output); err != nil {
+	if err := CheckFor(ctx, r.Input, r.Output); err != nil {
 		return false, err
 	}
 	complete, begun, err := r.whatIsThere()
@@ -75,8 +74,8 @@ func (r *run) open(ctx context.Context) (done bool, err error) {
 	if err == nil {
 		return false, nil
 	}
-	if r.journal.size == 0 {
-		err = errors.Join(err, os.Remove(r.journal.path)) // made a moment ago, for nothing
+	if r.journal.isEmpty() {
+		err = errors.Join(err, os.Remove(r.journal.filePath())) // made a moment ago, for nothing
 	}
 	return false, errors.Join(err, r.journal.close())
 }
@@ -146,7 +145,7 @@ func (r *run) tallyJournal(ctx context.Context) error {
 		}
 	}
 	r.mu.Lock()
-	r.tally.spend(r.journal.spent)
+	r.tally.spend(r.journal.billed())
 	r.mu.Unlock()
 	void, flying := r.journal.askedBefore()
 	r.budget.questions += void + len(flying)
@@ -171,14 +170,4 @@ func (r *run) tallyOutput(ctx context.Context) error {
 	}
 	r.setTotal(rows)
 	return nil
-}
-
-func notAnOutput(path string, line int, what string) error {
-	if line > 0 {
-		what = fmt.Sprintf("line %d: %s", line, what)
-	}
-	return &UsageError{
-		What: fmt.Sprintf("%s exists and is no output of a run (%s)", path, what),
-		Hint: "write to another file, or replace it with --force",
-	}
 }

@@ -20,6 +20,12 @@ import (
 // Its messages are asked. What in its body only tunes a model is left to the bot, whose model has its own settings.
 // What changes what is asked for, and cannot be asked of a bot, makes the row wrong, unless it is to be dropped.
 
+// request is what the response to such a row needs of it.
+type request struct {
+	API   string `json:"api"`
+	Model string `json:"model,omitempty"`
+}
+
 // isRequest reports whether the row has that shape.
 func isRequest(fields map[string]json.RawMessage) bool {
 	raw, there := fields["body"]

@@ -4,14 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cozeq/cozeq/internal/batch"
-	"github.com/cozeq/cozeq/internal/redistest"
 )
 
 // request is a line of OpenAI's shape with these messages.
@@ -174,76 +170,6 @@ func TestUnsupported(t *testing.T) {
 	if got := in.Found(); got != found {
 		t.Errorf("Found: %s, want %s", got, found)
 	}
-}
-
-// TestResponses: the record of a row of OpenAI's shape is a line of its output, too, from a run and from a batch.
-func TestResponses(t *testing.T) {
-	t.Parallel()
-	const input = `{"custom_id":"chat","url":"/v1/chat/completions","body":{"model":"m","messages":[{"role":"user","content":"1 < 2?"}]}}
-{"custom_id":"response","url":"/v1/responses","body":{"model":"gpt","input":"two"}}
-{"custom_id":"failed","url":"/v1/responses","body":{"input":"bad"}}
-{"custom_id":"ours","question":"three"}
-`
-	const usage = `"usage":{"completion_tokens":3,"prompt_tokens":2,"total_tokens":5}}`
-	want := []string{
-		`{"status_code":200,"request_id":"ID","body":{"choices":[{"finish_reason":"stop","index":0,"logprobs":null,"message":{"content":"re: 1 < 2?","refusal":null,"role":"assistant"}}],` +
-			`"created":AT,"id":"chatcmpl-ID","model":"m","object":"chat.completion",` + usage,
-		`{"status_code":200,"request_id":"ID","body":{"created_at":AT,"error":null,"id":"resp_ID","incomplete_details":null,"instructions":null,"metadata":{},"model":"gpt","object":"response",` +
-			`"output":[{"content":[{"annotations":[],"text":"re: two","type":"output_text"}],"id":"msg_ID","role":"assistant","status":"completed","type":"message"}],` +
-			`"parallel_tool_calls":false,"status":"completed","temperature":null,"tool_choice":"none","tools":[],"top_p":null,` +
-			`"usage":{"input_tokens":2,"input_tokens_details":{"cached_tokens":0},"output_tokens":3,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":5}}`,
-		`{"status_code":400,"request_id":"ID","body":{"error":{"code":"coze_4000","message":"no answer to bad","param":null,"type":"invalid_request_error"}}`,
-		"",
-	}
-	check := func(who, path string) {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-		if len(lines) != len(want) {
-			t.Fatalf("%s: %s", who, text)
-		}
-		for i, line := range lines {
-			var record struct {
-				ID          string          `json:"id"`
-				CustomID    string          `json:"custom_id"`
-				Status      string          `json:"status"`
-				CompletedAt time.Time       `json:"completed_at"`
-				Error       json.RawMessage `json:"error"`
-				Response    json.RawMessage `json:"response"`
-			}
-			if err := json.Unmarshal([]byte(line), &record); err != nil {
-				t.Fatalf("%s: %v in %s", who, err, line)
-			}
-			got := strings.ReplaceAll(string(record.Response), record.ID, "ID")
-			got = strings.Replace(got, fmt.Sprint(record.CompletedAt.Unix()), "AT", 1)
-			if w := want[i]; got != w+"}" && w != "" || got != w && w == "" {
-				t.Errorf("%s: %s has the response\n%s\nwant\n%s", who, record.CustomID, got, w)
-			}
-			if null := string(record.Error) == "null"; null != (i < 2) {
-				t.Errorf("%s: %s has the error %s", who, record.CustomID, record.Error)
-			}
-		}
-	}
-	fails := func(q string) bool { return q == "bad" }
-	l, _ := newLine(t, redistest.Embedded(t), newBook())
-	l.fails = fails
-	output := filepath.Join(t.TempDir(), "a.jsonl")
-	for _, again := range []bool{false, true} { // the record is read back, and written anew
-		job := l.newJob(open(t, "q.jsonl", input, batch.InputOptions{}), output)
-		job.RetryFailed = again
-		if _, err := job.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		check("run", output)
-	}
-	l, _ = newLine(t, redistest.Embedded(t), newBook())
-	l.fails = fails
-	d := l.submit(t, open(t, "q.jsonl", input, batch.InputOptions{}))
-	ended(t, d)
-	path, _ := write(t, d, "a.jsonl")
-	check("batch", path)
 }
 
 func FuzzRequest(f *testing.F) {

@@ -13,18 +13,6 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
-// ran asks a file's questions and returns the output's path.
-func ran(t *testing.T, file, content, output string, o batch.InputOptions) string {
-	t.Helper()
-	l, _ := newLine(t, redistest.Embedded(t), newBook())
-	path := filepath.Join(t.TempDir(), output)
-	if _, err := l.newJob(open(t, file, content, o), path).Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	alone(t, path)
-	return path
-}
-
 // TestTablesForSpreadsheets: a .csv has the mark of UTF-8 where a spreadsheet made the input, and the delimiter that it
 // had.
 func TestTablesForSpreadsheets(t *testing.T) {
@@ -149,29 +137,5 @@ func TestTooLongForASheet(t *testing.T) {
 	}
 	if len(book.taken) != 1 {
 		t.Errorf("%d questions were asked, want 1", len(book.taken))
-	}
-}
-
-func TestReadInAnotherWayIsRefused(t *testing.T) {
-	content := chinese(t, "id,question,other\n一,你好吗，朋友,另一个问题\n")
-	path := filepath.Join(t.TempDir(), "a.jsonl")
-	begun(t, open(t, "q.csv", content, batch.InputOptions{}), path)
-	for _, test := range []struct {
-		options batch.InputOptions
-		want    string
-	}{
-		{batch.InputOptions{QuestionCol: "other"}, `the questions were in column "question", now in "other"`},
-		{batch.InputOptions{CustomIDCol: "id"}, `the custom_ids were in column "", now in "id"`},
-		{batch.InputOptions{Prompt: "{{.other}}"}, "its questions were made with another prompt, or without one"},
-	} {
-		_, err := once(t, newBook(), open(t, "q.csv", content, test.options), path, nil)
-		if changed, ok := errors.AsType[*batch.ChangedError](err); !ok || changed.What != test.want {
-			t.Errorf("%+v: %v, want %s", test.options, err, test.want)
-		}
-	}
-	// Said instead of found out, it is the same.
-	said := batch.InputOptions{Encoding: "gbk", Delimiter: "comma", QuestionCol: "question"}
-	if s, err := once(t, newBook(), open(t, "q.csv", content, said), path, nil); err != nil || s.Answered != 1 {
-		t.Errorf("said instead of found out: %+v, %v", s, err)
 	}
 }

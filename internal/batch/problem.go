@@ -2,32 +2,10 @@ package batch
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 )
-
-// ErrLocked is wrapped by the error of a run whose journal another process is writing.
-var ErrLocked = errors.New("another run is writing it")
-
-// UsageError is a mistake in what was asked for, found before anything was read or asked.
-type UsageError struct {
-	What string // what is wrong, naming the file
-	Hint string // what to do
-}
-
-func (e *UsageError) Error() string { return e.What + ": " + e.Hint }
-
-// ChangedError says that a run cannot go on, as it was begun with another input.
-type ChangedError struct {
-	File string // the journal, or the OUTPUT whose failed rows were to be asked again
-	What string // what differs
-}
-
-func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s belongs to another input (%s): give the input as it was, write to another file, or start over with --force", e.File, e.What)
-}
 
 // Problem is one thing wrong with the input.
 type Problem struct {

@@ -36,7 +36,7 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 		return err
 	}
 	run, row, _, ok := tasks.ParseBatchTaskID(p.ID)
-	if !ok || run != r.journal.head.Run || row > r.rows() || p.ID != r.journal.taskID(row) {
+	if !ok || run != r.journal.runID() || row > r.rows() || p.ID != r.journal.taskID(row) {
 		return nil
 	}
 	if p.ChatID == "" && r.journal.ended(row) {

@@ -6,28 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/results"
 )
-
-// outputRecords reads back an OUTPUT that is complete.
-func (r *run) outputRecords(ctx context.Context) iter.Seq2[*results.Result, error] {
-	return func(yield func(*results.Result, error) bool) {
-		c, err := r.Input.outputColumns(ctx)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		outputFile{path: r.Output, id: c.id}.records(ctx)(yield)
-	}
-}
 
 // outputFile is an OUTPUT that is complete.
 type outputFile struct {
@@ -45,7 +30,7 @@ func (o outputFile) records(ctx context.Context) iter.Seq2[*results.Result, erro
 			yield(nil, notReadable(o.path, err))
 			return
 		}
-		if out.format.objects() {
+		if out.Format().objects() {
 			o.objectRecords(out, yield)
 		} else {
 			o.tableRecords(ctx, out, yield)
@@ -70,30 +55,18 @@ func notReadable(path string, err error) error {
 }
 
 func (o outputFile) objectRecords(out *Input, yield func(*results.Result, error) bool) {
-	pieces := out.pieces(out.content(), math.MaxInt32)
-	for {
-		piece, err := pieces.read()
-		line, _ := pieces.place()
-		if err == io.EOF {
-			return
-		}
-		_, damaged := errors.AsType[*damagedError](err)
-		_, broken := errors.AsType[*arrayError](err)
-		if damaged || broken {
-			yield(nil, notAnOutput(o.path, line+1, err.Error()))
-			return
-		}
+	for piece, err := range out.Pieces() {
 		if err != nil {
-			yield(nil, fmt.Errorf("read %s: %w", o.path, err))
+			yield(nil, notReadable(o.path, err))
 			return
 		}
 		res := new(results.Result)
-		if err := json.Unmarshal(piece, res); err != nil {
-			yield(nil, notAnOutput(o.path, line, err.Error()))
+		if err := json.Unmarshal(piece.Text, res); err != nil {
+			yield(nil, notAnOutput(o.path, piece.Line, err.Error()))
 			return
 		}
 		if res.CustomID == "" || !res.Status.Terminal() {
-			yield(nil, notAnOutput(o.path, line, "not a record with custom_id and status"))
+			yield(nil, notAnOutput(o.path, piece.Line, "not a record with custom_id and status"))
 			return
 		}
 		if !yield(res, nil) {
@@ -105,13 +78,11 @@ func (o outputFile) objectRecords(out *Input, yield func(*results.Result, error)
 // tableRecords makes records of the columns that a table has. The custom_id is the column that the input has it in, or
 // the row's number, as it is in an input.
 func (o outputFile) tableRecords(ctx context.Context, out *Input, yield func(*results.Result, error) bool) {
-	t, err := out.cells(ctx, out.content())
-	var head cellRow
-	if err == nil {
-		head, err = t.read()
-	}
-	if err != nil && err != io.EOF {
-		yield(nil, notReadable(o.path, out.tableError(1, err)))
+	next, stop := iter.Pull2(out.tableCells(ctx))
+	defer stop()
+	head, err, _ := next()
+	if err != nil {
+		yield(nil, notReadable(o.path, err))
 		return
 	}
 	names := plainCells(out, head.cells)
@@ -126,28 +97,27 @@ func (o outputFile) tableRecords(ctx context.Context, out *Input, yield func(*re
 	if o.id != "" {
 		id = slices.Index(names[:len(names)-len(answerColumns)], o.id)
 	}
-	for n, line := 1, head.line; ; n++ {
-		row, err := t.read()
-		if err == io.EOF {
+	for n := 1; ; n++ {
+		row, err, more := next()
+		if !more {
 			return
 		}
 		if err != nil {
-			yield(nil, notReadable(o.path, out.tableError(line, err)))
+			yield(nil, notReadable(o.path, err))
 			return
 		}
-		line = row.line
-		if i := slices.Index(row.marks, sheet.Damaged); i >= 0 {
-			yield(nil, notAnOutput(o.path, line, damagedCell(i, line, row.cells[i])))
+		if what := row.damaged(); what != "" {
+			yield(nil, notAnOutput(o.path, row.line, what))
 			return
 		}
 		cells, over := evened(plainCells(out, row.cells), len(names))
 		if over > 0 {
-			yield(nil, notAnOutput(o.path, line, "not a row of the table"))
+			yield(nil, notAnOutput(o.path, row.line, "not a row of the table"))
 			return
 		}
 		res, err := answerOf(cells[len(cells)-len(answerColumns):])
 		if err != nil {
-			yield(nil, notAnOutput(o.path, line, err.Error()))
+			yield(nil, notAnOutput(o.path, row.line, err.Error()))
 			return
 		}
 		if id >= 0 {
@@ -162,11 +132,21 @@ func (o outputFile) tableRecords(ctx context.Context, out *Input, yield func(*re
 
 // plainCells takes off the quotes that formulas have in a csv or tsv.
 func plainCells(out *Input, cells []string) []string {
-	if out.format == XLSX {
+	if out.Format() == XLSX {
 		return cells
 	}
 	for i, cell := range cells {
 		cells[i] = unquoteFormula(cell)
 	}
 	return cells
+}
+
+func notAnOutput(path string, line int, what string) error {
+	if line > 0 {
+		what = fmt.Sprintf("line %d: %s", line, what)
+	}
+	return &UsageError{
+		What: fmt.Sprintf("%s exists and is no output of a run (%s)", path, what),
+		Hint: "write to another file, or replace it with --force",
+	}
 }

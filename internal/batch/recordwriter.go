@@ -11,50 +11,50 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Write writes one record for each row, in the order of the file that the batch was made of: to the file output, in the
+// Write writes one record for each row, in the order of the file that the batch was made of: to the file path, in the
 // format of its extension, as Job.Run does; or, where output is empty, as lines of JSON to w. A file is put into place
-// when it is complete. progress is told how many are written; nil: nobody is.
+// when it is complete. report is told how many are written; nil: nobody is.
 //
 // Rows that have not ended are written with the status that they have. The summary counts those that have.
-func (d *Detached) Write(ctx context.Context, output string, w io.Writer, progress func(done, total int)) (Summary, error) {
+func (d *Detached) Write(ctx context.Context, path string, w io.Writer, report func(done, total int)) (Summary, error) {
 	t := &tally{}
 	var err error
-	if output == "" {
+	if path == "" {
 		buffered := bufio.NewWriterSize(w, 64<<10)
-		if err = d.writeLines(ctx, buffered, false, t, progress); err == nil {
+		if err = d.writeLines(ctx, buffered, false, t, report); err == nil {
 			err = buffered.Flush()
 		}
 	} else {
-		err = d.writeFile(ctx, output, t, progress)
+		err = d.writeFile(ctx, path, t, report)
 	}
 	s := t.summary()
-	s.Rows, s.Output, s.Elapsed = d.Batch.Rows, output, d.Took()
+	s.Rows, s.Output, s.Elapsed = d.Batch.Rows, path, d.Took()
 	return s, err
 }
 
-func (d *Detached) writeFile(ctx context.Context, output string, t *tally, progress func(done, total int)) error {
-	format, compressed, err := outputFormat(output)
+func (d *Detached) writeFile(ctx context.Context, path string, t *tally, report func(done, total int)) error {
+	format, compressed, err := outputFormat(path)
 	if err != nil {
 		return err
 	}
-	err = putInPlace(output, compressed, func(w io.Writer) error {
+	err = putInPlace(path, compressed, func(w io.Writer) error {
 		if format.objects() {
-			return d.writeLines(ctx, w, format == JSON, t, progress)
+			return d.writeLines(ctx, w, format == JSON, t, report)
 		}
-		return d.writeTable(ctx, w, format, t, progress)
+		return d.writeTable(ctx, w, format, t, report)
 	}, func(string) error { return nil })
 	if err != nil {
 		if _, ok := errors.AsType[*sheet.TooLongError](err); ok {
 			err = fmt.Errorf("%w: write to a .csv or .jsonl", err)
 		}
-		return fmt.Errorf("write %s: %w", output, err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }
 
-func (d *Detached) writeLines(ctx context.Context, w io.Writer, array bool, t *tally, progress func(done, total int)) error {
+func (d *Detached) writeLines(ctx context.Context, w io.Writer, array bool, t *tally, report func(done, total int)) error {
 	out := &recordLines{w: w, array: array}
-	err := d.hand(ctx, false, t, progress, func(row *Row, res *results.Result) error {
+	err := d.hand(ctx, false, t, report, func(row *Row, res *results.Result) error {
 		record, err := encodeRecord(res, row)
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (d *Detached) writeLines(ctx context.Context, w io.Writer, array bool, t *t
 	return out.close()
 }
 
-func (d *Detached) writeTable(ctx context.Context, w io.Writer, f Format, t *tally, progress func(done, total int)) error {
+func (d *Detached) writeTable(ctx context.Context, w io.Writer, f Format, t *tally, report func(done, total int)) error {
 	form, err := d.shape()
 	if err != nil {
 		return err
@@ -76,14 +76,14 @@ func (d *Detached) writeTable(ctx context.Context, w io.Writer, f Format, t *tal
 	if err != nil {
 		return err
 	}
-	if err := d.hand(ctx, !form.Table, t, progress, table.write); err != nil {
+	if err := d.hand(ctx, !form.Table, t, report, table.write); err != nil {
 		return errors.Join(err, table.discard())
 	}
 	return table.close()
 }
 
 // hand gives each row with its record to write, in their order.
-func (d *Detached) hand(ctx context.Context, texts bool, t *tally, progress func(done, total int), write func(*Row, *results.Result) error) error {
+func (d *Detached) hand(ctx context.Context, texts bool, t *tally, report func(done, total int), write func(*Row, *results.Result) error) error {
 	form, err := d.shape()
 	if err != nil {
 		return err
@@ -106,8 +106,8 @@ func (d *Detached) hand(ctx context.Context, texts bool, t *tally, progress func
 		if r.Result.Status.Terminal() {
 			t.add(r.Result, true)
 		}
-		if progress != nil {
-			progress(r.Row.N, d.Batch.Rows)
+		if report != nil {
+			report(r.Row.N, d.Batch.Rows)
 		}
 	}
 	return nil

@@ -20,8 +20,8 @@ func (r *run) register(ctx context.Context) error {
 		return nil
 	}
 	b := tasks.Batch{
-		ID: r.journal.head.Run, Name: filepath.Base(r.Input.Name()), Rows: r.total,
-		SHA256: r.journal.head.Input.SHA256, Format: string(r.Input.format), BotID: r.Input.options.BotID,
+		ID: r.journal.runID(), Name: filepath.Base(r.Input.Name()), Rows: r.total,
+		SHA256: r.journal.sha256(), Format: string(r.Input.Format()), BotID: r.Input.BotID(),
 		Queue: r.Options.Queue, Attempts: r.Options.Attempts, Timeout: r.Options.Timeout,
 	}
 	if r.Output != "" {
@@ -69,7 +69,7 @@ func (r *run) tellFed(ctx context.Context, row int) error {
 	if err := r.journal.feed(row); err != nil {
 		return err
 	}
-	err := r.Batches.Fed(ctx, r.journal.head.Run, row)
+	err := r.Batches.Fed(ctx, r.journal.runID(), row)
 	if errors.Is(err, tasks.ErrBatchCanceled) {
 		r.setCanceled()
 		return nil
@@ -80,7 +80,7 @@ func (r *run) tellFed(ctx context.Context, row int) error {
 // tellSubmitted notes in the batch that every row was enqueued. What is lost of that is a time in a list.
 func (r *run) tellSubmitted(ctx context.Context) {
 	if r.Batches != nil {
-		_ = r.Batches.Submitted(ctx, r.journal.head.Run)
+		_ = r.Batches.Submitted(ctx, r.journal.runID())
 	}
 }
 
@@ -88,7 +88,7 @@ func (r *run) tellSubmitted(ctx context.Context) {
 // for results that are not there.
 func (r *run) tellCollected(ctx context.Context) {
 	if r.Batches != nil {
-		_ = r.Batches.Collected(ctx, r.journal.head.Run, r.total)
+		_ = r.Batches.Collected(ctx, r.journal.runID(), r.total)
 	}
 }
 
@@ -105,7 +105,7 @@ func (r *run) hearCancel(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		b, err := r.Batches.Get(ctx, r.journal.head.Run)
+		b, err := r.Batches.Get(ctx, r.journal.runID())
 		if err != nil {
 			continue
 		}

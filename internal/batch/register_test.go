@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/cozeq/cozeq/internal/batch"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -17,7 +16,7 @@ import (
 )
 
 // registered is a job that stands in Redis as a batch.
-func (l *line) registered(in *batch.Input, output string) *batch.Job {
+func registered(l *line, in *batch.Input, output string) *batch.Job {
 	job := l.newJob(in, output)
 	job.Forget, job.Batches = false, tasks.NewBatches(l.rdb, l.client)
 	return job
@@ -33,17 +32,6 @@ func only(t *testing.T, bs *tasks.Batches) *tasks.Batch {
 	return all[0]
 }
 
-// eventually waits for what others bring about.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // A run on a shared Redis is a batch there; its results leave Redis when they are in the journal.
 func TestRunIsABatch(t *testing.T) {
 	content, _ := quiz(12)
@@ -51,7 +39,7 @@ func TestRunIsABatch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.jsonl")
 	l, stop := newLine(t, redistest.Embedded(t), b)
 	badly(l, nil)
-	job := l.registered(open(t, "q.jsonl", content, batch.InputOptions{BotID: "bot"}), path)
+	job := registered(l, open(t, "q.jsonl", content, batch.InputOptions{BotID: "bot"}), path)
 	s, err := job.Run(t.Context())
 	if err != nil || s.Answered != 9 || s.Failed != 3 {
 		t.Fatalf("%+v, %v", s, err)
@@ -84,7 +72,7 @@ func TestRunIsCanceled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.jsonl")
 	l, stop := newLine(t, redistest.Embedded(t), b)
 	in := open(t, "q.jsonl", content, batch.InputOptions{})
-	job := l.registered(in, path)
+	job := registered(l, in, path)
 	job.Window = 2
 	canceled := make(chan struct{})
 	cancel := sync.OnceFunc(func() {
@@ -114,7 +102,7 @@ func TestRunIsCanceled(t *testing.T) {
 	stop()
 
 	l, _ = newLine(t, l.rdb, b)
-	job = l.registered(in, path)
+	job = registered(l, in, path)
 	job.RetryFailed = true
 	s, err = job.Run(t.Context())
 	if err != nil || s.Answered != 20 {
@@ -135,7 +123,7 @@ func TestRunHearsOfTheCancel(t *testing.T) {
 	rdb := redistest.Embedded(t)
 	l, stop := newLine(t, rdb, newBook())
 	stop() // nobody answers
-	job := l.registered(open(t, "q.jsonl", content, batch.InputOptions{}), path)
+	job := registered(l, open(t, "q.jsonl", content, batch.InputOptions{}), path)
 	job.Window = 1
 	go func() {
 		eventually(t, "a row is enqueued", func() bool { return rdb.LLen(context.Background(), "asynq:{default}:pending").Val() > 0 })
@@ -156,7 +144,7 @@ func TestRunIsABatchAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.jsonl")
 	in := open(t, "q.jsonl", content, batch.InputOptions{})
 	l, stop := newLine(t, redistest.Embedded(t), b)
-	job := l.registered(in, path)
+	job := registered(l, in, path)
 	job.Drain = stop
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var name string
@@ -170,7 +158,7 @@ func TestRunIsABatchAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, _ = newLine(t, redistest.Embedded(t), b)
-	job = l.registered(in, path)
+	job = registered(l, in, path)
 	s, err := job.Run(t.Context())
 	if err != nil || s.Answered != 30 || s.Resumed < 10 {
 		t.Fatalf("%+v, %v", s, err)
@@ -186,7 +174,7 @@ func TestRunIsABatchAgain(t *testing.T) {
 func TestReleasedIsKnownToHaveEnded(t *testing.T) {
 	content, _ := quiz(3)
 	l, _ := newLine(t, redistest.Embedded(t), newBook())
-	job := l.registered(open(t, "q.jsonl", content, batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
+	job := registered(l, open(t, "q.jsonl", content, batch.InputOptions{}), filepath.Join(t.TempDir(), "a.jsonl"))
 	if _, err := job.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +201,7 @@ func TestRunTellsOfWhatWasNotAsked(t *testing.T) {
 `
 	l, _ := newLine(t, redistest.Embedded(t), newBook())
 	badly(l, nil)
-	job := l.registered(open(t, "q.jsonl", content, batch.InputOptions{OnTurnFailure: tasks.TurnBlock}), filepath.Join(t.TempDir(), "a.jsonl"))
+	job := registered(l, open(t, "q.jsonl", content, batch.InputOptions{OnTurnFailure: tasks.TurnBlock}), filepath.Join(t.TempDir(), "a.jsonl"))
 	job.Cache, job.Window = cache, 1 // a later turn is not in the queue yet when the second one fails
 	if s, err := job.Run(t.Context()); err != nil || s.Answered != 2 || s.Failed != 1 || s.Canceled != 2 {
 		t.Fatalf("%+v, %v", s, err)

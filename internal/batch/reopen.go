@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -15,28 +14,11 @@ func failed(r *results.Result) bool { return r.Status != results.Completed }
 
 // reopen makes a journal of the complete OUTPUT, so that its failed rows can be asked again. OUTPUT stays as it is
 // until the new one takes its place.
-//
-// The journal is written under another name and put into place as a whole: one that holds half of the records would be
-// gone on with as if the other half had never been asked. Both files are locked, so that the name is ours throughout.
 func (r *run) reopen(ctx context.Context, s source) error {
-	name := r.journal.path
-	fresh, err := openJournal(ctx, name+temporarySuffix)
-	if err != nil {
-		return err
+	fresh, err := r.journal.remake(ctx, func(fresh *journal) error { return r.refill(ctx, fresh, s) })
+	if fresh != nil {
+		r.journal = fresh
 	}
-	err = r.refill(ctx, fresh, s)
-	if err == nil {
-		err = fresh.file.Sync()
-	}
-	if err == nil {
-		err = os.Rename(fresh.path, name)
-	}
-	if err != nil {
-		return errors.Join(err, fresh.close(), os.Remove(fresh.path))
-	}
-	fresh.path = name
-	err = r.journal.close()
-	r.journal = fresh
 	return err
 }
 
@@ -75,10 +57,10 @@ func (r *run) refill(ctx context.Context, fresh *journal, s source) error {
 			return &ChangedError{File: r.Output, What: fmt.Sprintf("row %d is %q there, now %q", row, res.CustomID, in.CustomID)}
 		}
 		run, n, ask, ok := tasks.ParseBatchTaskID(res.ID)
-		if !ok || run != fresh.head.Run || n != row {
-			res.ID = tasks.BatchTaskID(fresh.head.Run, row, 1)
+		if !ok || run != fresh.runID() || n != row {
+			res.ID = tasks.BatchTaskID(fresh.runID(), row, 1)
 		} else if ask > 1 {
-			fresh.asks[row] = ask
+			fresh.setAsk(row, ask)
 		}
 		line, err := encodeRecord(res, in)
 		if err != nil {

@@ -10,12 +10,6 @@ import (
 // The record of a row of the shape of OpenAI's batches is a line of their output, too: beside what every record has it has
 // "response", and "error" is null where there is none. A program that reads OpenAI's output reads it as it is.
 
-// request is what the response to such a row needs of it.
-type request struct {
-	API   string `json:"api"`
-	Model string `json:"model,omitempty"`
-}
-
 type response struct {
 	StatusCode int    `json:"status_code"`
 	RequestID  string `json:"request_id"`
@@ -23,8 +17,8 @@ type response struct {
 }
 
 // appendResponse puts the response into a record.
-func (r *request) appendResponse(record []byte, res *results.Result) ([]byte, error) {
-	raw, err := marshal(r.respond(res))
+func appendResponse(r *request, record []byte, res *results.Result) ([]byte, error) {
+	raw, err := marshal(respond(r, res))
 	if err != nil {
 		return nil, err
 	}
@@ -37,12 +31,12 @@ func (r *request) appendResponse(record []byte, res *results.Result) ([]byte, er
 }
 
 // respond makes the response; nil for a row that was not asked to its end.
-func (r *request) respond(res *results.Result) *response {
+func respond(r *request, res *results.Result) *response {
 	switch {
 	case res.Status == results.Completed && r.API == responsesAPI:
-		return &response{StatusCode: 200, RequestID: res.ID, Body: r.response(res)}
+		return &response{StatusCode: 200, RequestID: res.ID, Body: responseBody(r, res)}
 	case res.Status == results.Completed:
-		return &response{StatusCode: 200, RequestID: res.ID, Body: r.completion(res)}
+		return &response{StatusCode: 200, RequestID: res.ID, Body: completionBody(r, res)}
 	case res.Status == results.Failed && res.Error != nil:
 		code, body := failureOf(res.Error)
 		return &response{StatusCode: code, RequestID: res.ID, Body: fields{"error": body}}
@@ -53,8 +47,8 @@ func (r *request) respond(res *results.Result) *response {
 // fields are a JSON object.
 type fields = map[string]any
 
-// completion is the body of an answer of /v1/chat/completions.
-func (r *request) completion(res *results.Result) any {
+// completionBody is the body of an answer of /v1/chat/completions.
+func completionBody(r *request, res *results.Result) any {
 	body := fields{
 		"id": "chatcmpl-" + res.ID, "object": "chat.completion", "created": res.CompletedAt.Unix(), "model": r.Model,
 		"choices": []any{fields{
@@ -68,8 +62,8 @@ func (r *request) completion(res *results.Result) any {
 	return body
 }
 
-// response is the body of an answer of /v1/responses.
-func (r *request) response(res *results.Result) any {
+// responseBody is the body of an answer of /v1/responses.
+func responseBody(r *request, res *results.Result) any {
 	body := fields{
 		"id": "resp_" + res.ID, "object": "response", "created_at": res.CompletedAt.Unix(), "status": "completed", "model": r.Model,
 		"output": []any{fields{

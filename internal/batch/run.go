@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"sync"
 	"time"
@@ -126,8 +125,8 @@ func (r *run) do(ctx context.Context) (Summary, error) {
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.cancel = cancel
-	if r.OnLimits != nil && len(r.journal.limits) > 0 {
-		r.OnLimits(maps.Clone(r.journal.limits))
+	if r.OnLimits != nil && len(r.journal.learnt()) > 0 {
+		r.OnLimits(r.journal.learnt())
 	}
 	r.ready(nil)
 	r.show(true)
@@ -146,7 +145,7 @@ func (r *run) do(ctx context.Context) (Summary, error) {
 	r.show(true)
 	s := r.summary()
 	if err != nil && r.Output != "" {
-		s.Journal = r.journal.path
+		s.Journal = r.journal.filePath()
 	}
 	return s, err
 }
@@ -215,7 +214,7 @@ func (r *run) deliver(ctx context.Context) error {
 	if err := r.writeOutput(ctx); err != nil {
 		return err
 	}
-	if err := os.Remove(r.journal.path); err != nil {
+	if err := os.Remove(r.journal.filePath()); err != nil {
 		return fmt.Errorf("%s is complete, but: %w", r.Output, err)
 	}
 	return nil

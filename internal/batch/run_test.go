@@ -59,26 +59,6 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// anonymous takes out what differs from run to run: the run's name and the times.
-func anonymous(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		for {
-			i := strings.Index(line, `,"created_at":`)
-			if i < 0 {
-				break
-			}
-			line = line[:i] + line[strings.LastIndexByte(line, '}'):]
-		}
-		b.WriteString(line)
-	}
-	out := b.String()
-	if _, after, ok := strings.Cut(out, "own "); ok {
-		out = strings.ReplaceAll(out, after[:10], "RUN")
-	}
-	return out
-}
-
 // TestResumeAtEveryPoint cuts the journal of a whole run at each line's end and in each line's middle, as a kill
 // would, and goes on with what is left in a new, empty Redis.
 func TestResumeAtEveryPoint(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cozeq/cozeq/internal/charset"
 	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -163,4 +164,19 @@ func (s *shape) separator(f Format) rune {
 		return comma
 	}
 	return f.delimiter()
+}
+
+// separator is what stands between the cells of an OUTPUT. Whoever has a table with semicolons has a spreadsheet that
+// wants them.
+func (in *Input) separator(output Format) rune {
+	if output == CSV && in.format == CSV {
+		return in.reading.delimiter(CSV)
+	}
+	return output.delimiter()
+}
+
+// spreadsheets reports whether the input was made by a spreadsheet, which takes UTF-8 without its mark for something
+// else and shows no Chinese.
+func (in *Input) spreadsheets() bool {
+	return in.format == XLSX || in.format.table() && (in.mark > 0 || in.reading.encoding() != charset.UTF8)
 }

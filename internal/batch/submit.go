@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -24,13 +23,6 @@ type Submission struct {
 
 	// OnProgress is told how many of the rows are in Redis, after each chunk. nil: nobody is.
 	OnProgress func(rows int)
-}
-
-// Identity is a hash, in hex, over all that makes the questions of a checked input what they are: its Fingerprint, the
-// credential, what follows a turn that fails.
-func (in *Input) Identity() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q", in.Fingerprint(), in.options.Credential, in.options.OnTurnFailure))
-	return hex.EncodeToString(sum[:])
 }
 
 // batchIDs are spelt as the names of runs are: in small letters and digits, ten of them, 50 bits.
@@ -98,11 +90,11 @@ func (s *Submission) describe(ctx context.Context, stats Stats) (form shape, err
 	}
 	text, err := json.Marshal(form)
 	if err != nil {
-		return form, fmt.Errorf("describe %s: %w", s.Input.name, err)
+		return form, fmt.Errorf("describe %s: %w", s.Input.Name(), err)
 	}
 	b := &s.Batch
-	b.Kind, b.Name, b.Rows, b.SHA256 = tasks.BatchDetached, filepath.Base(s.Input.name), stats.Rows, s.Input.Identity()
-	b.Format, b.BotID, b.Columns, b.Shape = string(s.Input.format), s.Input.options.BotID, names, string(text)
+	b.Kind, b.Name, b.Rows, b.SHA256 = tasks.BatchDetached, filepath.Base(s.Input.Name()), stats.Rows, s.Input.Identity()
+	b.Format, b.BotID, b.Columns, b.Shape = string(s.Input.Format()), s.Input.BotID(), names, string(text)
 	if b.ID == "" {
 		b.ID = BatchID(b.SHA256, 1)
 	}

@@ -78,7 +78,7 @@ func newSheetWriter(w io.Writer, c *columns) (*sheetWriter, error) {
 func (t *sheetWriter) write(row *Row, res *results.Result) error {
 	var cells []any
 	for i, text := range t.columns.cells(row) {
-		if t.columns.from != nil && row.mark(t.columns.from[i]) == sheet.Number {
+		if t.columns.isNumber(row, i) {
 			cells = append(cells, numeric(text))
 		} else {
 			cells = append(cells, text)
@@ -111,3 +111,11 @@ func numeric(text string) any {
 
 func (t *sheetWriter) close() error   { return t.sheet.Close() }
 func (t *sheetWriter) discard() error { return t.sheet.Discard() }
+
+// newTable begins a table; a csv or tsv has its cells separated by comma, and marked puts the mark of UTF-8 before it.
+func newTable(f Format, w io.Writer, c *columns, comma rune, marked bool) (tableWriter, error) {
+	if f == XLSX {
+		return newSheetWriter(w, c)
+	}
+	return newCSVWriter(w, c, comma, marked)
+}

@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -10,40 +9,24 @@ import (
 
 // pieceRows yields what parse makes of each line that is not blank, or of each item of an array.
 func (in *Input) pieceRows(content io.Reader, yield func(*Row, error) bool, parse func(piece []byte, row *Row) []string) {
-	pieces := in.pieces(content, maxLine)
 	n := 0
-	for {
-		piece, err := pieces.read()
-		line, item := pieces.place()
-		_, damaged := errors.AsType[*damagedError](err)
-		_, broken := errors.AsType[*arrayError](err)
-		switch {
-		case err == io.EOF:
-			return
-		case damaged && item == 0:
-			yield(nil, in.problem(line+1, "%v", err))
-			return
-		case damaged, broken:
-			yield(nil, in.problem(line, "%s%v", itemName(item), err))
-			return
-		case err == errLineTooLong:
+	for piece, err := range in.eachPiece(content, maxLine) {
+		if err != nil {
 			n++
-			if !yield(nil, in.problem(line, "%v", err)) {
+			if !yield(nil, err) {
 				return
 			}
 			continue
-		case err != nil:
-			yield(nil, fmt.Errorf("read %s: %w", in.name, err))
-			return
-		case blank(string(piece)) && item == 0:
+		}
+		if blank(string(piece.Text)) && piece.Item == 0 {
 			continue
 		}
 		n++
-		row := &Row{N: n, Line: line, item: item, Chat: new(tasks.Chat)}
+		row := &Row{N: n, Line: piece.Line, item: piece.Item, Chat: new(tasks.Chat)}
 		var wrong []string
-		if what := in.wrongText(piece, ""); what != "" {
+		if what := in.wrongText(piece.Text, ""); what != "" {
 			wrong = []string{what}
-		} else if wrong = parse(piece, row); len(wrong)+len(row.unsupported) == 0 {
+		} else if wrong = parse(piece.Text, row); len(wrong)+len(row.unsupported) == 0 {
 			wrong = in.finish(row)
 		}
 		if !in.deliver(row, wrong, yield) {

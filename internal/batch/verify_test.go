@@ -18,7 +18,7 @@ func TestVerifyFile(t *testing.T) {
 	t.Parallel()
 	l, _ := newLine(t, redistest.Embedded(t), newBook())
 	l.fails = func(q string) bool { return q == "three" }
-	d := l.submit(t, open(t, "q.csv", "custom_id,question\na,one\nb,two\nc,three\nd,four\n", batch.InputOptions{}))
+	d := submit(t, l, open(t, "q.csv", "custom_id,question\na,one\nb,two\nc,three\nd,four\n", batch.InputOptions{}))
 	ended(t, d)
 	tests := []struct {
 		name   string
@@ -77,7 +77,7 @@ func TestVerifyFile(t *testing.T) {
 func TestVerifyNoOutput(t *testing.T) {
 	t.Parallel()
 	l, _ := newLine(t, redistest.Embedded(t), newBook())
-	d := l.submit(t, open(t, "q.txt", "one\n", batch.InputOptions{}))
+	d := submit(t, l, open(t, "q.txt", "one\n", batch.InputOptions{}))
 	ended(t, d)
 	for name, content := range map[string]string{
 		"a.csv": "one,two\n", "b.jsonl": "{}\n", "c.jsonl": "nonsense\n", "d.docx": "x", "e.csv": "",

@@ -8,24 +8,19 @@ import (
 	"unicode"
 )
 
-// verifyOutput reads back what is about to become OUTPUT, and finds whether it holds exactly one record for each row, in
-// the order of the input. It is the last step of a run on a shared Redis, where others may have had their hands in it; a
-// run alone has none but its own journal.
-func (r *run) verifyOutput(ctx context.Context, name string) error {
-	if r.Batches == nil {
-		return nil
-	}
-	c, err := r.Input.outputColumns(ctx)
+// verifyOutput reads the file back, and finds whether it holds exactly one record for each row, in the order of the input.
+func verifyOutput(ctx context.Context, in *Input, name string, format Format, compressed bool) error {
+	c, err := in.outputColumns(ctx)
 	if err != nil {
 		return err
 	}
-	format := string(r.format)
-	if r.compressed {
-		format += compressedSuffix
+	as := string(format)
+	if compressed {
+		as += compressedSuffix
 	}
-	next, stop := iter.Pull2(outputFile{path: name, format: format, id: c.id}.records(ctx))
+	next, stop := iter.Pull2(outputFile{path: name, format: as, id: c.id}.records(ctx))
 	defer stop()
-	for row, err := range r.Input.Rows() {
+	for row, err := range in.Rows() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
