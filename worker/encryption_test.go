@@ -22,7 +22,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/filerun"
+	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -161,13 +162,13 @@ func (c *confidential) run() {
 	if err := os.WriteFile(in, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	questions, err := batch.Open(in, batch.InputOptions{BotID: "bot"})
+	questions, err := input.Open(in, input.Options{BotID: "bot"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer questions.Close()
 	c.output = filepath.Join(dir, "out.jsonl")
-	job := &batch.Job{
+	job := &filerun.Job{
 		Input: questions, Output: c.output, Tasks: c.tasks, Results: c.store,
 		Conversations: tasks.NewConversations(c.rdb), Batches: c.batches,
 	}

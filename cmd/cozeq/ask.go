@@ -13,8 +13,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -105,7 +106,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 	if strings.TrimSpace(question) == "" {
 		return usagef(cmd, "QUESTION is empty")
 	}
-	message, err := batch.QuestionWithImages(question, c.images)
+	message, err := input.QuestionWithImages(question, c.images)
 	if err != nil {
 		return usagef(cmd, "--image: %w", err)
 	}
@@ -157,7 +158,7 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 	options := tasks.Options{ID: cmp.Or(c.id, uuid.Must(uuid.NewV7()).String()), Queue: c.queue, Timeout: c.timeout}
 	watch := newPauseWatch(s, c.queue, patience, cancel)
 	watch.again, watch.say = askAgain, c.streams.Err
-	watch.flights = func() []batch.Flight { return []batch.Flight{{ID: options.ID, Lane: chat.Lane()}} }
+	watch.flights = func() []progress.Flight { return []progress.Flight{{ID: options.ID, Lane: chat.Lane()}} }
 	reason := &waitReason{streams: c.streams, queue: c.queue}
 	switch {
 	case own:

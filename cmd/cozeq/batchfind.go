@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -73,7 +74,7 @@ func noSuchBatch(name string, all []*tasks.Batch) error {
 	for i, b := range all {
 		ids[i] = b.ID
 	}
-	near := batch.Nearest(name, ids)
+	near := usage.Nearest(name, ids)
 	switch {
 	case len(all) == 0:
 		e.hint = "there is none at all: check --redis or REDIS_URL; batches are kept for 7 days after their end, unless --keep said otherwise"
@@ -100,6 +101,6 @@ func batchNames(all []*tasks.Batch) string {
 }
 
 // detached reads what has become of the batch.
-func (f *foundBatch) detached() *batch.Detached {
-	return &batch.Detached{Batch: f.Batch, Batches: f.all, Results: f.results}
+func (f *foundBatch) detached() *batchfile.Detached {
+	return &batchfile.Detached{Batch: f.Batch, Batches: f.all, Results: f.results}
 }

@@ -4,18 +4,19 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 // batchNeed is what a batch takes of Redis' memory, and what there is.
 type batchNeed struct {
-	stats  batch.Stats
+	stats  input.Stats
 	memory tasks.BatchMemory // of what is not there yet
 	room   tasks.Room
 }
 
-func (c *batchSubmitCommand) need(ctx context.Context, sub *batch.Submission, there *tasks.Batch) (n batchNeed, err error) {
+func (c *batchSubmitCommand) need(ctx context.Context, sub *batchfile.Submission, there *tasks.Batch) (n batchNeed, err error) {
 	if n.stats, err = sub.Input.Check(ctx); err != nil {
 		return n, err
 	}
@@ -52,7 +53,7 @@ type foretoldJSON struct {
 
 // foretell prints what a submit would do. One that would be refused is refused here,
 // too.
-func (c *batchSubmitCommand) foretell(sub *batch.Submission, there *tasks.Batch, n batchNeed) error {
+func (c *batchSubmitCommand) foretell(sub *batchfile.Submission, there *tasks.Batch, n batchNeed) error {
 	refused := n.room.Hold(n.memory)
 	out := foretoldJSON{
 		ID: sub.Batch.ID, Rows: n.stats.Rows, Text: n.stats.Text, Memory: n.memory.Total(), Used: n.room.Used,

@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/output"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -74,7 +75,7 @@ func (c *batchResultsCommand) check(cmd *cobra.Command) error {
 	case c.output == "":
 		return nil
 	}
-	if err := batch.CheckOutput(c.output); err != nil {
+	if err := output.Check(c.output); err != nil {
 		return usagef(cmd, "%w", err)
 	}
 	switch _, err := os.Stat(c.output); {
@@ -119,7 +120,7 @@ func answersElsewhere(b *tasks.Batch) error {
 	return e
 }
 
-func (c *batchResultsCommand) conclude(b *tasks.Batch, sum batch.Summary) error {
+func (c *batchResultsCommand) conclude(b *tasks.Batch, sum progress.Summary) error {
 	if err := printSummary(c.streams, sum); err != nil {
 		return err
 	}

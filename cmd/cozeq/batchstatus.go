@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -38,7 +38,7 @@ speed, what it is waiting for, and what failed, with one example per kind.`,
 // batchStatus is a batch at one moment, with what it takes several looks to know.
 type batchStatus struct {
 	*tasks.Batch
-	failures []batch.FailureCount
+	failures []progress.FailureCount
 	pauses   []worker.Pause // that hold questions of the batch up
 	paused   *queuePause    // of its queue
 	served   bool           // by a live worker
@@ -83,9 +83,9 @@ const sampledFlights = 1000
 
 // flights are some of the questions that are in the queue or being asked; none while
 // Redis does not tell.
-func (f *foundBatch) flights(ctx context.Context) func() []batch.Flight {
+func (f *foundBatch) flights(ctx context.Context) func() []progress.Flight {
 	d := f.detached()
-	return func() []batch.Flight {
+	return func() []progress.Flight {
 		flights, err := d.Flights(ctx, sampledFlights)
 		if err != nil {
 			return nil
@@ -95,9 +95,9 @@ func (f *foundBatch) flights(ctx context.Context) func() []batch.Flight {
 }
 
 // summary is what the batch has come to so far.
-func (s *batchStatus) summary() batch.Summary {
+func (s *batchStatus) summary() progress.Summary {
 	c := s.Counts
-	return batch.Summary{
+	return progress.Summary{
 		Rows: c.Total, Answered: c.Completed, Failed: c.Failed, Canceled: c.Canceled, Expired: c.Expired,
 		Asked: c.Total - c.Open(), Failures: s.failures,
 		Tokens: s.Tokens.TokenCount, TokensIn: s.Tokens.InputCount, TokensOut: s.Tokens.OutputCount,

@@ -9,8 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/batchfile"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -164,7 +165,7 @@ func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
 	return c.conclude(s, b, already)
 }
 
-func (c *batchSubmitCommand) open(cmd *cobra.Command, cfg config, path string) (*batch.Input, error) {
+func (c *batchSubmitCommand) open(cmd *cobra.Command, cfg config, path string) (*input.Input, error) {
 	o, err := c.input.options(cmd)
 	if err != nil {
 		return nil, err
@@ -177,8 +178,8 @@ func (c *batchSubmitCommand) open(cmd *cobra.Command, cfg config, path string) (
 }
 
 // submission is what is to be submitted, and what of it is there already.
-func (c *batchSubmitCommand) submission(ctx context.Context, s *session, in *batch.Input) (*batch.Submission, *tasks.Batch, error) {
-	sub := &batch.Submission{Input: in, Batches: s.batches(), Batch: tasks.Batch{
+func (c *batchSubmitCommand) submission(ctx context.Context, s *session, in *input.Input) (*batchfile.Submission, *tasks.Batch, error) {
+	sub := &batchfile.Submission{Input: in, Batches: s.batches(), Batch: tasks.Batch{
 		ID: c.id, Queue: c.queue, Keep: c.keep, Attempts: c.attempts, Timeout: c.timeout,
 	}}
 	if c.expiresIn > 0 {
@@ -187,7 +188,7 @@ func (c *batchSubmitCommand) submission(ctx context.Context, s *session, in *bat
 	identity := in.Identity()
 	for nth := 1; ; nth++ {
 		if c.id == "" {
-			sub.Batch.ID = batch.BatchID(identity, nth)
+			sub.Batch.ID = batchfile.BatchID(identity, nth)
 		}
 		there, err := sub.Batches.Get(ctx, sub.Batch.ID)
 		if errors.Is(err, tasks.ErrNoBatch) {
@@ -237,7 +238,7 @@ func (c *batchSubmitCommand) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return &interruptedError{again: "run the same command again to go on: nothing is enqueued twice"}
 	}
-	if errors.Is(err, batch.ErrEdited) {
+	if errors.Is(err, input.ErrEdited) {
 		return &hintedError{err: err, hint: "put the file back as it was and give the same command again to go on; with the file as it is now it makes another batch"}
 	}
 	if errors.Is(err, tasks.ErrBatchCanceled) {

@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -82,7 +83,7 @@ type faultJSON struct {
 	What     string `json:"what"`
 }
 
-func (c *batchVerifyCommand) record(b *tasks.Batch, v *batch.Verification) verifiedJSON {
+func (c *batchVerifyCommand) record(b *tasks.Batch, v *batchfile.Verification) verifiedJSON {
 	out := verifiedJSON{ID: b.ID, Rows: v.Rows, Clean: v.Clean(), Faulty: v.Faulty, File: c.output}
 	for _, f := range v.Faults {
 		out.Faults = append(out.Faults, faultJSON(f))
@@ -93,7 +94,7 @@ func (c *batchVerifyCommand) record(b *tasks.Batch, v *batch.Verification) verif
 // maxFaultsShown is a screen; a pipe and --json get them all.
 const maxFaultsShown = 20
 
-func (c *batchVerifyCommand) print(b *tasks.Batch, v *batch.Verification) error {
+func (c *batchVerifyCommand) print(b *tasks.Batch, v *batchfile.Verification) error {
 	shown := v.Faults
 	if c.streams.OutTTY {
 		shown = shown[:min(len(shown), maxFaultsShown)]
@@ -116,7 +117,7 @@ func (c *batchVerifyCommand) print(b *tasks.Batch, v *batch.Verification) error 
 	return nil
 }
 
-func (c *batchVerifyCommand) fault(b *tasks.Batch, v *batch.Verification) error {
+func (c *batchVerifyCommand) fault(b *tasks.Batch, v *batchfile.Verification) error {
 	e := &hintedError{err: fmt.Errorf("batch %s is not clean: %s of %s", b.ID, count(v.Faulty), questions(v.Rows))}
 	switch {
 	case b.Counts.Open() > 0 && halfWay(b) && b.Kind != tasks.BatchRun:
@@ -133,8 +134,8 @@ func (c *batchVerifyCommand) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return &interruptedError{again: "run the same command again"}
 	}
-	if misused, ok := errors.AsType[*batch.UsageError](err); ok {
-		return &batch.UsageError{What: misused.What, Hint: "name a file that cozeq run or cozeq batch results has written"}
+	if misused, ok := errors.AsType[*usage.Error](err); ok {
+		return &usage.Error{What: misused.What, Hint: "name a file that cozeq run or cozeq batch results has written"}
 	}
 	return err
 }

@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -72,7 +73,7 @@ func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patie
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	var mu sync.Mutex
-	var pace batch.Pace
+	var pace batchfile.Pace
 	seen := pace.Snapshot(f.Batch)
 	panel := newPanel(c.streams)
 	watch := newPauseWatch(f.session, f.Queue, patience, cancel)
@@ -93,13 +94,13 @@ func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patie
 			fmt.Fprintf(panel, "cozeq: %v: waiting for one\n", err)
 		})()
 		defer watch.start(ctx)()
-		defer panel.follow(func() batch.Snapshot {
+		defer panel.follow(func() progress.Snapshot {
 			mu.Lock()
 			defer mu.Unlock()
 			return seen
 		})()
 	}
-	return f.detached().Follow(ctx, batch.Watcher{
+	return f.detached().Follow(ctx, batchfile.Watcher{
 		Show: func(b *tasks.Batch) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 )
 
 // pace is how fast a run can ask.
@@ -32,7 +32,7 @@ type estimateJSON struct {
 
 // times is how long the rest takes. The least it can take is what the concurrency
 // allows; the most, what Coze has been seen to allow.
-func (p pace) times(e *batch.Estimate) (likely, low, high time.Duration) {
+func (p pace) times(e *progress.Estimate) (likely, low, high time.Duration) {
 	likely, low, high = e.Time(p.concurrency, p.rate)
 	if p.learnt > 0 {
 		high = max(high, time.Duration(float64(e.Allowed)/p.learnt*float64(time.Second)))
@@ -40,7 +40,7 @@ func (p pace) times(e *batch.Estimate) (likely, low, high time.Duration) {
 	return likely, low, high
 }
 
-func estimateRecord(e *batch.Estimate, p pace) *estimateJSON {
+func estimateRecord(e *progress.Estimate, p pace) *estimateJSON {
 	if e == nil {
 		return nil
 	}
@@ -54,7 +54,7 @@ func estimateRecord(e *batch.Estimate, p pace) *estimateJSON {
 }
 
 // printEstimate says what the rest of an input will take.
-func printEstimate(w io.Writer, e *batch.Estimate, p pace, b runBounds) {
+func printEstimate(w io.Writer, e *progress.Estimate, p pace, b runBounds) {
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	line("estimate, by the %s asked so far:", questions(e.Asked))
 	if e.Known > 0 {

@@ -7,7 +7,9 @@ import (
 	"fmt"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/journal"
+	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -90,9 +92,9 @@ func judge(err error) (code int, hint string) {
 	var (
 		misused     *usageError
 		missing     *missingError
-		badInput    *batch.InvalidInput
-		badUse      *batch.UsageError
-		changed     *batch.ChangedError
+		badInput    *input.InvalidInput
+		badUse      *usage.Error
+		changed     *journal.ChangedError
 		invalid     *tasks.InvalidError
 		stopped     *stoppedError
 		interrupted *interruptedError
@@ -151,7 +153,7 @@ func report(s *streams, err error) int {
 	}
 	// An error may quote what others have written: a file, a record in Redis, Coze.
 	text := printable(err.Error())
-	if _, ok := errors.AsType[*batch.InvalidInput](err); ok {
+	if _, ok := errors.AsType[*input.InvalidInput](err); ok {
 		fmt.Fprintln(w, text) // lines of file:line: what, which editors can follow
 	} else if text != "" {
 		fmt.Fprintf(w, "cozeq: %s\n", text)

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/cozeq/cozeq/internal/batch"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/usage"
 )
 
 // flagValues says what flags of pflag's own types take.
@@ -35,7 +35,7 @@ func badFlag(cmd *cobra.Command, err error) error {
 				names = append(names, f.Name)
 			}
 		})
-		if near := batch.Nearest(name, names); near != "" {
+		if near := usage.Nearest(name, names); near != "" {
 			return fmt.Errorf("%w, did you mean --%s?", err, near)
 		}
 		return err

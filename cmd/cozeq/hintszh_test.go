@@ -32,7 +32,8 @@ func TestHintsInChinese(t *testing.T) {
 			t.Errorf("%s: no Chinese for %q", at, hint)
 		}
 	}
-	for _, dir := range []string{".", "../../internal/batch", "../../internal/redischeck"} {
+	for _, dir := range []string{".", "../../internal/answercache", "../../internal/batchfile", "../../internal/filerun", "../../internal/input",
+		"../../internal/journal", "../../internal/output", "../../internal/redischeck"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
@@ -49,8 +49,8 @@ func (i *inputFlags) add(cmd *cobra.Command) {
 
 // options are the flags as package batch takes them. What else there is to say about
 // an input, its bot and its credential, is the command's to add.
-func (i *inputFlags) options(cmd *cobra.Command) (batch.InputOptions, error) {
-	o := batch.InputOptions{
+func (i *inputFlags) options(cmd *cobra.Command) (input.Options, error) {
+	o := input.Options{
 		Format: i.format, QuestionCol: i.questionCol, CustomIDCol: i.customIDCol,
 		Delimiter: i.delimiter, Encoding: i.encoding, Sheet: i.sheet, System: i.system,
 		Unsupported: i.unsupported,
@@ -96,8 +96,8 @@ func (i *inputFlags) template(cmd *cobra.Command) (string, error) {
 //
 // A file whose first row lacks a bot, with none by default, lacks a setting rather
 // than a thousand cells.
-func openInput(cmd *cobra.Command, path string, o batch.InputOptions) (*batch.Input, error) {
-	in, err := batch.Open(path, o)
+func openInput(cmd *cobra.Command, path string, o input.Options) (*input.Input, error) {
+	in, err := input.Open(path, o)
 	if err != nil {
 		return nil, usagef(cmd, "%w", err)
 	}
@@ -108,7 +108,7 @@ func openInput(cmd *cobra.Command, path string, o batch.InputOptions) (*batch.In
 		return in, nil
 	}
 	if err := checkInput(cmd, in); err != nil {
-		if invalid, ok := errors.AsType[*batch.InvalidInput](err); ok {
+		if invalid, ok := errors.AsType[*input.InvalidInput](err); ok {
 			if json, _ := cmd.Flags().GetBool("json"); json {
 				err = errors.Join(err, writeJSON(cmd.OutOrStdout(), invalidRecord(invalid)))
 			}
@@ -142,8 +142,8 @@ type problemKindJSON struct {
 	First problemJSON `json:"first"`
 }
 
-func invalidRecord(e *batch.InvalidInput) invalidJSON {
-	problem := func(p *batch.Problem) problemJSON { return problemJSON{p.File, p.Line, p.What, p.Rows} }
+func invalidRecord(e *input.InvalidInput) invalidJSON {
+	problem := func(p *input.Problem) problemJSON { return problemJSON{p.File, p.Line, p.What, p.Rows} }
 	out := invalidJSON{Total: e.Total}
 	for _, k := range e.Kinds() {
 		out.Kinds = append(out.Kinds, problemKindJSON{k.What, k.Count, problem(k.First)})
@@ -158,7 +158,7 @@ func invalidRecord(e *batch.InvalidInput) invalidJSON {
 const patientFor = 5 * time.Second
 
 // checkInput reads the whole input. Where that takes long it says so.
-func checkInput(cmd *cobra.Command, in *batch.Input) error {
+func checkInput(cmd *cobra.Command, in *input.Input) error {
 	said := make(chan struct{})
 	timer := time.AfterFunc(patientFor, func() {
 		defer close(said)
@@ -173,7 +173,7 @@ func checkInput(cmd *cobra.Command, in *batch.Input) error {
 
 // told says what was found out about an input where it is not what everybody would
 // expect; "" = nothing.
-func told(in *batch.Input) string {
+func told(in *input.Input) string {
 	if found := in.Found(); found != "" {
 		return fmt.Sprintf("cozeq: %s: %s", in.Name(), found)
 	}

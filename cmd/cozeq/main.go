@@ -2,7 +2,7 @@
 // line, and as a worker of a shared queue.
 //
 // Each command has a file of its own that only parses and presents; the work is
-// done in packages tasks, worker, coze, results and internal/batch. Settings are
+// done in packages tasks, worker, coze, results and internal/filerun. Settings are
 // read in config.go, and exit.go alone decides the exit code. Nothing imports
 // this package.
 package main

@@ -7,7 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -48,7 +49,7 @@ func (p *panel) Write(b []byte) (int, error) {
 }
 
 // follow shows how far the run is, until stop.
-func (p *panel) follow(look func() batch.Snapshot) (stop func()) {
+func (p *panel) follow(look func() progress.Snapshot) (stop func()) {
 	every := pipeEvery
 	if p.live() {
 		every = terminalEvery
@@ -74,7 +75,7 @@ func (p *panel) follow(look func() batch.Snapshot) (stop func()) {
 	}
 }
 
-func (p *panel) show(s batch.Snapshot) {
+func (p *panel) show(s progress.Snapshot) {
 	if s.Total == 0 {
 		return
 	}
@@ -98,13 +99,13 @@ func (p *panel) show(s batch.Snapshot) {
 }
 
 // view is what there is to show now.
-func (p *panel) view(s batch.Snapshot) *panelView {
+func (p *panel) view(s progress.Snapshot) *panelView {
 	v := &panelView{Snapshot: s, streams: p.streams, title: p.title}
 	if p.note != nil {
 		if v.note, v.stopped = p.note(); v.note == "" {
 			// The pause is over; who waited for its end stands in the queue.
-			v.Queued += v.Waiting[batch.WaitPause]
-			v.Waiting[batch.WaitPause] = 0
+			v.Queued += v.Waiting[progress.WaitPause]
+			v.Waiting[progress.WaitPause] = 0
 		}
 	}
 	if p.limits != nil {
@@ -114,7 +115,7 @@ func (p *panel) view(s batch.Snapshot) *panelView {
 }
 
 // record prints a question with its answer on a terminal's stdout.
-func (p *panel) record(row *batch.Row, r *results.Result) {
+func (p *panel) record(row *input.Row, r *results.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	io.WriteString(p.streams.Err, p.erased())

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -23,8 +23,8 @@ func TestPanelInPipe(t *testing.T) {
 		p := newPanel(&streams{Err: &errs, Width: 80})
 		p.title = "q.csv"
 		began := time.Now()
-		stop := p.follow(func() batch.Snapshot {
-			return batch.Snapshot{
+		stop := p.follow(func() progress.Snapshot {
+			return progress.Snapshot{
 				Total: 12_000, Done: 1_500, Failed: 3, Cached: 20, InFlight: 64, Queued: 430, Rate: 17.5, Tokens: 45_678,
 				Elapsed: time.Since(began), Left: 10 * time.Minute,
 			}
@@ -47,7 +47,7 @@ func TestPanelOnDumbTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs bytes.Buffer
 		p := newPanel(&streams{Err: &errs, ErrTTY: true, Width: 80, Env: func(name string) (string, bool) { return "dumb", name == "TERM" }})
-		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 5} })
+		stop := p.follow(func() progress.Snapshot { return progress.Snapshot{Total: 12, Done: 5} })
 		time.Sleep(11 * time.Second) // the bubble's time
 		stop()
 		if want := "5/12 done  7 open  0s\n"; errs.String() != want {
@@ -65,7 +65,7 @@ func TestPanelForPrograms(t *testing.T) {
 		p.note = func() (string, bool) { return "paused: 4028 (quota)", true }
 		p.limits = func() []worker.Limit { return []worker.Limit{{Rate: 20}} }
 		s := busySnapshot()
-		stop := p.follow(func() batch.Snapshot { return s })
+		stop := p.follow(func() progress.Snapshot { return s })
 		time.Sleep(11 * time.Second) // the bubble's time
 		stop()
 		var got map[string]any
@@ -87,7 +87,7 @@ func TestPanelOnTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs bytes.Buffer
 		p := newPanel(&streams{Err: &errs, ErrTTY: true, Width: 40})
-		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 6, InFlight: 6} })
+		stop := p.follow(func() progress.Snapshot { return progress.Snapshot{Total: 12, Done: 6, InFlight: 6} })
 		time.Sleep(terminalEvery)
 		synctest.Wait()
 		fmt.Fprintln(p, "a line")
@@ -106,7 +106,7 @@ func TestPanelInBackground(t *testing.T) {
 		var errs bytes.Buffer
 		var background atomic.Bool
 		p := newPanel(&streams{Err: &errs, ErrTTY: true, Width: 40, Background: background.Load})
-		stop := p.follow(func() batch.Snapshot { return batch.Snapshot{Total: 12, Done: 6, InFlight: 6} })
+		stop := p.follow(func() progress.Snapshot { return progress.Snapshot{Total: 12, Done: 6, InFlight: 6} })
 		time.Sleep(terminalEvery)
 		synctest.Wait()
 		errs.Reset()
@@ -209,15 +209,15 @@ func TestPanelResized(t *testing.T) {
 	}
 }
 
-func busySnapshot() batch.Snapshot {
-	s := batch.Snapshot{
+func busySnapshot() progress.Snapshot {
+	s := progress.Snapshot{
 		Total: 10_000, Done: 5_803, Failed: 13, Cached: 120,
-		Failures: []batch.ClassCount{{Class: "timeout", Count: 9}, {Class: "permanent", Count: 4}},
+		Failures: []progress.ClassCount{{Class: "timeout", Count: 9}, {Class: "permanent", Count: 4}},
 		InFlight: 64, Queued: 1_990,
 		Tokens: 1_705_200, TokensIn: 1_470_000, TokensOut: 235_200, Counted: 5_683,
 		Rate: 17.46, Mean: 16.2, Left: 4*time.Minute + 19*time.Second, Elapsed: 351 * time.Second,
 	}
-	s.Waiting[batch.WaitTurn], s.Waiting[batch.WaitRate], s.Waiting[batch.WaitSame] = 33, 4, 2
+	s.Waiting[progress.WaitTurn], s.Waiting[progress.WaitRate], s.Waiting[progress.WaitSame] = 33, 4, 2
 	return s
 }
 
@@ -230,22 +230,22 @@ func TestPanelFrames(t *testing.T) {
 		name string
 		view panelView
 	}{
-		{"begins", panelView{Snapshot: batch.Snapshot{Total: 1_000_000, Queued: 500, Elapsed: 400 * time.Millisecond}}},
+		{"begins", panelView{Snapshot: progress.Snapshot{Total: 1_000_000, Queued: 500, Elapsed: 400 * time.Millisecond}}},
 		{"busy", panelView{Snapshot: busy, limits: two[1:]}},
-		{"slow, two credentials", panelView{limits: two, Snapshot: batch.Snapshot{
+		{"slow, two credentials", panelView{limits: two, Snapshot: progress.Snapshot{
 			Total: 40, Done: 39, InFlight: 1, Rate: 0.05, Mean: 0.004, Elapsed: 9*time.Hour + 59*time.Minute, Left: 20 * time.Second,
 		}}},
 		{"paused", panelView{Snapshot: busy, limits: two[1:], stopped: true,
 			note: "paused: 4028 (quota) since 12:03:04, next probe in 29s, and 1 more"}},
 		{"a bot is paused", panelView{Snapshot: busy, note: "bot 客服机器人 paused: 4015 (permanent)"}},
-		{"detached", panelView{Snapshot: func() batch.Snapshot {
-			s := batch.Snapshot{Total: 200, Done: 50, Failed: 1, InFlight: 8, Queued: 100, Tokens: 900, Counted: 50, Rate: 1, Mean: 1}
-			s.Failures = []batch.ClassCount{{Class: "permanent", Count: 1}}
-			s.Waiting[batch.WaitOther] = 42
+		{"detached", panelView{Snapshot: func() progress.Snapshot {
+			s := progress.Snapshot{Total: 200, Done: 50, Failed: 1, InFlight: 8, Queued: 100, Tokens: 900, Counted: 50, Rate: 1, Mean: 1}
+			s.Failures = []progress.ClassCount{{Class: "permanent", Count: 1}}
+			s.Waiting[progress.WaitOther] = 42
 			return s
 		}()}},
-		{"workers of others", panelView{Snapshot: batch.Snapshot{Total: 200, Done: 50, Elapsed: time.Minute}}},
-		{"all done", panelView{Snapshot: batch.Snapshot{Total: 200, Done: 200, Tokens: 900, TokensIn: 100, TokensOut: 800, Elapsed: time.Minute}}},
+		{"workers of others", panelView{Snapshot: progress.Snapshot{Total: 200, Done: 50, Elapsed: time.Minute}}},
+		{"all done", panelView{Snapshot: progress.Snapshot{Total: 200, Done: 200, Tokens: 900, TokensIn: 100, TokensOut: 800, Elapsed: time.Minute}}},
 	}
 	for _, width := range []int{20, 40, 80, 120, 200} {
 		var b strings.Builder
@@ -288,12 +288,12 @@ func TestPanelOnLowTerminal(t *testing.T) {
 
 // When a pause is over, who waited for its end stands in the queue.
 func TestPanelAfterPause(t *testing.T) {
-	s := batch.Snapshot{Total: 10, InFlight: 1, Queued: 1}
-	s.Waiting[batch.WaitPause], s.Waiting[batch.WaitRate] = 2, 1
+	s := progress.Snapshot{Total: 10, InFlight: 1, Queued: 1}
+	s.Waiting[progress.WaitPause], s.Waiting[progress.WaitRate] = 2, 1
 	note := "paused: 4028 (quota)"
 	p := newPanel(&streams{})
 	p.note = func() (string, bool) { return note, note != "" }
-	if v := p.view(s); v.Queued != 1 || v.Waiting[batch.WaitPause] != 2 {
+	if v := p.view(s); v.Queued != 1 || v.Waiting[progress.WaitPause] != 2 {
 		t.Errorf("while it holds: %d in the queue, waiting %v", v.Queued, v.Waiting)
 	}
 	note = ""
@@ -307,7 +307,7 @@ func TestPanelTimeLeft(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "", 170 * time.Millisecond: "~1s left", 8940 * time.Millisecond: "~9s left", 90 * time.Second: "~1m30s left",
 	} {
-		v := panelView{Snapshot: batch.Snapshot{Left: d}}
+		v := panelView{Snapshot: progress.Snapshot{Left: d}}
 		if got := v.left(); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}

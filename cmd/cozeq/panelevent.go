@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 )
 
 // progressJSON is a look at a run for programs: a line on stderr. Durations are in
@@ -35,9 +35,9 @@ type progressJSON struct {
 const eventProgress = "progress"
 
 // waitNames name what rows wait for.
-var waitNames = map[batch.Wait]string{
-	batch.WaitTurn: "turn", batch.WaitRate: "rate", batch.WaitBusy: "busy", batch.WaitBackOff: "back_off",
-	batch.WaitPause: "pause", batch.WaitSame: "same", batch.WaitOther: "other",
+var waitNames = map[progress.Wait]string{
+	progress.WaitTurn: "turn", progress.WaitRate: "rate", progress.WaitBusy: "busy", progress.WaitBackOff: "back_off",
+	progress.WaitPause: "pause", progress.WaitSame: "same", progress.WaitOther: "other",
 }
 
 func progressRecord(v *panelView) progressJSON {
@@ -59,7 +59,7 @@ func progressRecord(v *panelView) progressJSON {
 		r.Failures[f.Class] += f.Count
 	}
 	for wait, n := range v.Waiting {
-		if name := waitNames[batch.Wait(wait)]; n > 0 && name != "" {
+		if name := waitNames[progress.Wait(wait)]; n > 0 && name != "" {
 			if r.Waiting == nil {
 				r.Waiting = make(map[string]int)
 			}

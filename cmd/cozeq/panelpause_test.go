@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -17,7 +17,7 @@ func TestPanelShowsPause(t *testing.T) {
 		w := &pauseWatch{wait: wait{pauses: []worker.Pause{p, p}}}
 		panel := newPanel(&streams{})
 		panel.note = w.note
-		shot := batch.Snapshot{Total: 9, Done: 2, Failed: 1, InFlight: 3, Elapsed: time.Second}
+		shot := progress.Snapshot{Total: 9, Done: 2, Failed: 1, InFlight: 3, Elapsed: time.Second}
 		want := "2/9 done  1 failed  paused: 4028 (quota) since " + p.Since.Local().Format(time.TimeOnly) + ", next probe in 29s, and 1 more"
 		if got := panel.view(shot).line(); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)

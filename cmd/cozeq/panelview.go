@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/worker"
 )
 
 // panelView is one look at a run, laid out for a terminal of some size or for a line.
 type panelView struct {
-	batch.Snapshot
+	progress.Snapshot
 	streams *streams
 	title   string
 	note    string // what holds the run up
@@ -232,19 +232,19 @@ func (v *panelView) open() (parts []string) {
 }
 
 // waitTexts say what rows wait for.
-var waitTexts = map[batch.Wait]string{
-	batch.WaitTurn:    "for their turn",
-	batch.WaitRate:    "for the rate limit",
-	batch.WaitBusy:    "for a busy conversation",
-	batch.WaitBackOff: "for a new attempt",
-	batch.WaitPause:   "for the end of a pause",
-	batch.WaitSame:    "for an answer to the same",
-	batch.WaitOther:   "for a turn, a limit, a pause or a new attempt",
+var waitTexts = map[progress.Wait]string{
+	progress.WaitTurn:    "for their turn",
+	progress.WaitRate:    "for the rate limit",
+	progress.WaitBusy:    "for a busy conversation",
+	progress.WaitBackOff: "for a new attempt",
+	progress.WaitPause:   "for the end of a pause",
+	progress.WaitSame:    "for an answer to the same",
+	progress.WaitOther:   "for a turn, a limit, a pause or a new attempt",
 }
 
 func (v *panelView) waits() (parts []string) {
 	for wait, n := range v.Waiting {
-		if text := waitTexts[batch.Wait(wait)]; n > 0 && text != "" {
+		if text := waitTexts[progress.Wait(wait)]; n > 0 && text != "" {
 			parts = append(parts, count(n)+" "+text)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -30,9 +30,9 @@ const (
 type pauseWatch struct {
 	rdb      redis.UniversalClient
 	queue    string
-	flights  func() []batch.Flight // questions that are in the queue or being asked
-	done     func() int            // how many have ended
-	settle   time.Duration         // the least patience where each stepped aside
+	flights  func() []progress.Flight // questions that are in the queue or being asked
+	done     func() int               // how many have ended
+	settle   time.Duration            // the least patience where each stepped aside
 	patience patiences
 	stop     context.CancelCauseFunc
 	again    string    // how to go on after it
@@ -117,7 +117,7 @@ func (w *pauseWatch) limits() []worker.Limit {
 func (w *pauseWatch) verdict(id string, v worker.Verdict) {
 	switch {
 	case isNoToken(v.Err):
-		ours := slices.ContainsFunc(w.flights(), func(f batch.Flight) bool { return f.ID == id })
+		ours := slices.ContainsFunc(w.flights(), func(f progress.Flight) bool { return f.ID == id })
 		if ours && w.patience.other == 0 {
 			w.stop(&stoppedError{class: coze.ClassAuth, err: v.Err, again: w.again})
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -148,7 +148,7 @@ func TestNoToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, stop := context.WithCancelCause(t.Context())
 			defer stop(nil)
-			w := &pauseWatch{patience: tt.patience, stop: stop, flights: func() []batch.Flight { return []batch.Flight{{ID: "r-1"}} }}
+			w := &pauseWatch{patience: tt.patience, stop: stop, flights: func() []progress.Flight { return []progress.Flight{{ID: "r-1"}} }}
 			w.verdict(tt.id, missing)
 			if got := ctx.Err() != nil; got != tt.want {
 				t.Errorf("stopped: %v, want %v", got, tt.want)

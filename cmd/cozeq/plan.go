@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -16,7 +17,7 @@ import (
 // yet, and whatever is wrong so far is the caller's to mend.
 type plan struct {
 	cfg     config
-	input   *batch.Input
+	input   *input.Input
 	worker  worker.Config
 	account account
 	own     bool   // a worker in this process
@@ -36,7 +37,7 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p pl
 		return p, err
 	}
 	if c.output != "" {
-		if err := batch.CheckOutput(c.output); err != nil {
+		if err := output.Check(c.output); err != nil {
 			return p, err
 		}
 	}
@@ -87,7 +88,7 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel) (p pl
 		return p, err
 	}
 	if c.output != "" {
-		err = batch.CheckFor(cmd.Context(), p.input, c.output)
+		err = output.CheckFor(cmd.Context(), p.input, c.output)
 	}
 	return p, err
 }
@@ -173,7 +174,7 @@ func (c *runCommand) check(cmd *cobra.Command, cfg config, args []string) error 
 }
 
 // open opens the input and checks all of it.
-func (c *runCommand) open(cmd *cobra.Command, args []string, p plan, o batch.InputOptions) (*batch.Input, error) {
+func (c *runCommand) open(cmd *cobra.Command, args []string, p plan, o input.Options) (*input.Input, error) {
 	o.Stdin, o.BotID, o.Live = c.streams.In, p.worker.BotID, c.output == ""
 	if !c.alone(p.cfg) {
 		o.Credential = c.credential
@@ -185,7 +186,7 @@ func (c *runCommand) open(cmd *cobra.Command, args []string, p plan, o batch.Inp
 	if len(args) > 0 {
 		path = args[0]
 	} else {
-		o.Content, o.Format = demoQuestions, string(batch.JSONL)
+		o.Content, o.Format = demoQuestions, string(input.JSONL)
 	}
 	return openInput(cmd, path, o)
 }

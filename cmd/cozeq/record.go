@@ -5,12 +5,12 @@ import (
 	"io"
 	"strings"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/results"
 )
 
 // recordText is a question and what became of it, for people.
-func recordText(s *streams, row *batch.Row, r *results.Result) string {
+func recordText(s *streams, row *input.Row, r *results.Result) string {
 	var b strings.Builder
 	label := row.CustomID
 	if row.Chat.ConversationKey != "" {

@@ -16,8 +16,12 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/journal"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -195,10 +199,10 @@ func (c *runCommand) session(ctx context.Context, p plan) (*session, error) {
 
 // ask does the work. It ends early on a signal, or when Coze refuses everything for
 // longer than --patience.
-func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *batch.Cache, panel *panel) (batch.Summary, error) {
+func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *answercache.Cache, panel *panel) (progress.Summary, error) {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
-	job := &batch.Job{
+	job := &filerun.Job{
 		Input:         p.input,
 		Output:        c.output,
 		Tasks:         s.tasks,
@@ -237,9 +241,9 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *bat
 }
 
 // askThere leaves the work to the workers of the shared Redis.
-func (c *runCommand) askThere(ctx, signals context.Context, job *batch.Job, s *session, panel *panel, watch *pauseWatch) (batch.Summary, error) {
+func (c *runCommand) askThere(ctx, signals context.Context, job *filerun.Job, s *session, panel *panel, watch *pauseWatch) (progress.Summary, error) {
 	if err := s.awaitServed(ctx, c.queue, c.workerWait, panel); err != nil {
-		return batch.Summary{}, err
+		return progress.Summary{}, err
 	}
 	defer c.announce(signals, panel, "interrupted; the questions in the queue go on being answered")()
 	defer watchServed(ctx, func() error { return s.served(c.queue) }, func(err error) {
@@ -252,18 +256,18 @@ func (c *runCommand) askThere(ctx, signals context.Context, job *batch.Job, s *s
 
 // askHere has a worker in this process, which writes each step down in the
 // journal.
-func (c *runCommand) askHere(ctx, signals context.Context, cancel context.CancelCauseFunc, job *batch.Job, s *session, p plan, panel *panel, watch *pauseWatch) (batch.Summary, error) {
+func (c *runCommand) askHere(ctx, signals context.Context, cancel context.CancelCauseFunc, job *filerun.Job, s *session, p plan, panel *panel, watch *pauseWatch) (progress.Summary, error) {
 	if p.http != "" {
 		metrics, handler := newMetrics(s, p.account, slices.Sorted(maps.Keys(p.worker.Queues)))
 		m, err := startSite(ctx, p.http, site{ready: s.ready.check, metrics: handler, chats: p.worker.Concurrency}, p.logger)
 		if err != nil {
-			return batch.Summary{}, err
+			return progress.Summary{}, err
 		}
 		defer m.close()
 		p.worker.Metrics = metrics
 	}
 	p.worker.OnProgress = func(ctx context.Context, at worker.Progress) error {
-		return job.Progress(ctx, batch.Progress(at))
+		return job.Progress(ctx, filerun.Progress(at))
 	}
 	p.worker.OnVerdict = func(id string, v worker.Verdict) {
 		job.Stepped(id, waitOf(v))
@@ -277,7 +281,7 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 		keepLimits(ctx, job, s, p, watch)
 	}
 	if err := s.startWorker(ctx, p.account, p.worker, cancel); err != nil {
-		return batch.Summary{}, err
+		return progress.Summary{}, err
 	}
 	job.Drain = s.worker.drain
 	defer c.announce(signals, panel, c.draining())()
@@ -288,7 +292,7 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 
 // keepLimits has the journal remember the rates that were learnt: the embedded store forgets them with the process, and
 // the next run would find them anew, from 20 calls a second.
-func keepLimits(ctx context.Context, job *batch.Job, s *session, p plan, watch *pauseWatch) {
+func keepLimits(ctx context.Context, job *filerun.Job, s *session, p plan, watch *pauseWatch) {
 	job.OnLimits = func(learnt map[string]float64) {
 		if err := worker.KnowLimits(ctx, s.rdb, learnt); err != nil {
 			p.logger.Debug("could not take up the rates of the last run, they will be learnt", "err", err)
@@ -346,7 +350,7 @@ func (c *runCommand) again() string {
 
 // conclude prints the summary, where there is one to speak of, and turns the
 // run's end into an error if it was not a good one.
-func (c *runCommand) conclude(ctx context.Context, s *session, p plan, cache *batch.Cache, summary batch.Summary, err error) error {
+func (c *runCommand) conclude(ctx context.Context, s *session, p plan, cache *answercache.Cache, summary progress.Summary, err error) error {
 	end := c.outcome(summary, err)
 	if summary.Rows > 0 && (end == nil || err == nil || summary.Done() > 0 || errors.Is(err, context.Canceled)) {
 		if printed := c.print(c.end(ctx, s, p, cache, summary, end)); printed != nil && end == nil {
@@ -357,11 +361,11 @@ func (c *runCommand) conclude(ctx context.Context, s *session, p plan, cache *ba
 }
 
 // outcome is the run's end as the command reports it.
-func (c *runCommand) outcome(summary batch.Summary, err error) error {
-	if e, ok := errors.AsType[*batch.BudgetError](err); ok {
+func (c *runCommand) outcome(summary progress.Summary, err error) error {
+	if e, ok := errors.AsType[*filerun.BudgetError](err); ok {
 		return reached(e, summary)
 	}
-	if err != nil && !errors.Is(err, batch.ErrSampled) {
+	if err != nil && !errors.Is(err, filerun.ErrSampled) {
 		return c.explain(err)
 	}
 	if n := summary.Done() - summary.Answered; n > 0 && err == nil {
@@ -378,7 +382,7 @@ func (c *runCommand) outcome(summary batch.Summary, err error) error {
 const sizeTime = 3 * time.Second
 
 // end is what there is to say at the end.
-func (c *runCommand) end(ctx context.Context, s *session, p plan, cache *batch.Cache, summary batch.Summary, end error) runEnd {
+func (c *runCommand) end(ctx context.Context, s *session, p plan, cache *answercache.Cache, summary progress.Summary, end error) runEnd {
 	all := runEnd{Summary: summary, bounds: c.bounds, err: end}
 	if summary.Estimate != nil {
 		all.pace = c.pace(ctx, s, p)
@@ -419,7 +423,7 @@ func (c *runCommand) print(all runEnd) error {
 }
 
 // title names what the panel shows.
-func (c *runCommand) title(args []string, in *batch.Input) string {
+func (c *runCommand) title(args []string, in *input.Input) string {
 	title := filepath.Base(in.Name())
 	if len(args) == 0 {
 		title = "demo"
@@ -432,7 +436,7 @@ func (c *runCommand) title(args []string, in *batch.Input) string {
 
 // explain adds to an error what a person can do about it.
 func (c *runCommand) explain(err error) error {
-	edited := errors.Is(err, batch.ErrEdited)
+	edited := errors.Is(err, input.ErrEdited)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &interruptedError{again: c.again()}
@@ -442,7 +446,7 @@ func (c *runCommand) explain(err error) error {
 		return &hintedError{err: err, hint: c.again()}
 	case errors.Is(err, syscall.ENOSPC):
 		return &hintedError{err: err, hint: "make room on the disk, then " + c.again()}
-	case errors.Is(err, batch.ErrLocked):
+	case errors.Is(err, journal.ErrLocked):
 		return &hintedError{err: err, hint: "wait for the other run to end, or write to another file with -o"}
 	}
 	return err

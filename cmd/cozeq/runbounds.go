@@ -7,8 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/progress"
 )
 
 // sampleSize is how many questions --estimate asks: enough to tell the mean of costs
@@ -55,7 +57,7 @@ func (b *runBounds) check(cmd *cobra.Command, output string, retryFailed bool) e
 }
 
 // apply gives the bounds to a job.
-func (b *runBounds) apply(job *batch.Job) {
+func (b *runBounds) apply(job *filerun.Job) {
 	job.MaxTokens, job.MaxQuestions = b.maxTokens, b.maxQuestions
 	if b.estimate {
 		job.Sample = sampleSize
@@ -64,7 +66,7 @@ func (b *runBounds) apply(job *batch.Job) {
 
 // openCache opens the cache, if there shall be one. Answers of the demo's mock are
 // nobody else's.
-func (b *runBounds) openCache(cfg config, demo bool) (*batch.Cache, error) {
+func (b *runBounds) openCache(cfg config, demo bool) (*answercache.Cache, error) {
 	if b.cache == "" {
 		return nil, nil
 	}
@@ -76,18 +78,18 @@ func (b *runBounds) openCache(cfg config, demo bool) (*batch.Cache, error) {
 	if demo {
 		origin = "demo"
 	}
-	return batch.OpenCache(b.cache, origin, b.cacheTTL)
+	return answercache.Open(b.cache, origin, b.cacheTTL)
 }
 
 // reached is the end of a run whose budget is used up.
-func reached(e *batch.BudgetError, s batch.Summary) error {
+func reached(e *filerun.BudgetError, s progress.Summary) error {
 	left := questions(s.Rows-s.Done()) + " left"
 	flag := "--max-" + e.What
 	f := &someFailedError{hint: "give the same command a higher " + flag + " to go on: what is answered is not asked again"}
 	if s.Output == "" {
 		f.hint = "give the command a higher " + flag + "; without -o it starts from the beginning"
 	}
-	if e.What == batch.BudgetTokens {
+	if e.What == filerun.BudgetTokens {
 		f.text = fmt.Sprintf("stopped at %s %s: %s were spent, %s", flag, count(int(e.Limit)), count(int(e.Used)), left)
 	} else {
 		f.text = fmt.Sprintf("stopped at %s %s, %s", flag, count(int(e.Limit)), left)

@@ -4,15 +4,16 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/progress"
 )
 
 // runEnd is all that a run says at its end.
 type runEnd struct {
-	batch.Summary
+	progress.Summary
 	bounds   runBounds
 	pace     pace // for an estimate
-	cache    *batch.CacheSize
+	cache    *answercache.Size
 	cacheErr error
 	err      error // what follows; nil: it went well
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -70,7 +70,7 @@ func (w *pauseWatch) pausedQueue(ctx context.Context) (p worker.QueuePause, ok b
 }
 
 // holds tells of each question whether it waits aside for the end of a pause.
-func (w *pauseWatch) holds(ctx context.Context, p worker.Pause, flights []batch.Flight) ([]bool, error) {
+func (w *pauseWatch) holds(ctx context.Context, p worker.Pause, flights []progress.Flight) ([]bool, error) {
 	ids, at := map[string][]string{}, map[string][]int{} // by queue
 	for i, f := range flights {
 		queue, err := tasks.Shard(w.queue, cmp.Or(f.Lane, f.ID))

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 )
 
 // printSummary says on stderr what a run has come to.
-func printSummary(s *streams, sum batch.Summary) error {
+func printSummary(s *streams, sum progress.Summary) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	if sum.AlreadyComplete {
@@ -65,7 +65,7 @@ func printSummary(s *streams, sum batch.Summary) error {
 }
 
 // failureLine is one kind of failure with its example, where there is one.
-func failureLine(f batch.FailureCount) string {
+func failureLine(f progress.FailureCount) string {
 	kind := f.Class
 	if f.Code != 0 {
 		kind = fmt.Sprintf("%d %s", f.Code, f.Class)
@@ -78,7 +78,7 @@ func failureLine(f batch.FailureCount) string {
 }
 
 // origins says where the records come from, if not all were asked now.
-func origins(sum batch.Summary) string {
+func origins(sum progress.Summary) string {
 	cached := sum.Done() - sum.Resumed - sum.Asked // now
 	if sum.AlreadyComplete || sum.Resumed == 0 && cached <= 0 {
 		return ""
@@ -136,7 +136,7 @@ type failureJSON struct {
 	Hint     string `json:"hint,omitempty"`
 }
 
-func summaryRecord(s batch.Summary) summaryJSON {
+func summaryRecord(s progress.Summary) summaryJSON {
 	out := summaryJSON{
 		Rows: s.Rows, Answered: s.Answered, Failed: s.Failed, Canceled: s.Canceled, Expired: s.Expired,
 		Resumed: s.Resumed, Asked: s.Asked, Cached: s.Cached, AlreadyComplete: s.AlreadyComplete, Doubtful: s.Doubtful,

@@ -4,28 +4,28 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/batch"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/worker"
 )
 
 // waitOf says what a question waits for after an attempt that ended with a verdict.
-func waitOf(v worker.Verdict) batch.Wait {
+func waitOf(v worker.Verdict) progress.Wait {
 	const turn = 365 * 24 * time.Hour // no other wait is so long
 	switch {
 	case v.Action == worker.Retry:
-		return batch.WaitBackOff
+		return progress.WaitBackOff
 	case v.Action != worker.Later:
-		return batch.NoWait
+		return progress.NoWait
 	case v.Aside != "":
-		return batch.WaitPause
+		return progress.WaitPause
 	case v.Class == coze.ClassRate:
-		return batch.WaitRate
+		return progress.WaitRate
 	case v.Class == coze.ClassBusy:
-		return batch.WaitBusy
+		return progress.WaitBusy
 	case v.Class == coze.ClassTransient:
-		return batch.WaitPause // it got no connection: nothing was asked that could be asked again
+		return progress.WaitPause // it got no connection: nothing was asked that could be asked again
 	case v.After > turn:
-		return batch.WaitTurn
+		return progress.WaitTurn
 	}
-	return batch.WaitOther
+	return progress.WaitOther
 }

@@ -10,5 +10,5 @@
 // are compared cell by cell; where they do not agree the cell is [Damaged]. From there come also what a cell is ([Mark])
 // and the digits of long numbers.
 //
-// It may import no package of this module, and internal/batch is its only user.
+// It may import no package of this module, and internal/input and internal/output are its users.
 package sheet

@@ -1,0 +1,282 @@
+// Package answercache keeps answers to questions that were asked before, in a directory that several processes may share.
+package answercache
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/usage"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// Cache is a directory with answers to questions that were asked before. Several processes may use it at a time: an
+// answer is one file, put into place as a whole, and what cannot be read as such is as good as not there.
+//
+// A question is the same if the bot, the messages, custom_variables, parameters and extra_params are, to the letter. Who
+// asks does not matter. Questions of a conversation are never in it: their answers depend on what was said before.
+type Cache struct {
+	dir    string
+	origin string
+	ttl    time.Duration
+
+	mu     sync.Mutex
+	failed error // the first answer that could not be written
+}
+
+// cacheVersion is that of keys and files.
+const cacheVersion = 1
+
+// tagFile marks a directory as a cache, for backup programs too, and signature is what it has to begin with: see
+// bford.info/cachedir. It keeps us from strewing files over a directory that is something else.
+const (
+	tagFile   = "CACHEDIR.TAG"
+	signature = "Signature: 8a477f597d28d172789f06886806bc55\n"
+	tagText   = signature + "# Answers of Coze, kept by cozeq run --cache. The directory may be deleted at any time.\n"
+)
+
+// cacheTemporary is where files are written before they are put into place.
+const cacheTemporary = "tmp"
+
+// staleAfter is how old a file must be that a killed process has left there.
+const staleAfter = time.Hour
+
+// OpenCache opens the cache in a directory, which is made if it is not there. origin is where the questions go, as one
+// bot id may stand for two bots at two places; answers older than ttl are not given, 0 = they never grow old. A
+// directory with other files in it is a *UsageError.
+func Open(dir, origin string, ttl time.Duration) (*Cache, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("make the cache: %w", err)
+	}
+	c := &Cache{dir: dir, origin: origin, ttl: ttl}
+	if err := c.claim(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, cacheTemporary), 0o777); err != nil {
+		return nil, fmt.Errorf("make the cache: %w", err)
+	}
+	c.sweep()
+	// What cannot be written is better known before anything is paid for.
+	if err := c.place(filepath.Join(dir, tagFile), []byte(tagText)); err != nil {
+		return nil, fmt.Errorf("write into the cache: %w", err)
+	}
+	return c, nil
+}
+
+// claim sees that the directory is a cache, or empty.
+//
+// Several processes may make the same one at a moment. Each places its tag before any answer, so what stands beside
+// cacheTemporary is either somebody's own or was placed with or after a tag. Hence the order: the directory is listed
+// first, and the tag read after that, which finds the tag of everyone whose files are in the list. The other way round,
+// a tag that comes between the two is a file in a directory without a tag.
+func (c *Cache) claim() error {
+	there, err := os.ReadDir(c.dir)
+	if err != nil {
+		return fmt.Errorf("open the cache: %w", err)
+	}
+	tag, err := os.ReadFile(filepath.Join(c.dir, tagFile))
+	if err == nil && bytes.HasPrefix(tag, []byte(signature)) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("open the cache: %w", err)
+	}
+	for _, e := range there {
+		if e.Name() != cacheTemporary { // of a process that makes it at this moment
+			return &usage.Error{What: fmt.Sprintf("%s is not empty, and no cache", c.dir), Hint: "name a new directory for it"}
+		}
+	}
+	return nil
+}
+
+// sweep removes what killed processes have left.
+func (c *Cache) sweep() {
+	left, _ := os.ReadDir(filepath.Join(c.dir, cacheTemporary))
+	for _, e := range left {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > staleAfter {
+			_ = os.Remove(filepath.Join(c.dir, cacheTemporary, e.Name()))
+		}
+	}
+}
+
+// cacheQuestion is what makes a question the same as another; a key is a hash over it.
+type cacheQuestion struct {
+	Version         int               `json:"version"`
+	Origin          string            `json:"origin"`
+	BotID           string            `json:"bot_id"`
+	Messages        []tasks.Message   `json:"messages"`
+	CustomVariables map[string]string `json:"custom_variables,omitempty"`
+	Parameters      map[string]any    `json:"parameters,omitempty"`
+	ExtraParams     map[string]string `json:"extra_params,omitempty"`
+}
+
+// key names a question; "" for one that is never cached.
+func (c *Cache) Key(chat *tasks.Chat) string {
+	if chat.Lane() != "" {
+		return ""
+	}
+	q := cacheQuestion{
+		Version: cacheVersion, Origin: c.origin, BotID: chat.BotID, Messages: chat.AdditionalMessages,
+		CustomVariables: chat.CustomVariables, ExtraParams: chat.ExtraParams,
+	}
+	for name, raw := range chat.Parameters {
+		if q.Parameters == nil {
+			q.Parameters = make(map[string]any)
+		}
+		// Taken apart and put together again: spaces and the order of keys make no other question.
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		var value any
+		if dec.Decode(&value) != nil {
+			return ""
+		}
+		q.Parameters[name] = value
+	}
+	raw, err := json.Marshal(q)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// path is where an answer is: 65,536 directories, so that none gets too full for any file system.
+func (c *Cache) path(key string) string {
+	return filepath.Join(c.dir, key[:2], key[2:4], key[4:]+".json")
+}
+
+// cacheHead is the first line of a file; the record is the second.
+type cacheHead struct {
+	Cozeq   string `json:"cozeq"`
+	Version int    `json:"version"`
+	Key     string `json:"key"`
+	SHA256  string `json:"sha256"` // of the record
+}
+
+const cacheKind = "answer"
+
+// cacheable tells the answers that are kept.
+func Cacheable(r *results.Result) bool { return r.Status == results.Completed && r.Answer != "" }
+
+// get returns an answer; nil if there is none, or none that is whole and young enough.
+func (c *Cache) Get(key string) *results.Result {
+	raw, err := os.ReadFile(c.path(key))
+	if err != nil {
+		return nil
+	}
+	first, record, _ := bytes.Cut(raw, []byte("\n"))
+	var head cacheHead
+	sum := sha256.Sum256(record)
+	if json.Unmarshal(first, &head) != nil || head.Cozeq != cacheKind || head.Version != cacheVersion ||
+		head.Key != key || head.SHA256 != hex.EncodeToString(sum[:]) {
+		return nil
+	}
+	res := new(results.Result)
+	if json.Unmarshal(record, res) != nil || !Cacheable(res) {
+		return nil
+	}
+	if c.ttl > 0 && time.Since(res.CompletedAt.Time) > c.ttl {
+		return nil
+	}
+	return res
+}
+
+// put keeps an answer. That it could not be written is told by Err.
+func (c *Cache) Put(key string, res *results.Result) {
+	record, err := (&results.Result{
+		Status: res.Status, Answer: res.Answer, ContentType: res.ContentType, Parts: res.Parts, Reasoning: res.Reasoning, FollowUps: res.FollowUps, Usage: res.Usage,
+		BotID: res.BotID, ConversationID: res.ConversationID, ChatID: res.ChatID, CompletedAt: res.CompletedAt,
+	}).Encode()
+	if err == nil {
+		sum := sha256.Sum256(record)
+		var head []byte
+		head, err = json.Marshal(cacheHead{Cozeq: cacheKind, Version: cacheVersion, Key: key, SHA256: hex.EncodeToString(sum[:])})
+		if err == nil {
+			err = c.place(c.path(key), append(append(head, '\n'), record...))
+		}
+	}
+	if err == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed == nil {
+		c.failed = fmt.Errorf("write into the cache: %w", err)
+	}
+}
+
+// Err is why an answer could not be kept; nil = all were.
+func (c *Cache) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
+}
+
+// place puts a file into its place as a whole. It is not synced: what a loss of power takes is asked again.
+func (c *Cache) place(path string, content []byte) error {
+	name := filepath.Join(c.dir, cacheTemporary, strings.ToLower(rand.Text()))
+	if err := os.WriteFile(name, content, 0o666); err != nil {
+		return errors.Join(err, ignoreMissing(os.Remove(name)))
+	}
+	err := os.Rename(name, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o777); err == nil {
+			err = os.Rename(name, path)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// CacheSize is how much is in a cache.
+type Size struct {
+	Dir     string
+	Answers int
+	Bytes   int64
+	More    bool // the count was cut short: there is more than that
+}
+
+// Size counts what is in the cache, as far as it gets until ctx ends.
+func (c *Cache) Size(ctx context.Context) Size {
+	s := Size{Dir: c.dir}
+	err := filepath.WalkDir(c.dir, func(_ string, e fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return nil // gone meanwhile, or not ours to read
+		case e.IsDir() && e.Name() == cacheTemporary:
+			return fs.SkipDir
+		case e.IsDir() || filepath.Ext(e.Name()) != ".json":
+			return nil
+		}
+		if info, err := e.Info(); err == nil {
+			s.Answers++
+			s.Bytes += info.Size()
+		}
+		return nil
+	})
+	s.More = err != nil
+	return s
+}

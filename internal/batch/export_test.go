@@ -1,4 +1,0 @@
-package batch
-
-// BreakDisk has every further write into the job's journal fail, as on a full disk.
-func (j *Job) BreakDisk(err error) { j.gate.peek().journal.fail(err) }

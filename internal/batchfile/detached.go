@@ -1,0 +1,213 @@
+package batchfile
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// Detached reads what became of a batch in a shared Redis. Of one whose Kind is BatchRun it can tell only the states: its
+// records are in its OUTPUT.
+type Detached struct {
+	Batch   *tasks.Batch
+	Batches *tasks.Batches
+	Results *results.Store
+}
+
+// shape reads the form of the file that the batch was made of.
+func (d *Detached) shape() (s input.Form, err error) {
+	if d.Batch.Sealed != nil {
+		return s, fmt.Errorf("batch %s is %w", d.Batch.ID, d.Batch.Sealed)
+	}
+	if err := json.Unmarshal([]byte(d.Batch.Shape), &s); err != nil {
+		return s, fmt.Errorf("read the form of batch %s: %w", d.Batch.ID, err)
+	}
+	return s, nil
+}
+
+// Took is the time from the batch's creation to its end; until now, if it has not ended.
+func (d *Detached) Took() time.Duration {
+	if d.Batch.EndedAt.IsZero() {
+		return time.Since(d.Batch.CreatedAt)
+	}
+	return d.Batch.EndedAt.Sub(d.Batch.CreatedAt)
+}
+
+// detachedRow is one row of a batch with what became of it.
+type detachedRow struct {
+	Row    tasks.BatchRow  // only N and Ask where RowLost
+	Result *results.Result // never nil; CustomID is set
+
+	// Lost tells that the row had a record that has gone from Redis: it has expired, or Redis has evicted it. Result says
+	// so in its Error where the row had ended.
+	Lost bool
+
+	// RowLost tells that the question has gone from Redis, so that the row cannot be asked again.
+	RowLost bool
+}
+
+// each yields one record for each row, in the order of the file, without ever holding more than a chunk. What has gone
+// from Redis is yielded as such. With texts the questions that are kept apart are read, too. An error ends the sequence.
+//
+// The record of a task is what counts. The batch's own notes only say what became of one whose record is gone.
+func (d *Detached) each(ctx context.Context, texts bool) iter.Seq2[*detachedRow, error] {
+	return func(yield func(*detachedRow, error) bool) {
+		states, err := d.Batches.States(ctx, d.Batch.ID)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		chunk := make([]tasks.BatchRow, 0, tasks.BatchChunk)
+		flush := func() bool {
+			records, err := d.read(ctx, states, chunk, texts)
+			if err != nil {
+				yield(nil, err)
+				return false
+			}
+			chunk = chunk[:0]
+			for _, r := range records {
+				if !yield(r, nil) {
+					return false
+				}
+			}
+			return true
+		}
+		add := func(row tasks.BatchRow) bool {
+			chunk = append(chunk, row)
+			return len(chunk) < tasks.BatchChunk || flush()
+		}
+		for row, err := range d.Batches.Rows(ctx, d.Batch.ID) {
+			if missing, ok := errors.AsType[*tasks.MissingRowsError](err); ok {
+				for n := missing.From; n <= missing.To; n++ {
+					if !add(tasks.BatchRow{N: n, Ask: states.Ask(n)}) {
+						return
+					}
+				}
+				continue
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !add(row) {
+				return
+			}
+		}
+		flush()
+	}
+}
+
+// read finds the records of some rows.
+func (d *Detached) read(ctx context.Context, states *tasks.BatchStates, rows []tasks.BatchRow, texts bool) ([]*detachedRow, error) {
+	if texts {
+		if err := d.complete(ctx, rows); err != nil {
+			return nil, err
+		}
+	}
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].TaskID(d.Batch.ID)
+	}
+	found, err := d.Results.GetMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]*detachedRow, len(rows))
+	for i, row := range rows {
+		added := row.N <= d.Batch.Enqueued
+		r := &detachedRow{Row: row, Result: found[i], RowLost: added && row.Chat == nil}
+		if r.Result == nil {
+			r.Lost = added
+			r.Result = d.withoutRecord(ids[i], states.Status(row.N))
+		}
+		d.fill(r)
+		records[i] = r
+	}
+	return records, nil
+}
+
+// complete reads the questions that are kept apart.
+func (d *Detached) complete(ctx context.Context, rows []tasks.BatchRow) error {
+	var apart []tasks.BatchRow
+	for _, row := range rows {
+		if row.Chat != nil && row.Chat.HasBody() {
+			apart = append(apart, row) // with the same chat, which is filled
+		}
+	}
+	if len(apart) == 0 {
+		return nil
+	}
+	return d.Batches.Complete(ctx, d.Batch.ID, apart)
+}
+
+// fill adds what the row knows to its record: Redis keeps it once.
+func (d *Detached) fill(r *detachedRow) {
+	res := r.Result
+	res.CustomID = cmp.Or(r.Row.CustomID, res.CustomID, strconv.Itoa(r.Row.N))
+	if chat := r.Row.Chat; chat != nil {
+		res.BotID = cmp.Or(res.BotID, chat.BotID, d.Batch.BotID)
+		res.UserID = cmp.Or(res.UserID, chat.UserID, tasks.DefaultUserID)
+		res.ConversationID = cmp.Or(res.ConversationID, chat.ConversationID)
+		res.ConversationKey = cmp.Or(res.ConversationKey, chat.ConversationKey)
+	}
+}
+
+// withoutRecord is what there is to say of a row that has no record in Redis. One that had ended has failed: there is no
+// answer.
+func (d *Detached) withoutRecord(id string, status results.Status) *results.Result {
+	r := &results.Result{ID: id, BatchID: d.Batch.ID, Status: status}
+	if status.Terminal() {
+		r.Status, r.Error = results.Failed, d.lostRecord(status)
+	}
+	return r
+}
+
+// lostRecord is what stands in the place of a record that had ended and has gone.
+func (d *Detached) lostRecord(status results.Status) *results.Failure {
+	return &results.Failure{
+		Class:   "transient",
+		Message: "its record has gone from Redis, where it had ended as " + string(status) + ": it has expired, or Redis has evicted it",
+		Hint:    "ask it again with 'cozeq batch retry " + d.Batch.ID + " --status lost'; see that Redis evicts nothing (maxmemory-policy noeviction)",
+	}
+}
+
+// Flights are rows of the batch that are in the queue or being asked, at most so many, spread evenly over those that are
+// open.
+func (d *Detached) Flights(ctx context.Context, most int) ([]progress.Flight, error) {
+	states, err := d.Batches.States(ctx, d.Batch.ID)
+	if err != nil {
+		return nil, err
+	}
+	var rows []int
+	for n := 1; n <= states.Len(); n++ {
+		if !states.Status(n).Terminal() {
+			rows = append(rows, n)
+		}
+	}
+	step := max(1, (len(rows)+most-1)/most)
+	var ids []string
+	for i := 0; i < len(rows); i += step {
+		ids = append(ids, tasks.BatchTaskID(d.Batch.ID, rows[i], states.Ask(rows[i])))
+	}
+	found, err := d.Results.GetMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	flights := make([]progress.Flight, 0, len(found))
+	for _, r := range found {
+		if r != nil && !r.Status.Terminal() {
+			flights = append(flights, progress.Flight{ID: r.ID, Lane: r.Lane})
+		}
+	}
+	return flights, nil
+}

@@ -1,0 +1,151 @@
+package batchfile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/redisretry"
+	"github.com/cozeq/cozeq/internal/usage"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// Submission brings an input into a shared Redis as a detached batch: it stands there as a whole, and no process of ours
+// has to wait for it.
+type Submission struct {
+	Input   *input.Input
+	Batches *tasks.Batches
+
+	// Batch says how the questions are asked. What the input tells is filled in by Run, as is an empty ID: BatchID's.
+	Batch tasks.Batch
+
+	// OnProgress is told how many of the rows are in Redis, after each chunk. nil: nobody is.
+	OnProgress func(rows int)
+}
+
+// batchIDs are spelt as the names of runs are: in small letters and digits, ten of them, 50 bits.
+var batchIDs = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// BatchID is the name of the nth batch of one identity, from 1. Whoever submits the same input again comes to the same
+// name, and so to what is there already.
+func BatchID(identity string, nth int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", identity, nth))
+	return strings.ToLower(batchIDs.EncodeToString(sum[:])[:10])
+}
+
+// Run makes the batch, or goes on with one that was left half-way, and returns it as it then stands. already is true for
+// one that had been submitted as a whole, or was canceled: nothing is enqueued then, but what Redis has lost of it. A
+// name that is another input's is a *UsageError.
+//
+// Every step may be repeated: the ids of batch and tasks come from the input alone, and a chunk that is there already is
+// left as it is. So whatever ends Run, the next one with the same input goes on where this one was.
+func (s *Submission) Run(ctx context.Context) (b *tasks.Batch, already bool, err error) {
+	stats, err := s.Input.Check(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	form, err := s.describe(ctx, stats)
+	if err != nil {
+		return nil, false, err
+	}
+	b, created, err := s.Batches.Create(ctx, s.Batch)
+	if err != nil {
+		return nil, false, err
+	}
+	if !created && (b.SHA256 != s.Batch.SHA256 || b.Rows != s.Batch.Rows) {
+		return nil, false, &usage.Error{
+			What: fmt.Sprintf("batch %s is there, and was made of other questions (%q)", b.ID, b.Name),
+			Hint: "choose another --id",
+		}
+	}
+	if !created && (!b.SubmittedAt.IsZero() || !b.CanceledAt.IsZero()) {
+		if b.Counts.Open() == 0 {
+			return b, true, nil
+		}
+		// Whoever submits it again may miss something: what Redis has lost is put back.
+		if _, err := s.Batches.Mend(ctx, b.ID); err != nil {
+			return b, true, err
+		}
+		b, err = s.Batches.Get(ctx, b.ID)
+		return b, true, err
+	}
+	if err := s.feed(ctx, b, form); err != nil {
+		return b, false, err
+	}
+	err = redisretry.Do(ctx, true, func() error { return s.Batches.Submitted(ctx, b.ID) })
+	if err != nil {
+		return b, false, err
+	}
+	b, err = s.Batches.Get(ctx, b.ID)
+	return b, false, err
+}
+
+// describe fills in what the input tells.
+func (s *Submission) describe(ctx context.Context, stats input.Stats) (form input.Form, err error) {
+	form, names, err := s.Input.Form(ctx)
+	if err != nil {
+		return form, err
+	}
+	text, err := json.Marshal(form)
+	if err != nil {
+		return form, fmt.Errorf("describe %s: %w", s.Input.Name(), err)
+	}
+	b := &s.Batch
+	b.Kind, b.Name, b.Rows, b.SHA256 = tasks.BatchDetached, filepath.Base(s.Input.Name()), stats.Rows, s.Input.Identity()
+	b.Format, b.BotID, b.Columns, b.Shape = string(s.Input.Format()), s.Input.BotID(), names, string(text)
+	if b.ID == "" {
+		b.ID = BatchID(b.SHA256, 1)
+	}
+	return form, nil
+}
+
+// feed adds the rows that are not in Redis yet, a chunk at a time.
+func (s *Submission) feed(ctx context.Context, b *tasks.Batch, form input.Form) error {
+	columns, err := s.Input.OutputColumns(ctx)
+	if err != nil {
+		return err
+	}
+	chunk := make([]tasks.BatchRow, 0, tasks.BatchChunk)
+	n := 0
+	flush := func() error {
+		if len(chunk) == 0 {
+			return nil
+		}
+		err := redisretry.Do(ctx, n > tasks.BatchChunk, func() error { return s.Batches.Add(ctx, b.ID, chunk) })
+		if err != nil {
+			return err
+		}
+		chunk = chunk[:0]
+		if s.OnProgress != nil {
+			s.OnProgress(n)
+		}
+		return nil
+	}
+	for row, err := range s.Input.Rows() {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if n++; n <= b.Enqueued {
+			continue
+		}
+		kept, err := form.Keep(columns, row)
+		if err != nil {
+			return fmt.Errorf("row %d: %w", row.N, err)
+		}
+		chunk = append(chunk, tasks.BatchRow{N: row.N, CustomID: row.CustomID, Columns: kept, Chat: row.Chat})
+		if len(chunk) == tasks.BatchChunk {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}

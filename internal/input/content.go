@@ -1,0 +1,143 @@
+package input
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/cozeq/cozeq/internal/charset"
+)
+
+// What an input's bytes go through on their way to its rows:
+//
+//	content ─► unpacked (gzip) ─► behind the mark ─► decoded to UTF-8 ─► CR made LF ─► rows
+//
+// Each step holds some KiB. What is wrong with the bytes comes out as a *damagedError, or as bytes that are no UTF-8.
+
+// text reads the input's content as UTF-8.
+func (in *Input) text(content io.Reader) io.Reader {
+	var r io.Reader = &behind{in.unpacked(content), in.mark}
+	r = charset.NewReader(r, in.reading.encoding())
+	if in.reading.Newline == newlineCR {
+		r = &lineFeeds{r: r}
+	}
+	return r
+}
+
+func (in *Input) unpacked(content io.Reader) io.Reader {
+	if !in.reading.Compressed {
+		return content
+	}
+	return &gunzip{packed: bufio.NewReaderSize(content, 64<<10)}
+}
+
+// damagedError is a file that is compressed, and cut short or damaged.
+type damagedError struct{ err error }
+
+func (e *damagedError) Error() string {
+	if e.err == io.ErrUnexpectedEOF || e.err == io.EOF {
+		return "the compressed file is cut short"
+	}
+	return "the compressed file is damaged (" + e.err.Error() + ")"
+}
+
+func (e *damagedError) Unwrap() error { return e.err }
+
+// gunzip unpacks, from its first Read on.
+type gunzip struct {
+	packed *bufio.Reader
+	plain  *gzip.Reader
+}
+
+func (g *gunzip) Read(p []byte) (int, error) {
+	if g.plain == nil {
+		plain, err := gzip.NewReader(g.packed)
+		if err != nil {
+			return 0, damagedOr(err)
+		}
+		g.plain = plain
+	}
+	n, err := g.plain.Read(p)
+	if err != nil && err != io.EOF {
+		err = damagedOr(err)
+	}
+	return n, err
+}
+
+// damagedOr tells what is the file's fault from what is the disk's.
+func damagedOr(err error) error {
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	switch {
+	case corrupt, err == io.EOF, err == io.ErrUnexpectedEOF, err == gzip.ErrChecksum, err == gzip.ErrHeader:
+		return &damagedError{err}
+	}
+	return err
+}
+
+// undamaged ends where a damage begins: for a look at the beginning.
+type undamaged struct{ r io.Reader }
+
+func (u undamaged) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	if _, ok := errors.AsType[*damagedError](err); ok {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// behind passes over the first bytes.
+type behind struct {
+	r    io.Reader
+	over int
+}
+
+func (b *behind) Read(p []byte) (int, error) {
+	for b.over > 0 {
+		n, err := b.r.Read(p[:min(b.over, len(p))])
+		if b.over -= n; err != nil {
+			return 0, err
+		}
+	}
+	return b.r.Read(p)
+}
+
+// lineFeeds makes one LF of each CR, and of each CR LF.
+type lineFeeds struct {
+	r     io.Reader
+	after bool // a CR was the last byte
+}
+
+func (l *lineFeeds) Read(p []byte) (int, error) {
+	for {
+		n, err := l.r.Read(p)
+		kept := p[:0]
+		for _, b := range p[:n] {
+			switch {
+			case b == '\r':
+				kept = append(kept, '\n')
+			case b != '\n' || !l.after:
+				kept = append(kept, b)
+			}
+			l.after = b == '\r'
+		}
+		if len(kept) > 0 || err != nil || n == 0 {
+			return len(kept), err
+		}
+	}
+}
+
+// heedful ends with ctx: a row may be a long time in coming.
+type heedful struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (h heedful) Read(p []byte) (int, error) {
+	if h.ctx.Err() != nil {
+		return 0, context.Cause(h.ctx)
+	}
+	return h.r.Read(p)
+}

@@ -1,0 +1,164 @@
+package input
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/cozeq/cozeq/internal/usage"
+)
+
+// delimiters are what may stand between the cells of a csv or tsv, in the order in which they are preferred.
+var delimiters = []struct {
+	char rune
+	name string
+}{{',', "comma"}, {';', "semicolon"}, {'\t', "tab"}}
+
+// parseDelimiter takes a delimiter's name, or itself.
+func parseDelimiter(name string) (rune, error) {
+	for _, d := range delimiters {
+		if name == string(d.char) || strings.EqualFold(name, d.name) || d.char == '\t' && name == `\t` {
+			return d.char, nil
+		}
+	}
+	return 0, &usage.Error{What: fmt.Sprintf("unknown delimiter %q", name), Hint: "--delimiter takes comma, semicolon or tab"}
+}
+
+func delimiterName(char rune) string {
+	for _, d := range delimiters {
+		if d.char == char {
+			return d.name
+		}
+	}
+	return string(char)
+}
+
+// delimiter is the one that the format's name promises.
+func (f Format) delimiter() rune {
+	if f == TSV {
+		return '\t'
+	}
+	return ','
+}
+
+// findDelimiter tells what stands between the cells of a table that begins with head. It is the one that a first line
+// "sep=;" names, or with which the header has the columns that are needed; where that does not decide, the one with
+// which most rows have as many cells as the header, then the one with the most columns, then the format's own.
+func findDelimiter(head []byte, whole bool, f Format, needed []string) rune {
+	if hint, ok := hinted(head); ok {
+		return hint
+	}
+	best := f.delimiter()
+	most := fitOf(head, whole, best, needed)
+	for _, d := range delimiters {
+		if got := fitOf(head, whole, d.char, needed); got.better(most) {
+			best, most = d.char, got
+		}
+	}
+	return best
+}
+
+// fit is how well a delimiter goes with a table.
+type fit struct {
+	needed  int // of the columns that are needed, how many are in the header, or in a row that should have been it
+	even    int // of a hundred rows, how many have as many cells as the header
+	columns int
+}
+
+func (f fit) better(than fit) bool {
+	if f.needed != than.needed {
+		return f.needed > than.needed
+	}
+	if f.columns < 2 || than.columns < 2 {
+		return f.columns > than.columns // one column is one whatever separates it from none
+	}
+	if f.even != than.even {
+		return f.even > than.even
+	}
+	return f.columns > than.columns
+}
+
+func fitOf(head []byte, whole bool, comma rune, needed []string) (f fit) {
+	r := csv.NewReader(strings.NewReader(string(head)))
+	r.Comma, r.FieldsPerRecord, r.LazyQuotes, r.ReuseRecord = comma, -1, true, true
+	rows, even := 0, 0
+	for {
+		cells, err := r.Read()
+		if err != nil {
+			if _, bad := errors.AsType[*csv.ParseError](err); bad {
+				continue
+			}
+			break
+		}
+		if !whole && r.InputOffset() == int64(len(head)) {
+			break // it may be half a row
+		}
+		if blankCells(cells) || isHint(cells) {
+			continue
+		}
+		if rows <= belowTitle {
+			f.needed = max(f.needed, countNeeded(cells, needed))
+		}
+		if f.columns == 0 {
+			f.columns = len(cells)
+			continue
+		}
+		rows++
+		if len(cells) == f.columns {
+			even++
+		}
+	}
+	if rows > 0 {
+		f.even = 100 * even / rows
+	}
+	return f
+}
+
+func countNeeded(cells, needed []string) (n int) {
+	for _, name := range needed {
+		if slices.ContainsFunc(cells, func(cell string) bool { return sameName(cell, name) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// sepHint begins the line "sep=;", which Excel writes and heeds.
+const sepHint = "sep="
+
+// hinted reads such a first line.
+func hinted(head []byte) (delimiter rune, ok bool) {
+	line, _, _ := strings.Cut(string(head[:min(len(head), len(sepHint)+2)]), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if len(line) != len(sepHint)+1 || !strings.EqualFold(line[:len(sepHint)], sepHint) {
+		return 0, false
+	}
+	for _, d := range delimiters {
+		if rune(line[len(sepHint)]) == d.char {
+			return d.char, true
+		}
+	}
+	return 0, false
+}
+
+// isHint reports whether a row is such a line, with whatever delimiter it was read.
+func isHint(cells []string) bool {
+	text := strings.Join(cells, ";")
+	return len(cells) < 3 && len(text) == len(sepHint)+1 && strings.EqualFold(text[:len(sepHint)], sepHint)
+}
+
+// readHead reads what is looked at to find something out.
+func readHead(r io.Reader) (head []byte, whole bool, err error) {
+	head = make([]byte, headSize)
+	n, err := io.ReadFull(r, head)
+	if whole = err == io.EOF || err == io.ErrUnexpectedEOF; whole {
+		err = nil
+	}
+	return head[:n], whole, err
+}
+
+// headSize is how much of a text is looked at.
+const headSize = 256 << 10

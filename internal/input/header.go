@@ -1,0 +1,255 @@
+package input
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/usage"
+)
+
+// tableFields are the columns that mean something, beside the question's and the custom_id's.
+var tableFields = []string{
+	fieldBotID, fieldUserID, fieldConversationID, fieldConversationKey, fieldCustomVariables, fieldParameters,
+	fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID,
+}
+
+// header is a table's columns.
+type header struct {
+	line     int
+	names    []string // as they stand there
+	meant    []string // the names that they stand for
+	standIn  string   // the name of the column that is taken for the question; "" = it has its own
+	question int      // -1: there is a prompt
+	fields   map[string]int
+	prompted map[string]int // the columns that the prompt names
+	carried  []string       // for each column its name in a record's "input"; "" = it has its place elsewhere
+	again    bool           // the table is an earlier output: its answers are old
+	quoted   bool           // and formulas in it are quoted
+}
+
+// header reads the header row. A header that will not do is a *Problem.
+func (in *Input) header(t cellReader) (*header, error) {
+	first, err := t.read()
+	for err == nil && first.Line == 1 && isHint(first.Cells) {
+		first, err = t.read()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range first.Cells {
+		if i < len(first.marks) && first.marks[i] == sheet.Damaged {
+			return nil, in.problem(first.Line, "%s", damagedCell(i, first.Line, name))
+		}
+		if what := in.wrongText([]byte(name), name); what != "" {
+			return nil, in.problem(first.Line, "%s", what)
+		}
+	}
+	h := &header{line: first.Line, names: first.Cells, question: -1, fields: make(map[string]int), prompted: make(map[string]int)}
+	h.again = h.isOutput()
+	h.quoted = h.again && in.format != XLSX
+	own := make([]string, len(h.names))
+	for i := range own {
+		own[i] = h.ownName(i)
+	}
+	h.meant = meantNames(own, in.known)
+	if what := in.assign(h); what != "" {
+		return nil, in.problem(h.line, "%s", what)
+	}
+	if what := in.lacks(h, t); what != "" {
+		return nil, in.problem(h.line, "%s", what)
+	}
+	h.carry()
+	return h, nil
+}
+
+// isOutput reports whether the table is one that a run has written: it has all columns of an answer.
+func (h *header) isOutput() bool {
+	for _, name := range AnswerColumns {
+		if !slices.Contains(h.names, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// isAnswer reports whether a column holds what an earlier run has made, and is not what is asked now.
+func (h *header) isAnswer(column int) bool {
+	if !h.again || column == h.question || h.isPrompted(column) {
+		return false
+	}
+	at, there := h.fields[FieldCustomID]
+	return slices.Contains(AnswerColumns, h.names[column]) && !(there && at == column)
+}
+
+// isPrompted reports whether the prompt names a column.
+func (h *header) isPrompted(column int) bool {
+	for _, i := range h.prompted {
+		if i == column {
+			return true
+		}
+	}
+	return false
+}
+
+// name is the name that the column's stands for.
+func (h *header) name(column int) string { return h.meant[column] }
+
+// ownName is the column's name without what is around it.
+func (h *header) ownName(column int) string {
+	name := strings.TrimSpace(h.names[column])
+	if h.quoted {
+		name = UnquoteFormula(name)
+	}
+	return name
+}
+
+// assign finds what the columns mean. A column that means something must be there once.
+func (in *Input) assign(h *header) (wrong string) {
+	for i := range h.names {
+		name := h.name(i)
+		if name == "" {
+			continue
+		}
+		old := h.again && slices.Contains(AnswerColumns, name) // asked anew only if it is named
+		into, key := h.fields, name
+		switch {
+		case in.prompt == nil && name == in.questionCol():
+			if h.question >= 0 {
+				return fmt.Sprintf("column %q is there twice", name)
+			}
+			h.question = i
+			continue
+		case name == in.customIDCol():
+			key = FieldCustomID
+		case slices.Contains(tableFields, name) && !old:
+		case in.prompt != nil && slices.Contains(in.prompt.names, name):
+			into = h.prompted
+		default:
+			continue
+		}
+		if _, twice := into[key]; twice {
+			return fmt.Sprintf("column %q is there twice", name)
+		}
+		into[key] = i
+		if in.prompt != nil && slices.Contains(in.prompt.names, name) {
+			h.prompted[name] = i
+		}
+	}
+	return ""
+}
+
+// lacks tells which column is missing; "" = none.
+func (in *Input) lacks(h *header, t cellReader) (wrong string) {
+	var names []string
+	for i := range h.names {
+		if name := h.name(i); name != "" {
+			names = append(names, name)
+		}
+	}
+	in.takeStandIn(h)
+	if in.prompt != nil {
+		if wrong = in.prompt.missing(names); wrong != "" {
+			return wrong
+		}
+	} else if h.question < 0 {
+		return in.lacksColumn(in.questionCol(), "--question-col", names, t)
+	}
+	if _, there := h.fields[FieldCustomID]; !there && in.options.CustomIDCol != "" {
+		return in.lacksColumn(in.options.CustomIDCol, "--custom-id-col", names, t)
+	}
+	return ""
+}
+
+// takeStandIn takes the column of another name for the question where it has none and there is one such column.
+func (in *Input) takeStandIn(h *header) {
+	if h.question >= 0 {
+		return
+	}
+	at := -1
+	for i := range h.names {
+		if in.standIn(h.name(i)) {
+			if at >= 0 {
+				return
+			}
+			at = i
+		}
+	}
+	if at >= 0 {
+		h.question, h.standIn = at, h.ownName(at)
+	}
+}
+
+func (in *Input) lacksColumn(name, flag string, names []string, t cellReader) string {
+	what := fmt.Sprintf("no column %q: the columns are %s", name, quotedSome(names))
+	if either := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !in.standIn(name) }); len(either) > 1 && flag == "--question-col" {
+		return bothMayBe(either)
+	}
+	if below := headerBelow(name, t); below > 0 {
+		return fmt.Sprintf("%s; row %d has it: delete the rows above it", what, below)
+	}
+	if near := usage.Nearest(name, names); near != "" {
+		return fmt.Sprintf("%s; did you mean %s %q?", what, flag, near)
+	}
+	if flag == "--question-col" {
+		return what + "; name the question's with --question-col, or make the question of columns with --prompt"
+	}
+	return what
+}
+
+// belowTitle is how many rows below the first are looked at for a header.
+const belowTitle = 10
+
+// headerBelow looks for the header below a title; 0 = it is not in the next rows either.
+func headerBelow(name string, t cellReader) int {
+	for range belowTitle {
+		row, err := t.read()
+		if err != nil {
+			return 0
+		}
+		if slices.ContainsFunc(row.Cells, func(cell string) bool { return sameName(cell, name) }) {
+			return row.Line
+		}
+	}
+	return 0
+}
+
+// carry names the columns that a record carries. Those that have no name, or one that is taken, get their number.
+func (h *header) carry() {
+	h.carried = make([]string, len(h.names))
+	used := make(map[string]bool)
+	for i := range h.names {
+		if i == h.question || h.isAnswer(i) || h.means(i) {
+			continue
+		}
+		name := h.ownName(i)
+		if name == "" {
+			name = "column"
+		}
+		if name == "column" || used[name] {
+			name += "_" + strconv.Itoa(i+1)
+		}
+		used[name] = true
+		h.carried[i] = name
+	}
+}
+
+// means reports whether a column is one of a row's fields.
+func (h *header) means(column int) bool {
+	for _, i := range h.fields {
+		if i == column {
+			return true
+		}
+	}
+	return false
+}
+
+func quoted(names []string) string {
+	q := make([]string, len(names))
+	for i, name := range names {
+		q[i] = fmt.Sprintf("%q", name)
+	}
+	return strings.Join(q, ", ")
+}

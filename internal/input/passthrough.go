@@ -1,0 +1,52 @@
+package input
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// What a row holds beside its question is carried through to OUTPUT: in a table as the columns that it has, in a .jsonl
+// as the record's field "input".
+
+// input is what is carried as a JSON object, a table's columns in their order; nil if there is nothing.
+func (r *Row) Passthrough() ([]byte, error) {
+	if r.table == nil {
+		if len(r.carried) == 0 {
+			return nil, nil
+		}
+		return Marshal(r.carried)
+	}
+	var b bytes.Buffer
+	for i, cell := range r.Columns {
+		name := r.table.carried[i]
+		if name == "" {
+			continue // it has a meaning, and its place in the record
+		}
+		key, err := Marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := Marshal(cell)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteByte("{,"[min(b.Len(), 1)])
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(value)
+	}
+	if b.Len() == 0 {
+		return nil, nil
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// marshal is json.Marshal, but leaves <, > and & as they are.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}

@@ -1,0 +1,105 @@
+package input
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// Row is one question of an input.
+type Row struct {
+	N        int    // from 1
+	Line     int    // on which the row begins, from 1; of an xlsx the sheet's row
+	CustomID string // the row's own, or N; never empty
+	Chat     *tasks.Chat
+
+	Columns []string // of a table: the row as it was read
+
+	item int // of an array, from 1
+
+	Wrong    string // why it cannot be asked: of a live input's rows alone
+	CacheKey string // see Cache; "" = not looked for, or not to be cached
+
+	question    *string      // what is asked in plain text, where it is not said as messages
+	attachments []attachment // what goes with it
+	ignored     []string     // see Stats
+	unsupported []string     // what the row has and a bot cannot be asked for
+	dropped     []string     // the same, where it is to be left out
+	standIn     string       // the name of what is taken for the question; "" = it has its own
+
+	Request *Request // of a row of the shape of OpenAI's batches
+
+	table   *header      // of a table: its columns
+	marks   []sheet.Mark // of an xlsx: what its cells are
+	carried map[string]json.RawMessage
+}
+
+// Question is the text of what is asked: that of the row's last message.
+func (r *Row) Question() string {
+	return messageText(&r.Chat.AdditionalMessages[len(r.Chat.AdditionalMessages)-1])
+}
+
+// The fields of a row: keys of a JSON object, columns of a table.
+const (
+	FieldCustomID        = "custom_id"
+	FieldQuestion        = "question"
+	fieldMessages        = "additional_messages"
+	fieldBotID           = "bot_id"
+	fieldUserID          = "user_id"
+	fieldConversationID  = "conversation_id"
+	fieldConversationKey = "conversation_key"
+	fieldCustomVariables = "custom_variables"
+	fieldParameters      = "parameters"
+	fieldMetaData        = "meta_data"
+	fieldFileURL         = "file_url"
+	fieldFileID          = "file_id"
+	fieldImageURL        = "image_url"
+	fieldImageID         = "image_id"
+)
+
+var knownFields = []string{
+	FieldCustomID, FieldQuestion, fieldMessages, fieldBotID, fieldUserID, fieldConversationID, fieldConversationKey,
+	fieldCustomVariables, fieldParameters, fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID,
+}
+
+// finish puts the question together, fills in what the row left open and checks the whole. What is returned is what is
+// wrong.
+func (in *Input) finish(row *Row) (wrong []string) {
+	if row.question != nil {
+		row.Chat.AdditionalMessages = []tasks.Message{questionWith(*row.question, row.attachments)}
+	} else if len(row.attachments) > 0 {
+		wrong = append(wrong, row.attachments[0].field+": goes with question; in additional_messages write an object_string")
+	}
+	if row.CustomID == "" {
+		row.CustomID = strconv.Itoa(row.N)
+	}
+	if row.Chat.BotID == "" {
+		row.Chat.BotID = in.options.BotID
+	}
+	row.Chat.CustomID = row.CustomID
+	row.Chat.Credential, row.Chat.OnTurnFailure = in.options.Credential, in.options.OnTurnFailure
+	if row.Chat.BotID == "" {
+		wrong = append(wrong, "no bot: give the row a bot_id, or name one for all with --bot or COZE_BOT_ID")
+	}
+	if err := row.Chat.Validate(); err != nil {
+		wrong = append(wrong, err.Error())
+	}
+	return wrong
+}
+
+func Blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+func blankCells(cells []string) bool {
+	for _, cell := range cells {
+		if !Blank(cell) {
+			return false
+		}
+	}
+	return true
+}
+
+func validUTF8(text []byte) bool { return utf8.Valid(text) }

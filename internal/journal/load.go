@@ -1,0 +1,189 @@
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/usage"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// load reads what an earlier run wrote. began is false where that run did not get to write its heading: nothing was
+// asked then. What was written in part, the last line, is cut off.
+func (j *Journal) Load(s input.Source) (began bool, err error) {
+	lines := &lineReader{r: bufio.NewReader(io.NewSectionReader(j.file, 0, j.size))}
+	line, err := lines.read()
+	if err == io.EOF {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", j.path, err)
+	}
+	if !lines.whole {
+		// The line is short, so a journal's is torn near its beginning; of anything else we know nothing.
+		start, _ := json.Marshal(heading{Cozeq: entryRun})
+		start = start[:bytes.IndexByte(start, ',')]
+		if n := min(len(start), len(line)); bytes.Equal(line[:n], start[:n]) {
+			return false, nil
+		}
+	}
+	err = json.Unmarshal(line, &j.head)
+	if err != nil || j.head.Cozeq != entryRun || j.head.Run == "" || !lines.whole {
+		return false, &usage.Error{What: j.path + " is not the journal of a run", Hint: "move it away, or write to another file"}
+	}
+	if j.head.Version != journalVersion {
+		return false, &usage.Error{
+			What: fmt.Sprintf("%s has version %d, this program reads %d", j.path, j.head.Version, journalVersion),
+			Hint: "go on with the program that wrote it, or start over with --force",
+		}
+	}
+	if what := s.Differs(j.head.Input); what != "" {
+		return false, &ChangedError{File: j.path, What: what}
+	}
+	if j.head.Input.Rows != s.Rows {
+		return false, &ChangedError{File: j.path, What: fmt.Sprintf("it had %d rows, now %d", j.head.Input.Rows, s.Rows)}
+	}
+	j.records = make([]int64, s.Rows)
+	for {
+		line, err := lines.read()
+		if err == io.EOF {
+			return true, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("read %s: %w", j.path, err)
+		}
+		if !lines.whole {
+			j.size = lines.at
+			if err := j.file.Truncate(j.size); err != nil {
+				return false, fmt.Errorf("cut off the torn end of %s: %w", j.path, err)
+			}
+			return true, nil
+		}
+		if err := j.take(line, lines.at); err != nil {
+			return false, &usage.Error{
+				What: fmt.Sprintf("%s:%d: %v", j.path, lines.n, err),
+				Hint: "delete the line to go on without it, or start over with --force",
+			}
+		}
+	}
+}
+
+// take learns from one line.
+func (j *Journal) take(line []byte, at int64) error {
+	var e entry
+	if err := json.Unmarshal(line, &e); err != nil {
+		return fmt.Errorf("unreadable: %w", err)
+	}
+	if e.Cozeq == entryLimits {
+		j.limits = e.Limits
+		return nil
+	}
+	if e.Cozeq == "" {
+		run, row, ask, ok := tasks.ParseBatchTaskID(e.ID)
+		if !ok || run != j.head.Run || !e.Status.Terminal() {
+			return fmt.Errorf("not a record of this run")
+		}
+		e.Row, e.Ask = row, ask
+	}
+	if e.Row < 1 || e.Row > len(j.records) {
+		return fmt.Errorf("there is no row %d", e.Row)
+	}
+	switch e.Cozeq {
+	case "":
+		j.records[e.Row-1] = at
+		if e.Ask > 1 {
+			j.asks[e.Row] = e.Ask
+		}
+		delete(j.chats, e.Row)
+	case EntryChat:
+		if j.records[e.Row-1] == 0 {
+			j.chats[e.Row] = e.chat()
+		}
+	case entrySpent:
+		if e.Usage != nil {
+			j.spent = j.spent.Plus(*e.Usage)
+		}
+	case entryFed:
+		j.fed = max(j.fed, e.Row)
+	case entryRetry:
+		if e.Ask < 2 {
+			return fmt.Errorf("ask %d of row %d cannot be asked again", e.Ask, e.Row)
+		}
+		j.records[e.Row-1] = 0
+		j.asks[e.Row] = e.Ask
+		j.doubt(e.Row, e.PossibleDuplicate)
+		if e.Usage != nil {
+			j.spent = j.spent.Plus(*e.Usage)
+		}
+		delete(j.chats, e.Row)
+	default:
+		return fmt.Errorf("%q is not known to this program", e.Cozeq)
+	}
+	if e.ConversationKey != "" && e.ConversationID != "" {
+		j.named[j.hash(e.BotID, e.ConversationKey)] = at
+	}
+	return nil
+}
+
+// lineReader reads the lines of a journal.
+type lineReader struct {
+	r     *bufio.Reader
+	n     int   // of the line that was read last, from 1
+	at    int64 // where it begins
+	next  int64 // where the next one begins
+	whole bool  // it ended in a newline
+}
+
+func (l *lineReader) read() ([]byte, error) {
+	line, err := l.r.ReadBytes('\n')
+	if len(line) == 0 || err != nil && err != io.EOF {
+		return nil, err
+	}
+	l.n, l.at, l.next = l.n+1, l.next, l.next+int64(len(line))
+	line, l.whole = bytes.CutSuffix(line, []byte("\n"))
+	return line, nil
+}
+
+// recordReader reads records of a journal, one after the other.
+type recordReader struct {
+	journal *Journal
+	buffer  *bufio.Reader
+}
+
+func (j *Journal) Reader() *recordReader {
+	return &recordReader{journal: j, buffer: bufio.NewReader(nil)}
+}
+
+// line returns a row's record with its newline; nil if it has none.
+func (r *recordReader) Line(row int) ([]byte, error) {
+	j := r.journal
+	j.mu.Lock()
+	at, size := j.records[row-1], j.size
+	j.mu.Unlock()
+	if at == 0 {
+		return nil, nil
+	}
+	r.buffer.Reset(io.NewSectionReader(j.file, at, size-at))
+	line, err := r.buffer.ReadBytes('\n')
+	if err != nil {
+		return nil, fmt.Errorf("read row %d's record in %s: %w", row, j.path, err)
+	}
+	return line, nil
+}
+
+func (r *recordReader) Result(row int) (*results.Result, error) {
+	line, err := r.Line(row)
+	if line == nil {
+		return nil, err
+	}
+	res := new(results.Result)
+	if err := json.Unmarshal(line, res); err != nil {
+		return nil, fmt.Errorf("read row %d's record in %s: %w", row, r.journal.path, err)
+	}
+	return res, nil
+}

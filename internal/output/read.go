@@ -1,0 +1,154 @@
+package output
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/usage"
+	"github.com/cozeq/cozeq/results"
+)
+
+// outputFile is an OUTPUT that is complete.
+type File struct {
+	Path   string
+	format string // as InputOptions take it; "" = by the extension
+	ID     string // of a table, the name of the column with the custom_id; "" = there is none
+}
+
+// records reads it back, in whatever encoding and with whatever delimiters somebody has saved it since. The errors name
+// what in it cannot be.
+func (o File) Records(ctx context.Context) iter.Seq2[*results.Result, error] {
+	return func(yield func(*results.Result, error) bool) {
+		out, err := input.Open(o.Path, input.Options{Format: o.format, QuestionCol: input.AnswerColumns[0]})
+		if err != nil {
+			yield(nil, notReadable(o.Path, err))
+			return
+		}
+		if out.Format().Objects() {
+			o.objectRecords(out, yield)
+		} else {
+			o.tableRecords(ctx, out, yield)
+		}
+		_ = out.Close() // nothing was written
+	}
+}
+
+// notReadable tells an OUTPUT that is none from one that the disk does not give out.
+func notReadable(path string, err error) error {
+	invalid, ok := errors.AsType[*input.InvalidInput](err)
+	if ok {
+		return notAnOutput(path, invalid.Problems[0].Line, invalid.Problems[0].What)
+	}
+	if problem, ok := errors.AsType[*input.Problem](err); ok {
+		return notAnOutput(path, problem.Line, problem.What)
+	}
+	if misused, ok := errors.AsType[*usage.Error](err); ok {
+		return notAnOutput(path, 0, misused.What)
+	}
+	return err
+}
+
+func (o File) objectRecords(out *input.Input, yield func(*results.Result, error) bool) {
+	for piece, err := range out.Pieces() {
+		if err != nil {
+			yield(nil, notReadable(o.Path, err))
+			return
+		}
+		res := new(results.Result)
+		if err := json.Unmarshal(piece.Text, res); err != nil {
+			yield(nil, notAnOutput(o.Path, piece.Line, err.Error()))
+			return
+		}
+		if res.CustomID == "" || !res.Status.Terminal() {
+			yield(nil, notAnOutput(o.Path, piece.Line, "not a record with custom_id and status"))
+			return
+		}
+		if !yield(res, nil) {
+			return
+		}
+	}
+}
+
+// tableRecords makes records of the columns that a table has. The custom_id is the column that the input has it in, or
+// the row's number, as it is in an input.
+func (o File) tableRecords(ctx context.Context, out *input.Input, yield func(*results.Result, error) bool) {
+	next, stop := iter.Pull2(out.TableCells(ctx))
+	defer stop()
+	head, err, _ := next()
+	if err != nil {
+		yield(nil, notReadable(o.Path, err))
+		return
+	}
+	names := plainCells(out, head.Cells)
+	for len(names) > 0 && input.Blank(names[len(names)-1]) {
+		names = names[:len(names)-1]
+	}
+	if n := len(names) - len(input.AnswerColumns); n < 0 || !slices.Equal(names[n:], input.AnswerColumns) {
+		yield(nil, notAnOutput(o.Path, max(head.Line, 1), "the last columns are not "+input.List(input.AnswerColumns, "")))
+		return
+	}
+	id := -1
+	if o.ID != "" {
+		id = slices.Index(names[:len(names)-len(input.AnswerColumns)], o.ID)
+	}
+	for n := 1; ; n++ {
+		row, err, more := next()
+		if !more {
+			return
+		}
+		if err != nil {
+			yield(nil, notReadable(o.Path, err))
+			return
+		}
+		if what := row.Damaged(); what != "" {
+			yield(nil, notAnOutput(o.Path, row.Line, what))
+			return
+		}
+		cells, over := input.Evened(plainCells(out, row.Cells), len(names))
+		if over > 0 {
+			yield(nil, notAnOutput(o.Path, row.Line, "not a row of the table"))
+			return
+		}
+		res, err := answerOf(cells[len(cells)-len(input.AnswerColumns):])
+		if err != nil {
+			yield(nil, notAnOutput(o.Path, row.Line, err.Error()))
+			return
+		}
+		if id >= 0 {
+			res.CustomID = strings.TrimSpace(cells[id])
+		}
+		res.CustomID = cmp.Or(res.CustomID, strconv.Itoa(n))
+		if !yield(res, nil) {
+			return
+		}
+	}
+}
+
+// plainCells takes off the quotes that formulas have in a csv or tsv.
+func plainCells(out *input.Input, cells []string) []string {
+	if out.Format() == input.XLSX {
+		return cells
+	}
+	for i, cell := range cells {
+		cells[i] = input.UnquoteFormula(cell)
+	}
+	return cells
+}
+
+func notAnOutput(path string, line int, what string) error {
+	if line > 0 {
+		what = fmt.Sprintf("line %d: %s", line, what)
+	}
+	return &usage.Error{
+		What: fmt.Sprintf("%s exists and is no output of a run (%s)", path, what),
+		Hint: "write to another file, or replace it with --force",
+	}
+}

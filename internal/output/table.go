@@ -1,0 +1,122 @@
+package output
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/results"
+)
+
+// tableWriter writes a table OUTPUT: the input's columns, then those of the answer.
+type TableWriter interface {
+	Write(row *input.Row, res *results.Result) error
+	Close() error   // writes what is left
+	Discard() error // gives up
+}
+
+// csvWriter writes a csv or tsv, in which a text that a spreadsheet would run is quoted.
+type csvWriter struct {
+	columns *input.Columns
+	csv     *csv.Writer
+}
+
+const utf8BOM = "\ufeff"
+
+// newCSVWriter begins a table; marked puts the mark of UTF-8 before it.
+func newCSVWriter(w io.Writer, c *input.Columns, comma rune, marked bool) (*csvWriter, error) {
+	if marked {
+		if _, err := io.WriteString(w, utf8BOM); err != nil {
+			return nil, err
+		}
+	}
+	t := &csvWriter{columns: c, csv: csv.NewWriter(w)}
+	t.csv.Comma = comma
+	return t, t.writeRow(c.Names, input.AnswerColumns)
+}
+
+func (t *csvWriter) writeRow(cells ...[]string) error {
+	all := slices.Concat(cells...)
+	for i, cell := range all {
+		all[i] = input.QuoteFormula(cell)
+	}
+	return t.csv.Write(all)
+}
+
+func (t *csvWriter) Write(row *input.Row, res *results.Result) error {
+	return t.writeRow(t.columns.Cells(row), answerCells(res))
+}
+
+func (t *csvWriter) Close() error {
+	t.csv.Flush()
+	return t.csv.Error()
+}
+
+func (t *csvWriter) Discard() error { return nil }
+
+// sheetWriter writes an xlsx. What was a number in the input's sheet is one here, and so are the answer's; all else is
+// text.
+type sheetWriter struct {
+	columns *input.Columns
+	sheet   *sheet.Writer
+}
+
+func newSheetWriter(w io.Writer, c *input.Columns) (*sheetWriter, error) {
+	names := slices.Concat(c.Names, input.AnswerColumns)
+	wide := []int{len(c.Names)} // the answer
+	if i := slices.Index(c.Names, input.FieldQuestion); i >= 0 {
+		wide = append(wide, i)
+	}
+	s, err := sheet.NewWriter(w, names, wide...)
+	return &sheetWriter{columns: c, sheet: s}, err
+}
+
+func (t *sheetWriter) Write(row *input.Row, res *results.Result) error {
+	var cells []any
+	for i, text := range t.columns.Cells(row) {
+		if t.columns.IsNumber(row, i) {
+			cells = append(cells, numeric(text))
+		} else {
+			cells = append(cells, text)
+		}
+	}
+	for i, text := range answerCells(res) {
+		if name := input.AnswerColumns[i]; text != "" && (name == input.ColumnErrorCode || name == input.ColumnTokenCount) {
+			cells = append(cells, numeric(text))
+		} else {
+			cells = append(cells, text)
+		}
+	}
+	err := t.sheet.Write(cells)
+	if _, ok := errors.AsType[*sheet.TooLongError](err); ok {
+		return fmt.Errorf("row %d: a text has %w", row.N, err)
+	}
+	return err
+}
+
+// numeric is a number that was told to be one.
+func numeric(text string) any {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil {
+		return f
+	}
+	return text
+}
+
+func (t *sheetWriter) Close() error   { return t.sheet.Close() }
+func (t *sheetWriter) Discard() error { return t.sheet.Discard() }
+
+// newTable begins a table; a csv or tsv has its cells separated by comma, and marked puts the mark of UTF-8 before it.
+func NewTable(f input.Format, w io.Writer, c *input.Columns, comma rune, marked bool) (TableWriter, error) {
+	if f == input.XLSX {
+		return newSheetWriter(w, c)
+	}
+	return newCSVWriter(w, c, comma, marked)
+}
