@@ -16,36 +16,42 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// attempt is one go at one task.
+// attempt is one run of a task: what its stages share. It reaches the rest of the worker through what stands here alone.
 type attempt struct {
-	*Worker
 	id    string
-	chat  *tasks.Chat // nil: the payload could not be read
-	rec   *results.Attempt
-	log   *slog.Logger
-	spans *telemetry.Spans // nil: not traced
 	began time.Time
+	chat  *tasks.Chat      // nil: the payload could not be read
+	rec   *results.Attempt // the record, and the right to write it
+	hold  hold             // on the task
 
-	coze       *coze.Client // of the task's credential
-	credential string       // its identity, once a permit was asked for
-	permitted  permit       // the last one
-	probe      bool         // the chat shows whether a pause is over
+	cfg           *Config
+	results       *results.Store
+	conversations *tasks.Conversations
+	lanes         *tasks.Lanes
+	tally         *tasks.Tally
+	inspector     *asynq.Inspector
+	coze          *coze.Client // of the task's credential
+	calls         calls
+	log           *slog.Logger
+	spans         *telemetry.Spans // nil: not traced
+	life          context.Context  // ends when even an answer is no longer waited to be stored
 
-	noted time.Time // before the last note that the question is about to be sent
+	noted          time.Time // before the last note that the question is about to be sent
+	sealed         error     // why the payload cannot be decrypted here
+	damagedKey     string    // the one that damaged has named last
+	recreated      bool      // it has made its conversation anew once already
+	heard, strayed bool      // the stream had events of a chat; of another one
+}
 
-	hold hold // on the task
-
-	// sealed says why the payload cannot be decrypted here.
-	sealed error
-
-	// damagedKey is the one that damaged has named last.
-	damagedKey string
-
-	// recreated: this attempt has made its conversation anew once already.
-	recreated bool
-
-	// heard: the stream had events of a chat. strayed: of another one.
-	heard, strayed bool
+func (w *Worker) newAttempt(ctx context.Context) *attempt {
+	a := &attempt{
+		began: time.Now(), cfg: &w.cfg, results: w.results, conversations: w.conversations,
+		lanes: w.lanes, tally: w.tally, inspector: w.inspector, life: w.life,
+	}
+	a.id, _ = asynq.GetTaskID(ctx)
+	a.log = slog.New(attemptLog{w.log.Handler(), a})
+	a.calls = calls{Worker: w, log: a.log, began: a.began}
+	return a
 }
 
 // process is the asynq handler. While a stream is open this frame is on a stack of
@@ -54,11 +60,10 @@ type attempt struct {
 func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	w.wg.Add(1)
 	defer w.wg.Done()
-	a := &attempt{Worker: w, began: time.Now()}
-	a.id, _ = asynq.GetTaskID(ctx)
+	a := w.newAttempt(ctx)
 	// Before the record says "running": who asks for the end of a running task must
 	// find the attempt.
-	run, release := a.context(ctx)
+	run, release := w.running.begin(ctx, a)
 	defer release()
 	invalid, err := a.begin(ctx, t)
 	if err != nil {
@@ -77,11 +82,15 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 		return judge(err, history{}).toAsynq()
 	}
 	a.forgetEarlierAsks()
-	a.observe()
+	a.observe(w.tracing)
 	a.hold.rec.Store(a.rec)
 	defer context.AfterFunc(ctx, func() { a.hold.watch(run) })()
 	answer, err := a.guard(run, invalid)
-	return a.settle(context.WithoutCancel(ctx), answer, err)
+	v, err := a.settle(context.WithoutCancel(ctx), answer, err)
+	if own := a.hold.chat.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
+		w.answered.add(*own)
+	}
+	return err
 }
 
 // begin reads the payload, if it can be read, and takes the task up.
@@ -90,6 +99,7 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	seed := results.Result{ID: a.id, Queue: queue}
 	if t.Type() == tasks.TypeChat {
 		a.chat, invalid = tasks.Decode(t.Payload())
+		a.calls.chat = a.chat
 	} else {
 		invalid = &tasks.InvalidError{Field: "type", Reason: fmt.Sprintf("%q, but this worker takes tasks of type %s only", t.Type(), tasks.TypeChat)}
 	}
@@ -105,7 +115,6 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	}
 	a.rec.Over = func(ctx context.Context) (bool, error) { return a.tally.Ended(ctx, a.id) }
 	a.rec.Result.Queue = queue // of a batch's task that has ended the record does not say it
-	a.log = slog.New(attemptLog{a.Worker.log.Handler(), a})
 	return invalid, nil
 }
 
@@ -131,8 +140,8 @@ func (a *attempt) notBegun(ctx context.Context, err error) error {
 }
 
 // observe begins to count and to trace an attempt that report will end.
-func (a *attempt) observe() {
-	a.spans = a.tracing.Begin(&a.rec.Result, a.payloadTrace(), a.began, a.first())
+func (a *attempt) observe(tracing *telemetry.Tracing) {
+	a.spans = tracing.Begin(&a.rec.Result, a.payloadTrace(), a.began, a.first())
 	a.cfg.Metrics.Begin(&a.rec.Result, a.first())
 }
 
@@ -183,7 +192,7 @@ func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
 		return nil, err
 	}
 	// Before the first call: whatever it is, its refusal concerns the credential.
-	if err := a.identify(ctx); err != nil {
+	if err := a.calls.identify(ctx); err != nil {
 		return nil, err
 	}
 	if r.ChatID != "" {
@@ -215,9 +224,10 @@ func (a *attempt) prepare() (err error) {
 	if a.sealed != nil {
 		return a.sealed
 	}
-	if a.coze, err = a.client(a.chat.Credential); err != nil {
+	if a.coze, err = a.calls.client(a.chat.Credential); err != nil {
 		return err
 	}
+	a.calls.coze = a.coze
 	if a.chat.HasBody() {
 		if err := a.chat.OpenBody(a.results.Keys, a.id, a.rec.Body); err != nil {
 			return err

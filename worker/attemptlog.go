@@ -17,10 +17,13 @@ type attemptLog struct {
 func (h attemptLog) Handle(ctx context.Context, r slog.Record) error {
 	full := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	full.AddAttrs(slog.String("task", h.attempt.id))
-	if id := h.attempt.spans.TraceID(&h.attempt.rec.Result, h.attempt.payloadTrace()); id != "" {
-		full.AddAttrs(slog.String("trace_id", id))
+	chat := ""
+	if rec := h.attempt.rec; rec != nil {
+		chat = rec.Result.ChatID
+		if id := h.attempt.spans.TraceID(&rec.Result, h.attempt.payloadTrace()); id != "" {
+			full.AddAttrs(slog.String("trace_id", id))
+		}
 	}
-	chat := h.attempt.rec.Result.ChatID
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "chat" {
 			chat = "" // the line names one itself

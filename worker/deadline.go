@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -23,22 +22,21 @@ func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 	}
 	w.wg.Add(1)
 	defer w.wg.Done()
-	a := &attempt{Worker: w, began: time.Now()}
-	a.id, _ = asynq.GetTaskID(asynqCtx)
+	a := w.newAttempt(asynqCtx)
 	if w.running.has(a.id) {
 		return
 	}
-	ctx, release := a.context(context.WithoutCancel(asynqCtx))
+	ctx, release := w.running.begin(context.WithoutCancel(asynqCtx), a)
 	defer release()
 	why, err := a.begin(ctx, t)
 	if err != nil {
-		a.Worker.log.Warn("could not end a task whose deadline has passed, will try again", "task", a.id, "err", err)
+		a.log.Warn("could not end a task whose deadline has passed, will try again", "err", err)
 		return
 	}
 	if a.rec.Ended {
 		return
 	}
-	a.observe()
+	a.observe(w.tracing)
 	if why == nil {
 		why = a.prepare()
 	}
@@ -48,11 +46,11 @@ func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 	case a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero():
 		why = errExpired
 	default:
-		if why = a.identify(ctx); why == nil {
+		if why = a.calls.identify(ctx); why == nil {
 			answer, why = a.cancelChat(ctx, errDeadline)
 		}
 	}
-	_ = a.settle(context.WithoutCancel(ctx), answer, why)
+	_, _ = a.settle(context.WithoutCancel(ctx), answer, why)
 }
 
 // missedDeadline tells asynq's own word that a task's deadline has passed from the

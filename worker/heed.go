@@ -3,15 +3,31 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/tasks"
 )
 
+// calls is an attempt's way to Coze. It takes a permit for each call, and draws from what comes back what concerns more
+// than this task: the rate limit, or a pause.
+type calls struct {
+	*Worker
+	log   *slog.Logger
+	chat  *tasks.Chat // nil: the payload could not be read
+	began time.Time   // the attempt
+
+	coze       *coze.Client // of the task's credential
+	credential string       // its identity, once a permit was asked for
+	permitted  permit       // the last one
+	probe      bool         // the chat shows whether a pause is over
+}
+
 // permit takes leave for one call that looks a chat up.
-func (a *attempt) permit(ctx context.Context) (err error) {
+func (a *calls) permit(ctx context.Context) (err error) {
 	if a.credential == "" { // a cancellation that came before anything else
 		if err := a.identify(ctx); err != nil {
 			return err
@@ -21,69 +37,33 @@ func (a *attempt) permit(ctx context.Context) (err error) {
 	return err
 }
 
-func (a *attempt) identify(ctx context.Context) (err error) {
+func (a *calls) identify(ctx context.Context) (err error) {
 	a.credential, err = a.coze.Identity(ctx)
 	return err
 }
 
-// asking notes that the question is about to be sent and takes a permit for it, in one
-// round trip. Where it had to wait for the permit it is noted again when it is sent: see
-// note.
-func (a *attempt) asking(ctx context.Context, conversation string) error {
-	// The journal first: a record that says "asked" without a journal that does
-	// would be believed only by a process that still has the record.
-	if err := a.progress(ctx, conversation, "", time.Now()); err != nil {
-		return err
-	}
-	began := time.Now()
-	a.noted = began
-	what := forChat
+// permitToAsk takes a permit for a chat in two steps: draw sends the request along with other commands, await waits for
+// the permit.
+func (a *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await func(context.Context) error) {
+	began, what := time.Now(), forChat
 	if a.probe {
-		what = forPoll // asked anew within one attempt: the pause it probes holds up the others
+		what = forPoll // asked again within one attempt: the pause that it probes holds up the others
 	}
 	q := a.limit.request(what, a.credential, a.chat.BotID)
 	var drawn *redis.Cmd
-	if err := a.rec.Asking(ctx, conversation, func(p redis.Cmdable) { drawn = q.send(ctx, p) }); err != nil {
-		return err
-	}
-	var err error
-	a.permitted, err = q.await(ctx, drawn)
-	a.spans.Permit(began, permitGiven(err), err)
-	if err != nil {
-		a.clearAsked(ctx, conversation)
+	return func(ctx context.Context, p redis.Cmdable) { drawn = q.send(ctx, p) }, func(ctx context.Context) (err error) {
+		a.permitted, err = q.await(ctx, drawn)
 		if far, ok := errors.AsType[*farError](err); ok && len(a.cfg.Credentials) == 0 {
 			a.gate.hold(min(far.after, farHold)) // the others in the queue are as far away
 		}
-		return err
-	}
-	a.cfg.Metrics.Permitted(time.Since(began))
-	a.probe = a.probe || a.permitted.probe
-	if time.Since(began) > hintAfter {
-		a.askHint(a.coze, a.credential)
-	}
-	return nil
-}
-
-// permitGiven names what became of a wait for a permit. A permit that is far away, and a pause, are no failures.
-func permitGiven(err error) string {
-	if err == nil {
-		return "given"
-	}
-	if _, ok := errors.AsType[*farError](err); ok {
-		return "far"
-	}
-	if _, ok := errors.AsType[*pausedError](err); ok {
-		return "paused"
-	}
-	return "error"
-}
-
-// clearAsked takes back that the question is about to be sent, or was: Coze has not
-// taken it, and nobody need look for it.
-func (a *attempt) clearAsked(ctx context.Context, conversation string) {
-	a.rec.AskedAt = time.Time{}
-	if err := a.progress(ctx, conversation, "", time.Time{}); err != nil {
-		a.log.Warn("could not note in the journal that a question was not taken: it will be looked for", "err", err)
+		if err != nil {
+			return err
+		}
+		a.probe = a.probe || a.permitted.probe
+		if time.Since(began) > hintAfter {
+			a.askHint(a.coze, a.credential)
+		}
+		return nil
 	}
 }
 
@@ -93,7 +73,7 @@ const farHold = 5 * time.Second
 // probed ends a pause whose probe has got through: an answer, or a chat that failed
 // for a reason of its own. That a chat was made is not enough, as a quota that is used
 // up may show only then. A pause for the way to Coze ends with any word of Coze.
-func (a *attempt) probed(ctx context.Context, err error) {
+func (a *calls) probed(ctx context.Context, err error) {
 	if !a.probe {
 		return
 	}
@@ -110,7 +90,7 @@ func (a *attempt) probed(ctx context.Context, err error) {
 
 // otherFault ends the bot's pause if it is for questions that all failed alike, and the
 // probe's failed with another code.
-func (a *attempt) otherFault(ctx context.Context, e *coze.Error) {
+func (a *calls) otherFault(ctx context.Context, e *coze.Error) {
 	p, ok, err := a.pauses.get(ctx, pauseKey(a.credential, a.chat.BotID))
 	if err == nil && ok && p.Class == string(coze.ClassPermanent) && p.Code != e.Code {
 		a.goOn(ctx, a.chat.BotID)
@@ -123,7 +103,7 @@ func isWord(e *coze.Error) bool {
 }
 
 // wayOpen ends the credential's pause if it is one for the way to Coze.
-func (a *attempt) wayOpen(ctx context.Context) {
+func (a *calls) wayOpen(ctx context.Context) {
 	p, ok, err := a.pauses.get(ctx, pauseKey(a.credential, ""))
 	if err != nil {
 		a.log.Warn("could not look whether to end a pause, the next probe will", "err", err)
@@ -135,7 +115,7 @@ func (a *attempt) wayOpen(ctx context.Context) {
 }
 
 // goOn ends the pauses of these bots; "" is the whole credential's.
-func (a *attempt) goOn(ctx context.Context, bots ...string) {
+func (a *calls) goOn(ctx context.Context, bots ...string) {
 	for _, bot := range bots {
 		if err := a.pauses.end(ctx, a.credential, bot); err != nil {
 			a.log.Warn("could not end a pause, the next probe will", "err", err)
@@ -151,7 +131,7 @@ func (a *attempt) goOn(ctx context.Context, bots ...string) {
 // heed draws from what Coze said, or the way there, what concerns more than this task:
 // it slows the limiter down, or pauses the credential or the bot. paused tells that
 // the task meets a pause although its error alone begins none.
-func (a *attempt) heed(ctx context.Context, err error) (paused bool) {
+func (a *calls) heed(ctx context.Context, err error) (paused bool) {
 	if a.credential == "" {
 		return false
 	}
@@ -184,11 +164,11 @@ func (a *attempt) heed(ctx context.Context, err error) (paused bool) {
 }
 
 // beginPause pauses a bot, or with "" the credential, and reports whether that stands.
-func (a *attempt) beginPause(ctx context.Context, bot string, e *coze.Error) bool {
+func (a *calls) beginPause(ctx context.Context, bot string, e *coze.Error) bool {
 	if ofWay(e) && a.othersGetThere(ctx) {
 		return false
 	}
-	fresh, err := a.pauses.begin(ctx, a.credential, bot, e, a.tellable(e.Message))
+	fresh, err := a.pauses.begin(ctx, a.credential, bot, e, tellable(e.Message, a.results.Keys))
 	if err != nil {
 		a.log.Warn("could not pause", "err", err)
 		return false
@@ -217,7 +197,7 @@ func (a *attempt) beginPause(ctx context.Context, bot string, e *coze.Error) boo
 // for a while. Only who began the pause anew has noted that (streaks.paused), and only
 // after: of the attempts that fail together, those that come before that begin it with
 // him, and those that come after find it standing.
-func (a *attempt) othersGetThere(ctx context.Context) bool {
+func (a *calls) othersGetThere(ctx context.Context) bool {
 	if !a.streaks.hasPaused(a.credential) {
 		return false
 	}
@@ -247,10 +227,10 @@ func pauseScope(e *coze.Error) coze.Scope {
 func ofWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unreached }
 
 // stepAside lists the task with those who wait for the end of a pause.
-func (a *attempt) stepAside(ctx context.Context, scope coze.Scope) error {
+func (a *calls) stepAside(ctx context.Context, scope coze.Scope, queue, id string) error {
 	bot := ""
 	if scope == coze.ScopeBot {
 		bot = a.chat.BotID
 	}
-	return a.pauses.stepAside(ctx, pauseKey(a.credential, bot), a.rec.Result.Queue, a.id)
+	return a.pauses.stepAside(ctx, pauseKey(a.credential, bot), queue, id)
 }

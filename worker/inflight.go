@@ -51,22 +51,22 @@ func (f *inFlight) stop(id string, cause error) {
 	}
 }
 
-// context returns the context that an attempt works under. It is not asynq's: that
+// begin returns the context that an attempt works under, until release. It is not asynq's: that
 // one ends when a lease is lost, and while Redis is away for 30 s every lease is.
 // The chat is paid for by then, so the attempt goes on and stores its answer when
 // Redis is back, unless another handler has taken the task up.
-func (a *attempt) context(asynqCtx context.Context) (ctx context.Context, release func()) {
+func (f *inFlight) begin(asynqCtx context.Context, a *attempt) (ctx context.Context, release func()) {
 	base := context.WithoutCancel(asynqCtx)
 	cancelDeadline := func() {}
 	if deadline, ok := asynqCtx.Deadline(); ok {
 		base, cancelDeadline = context.WithDeadlineCause(base, ownDeadline(deadline), errDeadline)
 	}
 	ctx, a.hold.stop = context.WithCancelCause(base)
-	a.running.add(a)
+	f.add(a)
 	return ctx, func() {
 		a.hold.stop(nil)
 		cancelDeadline()
-		a.running.remove(a)
+		f.remove(a)
 	}
 }
 

@@ -45,10 +45,10 @@ func (a *attempt) awaitKey(err error) error {
 		}
 	}
 	sealed, _ := errors.AsType[*results.SealedError](err)
-	if a.missingKeys.due(sealed.KeyID) {
+	if a.calls.missingKeys.due(sealed.KeyID) {
 		a.log.Warn("a question cannot be read by this worker, and waits for one that can", "key", sealed.KeyID, "err", err)
 	}
-	a.gate.yieldToPeers()
+	a.calls.gate.yieldToPeers()
 	return err
 }
 

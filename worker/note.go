@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // note keeps a question's bytes within reach of the note that they are about to be sent.
@@ -74,6 +76,54 @@ func (n *note) close() {
 	defer n.mu.Unlock()
 	if n.err == nil {
 		n.err = errNoteOver
+	}
+}
+
+// asking notes that the question is about to be sent and takes a permit for it, in one
+// round trip. Where it had to wait for the permit it is noted again when it is sent: see
+// note.
+func (a *attempt) asking(ctx context.Context, conversation string) error {
+	// The journal first: a record that says "asked" without a journal that does
+	// would be believed only by a process that still has the record.
+	if err := a.progress(ctx, conversation, "", time.Now()); err != nil {
+		return err
+	}
+	began := time.Now()
+	a.noted = began
+	draw, await := a.calls.permitToAsk()
+	if err := a.rec.Asking(ctx, conversation, func(p redis.Cmdable) { draw(ctx, p) }); err != nil {
+		return err
+	}
+	err := await(ctx)
+	a.spans.Permit(began, permitGiven(err), err)
+	if err != nil {
+		a.clearAsked(ctx, conversation)
+		return err
+	}
+	a.cfg.Metrics.Permitted(time.Since(began))
+	return nil
+}
+
+// permitGiven names what became of a wait for a permit. A permit that is far away, and a pause, are no failures.
+func permitGiven(err error) string {
+	if err == nil {
+		return "given"
+	}
+	if _, ok := errors.AsType[*farError](err); ok {
+		return "far"
+	}
+	if _, ok := errors.AsType[*pausedError](err); ok {
+		return "paused"
+	}
+	return "error"
+}
+
+// clearAsked takes back that the question is about to be sent, or was: Coze has not
+// taken it, and nobody need look for it.
+func (a *attempt) clearAsked(ctx context.Context, conversation string) {
+	a.rec.AskedAt = time.Time{}
+	if err := a.progress(ctx, conversation, "", time.Time{}); err != nil {
+		a.log.Warn("could not note in the journal that a question was not taken: it will be looked for", "err", err)
 	}
 }
 

@@ -54,8 +54,8 @@ func (a *attempt) toAsynq(v Verdict) error {
 
 // tellable is Coze's words where they may stand in Redis for all to read. They may quote
 // the question.
-func (a *attempt) tellable(message string) string {
-	if a.results.Keys == nil || message == "" {
+func tellable(message string, keys *results.Keys) string {
+	if keys == nil || message == "" {
 		return message
 	}
 	return "what Coze said is encrypted in this Redis: the records of the tasks that wait have it, and the workers' log"

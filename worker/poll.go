@@ -96,7 +96,7 @@ func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {
 	r := &a.rec.Result
 	unknown := 0
 	for waits := pollWaits.Start(); ; {
-		if err := a.permit(ctx); err != nil {
+		if err := a.calls.permit(ctx); err != nil {
 			return nil, err
 		}
 		chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID)
@@ -118,7 +118,7 @@ func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {
 		case !passes(e):
 			return nil, e
 		default:
-			a.heed(ctx, e)
+			a.calls.heed(ctx, e)
 			a.log.Debug("look-up failed, will try again", "chat", r.ChatID, "err", err)
 			least = e.RetryAfter
 		}
@@ -170,7 +170,7 @@ func (a *attempt) gone(ctx context.Context, e *coze.Error) error {
 // readPartial takes over what a chat said that ended without completing, if Coze lists it:
 // of a failed chat it mostly does not. It is asked for once.
 func (a *attempt) readPartial(ctx context.Context, chat *coze.Chat) {
-	if a.permit(ctx) != nil {
+	if a.calls.permit(ctx) != nil {
 		return
 	}
 	messages, err := a.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
@@ -192,7 +192,7 @@ const readTries = 4
 func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
 	tries := 0
 	for waits := readWaits.Start(); ; {
-		if err := a.permit(ctx); err != nil {
+		if err := a.calls.permit(ctx); err != nil {
 			return err
 		}
 		messages, err := a.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
@@ -214,7 +214,7 @@ func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
 		case !passes(e):
 			return e
 		default:
-			a.heed(ctx, e)
+			a.calls.heed(ctx, e)
 			a.log.Debug("could not read the answer, will try again", "chat", chat.ID, "err", err)
 			least = e.RetryAfter
 		}

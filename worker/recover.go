@@ -57,7 +57,7 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 	q := a.sought(earlier, now)
 	until := a.lookUntil(now)
 	for waits := pollWaits.Start(); ; {
-		if err := a.permit(ctx); err != nil {
+		if err := a.calls.permit(ctx); err != nil {
 			return false, err
 		}
 		page, err := a.coze.ListMessages(ctx, r.ConversationID, &coze.ListMessagesRequest{Order: "desc", Limit: 50})
@@ -81,7 +81,7 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 		case !passes(e):
 			return false, e
 		default:
-			a.heed(ctx, e)
+			a.calls.heed(ctx, e)
 			a.log.Debug("could not look for the question, will try again", "err", err)
 			if err := waits.Sleep(ctx, min(e.RetryAfter, pollMost)); err != nil {
 				return false, err

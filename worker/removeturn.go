@@ -45,7 +45,7 @@ func (a *attempt) removeFailedTurn(ctx context.Context, conversation string) err
 	case errors.Is(err, errStays) || isCoze:
 		a.log.Info("a failed turn's question stays in its conversation", "conversation", conversation, "chat", chatID, "err", err)
 		if isCoze && e.Class == coze.ClassRate {
-			a.heed(ctx, e)
+			a.calls.heed(ctx, e)
 		}
 	default:
 		return err
@@ -55,7 +55,7 @@ func (a *attempt) removeFailedTurn(ctx context.Context, conversation string) err
 }
 
 func (a *attempt) removeTurn(ctx context.Context, conversation, chatID string) error {
-	if err := a.permit(ctx); err != nil {
+	if err := a.calls.permit(ctx); err != nil {
 		return err
 	}
 	chat, err := a.coze.RetrieveChat(ctx, conversation, chatID)
@@ -65,7 +65,7 @@ func (a *attempt) removeTurn(ctx context.Context, conversation, chatID string) e
 	if chat.Status != coze.StatusFailed {
 		return errStays
 	}
-	if err := a.permit(ctx); err != nil {
+	if err := a.calls.permit(ctx); err != nil {
 		return err
 	}
 	page, err := a.coze.ListMessages(ctx, conversation, &coze.ListMessagesRequest{Order: "desc", Limit: 50})
@@ -77,7 +77,7 @@ func (a *attempt) removeTurn(ctx context.Context, conversation, chatID string) e
 		return err
 	}
 	for _, id := range ids {
-		if err := a.permit(ctx); err != nil {
+		if err := a.calls.permit(ctx); err != nil {
 			return err
 		}
 		if err := a.coze.DeleteMessage(ctx, conversation, id); err != nil {

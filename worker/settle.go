@@ -21,23 +21,23 @@ import (
 )
 
 // settle judges an attempt, writes what follows from it, and tells asynq.
-func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error {
+func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdict, error) {
 	r := &a.rec.Result
 	a.damaged(err)
-	paused := a.heed(ctx, err)
-	a.probed(ctx, err)
+	paused := a.calls.heed(ctx, err)
+	a.calls.probed(ctx, err)
 	v := judge(err, history{
 		attempts: r.Attempts,
 		budget:   budget(ctx),
 		waits:    a.rec.Waits,
 		waiting:  a.waiting(),
-		codes:    a.codes,
+		codes:    a.calls.codes,
 		paused:   paused,
 	})
-	if err == nil && a.credential != "" {
-		a.answeredOnce(ctx)
-	} else if e := a.failedAlike(ctx, v); e != nil {
-		a.beginPause(ctx, a.chat.BotID, e)
+	if err == nil && a.calls.credential != "" {
+		a.calls.answeredOnce(ctx)
+	} else if e := a.calls.failedAlike(ctx, v); e != nil {
+		a.calls.beginPause(ctx, a.chat.BotID, e)
 	}
 	if v.comesBack() && archives(ctx) {
 		v = Verdict{Action: Fail, Class: cmp.Or(v.Class, coze.ClassTransient), Err: fmt.Errorf("%w (and asynq may not bring the task back: enqueue it with a MaxRetry of 2 or more)", err)}
@@ -47,9 +47,6 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	}
 	writing, wanted := a.writing(v), v
 	v = a.write(ctx, chat, v)
-	if own := a.hold.chat.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
-		a.answered.add(*own)
-	}
 	if v.Action == Drop {
 		a.disown(ctx)
 	}
@@ -60,9 +57,9 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) error 
 	}
 	a.report(v)
 	if v.Action == Fail && a.ofBatch() && !a.blocks() {
-		return nil // asynq's archive has room for 10,000, and the batch has it all
+		return v, nil // asynq's archive has room for 10,000, and the batch has it all
 	}
-	return a.toAsynq(v)
+	return v, a.toAsynq(v)
 }
 
 // writing begins the span of what a verdict has to write.
@@ -264,11 +261,11 @@ func (a *attempt) putAside(ctx context.Context, v Verdict) Verdict {
 	if v.Aside == "" {
 		return v
 	}
-	if a.credential == "" {
+	if a.calls.credential == "" {
 		v.After = probeFirst // there was no token to ask with: nothing that a pause could be kept under
 		return v
 	}
-	if err := a.stepAside(ctx, v.Aside); err != nil {
+	if err := a.calls.stepAside(ctx, v.Aside, a.rec.Result.Queue, a.id); err != nil {
 		a.log.Warn("could not step aside, will come back by itself", "err", err)
 		v.After = probeFirst
 	}
@@ -318,7 +315,7 @@ func (a *attempt) damaged(err error) bool {
 	e, ok := errors.AsType[*results.KeyError](err)
 	if ok && a.damagedKey != e.Key {
 		a.damagedKey = e.Key
-		a.Worker.log.Error("a key in Redis holds something else than it should", "task", a.id, "key", e.Key, "err", err, "hint", hint(err))
+		a.log.Error("a key in Redis holds something else than it should", "key", e.Key, "err", err, "hint", hint(err))
 	}
 	return ok
 }
@@ -406,7 +403,7 @@ func (a *attempt) report(v Verdict) {
 		a.cfg.Metrics.End(r, string(v.Class), took)
 	}
 	a.spans.End(r, telemetry.Outcome{
-		Verdict: v.Action.String(), Class: string(v.Class), Credential: a.credential, After: v.After,
+		Verdict: v.Action.String(), Class: string(v.Class), Credential: a.calls.credential, After: v.After,
 		Failed: v.Action == Retry || v.Action == Fail, Err: v.Err,
 	})
 	if a.cfg.OnVerdict != nil && v.Action != Done {

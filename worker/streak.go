@@ -160,7 +160,7 @@ func (s *streaks) forBot(credential, bot string) *sameFault {
 func answeredKey(credential string) string { return "cozeq:answered:{" + credential + "}" }
 
 // answeredOnce has Redis remember that a bot has answered, once in a process.
-func (a *attempt) answeredOnce(ctx context.Context) {
+func (a *calls) answeredOnce(ctx context.Context) {
 	if !a.streaks.answer(a.credential, a.chat.BotID) {
 		return
 	}
@@ -177,7 +177,7 @@ func (a *attempt) answeredOnce(ctx context.Context) {
 // failedAlike makes a pause of the bot out of a failure that all of its first questions ended with, whatever the class;
 // nil where it is none. A fault that passes counts once a question has used its attempts up: a gateway that answers 502
 // would fail a whole file.
-func (a *attempt) failedAlike(ctx context.Context, v Verdict) *coze.Error {
+func (a *calls) failedAlike(ctx context.Context, v Verdict) *coze.Error {
 	e, ok := errors.AsType[*coze.Error](v.Err)
 	if !ok || v.Action != Fail || a.credential == "" || a.chat == nil || pauseScope(e) != "" ||
 		e.Class != coze.ClassPermanent && e.Class != coze.ClassTransient || !a.streaks.fault(a.credential, a.chat.BotID, e) {

@@ -33,7 +33,7 @@ func (u *unknownCodes) first(code int) bool {
 
 // noteCode counts a code that is not in the table, and warns of each one once: what
 // becomes of its tasks is guessed from its range.
-func (a *attempt) noteCode(e *coze.Error) {
+func (a *calls) noteCode(e *coze.Error) {
 	if _, listed := a.codes.Lookup(e.Code); listed || e.Code == 0 {
 		return
 	}
