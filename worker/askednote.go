@@ -153,3 +153,18 @@ func elapsed(since time.Time) time.Duration {
 	now := time.Now()
 	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
 }
+
+// progress tells Config.OnProgress.
+func (a *attempt) progress(ctx context.Context, conversation, chat string, asked time.Time) error {
+	if a.cfg.OnProgress == nil {
+		return nil
+	}
+	return a.cfg.OnProgress(ctx, Progress{
+		ID:              a.id,
+		BotID:           a.chat.BotID,
+		ConversationKey: a.chat.ConversationKey,
+		ConversationID:  conversation,
+		ChatID:          chat,
+		AskedAt:         asked,
+	})
+}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cozeq/cozeq/coze"
 )
@@ -57,3 +58,28 @@ func (a *attempt) forgetConversation(ctx context.Context) {
 	}
 	a.rec.Result.ConversationID = ""
 }
+
+// conversationGone tells a conversation that is gone, and is ours to make anew,
+// from other refusals. 4200 may as well mean the bot, the token or the region, so
+// the conversation itself is asked for.
+func (a *attempt) conversationGone(ctx context.Context, e *coze.Error) bool {
+	if a.chat.ConversationID != "" {
+		return false
+	}
+	switch e.Code {
+	case codeConversationUnknown:
+		return true
+	case codeNotFound:
+		_, err := a.coze.RetrieveConversation(ctx, a.rec.Result.ConversationID)
+		retrieve, ok := errors.AsType[*coze.Error](err)
+		return ok && (retrieve.Code == codeConversationUnknown || retrieve.Code == codeNotFound)
+	}
+	return false
+}
+
+// Coze's codes that decide more than a class.
+const (
+	codeChatUnknown         = 4001
+	codeConversationUnknown = 4002
+	codeNotFound            = 4200
+)

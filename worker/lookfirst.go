@@ -2,7 +2,9 @@ package worker
 
 import (
 	"context"
+	"time"
 
+	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -40,4 +42,44 @@ func (a *attempt) leave(ctx context.Context) error {
 		return nil
 	}
 	return a.lanes.LeaveAfter(ctx, place, a.rec.Result.ChatID)
+}
+
+// answer is the chain: see the package comment.
+func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
+	if err := a.prepare(); err != nil {
+		return nil, a.awaitKey(err)
+	}
+	r := &a.rec.Result
+	if a.rec.CancelRequested {
+		a.hold.stop(errCanceled)
+		return nil, errCanceled
+	}
+	if err := a.turn(ctx); err != nil {
+		return nil, err
+	}
+	// Before the first call: whatever it is, its refusal concerns the credential.
+	if err := a.calls.identify(ctx); err != nil {
+		return nil, err
+	}
+	if r.ChatID != "" {
+		if err := a.placeChat(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if r.ChatID != "" {
+		return a.lookUp(ctx)
+	}
+	if !a.rec.AskedAt.IsZero() {
+		found, err := a.find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			return a.lookUp(ctx)
+		}
+	}
+	if !a.chat.ExpiresAt.IsZero() && time.Now().After(a.chat.ExpiresAt) {
+		return nil, errExpired
+	}
+	return a.ask(ctx)
 }

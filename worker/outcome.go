@@ -2,6 +2,7 @@ package worker
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -101,4 +102,20 @@ func hint(err error) string {
 		return "look into what wrote to " + e.Key + " in Redis, delete it (redis-cli DEL), and ask the question again"
 	}
 	return ""
+}
+
+// budget is how many asks the task has: one less than what asynq was told, see
+// tasks.Client.
+func budget(ctx context.Context) int {
+	n, _ := asynq.GetMaxRetry(ctx)
+	return max(1, n-1)
+}
+
+// archives reports whether asynq archives the task at its next error, whatever the
+// error says: its producer was not ours and allowed no retries. Its record must end
+// with it.
+func archives(ctx context.Context) bool {
+	most, ok := asynq.GetMaxRetry(ctx)
+	done, _ := asynq.GetRetryCount(ctx)
+	return ok && done >= most
 }

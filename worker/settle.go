@@ -5,17 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"time"
-	"unicode/utf8"
-
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -60,33 +53,6 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdi
 		return v, nil // asynq's archive has room for 10,000, and the batch has it all
 	}
 	return v, a.toAsynq(v)
-}
-
-// writing begins the span of what a verdict has to write.
-func (a *attempt) writing(v Verdict) *telemetry.Span {
-	switch v.Action {
-	case Drop:
-		return nil
-	case Retry, Later:
-		return a.spans.Step("put aside")
-	}
-	return a.spans.Step("publish")
-}
-
-// budget is how many asks the task has: one less than what asynq was told, see
-// tasks.Client.
-func budget(ctx context.Context) int {
-	n, _ := asynq.GetMaxRetry(ctx)
-	return max(1, n-1)
-}
-
-// archives reports whether asynq archives the task at its next error, whatever the
-// error says: its producer was not ours and allowed no retries. Its record must end
-// with it.
-func archives(ctx context.Context) bool {
-	most, ok := asynq.GetMaxRetry(ctx)
-	done, _ := asynq.GetRetryCount(ctx)
-	return ok && done >= most
 }
 
 func (a *attempt) waiting() time.Duration {
@@ -156,77 +122,6 @@ func (a *attempt) recallChat() {
 		r.ChatID, r.ConversationID = a.rec.EndedChat, cmp.Or(a.rec.EndedConversation, r.ConversationID)
 	}
 	r.ConversationID = cmp.Or(r.ConversationID, a.rec.EndedConversation)
-}
-
-// shown is what asynqmon shows as an answered task's result: what asynq's own
-// ResultWriter would write, in the round trip that ends the record.
-func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
-	if v.Action != Done || a.cfg.HideResult || a.ofBatch() {
-		return nil
-	}
-	key := queueKey(a.rec.Result.Queue, "t:"+a.id)
-	return []func(redis.Cmdable){func(p redis.Cmdable) {
-		p.HSet(ctx, key, "result", a.results.Keys.Seal(a.id, results.FieldSummary, a.summary()))
-	}}
-}
-
-// fill takes the answer over into the record.
-func (a *attempt) fill(chat *coze.Chat) {
-	r := &a.rec.Result
-	r.Status, r.Error = results.Completed, nil
-	a.keepText(chat)
-	a.keepUsage(chat)
-	if chat.ID != "" {
-		r.ChatID = chat.ID
-	}
-	if chat.ConversationID != "" {
-		r.ConversationID = chat.ConversationID
-	}
-}
-
-// keepText takes over what the bot said.
-func (a *attempt) keepText(chat *coze.Chat) {
-	r := &a.rec.Result
-	r.Answer, r.Reasoning, r.FollowUps = a.cut("answer", chat.Answer()), a.cut("reasoning", chat.Reasoning()), chat.FollowUps()
-	r.ContentType, r.Parts = "", nil
-	if kind := chat.AnswerType(); kind != coze.ContentText {
-		r.ContentType = string(kind)
-	}
-	answers := chat.Answers()
-	isText := func(m coze.Message) bool { return cmp.Or(m.ContentType, coze.ContentText) == coze.ContentText }
-	if len(answers) < 2 || !slices.ContainsFunc(answers, func(m coze.Message) bool { return !isText(m) }) {
-		return
-	}
-	for _, m := range answers {
-		r.Parts = append(r.Parts, results.Part{ContentType: string(cmp.Or(m.ContentType, coze.ContentText)), Content: m.Content})
-	}
-}
-
-// keepPartial takes over what the bot said before its chat ended without completing, or
-// before its stream did: if nothing better comes, that belongs to the record.
-func (a *attempt) keepPartial(chat *coze.Chat) {
-	a.keepUsage(chat) // a chat that failed is billed all the same
-	if chat.HasAnswer() || chat.Reasoning() != "" {
-		a.keepText(chat)
-	}
-}
-
-// maxText is the most bytes of an answer, or of reasoning, that a record takes, if
-// coze.Client.MaxEvent is not more: as much as one message may have, so that only what is
-// joined of several is ever cut. Redis keeps it, publishes it, and may have a thousand at a time.
-const maxText = 8 << 20
-
-// cut shortens a text to maxText, and says so.
-func (a *attempt) cut(what, text string) string {
-	n := max(maxText, a.coze.MaxEvent)
-	if len(text) <= n {
-		return text
-	}
-	for !utf8.RuneStart(text[n]) {
-		n--
-	}
-	a.warn(fmt.Sprintf("the %s had %d bytes, and is cut to %d", what, len(text), n))
-	return text[:n]
 }
 
 // putAside writes a wait or a retry. If it cannot be written the record still says
@@ -324,113 +219,4 @@ func (a *attempt) damaged(err error) bool {
 // somebody decides.
 func (a *attempt) blocks() bool {
 	return a.rec.Result.Status == results.Failed && a.chat != nil && a.chat.OnTurnFailure == tasks.TurnBlock
-}
-
-// replay handles a task that comes back although its record has ended. Either a
-// worker died between the two: then the lane is left again, as that may be what is
-// missing. Or somebody wants a failed task asked again ("run" in asynqmon's list of
-// archived tasks): then again is true, and the record is open.
-func (a *attempt) replay(ctx context.Context) (again bool, err error) {
-	r := &a.rec.Result
-	if again, err := a.wanted(ctx); err != nil || again {
-		return again, err
-	}
-	if err := a.markEnd(ctx); err != nil && !a.damaged(err) {
-		return false, judge(err, history{}).toAsynq()
-	}
-	if !a.blocks() {
-		if err := a.leave(ctx); err != nil && !a.damaged(err) {
-			return false, judge(err, history{}).toAsynq()
-		}
-	}
-	if r.Status == results.Failed && r.Error != nil && !(a.ofBatch() && !a.blocks()) {
-		return false, a.toAsynq(Verdict{Action: Fail, Class: coze.Class(r.Error.Class), Err: errors.New(r.Error.Message)})
-	}
-	return false, nil
-}
-
-// wanted tells whether a failed task was run again by hand, and opens its record if
-// so. asynq notes when it archives a task: one that came back because its worker died
-// was not archived since its record ended.
-func (a *attempt) wanted(ctx context.Context) (bool, error) {
-	r := &a.rec.Result
-	if r.Status != results.Failed || r.CompletedAt.IsZero() || a.ofBatch() && !a.blocks() {
-		return false, nil
-	}
-	info, err := a.inspector.GetTaskInfo(r.Queue, a.id)
-	if err != nil {
-		return false, judge(err, history{}).toAsynq()
-	}
-	if info.LastFailedAt.Before(r.CompletedAt.Truncate(time.Second)) {
-		return false, nil
-	}
-	if err := a.tally.Reopen(ctx, r); err != nil { // before the record: a death between the two brings the task back
-		return false, judge(err, history{}).toAsynq()
-	}
-	if err := a.results.Reopen(ctx, a.id); err != nil {
-		return false, judge(err, history{}).toAsynq()
-	}
-	a.log.Info("a failed task is asked again, as somebody ran it by hand")
-	return true, nil
-}
-
-// summaryRunes is how much of the answer asynqmon shows.
-const summaryRunes = 200
-
-func (a *attempt) summary() string {
-	r := &a.rec.Result
-	text, runes := r.Answer, 0
-	for i := range text {
-		if runes++; runes > summaryRunes {
-			text = text[:i] + "…"
-			break
-		}
-	}
-	if r.Usage == nil {
-		return text
-	}
-	return strconv.FormatInt(r.Usage.TokenCount, 10) + " tokens: " + text
-}
-
-// report logs, counts and tells how the attempt ended.
-func (a *attempt) report(v Verdict) {
-	took := time.Since(a.began)
-	r := &a.rec.Result
-	switch v.Action {
-	case Retry, Later, Drop:
-		a.cfg.Metrics.PutBack(v.Action.String(), string(v.Class))
-	default:
-		a.cfg.Metrics.End(r, string(v.Class), took)
-	}
-	a.spans.End(r, telemetry.Outcome{
-		Verdict: v.Action.String(), Class: string(v.Class), Credential: a.calls.credential, After: v.After,
-		Failed: v.Action == Retry || v.Action == Fail, Err: v.Err,
-	})
-	if a.cfg.OnVerdict != nil && v.Action != Done {
-		a.cfg.OnVerdict(a.id, v)
-	}
-	attrs := []any{"verdict", v.Action.String(), "took", took.Round(time.Millisecond), "attempts", r.Attempts}
-	if r.ChatID != "" {
-		attrs = append(attrs, "chat", r.ChatID)
-	}
-	if v.Class != "" {
-		attrs = append(attrs, "class", string(v.Class))
-	}
-	if v.After > 0 {
-		attrs = append(attrs, "after", v.After.Round(time.Millisecond))
-	}
-	if v.Err != nil {
-		attrs = append(attrs, "err", v.Err)
-	}
-	// How a task ends is not the worker's trouble: nothing of it is a warning.
-	switch v.Action {
-	case Fail:
-		a.log.Info("task failed", attrs...)
-	case Retry:
-		a.log.Info("task will be asked again", attrs...)
-	case Later, Drop:
-		a.log.Info("task put aside", attrs...)
-	default:
-		a.log.Debug("task ended", attrs...)
-	}
 }

@@ -1,0 +1,149 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/results"
+)
+
+// stream asks and folds the events, noting the chat as soon as it is known.
+func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
+	started := time.Now()
+	span := a.spans.Ask(a.coze, a.chat.BotID, conversation)
+	a.hold.sending.Store(true)
+	defer a.hold.sending.Store(false)
+	note, request := a.note(ctx, conversation), a.request(conversation)
+	request.BeforeSend = note.leave
+	stream, err := a.coze.Stream(ctx, request)
+	note.close()
+	defer func() { span.End(stream, chat, err) }()
+	if e, ok := errors.AsType[*coze.Error](err); ok && e.ChatID != "" {
+		// The chat was made, but what came back is no stream of it.
+		if err := a.created(ctx, &coze.Chat{ID: e.ChatID, ConversationID: e.ConversationID}, e.LogID); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		a.heard = stream.Began()
+		_ = stream.Close() // it is read, or given up
+	}()
+	stream.Deltas = a.chat.Stream
+	deltas := newDeltaWriter(ctx, a.rec, a.chat.Stream)
+	defer deltas.close()
+
+	chat = new(coze.Chat)
+	for event, err := range stream.Events() {
+		chat.Accumulate(event)
+		if chat.ID != "" && chat.ID != a.rec.Result.ChatID {
+			span.Created(chat)
+			if err := a.created(ctx, chat, stream.LogID()); err != nil {
+				return chat, err
+			}
+		}
+		if other := stream.Stray(); other != "" && !a.strayed {
+			a.strayed = true
+			a.log.Warn("the stream has events of another chat, they are left out", "chat", chat.ID, "other", other)
+		}
+		if err != nil {
+			chat.Messages = append(chat.Messages, stream.Drafts()...)
+			a.keepPartial(chat)
+			if e := chat.Err(); e != nil && errors.Is(e, coze.ErrAsksBack) {
+				err = e // it quotes what the bot asks
+			}
+			return chat, err
+		}
+		if event.Type == coze.EventMessageDelta {
+			deltas.write(event.Message)
+		}
+	}
+	if at := stream.FirstAnswer(); !at.IsZero() {
+		a.cfg.Metrics.FirstToken(at.Sub(started))
+	}
+	if err := chat.Err(); err != nil {
+		return chat, err
+	}
+	return chat, nil
+}
+
+// created notes the chat before its answer is read, whatever first named it. If Redis cannot take the note
+// now the answer is read all the same: it is on its way and paid for. Only the
+// word that somebody else has the task ends the attempt.
+func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) error {
+	a.rec.LogID = logID
+	r := &a.rec.Result
+	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps = "", "", nil, "", nil // an earlier chat's
+	asked := a.rec.Result.ConversationID
+	conversation := cmp.Or(chat.ConversationID, asked)
+	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {
+		a.log.Warn("could not note the chat in the journal, reading on", "chat", chat.ID, "err", err)
+	}
+	own := results.GivenChat{TaskID: a.id, ConversationID: conversation, ChatID: chat.ID, AskedAt: a.rec.AskedAt, Runs: true}
+	a.hold.chat.Store(&own)
+	err := a.rec.Created(ctx, conversation, chat.ID)
+	if err == nil {
+		noted := own
+		noted.Noted = true
+		a.hold.chat.Store(&noted)
+	}
+	a.hold.sending.Store(false)
+	if err != nil && !errors.Is(err, results.ErrFenced) {
+		a.log.Warn("could not note the chat, reading on", "chat", chat.ID, "err", err)
+		err = nil
+	}
+	if key := a.chat.ConversationKey; err == nil && key != "" && conversation != asked {
+		if err := a.conversations.Move(ctx, a.chat.BotID, key, asked, conversation); err != nil {
+			a.log.Warn("could not note where the conversation moved", "conversation", conversation, "err", err)
+		}
+	}
+	return err
+}
+
+// complete checks that a chat that completed has its answer. A stream can lack
+// the completed message although the chat has one: then the list has it.
+func (a *attempt) complete(ctx context.Context, chat *coze.Chat) (*coze.Chat, error) {
+	if chat.HasAnswer() {
+		return chat, nil
+	}
+	a.keepUsage(chat) // billed, whether it has an answer or not
+	chat.ConversationID = cmp.Or(chat.ConversationID, a.rec.Result.ConversationID)
+	if err := a.readMessages(ctx, chat); err != nil {
+		return nil, lookUpError(err)
+	}
+	return chat, nil
+}
+
+// unnamed handles a chat that completed with neither an answer nor an id: its answer may be
+// listed, if the chat is found.
+func (a *attempt) unnamed(ctx context.Context, chat *coze.Chat) (*coze.Chat, error) {
+	found, err := a.find(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case found:
+		return a.lookUp(ctx)
+	}
+	a.keepUsage(chat)
+	a.madeUnseen()
+	return nil, errEmpty
+}
+
+// madeUnseen marks a question whose reply had events of a chat, while none is found in its
+// conversation: the chat may have been made where nobody looks for it.
+func (a *attempt) madeUnseen() {
+	switch {
+	case !a.heard || a.rec.Result.PossibleDuplicate:
+		return
+	case a.strayed:
+		a.warn("the reply to the question was of another chat, and none of its own was found")
+	default:
+		a.warn("the reply to the question was of a chat that it did not name, and none was found")
+	}
+	a.rec.Result.PossibleDuplicate = true
+}
