@@ -25,8 +25,8 @@ const (
 	// askDrain bounds the end of ask's own worker: the one chat is over by then.
 	askDrain = 5 * time.Second
 
-	// withdrawal bounds the wait for a canceled question's end.
-	withdrawal = 10 * time.Second
+	// withdrawal bounds the wait for a canceled question's end. It is longer than the worker waits for Coze.
+	withdrawal = 15 * time.Second
 )
 
 type askCommand struct {
@@ -42,6 +42,7 @@ type askCommand struct {
 	timeout      time.Duration
 	patience     time.Duration
 	workerWait   time.Duration
+	rules        redisRules
 
 	id, user string
 	vars     []string
@@ -84,6 +85,7 @@ A signal cancels the chat, also at Coze.`,
 	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes, settingMaxAnswer)
 	addPatience(cmd, &c.patience, "2m while Coze is unreachable, else 0s")
 	addWorkerWait(cmd, &c.workerWait)
+	c.rules.addFlag(f)
 	return cmd
 }
 
@@ -152,10 +154,19 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer s.close()
+	if cfg.shared() {
+		// One question is no reason for the warnings that a run has.
+		if err := c.rules.check(cmd.Context(), s.rdb, slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
+	}
 
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
 	options := tasks.Options{ID: cmp.Or(c.id, uuid.Must(uuid.NewV7()).String()), Queue: c.queue, Timeout: c.timeout}
+	if !c.noWait {
+		options.Timeout += withdrawal // this process cancels the question: an attempt that ends first would be retried
+	}
 	watch := newPauseWatch(s, c.queue, patience, cancel)
 	watch.again, watch.say = askAgain, c.streams.Err
 	watch.flights = func() []progress.Flight { return []progress.Flight{{ID: options.ID, Lane: chat.Lane()}} }
@@ -280,8 +291,8 @@ func (c *askCommand) question(arg string) (string, error) {
 
 var errPatience = errors.New("the time for an answer is up")
 
-// await prints the answer. Whatever ends the wait early also ends the question:
-// nobody is left to read the answer.
+// await prints the answer. Whatever ends the wait early also ends the question, because there is no reader left. An answer
+// that was complete by then is paid for, so it is printed.
 func (c *askCommand) await(signals context.Context, s *session, id string) error {
 	ctx, cancel := context.WithTimeoutCause(signals, c.timeout, errPatience)
 	defer cancel()
@@ -304,19 +315,30 @@ func (c *askCommand) await(signals context.Context, s *session, id string) error
 		return err
 	}
 	err = context.Cause(ctx)
+	r = c.withdraw(ctx, s, id)
+	answered := r != nil && r.Status == results.Completed
+	switch {
+	case answered && errors.Is(err, context.Canceled):
+		return cmp.Or(c.show(r, printed), error(&interruptedError{}))
+	case answered:
+		return c.show(r, printed)
+	case r != nil && c.json:
+		if err := printRecord(c.streams.Out, r); err != nil {
+			return err
+		}
+	}
 	printed.breakLine()
-	c.withdraw(ctx, s, id)
 	switch {
 	case errors.Is(err, errPatience):
-		return fmt.Errorf("no answer within %v: the question was canceled", c.timeout)
+		return fmt.Errorf("no answer within %s: the question was canceled", flags.Format(c.timeout))
 	case errors.Is(err, context.Canceled):
 		return &interruptedError{again: "the chat was canceled; ask again for an answer"}
 	}
 	return err
 }
 
-// withdraw cancels the question, at Coze too, and sees it end.
-func (c *askCommand) withdraw(ctx context.Context, s *session, id string) {
+// withdraw cancels the question, at Coze too, waits for its end and returns its record, nil if Redis does not have it.
+func (c *askCommand) withdraw(ctx context.Context, s *session, id string) *results.Result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawal)
 	defer cancel()
 	status, err := s.tasks.Cancel(ctx, id)
@@ -326,6 +348,10 @@ func (c *askCommand) withdraw(ctx context.Context, s *session, id string) {
 	if err != nil {
 		fmt.Fprintf(c.streams.Err, "cozeq: the question could not be canceled: %v\n", err)
 	}
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+	defer cancel()
+	r, _ := s.results.Get(ctx, id)
+	return r
 }
 
 func (c *askCommand) show(r *results.Result, printed *liveAnswer) error {

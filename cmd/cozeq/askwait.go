@@ -19,15 +19,16 @@ type waitReason struct {
 	streams *streams
 	queue   string
 
-	mu   sync.Mutex
-	said string
-	kept func() // says a reason that was too short a wait to tell at once
+	mu      sync.Mutex
+	said    string
+	kept    func() // says a reason that was too short a wait to tell at once
+	stopped bool   // the command gives up: no reason holds any more
 }
 
 func (w *waitReason) say(kind, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.said != kind {
+	if w.said != kind && !w.stopped {
 		w.said = kind
 		fmt.Fprintf(w.streams.Err, "cozeq: waiting: %s\n", printable(fmt.Sprintf(format, args...)))
 	}
@@ -39,7 +40,11 @@ func (w *waitReason) verdict(v worker.Verdict) {
 	if v.Err == nil || v.Aside != "" || v.Action != worker.Later && v.Action != worker.Retry {
 		return
 	}
-	say := func() { w.say(string(v.Class), "%v; asked again in %s", v.Err, rounded(v.After)) }
+	when := "at once"
+	if v.After > 0 {
+		when = "in " + rounded(v.After)
+	}
+	say := func() { w.say(string(v.Class), "%v; asked again %s", v.Err, when) }
 	if v.Class == coze.ClassRate && v.After < reasonAfter {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -73,6 +78,9 @@ func (w *waitReason) start(ctx context.Context, s *session, id string) (stop fun
 	return func() {
 		cancel()
 		looking.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.stopped = true
 	}
 }
 

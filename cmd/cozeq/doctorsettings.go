@@ -22,7 +22,7 @@ func (d *doctor) settings(ctx context.Context) []finding {
 		value, source := d.value(s)
 		switch {
 		case source == "" && s.def != "":
-			defaults = append(defaults, s.env+" "+s.def)
+			defaults = append(defaults, s.env+" "+s.defaults())
 		case source != "":
 			found = append(found, d.setting(ctx, s, value, source))
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ func badFlag(cmd *cobra.Command, err error) error {
 				names = append(names, f.Name)
 			}
 		})
-		if near := usage.Nearest(name, names); near != "" {
+		if near := cmp.Or(usage.Nearest(name, names), beginsLike(name, names)); near != "" {
 			return fmt.Errorf("%w, did you mean --%s?", err, near)
 		}
 		return err
@@ -49,4 +50,16 @@ func badFlag(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("--%s: %q, want %s", flag.Name, invalid.GetValue(), want)
 	}
 	return err
+}
+
+// beginsLike is the only name that is the beginning of the given one or begins with it: --id for --idd, --timeout for
+// --time. Nearest finds no slip in a name as short as id.
+func beginsLike(given string, names []string) string {
+	like := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return given == "" || !strings.HasPrefix(name, given) && !strings.HasPrefix(given, name)
+	})
+	if len(like) != 1 {
+		return ""
+	}
+	return like[0]
 }

@@ -50,8 +50,8 @@ workers around a shared Redis (cozeq worker).`,
 			hint, err := configOf(cmd, s).hints()
 			if err == nil {
 				s.Hint = hint
-			} else if cmd.Name() != "doctor" && cmd.Flags().Changed(settingLang) { // doctor tells of it itself
-				return err
+			} else if cmd.Name() != "doctor" && !strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) {
+				return err // doctor has a line for it, and completion must stay silent
 			}
 			return nil
 		},
