@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,6 +39,10 @@ func (w *Worker) client(name string) (*coze.Client, error) {
 // never be probed.
 const seenKey = "cozeq:credentials"
 
+// servedKey tells the same for one queue: while a credential is paused, workers of
+// another one may go on.
+func servedKey(queue string) string { return "cozeq:queue:{" + queue + "}:credentials" }
+
 // unseenAfter is how long a credential may not be heard of before its pauses end.
 const unseenAfter = 30 * time.Second
 
@@ -52,11 +59,22 @@ func (w *Worker) announce(ctx context.Context) error {
 		now[id] = true
 		members = append(members, redis.Z{Score: float64(time.Now().Unix()), Member: id})
 	}
-	if len(members) > 0 {
-		if err := w.cfg.Redis.ZAdd(ctx, seenKey, members...).Err(); err != nil {
-			return fmt.Errorf("announce credentials: %w", err)
+	_, err := w.cfg.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		if len(members) == 0 {
+			return nil
 		}
+		p.ZAdd(ctx, seenKey, members...)
+		for _, queue := range w.gate.queues {
+			p.ZAdd(ctx, servedKey(queue), members...)
+			p.ZRemRangeByScore(ctx, servedKey(queue), "-inf", oldest())
+			p.Expire(ctx, servedKey(queue), unseenAfter)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("announce credentials: %w", err)
 	}
+	w.gate.serves(slices.Sorted(maps.Keys(now)))
 	for id := range w.identities {
 		if !now[id] {
 			w.log.Info("a credential was replaced", "was", id)
@@ -68,6 +86,9 @@ func (w *Worker) announce(ctx context.Context) error {
 	w.identities = now
 	return nil
 }
+
+// oldest is the score of a credential that was served just long enough ago to count.
+func oldest() string { return strconv.FormatInt(time.Now().Add(-unseenAfter).Unix(), 10) }
 
 func (w *Worker) clients() []*coze.Client {
 	all := []*coze.Client{w.coze}

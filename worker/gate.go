@@ -2,8 +2,11 @@ package worker
 
 import (
 	"context"
+	_ "embed"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -28,16 +31,23 @@ const emptyFor = 10 * time.Millisecond
 // when there is work. A Server that got a task wakes the next, so a burst wakes
 // as many as it needs, and a single task no more than one.
 //
+// It also decides which pauses of a queue concern this worker: it runs asynq's script
+// behind dequeue.lua.
+//
 // It works by recognising asynq's dequeue script by its keys (pending, paused,
-// active, lease of one queue; asynq v0.26). If a later version asked otherwise
-// nothing would break but the waiting: TestGate would say so.
+// active, lease of one queue; asynq v0.26). If a later version asked otherwise, idle
+// workers would poll, and a pause of one credential would stop the workers of all:
+// TestPauseOfAnotherCredential would say so.
 type gate struct {
 	rdb    redis.UniversalClient
 	queues []string
+	away   func() bool // this process does not get to Coze: others go first
+
+	credentials atomic.Pointer[[]string]     // of this worker; nil: not known yet, so every pause holds
+	script      atomic.Pointer[redis.Script] // asynq's behind dequeue.lua, once asynq has sent it
 
 	mu     sync.Mutex
 	parked int
-	ticket []string             // for one look at the queues that passes over the pauses of these
 	held   time.Time            // nothing is taken before this moment
 	shy    time.Time            // until then others go first
 	empty  map[string]time.Time // by asynq's key of what is pending: found empty then
@@ -47,10 +57,14 @@ type gate struct {
 	once   sync.Once
 }
 
-func newGate(rdb redis.UniversalClient, queues []string) *gate {
+//go:embed dequeue.lua
+var dequeueSource string
+
+func newGate(rdb redis.UniversalClient, queues []string, away func() bool) *gate {
 	return &gate{
 		rdb:    rdb,
 		queues: queues,
+		away:   away,
 		empty:  make(map[string]time.Time),
 		idle:   make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
@@ -93,14 +107,14 @@ func (g *gate) next() {
 	}
 }
 
-// probe lets the next look at the queues pass over the pauses of these, so that one
-// task comes out although they are paused.
-func (g *gate) probe(queues []string) {
-	g.mu.Lock()
-	g.ticket = queues
-	clear(g.empty)
-	g.mu.Unlock()
-	notify(g.wake)
+// serves says which credentials this worker has.
+func (g *gate) serves(credentials []string) { g.credentials.Store(&credentials) }
+
+func (g *gate) served() []string {
+	if credentials := g.credentials.Load(); credentials != nil {
+		return *credentials
+	}
+	return nil
 }
 
 // isEmpty reports whether a queue was found empty just now.
@@ -115,14 +129,6 @@ func (g *gate) foundEmpty(pending string) {
 	g.mu.Lock()
 	g.empty[pending] = time.Now()
 	g.mu.Unlock()
-}
-
-func (g *gate) takeTicket() []string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	ticket := g.ticket
-	g.ticket = nil
-	return ticket
 }
 
 // hold takes nothing out of the queues for a while: what came out would only be put
@@ -167,7 +173,7 @@ func (g *gate) waitShy() {
 	g.mu.Lock()
 	shy := time.Now().Before(g.shy)
 	g.mu.Unlock()
-	if !shy {
+	if !shy && !g.away() {
 		return
 	}
 	timer := time.NewTimer(shyWait)
@@ -212,27 +218,42 @@ func (g *gate) watch(ctx context.Context) {
 	}
 }
 
-// peek reports whether a queue that is not paused has pending tasks: one round
-// trip, also in a cluster.
+// peek reports whether a queue that this worker may take from has pending tasks: one
+// round trip, also in a cluster.
 func (g *gate) peek(ctx context.Context) (bool, error) {
+	fields := []string{"stamp"}
+	for _, credential := range g.served() {
+		fields = append(fields, credentialField(credential))
+	}
 	pending := make([]*redis.IntCmd, len(g.queues))
-	paused := make([]*redis.IntCmd, len(g.queues))
+	paused := make([]*redis.StringCmd, len(g.queues))
+	notes := make([]*redis.SliceCmd, len(g.queues))
 	_, err := g.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, queue := range g.queues {
 			pending[i] = p.Exists(ctx, queueKey(queue, "pending"))
-			paused[i] = p.Exists(ctx, queueKey(queue, "paused"))
+			paused[i] = p.Get(ctx, queueKey(queue, "paused"))
+			notes[i] = p.HMGet(ctx, queuePauseKey(queue), fields...)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && err != redis.Nil {
 		return false, err
 	}
 	for i := range g.queues {
-		if pending[i].Val() > 0 && paused[i].Val() == 0 {
+		if pending[i].Val() > 0 && isOpen(paused[i].Val(), notes[i].Val()) {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// isOpen decides as dequeue.lua does. note has the stamp, and what is noted of each
+// credential of this worker.
+func isOpen(stamp string, note []any) bool {
+	if stamp == "" {
+		return true
+	}
+	return note[0] == any(stamp) && slices.ContainsFunc(note[1:], func(held any) bool { return held == nil || held == any(probeDue) })
 }
 
 func notify(c chan struct{}) {
@@ -247,36 +268,44 @@ func notify(c chan struct{}) {
 type gatedClient struct {
 	redis.UniversalClient
 	gate  *gate
-	empty int      // queues found empty in a row
-	probe []string // queues whose pause this look passes over
+	empty int // queues found empty in a row
 }
+
+// noScript has asynq send its script's source, as a Redis does that does not know it.
+type noScript struct{}
+
+func (noScript) Error() string { return "NOSCRIPT not seen yet" }
+func (noScript) RedisError()   {}
 
 func (c *gatedClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	if !isDequeue(keys) {
 		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	}
-	return c.dequeue(ctx, keys, func(keys []string) *redis.Cmd {
-		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	})
-}
-
-func (c *gatedClient) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	if !isDequeue(keys) {
-		return c.UniversalClient.Eval(ctx, script, keys, args...)
+	if script := c.gate.script.Load(); script != nil {
+		return c.dequeue(ctx, script, keys, args)
 	}
-	return c.dequeue(ctx, keys, func(keys []string) *redis.Cmd {
-		return c.UniversalClient.Eval(ctx, script, keys, args...)
-	})
+	cmd := redis.NewCmd(ctx)
+	cmd.SetErr(noScript{})
+	return cmd
 }
 
-func (c *gatedClient) dequeue(ctx context.Context, keys []string, ask func([]string) *redis.Cmd) *redis.Cmd {
+func (c *gatedClient) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
+	if !isDequeue(keys) {
+		return c.UniversalClient.Eval(ctx, source, keys, args...)
+	}
+	script := redis.NewScript(dequeueSource + source)
+	c.gate.script.Store(script)
+	return c.dequeue(ctx, script, keys, args)
+}
+
+func (c *gatedClient) dequeue(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	c.before()
 	pending := keys[0]
-	keys = c.before(keys)
 	var cmd *redis.Cmd
 	if c.gate.isEmpty(pending) {
 		cmd = redis.NewCmd(ctx)
 		cmd.SetErr(redis.Nil)
-	} else if cmd = ask(keys); cmd.Err() == redis.Nil {
+	} else if cmd = c.run(ctx, script, keys, args); cmd.Err() == redis.Nil {
 		c.gate.foundEmpty(pending)
 	} else if raw, err := cmd.Text(); err == nil && !belongs(raw, pending) {
 		cmd.SetErr(redis.Nil) // the sweep takes it out of the way: see poison.go
@@ -285,32 +314,32 @@ func (c *gatedClient) dequeue(ctx context.Context, keys []string, ask func([]str
 	return cmd
 }
 
-// before returns the keys to query with. A probe looks for a pause where there is
-// never one.
-func (c *gatedClient) before(keys []string) []string {
+func (c *gatedClient) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	queue := strings.TrimSuffix(strings.TrimPrefix(keys[0], "asynq:{"), "}:pending")
+	keys = append(slices.Clip(keys), queuePauseKey(queue), keys[1]+":never")
+	args = slices.Clip(args)
+	for _, credential := range c.gate.served() {
+		args = append(args, credential)
+	}
+	return script.Run(ctx, c.UniversalClient, keys, args...)
+}
+
+// before waits while nothing may be taken, or others go first.
+func (c *gatedClient) before() {
 	c.gate.waitHeld()
 	if c.empty == 0 {
 		c.gate.waitShy()
 	}
-	if c.empty == 0 && c.probe == nil {
-		c.probe = c.gate.takeTicket()
-	}
-	for _, queue := range c.probe {
-		if keys[1] == queueKey(queue, "paused") {
-			return []string{keys[0], keys[1] + ":probe", keys[2], keys[3]}
-		}
-	}
-	return keys
 }
 
 func (c *gatedClient) after(cmd *redis.Cmd) {
 	switch cmd.Err() {
 	case nil:
-		c.empty, c.probe = 0, nil
+		c.empty = 0
 		c.gate.next()
 	case redis.Nil:
 		if c.empty++; c.empty >= len(c.gate.queues) {
-			c.empty, c.probe = 0, nil
+			c.empty = 0
 			c.gate.wait()
 		}
 	}

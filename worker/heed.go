@@ -181,13 +181,6 @@ func (a *calls) beginPause(ctx context.Context, bot string, e *coze.Error) bool 
 		a.log.Warn("paused: nothing more is asked until a probe gets through", "credential", a.credential, "bot", bot,
 			"class", string(e.Class), "code", e.Code, "err", e, "hint", e.Hint(), "next_probe", time.Now().Add(first))
 	}
-	if bot == "" && len(a.cfg.Credentials) == 0 {
-		for _, queue := range a.gate.queues {
-			if err := a.queuePauses.pause(ctx, queue, a.credential); err != nil {
-				a.log.Warn("could not pause a queue", "err", err)
-			}
-		}
-	}
 	return true
 }
 
@@ -226,11 +219,26 @@ func pauseScope(e *coze.Error) coze.Scope {
 // ofWay reports whether a failure is of the way to Coze: nothing of Coze's has answered.
 func ofWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unreached }
 
-// stepAside lists the task with those who wait for the end of a pause.
-func (a *calls) stepAside(ctx context.Context, scope coze.Scope, queue, id string) error {
+// awaitPauseEnd has a task wait for the end of a pause, and returns after how long
+// asynq brings it back. A worker of one credential pauses its queues and puts the task
+// back there, where a worker of another credential may take it. All other tasks are
+// parked: the queue also has tasks that can be asked, or they are for this credential
+// alone.
+func (a *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id string) (time.Duration, error) {
+	if scope == coze.ScopeAccount && len(a.cfg.Credentials) == 0 {
+		for _, queue := range a.gate.queues {
+			if _, err := a.queuePauses.pause(ctx, queue, a.credential); err != nil {
+				return 0, err
+			}
+		}
+		return backInQueue, nil
+	}
 	bot := ""
 	if scope == coze.ScopeBot {
 		bot = a.chat.BotID
 	}
-	return a.pauses.stepAside(ctx, pauseKey(a.credential, bot), queue, id)
+	return asideWait, a.pauses.stepAside(ctx, pauseKey(a.credential, bot), queue, id)
 }
+
+// backInQueue is how soon a task is back in its paused queue.
+const backInQueue = time.Second

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,30 +12,28 @@ import (
 
 // QueuePause is a pause of one queue, as asynqmon shows it.
 type QueuePause struct {
-	Since      time.Time `json:"since"`
-	Credential string    `json:"credential,omitempty"` // whose Pause it comes from; empty: an operator's
+	Since       time.Time
+	Credentials []string // whose pauses it comes from, sorted; empty: an operator's, which stops all workers
+	Others      []string // other credentials, whose workers go on with the queue
 }
 
 // PausedQueue returns the pause of a queue; ok is false if there is none.
 func PausedQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (p QueuePause, ok bool, err error) {
-	var stamp *redis.StringCmd
-	var ours *redis.MapStringStringCmd
-	_, err = rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		stamp = pipe.Get(ctx, queueKey(queue, "paused"))
-		ours = pipe.HGetAll(ctx, queuePauseKey(queue))
-		return nil
-	})
-	if err != nil && err != redis.Nil {
-		return QueuePause{}, false, fmt.Errorf("read the pause of queue %s: %w", queue, err)
+	note, err := queuePauses{rdb}.note(ctx, queue)
+	if err != nil || note.since == "" {
+		return p, false, err
 	}
-	if stamp.Val() == "" {
-		return QueuePause{}, false, nil
-	}
-	seconds, _ := strconv.ParseInt(stamp.Val(), 10, 64)
+	seconds, _ := strconv.ParseInt(note.since, 10, 64)
 	p.Since = time.Unix(seconds, 0).UTC()
-	if ours.Val()["stamp"] == stamp.Val() {
-		p.Credential = ours.Val()["credential"]
+	if !note.stands || len(note.credentials) == 0 {
+		return p, true, nil
 	}
+	p.Credentials = note.credentials
+	p.Others, err = rdb.ZRangeByScore(ctx, servedKey(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
+	if err != nil {
+		return p, false, fmt.Errorf("read who serves queue %s: %w", queue, err)
+	}
+	p.Others = slices.DeleteFunc(p.Others, func(c string) bool { return slices.Contains(p.Credentials, c) })
 	return p, true, nil
 }
 
@@ -53,8 +52,7 @@ return 0`)
 // ResumeQueue or asynqmon ends that. A pause that cozeq has made becomes the
 // operator's. fresh is false if it was one already.
 func PauseQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (fresh bool, err error) {
-	// asynqmon shows no queue that asynq does not know.
-	if err := rdb.SAdd(ctx, "asynq:queues", queue).Err(); err != nil {
+	if err := rdb.SAdd(ctx, queuesKey, queue).Err(); err != nil {
 		return false, fmt.Errorf("pause queue %s: %w", queue, err)
 	}
 	keys := []string{queueKey(queue, "paused"), queuePauseKey(queue)}

@@ -24,7 +24,7 @@ func TestPauseQueue(t *testing.T) {
 		state := func(paused, ours bool) {
 			t.Helper()
 			p, ok, err := worker.PausedQueue(ctx, rdb, tasks.QueueDefault)
-			if err != nil || ok != paused || ok == p.Since.IsZero() || (p.Credential != "") != ours {
+			if err != nil || ok != paused || ok == p.Since.IsZero() || (len(p.Credentials) > 0) != ours {
 				t.Fatalf("%+v %v %v, want paused %v, by cozeq %v", p, ok, err, paused, ours)
 			}
 		}

@@ -17,6 +17,10 @@ func (w *Worker) sweepPauses(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	queues, err := w.queuePauses.queues(ctx) // also those that this process does not serve
+	if err != nil {
+		return err
+	}
 	for _, key := range keys {
 		p, ok, err := w.pauses.get(ctx, key)
 		if err != nil {
@@ -47,78 +51,59 @@ func (w *Worker) sweepPauses(ctx context.Context) error {
 				return err
 			}
 			if p.BotID == "" {
-				ours, err := w.pausedFor(ctx, p.Credential)
-				if err != nil {
+				if err := w.queuePauses.probe(ctx, queues, p.Credential); err != nil {
 					return err
 				}
-				w.gate.probe(ours)
 			}
 		}
 	}
-	return w.sweepQueuePauses(ctx)
-}
-
-// pausedFor returns the queues that we have paused for a credential.
-func (w *Worker) pausedFor(ctx context.Context, id string) (queues []string, err error) {
-	for _, queue := range w.gate.queues {
-		credential, stands, err := w.queuePauses.state(ctx, queue)
-		if err != nil {
-			return nil, err
-		}
-		if stands && credential == id {
-			queues = append(queues, queue)
-		}
-	}
-	return queues, nil
+	return w.sweepQueuePauses(ctx, queues)
 }
 
 // sweepQueuePauses resumes queues that we paused for a credential that is paused
-// no longer. Where an operator has resumed one of ours, the pause itself is probed
+// no longer. Where an operator has resumed one of ours, the credentials are probed
 // at once, and the queue paused again until that says otherwise.
-//
-// A credential's pause begins before its queues are paused, so it is looked up after
-// them; and again after one was resumed, as it may have begun anew in between.
-func (w *Worker) sweepQueuePauses(ctx context.Context) error {
-	for _, queue := range w.gate.queues {
-		credential, stands, err := w.queuePauses.state(ctx, queue)
+func (w *Worker) sweepQueuePauses(ctx context.Context, queues []string) error {
+	for _, queue := range queues {
+		note, err := w.queuePauses.note(ctx, queue)
 		if err != nil {
 			return err
 		}
-		if credential == "" {
-			continue
-		}
-		_, paused, err := w.pauses.get(ctx, pauseKey(credential, ""))
-		switch {
-		case err != nil:
-			return err
-		case !paused:
-			if err := w.queuePauses.resume(ctx, queue); err != nil {
-				return err
-			}
-			w.log.Info("queue resumed", "queue", queue)
-			if _, paused, err = w.pauses.get(ctx, pauseKey(credential, "")); err != nil {
-				return err
-			}
-			if !paused {
-				continue
-			}
-			if err := w.queuePauses.pause(ctx, queue, credential); err != nil {
-				return err
-			}
-		case !stands:
-			w.log.Info("somebody resumed a paused queue: probing at once", "queue", queue, "credential", credential)
-			if err := w.pauses.probeNow(ctx, pauseKey(credential, "")); err != nil {
-				return err
-			}
-			if err := w.queuePauses.resume(ctx, queue); err != nil { // our note
-				return err
-			}
-			if err := w.queuePauses.pause(ctx, queue, credential); err != nil {
+		for _, credential := range note.credentials {
+			if err := w.sweepQueuePause(ctx, queue, credential, note.stands); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// sweepQueuePause does so for one credential. Its pause begins before its queues are
+// paused, so it is looked up after them; and again after one was resumed, as it may have
+// begun anew in between.
+func (w *Worker) sweepQueuePause(ctx context.Context, queue, credential string, stands bool) error {
+	key := pauseKey(credential, "")
+	_, paused, err := w.pauses.get(ctx, key)
+	if err != nil || paused && stands {
+		return err
+	}
+	if paused {
+		w.log.Info("somebody resumed a paused queue: probing at once", "queue", queue, "credential", credential)
+		if err := w.pauses.probeNow(ctx, key); err != nil {
+			return err
+		}
+	}
+	if err := w.queuePauses.resume(ctx, queue, credential); err != nil {
+		return err
+	}
+	if !paused {
+		w.log.Info("queue resumed", "queue", queue, "credential", credential)
+	}
+	if _, paused, err = w.pauses.get(ctx, key); err != nil || !paused {
+		return err
+	}
+	_, err = w.queuePauses.pause(ctx, queue, credential)
+	return err
 }
 
 // bringBack runs all who stepped aside for a pause that has ended, and takes it off

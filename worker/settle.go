@@ -160,10 +160,12 @@ func (a *attempt) putAside(ctx context.Context, v Verdict) Verdict {
 		v.After = probeFirst // there was no token to ask with: nothing that a pause could be kept under
 		return v
 	}
-	if err := a.calls.stepAside(ctx, v.Aside, a.rec.Result.Queue, a.id); err != nil {
+	after, err := a.calls.awaitPauseEnd(ctx, v.Aside, a.rec.Result.Queue, a.id)
+	if err != nil {
 		a.log.Warn("could not step aside, will come back by itself", "err", err)
-		v.After = probeFirst
+		after = probeFirst
 	}
+	v.After = after
 	return v
 }
 

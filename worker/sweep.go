@@ -19,7 +19,6 @@ const (
 	sweepEvery = time.Second
 	sweeperTTL = 3 * time.Second
 	sweeperKey = "cozeq:sweeper"
-	sweepYield = 1500 * time.Millisecond // long enough for all others to try once
 	laneEvery  = 15 * time.Second
 
 	// announceEvery is how often a process says which credentials it serves; the
@@ -40,13 +39,6 @@ if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 
-// resignScript lets another process have the sweep at once.
-//
-// KEYS: sweeper. ARGV: process.
-var resignScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])`)
-
 // sweep looks after lost tasks and stuck conversations, until ctx ends. Two
 // processes that do it at the same time do no harm.
 func (w *Worker) sweep(ctx context.Context) {
@@ -58,7 +50,7 @@ func (w *Worker) sweep(ctx context.Context) {
 	defer beside.Wait()
 	var sweeping atomic.Bool
 	now := time.Now()
-	trouble, strays, lanes, announced, yields := time.Time{}, now, now, time.Time{}, time.Time{}
+	trouble, strays, lanes, announced := time.Time{}, now, now, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -71,9 +63,6 @@ func (w *Worker) sweep(ctx context.Context) {
 				w.log.Warn("could not announce this worker", "err", err)
 			}
 		}
-		if now.Before(yields) {
-			continue
-		}
 		elected, err := electScript.Run(ctx, w.cfg.Redis, []string{sweeperKey}, w.name, sweeperTTL.Milliseconds()).Int()
 		if err != nil {
 			trouble = now
@@ -83,12 +72,6 @@ func (w *Worker) sweep(ctx context.Context) {
 		}
 		if err := w.sweepPauses(ctx); err != nil && ctx.Err() == nil {
 			w.log.Warn("could not look after pauses, will try again", "err", err)
-		}
-		if w.streaks.away() {
-			// Its probes go out here and do not get to Coze. Another process's may.
-			if err := resignScript.Run(ctx, w.cfg.Redis, []string{sweeperKey}, w.name).Err(); err == nil {
-				yields = now.Add(sweepYield)
-			}
 		}
 		if err = w.reviveOrphans(ctx); err != nil {
 			trouble = time.Now() // of a cluster, only the node that has a queue may be away

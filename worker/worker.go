@@ -124,7 +124,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())
-	w.gate = newGate(rdb, queueNames(cfg.Queues))
+	w.gate = newGate(rdb, queueNames(cfg.Queues), w.streaks.away)
 	return w, nil
 }
 

@@ -99,7 +99,7 @@ func (w *waitReason) look(ctx context.Context, s *session, id string) {
 	}
 	switch r.Status {
 	case results.Queued:
-		if _, paused, err := worker.PausedQueue(ctx, s.rdb, w.queue); err == nil && paused {
+		if p, paused, err := worker.PausedQueue(ctx, s.rdb, w.queue); err == nil && paused && len(p.Others) == 0 {
 			w.say("paused", "queue %s is paused: 'cozeq queues' tells why", w.queue)
 			return
 		}

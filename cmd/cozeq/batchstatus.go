@@ -65,10 +65,7 @@ func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
 		return s, err
 	}
 	if paused {
-		s.paused = &queuePause{By: byOperator, Since: p.Since, Credential: p.Credential}
-		if p.Credential != "" {
-			s.paused.By = byCozeq
-		}
+		s.paused = newQueuePause(p)
 	}
 	err = f.session.served(f.Queue)
 	if _, nobody := errors.AsType[*noWorkerError](err); nobody {

@@ -246,6 +246,8 @@ func TestQueueFinding(t *testing.T) {
 		{queueState{Archived: 9_500}, true, warn, `9500 archived: of failed tasks asynq keeps 10000, and drops the oldest \| `},
 		{queueState{Pending: 3, Paused: &queuePause{By: byOperator, Since: at}}, false, warn, `paused by an operator since 2026-11-24T01:02:03Z \| cozeq queues resume q$`},
 		{queueState{Paused: &queuePause{By: byCozeq, Since: at, Credential: "abc"}}, true, fail, `paused by cozeq since .*\| see pause\[abc\]$`},
+		{queueState{Paused: &queuePause{By: byCozeq, Since: at, Credential: "abc", Credentials: []string{"abc"}, Others: []string{"def"}}}, true, warn,
+			`paused by cozeq since .* for the workers of 1 credential; those of 1 other go on \| see pause\[abc\]$`},
 	} {
 		tt.q.Queue = "q"
 		like(t, queueFinding(tt.q, tt.served), "queue[q]", tt.status, tt.pattern)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,10 +136,15 @@ func (c *queuesCommand) pausedBy(q queueState, pauses []worker.Pause) string {
 		return "by an operator since " + c.streams.moment(q.Paused.Since)
 	}
 	text := "by cozeq since " + c.streams.moment(q.Paused.Since)
+	separator := ": "
 	for _, p := range pauses {
-		if p.BotID == "" && p.Credential == q.Paused.Credential {
-			text += ": " + pauseCause(p)
+		if p.BotID == "" && slices.Contains(q.Paused.Credentials, p.Credential) {
+			text += separator + pauseCause(p)
+			separator = ", "
 		}
+	}
+	if len(q.Paused.Others) > 0 {
+		text += fmt.Sprintf("; workers of %s go on", plural(len(q.Paused.Others), "other credential"))
 	}
 	return text
 }

@@ -54,7 +54,7 @@ func TestQueuesPrint(t *testing.T) {
 	now := time.Now()
 	state := queuesState{
 		Queues: []queueState{
-			{Queue: "default", Pending: 100_000, Active: 3, OldestPending: 3725, Paused: &queuePause{By: byCozeq, Since: now, Credential: "c1"}},
+			{Queue: "default", Pending: 100_000, Active: 3, OldestPending: 3725, Paused: &queuePause{By: byCozeq, Since: now, Credentials: []string{"c1"}}},
 			{Queue: "low", Paused: &queuePause{By: byOperator, Since: now.AddDate(0, 0, -3)}},
 		},
 		Pauses: []worker.Pause{

@@ -111,7 +111,7 @@ func resume(cmd *cobra.Command, s *streams, session *session, name string) (stri
 	case paused:
 		state = "probing"
 		fmt.Fprintf(s.Err, "cozeq: cozeq has paused queue %s for credential %s: a probe goes out now, and if Coze takes it the queue goes on\n",
-			name, before.Credential)
+			name, strings.Join(before.Credentials, ", "))
 	case pauses > 0:
 		fmt.Fprintln(s.Err, "cozeq: a probe of what cozeq has paused goes out now, see 'cozeq queues'")
 	case !resumed:

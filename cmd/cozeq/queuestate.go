@@ -43,9 +43,18 @@ type queueState struct {
 }
 
 type queuePause struct {
-	By         string    `json:"by"`
-	Since      time.Time `json:"since"`
-	Credential string    `json:"credential,omitempty"` // that cozeq has paused the queue for
+	By          string    `json:"by"`
+	Since       time.Time `json:"since"`
+	Credential  string    `json:"credential,omitempty"`  // the first of Credentials
+	Credentials []string  `json:"credentials,omitempty"` // that cozeq has paused the queue for
+	Others      []string  `json:"others,omitempty"`      // credentials whose workers go on with it
+}
+
+func newQueuePause(p worker.QueuePause) *queuePause {
+	if len(p.Credentials) == 0 {
+		return &queuePause{By: byOperator, Since: p.Since}
+	}
+	return &queuePause{By: byCozeq, Since: p.Since, Credential: p.Credentials[0], Credentials: p.Credentials, Others: p.Others}
 }
 
 func readQueues(ctx context.Context, rdb redis.UniversalClient) (queuesState, error) {
@@ -119,9 +128,6 @@ func readQueue(ctx context.Context, rdb redis.UniversalClient, name string, used
 	if err != nil || !paused {
 		return q, err
 	}
-	q.Paused = &queuePause{By: byOperator, Since: p.Since, Credential: p.Credential}
-	if p.Credential != "" {
-		q.Paused.By = byCozeq
-	}
+	q.Paused = newQueuePause(p)
 	return q, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,19 +40,30 @@ func (w *pauseWatch) look(ctx context.Context) (s sight, err error) {
 	if err != nil {
 		return s, err
 	}
+	var ofQueue []worker.Pause
 	for _, p := range all {
 		if !served[p.Credential] {
 			continue
 		}
 		s.standing = append(s.standing, p)
-		if paused && p.BotID == "" && p.Credential == queue.Credential {
-			s.held, s.all, s.whole = []worker.Pause{p}, true, true
+		if paused && p.BotID == "" && slices.Contains(queue.Credentials, p.Credential) {
+			ofQueue = append(ofQueue, p)
 		}
 	}
-	if s.whole {
+	if len(ofQueue) > 0 && len(queue.Others) == 0 {
+		s.held, s.all, s.whole = ofQueue, true, true
 		return s, nil
 	}
-	return s, w.whoSteppedAside(ctx, &s)
+	err = w.whoSteppedAside(ctx, &s)
+	if s.all {
+		return s, err
+	}
+	for _, p := range ofQueue { // shown, but workers of other credentials go on
+		if !slices.Contains(s.held, p) {
+			s.held = append(s.held, p)
+		}
+	}
+	return s, err
 }
 
 // pausedQueue is the pause of the queue. Of a NAME/N all have to be paused, and the last
