@@ -67,7 +67,7 @@ var (
 	untilProbed = coze.Text{
 		EN: "its questions wait and use up no attempt; one of them probes after 30 s, then at growing intervals of up to 10 min, " +
 			"and all go on by themselves once it gets through",
-		ZH: "相关问题排队等待，不消耗尝试次数；30 秒后用其中一个试探，之后间隔逐渐拉长（最长 10 分钟），一旦成功便自动全部恢复",
+		ZH: "相关问题排队等待，不消耗尝试次数；30 秒后用其中一个探测，之后间隔逐渐拉长（最长 10 分钟），一旦成功便自动全部恢复",
 	}
 )
 
