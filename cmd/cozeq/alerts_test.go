@@ -17,6 +17,8 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
 )
 
 const (
@@ -271,9 +273,9 @@ func TestDashboard(t *testing.T) {
 // be one that the program makes, or that a rule records.
 func TestMetricNames(t *testing.T) {
 	t.Parallel()
-	s := newSession(redistest.Embedded(t), nil)
-	defer s.close()
-	reg, _ := allMetrics(t, s, account{credential: credential{token: coze.StaticToken("pat_x")}})
+	s := session.New(redistest.Embedded(t), nil)
+	defer s.Close()
+	reg, _ := allMetrics(t, s, settings.Account{Credential: settings.Credential{Token: coze.StaticToken("pat_x")}})
 	known := reg.names
 	known["up"], known["ALERTS"] = true, true
 	var queries []query

@@ -13,9 +13,17 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/panel"
+	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -30,7 +38,7 @@ const (
 )
 
 type askCommand struct {
-	streams *streams
+	streams *terminal.Streams
 
 	stream       bool
 	noWait       bool
@@ -42,14 +50,14 @@ type askCommand struct {
 	timeout      time.Duration
 	patience     time.Duration
 	workerWait   time.Duration
-	rules        redisRules
+	rules        session.RedisRules
 
 	id, user string
 	vars     []string
 	images   []string
 }
 
-func newAskCmd(s *streams) *cobra.Command {
+func newAskCmd(s *terminal.Streams) *cobra.Command {
 	c := &askCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "ask QUESTION",
@@ -66,7 +74,7 @@ A signal cancels the chat, also at Coze.`,
   cozeq ask --var city=Chengdu --user u1 "What is the weather like?"
   id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one")
   cozeq result "$id" --wait 5m --redis redis://localhost:6379/0`,
-		Args: wants(1, 1, "QUESTION"),
+		Args: misuse.CheckArgs(1, 1, "QUESTION"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
@@ -80,25 +88,25 @@ A signal cancels the chat, also at Coze.`,
 	f.StringArrayVar(&c.images, "image", nil, "`URL` of a picture to send with the question, or the ID of a file at Coze; may be repeated")
 	f.StringVar(&c.conversation, "conversation", "", "with --redis: continue the conversation with this `KEY`, a name of your own")
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, queueUsage)
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
 	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if there is no answer after this time")
-	addSettings(cmd, settingRedis, settingBase, settingBot, settingRate, settingLog, settingCodes, settingMaxAnswer)
-	addPatience(cmd, &c.patience, "2m while Coze is unreachable, else 0s")
-	addWorkerWait(cmd, &c.workerWait)
-	c.rules.addFlag(f)
+	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Rate, settings.Log, settings.Codes, settings.MaxAnswer)
+	pausewatch.AddFlag(cmd, &c.patience, "2m while Coze is unreachable, else 0s")
+	session.AddWorkerWait(cmd, &c.workerWait)
+	c.rules.AddFlag(f)
 	return cmd
 }
 
 func (c *askCommand) run(cmd *cobra.Command, args []string) error {
-	cfg := configOf(cmd, c.streams)
-	level, err := cfg.level(slog.LevelWarn)
+	cfg := settings.Of(cmd, c.streams)
+	level, err := cfg.Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
 	if err := c.check(cmd, cfg); err != nil {
 		return err
 	}
-	if _, err := cfg.keys(); err != nil {
+	if _, err := cfg.Keys(); err != nil {
 		return err
 	}
 	question, err := c.question(args[0])
@@ -106,57 +114,57 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if strings.TrimSpace(question) == "" {
-		return usagef(cmd, "QUESTION is empty")
+		return misuse.Errorf(cmd, "QUESTION is empty")
 	}
 	message, err := input.QuestionWithImages(question, c.images)
 	if err != nil {
-		return usagef(cmd, "--image: %w", err)
+		return misuse.Errorf(cmd, "--image: %w", err)
 	}
-	chat := &tasks.Chat{BotID: cfg.text(settingBot, ""), UserID: c.user, AdditionalMessages: []tasks.Message{message}}
+	chat := &tasks.Chat{BotID: cfg.Text(settings.Bot, ""), UserID: c.user, AdditionalMessages: []tasks.Message{message}}
 	for _, pair := range c.vars {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return usagef(cmd, "--var: %q, want NAME=VALUE", pair)
+			return misuse.Errorf(cmd, "--var: %q, want NAME=VALUE", pair)
 		}
 		if chat.CustomVariables == nil {
 			chat.CustomVariables = map[string]string{}
 		}
 		chat.CustomVariables[name] = value
 	}
-	own := !cfg.shared() || c.withWorker
+	own := !cfg.Shared() || c.withWorker
 	if chat.BotID == "" {
 		if own {
-			_, err = cfg.account(cmd.Context(), "")
+			_, err = cfg.Account(cmd.Context(), "")
 		}
-		return noBot(err, missingBot())
+		return settings.AddMissingBot(err, settings.MissingBot())
 	}
 	chat.ConversationKey, chat.Stream, chat.Credential = c.conversation, c.stream, c.credential
 	if err := chat.Validate(); err != nil {
-		return usagef(cmd, "%w", err)
+		return misuse.Errorf(cmd, "%w", err)
 	}
-	rate, err := cfg.rate()
+	rate, err := cfg.Rate()
 	if err != nil {
 		return err
 	}
-	patience, err := patienceOf(cmd, c.patience, patiences{way: wayPatience})
+	patience, err := pausewatch.TimeoutsOf(cmd, c.patience, pausewatch.Timeouts{Outage: pausewatch.OutageTimeout})
 	if err != nil {
 		return err
 	}
-	var account account
+	var account settings.Account
 	if own {
 		if account, err = c.account(cmd.Context(), cfg, chat); err != nil {
 			return err
 		}
 	}
-	logger := newLogger(c.streams.Err, c.streams.ErrTTY, level)
-	s, err := openSession(cmd.Context(), cfg, 1, logger)
+	logger := terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
+	s, err := session.Open(cmd.Context(), cfg, 1, logger)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	if cfg.shared() {
+	defer s.Close()
+	if cfg.Shared() {
 		// One question is no reason for the warnings that a run has.
-		if err := c.rules.check(cmd.Context(), s.rdb, slog.New(slog.DiscardHandler)); err != nil {
+		if err := c.rules.Check(cmd.Context(), s.Redis, slog.New(slog.DiscardHandler)); err != nil {
 			return err
 		}
 	}
@@ -167,28 +175,28 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 	if !c.noWait {
 		options.Timeout += withdrawal // this process cancels the question: an attempt that ends first would be retried
 	}
-	watch := newPauseWatch(s, c.queue, patience, cancel)
-	watch.again, watch.say = askAgain, c.streams.Err
-	watch.flights = func() []progress.Flight { return []progress.Flight{{ID: options.ID, Lane: chat.Lane()}} }
+	watch := pausewatch.New(s, c.queue, patience, cancel)
+	watch.Again, watch.Say = askAgain, c.streams.Err
+	watch.Flights = func() []progress.Flight { return []progress.Flight{{ID: options.ID, Lane: chat.Lane()}} }
 	reason := &waitReason{streams: c.streams, queue: c.queue}
 	switch {
 	case own:
 		wc := worker.Config{
-			BotID: chat.BotID, Concurrency: 1, Queues: queuesOf(c.queue), Drain: askDrain, Logger: logger,
+			BotID: chat.BotID, Concurrency: 1, Queues: session.QueuesOf(c.queue), Drain: askDrain, Logger: logger,
 			Rate: rate, OnVerdict: func(id string, v worker.Verdict) {
-				watch.verdict(id, v)
+				watch.Verdict(id, v)
 				reason.verdict(v)
 			},
 		}
-		if err := s.startWorker(ctx, account, wc, cancel); err != nil {
+		if err := s.StartWorker(ctx, account, wc, cancel); err != nil {
 			return err
 		}
 	case !c.noWait:
-		if err := s.awaitServed(ctx, c.queue, c.workerWait, c.streams.Err); err != nil {
+		if err := s.AwaitServed(ctx, c.queue, c.workerWait, c.streams.Err); err != nil {
 			return err
 		}
 	}
-	id, err := s.tasks.Enqueue(ctx, chat, options)
+	id, err := s.Tasks.Enqueue(ctx, chat, options)
 	switch {
 	case c.id != "" && errors.Is(err, tasks.ErrDuplicate): // which may have another text
 		fmt.Fprintf(c.streams.Err, "cozeq: a question with --id %s is there already: this one is not asked\n", c.id)
@@ -196,11 +204,11 @@ func (c *askCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if c.noWait {
-		s.noteUnserved(c.streams.Err, c.queue, "the question waits until one does")
+		s.NoteUnserved(c.streams.Err, c.queue, "the question waits until one does")
 		_, err := fmt.Fprintln(c.streams.Out, id)
 		return err
 	}
-	defer watch.start(ctx)()
+	defer watch.Start(ctx)()
 	defer reason.start(ctx, s, id)()
 	return c.await(ctx, s, id)
 }
@@ -210,70 +218,70 @@ const askAgain = "ask again"
 
 // account is who asks, known to be accepted. Alone the credential is the worker's
 // only one; beside other workers the question has to name it.
-func (c *askCommand) account(ctx context.Context, cfg config, chat *tasks.Chat) (account, error) {
-	if !cfg.shared() {
-		a, err := cfg.account(ctx, c.credential)
+func (c *askCommand) account(ctx context.Context, cfg settings.Config, chat *tasks.Chat) (settings.Account, error) {
+	if !cfg.Shared() {
+		a, err := cfg.Account(ctx, c.credential)
 		if err == nil {
-			a.others, chat.Credential = nil, ""
-			err = a.preflight(ctx, c.streams.Err, askAgain)
+			a.Others, chat.Credential = nil, ""
+			err = a.Preflight(ctx, c.streams.Err, askAgain)
 		}
 		return a, err
 	}
-	a, err := cfg.account(ctx, "")
+	a, err := cfg.Account(ctx, "")
 	if err != nil {
 		return a, err
 	}
 	if c.credential == "" {
-		err = a.preflight(ctx, c.streams.Err, askAgain)
+		err = a.Preflight(ctx, c.streams.Err, askAgain)
 		return a, err
 	}
-	i, err := a.find(cfg, c.credential)
+	i, err := a.Find(cfg, c.credential)
 	if err != nil {
 		return a, err
 	}
-	asks := account{credential: a.others[i]}
-	err = asks.preflight(ctx, c.streams.Err, askAgain)
-	a.others[i] = asks.credential
+	asks := settings.Account{Credential: a.Others[i]}
+	err = asks.Preflight(ctx, c.streams.Err, askAgain)
+	a.Others[i] = asks.Credential
 	return a, err
 }
 
-func (c *askCommand) check(cmd *cobra.Command, cfg config) error {
+func (c *askCommand) check(cmd *cobra.Command, cfg settings.Config) error {
 	if _, err := tasks.Shards(c.queue); err != nil {
-		return usagef(cmd, "--queue: %w", err)
+		return misuse.Errorf(cmd, "--queue: %w", err)
 	}
 	if c.id != "" {
 		if err := tasks.ValidateID(c.id); err != nil {
-			return usagef(cmd, "--id: %w", err)
+			return misuse.Errorf(cmd, "--id: %w", err)
 		}
 	}
 	if c.credential != "" {
-		if err := checkCredential(c.credential); err != nil {
-			return usagef(cmd, "--credential: %w", err)
+		if err := settings.CheckCredentialName(c.credential); err != nil {
+			return misuse.Errorf(cmd, "--credential: %w", err)
 		}
 	}
-	if err := checkWorkerWait(cmd, c.workerWait, cfg.shared()); err != nil {
+	if err := session.CheckWorkerWait(cmd, c.workerWait, cfg.Shared()); err != nil {
 		return err
 	}
 	if c.timeout < time.Second {
-		return usagef(cmd, "--timeout %v, want at least 1s", c.timeout)
+		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", c.timeout)
 	}
 	switch {
 	case c.noWait && c.withWorker:
-		return usagef(cmd, "--no-wait and --with-worker: the worker would be gone before it asked")
+		return misuse.Errorf(cmd, "--no-wait and --with-worker: the worker would be gone before it asked")
 	case c.json && c.stream:
-		return usagef(cmd, "--json and --stream: choose one")
-	case cmd.Flags().Changed(settingRate) && cfg.shared() && !c.withWorker:
-		return usagef(cmd, "--rate %w", errNeedsWorker)
-	case cmd.Flags().Changed(settingMaxAnswer) && cfg.shared() && !c.withWorker:
-		return usagef(cmd, "--%s %w", settingMaxAnswer, errNeedsWorker)
-	case cfg.shared():
+		return misuse.Errorf(cmd, "--json and --stream: choose one")
+	case cmd.Flags().Changed(settings.Rate) && cfg.Shared() && !c.withWorker:
+		return misuse.Errorf(cmd, "--rate %w", session.ErrNeedsWorker)
+	case cmd.Flags().Changed(settings.MaxAnswer) && cfg.Shared() && !c.withWorker:
+		return misuse.Errorf(cmd, "--%s %w", settings.MaxAnswer, session.ErrNeedsWorker)
+	case cfg.Shared():
 		return nil
 	case c.noWait:
-		return usagef(cmd, "--no-wait %w", errNeedsRedis)
+		return misuse.Errorf(cmd, "--no-wait %w", session.ErrNeedsRedis)
 	case c.conversation != "":
-		return usagef(cmd, "--conversation %w: the store inside the process forgets it at once", errNeedsRedis)
+		return misuse.Errorf(cmd, "--conversation %w: the store inside the process forgets it at once", session.ErrNeedsRedis)
 	case c.withWorker:
-		return usagef(cmd, "--with-worker %w; alone there is a worker in any case", errNeedsRedis)
+		return misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", session.ErrNeedsRedis)
 	}
 	return nil
 }
@@ -293,12 +301,12 @@ var errPatience = errors.New("the time for an answer is up")
 
 // await prints the answer. Whatever ends the wait early also ends the question, because there is no reader left. An answer
 // that was complete by then is paid for, so it is printed.
-func (c *askCommand) await(signals context.Context, s *session, id string) error {
+func (c *askCommand) await(signals context.Context, s *session.Session, id string) error {
 	ctx, cancel := context.WithTimeoutCause(signals, c.timeout, errPatience)
 	defer cancel()
 	printed := &liveAnswer{streams: c.streams}
 	if c.stream {
-		for d, err := range s.results.Deltas(ctx, id) {
+		for d, err := range s.Results.Deltas(ctx, id) {
 			if err != nil {
 				break // Wait says what is wrong
 			}
@@ -307,7 +315,7 @@ func (c *askCommand) await(signals context.Context, s *session, id string) error
 			}
 		}
 	}
-	r, err := s.results.Wait(ctx, id)
+	r, err := s.Results.Wait(ctx, id)
 	if err == nil {
 		return c.show(r, printed)
 	}
@@ -319,11 +327,11 @@ func (c *askCommand) await(signals context.Context, s *session, id string) error
 	answered := r != nil && r.Status == results.Completed
 	switch {
 	case answered && errors.Is(err, context.Canceled):
-		return cmp.Or(c.show(r, printed), error(&interruptedError{}))
+		return cmp.Or(c.show(r, printed), error(&exitcode.InterruptedError{}))
 	case answered:
 		return c.show(r, printed)
 	case r != nil && c.json:
-		if err := printRecord(c.streams.Out, r); err != nil {
+		if err := panel.WriteRecord(c.streams.Out, r); err != nil {
 			return err
 		}
 	}
@@ -332,32 +340,32 @@ func (c *askCommand) await(signals context.Context, s *session, id string) error
 	case errors.Is(err, errPatience):
 		return fmt.Errorf("no answer within %s: the question was canceled", flags.Format(c.timeout))
 	case errors.Is(err, context.Canceled):
-		return &interruptedError{again: "the chat was canceled; ask again for an answer"}
+		return &exitcode.InterruptedError{Again: "the chat was canceled; ask again for an answer"}
 	}
 	return err
 }
 
 // withdraw cancels the question, at Coze too, waits for its end and returns its record, nil if Redis does not have it.
-func (c *askCommand) withdraw(ctx context.Context, s *session, id string) *results.Result {
+func (c *askCommand) withdraw(ctx context.Context, s *session.Session, id string) *results.Result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawal)
 	defer cancel()
-	status, err := s.tasks.Cancel(ctx, id)
+	status, err := s.Tasks.Cancel(ctx, id)
 	if err == nil && !status.Terminal() {
-		_, err = s.results.Wait(ctx, id)
+		_, err = s.Results.Wait(ctx, id)
 	}
 	if err != nil {
 		fmt.Fprintf(c.streams.Err, "cozeq: the question could not be canceled: %v\n", err)
 	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), site.ReadyTimeout)
 	defer cancel()
-	r, _ := s.results.Get(ctx, id)
+	r, _ := s.Results.Get(ctx, id)
 	return r
 }
 
 func (c *askCommand) show(r *results.Result, printed *liveAnswer) error {
 	switch {
 	case c.json:
-		if err := printRecord(c.streams.Out, r); err != nil {
+		if err := panel.WriteRecord(c.streams.Out, r); err != nil {
 			return err
 		}
 	case r.Sealed != nil:
@@ -370,10 +378,10 @@ func (c *askCommand) show(r *results.Result, printed *liveAnswer) error {
 		printed.breakLine()
 	}
 	if r.Sealed != nil {
-		return unreadable(r)
+		return exitcode.Unreadable(r)
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintln(c.streams.Err, "cozeq: note:", printable(w))
+		fmt.Fprintln(c.streams.Err, "cozeq: note:", terminal.Printable(w))
 	}
-	return outcome(r)
+	return exitcode.Outcome(r)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -16,7 +18,7 @@ const reasonAfter = 1500 * time.Millisecond
 
 // waitReason says on stderr why a question waits, each reason once.
 type waitReason struct {
-	streams *streams
+	streams *terminal.Streams
 	queue   string
 
 	mu      sync.Mutex
@@ -30,7 +32,7 @@ func (w *waitReason) say(kind, format string, args ...any) {
 	defer w.mu.Unlock()
 	if w.said != kind && !w.stopped {
 		w.said = kind
-		fmt.Fprintf(w.streams.Err, "cozeq: waiting: %s\n", printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(w.streams.Err, "cozeq: waiting: %s\n", terminal.Printable(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -42,7 +44,7 @@ func (w *waitReason) verdict(v worker.Verdict) {
 	}
 	when := "at once"
 	if v.After > 0 {
-		when = "in " + rounded(v.After)
+		when = "in " + terminal.Rounded(v.After)
 	}
 	say := func() { w.say(string(v.Class), "%v; asked again %s", v.Err, when) }
 	if v.Class == coze.ClassRate && v.After < reasonAfter {
@@ -65,7 +67,7 @@ func (w *waitReason) last() {
 }
 
 // start looks once, after a while, at how the question stands, until stop.
-func (w *waitReason) start(ctx context.Context, s *session, id string) (stop func()) {
+func (w *waitReason) start(ctx context.Context, s *session.Session, id string) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var looking sync.WaitGroup
 	looking.Go(func() {
@@ -84,8 +86,8 @@ func (w *waitReason) start(ctx context.Context, s *session, id string) (stop fun
 	}
 }
 
-func (w *waitReason) look(ctx context.Context, s *session, id string) {
-	r, err := s.results.Get(ctx, id)
+func (w *waitReason) look(ctx context.Context, s *session.Session, id string) {
+	r, err := s.Results.Get(ctx, id)
 	if err != nil {
 		return
 	}
@@ -93,13 +95,13 @@ func (w *waitReason) look(ctx context.Context, s *session, id string) {
 		w.say("running", "Coze has been asked, its answer is not here yet")
 		return
 	}
-	if s.worker != nil {
+	if s.Worker != nil {
 		w.last()
 		return
 	}
 	switch r.Status {
 	case results.Queued:
-		if p, paused, err := worker.PausedQueue(ctx, s.rdb, w.queue); err == nil && paused && len(p.Others) == 0 {
+		if p, paused, err := worker.PausedQueue(ctx, s.Redis, w.queue); err == nil && paused && len(p.Others) == 0 {
 			w.say("paused", "queue %s is paused: 'cozeq queues' tells why", w.queue)
 			return
 		}

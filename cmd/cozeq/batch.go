@@ -2,9 +2,12 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-func newBatchCmd(s *streams) *cobra.Command {
+func newBatchCmd(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "batch",
 		Short: "Submit batches of questions to a shared Redis, and manage them",
@@ -26,7 +29,7 @@ file.`,
 
 		SuggestionsMinimumDistance: 2,
 
-		Args: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
+		Args: func(cmd *cobra.Command, args []string) error { return misuse.UnknownCommand(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(

@@ -7,15 +7,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 type batchCancelCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	json    bool
 }
 
-func newBatchCancelCmd(s *streams) *cobra.Command {
+func newBatchCancelCmd(s *terminal.Streams) *cobra.Command {
 	c := &batchCancelCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "cancel ID",
@@ -27,11 +31,11 @@ Coze. What has ended stays as it is. An interrupted cancel can be repeated.
 Prints the id and the state of the batch: canceled, canceling while questions
 are still running, or done if it had ended before.`,
 		Example: `  cozeq batch cancel 7xw2kqnh4d`,
-		Args:    wants(1, 1, "ID"),
+		Args:    misuse.CheckArgs(1, 1, "ID"),
 		RunE:    c.run,
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print the batch as JSON")
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
@@ -40,15 +44,15 @@ func (c *batchCancelCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	ctx := cmd.Context()
 	before := f.Counts
 	if before.Open() > 0 {
-		line := newProgressLine(c.streams, "canceling")
-		err = f.all.Cancel(ctx, f.ID, line.progress)
-		line.end()
+		line := terminal.NewProgressLine(c.streams, "canceling")
+		err = f.all.Cancel(ctx, f.ID, line.Progress)
+		line.End()
 		if errors.Is(err, context.Canceled) {
-			return &interruptedError{again: "run the same command again to go on"}
+			return &exitcode.InterruptedError{Again: "run the same command again to go on"}
 		}
 		if err != nil {
 			return err
@@ -60,26 +64,26 @@ func (c *batchCancelCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	c.say(b, before)
 	if c.json {
-		return writeJSON(c.streams.Out, batchRecord(b))
+		return terminal.WriteJSON(c.streams.Out, batchRecord(b))
 	}
-	t := &table{header: []string{"ID", "STATE"}}
-	t.add(b.ID, stateOf(b))
-	return t.write(c.streams)
+	t := &terminal.Table{Header: []string{"ID", "STATE"}}
+	t.Add(b.ID, stateOf(b))
+	return t.Write(c.streams)
 }
 
 // say tells what there was to do. Workers end questions meanwhile, so the numbers are
 // of the moment.
 func (c *batchCancelCommand) say(b *tasks.Batch, before tasks.BatchCounts) {
 	if before.Open() == 0 {
-		fmt.Fprintf(c.streams.Err, "cozeq: nothing to cancel: all %s had ended\n", questions(before.Total))
+		fmt.Fprintf(c.streams.Err, "cozeq: nothing to cancel: all %s had ended\n", terminal.Questions(before.Total))
 		return
 	}
-	text := fmt.Sprintf("cozeq: %s canceled", questions(b.Counts.Canceled-before.Canceled))
+	text := fmt.Sprintf("cozeq: %s canceled", terminal.Questions(b.Counts.Canceled-before.Canceled))
 	if open := b.Counts.Open(); open > 0 {
-		text += fmt.Sprintf(", %s being ended by their workers", count(open))
+		text += fmt.Sprintf(", %s being ended by their workers", terminal.Count(open))
 	}
 	if before.Completed > 0 {
-		text += fmt.Sprintf("; %s answered before", count(before.Completed))
+		text += fmt.Sprintf("; %s answered before", terminal.Count(before.Completed))
 	}
 	fmt.Fprintln(c.streams.Err, text)
 }

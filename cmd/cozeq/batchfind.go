@@ -10,27 +10,30 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 // foundBatch is a batch of a shared Redis that a command was called with.
 type foundBatch struct {
-	*session
+	*session.Session
 	all *tasks.Batches
 	*tasks.Batch
 }
 
 // openBatch opens the shared Redis and finds the batch in it that name stands for.
 // The caller closes the session.
-func openBatch(cmd *cobra.Command, streams *streams, name string) (*foundBatch, error) {
-	s, err := sharedOf(cmd, streams)
+func openBatch(cmd *cobra.Command, streams *terminal.Streams, name string) (*foundBatch, error) {
+	s, err := session.OpenFor(cmd, streams)
 	if err != nil {
 		return nil, err
 	}
-	f := &foundBatch{session: s, all: s.batches()}
+	f := &foundBatch{Session: s, all: s.Batches()}
 	if f.Batch, err = findBatch(cmd.Context(), f.all, name); err != nil {
-		s.close()
+		s.Close()
 		return nil, err
 	}
 	return f, nil
@@ -61,15 +64,15 @@ func findBatch(ctx context.Context, batches *tasks.Batches, name string) (*tasks
 	case 1:
 		return begun[0], nil
 	}
-	return nil, &hintedError{
-		err:  fmt.Errorf("%q is the beginning of %d batches: %s", name, len(begun), batchNames(begun)),
-		hint: "give more of the id",
+	return nil, &exitcode.HintedError{
+		Err:  fmt.Errorf("%q is the beginning of %d batches: %s", name, len(begun), batchNames(begun)),
+		Hint: "give more of the id",
 	}
 }
 
 // noSuchBatch says which there are: the one that was probably meant, else the newest.
 func noSuchBatch(name string, all []*tasks.Batch) error {
-	e := &hintedError{err: fmt.Errorf("no batch %q in this redis", name)}
+	e := &exitcode.HintedError{Err: fmt.Errorf("no batch %q in this redis", name)}
 	ids := make([]string, len(all))
 	for i, b := range all {
 		ids[i] = b.ID
@@ -77,11 +80,11 @@ func noSuchBatch(name string, all []*tasks.Batch) error {
 	near := usage.Nearest(name, ids)
 	switch {
 	case len(all) == 0:
-		e.hint = "there is none at all: check --redis or REDIS_URL; batches are kept for 7 days after their end, unless --keep said otherwise"
+		e.Hint = "there is none at all: check --redis or REDIS_URL; batches are kept for 7 days after their end, unless --keep said otherwise"
 	case near != "":
-		e.hint = "did you mean " + near + "?"
+		e.Hint = "did you mean " + near + "?"
 	default:
-		e.hint = "the newest are " + batchNames(all) + "; see 'cozeq batch list'"
+		e.Hint = "the newest are " + batchNames(all) + "; see 'cozeq batch list'"
 	}
 	return e
 }
@@ -91,7 +94,7 @@ func batchNames(all []*tasks.Batch) string {
 	const most = 3
 	names := make([]string, 0, most)
 	for _, b := range all[:min(len(all), most)] {
-		names = append(names, fmt.Sprintf("%s (%s, %s ago)", b.ID, oneLine(b.Name), rounded(time.Since(b.CreatedAt))))
+		names = append(names, fmt.Sprintf("%s (%s, %s ago)", b.ID, terminal.OneLine(b.Name), terminal.Rounded(time.Since(b.CreatedAt))))
 	}
 	text := strings.Join(names, ", ")
 	if n := len(all) - most; n > 0 {
@@ -102,5 +105,5 @@ func batchNames(all []*tasks.Batch) string {
 
 // detached reads what has become of the batch.
 func (f *foundBatch) detached() *batchfile.Detached {
-	return &batchfile.Detached{Batch: f.Batch, Batches: f.all, Results: f.results}
+	return &batchfile.Detached{Batch: f.Batch, Batches: f.all, Results: f.Results}
 }

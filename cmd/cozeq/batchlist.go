@@ -6,15 +6,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 type batchListCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	json    bool
 }
 
-func newBatchListCmd(s *streams) *cobra.Command {
+func newBatchListCmd(s *terminal.Streams) *cobra.Command {
 	c := &batchListCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -23,21 +27,21 @@ func newBatchListCmd(s *streams) *cobra.Command {
 --redis. In a pipe, ages are in seconds.`,
 		Example: `  cozeq batch list
   cozeq batch list --json | jq -r '.[] | select(.state == "open") | .id'`,
-		Args: wants(0, 0, ""),
+		Args: misuse.CheckArgs(0, 0, ""),
 		RunE: c.run,
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
 func (c *batchListCommand) run(cmd *cobra.Command, _ []string) error {
-	s, err := sharedOf(cmd, c.streams)
+	s, err := session.OpenFor(cmd, c.streams)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	all, err := s.batches().List(cmd.Context())
+	defer s.Close()
+	all, err := s.Batches().List(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -46,29 +50,29 @@ func (c *batchListCommand) run(cmd *cobra.Command, _ []string) error {
 		for i, b := range all {
 			records[i] = batchRecord(b)
 		}
-		return writeJSON(c.streams.Out, records)
+		return terminal.WriteJSON(c.streams.Out, records)
 	}
 	if len(all) == 0 {
 		fmt.Fprintln(c.streams.Err, "cozeq: there is no batch in this redis; 'cozeq batch submit FILE' makes one")
 		return nil
 	}
-	t := &table{
-		header: []string{"ID", "STATE", "DONE", "OF", "FAILED", "AGE", "KIND", "QUEUE", "NAME"},
-		paint: func(column int, cell string) paint {
+	t := &terminal.Table{
+		Header: []string{"ID", "STATE", "DONE", "OF", "FAILED", "AGE", "KIND", "QUEUE", "NAME"},
+		Paint: func(column int, cell string) terminal.Paint {
 			switch {
 			case column == 1 && (cell == batchOpen || cell == batchSubmitting):
-				return yellow
+				return terminal.Yellow
 			case column == 4 && cell != "0":
-				return red
+				return terminal.Red
 			}
 			return ""
 		},
 	}
 	for _, b := range all {
-		t.add(b.ID, stateOf(b), c.streams.number(b.Counts.Total-b.Counts.Open()), c.streams.number(b.Counts.Total), c.streams.number(unanswered(b)),
-			c.streams.age(time.Since(b.CreatedAt)), kindOf(b), b.Queue, b.Name)
+		t.Add(b.ID, stateOf(b), c.streams.Number(b.Counts.Total-b.Counts.Open()), c.streams.Number(b.Counts.Total), c.streams.Number(unanswered(b)),
+			c.streams.Age(time.Since(b.CreatedAt)), kindOf(b), b.Queue, b.Name)
 	}
-	return t.write(c.streams)
+	return t.Write(c.streams)
 }
 
 // unanswered are the questions that have ended without an answer.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/batchfile"
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -67,35 +68,35 @@ func (c *batchSubmitCommand) foretell(sub *batchfile.Submission, there *tasks.Ba
 		}
 	}
 	if c.json {
-		if err := writeJSON(c.streams.Out, out); err != nil {
+		if err := terminal.WriteJSON(c.streams.Out, out); err != nil {
 			return err
 		}
 		return refused
 	}
-	t := &table{header: []string{"BATCH", out.ID}}
+	t := &terminal.Table{Header: []string{"BATCH", out.ID}}
 	if !c.streams.OutTTY {
-		t.add("batch", out.ID)
+		t.Add("batch", out.ID)
 	}
-	t.add("questions", c.streams.number(out.Rows))
-	t.add("text", mebibytes(out.Text))
+	t.Add("questions", c.streams.Number(out.Rows))
+	t.Add("text", terminal.Mebibytes(out.Text))
 	switch {
 	case out.Already:
-		t.add("submitted", "already: nothing would be enqueued; --again makes another batch")
+		t.Add("submitted", "already: nothing would be enqueued; --again makes another batch")
 	case there != nil:
-		t.add("submitted", fmt.Sprintf("%s of %s: the rest would be enqueued", count(there.Enqueued), count(there.Rows)))
+		t.Add("submitted", fmt.Sprintf("%s of %s: the rest would be enqueued", terminal.Count(there.Enqueued), terminal.Count(there.Rows)))
 	}
-	t.add("memory in Redis", fmt.Sprintf("%s, and the answers", mebibytes(out.Memory)))
-	t.add("Redis", c.roomText(n.room))
-	if err := t.writeLong(c.streams); err != nil {
+	t.Add("memory in Redis", fmt.Sprintf("%s, and the answers", terminal.Mebibytes(out.Memory)))
+	t.Add("Redis", c.roomText(n.room))
+	if err := t.WriteLong(c.streams); err != nil {
 		return err
 	}
 	return refused
 }
 
 func (c *batchSubmitCommand) roomText(r tasks.Room) string {
-	text := mebibytes(r.Used) + " used, "
+	text := terminal.Mebibytes(r.Used) + " used, "
 	if r.Max == 0 {
 		return text + "no maxmemory"
 	}
-	return text + "maxmemory " + mebibytes(r.Max) + " (" + r.Policy + ")"
+	return text + "maxmemory " + terminal.Mebibytes(r.Max) + " (" + r.Policy + ")"
 }

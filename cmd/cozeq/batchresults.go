@@ -8,19 +8,23 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 type batchResultsCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	output  string
 	partial bool
 	force   bool
 }
 
-func newBatchResultsCmd(s *streams) *cobra.Command {
+func newBatchResultsCmd(s *terminal.Streams) *cobra.Command {
 	c := &batchResultsCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "results ID [-o FILE]",
@@ -36,14 +40,14 @@ open questions have their current status. If Redis has lost a question's record
 The exit code is 3 if some questions were not answered.`,
 		Example: `  cozeq batch results 7xw2kqnh4d -o answers.xlsx
   cozeq batch results 7xw2kqnh4d | jq -r .answer`,
-		Args: wants(1, 1, "ID"),
+		Args: misuse.CheckArgs(1, 1, "ID"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&c.output, "output", "o", "", "write to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
 	f.BoolVar(&c.partial, "partial", false, "write a batch that has not ended, too")
 	f.BoolVar(&c.force, "force", false, "replace FILE if it exists")
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
@@ -55,13 +59,13 @@ func (c *batchResultsCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	if err := c.ready(f.Batch); err != nil {
 		return err
 	}
-	line := newProgressLine(c.streams, "written")
-	summary, err := f.detached().Write(cmd.Context(), c.output, c.streams.Out, line.progress)
-	line.end()
+	line := terminal.NewProgressLine(c.streams, "written")
+	summary, err := f.detached().Write(cmd.Context(), c.output, c.streams.Out, line.Progress)
+	line.End()
 	if err != nil {
 		return c.explain(f.Batch, err)
 	}
@@ -71,16 +75,16 @@ func (c *batchResultsCommand) run(cmd *cobra.Command, args []string) error {
 func (c *batchResultsCommand) check(cmd *cobra.Command) error {
 	switch {
 	case c.output == "" && c.force:
-		return usagef(cmd, "--force needs -o: it replaces that file")
+		return misuse.Errorf(cmd, "--force needs -o: it replaces that file")
 	case c.output == "":
 		return nil
 	}
 	if err := output.Check(c.output); err != nil {
-		return usagef(cmd, "%w", err)
+		return misuse.Errorf(cmd, "%w", err)
 	}
 	switch _, err := os.Stat(c.output); {
 	case err == nil && !c.force:
-		return usagef(cmd, "%s exists: write to another file, or replace it with --force", c.output)
+		return misuse.Errorf(cmd, "%s exists: write to another file, or replace it with --force", c.output)
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
@@ -96,26 +100,26 @@ func (c *batchResultsCommand) ready(b *tasks.Batch) error {
 	if c.partial || open == 0 {
 		return nil
 	}
-	e := &hintedError{
-		err:  fmt.Errorf("batch %s has not ended: %s of %s open", b.ID, count(open), questions(b.Counts.Total)),
-		hint: fmt.Sprintf("wait with 'cozeq batch watch %s', or take what there is with --partial", b.ID),
+	e := &exitcode.HintedError{
+		Err:  fmt.Errorf("batch %s has not ended: %s of %s open", b.ID, terminal.Count(open), terminal.Questions(b.Counts.Total)),
+		Hint: fmt.Sprintf("wait with 'cozeq batch watch %s', or take what there is with --partial", b.ID),
 	}
 	if halfWay(b) {
-		e.hint = "its submit was cut short: give the same 'cozeq batch submit' again; or take what there is with --partial"
+		e.Hint = "its submit was cut short: give the same 'cozeq batch submit' again; or take what there is with --partial"
 	}
 	return e
 }
 
 // answersElsewhere says where the answers of a run are.
 func answersElsewhere(b *tasks.Batch) error {
-	e := &hintedError{err: fmt.Errorf("batch %s is a run of %s: its answers are not in Redis", b.ID, oneLine(b.Name))}
+	e := &exitcode.HintedError{Err: fmt.Errorf("batch %s is a run of %s: its answers are not in Redis", b.ID, terminal.OneLine(b.Name))}
 	switch where := b.Output; {
 	case where == "":
-		e.hint = "the run has written them to its stdout"
+		e.Hint = "the run has written them to its stdout"
 	case b.Counts.Open() > 0:
-		e.hint = fmt.Sprintf("the run on %s writes them to %s; until it has ended, what there is stands in %s.partial", b.Host, where, where)
+		e.Hint = fmt.Sprintf("the run on %s writes them to %s; until it has ended, what there is stands in %s.partial", b.Host, where, where)
 	default:
-		e.hint = fmt.Sprintf("the run on %s has written them to %s", b.Host, where)
+		e.Hint = fmt.Sprintf("the run on %s has written them to %s", b.Host, where)
 	}
 	return e
 }
@@ -129,9 +133,9 @@ func (c *batchResultsCommand) conclude(b *tasks.Batch, sum progress.Summary) err
 		ended = sum.Done()
 	}
 	if n := ended - sum.Answered; n > 0 {
-		return &someFailedError{
-			text: fmt.Sprintf("%s of %s got no answer", count(n), questions(sum.Rows)),
-			hint: askBatchAgain(b),
+		return &exitcode.SomeFailedError{
+			Text: fmt.Sprintf("%s of %s got no answer", terminal.Count(n), terminal.Questions(sum.Rows)),
+			Hint: askBatchAgain(b),
 		}
 	}
 	return nil
@@ -152,9 +156,9 @@ func askBatchAgain(b *tasks.Batch) string {
 func (c *batchResultsCommand) explain(b *tasks.Batch, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &interruptedError{again: "run the same command again"}
+		return &exitcode.InterruptedError{Again: "run the same command again"}
 	case errors.Is(err, tasks.ErrNoBatch):
-		return &hintedError{err: fmt.Errorf("batch %s: %w", b.ID, err), hint: "it has just expired: batches are kept for 7 days after their end, unless --keep said otherwise"}
+		return &exitcode.HintedError{Err: fmt.Errorf("batch %s: %w", b.ID, err), Hint: "it has just expired: batches are kept for 7 days after their end, unless --keep said otherwise"}
 	}
 	return err
 }

@@ -11,7 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -21,7 +25,7 @@ import (
 const statusLost = "lost"
 
 type batchRetryCommand struct {
-	streams   *streams
+	streams   *terminal.Streams
 	classes   []string
 	codes     []int
 	statuses  []string
@@ -30,7 +34,7 @@ type batchRetryCommand struct {
 	json      bool
 }
 
-func newBatchRetryCmd(s *streams) *cobra.Command {
+func newBatchRetryCmd(s *terminal.Streams) *cobra.Command {
 	c := &batchRetryCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "retry ID",
@@ -45,7 +49,7 @@ command asks nothing twice, because questions under way have not failed.`,
   cozeq batch retry 7xw2kqnh4d --class transient,timeout --dry-run
   cozeq batch retry 7xw2kqnh4d --code 4013 --code 4028
   cozeq batch retry 7xw2kqnh4d --status canceled`,
-		Args: wants(1, 1, "ID"),
+		Args: misuse.CheckArgs(1, 1, "ID"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
@@ -56,29 +60,29 @@ command asks nothing twice, because questions under way have not failed.`,
 	flags.Duration(f, &c.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
 	f.BoolVar(&c.dryRun, "dry-run", false, "count the questions and ask none")
 	f.BoolVar(&c.json, "json", false, "print JSON")
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
 func (c *batchRetryCommand) check(cmd *cobra.Command) error {
 	for _, class := range c.classes {
 		if !slices.Contains(coze.Classes(), coze.Class(class)) {
-			return usagef(cmd, "--class %q, want one of %s", class, classNames())
+			return misuse.Errorf(cmd, "--class %q, want one of %s", class, classNames())
 		}
 	}
 	for _, code := range c.codes {
 		if code < 1 {
-			return usagef(cmd, "--code %d, want a whole number above 0, as 4013", code)
+			return misuse.Errorf(cmd, "--code %d, want a whole number above 0, as 4013", code)
 		}
 	}
 	known := []string{string(results.Failed), string(results.Expired), string(results.Canceled), statusLost}
 	for _, status := range c.statuses {
 		if !slices.Contains(known, status) {
-			return usagef(cmd, "--status %q, want one of %s", status, strings.Join(known, ", "))
+			return misuse.Errorf(cmd, "--status %q, want one of %s", status, strings.Join(known, ", "))
 		}
 	}
 	if c.expiresIn < 0 {
-		return usagef(cmd, "--expires-in %v, want more than 0", c.expiresIn)
+		return misuse.Errorf(cmd, "--expires-in %v, want more than 0", c.expiresIn)
 	}
 	return nil
 }
@@ -91,7 +95,7 @@ func (c *batchRetryCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	n, err := c.retry(cmd.Context(), f)
 	if n > 0 || err == nil {
 		c.say(f.Batch, n)
@@ -100,11 +104,11 @@ func (c *batchRetryCommand) run(cmd *cobra.Command, args []string) error {
 		return c.explain(f.Batch, err)
 	}
 	if c.json {
-		return writeJSON(c.streams.Out, retriedJSON{f.ID, n, c.dryRun})
+		return terminal.WriteJSON(c.streams.Out, retriedJSON{f.ID, n, c.dryRun})
 	}
-	t := &table{header: []string{"ID", "ASKED AGAIN"}}
-	t.add(f.ID, c.streams.number(n))
-	return t.write(c.streams)
+	t := &terminal.Table{Header: []string{"ID", "ASKED AGAIN"}}
+	t.Add(f.ID, c.streams.Number(n))
+	return t.Write(c.streams)
 }
 
 // retriedJSON is what was asked again, for programs.
@@ -122,9 +126,9 @@ func (c *batchRetryCommand) retry(ctx context.Context, f *foundBatch) (int, erro
 	if c.expiresIn > 0 {
 		o.ExpiresAt = time.Now().Add(c.expiresIn)
 	}
-	line := newProgressLine(c.streams, "looked at")
-	defer line.end()
-	o.Progress = line.progress
+	line := terminal.NewProgressLine(c.streams, "looked at")
+	defer line.End()
+	o.Progress = line.Progress
 	return f.all.Retry(ctx, f.ID, o)
 }
 
@@ -151,10 +155,10 @@ func (c *batchRetryCommand) want(_ int, r *results.Result) bool {
 }
 
 func (c *batchRetryCommand) say(b *tasks.Batch, n int) {
-	text := questions(n) + " asked again"
+	text := terminal.Questions(n) + " asked again"
 	switch {
 	case c.dryRun:
-		text = questions(n) + " would be asked again"
+		text = terminal.Questions(n) + " would be asked again"
 	case n > 0:
 		text += fmt.Sprintf("; 'cozeq batch watch %s' shows how it goes on", b.ID)
 	}
@@ -165,14 +169,14 @@ func (c *batchRetryCommand) explain(b *tasks.Batch, err error) error {
 	missing, isMissing := errors.AsType[*tasks.MissingRowsError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &interruptedError{again: "run the same command again to go on: nothing is asked twice"}
+		return &exitcode.InterruptedError{Again: "run the same command again to go on: nothing is asked twice"}
 	case errors.Is(err, tasks.ErrBatchIsRun):
-		return &hintedError{
-			err:  fmt.Errorf("batch %s is a run of %s: its questions are not in Redis", b.ID, oneLine(b.Name)),
-			hint: "give the same 'cozeq run' again, with --retry-failed",
+		return &exitcode.HintedError{
+			Err:  fmt.Errorf("batch %s is a run of %s: its questions are not in Redis", b.ID, terminal.OneLine(b.Name)),
+			Hint: "give the same 'cozeq run' again, with --retry-failed",
 		}
 	case isMissing:
-		return &hintedError{err: missing, hint: "Redis has evicted them; make another batch of the file with 'cozeq batch submit --again'"}
+		return &exitcode.HintedError{Err: missing, Hint: "Redis has evicted them; make another batch of the file with 'cozeq batch submit --again'"}
 	}
 	return err
 }

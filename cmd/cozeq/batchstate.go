@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -40,7 +41,7 @@ type batchJSON struct {
 	Queue       string            `json:"queue"`
 	BotID       string            `json:"bot_id,omitempty"`
 	Counts      tasks.BatchCounts `json:"counts"`
-	Usage       usageJSON         `json:"usage"`
+	Usage       panel.Usage       `json:"usage"`
 	Failures    []failureJSON     `json:"failures,omitempty"`
 	CreatedAt   results.Time      `json:"created_at"`
 	SubmittedAt results.Time      `json:"submitted_at,omitzero"`
@@ -67,7 +68,7 @@ func kindOf(b *tasks.Batch) string {
 func batchRecord(b *tasks.Batch) batchJSON {
 	out := batchJSON{
 		ID: b.ID, Name: b.Name, Kind: kindOf(b), State: stateOf(b), Queue: b.Queue, BotID: b.BotID,
-		Counts: b.Counts, Usage: usageJSON(b.Tokens), Output: b.Output, Host: b.Host,
+		Counts: b.Counts, Usage: panel.Usage(b.Tokens), Output: b.Output, Host: b.Host,
 	}
 	for _, at := range []struct {
 		to   *results.Time

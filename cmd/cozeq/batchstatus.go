@@ -8,17 +8,22 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
 
 type batchStatusCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	json    bool
 }
 
-func newBatchStatusCmd(s *streams) *cobra.Command {
+func newBatchStatusCmd(s *terminal.Streams) *cobra.Command {
 	c := &batchStatusCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "status ID",
@@ -27,11 +32,11 @@ func newBatchStatusCmd(s *streams) *cobra.Command {
 speed, what it is waiting for, and what failed, with one example per kind.`,
 		Example: `  cozeq batch status 7xw2kqnh4d
   cozeq batch status 7xw2 --json | jq .counts`,
-		Args: wants(1, 1, "ID"),
+		Args: misuse.CheckArgs(1, 1, "ID"),
 		RunE: c.run,
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
@@ -53,22 +58,22 @@ func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
 	if f.Counts.Open() == 0 {
 		return s, nil
 	}
-	watch := newPauseWatch(f.session, f.Queue, patiences{}, nil)
-	watch.flights = f.flights(ctx)
-	seen, err := watch.look(ctx)
+	watch := pausewatch.New(f.Session, f.Queue, pausewatch.Timeouts{}, nil)
+	watch.Flights = f.flights(ctx)
+	seen, err := watch.Look(ctx)
 	if err != nil {
 		return s, err
 	}
-	s.pauses = seen.held
-	p, paused, err := watch.pausedQueue(ctx)
+	s.pauses = seen.Held
+	p, paused, err := watch.PausedQueue(ctx)
 	if err != nil {
 		return s, err
 	}
 	if paused {
 		s.paused = newQueuePause(p)
 	}
-	err = f.session.served(f.Queue)
-	if _, nobody := errors.AsType[*noWorkerError](err); nobody {
+	err = f.Session.Served(f.Queue)
+	if _, nobody := errors.AsType[*exitcode.NoWorkerError](err); nobody {
 		s.served, err = false, nil
 	}
 	return s, err
@@ -121,7 +126,7 @@ type batchStatusJSON struct {
 
 func (s *batchStatus) record() batchStatusJSON {
 	out := batchStatusJSON{
-		batchJSON: batchRecord(s.Batch), Enqueued: s.Enqueued, Age: seconds(time.Since(s.CreatedAt)), Took: seconds(s.took),
+		batchJSON: batchRecord(s.Batch), Enqueued: s.Enqueued, Age: terminal.Seconds(time.Since(s.CreatedAt)), Took: terminal.Seconds(s.took),
 		Rate: s.rate(), Served: s.served, Pauses: s.pauses, Paused: s.paused,
 	}
 	out.Failures = nil
@@ -136,27 +141,27 @@ func (c *batchStatusCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	s, err := f.status(cmd.Context())
 	if err != nil {
 		return err
 	}
 	if c.json {
-		return writeJSON(c.streams.Out, s.record())
+		return terminal.WriteJSON(c.streams.Out, s.record())
 	}
 	return c.print(&s)
 }
 
 func (c *batchStatusCommand) print(s *batchStatus) error {
 	st := c.streams
-	t := &table{header: []string{"BATCH", s.ID}}
+	t := &terminal.Table{Header: []string{"BATCH", s.ID}}
 	if !st.OutTTY {
-		t.add("batch", s.ID)
+		t.Add("batch", s.ID)
 	}
-	t.add("name", s.Name)
-	t.add("state", stateOf(s.Batch))
+	t.Add("name", s.Name)
+	t.Add("state", stateOf(s.Batch))
 	n := s.Counts
-	t.add("questions", st.number(n.Total))
+	t.Add("questions", st.Number(n.Total))
 	for _, line := range []struct {
 		name string
 		n    int
@@ -164,35 +169,35 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 		{"completed", n.Completed}, {"failed", n.Failed}, {"canceled", n.Canceled}, {"expired", n.Expired},
 		{"waiting", n.Waiting}, {"running", n.Running}, {"queued", n.Queued},
 	} {
-		t.add(line.name, st.number(line.n))
+		t.Add(line.name, st.Number(line.n))
 	}
 	if halfWay(s.Batch) && s.Kind != tasks.BatchRun {
-		t.add("submitted", fmt.Sprintf("%s of %s: its submit is under way, or was cut short; the same 'cozeq batch submit' goes on with it",
-			count(s.Enqueued), count(n.Total)))
+		t.Add("submitted", fmt.Sprintf("%s of %s: its submit is under way, or was cut short; the same 'cozeq batch submit' goes on with it",
+			terminal.Count(s.Enqueued), terminal.Count(n.Total)))
 	}
-	t.add("tokens", fmt.Sprintf("%s (%s in, %s out)", count(int(s.Tokens.TokenCount)), count(int(s.Tokens.InputCount)), count(int(s.Tokens.OutputCount))))
-	t.add("age", st.age(time.Since(s.CreatedAt)))
+	t.Add("tokens", fmt.Sprintf("%s (%s in, %s out)", terminal.Count(int(s.Tokens.TokenCount)), terminal.Count(int(s.Tokens.InputCount)), terminal.Count(int(s.Tokens.OutputCount))))
+	t.Add("age", st.Age(time.Since(s.CreatedAt)))
 	if n.Open() == 0 {
-		t.add("took", st.age(s.took))
+		t.Add("took", st.Age(s.took))
 	}
-	t.add("rate", fmt.Sprintf("%.3g/s", s.rate()))
+	t.Add("rate", fmt.Sprintf("%.3g/s", s.rate()))
 	if !s.ExpiresAt.IsZero() {
-		t.add("expires", st.moment(s.ExpiresAt))
+		t.Add("expires", st.Moment(s.ExpiresAt))
 	}
-	t.add("queue", s.Queue)
+	t.Add("queue", s.Queue)
 	if s.Kind == tasks.BatchRun {
-		t.add("run", "its answers are written to "+where(s.Batch))
+		t.Add("run", "its answers are written to "+where(s.Batch))
 	}
 	for _, text := range c.holds(s) {
-		t.add("waits for", text)
+		t.Add("waits for", text)
 	}
 	for _, f := range s.failures {
-		t.add("failed", failureLine(f))
+		t.Add("failed", failureLine(f))
 		if f.Hint != "" {
-			t.add("hint", st.hint(f.Hint))
+			t.Add("hint", st.Translate(f.Hint))
 		}
 	}
-	return t.writeLong(st)
+	return t.WriteLong(st)
 }
 
 // holds says what keeps the batch from going on.
@@ -204,12 +209,12 @@ func (c *batchStatusCommand) holds(s *batchStatus) (all []string) {
 		all = append(all, fmt.Sprintf("a worker that serves queue %s: there is none ('cozeq worker' starts one)", s.Queue))
 	}
 	if s.paused != nil && s.paused.By == byOperator {
-		all = append(all, fmt.Sprintf("an operator, who has paused queue %s at %s ('cozeq queues resume %s')", s.Queue, c.streams.moment(s.paused.Since), s.Queue))
+		all = append(all, fmt.Sprintf("an operator, who has paused queue %s at %s ('cozeq queues resume %s')", s.Queue, c.streams.Moment(s.paused.Since), s.Queue))
 	}
 	for _, p := range s.pauses {
-		text := fmt.Sprintf("%s, paused since %s: %s; %s", pauseSubject(p), c.streams.moment(p.Since), pauseError(p), nextProbe(p))
+		text := fmt.Sprintf("%s, paused since %s: %s; %s", pausewatch.Subject(p), c.streams.Moment(p.Since), pausewatch.ErrorOf(p), pausewatch.NextProbe(p))
 		if p.Hint != "" {
-			text += "; " + c.streams.hint(p.Hint)
+			text += "; " + c.streams.Translate(p.Hint)
 		}
 		all = append(all, text)
 	}

@@ -10,14 +10,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 type batchSubmitCommand struct {
-	streams *streams
-	input   inputFlags
+	streams *terminal.Streams
+	input   settings.InputFlags
 
 	id         string
 	again      bool
@@ -29,12 +34,12 @@ type batchSubmitCommand struct {
 	keep       time.Duration
 	expiresIn  time.Duration
 	credential string
-	rules      redisRules
+	rules      session.RedisRules
 
 	onTurnFailure string
 }
 
-func newBatchSubmitCmd(s *streams) *cobra.Command {
+func newBatchSubmitCmd(s *terminal.Streams) *cobra.Command {
 	c := &batchSubmitCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "submit FILE",
@@ -55,88 +60,88 @@ does not fit into maxmemory is refused.`,
   cozeq batch submit questions.xlsx --dry-run
   cozeq batch submit night.jsonl.gz --queue low --expires-in 8h --id night-0412
   generate | cozeq batch submit - --format txt`,
-		Args: wants(1, 1, "FILE"),
+		Args: misuse.CheckArgs(1, 1, "FILE"),
 		RunE: c.run,
 	}
-	c.input.add(cmd)
+	c.input.Add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.id, "id", "", "`NAME` of the batch (default an id made from the questions)")
 	f.BoolVar(&c.again, "again", false, "make another batch even if one with the same questions exists")
 	f.BoolVar(&c.dryRun, "dry-run", false, "check FILE, show the memory it needs, and write nothing")
 	f.BoolVar(&c.json, "json", false, "print the batch, or the outcome of --dry-run, as JSON")
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, queueUsage)
-	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, attemptsUsage)
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
+	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, settings.AttemptsUsage)
 	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
 	flags.Duration(f, &c.keep, "keep", tasks.DefaultBatchKeep, "keep the batch and its results this long after its end")
 	flags.Duration(f, &c.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
 	f.StringVar(&c.credential, "credential", "", "ask with the workers' credential of this `NAME`")
-	addTurnFailure(f, &c.onTurnFailure)
-	c.rules.addFlag(f)
-	addSettings(cmd, settingRedis, settingBot, settingLog)
+	settings.AddTurnFailure(f, &c.onTurnFailure)
+	c.rules.AddFlag(f)
+	settings.AddFlags(cmd, settings.Redis, settings.Bot, settings.Log)
 	return cmd
 }
 
 func (c *batchSubmitCommand) check(cmd *cobra.Command) error {
 	if _, err := tasks.Shards(c.queue); err != nil {
-		return usagef(cmd, "--queue: %w", err)
+		return misuse.Errorf(cmd, "--queue: %w", err)
 	}
 	if c.credential != "" {
-		if err := checkCredential(c.credential); err != nil {
-			return usagef(cmd, "--credential: %w", err)
+		if err := settings.CheckCredentialName(c.credential); err != nil {
+			return misuse.Errorf(cmd, "--credential: %w", err)
 		}
 	}
 	if cmd.Flags().Changed("id") {
 		if err := tasks.ValidateBatchID(c.id); err != nil {
-			return usagef(cmd, "--id: %w", err)
+			return misuse.Errorf(cmd, "--id: %w", err)
 		}
 	}
 	switch {
 	case c.id != "" && c.again:
-		return usagef(cmd, "--id and --again: choose one; a new name is a new batch")
+		return misuse.Errorf(cmd, "--id and --again: choose one; a new name is a new batch")
 	case c.onTurnFailure != tasks.TurnSkip && c.onTurnFailure != tasks.TurnBlock:
-		return usagef(cmd, "--on-turn-failure %q, want %s or %s", c.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
+		return misuse.Errorf(cmd, "--on-turn-failure %q, want %s or %s", c.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
 	case c.attempts < 1:
-		return usagef(cmd, "--attempts %d, want at least 1", c.attempts)
+		return misuse.Errorf(cmd, "--attempts %d, want at least 1", c.attempts)
 	case c.timeout < time.Second:
-		return usagef(cmd, "--timeout %v, want at least 1s", c.timeout)
+		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", c.timeout)
 	case c.keep < time.Minute:
-		return usagef(cmd, "--keep %v, want at least 1m", c.keep)
+		return misuse.Errorf(cmd, "--keep %v, want at least 1m", c.keep)
 	case c.expiresIn < 0:
-		return usagef(cmd, "--expires-in %v, want more than 0", c.expiresIn)
+		return misuse.Errorf(cmd, "--expires-in %v, want more than 0", c.expiresIn)
 	}
 	return nil
 }
 
 func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
-	cfg := configOf(cmd, c.streams)
+	cfg := settings.Of(cmd, c.streams)
 	if err := c.check(cmd); err != nil {
 		return err
 	}
-	level, err := cfg.level(slog.LevelWarn)
+	level, err := cfg.Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	line := newProgressLine(c.streams, "submitting")
-	logger := newLogger(line, c.streams.ErrTTY, level)
-	s, err := newShared(cfg, 1, logger)
+	line := terminal.NewProgressLine(c.streams, "submitting")
+	logger := terminal.NewLogger(line, c.streams.ErrTTY, level)
+	s, err := session.NewShared(cfg, 1, logger)
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	in, err := c.open(cmd, cfg, args[0])
 	if err != nil {
 		return c.explain(err)
 	}
 	defer in.Close()
-	if text := told(in); text != "" {
+	if text := settings.Detected(in); text != "" {
 		fmt.Fprintln(line, text)
 	}
 	ctx := cmd.Context()
-	if err := s.remote.ping(ctx); err != nil {
+	if err := s.Remote.Ping(ctx); err != nil {
 		return err
 	}
 	if !c.dryRun {
-		if err := c.rules.check(ctx, s.rdb, logger); err != nil {
+		if err := c.rules.Check(ctx, s.Redis, logger); err != nil {
 			return err
 		}
 	}
@@ -156,30 +161,30 @@ func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	sub.OnProgress = func(rows int) { line.progress(rows, need.stats.Rows) }
+	sub.OnProgress = func(rows int) { line.Progress(rows, need.stats.Rows) }
 	b, already, err := sub.Run(ctx)
-	line.end()
+	line.End()
 	if err != nil {
 		return c.explain(err)
 	}
 	return c.conclude(s, b, already)
 }
 
-func (c *batchSubmitCommand) open(cmd *cobra.Command, cfg config, path string) (*input.Input, error) {
-	o, err := c.input.options(cmd)
+func (c *batchSubmitCommand) open(cmd *cobra.Command, cfg settings.Config, path string) (*input.Input, error) {
+	o, err := c.input.Options(cmd)
 	if err != nil {
 		return nil, err
 	}
-	o.Stdin, o.BotID, o.Credential = c.streams.In, cfg.text(settingBot, ""), c.credential
+	o.Stdin, o.BotID, o.Credential = c.streams.In, cfg.Text(settings.Bot, ""), c.credential
 	if c.onTurnFailure != tasks.TurnSkip {
 		o.OnTurnFailure = c.onTurnFailure
 	}
-	return openInput(cmd, path, o)
+	return settings.OpenInput(cmd, path, o)
 }
 
 // submission is what is to be submitted, and what of it is there already.
-func (c *batchSubmitCommand) submission(ctx context.Context, s *session, in *input.Input) (*batchfile.Submission, *tasks.Batch, error) {
-	sub := &batchfile.Submission{Input: in, Batches: s.batches(), Batch: tasks.Batch{
+func (c *batchSubmitCommand) submission(ctx context.Context, s *session.Session, in *input.Input) (*batchfile.Submission, *tasks.Batch, error) {
+	sub := &batchfile.Submission{Input: in, Batches: s.Batches(), Batch: tasks.Batch{
 		ID: c.id, Queue: c.queue, Keep: c.keep, Attempts: c.attempts, Timeout: c.timeout,
 	}}
 	if c.expiresIn > 0 {
@@ -209,20 +214,20 @@ func (c *batchSubmitCommand) submission(ctx context.Context, s *session, in *inp
 func halfWay(b *tasks.Batch) bool { return b.SubmittedAt.IsZero() && b.CanceledAt.IsZero() }
 
 // conclude tells what is there now.
-func (c *batchSubmitCommand) conclude(s *session, b *tasks.Batch, already bool) error {
-	switch ago := rounded(time.Since(b.CreatedAt)); {
+func (c *batchSubmitCommand) conclude(s *session.Session, b *tasks.Batch, already bool) error {
+	switch ago := terminal.Rounded(time.Since(b.CreatedAt)); {
 	case already && !b.CanceledAt.IsZero():
 		fmt.Fprintf(c.streams.Err, "cozeq: submitted %s ago, and canceled since: nothing was enqueued; 'cozeq batch retry %s --status canceled' asks those questions after all, --again makes another batch\n", ago, b.ID)
 	case already:
 		fmt.Fprintf(c.streams.Err, "cozeq: submitted already, %s ago: nothing was enqueued; --again makes another batch of the same questions\n", ago)
 	default:
-		fmt.Fprintf(c.streams.Err, "cozeq: %s submitted; 'cozeq batch watch %s' shows how it goes on\n", questions(b.Rows), b.ID)
+		fmt.Fprintf(c.streams.Err, "cozeq: %s submitted; 'cozeq batch watch %s' shows how it goes on\n", terminal.Questions(b.Rows), b.ID)
 	}
 	if b.Counts.Open() > 0 {
-		s.noteUnserved(c.streams.Err, b.Queue, "the questions wait until one does")
+		s.NoteUnserved(c.streams.Err, b.Queue, "the questions wait until one does")
 	}
 	if c.json {
-		return writeJSON(c.streams.Out, submittedJSON{batchRecord(b), already})
+		return terminal.WriteJSON(c.streams.Out, submittedJSON{batchRecord(b), already})
 	}
 	_, err := fmt.Fprintln(c.streams.Out, b.ID)
 	return err
@@ -236,13 +241,13 @@ type submittedJSON struct {
 
 func (c *batchSubmitCommand) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return &interruptedError{again: "run the same command again to go on: nothing is enqueued twice"}
+		return &exitcode.InterruptedError{Again: "run the same command again to go on: nothing is enqueued twice"}
 	}
 	if errors.Is(err, input.ErrEdited) {
-		return &hintedError{err: err, hint: "put the file back as it was and give the same command again to go on; with the file as it is now it makes another batch"}
+		return &exitcode.HintedError{Err: err, Hint: "put the file back as it was and give the same command again to go on; with the file as it is now it makes another batch"}
 	}
 	if errors.Is(err, tasks.ErrBatchCanceled) {
-		return &hintedError{err: err, hint: "somebody has canceled it meanwhile; --again makes another batch"}
+		return &exitcode.HintedError{Err: err, Hint: "somebody has canceled it meanwhile; --again makes another batch"}
 	}
 	return err
 }

@@ -8,17 +8,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 type batchVerifyCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	output  string
 	json    bool
 }
 
-func newBatchVerifyCmd(s *streams) *cobra.Command {
+func newBatchVerifyCmd(s *terminal.Streams) *cobra.Command {
 	c := &batchVerifyCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "verify ID [FILE]",
@@ -31,19 +35,19 @@ Prints one line per fault, with the row of the batch's file and the custom_id.
 The exit code is 1 if there is any.`,
 		Example: `  cozeq batch verify 7xw2kqnh4d
   cozeq batch verify 7xw2kqnh4d answers.csv`,
-		Args: wants(1, 2, "ID and FILE"),
+		Args: misuse.CheckArgs(1, 2, "ID and FILE"),
 		RunE: c.run,
 	}
 	cmd.Flags().StringVarP(&c.output, "output", "o", "", "check this `FILE` of answers too")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
 func (c *batchVerifyCommand) run(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		if c.output != "" {
-			return usagef(cmd, "%s and -o %s: name one FILE", args[1], c.output)
+			return misuse.Errorf(cmd, "%s and -o %s: name one FILE", args[1], c.output)
 		}
 		c.output = args[1]
 	}
@@ -51,13 +55,13 @@ func (c *batchVerifyCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	v, err := f.detached().Verify(cmd.Context(), c.output)
 	if err != nil {
 		return c.explain(err)
 	}
 	if c.json {
-		err = writeJSON(c.streams.Out, c.record(f.Batch, v))
+		err = terminal.WriteJSON(c.streams.Out, c.record(f.Batch, v))
 	} else {
 		err = c.print(f.Batch, v)
 	}
@@ -100,39 +104,39 @@ func (c *batchVerifyCommand) print(b *tasks.Batch, v *batchfile.Verification) er
 		shown = shown[:min(len(shown), maxFaultsShown)]
 	}
 	for _, f := range shown {
-		if _, err := fmt.Fprintln(c.streams.Out, oneLine(f.String())); err != nil {
+		if _, err := fmt.Fprintln(c.streams.Out, terminal.OneLine(f.String())); err != nil {
 			return err
 		}
 	}
 	if n := v.Total - len(shown); n > 0 {
-		fmt.Fprintf(c.streams.Err, "and %s more\n", count(n))
+		fmt.Fprintf(c.streams.Err, "and %s more\n", terminal.Count(n))
 	}
 	if v.Clean() {
 		what := "exactly one record"
 		if c.output != "" {
 			what += ", and so has " + c.output
 		}
-		fmt.Fprintf(c.streams.Err, "cozeq: batch %s is clean: each of %s has %s\n", b.ID, questions(v.Rows), what)
+		fmt.Fprintf(c.streams.Err, "cozeq: batch %s is clean: each of %s has %s\n", b.ID, terminal.Questions(v.Rows), what)
 	}
 	return nil
 }
 
 func (c *batchVerifyCommand) fault(b *tasks.Batch, v *batchfile.Verification) error {
-	e := &hintedError{err: fmt.Errorf("batch %s is not clean: %s of %s", b.ID, count(v.Faulty), questions(v.Rows))}
+	e := &exitcode.HintedError{Err: fmt.Errorf("batch %s is not clean: %s of %s", b.ID, terminal.Count(v.Faulty), terminal.Questions(v.Rows))}
 	switch {
 	case b.Counts.Open() > 0 && halfWay(b) && b.Kind != tasks.BatchRun:
-		e.hint = "its submit was cut short: give the same 'cozeq batch submit' again"
+		e.Hint = "its submit was cut short: give the same 'cozeq batch submit' again"
 	case b.Counts.Open() > 0:
-		e.hint = fmt.Sprintf("it has not ended: wait with 'cozeq batch watch %s'", b.ID)
+		e.Hint = fmt.Sprintf("it has not ended: wait with 'cozeq batch watch %s'", b.ID)
 	case b.Kind != tasks.BatchRun:
-		e.hint = fmt.Sprintf("'cozeq batch retry %s --status %s' asks those again whose record has gone; 'cozeq batch results' writes FILE anew", b.ID, statusLost)
+		e.Hint = fmt.Sprintf("'cozeq batch retry %s --status %s' asks those again whose record has gone; 'cozeq batch results' writes FILE anew", b.ID, statusLost)
 	}
 	return e
 }
 
 func (c *batchVerifyCommand) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return &interruptedError{again: "run the same command again"}
+		return &exitcode.InterruptedError{Again: "run the same command again"}
 	}
 	if misused, ok := errors.AsType[*usage.Error](err); ok {
 		return &usage.Error{What: misused.What, Hint: "name a file that cozeq run or cozeq batch results has written"}

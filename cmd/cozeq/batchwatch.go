@@ -10,18 +10,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/panel"
+	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 type batchWatchCommand struct {
-	streams    *streams
+	streams    *terminal.Streams
 	exitStatus bool
 	json       bool
 	patience   time.Duration
 }
 
-func newBatchWatchCmd(s *streams) *cobra.Command {
+func newBatchWatchCmd(s *terminal.Streams) *cobra.Command {
 	c := &batchWatchCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "watch ID",
@@ -37,30 +44,30 @@ Without --exit-status it waits as long as the batch takes, and exits with 0.`,
 		Example: `  cozeq batch watch 7xw2kqnh4d
   cozeq batch watch "$id" --exit-status &&
     cozeq batch results "$id" -o answers.csv`,
-		Args: wants(1, 1, "ID"),
+		Args: misuse.CheckArgs(1, 1, "ID"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&c.exitStatus, "exit-status", false, "exit with the code that 'cozeq run' would give for these questions")
 	f.BoolVar(&c.json, "json", false, "print the ended batch as JSON; in a pipe, progress as JSON lines on stderr")
-	addPatience(cmd, &c.patience, "with --exit-status as in cozeq run, else no end")
-	addSettings(cmd, settingRedis, settingLog)
+	pausewatch.AddFlag(cmd, &c.patience, "with --exit-status as in cozeq run, else no end")
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
 func (c *batchWatchCommand) run(cmd *cobra.Command, args []string) error {
-	patience, err := patienceOf(cmd, c.patience, patiences{quota: quotaPatience, way: wayPatience})
+	patience, err := pausewatch.TimeoutsOf(cmd, c.patience, pausewatch.Timeouts{Quota: pausewatch.QuotaTimeout, Outage: pausewatch.OutageTimeout})
 	if err != nil {
 		return err
 	}
-	if cmd.Flags().Changed(patienceFlag) && !c.exitStatus {
-		return usagef(cmd, "--patience needs --exit-status: without it the batch is waited for, however long")
+	if cmd.Flags().Changed(pausewatch.Flag) && !c.exitStatus {
+		return misuse.Errorf(cmd, "--patience needs --exit-status: without it the batch is waited for, however long")
 	}
 	f, err := openBatch(cmd, c.streams, args[0])
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	f.Batch, err = c.follow(cmd.Context(), f, patience)
 	if err != nil {
 		return c.explain(f.Batch, err)
@@ -69,32 +76,32 @@ func (c *batchWatchCommand) run(cmd *cobra.Command, args []string) error {
 }
 
 // follow shows the batch until it has ended.
-func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patience patiences) (*tasks.Batch, error) {
+func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patience pausewatch.Timeouts) (*tasks.Batch, error) {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	var mu sync.Mutex
 	var pace batchfile.Pace
 	seen := pace.Snapshot(f.Batch)
-	panel := newPanel(c.streams)
-	watch := newPauseWatch(f.session, f.Queue, patience, cancel)
-	watch.flights, watch.settle, watch.say = f.flights(ctx), feedTime, panel
-	watch.again = fmt.Sprintf("'cozeq batch watch %s' goes on watching; the batch itself goes on when a question gets through", f.ID)
-	watch.done = func() int {
+	panel := panel.New(c.streams)
+	watch := pausewatch.New(f.Session, f.Queue, patience, cancel)
+	watch.Flights, watch.Settle, watch.Say = f.flights(ctx), pausewatch.FeedTime, panel
+	watch.Again = fmt.Sprintf("'cozeq batch watch %s' goes on watching; the batch itself goes on when a question gets through", f.ID)
+	watch.Done = func() int {
 		mu.Lock()
 		defer mu.Unlock()
 		return seen.Done
 	}
 	if !c.exitStatus {
-		watch.patience = patiences{forEver, forEver, forEver}
+		watch.Patience = pausewatch.Timeouts{Quota: pausewatch.Forever, Outage: pausewatch.Forever, Other: pausewatch.Forever}
 	}
-	panel.note, panel.limits, panel.json = watch.note, watch.limits, c.json
-	panel.title = "batch " + f.ID + ", " + f.Name
+	panel.Note, panel.Limits, panel.JSON = watch.Note, watch.Limits, c.json
+	panel.Title = "batch " + f.ID + ", " + f.Name
 	if f.Counts.Open() > 0 {
-		defer watchServed(ctx, func() error { return f.served(f.Queue) }, func(err error) {
+		defer session.WatchServed(ctx, func() error { return f.Served(f.Queue) }, func(err error) {
 			fmt.Fprintf(panel, "cozeq: %v: waiting for one\n", err)
 		})()
-		defer watch.start(ctx)()
-		defer panel.follow(func() progress.Snapshot {
+		defer watch.Start(ctx)()
+		defer panel.Follow(func() progress.Snapshot {
 			mu.Lock()
 			defer mu.Unlock()
 			return seen
@@ -107,11 +114,11 @@ func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patie
 			seen = pace.Snapshot(b)
 		},
 		Mended: func(m tasks.BatchMended) {
-			fmt.Fprintf(panel, "cozeq: nothing moved: %s that Redis had lost put back, %s that had ended counted\n", questions(m.Enqueued), count(m.Marked))
+			fmt.Fprintf(panel, "cozeq: nothing moved: %s that Redis had lost put back, %s that had ended counted\n", terminal.Questions(m.Enqueued), terminal.Count(m.Marked))
 		},
 		Stalled: func(b *tasks.Batch) {
 			if halfWay(b) && b.Kind != tasks.BatchRun {
-				fmt.Fprintf(panel, "cozeq: nothing moves: %s of %s were submitted; the same 'cozeq batch submit' goes on with it\n", count(b.Enqueued), questions(b.Rows))
+				fmt.Fprintf(panel, "cozeq: nothing moves: %s of %s were submitted; the same 'cozeq batch submit' goes on with it\n", terminal.Count(b.Enqueued), terminal.Questions(b.Rows))
 			}
 		},
 	})
@@ -132,14 +139,14 @@ func (c *batchWatchCommand) conclude(ctx context.Context, f *foundBatch) error {
 		fmt.Fprintf(c.streams.Err, "  'cozeq batch results %s -o FILE' writes the answers\n", f.ID)
 	}
 	if c.json {
-		if err := writeJSON(c.streams.Out, status.record()); err != nil {
+		if err := terminal.WriteJSON(c.streams.Out, status.record()); err != nil {
 			return err
 		}
 	}
 	if n := unanswered(f.Batch); n > 0 && c.exitStatus {
-		return &someFailedError{
-			text: fmt.Sprintf("%s of %s got no answer", count(n), questions(f.Counts.Total)),
-			hint: askBatchAgain(f.Batch),
+		return &exitcode.SomeFailedError{
+			Text: fmt.Sprintf("%s of %s got no answer", terminal.Count(n), terminal.Questions(f.Counts.Total)),
+			Hint: askBatchAgain(f.Batch),
 		}
 	}
 	return nil
@@ -148,10 +155,10 @@ func (c *batchWatchCommand) conclude(ctx context.Context, f *foundBatch) error {
 func (c *batchWatchCommand) explain(b *tasks.Batch, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintf(c.streams.Err, "cozeq: the batch goes on: %s of %s have ended\n", count(b.Counts.Total-b.Counts.Open()), questions(b.Counts.Total))
-		return &interruptedError{again: fmt.Sprintf("'cozeq batch watch %s' goes on watching, 'cozeq batch cancel %s' ends the batch", b.ID, b.ID)}
+		fmt.Fprintf(c.streams.Err, "cozeq: the batch goes on: %s of %s have ended\n", terminal.Count(b.Counts.Total-b.Counts.Open()), terminal.Questions(b.Counts.Total))
+		return &exitcode.InterruptedError{Again: fmt.Sprintf("'cozeq batch watch %s' goes on watching, 'cozeq batch cancel %s' ends the batch", b.ID, b.ID)}
 	case errors.Is(err, tasks.ErrNoBatch):
-		return &hintedError{err: fmt.Errorf("batch %s has gone from Redis", b.ID), hint: "Redis was flushed, or has evicted it (maxmemory-policy noeviction prevents that): submit the file again"}
+		return &exitcode.HintedError{Err: fmt.Errorf("batch %s has gone from Redis", b.ID), Hint: "Redis was flushed, or has evicted it (maxmemory-policy noeviction prevents that): submit the file again"}
 	}
 	return err
 }

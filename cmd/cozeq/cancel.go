@@ -7,13 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
-type cancelCommand struct{ streams *streams }
+type cancelCommand struct{ streams *terminal.Streams }
 
-func newCancelCmd(s *streams) *cobra.Command {
+func newCancelCmd(s *terminal.Streams) *cobra.Command {
 	c := &cancelCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "cancel ID...",
@@ -24,44 +28,44 @@ ended by its worker a moment later, also at Coze.
 Prints each id with its status: canceled, running (it ends soon), or the status
 with which it had ended before.`,
 		Example: `  cozeq cancel 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11`,
-		Args:    wants(1, -1, "ID"),
+		Args:    misuse.CheckArgs(1, -1, "ID"),
 		RunE:    c.run,
 	}
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
 func (c *cancelCommand) run(cmd *cobra.Command, ids []string) error {
 	for _, id := range ids {
 		if err := tasks.ValidateID(id); err != nil {
-			return usagef(cmd, "%w", err)
+			return misuse.Errorf(cmd, "%w", err)
 		}
 	}
-	cfg := configOf(cmd, c.streams)
-	level, err := cfg.level(slog.LevelWarn)
+	cfg := settings.Of(cmd, c.streams)
+	level, err := cfg.Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	s, err := openShared(cmd.Context(), cfg, 1, newLogger(c.streams.Err, c.streams.ErrTTY, level))
+	s, err := session.OpenShared(cmd.Context(), cfg, 1, terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level))
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	t := &table{header: []string{"ID", "STATUS"}}
+	defer s.Close()
+	t := &terminal.Table{Header: []string{"ID", "STATUS"}}
 	var failed []error
 	for _, id := range ids {
-		status, err := s.tasks.Cancel(cmd.Context(), id)
+		status, err := s.Tasks.Cancel(cmd.Context(), id)
 		switch {
 		case errors.Is(err, results.ErrNotFound):
 			failed = append(failed, err)
 		case err != nil:
-			return errors.Join(t.write(c.streams), fmt.Errorf("%s: %w", id, err))
+			return errors.Join(t.Write(c.streams), fmt.Errorf("%s: %w", id, err))
 		default:
-			t.add(id, string(status))
+			t.Add(id, string(status))
 		}
 	}
-	if len(t.rows) > 0 {
-		if err := t.write(c.streams); err != nil {
+	if len(t.Rows) > 0 {
+		if err := t.Write(c.streams); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,9 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -21,16 +24,16 @@ const completionTime = 2 * time.Second
 
 // moreChoices are values that flags take besides those in their help.
 var moreChoices = map[string][]string{
-	"format":    {"jsonl.gz", "json.gz", "csv.gz", "tsv.gz", "txt.gz"},
-	settingBase: {coze.DefaultBaseURL, coze.BaseURLCom},
+	"format":      {"jsonl.gz", "json.gz", "csv.gz", "tsv.gz", "txt.gz"},
+	settings.Base: {coze.DefaultBaseURL, coze.BaseURLCom},
 }
 
 // completer finds the words that an argument or a flag can be.
 type completer func(cmd *cobra.Command) []cobra.Completion
 
 // completeValues has all commands complete the values of their flags and arguments.
-func completeValues(root *cobra.Command, s *streams) {
-	on := func(words func(*streams, *cobra.Command) []cobra.Completion) completer {
+func completeValues(root *cobra.Command, s *terminal.Streams) {
+	on := func(words func(*terminal.Streams, *cobra.Command) []cobra.Completion) completer {
 		return func(cmd *cobra.Command) []cobra.Completion { return words(s, cmd) }
 	}
 	live := map[string]completer{"queue": on(queueNames), "credential": on(credentialNames), "class": func(*cobra.Command) []cobra.Completion {
@@ -80,24 +83,24 @@ func firstArg(cmd *cobra.Command, words completer) {
 }
 
 // batchIDs are those of the shared Redis; none where there is no Redis that answers.
-func batchIDs(s *streams, cmd *cobra.Command) (words []cobra.Completion) {
-	quickly(s, cmd, func(ctx context.Context, s *session) {
-		all, err := s.batches().List(ctx)
+func batchIDs(s *terminal.Streams, cmd *cobra.Command) (words []cobra.Completion) {
+	quickly(s, cmd, func(ctx context.Context, s *session.Session) {
+		all, err := s.Batches().List(ctx)
 		if err != nil {
 			return
 		}
 		for _, b := range all {
-			words = append(words, cobra.CompletionWithDesc(b.ID, questions(b.Rows)))
+			words = append(words, cobra.CompletionWithDesc(b.ID, terminal.Questions(b.Rows)))
 		}
 	})
 	return words
 }
 
 // queueNames are the usual ones, and those of the shared Redis.
-func queueNames(s *streams, cmd *cobra.Command) []cobra.Completion {
+func queueNames(s *terminal.Streams, cmd *cobra.Command) []cobra.Completion {
 	names := worker.DefaultQueues()
-	quickly(s, cmd, func(_ context.Context, s *session) {
-		used, _ := asynq.NewInspectorFromRedisClient(s.rdb).Queues()
+	quickly(s, cmd, func(_ context.Context, s *session.Session) {
+		used, _ := asynq.NewInspectorFromRedisClient(s.Redis).Queues()
 		for _, name := range used {
 			names[name] = 1
 		}
@@ -106,8 +109,8 @@ func queueNames(s *streams, cmd *cobra.Command) []cobra.Completion {
 }
 
 // quickly looks into the shared Redis, if there is one that answers soon.
-func quickly(s *streams, cmd *cobra.Command, look func(context.Context, *session)) {
-	if cfg := configOf(cmd, s); !cfg.shared() {
+func quickly(s *terminal.Streams, cmd *cobra.Command, look func(context.Context, *session.Session)) {
+	if cfg := settings.Of(cmd, s); !cfg.Shared() {
 		return
 	}
 	parent := cmd.Context()
@@ -117,19 +120,19 @@ func quickly(s *streams, cmd *cobra.Command, look func(context.Context, *session
 	ctx, cancel := context.WithTimeout(parent, completionTime)
 	defer cancel()
 	cmd.SetContext(ctx)
-	opened, err := sharedOf(cmd, s)
+	opened, err := session.OpenFor(cmd, s)
 	if err != nil {
 		return
 	}
-	defer opened.close()
+	defer opened.Close()
 	look(ctx, opened)
 }
 
 // credentialNames are those of COZEQ_CREDENTIALS_FILE. Their tokens are not asked for.
-func credentialNames(s *streams, cmd *cobra.Command) (words []cobra.Completion) {
-	found, _ := configOf(cmd, s).credentials(cmd.Context(), credential{base: coze.DefaultBaseURL})
+func credentialNames(s *terminal.Streams, cmd *cobra.Command) (words []cobra.Completion) {
+	found, _ := settings.Of(cmd, s).Credentials(cmd.Context(), settings.Credential{Base: coze.DefaultBaseURL})
 	for _, c := range found {
-		words = append(words, c.name)
+		words = append(words, c.Name)
 	}
 	return words
 }

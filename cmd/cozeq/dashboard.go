@@ -7,15 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/monitor"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// defaultDashboard is where the command dashboard serves.
-const defaultDashboard = "127.0.0.1:8081"
+type dashboardCommand struct{ streams *terminal.Streams }
 
-type dashboardCommand struct{ streams *streams }
-
-func newDashboardCmd(s *streams) *cobra.Command {
+func newDashboardCmd(s *terminal.Streams) *cobra.Command {
 	c := &dashboardCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "dashboard",
@@ -35,60 +37,60 @@ need no token; /metrics has what Redis knows of queues, pauses and workers.`,
   openssl rand -hex 16 > dashboard.token
   COZEQ_MONITOR_TOKEN_FILE=dashboard.token cozeq dashboard --http 0.0.0.0:8081
   cozeq dashboard --prometheus-addr http://localhost:9090 --monitor-write`,
-		Args: wants(0, 0, ""),
+		Args: misuse.CheckArgs(0, 0, ""),
 		RunE: c.run,
 	}
-	addMonitor(cmd)
-	addSettings(cmd, settingRedis, settingHTTP, settingLog)
+	settings.AddDashboardFlags(cmd)
+	settings.AddFlags(cmd, settings.Redis, settings.HTTP, settings.Log)
 	return cmd
 }
 
 func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
-	cfg := configOf(cmd, c.streams)
-	level, err := cfg.level(slog.LevelWarn)
+	cfg := settings.Of(cmd, c.streams)
+	level, err := cfg.Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	logger := newLogger(c.streams.Err, c.streams.ErrTTY, level)
-	addr, err := cfg.http(defaultDashboard)
+	logger := terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
+	addr, err := cfg.HTTP(settings.DefaultDashboard)
 	if err != nil {
 		return err
 	}
 	if addr == "" {
-		_, source := cfg.lookup(settingHTTP, "")
-		return cfg.bad(source, "off, and a dashboard does nothing else")
+		_, source := cfg.Lookup(settings.HTTP, "")
+		return cfg.Errorf(source, "off, and a dashboard does nothing else")
 	}
-	plan, err := cfg.dashboard(cmd.Context(), addr)
+	plan, err := cfg.Dashboard(cmd.Context(), addr)
 	if err != nil {
 		return err
 	}
-	s, err := newShared(cfg, dashboardPool, logger)
+	s, err := session.NewShared(cfg, site.DashboardPool, logger)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	web, err := startSite(cmd.Context(), plan.addr, site{ready: s.remote.ping, metrics: newObserver(s), dashboard: dashboardHandler(plan, s, logger)}, logger)
+	defer s.Close()
+	web, err := site.Start(cmd.Context(), plan.Addr, site.Site{Ready: s.Remote.Ping, Metrics: site.NewObserver(s), Dashboard: site.NewDashboard(plan, s, logger)}, logger)
 	if err != nil {
 		return err
 	}
-	defer web.close()
-	fmt.Fprintln(c.streams.Out, web.url+monitor.Root)
+	defer web.Close()
+	fmt.Fprintln(c.streams.Out, web.URL+monitor.Root)
 	fmt.Fprintln(c.streams.Err, explain(plan))
 	// The pages say so, too, as long as Redis does not answer.
-	if err := s.remote.await(cmd.Context(), logger); err != nil {
-		return whileServing(cmd.Context(), err)
+	if err := s.Remote.Await(cmd.Context(), logger); err != nil {
+		return site.WhileServing(cmd.Context(), err)
 	}
 	<-cmd.Context().Done()
-	return whileServing(cmd.Context(), context.Cause(cmd.Context()))
+	return site.WhileServing(cmd.Context(), context.Cause(cmd.Context()))
 }
 
 // explain says who may do what.
-func explain(p *dashboardPlan) string {
+func explain(p *settings.Dashboard) string {
 	what, who := "read-only", "for this machine only, without a login"
-	if p.write {
+	if p.Write {
 		what = "with buttons that change things"
 	}
-	if p.token != nil {
+	if p.Token != nil {
 		who = "log in with any name, and the token as password"
 	}
 	return "dashboard, " + what + "; " + who

@@ -11,8 +11,11 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/monitor"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 const monitorToken = "correct-horse-battery-staple"
@@ -84,7 +87,7 @@ func TestWorkerServesDashboard(t *testing.T) {
 			t.Errorf("the token is in the log: %s", line)
 		}
 	}
-	if code := <-ended; code != exitOK {
+	if code := <-ended; code != exitcode.OK {
 		t.Errorf("exit code %d, want 0", code)
 	}
 }
@@ -114,7 +117,7 @@ func TestDashboardWithoutToken(t *testing.T) {
 	if status, _ := call(t, "GET", strings.TrimSuffix(url, monitor.Root)+"/readyz"); status != 503 {
 		t.Errorf("/readyz without redis: %d, want 503", status)
 	}
-	if code := stop(); code != exitOK {
+	if code := stop(); code != exitcode.OK {
 		t.Errorf("exit code %d, want 0", code)
 	}
 }
@@ -133,22 +136,22 @@ func TestDashboardAddress(t *testing.T) {
 		"192.168.1.5:8081": false, "10.0.0.1:0": false, "[fe80::1]:0": false, "8.8.8.8:80": false, "[::ffff:10.0.0.1]:0": false,
 	} {
 		for _, token := range []string{"", file} {
-			cfg := config{cmd: newDashboardCmd(&streams{}), env: only(envMonitorTokenFile, token)}
-			plan, err := cfg.dashboard(t.Context(), addr)
+			cfg := settings.Config{Cmd: newDashboardCmd(&terminal.Streams{}), Env: only(settings.EnvMonitorTokenFile, token)}
+			plan, err := cfg.Dashboard(t.Context(), addr)
 			if ok := err == nil; ok != (private || token != "") {
 				t.Errorf("%s, token %q: %v", addr, token, err)
 			}
-			if code, _ := judge(err); err != nil && code != exitUsage {
+			if code, _ := exitcode.Of(err); err != nil && code != exitcode.Usage {
 				t.Errorf("%s: exit code %d, want 2", addr, code)
 			}
 			if err != nil {
 				continue
 			}
-			if (plan.token != nil) != (token != "") {
-				t.Errorf("%s: asks for a token: %v", addr, plan.token != nil)
+			if (plan.Token != nil) != (token != "") {
+				t.Errorf("%s: asks for a token: %v", addr, plan.Token != nil)
 			}
-			if token == "" && !strings.HasPrefix(plan.addr, "127.") && !strings.HasPrefix(plan.addr, "[::1]:") {
-				t.Errorf("%s would be served on %s", addr, plan.addr)
+			if token == "" && !strings.HasPrefix(plan.Addr, "127.") && !strings.HasPrefix(plan.Addr, "[::1]:") {
+				t.Errorf("%s would be served on %s", addr, plan.Addr)
 			}
 		}
 	}
@@ -170,8 +173,8 @@ func TestMonitorTokenFile(t *testing.T) {
 	}
 	write(monitorToken + "\n")
 	synctest.Test(t, func(t *testing.T) {
-		cfg := config{cmd: newDashboardCmd(&streams{}), env: only(envMonitorTokenFile, file)}
-		token, err := cfg.monitorToken(t.Context())
+		cfg := settings.Config{Cmd: newDashboardCmd(&terminal.Streams{}), Env: only(settings.EnvMonitorTokenFile, file)}
+		token, err := cfg.MonitorToken(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

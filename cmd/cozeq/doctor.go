@@ -10,7 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/redischeck"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // doctorTime bounds all checks together. What answers at all does so in far less.
@@ -19,13 +23,13 @@ const doctorTime = 10 * time.Second
 var errTooLong = fmt.Errorf("no answer within the %v that all checks have together", doctorTime)
 
 type doctorCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	json    bool
 	strict  bool
 	output  string
 }
 
-func newDoctorCmd(s *streams) *cobra.Command {
+func newDoctorCmd(s *terminal.Streams) *cobra.Command {
 	c := &doctorCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -44,37 +48,37 @@ also if there is a warning.`,
   cozeq doctor --redis redis://localhost:6379/0 --strict
   cozeq doctor --json |
     jq -r '.checks[] | select(.status == "fail") | .fix'`,
-		Args: wants(0, 0, ""),
+		Args: misuse.CheckArgs(0, 0, ""),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&c.json, "json", false, "print JSON")
 	f.BoolVar(&c.strict, "strict", false, "treat warnings as failures")
 	f.StringVarP(&c.output, "output", "o", "", "check the disk where a run would write `FILE` (default this directory's disk)")
-	for _, s := range settings() {
-		if s.flag != "" && s.flag != settingLang {
-			addSettings(cmd, s.flag)
+	for _, s := range settings.All() {
+		if s.Flag != "" && s.Flag != settings.Lang {
+			settings.AddFlags(cmd, s.Flag)
 		}
 	}
-	f.Lookup(settingHTTP).DefValue = defaultHTTP
-	f.Bool(flagMonitorWrite, false, "") // that a worker has, for who gives the same line
-	_ = f.MarkHidden(flagMonitorWrite)
+	f.Lookup(settings.HTTP).DefValue = settings.DefaultHTTP
+	f.Bool(settings.FlagMonitorWrite, false, "") // that a worker has, for who gives the same line
+	_ = f.MarkHidden(settings.FlagMonitorWrite)
 	return cmd
 }
 
 func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), doctorTime, errTooLong)
 	defer cancel()
-	d := &doctor{cfg: configOf(cmd, c.streams), environ: c.streams.Environ, output: c.output}
-	d.logger = newLogger(c.streams.Err, c.streams.ErrTTY, slog.LevelError)
-	if level, err := d.cfg.level(slog.LevelError); err == nil {
-		d.logger = newLogger(c.streams.Err, c.streams.ErrTTY, level)
+	d := &doctor{cfg: settings.Of(cmd, c.streams), environ: c.streams.Environ, output: c.output}
+	d.logger = terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, slog.LevelError)
+	if level, err := d.cfg.Level(slog.LevelError); err == nil {
+		d.logger = terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
 	}
 	defer d.close()
 	sum := diagnosis{OK: true}
 	for found := range d.look(ctx) {
 		if cmd.Context().Err() != nil {
-			return &interruptedError{}
+			return &exitcode.InterruptedError{}
 		}
 		sum.add(c.strict, found...)
 		if c.json {
@@ -85,7 +89,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 		}
 	}
 	if c.json {
-		if err := writeJSON(c.streams.Out, sum); err != nil {
+		if err := terminal.WriteJSON(c.streams.Out, sum); err != nil {
 			return err
 		}
 	}
@@ -102,27 +106,27 @@ const nameWidth = 24
 // print writes each finding as a line for programs, or as lines for people.
 func (c *doctorCommand) print(found []finding) error {
 	if !c.streams.OutTTY {
-		t := &table{}
+		t := &terminal.Table{}
 		for _, f := range found {
-			t.add(string(f.Status), f.Name, f.Detail, c.streams.hint(f.Fix))
+			t.Add(string(f.Status), f.Name, f.Detail, c.streams.Translate(f.Fix))
 		}
-		return t.write(c.streams)
+		return t.Write(c.streams)
 	}
 	const left = len("skip") + 2 + nameWidth + 2
 	indent, width := strings.Repeat(" ", left), max(c.streams.Width, left+30)
-	colors := map[redischeck.Status]paint{redischeck.OK: green, redischeck.Skip: dim, redischeck.Warn: yellow, redischeck.Fail: red}
+	colors := map[redischeck.Status]terminal.Paint{redischeck.OK: terminal.Green, redischeck.Skip: terminal.Dim, redischeck.Warn: terminal.Yellow, redischeck.Fail: terminal.Red}
 	var b strings.Builder
 	for _, f := range found {
-		b.WriteString(c.streams.color(true, colors[f.Status], fmt.Sprintf("%-4s", f.Status)))
+		b.WriteString(c.streams.Paint(true, colors[f.Status], fmt.Sprintf("%-4s", f.Status)))
 		name := f.Name
-		if pad := nameWidth - columns(name); pad >= 0 {
+		if pad := nameWidth - terminal.Columns(name); pad >= 0 {
 			name += strings.Repeat(" ", pad)
-			b.WriteString("  " + name + "  " + strings.TrimLeft(wrapped(oneLine(f.Detail), indent, width), " "))
+			b.WriteString("  " + name + "  " + strings.TrimLeft(terminal.Wrap(terminal.OneLine(f.Detail), indent, width), " "))
 		} else {
-			b.WriteString("  " + name + "\n" + wrapped(oneLine(f.Detail), indent, width))
+			b.WriteString("  " + name + "\n" + terminal.Wrap(terminal.OneLine(f.Detail), indent, width))
 		}
 		if f.Fix != "" {
-			b.WriteString(wrapped("fix: "+oneLine(c.streams.hint(f.Fix)), indent, width))
+			b.WriteString(terminal.Wrap("fix: "+terminal.OneLine(c.streams.Translate(f.Fix)), indent, width))
 		}
 	}
 	_, err := fmt.Fprint(c.streams.Out, b.String())

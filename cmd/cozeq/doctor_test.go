@@ -22,20 +22,24 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redischeck"
+	"github.com/cozeq/cozeq/internal/remoteredis"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
 
 // cmdRedisDo sends one command to the script's Redis.
 func cmdRedisDo(ts *testscript.TestScript, neg bool, args []string) {
-	rdb, err := parseRedis(ts.Getenv("REDIS_URL"), 1)
+	rdb, err := remoteredis.Parse(ts.Getenv("REDIS_URL"), 1)
 	ts.Check(err)
-	defer rdb.client.Close()
+	defer rdb.Client.Close()
 	command := make([]any, len(args))
 	for i, arg := range args {
 		command[i] = arg
 	}
-	err = rdb.client.Do(context.Background(), command...).Err()
+	err = rdb.Client.Do(context.Background(), command...).Err()
 	if neg && err == nil {
 		ts.Fatalf("%q: no error", args)
 	}
@@ -63,7 +67,7 @@ const (
 
 func TestDoctorOnTerminal(t *testing.T) {
 	var out bytes.Buffer
-	c := &doctorCommand{streams: &streams{Out: &out, OutTTY: true, Width: 72}}
+	c := &doctorCommand{streams: &terminal.Streams{Out: &out, OutTTY: true, Width: 72}}
 	err := c.print([]finding{
 		well("redis.version", "Redis 7.0.15"),
 		skipped("coze.bot", "none is set, so each question has to name its bot"),
@@ -104,7 +108,7 @@ func examined(t *testing.T, env map[string]string, args ...string) (d diagnosis,
 	for name, value := range env {
 		environ = append(environ, name+"="+value)
 	}
-	run(t.Context(), append([]string{"doctor", "--json"}, args...), streams{
+	run(t.Context(), append([]string{"doctor", "--json"}, args...), terminal.Streams{
 		In: strings.NewReader(""), Out: &out, Err: &errs, Width: 80,
 		Env:     func(name string) (string, bool) { value, ok := env[name]; return value, ok },
 		Environ: func() []string { return environ },
@@ -127,11 +131,11 @@ func TestDoctorShowsNoSecret(t *testing.T) {
 			t.Errorf("%s=%s: %s", name, value, all)
 		}
 	}
-	for _, s := range settings() {
-		look(s.env, "pat_"+secret)
-		if s.secret() {
-			look(s.env, secret)
-			look(s.env, "Bearer "+secret)
+	for _, s := range settings.All() {
+		look(s.Env, "pat_"+secret)
+		if s.Secret() {
+			look(s.Env, secret)
+			look(s.Env, "Bearer "+secret)
 		}
 	}
 	for _, url := range []string{"http://me:" + secret + "@127.0.0.1:1/x", "http://127.0.0.1:1/x?token=" + secret} {
@@ -273,18 +277,18 @@ func TestDoctorEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, []string{"doctor", "--redis", "redis://" + l.Addr().String(), "--coze-base", "http://" + l.Addr().String()}, streams{
+	code := run(ctx, []string{"doctor", "--redis", "redis://" + l.Addr().String(), "--coze-base", "http://" + l.Addr().String()}, terminal.Streams{
 		In: strings.NewReader(""), Out: &out, Err: &errs, Width: 80,
-		Env: func(name string) (string, bool) { return "any", name == envToken },
+		Env: func(name string) (string, bool) { return "any", name == settings.EnvToken },
 	})
-	if code != exitInterrupted {
+	if code != exitcode.Interrupted {
 		t.Errorf("exit code %d: %s%s", code, out.String(), errs.String())
 	}
 }
 
 func TestBytesText(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0 kB", 5 << 10: "5 kB", 3 << 20: "3.0 MB", 1536 << 20: "1.5 GB", 2 << 40: "2.0 TB", 1 << 62: "4096.0 PB"} {
-		if got := bytesText(n); got != want {
+		if got := terminal.Bytes(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}

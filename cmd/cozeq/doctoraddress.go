@@ -10,16 +10,18 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/site"
 )
 
 // noBot is said where no bot is set. Workers do without: the questions in their queues name one.
 func (d *doctor) noBot() finding {
 	name := checkName("setting", "COZE_BOT_ID")
 	const none = "none is set, so each question has to name its bot"
-	if d.cfg.shared() {
+	if d.cfg.Shared() {
 		return well(name, none)
 	}
-	return warned(name, missingBot().how, none)
+	return warned(name, settings.MissingBot().How, none)
 }
 
 // address tells whether a worker could serve its --http: on the address that is set, with a shared Redis also on the
@@ -27,14 +29,14 @@ func (d *doctor) noBot() finding {
 func (d *doctor) address(ctx context.Context) []finding {
 	const name = "http.address"
 	def := ""
-	if d.cfg.shared() {
-		def = defaultHTTP
+	if d.cfg.Shared() {
+		def = settings.DefaultHTTP
 	}
-	addr, err := d.cfg.http(def)
+	addr, err := d.cfg.HTTP(def)
 	if err != nil || addr == "" {
 		return nil // the setting says what is wrong
 	}
-	_, source := d.cfg.lookup(settingHTTP, "")
+	_, source := d.cfg.Lookup(settings.HTTP, "")
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case err == nil:
@@ -42,7 +44,7 @@ func (d *doctor) address(ctx context.Context) []finding {
 		return nil
 	case errors.Is(err, syscall.EADDRINUSE) && isCozeq(ctx, addr):
 		return []finding{well(name, "a cozeq process serves %s; another one on this machine needs another --http", addr)}
-	case errors.Is(err, syscall.EADDRINUSE) && source == theDefault: // and maybe no worker is wanted here
+	case errors.Is(err, syscall.EADDRINUSE) && source == settings.FromDefault: // and maybe no worker is wanted here
 		return []finding{warned(name, "give another --http, or off", "another program has %s: a worker would not start", addr)}
 	case errors.Is(err, syscall.EADDRINUSE):
 		return []finding{failed(name, "give another --http, or off", "another program has %s: a worker would not start", addr)}
@@ -58,7 +60,7 @@ func isCozeq(ctx context.Context, addr string) bool {
 	if err != nil {
 		return false
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(tcp)+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+site.Reachable(tcp)+"/healthz", nil)
 	if err != nil {
 		return false
 	}

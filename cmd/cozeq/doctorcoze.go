@@ -12,38 +12,41 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/oauth"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // coze looks at the way to Coze once for each base URL, and at each credential.
 func (d *doctor) coze(ctx context.Context) []finding {
-	if d.account.base == "" {
+	if d.account.Base == "" {
 		return []finding{skipped("coze.connect", "there is no base URL that could be asked")}
 	}
-	asking := d.account.others
-	if d.asks && d.account.name == "" {
-		asking = append([]credential{d.account.credential}, asking...)
+	asking := d.account.Others
+	if d.asks && d.account.Name == "" {
+		asking = append([]settings.Credential{d.account.Credential}, asking...)
 	}
 	if len(asking) == 0 {
 		return []finding{skipped("coze.connect", "there is no token to ask with")}
 	}
 	var bases []string
 	for _, c := range asking {
-		if !slices.Contains(bases, c.base) {
-			bases = append(bases, c.base)
+		if !slices.Contains(bases, c.Base) {
+			bases = append(bases, c.Base)
 		}
 	}
 	// Of one base URL the way comes first, then its credentials, all at the same time.
 	found := make([][]finding, len(bases))
 	var all sync.WaitGroup
 	for i, base := range bases {
-		var here []credential
+		var here []settings.Credential
 		for _, c := range asking {
-			if c.base == base {
+			if c.Base == base {
 				here = append(here, c)
 			}
 		}
 		subject := ""
-		if u, err := url.Parse(base); base != d.account.base && err == nil {
+		if u, err := url.Parse(base); base != d.account.Base && err == nil {
 			subject = u.Host
 		}
 		all.Go(func() { found[i] = d.region(ctx, subject, base, here) })
@@ -53,21 +56,21 @@ func (d *doctor) coze(ctx context.Context) []finding {
 }
 
 // region looks at one base URL and the credentials for it.
-func (d *doctor) region(ctx context.Context, subject, base string, here []credential) []finding {
-	found, open := route(ctx, d.cfg.agent(), subject, base, slices.ContainsFunc(here, isApp))
+func (d *doctor) region(ctx context.Context, subject, base string, here []settings.Credential) []finding {
+	found, open := route(ctx, d.cfg.Agent(), subject, base, slices.ContainsFunc(here, isApp))
 	if open {
 		found = append(found, d.accepted(ctx, here)...)
 	}
 	return found
 }
 
-func isApp(c credential) bool {
-	_, ok := c.token.(*oauth.Source)
+func isApp(c settings.Credential) bool {
+	_, ok := c.Token.(*oauth.Source)
 	return ok
 }
 
 // accepted looks at credentials, all at the same time.
-func (d *doctor) accepted(ctx context.Context, credentials []credential) []finding {
+func (d *doctor) accepted(ctx context.Context, credentials []settings.Credential) []finding {
 	found := make([][]finding, len(credentials))
 	var all sync.WaitGroup
 	for i, c := range credentials {
@@ -78,17 +81,17 @@ func (d *doctor) accepted(ctx context.Context, credentials []credential) []findi
 }
 
 // ask asks Coze what it thinks of one credential. None of the calls costs anything.
-func (d *doctor) ask(ctx context.Context, c credential) []finding {
+func (d *doctor) ask(ctx context.Context, c settings.Credential) []finding {
 	transport := coze.NewTransport(2)
 	defer transport.CloseIdleConnections()
 	limited, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
-	client := c.over(coze.NoRedirects(&http.Client{Transport: transport}))
-	name := checkName("coze.token", c.name)
+	client := c.Over(coze.NoRedirects(&http.Client{Transport: transport}))
+	name := checkName("coze.token", c.Name)
 	if err := client.Check(limited); err != nil {
 		if e, ok := errors.AsType[*coze.Error](err); ok && e.Class == coze.ClassEndpoint {
 			return []finding{
-				failed(checkName("coze.api", c.name), e.Hint(), "%s: %v", wayFault(e.Class), e),
+				failed(checkName("coze.api", c.Name), e.Hint(), "%s: %v", exitcode.WayFault(e.Class), e),
 				skipped(name, "it was not asked for"),
 			}
 		}
@@ -99,16 +102,16 @@ func (d *doctor) ask(ctx context.Context, c credential) []finding {
 		shown += "; its hash in pauses, limits and metrics is " + id
 	}
 	found := []finding{well(name, "%s", shown)}
-	codes, err := acceptedHere(c.codes)
+	codes, err := settings.AcceptedHere(c.Codes)
 	if err == nil {
-		c.codes = codes
-		client = c.over(client.HTTP)
+		c.Codes = codes
+		client = c.Over(client.HTTP)
 	}
 	var who, bot []finding
 	var all sync.WaitGroup
-	all.Go(func() { who = d.whose(limited, client, c.name) })
-	if c.name == d.account.name { // others have bots of their own
-		if d.cfg.text(settingBot, "") != "" {
+	all.Go(func() { who = d.whose(limited, client, c.Name) })
+	if c.Name == d.account.Name { // others have bots of their own
+		if d.cfg.Text(settings.Bot, "") != "" {
 			all.Go(func() { bot = []finding{d.bot(limited, client)} })
 		}
 	}
@@ -135,13 +138,13 @@ func (d *doctor) whose(ctx context.Context, client *coze.Client, subject string)
 	if me, err := client.Me(ctx); err == nil && me.ID != "" {
 		who := "user " + me.ID
 		if me.Name != "" {
-			who += " (" + short(me.Name, 60) + ")"
+			who += " (" + terminal.Short(me.Name, 60) + ")"
 		}
 		parts = append(parts, who)
 	}
 	plan, err := client.Plan(ctx)
 	if err == nil && plan.Level != "" {
-		parts = append(parts, "plan "+short(plan.Level, 40))
+		parts = append(parts, "plan "+terminal.Short(plan.Level, 40))
 	}
 	if err == nil && plan.ChatRate > 0 {
 		parts = append(parts, fmt.Sprintf("%v calls of the chat API a second", plan.ChatRate))
@@ -150,7 +153,7 @@ func (d *doctor) whose(ctx context.Context, client *coze.Client, subject string)
 		return []finding{skipped(name, "this token may not ask whose it is and what the plan allows")}
 	}
 	shown := strings.Join(parts, ", ")
-	if rate, err := d.cfg.rate(); err == nil && plan.ChatRate > 0 && rate > plan.ChatRate {
+	if rate, err := d.cfg.Rate(); err == nil && plan.ChatRate > 0 && rate > plan.ChatRate {
 		return []finding{warned(name, "set COZEQ_RATE to less, or not at all: the limit is learnt", "%s: COZEQ_RATE is more", shown)}
 	}
 	return []finding{well(name, "%s", shown)}
@@ -159,12 +162,12 @@ func (d *doctor) whose(ctx context.Context, client *coze.Client, subject string)
 // bot looks the default bot up.
 func (d *doctor) bot(ctx context.Context, client *coze.Client) finding {
 	const name = "coze.bot"
-	id := d.cfg.text(settingBot, "")
+	id := d.cfg.Text(settings.Bot, "")
 	bot, err := client.PublishedBot(ctx, id)
 	if err == nil {
-		shown := short(id, 64)
+		shown := terminal.Short(id, 64)
 		if bot.Name != "" {
-			shown = short(bot.Name, 60) + " (" + shown + ")"
+			shown = terminal.Short(bot.Name, 60) + " (" + shown + ")"
 		}
 		shown += " is published"
 		if bot.Callable {
@@ -173,18 +176,18 @@ func (d *doctor) bot(ctx context.Context, client *coze.Client) finding {
 			shown += ", to which channels Coze does not tell"
 		}
 		if bot.Model != "" {
-			shown += "; its model is " + short(bot.Model, 60)
+			shown += "; its model is " + terminal.Short(bot.Model, 60)
 		}
 		return well(name, "%s", shown)
 	}
 	e, ok := errors.AsType[*coze.Error](err)
 	switch {
 	case !ok, e.Class == coze.ClassInvalid:
-		return failed(name, "", "%s: %v", short(id, 64), err)
+		return failed(name, "", "%s: %v", terminal.Short(id, 64), err)
 	case e.Class == coze.ClassAuth && e.Scope != coze.ScopeBot:
 		return skipped(name, "this token may not look bots up (permission getMetadata), so the first question will tell: %v", e)
 	case e.Scope == coze.ScopeBot:
-		return failed(name, e.Hint(), "%s cannot be asked: %v", short(id, 64), e)
+		return failed(name, e.Hint(), "%s cannot be asked: %v", terminal.Short(id, 64), e)
 	}
-	return skipped(name, "%s could not be looked up: %v", short(id, 64), e)
+	return skipped(name, "%s could not be looked up: %v", terminal.Short(id, 64), e)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/oauth"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/settings"
 )
 
 // credentials reads who may be asked with, and tells what can be seen of it from
@@ -18,41 +20,41 @@ import (
 func (d *doctor) credentials(ctx context.Context) []finding {
 	const name, see = "credential", "see 'cozeq help environment'"
 	a := &d.account
-	a.agent = d.cfg.agent()
+	a.Agent = d.cfg.Agent()
 	var err error
-	if a.base, err = d.cfg.base(); err != nil {
+	if a.Base, err = d.cfg.Base(); err != nil {
 		return nil // it is said of the setting, and who knows for which region a token is
 	}
-	if a.codes, err = d.cfg.codes(); err != nil {
-		a.codes = coze.DefaultCodes()
+	if a.Codes, err = d.cfg.Codes(); err != nil {
+		a.Codes = coze.DefaultCodes()
 	}
 	var found []finding
-	if a.others, err = d.cfg.credentials(ctx, a.credential); err != nil {
-		a.others = nil // it is said of the setting
+	if a.Others, err = d.cfg.Credentials(ctx, a.Credential); err != nil {
+		a.Others = nil // it is said of the setting
 	}
-	a.life, _ = d.cfg.tokenLife() // what is wrong with it is said of the setting
-	a.token, err = d.cfg.token(ctx, a.base)
-	own := slices.IndexFunc(a.others, named(defaultCredential))
-	missing, none := errors.AsType[*missingError](err)
+	a.Life, _ = d.cfg.TokenLife() // what is wrong with it is said of the setting
+	a.Token, err = d.cfg.Token(ctx, a.Base)
+	own := slices.IndexFunc(a.Others, settings.Named(settings.DefaultCredential))
+	missing, none := errors.AsType[*exitcode.MissingError](err)
 	switch {
 	case err == nil:
 		d.asks = true
-		found = append(found, d.credential(ctx, name, a.credential, d.tokenFrom()))
+		found = append(found, d.credential(ctx, name, a.Credential, d.tokenFrom()))
 	case none && own >= 0:
-		d.asks, a.credential = true, a.others[own]
-	case none && len(a.others) > 0:
-		found = append(found, warned(name, missing.how+"; or name one of the credentials "+defaultCredential,
+		d.asks, a.Credential = true, a.Others[own]
+	case none && len(a.Others) > 0:
+		found = append(found, warned(name, missing.How+"; or name one of the credentials "+settings.DefaultCredential,
 			"none for questions that name no credential"))
 	case none && d.remote != nil:
-		found = append(found, warned(name, missing.how, "none: this machine can put questions into the queue, and not ask them itself"))
+		found = append(found, warned(name, missing.How, "none: this machine can put questions into the queue, and not ask them itself"))
 	case none:
-		found = append(found, failed(name, missing.how, "none: Coze cannot be asked"))
+		found = append(found, failed(name, missing.How, "none: Coze cannot be asked"))
 	default:
 		found = append(found, failed(name, see, "%v", err))
 	}
-	for i, c := range a.others {
-		f := d.credential(ctx, checkName(name, c.name), c, c.file)
-		if i == own && d.asks && a.name == "" {
+	for i, c := range a.Others {
+		f := d.credential(ctx, checkName(name, c.Name), c, c.File)
+		if i == own && d.asks && a.Name == "" {
 			f = warned(f.Name, "give it another name, or unset "+d.tokenFrom(), "%s, but not for questions that name no credential: %s goes before it", f.Detail, d.tokenFrom())
 		}
 		found = append(found, f)
@@ -62,50 +64,50 @@ func (d *doctor) credentials(ctx context.Context) []finding {
 
 // tokenFrom names the variable that the default token comes from.
 func (d *doctor) tokenFrom() string {
-	for _, env := range []string{envToken, envTokenFile} {
-		if value, _ := d.cfg.env(env); strings.TrimSpace(value) != "" {
+	for _, env := range []string{settings.EnvToken, settings.EnvTokenFile} {
+		if value, _ := d.cfg.Env(env); strings.TrimSpace(value) != "" {
 			return env
 		}
 	}
-	return envJWTKeyFile
+	return settings.EnvJWTKeyFile
 }
 
 // lifeWarning is the age of a personal token's file at which its end is near.
 const lifeWarning = 25 * 24 * time.Hour
 
 // credential is what a token says by its form.
-func (d *doctor) credential(ctx context.Context, name string, c credential, from string) finding {
-	if _, ok := c.token.(*oauth.Source); ok {
-		return secretFile(name, c.file, "an OAuth app with its key in "+from+", for "+c.base)
+func (d *doctor) credential(ctx context.Context, name string, c settings.Credential, from string) finding {
+	if _, ok := c.Token.(*oauth.Source); ok {
+		return secretFile(name, c.File, "an OAuth app with its key in "+from+", for "+c.Base)
 	}
-	token, err := c.token.Token(ctx)
+	token, err := c.Token.Token(ctx)
 	if err != nil {
 		return failed(name, "put the token into the file again", "%s: %v", from, err)
 	}
-	shown := tokenKind(token) + " in " + from + ", for " + c.base
+	shown := tokenKind(token) + " in " + from + ", for " + c.Base
 	switch {
 	case strings.ContainsAny(token, " \t\r\n\"'"):
 		return failed(name, "put the token alone there, without quotes, spaces and \"Bearer\"", "in %s is more than a token", from)
 	case strings.HasPrefix(token, "czs_"), strings.HasPrefix(token, "cztei_"):
-		return warned(name, "use a service token, or an OAuth app of type JWT: "+envJWTClient, "%s: it ends within the hour", shown)
+		return warned(name, "use a service token, or an OAuth app of type JWT: "+settings.EnvJWTClient, "%s: it ends within the hour", shown)
 	}
 	const replace = "make a new one at Coze and put it in place of this one: workers read it within seconds"
-	if end := c.life.set; !end.IsZero() {
+	if end := c.Life.Set; !end.IsZero() {
 		shown += ", until " + end.UTC().Format(time.RFC3339)
 		switch left := time.Until(end); {
 		case left <= 0:
 			return failed(name, replace+"; and set its end anew", "%s: by that it has ended", shown)
-		case left < personalLife-lifeWarning:
+		case left < settings.PersonalLife-lifeWarning:
 			return warned(name, replace+"; and set its end anew", "%s: it ends in %v", shown, left.Round(time.Hour))
 		}
-		return secretFile(name, c.file, shown)
+		return secretFile(name, c.File, shown)
 	}
-	if info, err := os.Stat(c.life.file); err == nil && strings.HasPrefix(token, "pat_") && time.Since(info.ModTime()) > lifeWarning {
+	if info, err := os.Stat(c.Life.File); err == nil && strings.HasPrefix(token, "pat_") && time.Since(info.ModTime()) > lifeWarning {
 		return warned(name, replace,
 			"%s: written %d days ago, and a personal token lives %d days at most", shown,
-			int(time.Since(info.ModTime()).Hours()/24), int(personalLife.Hours()/24))
+			int(time.Since(info.ModTime()).Hours()/24), int(settings.PersonalLife.Hours()/24))
 	}
-	return secretFile(name, c.file, shown) // of what a variable names it is said there
+	return secretFile(name, c.File, shown) // of what a variable names it is said there
 }
 
 // tokenKind is what a token is by its first letters.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // How much room a disk should have. A journal takes some kilobytes for a question.
@@ -50,9 +52,9 @@ func room(name, dir, writable string) finding {
 	case !known:
 		return well(name, "%s: may be written to; how much room there is is not known on this system", shown)
 	case free < tooFull:
-		return failed(name, fix, "%s: %s free", shown, bytesText(free))
+		return failed(name, fix, "%s: %s free", shown, terminal.Bytes(free))
 	case free < scarce:
-		return warned(name, fix, "%s: %s free", shown, bytesText(free))
+		return warned(name, fix, "%s: %s free", shown, terminal.Bytes(free))
 	}
-	return well(name, "%s: %s free", shown, bytesText(free))
+	return well(name, "%s: %s free", shown, terminal.Bytes(free))
 }

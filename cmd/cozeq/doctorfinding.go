@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/redischeck"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // finding is one thing that doctor has looked at. Its name is one of those that
@@ -23,7 +24,7 @@ func checkName(name, subject string) string {
 	if subject == "" {
 		return name
 	}
-	return name + "[" + oneLine(subject) + "]"
+	return name + "[" + terminal.OneLine(subject) + "]"
 }
 
 func well(name, format string, args ...any) finding {
@@ -91,7 +92,7 @@ func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return count(n) + " " + noun + "s"
+	return terminal.Count(n) + " " + noun + "s"
 }
 
 // millisText is a short time for who compares: 0.04 ms, 4.2 ms, 430 ms.

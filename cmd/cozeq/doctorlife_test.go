@@ -7,6 +7,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/redischeck"
+	"github.com/cozeq/cozeq/internal/settings"
 )
 
 // TestDoctorTokenLife goes by the end of a token that somebody has set.
@@ -22,13 +23,13 @@ func TestDoctorTokenLife(t *testing.T) {
 		{4*24*time.Hour + time.Minute, warn, `: it ends in 96h0m0s \| make a new one`},
 		{6 * 24 * time.Hour, ok, `^a personal token in COZE_API_TOKEN, for https://api.coze.cn, until 20.*Z \| $`},
 	} {
-		got := d.credential(t.Context(), "credential", credential{
-			base: coze.DefaultBaseURL, token: coze.StaticToken("pat_x"), life: tokenLife{set: time.Now().Add(c.left)},
-		}, envToken)
+		got := d.credential(t.Context(), "credential", settings.Credential{
+			Base: coze.DefaultBaseURL, Token: coze.StaticToken("pat_x"), Life: settings.TokenLife{Set: time.Now().Add(c.left)},
+		}, settings.EnvToken)
 		like(t, got, "credential", c.status, c.pattern)
 	}
-	found, text := examined(t, map[string]string{envToken: "pat_x", envTokenEnds: "soon"}, "--coze-base", "http://127.0.0.1:1")
-	if found.OK || !strings.Contains(text, checkName("setting", envTokenEnds)) || !strings.Contains(text, "want the moment at which the token ends") {
+	found, text := examined(t, map[string]string{settings.EnvToken: "pat_x", settings.EnvTokenEnds: "soon"}, "--coze-base", "http://127.0.0.1:1")
+	if found.OK || !strings.Contains(text, checkName("setting", settings.EnvTokenEnds)) || !strings.Contains(text, "want the moment at which the token ends") {
 		t.Errorf("a malformed end: %s", text)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // reachTime bounds one request to see whether Coze is there.
@@ -168,9 +169,9 @@ func (w way) clock(name string, apps bool) []finding {
 	off := w.ahead.Abs()
 	switch {
 	case apps && (w.ahead > skewAhead || w.ahead < -skewBehind):
-		return []finding{failed(name, fix, "%s %s Coze's: it gives an OAuth app no token", rounded(off), side)}
+		return []finding{failed(name, fix, "%s %s Coze's: it gives an OAuth app no token", terminal.Rounded(off), side)}
 	case off > skewWarning:
-		return []finding{warned(name, fix, "%s %s Coze's", rounded(off), side)}
+		return []finding{warned(name, fix, "%s %s Coze's", terminal.Rounded(off), side)}
 	}
-	return []finding{well(name, "as Coze's, within %s", rounded(max(time.Second, off)))}
+	return []finding{well(name, "as Coze's, within %s", terminal.Rounded(max(time.Second, off)))}
 }

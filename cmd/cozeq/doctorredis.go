@@ -13,6 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/redischeck"
+	"github.com/cozeq/cozeq/internal/remoteredis"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // redis looks at the shared Redis, then at what is in it: one connection after the
@@ -20,33 +22,33 @@ import (
 func (d *doctor) redis(ctx context.Context) []finding {
 	const name = "redis.connect"
 	switch {
-	case d.remote == nil && d.cfg.shared():
+	case d.remote == nil && d.cfg.Shared():
 		return []finding{skipped(name, "REDIS_URL cannot be read")}
 	case d.remote == nil:
 		return []finding{skipped(name, "no REDIS_URL, and none is needed: run and ask keep everything in the process")}
 	}
 	// asynq's inspector takes no context.
-	defer context.AfterFunc(ctx, func() { d.remote.client.Close() })()
+	defer context.AfterFunc(ctx, func() { d.remote.Client.Close() })()
 	var found []finding
 	var watching sync.WaitGroup
-	if d.remote.watched != nil {
+	if d.remote.Watched != nil {
 		found = make([]finding, 1)
 		watching.Go(func() { found[0] = d.sentinels(ctx) })
 	}
 	began := time.Now()
-	err := d.remote.ping(ctx)
+	err := d.remote.Ping(ctx)
 	took := time.Since(began)
 	watching.Wait()
 	if err != nil {
 		return append(found, failed(name, redisFix(err), "%v", err))
 	}
-	found = append(found, well(name, "%s answers, the first time after %s", d.remote.addr, millisText(took)))
+	found = append(found, well(name, "%s answers, the first time after %s", d.remote.Addr, millisText(took)))
 	found = append(found, d.links(ctx)...)
-	if cluster, ok := d.remote.client.(*redis.ClusterClient); ok {
+	if cluster, ok := d.remote.Client.(*redis.ClusterClient); ok {
 		found = append(found, clusterState(ctx, cluster))
 	}
-	found = append(found, latency(ctx, d.remote.client), redisClock(ctx, d.remote.client))
-	server, err := redischeck.Server(ctx, d.remote.client)
+	found = append(found, latency(ctx, d.remote.Client), redisClock(ctx, d.remote.Client))
+	server, err := redischeck.Server(ctx, d.remote.Client)
 	if err != nil {
 		found = append(found, failed("redis.server", redisFix(err), "does not say how it is: %v", err))
 	}
@@ -69,8 +71,8 @@ func redisFix(err error) string {
 		return "check the host in REDIS_URL, and this machine's name servers"
 	case is[*tls.CertificateVerificationError](err):
 		return "let REDIS_URL name the certificate that the server's is signed with: rediss://HOST:PORT/0?ca=FILE"
-	case errors.Is(err, errNoTLS), errors.Is(err, errOnlyTLS), is[tls.RecordHeaderError](err):
-		return redisHint(err)
+	case errors.Is(err, remoteredis.ErrNoTLS), errors.Is(err, remoteredis.ErrOnlyTLS), is[tls.RecordHeaderError](err):
+		return remoteredis.Hint(err)
 	}
 	return "start Redis, or check host and port in REDIS_URL; a port with TLS needs rediss://"
 }
@@ -99,7 +101,7 @@ func (d *doctor) links(ctx context.Context) []finding {
 		return nil
 	}
 	var err error
-	switch client := d.remote.client.(type) {
+	switch client := d.remote.Client.(type) {
 	case *redis.Client:
 		err = look(ctx, client)
 	case *redis.ClusterClient:
@@ -124,9 +126,9 @@ func (d *doctor) links(ctx context.Context) []finding {
 // sentinels asks each who is the master.
 func (d *doctor) sentinels(ctx context.Context) finding {
 	const name = "redis.sentinels"
-	limited, cancel := context.WithTimeout(ctx, redisPatience)
+	limited, cancel := context.WithTimeout(ctx, remoteredis.Timeout)
 	defer cancel()
-	o := d.remote.watched
+	o := d.remote.Watched
 	masters, errs := make([]string, len(o.SentinelAddrs)), make([]error, len(o.SentinelAddrs))
 	var all sync.WaitGroup
 	for i, addr := range o.SentinelAddrs {
@@ -250,9 +252,9 @@ func redisClock(ctx context.Context, rdb redis.UniversalClient) finding {
 	}
 	switch {
 	case off > clockFailure+best:
-		return failed(name, fix, "this machine is %s %s Redis: workers would take each other's tasks for lost", rounded(off), side)
+		return failed(name, fix, "this machine is %s %s Redis: workers would take each other's tasks for lost", terminal.Rounded(off), side)
 	case off > clockWarning+best:
-		return warned(name, fix, "this machine is %s %s Redis", rounded(off), side)
+		return warned(name, fix, "this machine is %s %s Redis", terminal.Rounded(off), side)
 	}
 	return well(name, "as here, within %s", millisText(off))
 }

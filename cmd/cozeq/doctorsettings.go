@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // settings tells what each setting is and where it comes from, and reads what the
@@ -18,11 +21,11 @@ import (
 func (d *doctor) settings(ctx context.Context) []finding {
 	var found []finding
 	var defaults []string
-	for _, s := range settings() {
+	for _, s := range settings.All() {
 		value, source := d.value(s)
 		switch {
-		case source == "" && s.def != "":
-			defaults = append(defaults, s.env+" "+s.defaults())
+		case source == "" && s.Def != "":
+			defaults = append(defaults, s.Env+" "+s.Defaults())
 		case source != "":
 			found = append(found, d.setting(ctx, s, value, source))
 		}
@@ -30,7 +33,7 @@ func (d *doctor) settings(ctx context.Context) []finding {
 	if len(defaults) > 0 {
 		found = append(found, well("settings.defaults", "%s", strings.Join(defaults, "; ")))
 	}
-	if d.cfg.text(settingBot, "") == "" {
+	if d.cfg.Text(settings.Bot, "") == "" {
 		found = append(found, d.noBot())
 	}
 	found = append(found, d.address(ctx)...)
@@ -40,45 +43,45 @@ func (d *doctor) settings(ctx context.Context) []finding {
 }
 
 // value is what a setting is set to; source is empty where it is not.
-func (d *doctor) value(s setting) (value, source string) {
-	if s.flag == "" {
-		if value, _ = d.cfg.env(s.env); value != "" {
-			source = s.env
+func (d *doctor) value(s settings.Setting) (value, source string) {
+	if s.Flag == "" {
+		if value, _ = d.cfg.Env(s.Env); value != "" {
+			source = s.Env
 		}
 		return value, source
 	}
-	if value, source = d.cfg.lookup(s.flag, ""); source == theDefault {
+	if value, source = d.cfg.Lookup(s.Flag, ""); source == settings.FromDefault {
 		source = ""
 	}
 	return value, source
 }
 
 // setting is one that is set.
-func (d *doctor) setting(ctx context.Context, s setting, value, source string) finding {
-	name := checkName("setting", s.env)
-	if isToken(value) && !s.secret() { // errors quote what they are about
+func (d *doctor) setting(ctx context.Context, s settings.Setting, value, source string) finding {
+	name := checkName("setting", s.Env)
+	if settings.IsToken(value) && !s.Secret() { // errors quote what they are about
 		return failed(name, "unset it, and take another token: this one may have been seen", "by %s: a token, which does not belong here", source)
 	}
 	if err := d.read(ctx, s); err != nil {
 		return failed(name, "set "+source+" as 'cozeq help environment' says, or not at all", "%v", err)
 	}
 	shown := d.shown(s, value)
-	if source != s.env {
+	if source != s.Env {
 		shown += ", by " + source
 	}
 	if other := d.overruled(s); other != "" {
 		return warned(name, "unset one of the two", "%s, but not used: %s goes before it", shown, other)
 	}
-	if strings.HasSuffix(s.env, fileSuffix) && s.env != envCredentials { // which names files, and holds no secret
+	if strings.HasSuffix(s.Env, settings.FileSuffix) && s.Env != settings.EnvCredentials { // which names files, and holds no secret
 		return secretFile(name, value, shown)
 	}
 	switch {
-	case s.flag == settingBase && unencrypted(value):
+	case s.Flag == settings.Base && unencrypted(value):
 		return warned(name, "use https://", "%s: token, questions and answers go over the network for all to read", shown)
-	case s.flag == settingBot && d.official() && strings.ContainsFunc(value, func(r rune) bool { return r < '0' || r > '9' }):
+	case s.Flag == settings.Bot && d.official() && strings.ContainsFunc(value, func(r rune) bool { return r < '0' || r > '9' }):
 		return warned(name, "take the digits that follow /bot/ in the address of the bot's page at Coze",
 			"%s: ids of Coze's bots are digits alone", shown)
-	case s.flag == settingHTTP:
+	case s.Flag == settings.HTTP:
 		if err := d.dashboardError(ctx); err != nil {
 			return failed(name, "a worker does not start like this: choose one of the three", "%v", err)
 		}
@@ -88,77 +91,77 @@ func (d *doctor) setting(ctx context.Context, s setting, value, source string) f
 
 // read reads a setting as the commands do, for what is wrong with it. Tokens and
 // keys are looked at as credentials.
-func (d *doctor) read(ctx context.Context, s setting) (err error) {
-	switch s.flag {
-	case settingBase:
-		_, err = d.cfg.base()
-	case settingRedis:
-		d.remote, err = d.cfg.redis(1, d.logger)
-		if _, none := errors.AsType[*missingError](err); none {
+func (d *doctor) read(ctx context.Context, s settings.Setting) (err error) {
+	switch s.Flag {
+	case settings.Base:
+		_, err = d.cfg.Base()
+	case settings.Redis:
+		d.remote, err = d.cfg.Redis(1, d.logger)
+		if _, none := errors.AsType[*exitcode.MissingError](err); none {
 			err = nil // set to nothing, by a flag
 		}
-	case settingConcurrency:
-		_, err = d.cfg.concurrency()
-	case settingMaxAnswer:
-		_, err = d.cfg.maxAnswer()
-	case settingQueues:
-		_, err = d.cfg.queues()
-	case settingRate:
-		_, err = d.cfg.rate()
-	case settingHTTP:
-		_, err = d.cfg.http(defaultHTTP)
-	case settingMonitor:
-		_, err = d.cfg.monitorOn()
-	case settingPrometheus:
-		_, err = d.cfg.prometheus()
-	case settingLog:
-		_, err = d.cfg.level(0)
-	case settingCodes:
-		_, err = d.cfg.codes()
-	case settingLang:
-		_, err = d.cfg.lang()
+	case settings.Concurrency:
+		_, err = d.cfg.Concurrency()
+	case settings.MaxAnswer:
+		_, err = d.cfg.MaxAnswer()
+	case settings.Queues:
+		_, err = d.cfg.Queues()
+	case settings.Rate:
+		_, err = d.cfg.Rate()
+	case settings.HTTP:
+		_, err = d.cfg.HTTP(settings.DefaultHTTP)
+	case settings.Monitor:
+		_, err = d.cfg.MonitorOn()
+	case settings.Prometheus:
+		_, err = d.cfg.Prometheus()
+	case settings.Log:
+		_, err = d.cfg.Level(0)
+	case settings.Codes:
+		_, err = d.cfg.Codes()
+	case settings.Lang:
+		_, err = d.cfg.Lang()
 	}
-	switch s.env {
-	case envMonitorToken, envMonitorTokenFile:
-		_, err = d.cfg.monitorToken(ctx)
-	case envKeyFile:
-		_, err = d.cfg.keys()
-	case envTokenEnds:
-		_, err = d.cfg.tokenLife()
-	case envCredentials:
-		_, err = d.cfg.credentials(ctx, credential{base: coze.DefaultBaseURL})
+	switch s.Env {
+	case settings.EnvMonitorToken, settings.EnvMonitorTokenFile:
+		_, err = d.cfg.MonitorToken(ctx)
+	case settings.EnvKeyFile:
+		_, err = d.cfg.Keys()
+	case settings.EnvTokenEnds:
+		_, err = d.cfg.TokenLife()
+	case settings.EnvCredentials:
+		_, err = d.cfg.Credentials(ctx, settings.Credential{Base: coze.DefaultBaseURL})
 	}
 	return err
 }
 
 // shown is a setting's value for all to see.
-func (d *doctor) shown(s setting, value string) string {
+func (d *doctor) shown(s settings.Setting, value string) string {
 	switch {
 	case value == "":
 		return "empty"
-	case s.secret():
+	case s.Secret():
 		return "set"
-	case s.flag == settingRedis:
+	case s.Flag == settings.Redis:
 		scheme, _, _ := strings.Cut(value, "://")
-		return scheme + "://" + d.remote.addr
+		return scheme + "://" + d.remote.Addr
 	}
-	return short(value, 200)
+	return terminal.Short(value, 200)
 }
 
 // overruled names the setting that a secret stands back for.
-func (d *doctor) overruled(s setting) string {
+func (d *doctor) overruled(s settings.Setting) string {
 	set := func(env string) bool {
-		value, _ := d.cfg.env(env)
+		value, _ := d.cfg.Env(env)
 		return value != ""
 	}
 	var before []string
-	switch s.env {
-	case envTokenFile:
-		before = []string{envToken}
-	case envJWTClient, envJWTKeyFile, envJWTKeyID:
-		before = []string{envToken, envTokenFile}
-	case envMonitorTokenFile:
-		before = []string{envMonitorToken}
+	switch s.Env {
+	case settings.EnvTokenFile:
+		before = []string{settings.EnvToken}
+	case settings.EnvJWTClient, settings.EnvJWTKeyFile, settings.EnvJWTKeyID:
+		before = []string{settings.EnvToken, settings.EnvTokenFile}
+	case settings.EnvMonitorTokenFile:
+		before = []string{settings.EnvMonitorToken}
 	}
 	for _, env := range before {
 		if set(env) {
@@ -171,7 +174,7 @@ func (d *doctor) overruled(s setting) string {
 // official reports whether it is Coze itself that is asked, and no proxy, mock or
 // self-hosted server.
 func (d *doctor) official() bool {
-	base, err := d.cfg.base()
+	base, err := d.cfg.Base()
 	return err == nil && slices.Contains([]string{coze.DefaultBaseURL, coze.BaseURLCom}, strings.TrimRight(base, "/"))
 }
 
@@ -184,14 +187,14 @@ func unencrypted(base string) bool {
 // dashboardError is why a worker would not start with this address. A bad token is a
 // finding of its own.
 func (d *doctor) dashboardError(ctx context.Context) error {
-	addr, err := d.cfg.http(defaultHTTP)
+	addr, err := d.cfg.HTTP(settings.DefaultHTTP)
 	if err != nil {
 		return nil
 	}
-	if _, err := d.cfg.monitorToken(ctx); err != nil {
+	if _, err := d.cfg.MonitorToken(ctx); err != nil {
 		return nil
 	}
-	_, err = d.cfg.dashboard(ctx, addr)
+	_, err = d.cfg.Dashboard(ctx, addr)
 	return err
 }
 
@@ -200,9 +203,9 @@ func (d *doctor) dashboardError(ctx context.Context) error {
 func (d *doctor) unknownVariables() (found []finding) {
 	known := &cobra.Command{}
 	names := map[string]bool{}
-	for _, s := range settings() {
-		names[s.env] = true
-		known.AddCommand(&cobra.Command{Use: s.env, Run: func(*cobra.Command, []string) {}})
+	for _, s := range settings.All() {
+		names[s.Env] = true
+		known.AddCommand(&cobra.Command{Use: s.Env, Run: func(*cobra.Command, []string) {}})
 	}
 	var environ []string
 	if d.environ != nil {
@@ -231,13 +234,13 @@ func (d *doctor) unknownVariables() (found []finding) {
 // key. What is wrong with the keys is said of the setting.
 func (d *doctor) encryption() finding {
 	const name = "encryption"
-	path, _ := d.cfg.env(envKeyFile)
+	path, _ := d.cfg.Env(settings.EnvKeyFile)
 	if path == "" {
 		return well(name, "off: questions and answers stand in Redis as they are")
 	}
-	keys, err := loadKeys(path)
+	keys, err := settings.LoadKeys(path)
 	if err != nil {
-		return skipped(name, "not known: see %s", checkName("setting", envKeyFile))
+		return skipped(name, "not known: see %s", checkName("setting", settings.EnvKeyFile))
 	}
 	others := slices.DeleteFunc(keys.IDs(), func(id string) bool { return id == keys.ID() })
 	if len(others) == 0 {

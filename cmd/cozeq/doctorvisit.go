@@ -4,24 +4,27 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+
+	"github.com/cozeq/cozeq/internal/remoteredis"
+	"github.com/cozeq/cozeq/internal/settings"
 )
 
 // doctor looks at what the settings of one command name.
 type doctor struct {
-	cfg     config
+	cfg     settings.Config
 	environ func() []string
 	output  string // of a run: "" is this directory
 	logger  *slog.Logger
 
-	remote  *remoteRedis // nil: none is set, or not one that can be used
-	account account      // as far as it could be read
-	asks    bool         // there is a credential to ask with
+	remote  *remoteredis.Server // nil: none is set, or not one that can be used
+	account settings.Account    // as far as it could be read
+	asks    bool                // there is a credential to ask with
 }
 
 // close gives back what the checks have opened.
 func (d *doctor) close() {
 	if d.remote != nil {
-		d.remote.client.Close()
+		d.remote.Client.Close()
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/pausewatch"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -24,7 +26,7 @@ const (
 
 // work looks at who works on what is in Redis, and what keeps them from it.
 func (d *doctor) work(ctx context.Context) []finding {
-	rdb := d.remote.client
+	rdb := d.remote.Client
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	servers, err := inspector.Servers()
 	if err != nil {
@@ -47,7 +49,7 @@ func waitingText(n int) string {
 	if n == 1 {
 		return "1 question waits"
 	}
-	return questions(n) + " wait"
+	return terminal.Questions(n) + " wait"
 }
 
 // process is one with a worker in it, which is several servers to asynq.
@@ -110,7 +112,7 @@ func (d *doctor) workers(ctx context.Context, rdb redis.UniversalClient, servers
 }
 
 func (p *process) String() string {
-	text := fmt.Sprintf("%s:%d serves %s, %d of %d at work", oneLine(p.host), p.pid, strings.Join(p.queues, " "), p.active, p.concurrency)
+	text := fmt.Sprintf("%s:%d serves %s, %d of %d at work", terminal.OneLine(p.host), p.pid, strings.Join(p.queues, " "), p.active, p.concurrency)
 	if p.stopping {
 		text += ", stopping"
 	}
@@ -135,7 +137,7 @@ func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspecto
 		if err != nil {
 			// asynq 0.26 cannot count a queue with a task in it whose hash is gone.
 			found = append(found, failed(checkName("queue", queue), "see why Redis loses keys: eviction, FLUSHDB, fail-over; the tasks that are whole are served all the same",
-				"cannot be counted, as when the data of a task in it are gone: %s", short(err.Error(), 120)))
+				"cannot be counted, as when the data of a task in it are gone: %s", terminal.Short(err.Error(), 120)))
 			continue
 		}
 		waiting += q.Pending
@@ -150,7 +152,7 @@ func queueFinding(q queueState, served bool) finding {
 	shown := fmt.Sprintf("%d pending, %d active, %d scheduled, %d in retry, %d archived", q.Pending, q.Active, q.Scheduled, q.Retry, q.Archived)
 	age := time.Duration(q.OldestPending * float64(time.Second))
 	if q.Pending > 0 {
-		shown += ", the oldest since " + rounded(age)
+		shown += ", the oldest since " + terminal.Rounded(age)
 	}
 	switch {
 	case q.Paused != nil && len(q.Paused.Others) > 0:
@@ -211,12 +213,12 @@ func limitFinding(l worker.Limit) finding {
 func pauseFinding(p worker.Pause, served bool) finding {
 	subject := p.Credential
 	if p.BotID != "" {
-		subject += " bot " + short(p.BotID, 64)
+		subject += " bot " + terminal.Short(p.BotID, 64)
 	}
 	name := checkName("pause", subject)
-	shown := fmt.Sprintf("%s since %s: %s", pauseCause(p), since(p.Since), short(p.Message, 200))
+	shown := fmt.Sprintf("%s since %s: %s", pausewatch.Cause(p), since(p.Since), terminal.Short(p.Message, 200))
 	if p.Aside > 0 {
-		shown += fmt.Sprintf("; %s stepped aside", questions(int(p.Aside)))
+		shown += fmt.Sprintf("; %s stepped aside", terminal.Questions(int(p.Aside)))
 	}
 	if !served {
 		return well(name, "%s; no worker has the credential now, so it ends by itself", shown)

@@ -9,15 +9,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 type errorsCommand struct {
-	streams  *streams
+	streams  *terminal.Streams
 	json     bool
 	markdown bool
 }
 
-func newErrorsCmd(s *streams) *cobra.Command {
+func newErrorsCmd(s *terminal.Streams) *cobra.Command {
 	c := &errorsCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "errors [CODE or CLASS]",
@@ -40,7 +43,7 @@ A row may set class, scope, tries, meaning and hint, and "zh": {"meaning":
   cozeq errors quota
   cozeq errors 4028 --lang zh
   cozeq errors --json | jq '.[] | select(.scope == "bot")'`,
-		Args: wants(0, 1, "CODE"),
+		Args: misuse.CheckArgs(0, 1, "CODE"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return c.completions(cmd, args), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -48,47 +51,47 @@ A row may set class, scope, tries, meaning and hint, and "zh": {"meaning":
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&c.markdown, "markdown", false, "print the whole table as a Markdown document")
-	addSettings(cmd, settingCodes)
+	settings.AddFlags(cmd, settings.Codes)
 	return cmd
 }
 
 func (c *errorsCommand) run(cmd *cobra.Command, args []string) error {
-	settings := configOf(cmd, c.streams)
-	table, err := settings.codes()
+	settings := settings.Of(cmd, c.streams)
+	table, err := settings.Codes()
 	if err != nil {
 		return err
 	}
-	lang, err := settings.lang()
+	lang, err := settings.Lang()
 	if err != nil {
 		return err
 	}
 	page := &errorsPage{c.streams, lang}
 	switch {
 	case c.markdown && (c.json || len(args) > 0):
-		return usagef(cmd, "--markdown prints the whole table: leave --json and CODE out")
+		return misuse.Errorf(cmd, "--markdown prints the whole table: leave --json and CODE out")
 	case c.markdown:
 		return writeErrorsManual(c.streams.Out, lang, table.All())
 	case len(args) == 0 && c.json:
-		return writeJSON(c.streams.Out, rows(table.All()))
+		return terminal.WriteJSON(c.streams.Out, rows(table.All()))
 	case len(args) == 0:
 		return page.list(table.All())
 	}
 	if name := coze.Class(strings.ToLower(args[0])); slices.Contains(coze.Classes(), name) {
 		if c.json {
-			return writeJSON(c.streams.Out, class(name, table.All()))
+			return terminal.WriteJSON(c.streams.Out, class(name, table.All()))
 		}
 		return page.class(name, table.All())
 	}
 	code, err := strconv.Atoi(args[0])
 	if err != nil || code <= 0 {
-		return usagef(cmd, "CODE %q, want a whole number above 0, as 4013, or a class: %s", args[0], classNames())
+		return misuse.Errorf(cmd, "CODE %q, want a whole number above 0, as 4013, or a class: %s", args[0], classNames())
 	}
 	found, listed := table.Lookup(code)
 	if !listed {
 		found = table.Classify(code, 200)
 	}
 	if c.json {
-		return writeJSON(c.streams.Out, row(found, listed))
+		return terminal.WriteJSON(c.streams.Out, row(found, listed))
 	}
 	return page.code(found, listed)
 }
@@ -99,12 +102,12 @@ func classNames() string {
 
 // completions are the classes, then the codes, with what they mean.
 func (c *errorsCommand) completions(cmd *cobra.Command, args []string) []cobra.Completion {
-	settings := configOf(cmd, c.streams)
-	table, err := settings.codes()
+	settings := settings.Of(cmd, c.streams)
+	table, err := settings.Codes()
 	if err != nil || len(args) > 0 {
 		return nil
 	}
-	lang, _ := settings.lang()
+	lang, _ := settings.Lang()
 	var found []cobra.Completion
 	for _, class := range coze.Classes() {
 		found = append(found, cobra.CompletionWithDesc(string(class), class.Meaning().In(lang)))

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // The documents are the table's, as it is now.
@@ -53,7 +55,7 @@ func TestActions(t *testing.T) {
 		for _, scope := range []coze.Scope{"", coze.ScopeBot, coze.ScopeAccount} {
 			for _, tries := range []int{0, 1, 2, 3} {
 				does := action(class, scope, tries)
-				if does.EN == "" || does.ZH == "" || columns(does.EN) != len(does.EN) || columns(does.ZH) == len([]rune(does.ZH)) {
+				if does.EN == "" || does.ZH == "" || terminal.Columns(does.EN) != len(does.EN) || terminal.Columns(does.ZH) == len([]rune(does.ZH)) {
 					t.Errorf("%s %s %d: %+v", class, scope, tries, does)
 				}
 				all[class][does] = true
@@ -75,7 +77,7 @@ func TestActions(t *testing.T) {
 
 func TestChineseOnTerminal(t *testing.T) {
 	out, _, code := onTerminal(t, 60, false, "errors", "4028", "--lang", "zh")
-	if code != exitOK {
+	if code != exitcode.OK {
 		t.Fatalf("exit code %d", code)
 	}
 	const want = `错误码        4028
@@ -100,7 +102,7 @@ cozeq 的处理  暂停该凭证：相关问题排队等待，不消耗尝试次
 		t.Errorf("the list of codes is not aligned:\n%s", out)
 	}
 	for line := range strings.Lines(out) {
-		if n := columns(strings.TrimSuffix(line, "\n")); n > 60 {
+		if n := terminal.Columns(strings.TrimSuffix(line, "\n")); n > 60 {
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"text/template"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 //go:generate sh -c "COZEQ_CODES= go run . errors --markdown --lang en > ../../docs/errors.md"
@@ -65,4 +66,4 @@ func quoted(word string) string {
 }
 
 // cell keeps a text in its cell of a Markdown table.
-func cell(text string) string { return strings.ReplaceAll(oneLine(text), "|", `\|`) }
+func cell(text string) string { return strings.ReplaceAll(terminal.OneLine(text), "|", `\|`) }

@@ -7,11 +7,12 @@ import (
 	"strconv"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // errorsPage shows the table of codes, or a part of it, to people.
 type errorsPage struct {
-	streams *streams
+	streams *terminal.Streams
 	lang    coze.Lang
 }
 
@@ -43,7 +44,7 @@ func (p *errorsPage) list(codes []coze.Code) error {
 	if p.lang == coze.Chinese {
 		header = []string{labelCode.ZH, labelClass.ZH, labelScope.ZH, labelMeaning.ZH}
 	}
-	t := &table{header: header, paint: func(column int, cell string) paint {
+	t := &terminal.Table{Header: header, Paint: func(column int, cell string) terminal.Paint {
 		if column == 1 {
 			return classPaint(coze.Class(cell))
 		}
@@ -54,17 +55,17 @@ func (p *errorsPage) list(codes []coze.Code) error {
 		if !p.streams.OutTTY {
 			cells = append(cells, action(code.Class, code.Scope, code.Tries).In(p.lang), code.Hint.In(p.lang))
 		}
-		t.add(cells...)
+		t.Add(cells...)
 	}
-	return t.write(p.streams)
+	return t.Write(p.streams)
 }
 
-func classPaint(class coze.Class) paint {
+func classPaint(class coze.Class) terminal.Paint {
 	switch class {
 	case coze.ClassPermanent, coze.ClassInvalid, coze.ClassAction:
-		return red
+		return terminal.Red
 	case coze.ClassAuth, coze.ClassQuota, coze.ClassEndpoint:
-		return yellow
+		return terminal.Yellow
 	}
 	return ""
 }
@@ -76,38 +77,38 @@ func (p *errorsPage) code(c coze.Code, listed bool) error {
 		meaning = coze.Text{EN: "not in the table: judged by its range", ZH: "不在表中：按错误码所在的区间判断"}
 	}
 	t := p.titled(labelCode, coze.Text{EN: "CODE", ZH: labelCode.ZH}, strconv.Itoa(c.Code))
-	t.add(p.label(labelMeaning), meaning.In(p.lang))
-	t.add(p.label(labelClass), string(c.Class))
-	t.add(p.label(labelClassMeans), c.Class.Meaning().In(p.lang))
-	t.add(p.label(labelScope), p.scope(c.Scope))
-	t.add(p.label(labelAction), action(c.Class, c.Scope, c.Tries).In(p.lang))
+	t.Add(p.label(labelMeaning), meaning.In(p.lang))
+	t.Add(p.label(labelClass), string(c.Class))
+	t.Add(p.label(labelClassMeans), c.Class.Meaning().In(p.lang))
+	t.Add(p.label(labelScope), p.scope(c.Scope))
+	t.Add(p.label(labelAction), action(c.Class, c.Scope, c.Tries).In(p.lang))
 	if c.Tries > 0 && c.Class == coze.ClassTransient { // others have no use for it
 		most := coze.Text{EN: fmt.Sprintf("at most %d", c.Tries), ZH: fmt.Sprintf("最多 %d 次", c.Tries)}
-		t.add(p.label(labelAsks), most.In(p.lang))
+		t.Add(p.label(labelAsks), most.In(p.lang))
 	}
 	if hint := c.Hint.In(p.lang); hint != "" {
-		t.add(p.label(labelHint), hint)
+		t.Add(p.label(labelHint), hint)
 	}
-	return t.writeLong(p.streams)
+	return t.WriteLong(p.streams)
 }
 
 // class explains one class and lists its codes.
 func (p *errorsPage) class(name coze.Class, codes []coze.Code) error {
 	codes = slices.DeleteFunc(codes, func(c coze.Code) bool { return c.Class != name })
 	t := p.titled(labelClass, coze.Text{EN: "CLASS", ZH: labelClass.ZH}, string(name))
-	t.add(p.label(labelMeaning), name.Meaning().In(p.lang))
+	t.Add(p.label(labelMeaning), name.Meaning().In(p.lang))
 	found := scopes(name, codes)
 	for _, scope := range found {
 		label := p.label(labelAction)
 		if len(found) > 1 && scope != "" {
 			label += " (" + string(scope) + ")"
 		}
-		t.add(label, action(name, scope, 0).In(p.lang))
+		t.Add(label, action(name, scope, 0).In(p.lang))
 	}
 	if hint := name.Hint().In(p.lang); hint != "" {
-		t.add(p.label(labelHint), hint)
+		t.Add(p.label(labelHint), hint)
 	}
-	if err := t.writeLong(p.streams); err != nil || len(codes) == 0 {
+	if err := t.WriteLong(p.streams); err != nil || len(codes) == 0 {
 		return err
 	}
 	if _, err := io.WriteString(p.streams.Out, "\n"); err != nil {
@@ -117,10 +118,10 @@ func (p *errorsPage) class(name coze.Class, codes []coze.Code) error {
 }
 
 // titled begins a page: with a header, or in a pipe with a row for the same.
-func (p *errorsPage) titled(name, title coze.Text, value string) *table {
-	t := &table{header: []string{title.In(p.lang), value}}
+func (p *errorsPage) titled(name, title coze.Text, value string) *terminal.Table {
+	t := &terminal.Table{Header: []string{title.In(p.lang), value}}
 	if !p.streams.OutTTY {
-		t.add(name.EN, value)
+		t.Add(name.EN, value)
 	}
 	return t
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // pace is how fast a run can ask.
@@ -48,31 +49,31 @@ func estimateRecord(e *progress.Estimate, p pace) *estimateJSON {
 	return &estimateJSON{
 		Asked: e.Asked, Rest: e.Rest, Known: e.Known, Allowed: e.Allowed,
 		Tokens: e.Tokens, TokensRange: [2]int64{e.TokensLow, e.TokensHigh},
-		Seconds: seconds(likely), SecondsRange: [2]float64{seconds(low), seconds(high)},
-		Concurrency: p.concurrency, QuestionSeconds: seconds(e.Question),
+		Seconds: terminal.Seconds(likely), SecondsRange: [2]float64{terminal.Seconds(low), terminal.Seconds(high)},
+		Concurrency: p.concurrency, QuestionSeconds: terminal.Seconds(e.Question),
 	}
 }
 
 // printEstimate says what the rest of an input will take.
 func printEstimate(w io.Writer, e *progress.Estimate, p pace, b runBounds) {
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
-	line("estimate, by the %s asked so far:", questions(e.Asked))
+	line("estimate, by the %s asked so far:", terminal.Questions(e.Asked))
 	if e.Known > 0 {
-		line("  %s more cost nothing: the cache has the answer, or will have it", count(e.Known))
+		line("  %s more cost nothing: the cache has the answer, or will have it", terminal.Count(e.Known))
 	}
-	what := "  left to ask: " + count(e.Rest)
+	what := "  left to ask: " + terminal.Count(e.Rest)
 	if e.Allowed < e.Rest {
-		what += fmt.Sprintf("; %s is enough for about %s", b.text(), count(e.Allowed))
+		what += fmt.Sprintf("; %s is enough for about %s", b.text(), terminal.Count(e.Allowed))
 	}
 	line("%s", what)
 	if e.Allowed == 0 || e.Asked == 0 {
 		return
 	}
-	line("  tokens: about %s (%s to %s), %s a question", about(e.Tokens), about(e.TokensLow), about(e.TokensHigh), count(int(e.Tokens)/e.Allowed))
+	line("  tokens: about %s (%s to %s), %s a question", about(e.Tokens), about(e.TokensLow), about(e.TokensHigh), terminal.Count(int(e.Tokens)/e.Allowed))
 	likely, low, high := p.times(e)
-	line("  time: about %s (%s to %s), %s a question, %s at a time", rounded(likely), rounded(low), rounded(high), rounded(e.Question), count(p.concurrency))
+	line("  time: about %s (%s to %s), %s a question, %s at a time", terminal.Rounded(likely), terminal.Rounded(low), terminal.Rounded(high), terminal.Rounded(e.Question), terminal.Count(p.concurrency))
 	if e.Chain > 1 && e.Question*time.Duration(min(e.Chain, e.Allowed)) >= likely {
-		line("  the longest conversation, of %s turns, takes that long by itself", count(e.Chain))
+		line("  the longest conversation, of %s turns, takes that long by itself", terminal.Count(e.Chain))
 	}
 	line("  it takes longer where Coze limits the rate, or is slower with more questions at a time")
 }
@@ -81,18 +82,18 @@ func printEstimate(w io.Writer, e *progress.Estimate, p pace, b runBounds) {
 func (b runBounds) text() string {
 	switch {
 	case b.maxTokens > 0 && b.maxQuestions > 0:
-		return fmt.Sprintf("--max-tokens %s, --max-questions %s", count(int(b.maxTokens)), count(b.maxQuestions))
+		return fmt.Sprintf("--max-tokens %s, --max-questions %s", terminal.Count(int(b.maxTokens)), terminal.Count(b.maxQuestions))
 	case b.maxTokens > 0:
-		return "--max-tokens " + count(int(b.maxTokens))
+		return "--max-tokens " + terminal.Count(int(b.maxTokens))
 	}
-	return "--max-questions " + count(b.maxQuestions)
+	return "--max-questions " + terminal.Count(b.maxQuestions)
 }
 
 // about is a number with the three digits that an estimate has.
 func about(n int64) string {
 	if n < 1000 {
-		return count(int(n))
+		return terminal.Count(int(n))
 	}
 	unit := math.Pow10(int(math.Log10(float64(n))) - 2)
-	return count(int(math.Round(float64(n)/unit) * unit))
+	return terminal.Count(int(math.Round(float64(n)/unit) * unit))
 }

@@ -21,6 +21,8 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -297,7 +299,7 @@ func TestFixtures(t *testing.T) {
 				stdin, path = f.content, "-"
 			}
 			code, stderr := runFile(t, fake, stdin, append([]string{path, "-o", output}, f.args...)...)
-			if code != exitOK {
+			if code != exitcode.OK {
 				t.Fatalf("exit code %d\n%s", code, stderr)
 			}
 			t.Log(strings.TrimSpace(stderr))
@@ -319,8 +321,8 @@ func echo(t *testing.T) *cozetest.Server {
 func runFile(t *testing.T, fake *cozetest.Server, stdin []byte, args ...string) (code int, stderr string) {
 	t.Helper()
 	var errs bytes.Buffer
-	code = run(t.Context(), append([]string{"run"}, args...), streams{
-		In: bytes.NewReader(stdin), Out: io.Discard, Err: &errs, Width: defaultWidth,
+	code = run(t.Context(), append([]string{"run"}, args...), terminal.Streams{
+		In: bytes.NewReader(stdin), Out: io.Discard, Err: &errs, Width: terminal.DefaultWidth,
 		Env: func(name string) (string, bool) {
 			value, ok := map[string]string{"COZE_API_BASE": fake.URL, "COZE_API_TOKEN": "any", "COZE_BOT_ID": "bot"}[name]
 			return value, ok
@@ -368,14 +370,14 @@ func TestOutputsAreInputs(t *testing.T) {
 	}
 	for i, name := range []string{"a.csv", "b.tsv.gz", "c.xlsx", "d.xlsx", "e.csv.gz", "f.tsv", "g.jsonl.gz"} {
 		output := filepath.Join(dir, name)
-		if code, stderr := runFile(t, fake, nil, path, "-o", output); code != exitOK {
+		if code, stderr := runFile(t, fake, nil, path, "-o", output); code != exitcode.OK {
 			t.Fatalf("%s: exit code %d\n%s", name, code, stderr)
 		}
 		if n := asked(fake); n != (i+1)*len(fiveQuestions) {
 			t.Errorf("%s: %d questions were asked by then", name, n)
 		}
 		// It is known for complete.
-		if code, stderr := runFile(t, fake, nil, path, "-o", output, "--retry-failed"); code != exitOK || !strings.Contains(stderr, "complete already") {
+		if code, stderr := runFile(t, fake, nil, path, "-o", output, "--retry-failed"); code != exitcode.OK || !strings.Contains(stderr, "complete already") {
 			t.Errorf("%s again: exit code %d\n%s", name, code, stderr)
 		}
 		path = output

@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // healthTimeout bounds a look, like those of the engines that ask for it.
@@ -15,7 +19,7 @@ const healthTimeout = 3 * time.Second
 
 // newHealthCmd is for images that hold this program and nothing else: there is no
 // curl in them.
-func newHealthCmd(s *streams) *cobra.Command {
+func newHealthCmd(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [URL]",
 		Short: "Check the health of a worker, dashboard or mock",
@@ -27,28 +31,28 @@ Without URL it asks /healthz at --http, by default the worker's address. Any
 answer other than a server error (5xx) counts as healthy.`,
 		Example: `  cozeq health
   cozeq health http://127.0.0.1:9464/readyz`,
-		Args: wants(0, 1, "URL"),
+		Args: misuse.CheckArgs(0, 1, "URL"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			return checkHealth(cmd.Context(), args[0])
 		}
-		addr, err := configOf(cmd, s).http(defaultHTTP)
+		addr, err := settings.Of(cmd, s).HTTP(settings.DefaultHTTP)
 		if err != nil {
 			return err
 		}
 		host, port, err := net.SplitHostPort(addr)
 		if err != nil {
-			return usagef(cmd, "--%s is %q: name a URL", settingHTTP, addr)
+			return misuse.Errorf(cmd, "--%s is %q: name a URL", settings.HTTP, addr)
 		}
 		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 			host = "127.0.0.1"
 		}
 		return checkHealth(cmd.Context(), "http://"+net.JoinHostPort(host, port)+"/healthz")
 	}
-	addSettings(cmd, settingHTTP)
-	http := cmd.Flags().Lookup(settingHTTP)
-	http.Usage, http.DefValue = "ask the server at `HOST:PORT`", defaultHTTP
+	settings.AddFlags(cmd, settings.HTTP)
+	http := cmd.Flags().Lookup(settings.HTTP)
+	http.Usage, http.DefValue = "ask the server at `HOST:PORT`", settings.DefaultHTTP
 	return cmd
 }
 

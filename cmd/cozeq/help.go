@@ -4,6 +4,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // newHelpCmd is cobra's help, but a topic that there is not is wrong usage.
@@ -25,10 +29,10 @@ func newHelpCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil {
-				return usagef(cmd, "%w", err)
+				return misuse.Errorf(cmd, "%w", err)
 			}
 			if len(rest) > 0 {
-				return unknownCommand(about, rest)
+				return misuse.UnknownCommand(about, rest)
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
@@ -43,32 +47,32 @@ func newEnvironmentTopic() *cobra.Command {
 from the environment or from a file, never from a flag.
 
 `)
-	for _, s := range settings() {
-		name := s.env
-		if s.flag != "" {
-			name += ", --" + s.flag
+	for _, s := range settings.All() {
+		name := s.Env
+		if s.Flag != "" {
+			name += ", --" + s.Flag
 		}
-		if len(s.words) > 0 {
-			name += " {" + strings.Join(s.words, "|") + "}"
+		if len(s.Words) > 0 {
+			name += " {" + strings.Join(s.Words, "|") + "}"
 		}
-		b.WriteString("  " + name + "\n" + wrapped(strings.ReplaceAll(s.usage, "`", ""), "      ", pipeHelp))
-		if def := s.defaults(); def != "" {
-			b.WriteString(wrapped("(default "+def+")", "      ", pipeHelp))
+		b.WriteString("  " + name + "\n" + terminal.Wrap(strings.ReplaceAll(s.Usage, "`", ""), "      ", pipeHelp))
+		if def := s.Defaults(); def != "" {
+			b.WriteString(terminal.Wrap("(default "+def+")", "      ", pipeHelp))
 		}
 	}
 	b.WriteString(`
 Without REDIS_URL, run and ask use a store inside the process. The other
 commands need a shared Redis. The first of these that is set gives the token:
-` + envToken + `, ` + envTokenFile + `, the three variables of the
-OAuth app, the credential "` + defaultCredential + `" of ` + envCredentials + `.
+` + settings.EnvToken + `, ` + settings.EnvTokenFile + `, the three variables of the
+OAuth app, the credential "` + settings.DefaultCredential + `" of ` + settings.EnvCredentials + `.
 
-` + envCredentials + ` has this form; file names are relative to it:
+` + settings.EnvCredentials + ` has this form; file names are relative to it:
     {"alice": {"token_file": "alice.txt"},
      "shop":  {"jwt": {"client_id": "1110", "private_key_file": "shop.pem",
                        "public_key_id": "k1b2"},
                "base": "https://api.coze.com"}}
 Each entry has either token_file or jwt. base defaults to COZE_API_BASE. A token
-may have "expires", which means the same as ` + envTokenEnds + `.
+may have "expires", which means the same as ` + settings.EnvTokenEnds + `.
 
 Spaces, line ends and byte order marks around a value are removed. Files that
 settings name are UTF-8, or UTF-16 with a byte order mark.

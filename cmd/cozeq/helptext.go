@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 const (
@@ -21,7 +22,7 @@ const (
 )
 
 // layHelp has all commands write their help by helpText.
-func layHelp(root *cobra.Command, s *streams) {
+func layHelp(root *cobra.Command, s *terminal.Streams) {
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		width := pipeHelp
@@ -59,7 +60,7 @@ func helpText(cmd *cobra.Command, width int) string {
 	for g := range flagGroups(cmd) {
 		groups = append(groups, g)
 		for _, f := range g.flags {
-			if w := columns(flagHead(f)) + 2; w <= flagHelp {
+			if w := terminal.Columns(flagHead(f)) + 2; w <= flagHelp {
 				column = max(column, w)
 			}
 		}
@@ -94,7 +95,7 @@ func reflowed(text string, width int) string {
 			n++
 		}
 		if n > 0 {
-			b.WriteString(wrapped(strings.Join(lines[:n], " "), "", width))
+			b.WriteString(terminal.Wrap(strings.Join(lines[:n], " "), "", width))
 		} else {
 			b.WriteString(strings.ReplaceAll(lines[0], "\t", "    ") + "\n")
 			n = 1
@@ -107,13 +108,13 @@ func reflowed(text string, width int) string {
 // helpEntry is a flag or a command with its text in a column beside it, or below it where that leaves no room.
 func helpEntry(head, text string, column, width int) string {
 	if width-column < leastHelp {
-		return head + "\n" + wrapped(text, strings.Repeat(" ", 8), max(width, leastHelp))
+		return head + "\n" + terminal.Wrap(text, strings.Repeat(" ", 8), max(width, leastHelp))
 	}
-	text = wrapped(text, strings.Repeat(" ", column), width)
-	if columns(head)+2 > column {
+	text = terminal.Wrap(text, strings.Repeat(" ", column), width)
+	if terminal.Columns(head)+2 > column {
 		return head + "\n" + text
 	}
-	return head + text[columns(head):]
+	return head + text[terminal.Columns(head):]
 }
 
 // flagHead is a flag with what it takes: "-o, --output FILE".

@@ -8,13 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // everyCommand are all commands of the program with what it prints about them in a pipe.
 func everyCommand(t *testing.T) map[*cobra.Command]string {
 	t.Helper()
-	s := streams{Env: func(string) (string, bool) { return "", false }}
+	s := terminal.Streams{Env: func(string) (string, bool) { return "", false }}
 	root := newRootCmd(&s)
 	all := map[*cobra.Command]string{}
 	for _, cmd := range append(commandsBelow(root), root) {
@@ -23,8 +25,8 @@ func everyCommand(t *testing.T) map[*cobra.Command]string {
 			args = []string{"help", cmd.Name()}
 		}
 		var out bytes.Buffer
-		s := streams{Out: &out, Err: &out, Env: s.Env, Width: 200} // a terminal on stderr
-		if code := run(t.Context(), args, s); code != exitOK {
+		s := terminal.Streams{Out: &out, Err: &out, Env: s.Env, Width: 200} // a terminal on stderr
+		if code := run(t.Context(), args, s); code != exitcode.OK {
 			t.Fatalf("%s: exit code %d: %s", cmd.CommandPath(), code, &out)
 		}
 		all[cmd] = out.String()
@@ -35,8 +37,8 @@ func everyCommand(t *testing.T) map[*cobra.Command]string {
 func TestHelpInPipe(t *testing.T) {
 	for cmd, text := range everyCommand(t) {
 		for line := range strings.SplitSeq(text, "\n") {
-			if columns(line) > 80 || strings.TrimRight(line, " ") != line {
-				t.Errorf("%s: %d columns: %q", cmd.CommandPath(), columns(line), line)
+			if terminal.Columns(line) > 80 || strings.TrimRight(line, " ") != line {
+				t.Errorf("%s: %d columns: %q", cmd.CommandPath(), terminal.Columns(line), line)
 			}
 		}
 		if strings.Contains(text, "\nFlags:") {
@@ -83,12 +85,12 @@ func TestHelpOnTerminal(t *testing.T) {
 		whole, _, _ := onTerminal(t, 1000, false, args...)
 		for _, width := range []int{60, 72, 80, 120} {
 			out, _, code := onTerminal(t, width, false, args...)
-			if code != exitOK || words(out) != words(whole) {
+			if code != exitcode.OK || words(out) != words(whole) {
 				t.Errorf("%s at %d: exit code %d, text lost:\n%s", cmd.CommandPath(), width, code, out)
 			}
 			for line := range strings.SplitSeq(out, "\n") {
-				if width >= 80 && columns(line) > width {
-					t.Errorf("%s at %d: %d columns: %q", cmd.CommandPath(), width, columns(line), line)
+				if width >= 80 && terminal.Columns(line) > width {
+					t.Errorf("%s at %d: %d columns: %q", cmd.CommandPath(), width, terminal.Columns(line), line)
 				}
 			}
 		}
@@ -107,8 +109,8 @@ func TestHelpLayout(t *testing.T) {
 	}
 	out, _, _ = onTerminal(t, 300, false, "run", "--help")
 	for line := range strings.SplitSeq(out, "\n") {
-		if columns(line) > mostHelp {
-			t.Errorf("%d columns on a wide terminal: %q", columns(line), line)
+		if terminal.Columns(line) > mostHelp {
+			t.Errorf("%d columns on a wide terminal: %q", terminal.Columns(line), line)
 		}
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"io"
 	"strings"
 
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 )
 
 // liveAnswer prints an answer piece by piece.
 type liveAnswer struct {
-	streams *streams
+	streams *terminal.Streams
 	text    strings.Builder // what stands on stdout since the answer began
 }
 
@@ -52,7 +53,7 @@ func (l *liveAnswer) breakLine() {
 
 func (l *liveAnswer) print(text string) error {
 	if l.streams.OutTTY {
-		text = printable(text)
+		text = terminal.Printable(text)
 	}
 	_, err := io.WriteString(l.streams.Out, text)
 	return err

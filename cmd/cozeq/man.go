@@ -11,10 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // newManCmd writes the manual pages, out of the same texts as --help. It is for packagers, so the help does not list it.
-func newManCmd(s *streams) *cobra.Command {
+func newManCmd(s *terminal.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIRECTORY",
 		Short: "Write the manual pages",
@@ -23,11 +25,11 @@ on. It creates DIRECTORY if necessary. $SOURCE_DATE_EPOCH sets the date of the
 pages, for reproducible packages.`,
 		Example: "  cozeq man /usr/local/share/man/man1",
 		Hidden:  true,
-		Args:    wants(1, 1, "DIRECTORY"),
+		Args:    misuse.CheckArgs(1, 1, "DIRECTORY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			date, err := manDate(s)
 			if err != nil {
-				return usagef(cmd, "%w", err)
+				return misuse.Errorf(cmd, "%w", err)
 			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
@@ -46,7 +48,7 @@ pages, for reproducible packages.`,
 	}
 }
 
-func manDate(s *streams) (time.Time, error) {
+func manDate(s *terminal.Streams) (time.Time, error) {
 	const env = "SOURCE_DATE_EPOCH"
 	text, _ := s.Env(env)
 	if text == "" {

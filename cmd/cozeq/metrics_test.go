@@ -17,7 +17,12 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -46,10 +51,10 @@ func (d *described) MustRegister(all ...prometheus.Collector) {
 var descName = regexp.MustCompile(`fqName: "([^"]+)"`)
 
 // allMetrics are those of a process with a worker.
-func allMetrics(t *testing.T, s *session, a account) (*described, *worker.Metrics) {
+func allMetrics(t *testing.T, s *session.Session, a settings.Account) (*described, *worker.Metrics) {
 	t.Helper()
 	d := &described{Registry: prometheus.NewRegistry(), names: map[string]bool{}}
-	return d, registerMetrics(d, s, a, []string{tasks.QueueDefault})
+	return d, site.RegisterMetrics(d, s, a, []string{tasks.QueueDefault})
 }
 
 // ours are the metrics that cozeq itself makes.
@@ -66,26 +71,26 @@ func TestMetricsDoc(t *testing.T) {
 		cozetest.Rule{Contains: "bot", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4015}},
 	))
 	rdb := redistest.Start(t).Client()
-	s := newSession(rdb, nil)
-	defer s.close()
-	a := account{credential: credential{base: fake.URL, token: coze.StaticToken("pat_x"), life: tokenLife{set: time.Now()}}}
+	s := session.New(rdb, nil)
+	defer s.Close()
+	a := settings.Account{Credential: settings.Credential{Base: fake.URL, Token: coze.StaticToken("pat_x"), Life: settings.TokenLife{Set: time.Now()}}}
 	reg, metrics := allMetrics(t, s, a)
-	err := s.startWorker(t.Context(), a, worker.Config{
+	err := s.StartWorker(t.Context(), a, worker.Config{
 		BotID: "b", Concurrency: 4, Queues: map[string]int{tasks.QueueDefault: 1}, Metrics: metrics, Logger: slog.New(slog.DiscardHandler),
 	}, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, question := range []string{"well", "again"} {
-		id, err := s.tasks.Enqueue(t.Context(), tasks.Ask("b", question), tasks.Options{})
+		id, err := s.Tasks.Enqueue(t.Context(), tasks.Ask("b", question), tasks.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.results.Wait(t.Context(), id); err != nil {
+		if _, err := s.Results.Wait(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.tasks.Enqueue(t.Context(), tasks.Ask("other", "bot"), tasks.Options{}); err != nil {
+	if _, err := s.Tasks.Enqueue(t.Context(), tasks.Ask("other", "bot"), tasks.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -183,24 +188,24 @@ func TestTokenMetrics(t *testing.T) {
 		env  map[string]string
 		want []time.Time // sorted
 	}{
-		"a token in a variable":     {map[string]string{envToken: "pat_x"}, nil},
-		"and its end":               {map[string]string{envToken: "pat_x", envTokenEnds: "2026-12-31T08:00:00+08:00"}, []time.Time{time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}},
-		"and a file, not used":      {map[string]string{envToken: "pat_x", envTokenFile: personal}, nil},
-		"a personal token's file":   {map[string]string{envTokenFile: personal}, []time.Time{made.Add(30 * 24 * time.Hour)}},
-		"and its end, known better": {map[string]string{envTokenFile: personal, envTokenEnds: "2026-11-08"}, []time.Time{time.Date(2026, 11, 8, 0, 0, 0, 0, time.UTC)}},
-		"a service token's file":    {map[string]string{envTokenFile: service}, nil},
-		"an app":                    {map[string]string{envJWTClient: "1", envJWTKeyFile: key, envJWTKeyID: "k"}, nil},
-		"several, the earliest of one token": {map[string]string{envToken: "pat_x", envTokenEnds: "2027-01-01", envCredentials: more},
+		"a token in a variable":     {map[string]string{settings.EnvToken: "pat_x"}, nil},
+		"and its end":               {map[string]string{settings.EnvToken: "pat_x", settings.EnvTokenEnds: "2026-12-31T08:00:00+08:00"}, []time.Time{time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}},
+		"and a file, not used":      {map[string]string{settings.EnvToken: "pat_x", settings.EnvTokenFile: personal}, nil},
+		"a personal token's file":   {map[string]string{settings.EnvTokenFile: personal}, []time.Time{made.Add(30 * 24 * time.Hour)}},
+		"and its end, known better": {map[string]string{settings.EnvTokenFile: personal, settings.EnvTokenEnds: "2026-11-08"}, []time.Time{time.Date(2026, 11, 8, 0, 0, 0, 0, time.UTC)}},
+		"a service token's file":    {map[string]string{settings.EnvTokenFile: service}, nil},
+		"an app":                    {map[string]string{settings.EnvJWTClient: "1", settings.EnvJWTKeyFile: key, settings.EnvJWTKeyID: "k"}, nil},
+		"several, the earliest of one token": {map[string]string{settings.EnvToken: "pat_x", settings.EnvTokenEnds: "2027-01-01", settings.EnvCredentials: more},
 			[]time.Time{time.Date(2026, 11, 19, 1, 0, 0, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := config{cmd: newWorkerCmd(&streams{}), env: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }}
-			a, err := cfg.account(t.Context(), "")
+			cfg := settings.Config{Cmd: newWorkerCmd(&terminal.Streams{}), Env: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }}
+			a, err := cfg.Account(t.Context(), "")
 			if err != nil {
 				t.Fatal(err)
 			}
 			reg := prometheus.NewRegistry()
-			reg.MustRegister(newTokenCollector(a))
+			reg.MustRegister(site.NewTokenCollector(a))
 			families, err := reg.Gather()
 			if err != nil {
 				t.Fatal(err)
@@ -225,11 +230,11 @@ func TestTokenEndsMalformed(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"soon", "31.12.2026", "pat_secret", "2026-13-01"} {
 		var errs bytes.Buffer
-		env := map[string]string{envToken: "pat_x", envTokenEnds: value, "REDIS_URL": "redis://127.0.0.1:1"}
-		code := run(t.Context(), []string{"worker"}, streams{
+		env := map[string]string{settings.EnvToken: "pat_x", settings.EnvTokenEnds: value, "REDIS_URL": "redis://127.0.0.1:1"}
+		code := run(t.Context(), []string{"worker"}, terminal.Streams{
 			Out: &bytes.Buffer{}, Err: &errs, Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		})
-		if code != exitUsage || !strings.Contains(errs.String(), envTokenEnds+": want the moment at which the token ends, as 2026-12-31") ||
+		if code != exitcode.Usage || !strings.Contains(errs.String(), settings.EnvTokenEnds+": want the moment at which the token ends, as 2026-12-31") ||
 			strings.Contains(errs.String(), value) {
 			t.Errorf("%q: exit code %d: %s", value, code, errs.String())
 		}

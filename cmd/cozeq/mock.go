@@ -11,11 +11,15 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/mockserver"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
 type mockCommand struct {
-	streams *streams
+	streams *terminal.Streams
 
 	addr      string
 	tokenFile string
@@ -30,7 +34,7 @@ type mockCommand struct {
 	forget    time.Duration
 }
 
-func newMockCmd(s *streams) *cobra.Command {
+func newMockCmd(s *terminal.Streams) *cobra.Command {
 	c := &mockCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "mock",
@@ -45,7 +49,7 @@ Faults come from a script or from the question itself: one that contains
 		Example: `  cozeq mock --addr 127.0.0.1:8080 --latency 500ms --delta-pace 30ms
   COZE_API_BASE=http://127.0.0.1:8080 COZE_API_TOKEN=any \
     cozeq ask --bot b "hello"`,
-		Args: wants(0, 0, ""),
+		Args: misuse.CheckArgs(0, 0, ""),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
@@ -60,12 +64,12 @@ Faults come from a script or from the question itself: one that contains
 	f.BoolVar(&c.rateHTTP, "rate-http", false, "refuse with HTTP 429 and Retry-After instead")
 	f.Uint64Var(&c.seed, "seed", 0, "seed `N` for ids and random faults")
 	flags.Duration(f, &c.forget, "forget", 24*time.Hour, "drop a conversation this long after its last chat; 0 never")
-	addSettings(cmd, settingLog)
+	settings.AddFlags(cmd, settings.Log)
 	return cmd
 }
 
 func (c *mockCommand) run(cmd *cobra.Command, _ []string) error {
-	level, err := configOf(cmd, c.streams).level(slog.LevelWarn)
+	level, err := settings.Of(cmd, c.streams).Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
@@ -73,22 +77,22 @@ func (c *mockCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	logger := newLogger(c.streams.Err, c.streams.ErrTTY, level)
+	logger := terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
 	cfg.Log = func(r cozetest.Request) {
 		logger.Info(r.Method+" "+r.Path, "status", r.Status, "code", r.Code, "conversation", r.ConversationID,
 			"chat", r.ChatID, "fault", string(r.Fault), "logid", r.LogID)
 	}
-	m, err := startMock(cmd.Context(), c.addr, cfg)
+	m, err := mockserver.Start(cmd.Context(), c.addr, cfg)
 	if err != nil {
 		return err
 	}
-	defer m.close()
-	fmt.Fprintln(c.streams.Out, m.url)
-	fmt.Fprintf(c.streams.Err, "mock of Coze; use it with: COZE_API_BASE=%s COZE_API_TOKEN=%s\n", m.url, c.tokenText())
+	defer m.Close()
+	fmt.Fprintln(c.streams.Out, m.URL)
+	fmt.Fprintf(c.streams.Err, "mock of Coze; use it with: COZE_API_BASE=%s COZE_API_TOKEN=%s\n", m.URL, c.tokenText())
 	select {
 	case <-cmd.Context().Done():
 		return nil
-	case err := <-m.failed:
+	case err := <-m.Failed:
 		return err
 	}
 }
@@ -108,24 +112,24 @@ func (c *mockCommand) config(cmd *cobra.Command) (cozetest.Config, error) {
 		Forget:  c.forget,
 	}
 	if c.latency < 0 || c.pace < 0 || c.rate < 0 || c.forget < 0 || c.deltas < 1 {
-		return cfg, usagef(cmd, "--latency, --delta-pace, --rate and --forget must not be negative, --deltas at least 1")
+		return cfg, misuse.Errorf(cmd, "--latency, --delta-pace, --rate and --forget must not be negative, --deltas at least 1")
 	}
 	if c.tokenFile != "" {
 		text, err := textfile.Read(c.tokenFile)
 		if err != nil {
-			return cfg, usagef(cmd, "--token-file: %w", err)
+			return cfg, misuse.Errorf(cmd, "--token-file: %w", err)
 		}
 		if cfg.Tokens = strings.Fields(string(text)); len(cfg.Tokens) == 0 {
-			return cfg, usagef(cmd, "--token-file: no token in %s", c.tokenFile)
+			return cfg, misuse.Errorf(cmd, "--token-file: no token in %s", c.tokenFile)
 		}
 	}
 	if c.script != "" {
 		text, err := textfile.Read(c.script)
 		if err != nil {
-			return cfg, usagef(cmd, "--script: %w", err)
+			return cfg, misuse.Errorf(cmd, "--script: %w", err)
 		}
 		if cfg.Rules, err = cozetest.LoadScript(bytes.NewReader(text)); err != nil {
-			return cfg, usagef(cmd, "%s: %w", c.script, err)
+			return cfg, misuse.Errorf(cmd, "%s: %w", c.script, err)
 		}
 	}
 	return cfg, nil

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/monitor"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
@@ -24,7 +25,7 @@ func TestDashboardServesMetrics(t *testing.T) {
 	if strings.Contains(body, "cozeq_concurrency") || strings.Contains(body, monitorToken) {
 		t.Errorf("/metrics:\n%s", body)
 	}
-	if code := stop(); code != exitOK {
+	if code := stop(); code != exitcode.OK {
 		t.Errorf("exit code %d", code)
 	}
 }

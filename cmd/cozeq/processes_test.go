@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/remoteredis"
+	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -58,13 +60,13 @@ func (p *processes) serve(t *testing.T, url string) {
 // awaitServed waits until a worker serves.
 func (p *processes) awaitServed(t *testing.T) {
 	t.Helper()
-	rdb, err := parseRedis(p.redis, 1)
+	rdb, err := remoteredis.Parse(p.redis, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rdb.client.Close()
-	s := &session{rdb: rdb.client}
-	for end := time.Now().Add(patience); s.served(tasks.QueueDefault) != nil; time.Sleep(5 * time.Millisecond) {
+	defer rdb.Client.Close()
+	s := &session.Session{Redis: rdb.Client}
+	for end := time.Now().Add(patience); s.Served(tasks.QueueDefault) != nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no worker came")
 		}

@@ -8,15 +8,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/pausewatch"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
 
 type queuesCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	json    bool
 }
 
-func newQueuesCmd(s *streams) *cobra.Command {
+func newQueuesCmd(s *terminal.Streams) *cobra.Command {
 	c := &queuesCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "queues",
@@ -33,48 +38,48 @@ line (queue, pause, limit or unserved), and ages are in seconds.`,
   cozeq queues --json | jq -r '.pauses[].hint'
   cozeq queues pause low
   cozeq queues resume default`,
-		Args: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
+		Args: func(cmd *cobra.Command, args []string) error { return misuse.UnknownCommand(cmd, args) },
 		RunE: c.run,
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	cmd.AddCommand(newQueuesPauseCmd(s), newQueuesResumeCmd(s))
 	return cmd
 }
 
 func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {
-	s, err := sharedOf(cmd, c.streams)
+	s, err := session.OpenFor(cmd, c.streams)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	state, err := readQueues(cmd.Context(), s.rdb)
+	defer s.Close()
+	state, err := readQueues(cmd.Context(), s.Redis)
 	if err != nil {
 		return err
 	}
 	if c.json {
-		return writeJSON(c.streams.Out, state)
+		return terminal.WriteJSON(c.streams.Out, state)
 	}
 	return c.print(state)
 }
 
 // print writes a table of each kind that there is.
 func (c *queuesCommand) print(state queuesState) error {
-	queues := &table{header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}, whole: true}
+	queues := &terminal.Table{Header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}, Whole: true}
 	for _, q := range state.Queues {
-		queues.add(q.Queue, c.streams.number(q.Pending), c.streams.number(q.Active), c.streams.number(q.Scheduled), c.streams.number(q.Retry), c.streams.number(q.Archived),
-			c.streams.age(time.Duration(q.OldestPending*float64(time.Second))), c.pausedBy(q, state.Pauses))
+		queues.Add(q.Queue, c.streams.Number(q.Pending), c.streams.Number(q.Active), c.streams.Number(q.Scheduled), c.streams.Number(q.Retry), c.streams.Number(q.Archived),
+			c.streams.Age(time.Duration(q.OldestPending*float64(time.Second))), c.pausedBy(q, state.Pauses))
 	}
-	pauses := &table{header: []string{"PAUSED", "SINCE", "WHY", "NEXT PROBE", "ASIDE", "MESSAGE AND HINT"}, whole: true}
+	pauses := &terminal.Table{Header: []string{"PAUSED", "SINCE", "WHY", "NEXT PROBE", "ASIDE", "MESSAGE AND HINT"}, Whole: true}
 	for _, p := range state.Pauses {
 		what := "credential " + p.Credential
 		if p.BotID != "" {
 			what = "bot " + p.BotID + " with " + p.Credential
 		}
-		pauses.add(what, c.streams.moment(p.Since), pauseCause(p), c.streams.moment(p.NextProbe), c.streams.number(int(p.Aside)),
-			strings.Trim(p.Message+" - "+c.streams.hint(p.Hint), " -"))
+		pauses.Add(what, c.streams.Moment(p.Since), pausewatch.Cause(p), c.streams.Moment(p.NextProbe), c.streams.Number(int(p.Aside)),
+			strings.Trim(p.Message+" - "+c.streams.Translate(p.Hint), " -"))
 	}
-	limits := &table{header: []string{"CREDENTIAL", "CALLS A SECOND", "SERVED"}}
+	limits := &terminal.Table{Header: []string{"CREDENTIAL", "CALLS A SECOND", "SERVED"}}
 	for _, l := range state.Limits {
 		rate, served := "not learnt", "no"
 		if l.Rate > 0 {
@@ -83,15 +88,15 @@ func (c *queuesCommand) print(state queuesState) error {
 		if l.Served {
 			served = "yes"
 		}
-		limits.add(l.Credential, rate, served)
+		limits.Add(l.Credential, rate, served)
 	}
-	unserved := &table{header: []string{"NOT SERVED", "QUEUE", "SINCE", "WHY", "WHAT TO DO"}, whole: true}
+	unserved := &terminal.Table{Header: []string{"NOT SERVED", "QUEUE", "SINCE", "WHY", "WHAT TO DO"}, Whole: true}
 	for _, u := range state.Unreadable {
-		unserved.add("task "+u.ID, u.Queue, c.streams.moment(u.Since), u.Why, u.Hint)
+		unserved.Add("task "+u.ID, u.Queue, c.streams.Moment(u.Since), u.Why, u.Hint)
 	}
 	for _, q := range state.Queues {
 		if q.Grouped > 0 {
-			unserved.add(plural(q.Grouped, "task"), q.Queue, "", "enqueued with asynq.Group, and workers of cozeq serve no groups", "enqueue them without it")
+			unserved.Add(plural(q.Grouped, "task"), q.Queue, "", "enqueued with asynq.Group, and workers of cozeq serve no groups", "enqueue them without it")
 		}
 	}
 	return c.sections([]section{{"queue", queues}, {"pause", pauses}, {"limit", limits}, {"unserved", unserved}})
@@ -100,23 +105,23 @@ func (c *queuesCommand) print(state queuesState) error {
 // section is one of several tables; kind tells its lines in a pipe.
 type section struct {
 	kind string
-	*table
+	*terminal.Table
 }
 
 func (c *queuesCommand) sections(all []section) error {
 	written := 0
 	for _, s := range all {
-		if len(s.rows) == 0 {
+		if len(s.Rows) == 0 {
 			continue
 		}
 		if !c.streams.OutTTY {
-			for i, row := range s.rows {
-				s.rows[i] = append([]string{s.kind}, row...)
+			for i, row := range s.Rows {
+				s.Rows[i] = append([]string{s.kind}, row...)
 			}
 		} else if written > 0 {
 			fmt.Fprintln(c.streams.Out)
 		}
-		if err := s.write(c.streams); err != nil {
+		if err := s.Write(c.streams); err != nil {
 			return err
 		}
 		written++
@@ -133,13 +138,13 @@ func (c *queuesCommand) pausedBy(q queueState, pauses []worker.Pause) string {
 	case q.Paused == nil:
 		return "no"
 	case q.Paused.By == byOperator:
-		return "by an operator since " + c.streams.moment(q.Paused.Since)
+		return "by an operator since " + c.streams.Moment(q.Paused.Since)
 	}
-	text := "by cozeq since " + c.streams.moment(q.Paused.Since)
+	text := "by cozeq since " + c.streams.Moment(q.Paused.Since)
 	separator := ": "
 	for _, p := range pauses {
 		if p.BotID == "" && slices.Contains(q.Paused.Credentials, p.Credential) {
-			text += separator + pauseCause(p)
+			text += separator + pausewatch.Cause(p)
 			separator = ", "
 		}
 	}

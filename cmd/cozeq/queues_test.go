@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -33,7 +34,7 @@ func TestQueuesOnNarrowTerminal(t *testing.T) {
 		{[]worker.Pause{paused, ofBot}, `(?m)^PAUSED            bot 客服机器人9 with 4f9032b3e48948c4\nsince             [^ ]+\nwhy               4028 \(quota\)\n`},
 	} {
 		var out bytes.Buffer
-		c := &queuesCommand{streams: &streams{Out: &out, OutTTY: true, Width: 80}}
+		c := &queuesCommand{streams: &terminal.Streams{Out: &out, OutTTY: true, Width: 80}}
 		state := queuesState{Queues: []queueState{{Queue: "critical", Paused: &queuePause{By: byOperator, Since: now}}}, Pauses: test.pauses}
 		if err := c.print(state); err != nil {
 			t.Fatal(err)
@@ -42,8 +43,8 @@ func TestQueuesOnNarrowTerminal(t *testing.T) {
 			t.Errorf("no %s in\n%s", test.want, out.String())
 		}
 		for line := range strings.SplitSeq(out.String(), "\n") {
-			if columns(line) > 80 {
-				t.Errorf("%d columns: %q", columns(line), line)
+			if terminal.Columns(line) > 80 {
+				t.Errorf("%d columns: %q", terminal.Columns(line), line)
 			}
 		}
 	}
@@ -65,7 +66,7 @@ func TestQueuesPrint(t *testing.T) {
 	}
 	show := func(tty bool) string {
 		var out bytes.Buffer
-		c := &queuesCommand{streams: &streams{Out: &out, OutTTY: tty, Width: 120}}
+		c := &queuesCommand{streams: &terminal.Streams{Out: &out, OutTTY: tty, Width: 120}}
 		if err := c.print(state); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +126,7 @@ func TestQueuesShowWhatIsNotServed(t *testing.T) {
 			t.Errorf("%+v", state)
 		}
 		var out bytes.Buffer
-		c := &queuesCommand{streams: &streams{Out: &out}}
+		c := &queuesCommand{streams: &terminal.Streams{Out: &out}}
 		if err := c.print(state); err != nil {
 			t.Fatal(err)
 		}

@@ -9,11 +9,16 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
 
-func newQueuesPauseCmd(s *streams) *cobra.Command {
+func newQueuesPauseCmd(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pause NAME",
 		Short: "Pause a queue",
@@ -23,10 +28,10 @@ then paused by you.
 
 Prints the name of the queue and "paused".`,
 		Example: `  cozeq queues pause low`,
-		Args:    wants(1, 1, "NAME"),
+		Args:    misuse.CheckArgs(1, 1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withQueue(cmd, s, args[0], func(session *session, name string) (string, error) {
-				fresh, err := worker.PauseQueue(cmd.Context(), session.rdb, name)
+			return withQueue(cmd, s, args[0], func(session *session.Session, name string) (string, error) {
+				fresh, err := worker.PauseQueue(cmd.Context(), session.Redis, name)
 				if err == nil && !fresh {
 					fmt.Fprintf(s.Err, "cozeq: an operator had paused queue %s already\n", name)
 				}
@@ -34,11 +39,11 @@ Prints the name of the queue and "paused".`,
 			})
 		},
 	}
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func newQueuesResumeCmd(s *streams) *cobra.Command {
+func newQueuesResumeCmd(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume NAME",
 		Short: "Resume a queue, or probe at once",
@@ -50,36 +55,36 @@ Prints the name of the queue and "resumed", or "probing" while cozeq holds the
 queue until a probe succeeds.`,
 		Example: `  cozeq queues resume low
   cozeq queues resume default   # after replacing the token or raising the quota`,
-		Args: wants(1, 1, "NAME"),
+		Args: misuse.CheckArgs(1, 1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withQueue(cmd, s, args[0], func(session *session, name string) (string, error) {
+			return withQueue(cmd, s, args[0], func(session *session.Session, name string) (string, error) {
 				return resume(cmd, s, session, name)
 			})
 		},
 	}
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
 // withQueue does something to a queue and prints what it is now. A name that was
 // never seen is taken for a slip, unless it is one that every worker serves.
-func withQueue(cmd *cobra.Command, s *streams, name string, do func(*session, string) (string, error)) error {
+func withQueue(cmd *cobra.Command, s *terminal.Streams, name string, do func(*session.Session, string) (string, error)) error {
 	if err := tasks.ValidateQueue(name); err != nil {
-		return usagef(cmd, "%w", err)
+		return misuse.Errorf(cmd, "%w", err)
 	}
-	session, err := sharedOf(cmd, s)
+	session, err := session.OpenFor(cmd, s)
 	if err != nil {
 		return err
 	}
-	defer session.close()
-	known, err := knownQueues(asynq.NewInspectorFromRedisClient(session.rdb))
+	defer session.Close()
+	known, err := knownQueues(asynq.NewInspectorFromRedisClient(session.Redis))
 	if err != nil {
 		return err
 	}
 	if _, usual := worker.DefaultQueues()[name]; !usual && !slices.Contains(known, name) {
-		e := &hintedError{err: fmt.Errorf("no queue %q in this redis", name)}
+		e := &exitcode.HintedError{Err: fmt.Errorf("no queue %q in this redis", name)}
 		if len(known) > 0 {
-			e.hint = "there are " + strings.Join(known, ", ")
+			e.Hint = "there are " + strings.Join(known, ", ")
 		}
 		return e
 	}
@@ -87,22 +92,22 @@ func withQueue(cmd *cobra.Command, s *streams, name string, do func(*session, st
 	if err != nil {
 		return err
 	}
-	t := &table{header: []string{"QUEUE", "STATE"}}
-	t.add(name, state)
-	return t.write(s)
+	t := &terminal.Table{Header: []string{"QUEUE", "STATE"}}
+	t.Add(name, state)
+	return t.Write(s)
 }
 
-func resume(cmd *cobra.Command, s *streams, session *session, name string) (string, error) {
+func resume(cmd *cobra.Command, s *terminal.Streams, session *session.Session, name string) (string, error) {
 	ctx := cmd.Context()
-	resumed, err := worker.ResumeQueue(ctx, session.rdb, name)
+	resumed, err := worker.ResumeQueue(ctx, session.Redis, name)
 	if err != nil {
 		return "", err
 	}
-	before, paused, err := worker.PausedQueue(ctx, session.rdb, name)
+	before, paused, err := worker.PausedQueue(ctx, session.Redis, name)
 	if err != nil {
 		return "", err
 	}
-	pauses, err := worker.ProbeNow(ctx, session.rdb)
+	pauses, err := worker.ProbeNow(ctx, session.Redis)
 	if err != nil {
 		return "", err
 	}
@@ -120,7 +125,7 @@ func resume(cmd *cobra.Command, s *streams, session *session, name string) (stri
 	if pauses == 0 && !paused {
 		return state, nil
 	}
-	if _, none := errors.AsType[*noWorkerError](session.served(name)); none {
+	if _, none := errors.AsType[*exitcode.NoWorkerError](session.Served(name)); none {
 		fmt.Fprintf(s.Err, "cozeq: no worker serves queue %s now: the probe goes out when one comes\n", name)
 	}
 	return state, nil

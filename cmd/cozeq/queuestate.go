@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -122,7 +123,7 @@ func readQueue(ctx context.Context, rdb redis.UniversalClient, name string, used
 		}
 		q.Pending, q.Active, q.Scheduled, q.Retry = info.Pending, info.Active, info.Scheduled, info.Retry
 		q.Grouped = info.Aggregating
-		q.Archived, q.Completed, q.OldestPending = info.Archived, info.Completed, seconds(info.Latency)
+		q.Archived, q.Completed, q.OldestPending = info.Archived, info.Completed, terminal.Seconds(info.Latency)
 	}
 	p, paused, err := worker.PausedQueue(ctx, rdb, name)
 	if err != nil || !paused {

@@ -8,7 +8,11 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/remoteredis"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -28,18 +32,18 @@ func TestRedisKinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, err := parseRedis(url(t), 4)
+			r, err := remoteredis.Parse(url(t), 4)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer r.client.Close()
-			if err := r.ping(t.Context()); err != nil {
+			defer r.Client.Close()
+			if err := r.Ping(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.client.Set(t.Context(), "cozeq:test", "v", 0).Err(); err != nil {
+			if err := r.Client.Set(t.Context(), "cozeq:test", "v", 0).Err(); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := r.client.Get(t.Context(), "cozeq:test").Result(); err != nil || got != "v" {
+			if got, err := r.Client.Get(t.Context(), "cozeq:test").Result(); err != nil || got != "v" {
 				t.Errorf("GET: %q, %v", got, err)
 			}
 		})
@@ -72,11 +76,11 @@ func TestWorkerSiteOnRedisKinds(t *testing.T) {
 			logged(t, lines, "serving")
 			awaitServed(t, url)
 			var errs bytes.Buffer
-			code := run(t.Context(), []string{"ask", "--conversation", "talk", "hello"}, streams{
+			code := run(t.Context(), []string{"ask", "--conversation", "talk", "hello"}, terminal.Streams{
 				In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
 				Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 			})
-			if code != exitOK {
+			if code != exitcode.OK {
 				t.Errorf("ask: exit code %d, %s", code, errs.String())
 			}
 			for _, path := range []string{
@@ -88,7 +92,7 @@ func TestWorkerSiteOnRedisKinds(t *testing.T) {
 					t.Errorf("%s: %d %s", path, status, body)
 				}
 			}
-			if code := stop(); code != exitOK {
+			if code := stop(); code != exitcode.OK {
 				t.Errorf("worker: exit code %d", code)
 			}
 			for _, s := range servers {
@@ -105,15 +109,15 @@ func TestWorkerSiteOnRedisKinds(t *testing.T) {
 // awaitServed waits until a worker serves the default queue of the Redis.
 func awaitServed(t *testing.T, url string) {
 	t.Helper()
-	r, err := parseRedis(url, 1)
+	r, err := remoteredis.Parse(url, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.client.Close()
-	s := &session{rdb: r.client}
+	defer r.Client.Close()
+	s := &session.Session{Redis: r.Client}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); s.served(tasks.QueueDefault) != nil; <-tick.C {
+	for end := time.Now().Add(patience); s.Served(tasks.QueueDefault) != nil; <-tick.C {
 		if time.Now().After(end) {
 			t.Fatal("no worker came")
 		}

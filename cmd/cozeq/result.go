@@ -10,18 +10,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/panel"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 type resultCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	wait    time.Duration
 	json    bool
 }
 
-func newResultCmd(s *streams) *cobra.Command {
+func newResultCmd(s *terminal.Streams) *cobra.Command {
 	c := &resultCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "result ID",
@@ -30,37 +36,37 @@ func newResultCmd(s *streams) *cobra.Command {
 answer or the error. The exit code is 3 if it failed, was canceled or expired.`,
 		Example: `  cozeq result 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11
   cozeq result "$id" --wait 30s --json | jq -r .answer`,
-		Args: wants(1, 1, "ID"),
+		Args: misuse.CheckArgs(1, 1, "ID"),
 		RunE: c.run,
 	}
 	flags.Duration(cmd.Flags(), &c.wait, "wait", 0, "wait up to this long for the question to end")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
-	addSettings(cmd, settingRedis, settingLog)
+	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
 func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
 	id := args[0]
 	if err := tasks.ValidateID(id); err != nil {
-		return usagef(cmd, "%w", err)
+		return misuse.Errorf(cmd, "%w", err)
 	}
-	cfg := configOf(cmd, c.streams)
-	level, err := cfg.level(slog.LevelWarn)
+	cfg := settings.Of(cmd, c.streams)
+	level, err := cfg.Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
-	s, err := openShared(ctx, cfg, 1, newLogger(c.streams.Err, c.streams.ErrTTY, level))
+	s, err := session.OpenShared(ctx, cfg, 1, terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level))
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	r, err := c.read(ctx, s.results, id)
+	defer s.Close()
+	r, err := c.read(ctx, s.Results, id)
 	if err != nil {
 		return err
 	}
 	if c.json {
-		err = printRecord(c.streams.Out, r)
+		err = panel.WriteRecord(c.streams.Out, r)
 	} else {
 		err = c.show(r.Readable())
 	}
@@ -68,16 +74,16 @@ func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if r.Sealed != nil {
-		return unreadable(r)
+		return exitcode.Unreadable(r)
 	}
 	if c.wait > 0 && !r.Status.Terminal() {
-		return &hintedError{
-			err:  fmt.Errorf("%s has not ended within %v", id, c.wait),
-			hint: "wait longer, or see that a worker serves its queue",
+		return &exitcode.HintedError{
+			Err:  fmt.Errorf("%s has not ended within %v", id, c.wait),
+			Hint: "wait longer, or see that a worker serves its queue",
 		}
 	}
-	if err := outcome(r); err != nil && !c.json {
-		return &someFailedError{} // the table says it all
+	if err := exitcode.Outcome(r); err != nil && !c.json {
+		return &exitcode.SomeFailedError{} // the table says it all
 	} else if err != nil {
 		return err
 	}
@@ -94,26 +100,26 @@ func (c *resultCommand) read(ctx context.Context, store *results.Store, id strin
 			return r, err
 		}
 		if ctx.Err() != nil {
-			return nil, &interruptedError{}
+			return nil, &exitcode.InterruptedError{}
 		}
 	}
 	return store.Get(ctx, id)
 }
 
 func (c *resultCommand) show(r *results.Result) error {
-	t := &table{header: []string{"ID", r.ID}}
+	t := &terminal.Table{Header: []string{"ID", r.ID}}
 	if !c.streams.OutTTY {
-		t.add("id", r.ID)
+		t.Add("id", r.ID)
 	}
 	add := func(name, value string) {
 		if value != "" {
-			t.add(name, value)
+			t.Add(name, value)
 		}
 	}
 	add("status", string(r.Status))
 	if r.Error != nil {
 		add("error", r.Error.Error())
-		add("hint", c.streams.hint(r.Error.Hint))
+		add("hint", c.streams.Translate(r.Error.Hint))
 		add("logid", r.Error.LogID)
 	}
 	add("bot", r.BotID)
@@ -136,11 +142,11 @@ func (c *resultCommand) show(r *results.Result) error {
 	add("warnings", strings.Join(r.Warnings, "; "))
 	if !c.streams.OutTTY {
 		add("answer", r.Answer)
-		return t.write(c.streams)
+		return t.Write(c.streams)
 	}
-	if err := t.writeLong(c.streams); err != nil || r.Answer == "" {
+	if err := t.WriteLong(c.streams); err != nil || r.Answer == "" {
 		return err
 	}
-	_, err := fmt.Fprintf(c.streams.Out, "\n%s\n", strings.TrimSuffix(printable(r.Answer), "\n"))
+	_, err := fmt.Fprintf(c.streams.Out, "\n%s\n", strings.TrimSuffix(terminal.Printable(r.Answer), "\n"))
 	return err
 }

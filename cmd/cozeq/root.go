@@ -6,6 +6,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
+	"github.com/cozeq/cozeq/internal/tracing"
 )
 
 // Groups of commands in the help.
@@ -15,20 +21,20 @@ const (
 )
 
 // run is the program: it executes one command line and returns the exit code.
-func run(ctx context.Context, args []string, s streams) int {
+func run(ctx context.Context, args []string, s terminal.Streams) int {
 	root := newRootCmd(&s)
-	s.Hint, _ = configOf(root, &s).hints() // for what is wrong before flags are read
+	s.Hint, _ = settings.Of(root, &s).Hints() // for what is wrong before flags are read
 	if err := misspelt(root, args); err != nil {
-		return report(&s, err)
+		return exitcode.Report(&s, err)
 	}
 	root.SetArgs(args)
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	return report(&s, root.ExecuteContext(withTraceParent(ctx, s.Env)))
+	return exitcode.Report(&s, root.ExecuteContext(tracing.WithParent(ctx, s.Env)))
 }
 
-func newRootCmd(s *streams) *cobra.Command {
+func newRootCmd(s *terminal.Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cozeq",
 		Short: "Ask Coze many questions, safely",
@@ -47,7 +53,7 @@ workers around a shared Redis (cozeq worker).`,
 		SuggestionsMinimumDistance: 2,
 
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			hint, err := configOf(cmd, s).hints()
+			hint, err := settings.Of(cmd, s).Hints()
 			if err == nil {
 				s.Hint = hint
 			} else if cmd.Name() != "doctor" && !strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) {
@@ -56,14 +62,14 @@ workers around a shared Redis (cozeq worker).`,
 			return nil
 		},
 
-		Args: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
+		Args: func(cmd *cobra.Command, args []string) error { return misuse.UnknownCommand(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("cozeq {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{command: cmd.CommandPath(), err: badFlag(cmd, err)}
+		return &misuse.Error{Command: cmd.CommandPath(), Err: misuse.BadFlag(cmd, err)}
 	})
-	root.PersistentFlags().AddFlag(settingFlag(root, settingLang))
+	root.PersistentFlags().AddFlag(settings.Flag(root, settings.Lang))
 	root.AddGroup(
 		&cobra.Group{ID: groupAsk, Title: "Ask"},
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
@@ -101,5 +107,5 @@ func misspelt(root *cobra.Command, args []string) error {
 	if err == nil && found != root || i < 0 || strings.HasPrefix(args[i], cobra.ShellCompRequestCmd) {
 		return nil
 	}
-	return unknownCommand(root, args[i:])
+	return misuse.UnknownCommand(root, args[i:])
 }

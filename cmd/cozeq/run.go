@@ -17,11 +17,20 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/journal"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/mockserver"
+	"github.com/cozeq/cozeq/internal/panel"
+	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -42,14 +51,14 @@ const (
 const smallWindow = 1000
 
 type runCommand struct {
-	streams *streams
+	streams *terminal.Streams
 
 	output      string
-	input       inputFlags
+	input       settings.InputFlags
 	demo        bool
 	withWorker  bool
 	bounds      runBounds
-	rules       redisRules
+	rules       session.RedisRules
 	retryFailed bool
 	force       bool
 	json        bool
@@ -66,7 +75,7 @@ type runCommand struct {
 	onTurnFailure string
 }
 
-func newRunCmd(s *streams) *cobra.Command {
+func newRunCmd(s *terminal.Streams) *cobra.Command {
 	c := &runCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "run INPUT [-o OUTPUT]",
@@ -113,35 +122,35 @@ at once.`,
   cozeq run questions.csv -o answers.csv --max-tokens 1000000 --cache answers
   cozeq run questions.csv -o answers.csv --retry-failed
   generate | cozeq run - --format txt | jq -r .answer`,
-		Args: wants(0, 1, "INPUT"),
+		Args: misuse.CheckArgs(0, 1, "INPUT"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&c.output, "output", "o", "", "write answers to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
-	c.input.add(cmd)
+	c.input.Add(cmd)
 	f.BoolVar(&c.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
 	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
-	c.rules.addFlag(f)
+	c.rules.AddFlag(f)
 	c.bounds.add(cmd)
 	f.BoolVar(&c.retryFailed, "retry-failed", false, "ask the failed questions again")
 	f.BoolVar(&c.force, "force", false, "start over: discard OUTPUT and its journal")
 	f.BoolVar(&c.json, "json", false, "with -o: print the summary as JSON on stdout; in a pipe, progress as JSON lines on stderr")
 	f.IntVar(&c.window, "window", 0, "keep at most `N` questions in Redis at a time (default 10000)")
-	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, attemptsUsage)
+	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, settings.AttemptsUsage)
 	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
 	flags.Duration(f, &c.keep, "keep", 0, "with --redis: keep the run's batch, and results not yet collected, this long after the last question ends; at least 7d")
-	addDrain(cmd, &c.drain)
-	addPatience(cmd, &c.patience, "10m for the quota, 2m while Coze is unreachable, 0s for a token or bot that is refused")
-	addWorkerWait(cmd, &c.workerWait)
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, queueUsage)
+	settings.AddDrain(cmd, &c.drain)
+	pausewatch.AddFlag(cmd, &c.patience, "10m for the quota, 2m while Coze is unreachable, 0s for a token or bot that is refused")
+	session.AddWorkerWait(cmd, &c.workerWait)
+	f.StringVar(&c.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
 	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
-	addTurnFailure(f, &c.onTurnFailure)
-	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingLog, settingCodes, settingMaxAnswer)
+	settings.AddTurnFailure(f, &c.onTurnFailure)
+	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Log, settings.Codes, settings.MaxAnswer)
 	return cmd
 }
 
 func (c *runCommand) run(cmd *cobra.Command, args []string) error {
-	panel := newPanel(c.streams)
+	panel := panel.New(c.streams)
 	p, err := c.plan(cmd, args, panel)
 	if p.input != nil {
 		defer p.input.Close()
@@ -149,7 +158,7 @@ func (c *runCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if text := told(p.input); text != "" {
+	if text := settings.Detected(p.input); text != "" {
 		fmt.Fprintln(panel, text)
 	}
 	boundMemory(p.worker.Concurrency)
@@ -158,17 +167,17 @@ func (c *runCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if c.demo {
-		m, err := startMock(cmd.Context(), "127.0.0.1:0", cozetest.Config{
+		m, err := mockserver.Start(cmd.Context(), "127.0.0.1:0", cozetest.Config{
 			Latency: demoLatency, DeltaPace: demoPace, KeepLog: -1,
 		})
 		if err != nil {
 			return err
 		}
-		defer m.close()
-		p.account.base, p.account.token = m.url, coze.StaticToken(demoBot)
+		defer m.Close()
+		p.account.Base, p.account.Token = m.URL, coze.StaticToken(demoBot)
 	}
 	if p.own && !c.demo && c.asks() {
-		if err := p.account.preflight(cmd.Context(), panel, c.again()); err != nil {
+		if err := p.account.Preflight(cmd.Context(), panel, c.again()); err != nil {
 			return c.explain(err)
 		}
 	}
@@ -176,22 +185,22 @@ func (c *runCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	panel.title = c.title(args, p.input)
+	defer s.Close()
+	panel.Title = c.title(args, p.input)
 	summary, err := c.ask(cmd.Context(), s, p, cache, panel)
 	return c.conclude(cmd.Context(), s, p, cache, summary, err)
 }
 
-func (c *runCommand) session(ctx context.Context, p plan) (*session, error) {
+func (c *runCommand) session(ctx context.Context, p plan) (*session.Session, error) {
 	if c.alone(p.cfg) {
-		return openEmbedded(p.cfg, p.worker.Concurrency, p.logger)
+		return session.OpenEmbedded(p.cfg, p.worker.Concurrency, p.logger)
 	}
-	s, err := openShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
+	s, err := session.OpenShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.rules.check(ctx, s.rdb, p.logger); err != nil {
-		s.close()
+	if err := c.rules.Check(ctx, s.Redis, p.logger); err != nil {
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -199,41 +208,41 @@ func (c *runCommand) session(ctx context.Context, p plan) (*session, error) {
 
 // ask does the work. It ends early on a signal, or when Coze refuses everything for
 // longer than --patience.
-func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *answercache.Cache, panel *panel) (progress.Summary, error) {
+func (c *runCommand) ask(signals context.Context, s *session.Session, p plan, cache *answercache.Cache, panel *panel.Panel) (progress.Summary, error) {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	job := &filerun.Job{
 		Input:         p.input,
 		Output:        c.output,
-		Tasks:         s.tasks,
-		Results:       s.results,
-		Conversations: tasks.NewConversations(s.rdb),
+		Tasks:         s.Tasks,
+		Results:       s.Results,
+		Conversations: tasks.NewConversations(s.Redis),
 		Options:       tasks.Options{Queue: c.queue, Attempts: c.attempts, Timeout: c.timeout, Keep: c.keep},
 		Window:        c.window,
 		RetryFailed:   c.retryFailed,
 		Force:         c.force,
 		Cache:         cache,
-		Forget:        s.embedded != nil,
+		Forget:        s.Embedded != nil,
 	}
-	if s.embedded != nil && c.window == 0 {
+	if s.Embedded != nil && c.window == 0 {
 		job.SmallWindow = max(smallWindow, 2*p.worker.Concurrency)
 	}
 	c.bounds.apply(job)
-	if s.embedded == nil && !p.input.Live() { // whose number of rows is not known
-		job.Batches = s.batches()
+	if s.Embedded == nil && !p.input.Live() { // whose number of rows is not known
+		job.Batches = s.Batches()
 	}
 	switch {
 	case c.output != "":
 	case c.streams.OutTTY:
-		job.OnRecord = panel.record
+		job.OnRecord = panel.Record
 	default:
 		job.Stdout = c.streams.Out
 	}
-	watch := newPauseWatch(s, c.queue, p.patience, cancel)
-	watch.flights, watch.settle, watch.say = job.Flights, feedTime, panel
-	watch.done = func() int { return job.Snapshot().Done }
-	watch.again = c.again()
-	panel.note, panel.limits, panel.json = watch.note, watch.limits, c.json
+	watch := pausewatch.New(s, c.queue, p.patience, cancel)
+	watch.Flights, watch.Settle, watch.Say = job.Flights, pausewatch.FeedTime, panel
+	watch.Done = func() int { return job.Snapshot().Done }
+	watch.Again = c.again()
+	panel.Note, panel.Limits, panel.JSON = watch.Note, watch.Limits, c.json
 	if p.own {
 		return c.askHere(ctx, signals, cancel, job, s, p, panel, watch)
 	}
@@ -241,29 +250,29 @@ func (c *runCommand) ask(signals context.Context, s *session, p plan, cache *ans
 }
 
 // askThere leaves the work to the workers of the shared Redis.
-func (c *runCommand) askThere(ctx, signals context.Context, job *filerun.Job, s *session, panel *panel, watch *pauseWatch) (progress.Summary, error) {
-	if err := s.awaitServed(ctx, c.queue, c.workerWait, panel); err != nil {
+func (c *runCommand) askThere(ctx, signals context.Context, job *filerun.Job, s *session.Session, panel *panel.Panel, watch *pausewatch.Watch) (progress.Summary, error) {
+	if err := s.AwaitServed(ctx, c.queue, c.workerWait, panel); err != nil {
 		return progress.Summary{}, err
 	}
 	defer c.announce(signals, panel, "interrupted; the questions in the queue go on being answered")()
-	defer watchServed(ctx, func() error { return s.served(c.queue) }, func(err error) {
+	defer session.WatchServed(ctx, func() error { return s.Served(c.queue) }, func(err error) {
 		fmt.Fprintf(panel, "cozeq: %v any more: waiting for one to come back\n", err)
 	})()
-	defer watch.start(ctx)()
-	defer panel.follow(job.Snapshot)()
+	defer watch.Start(ctx)()
+	defer panel.Follow(job.Snapshot)()
 	return job.Run(ctx)
 }
 
 // askHere has a worker in this process, which writes each step down in the
 // journal.
-func (c *runCommand) askHere(ctx, signals context.Context, cancel context.CancelCauseFunc, job *filerun.Job, s *session, p plan, panel *panel, watch *pauseWatch) (progress.Summary, error) {
+func (c *runCommand) askHere(ctx, signals context.Context, cancel context.CancelCauseFunc, job *filerun.Job, s *session.Session, p plan, panel *panel.Panel, watch *pausewatch.Watch) (progress.Summary, error) {
 	if p.http != "" {
-		metrics, handler := newMetrics(s, p.account, slices.Sorted(maps.Keys(p.worker.Queues)))
-		m, err := startSite(ctx, p.http, site{ready: s.ready.check, metrics: handler, chats: p.worker.Concurrency}, p.logger)
+		metrics, handler := site.NewMetrics(s, p.account, slices.Sorted(maps.Keys(p.worker.Queues)))
+		m, err := site.Start(ctx, p.http, site.Site{Ready: s.Ready.Check, Metrics: handler, Chats: p.worker.Concurrency}, p.logger)
 		if err != nil {
 			return progress.Summary{}, err
 		}
-		defer m.close()
+		defer m.Close()
 		p.worker.Metrics = metrics
 	}
 	p.worker.OnProgress = func(ctx context.Context, at worker.Progress) error {
@@ -271,36 +280,36 @@ func (c *runCommand) askHere(ctx, signals context.Context, cancel context.Cancel
 	}
 	p.worker.OnVerdict = func(id string, v worker.Verdict) {
 		job.Stepped(id, waitOf(v))
-		watch.verdict(id, v)
+		watch.Verdict(id, v)
 	}
 	p.worker.Answered = func() bool { // --retry-failed: that they fail is known
 		at := job.Snapshot()
 		return c.retryFailed || at.Done > at.Failed
 	}
-	if s.embedded != nil {
+	if s.Embedded != nil {
 		keepLimits(ctx, job, s, p, watch)
 	}
-	if err := s.startWorker(ctx, p.account, p.worker, cancel); err != nil {
+	if err := s.StartWorker(ctx, p.account, p.worker, cancel); err != nil {
 		return progress.Summary{}, err
 	}
-	job.Drain = s.worker.drain
+	job.Drain = s.Worker.Drain
 	defer c.announce(signals, panel, c.draining())()
-	defer watch.start(ctx)()
-	defer panel.follow(job.Snapshot)()
+	defer watch.Start(ctx)()
+	defer panel.Follow(job.Snapshot)()
 	return job.Run(ctx)
 }
 
 // keepLimits has the journal remember the rates that were learnt: the embedded store forgets them with the process, and
 // the next run would find them anew, from 20 calls a second.
-func keepLimits(ctx context.Context, job *filerun.Job, s *session, p plan, watch *pauseWatch) {
+func keepLimits(ctx context.Context, job *filerun.Job, s *session.Session, p plan, watch *pausewatch.Watch) {
 	job.OnLimits = func(learnt map[string]float64) {
-		if err := worker.KnowLimits(ctx, s.rdb, learnt); err != nil {
+		if err := worker.KnowLimits(ctx, s.Redis, learnt); err != nil {
 			p.logger.Debug("could not take up the rates of the last run, they will be learnt", "err", err)
 			return
 		}
 		p.logger.Debug("starting at the rates of the last run", "calls_per_second", learnt)
 	}
-	watch.onLimits = func(all []worker.Limit) {
+	watch.OnLimits = func(all []worker.Limit) {
 		learnt := make(map[string]float64)
 		for _, l := range all {
 			if l.Learnt {
@@ -317,7 +326,7 @@ func keepLimits(ctx context.Context, job *filerun.Job, s *session, p plan, watch
 }
 
 // announce says at the first signal what happens now. It ends with stop.
-func (c *runCommand) announce(signals context.Context, panel *panel, text string) (stop func()) {
+func (c *runCommand) announce(signals context.Context, panel *panel.Panel, text string) (stop func()) {
 	said := make(chan struct{})
 	cancel := context.AfterFunc(signals, func() {
 		defer close(said)
@@ -350,7 +359,7 @@ func (c *runCommand) again() string {
 
 // conclude prints the summary, where there is one to speak of, and turns the
 // run's end into an error if it was not a good one.
-func (c *runCommand) conclude(ctx context.Context, s *session, p plan, cache *answercache.Cache, summary progress.Summary, err error) error {
+func (c *runCommand) conclude(ctx context.Context, s *session.Session, p plan, cache *answercache.Cache, summary progress.Summary, err error) error {
 	end := c.outcome(summary, err)
 	if summary.Rows > 0 && (end == nil || err == nil || summary.Done() > 0 || errors.Is(err, context.Canceled)) {
 		if printed := c.print(c.end(ctx, s, p, cache, summary, end)); printed != nil && end == nil {
@@ -369,9 +378,9 @@ func (c *runCommand) outcome(summary progress.Summary, err error) error {
 		return c.explain(err)
 	}
 	if n := summary.Done() - summary.Answered; n > 0 && err == nil {
-		e := &someFailedError{text: fmt.Sprintf("%s of %s got no answer", count(n), questions(summary.Rows))}
+		e := &exitcode.SomeFailedError{Text: fmt.Sprintf("%s of %s got no answer", terminal.Count(n), terminal.Questions(summary.Rows))}
 		if c.output != "" {
-			e.hint = "ask them again by the same command with --retry-failed"
+			e.Hint = "ask them again by the same command with --retry-failed"
 		}
 		return e
 	}
@@ -382,7 +391,7 @@ func (c *runCommand) outcome(summary progress.Summary, err error) error {
 const sizeTime = 3 * time.Second
 
 // end is what there is to say at the end.
-func (c *runCommand) end(ctx context.Context, s *session, p plan, cache *answercache.Cache, summary progress.Summary, end error) runEnd {
+func (c *runCommand) end(ctx context.Context, s *session.Session, p plan, cache *answercache.Cache, summary progress.Summary, end error) runEnd {
 	all := runEnd{Summary: summary, bounds: c.bounds, err: end}
 	if summary.Estimate != nil {
 		all.pace = c.pace(ctx, s, p)
@@ -395,15 +404,15 @@ func (c *runCommand) end(ctx context.Context, s *session, p plan, cache *answerc
 	return all
 }
 
-func (c *runCommand) pace(ctx context.Context, s *session, p plan) pace {
+func (c *runCommand) pace(ctx context.Context, s *session.Session, p plan) pace {
 	pace := pace{concurrency: p.worker.Concurrency, rate: p.worker.Rate}
 	if !p.own {
 		// Without word from Redis it is as if they were one of ours.
-		if n, err := s.concurrency(c.queue); err == nil && n > 0 {
+		if n, err := s.Concurrency(c.queue); err == nil && n > 0 {
 			pace.concurrency = n
 		}
 	}
-	limits, err := worker.Limits(ctx, s.rdb)
+	limits, err := worker.Limits(ctx, s.Redis)
 	if err != nil {
 		return pace
 	}
@@ -417,7 +426,7 @@ func (c *runCommand) pace(ctx context.Context, s *session, p plan) pace {
 
 func (c *runCommand) print(all runEnd) error {
 	if c.json {
-		return writeJSON(c.streams.Out, all.record())
+		return terminal.WriteJSON(c.streams.Out, all.record())
 	}
 	return all.print(c.streams)
 }
@@ -439,15 +448,15 @@ func (c *runCommand) explain(err error) error {
 	edited := errors.Is(err, input.ErrEdited)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &interruptedError{again: c.again()}
+		return &exitcode.InterruptedError{Again: c.again()}
 	case edited && c.output != "":
-		return &hintedError{err: err, hint: "put the file back as it was and give the same command again to go on, or start over with --force"}
+		return &exitcode.HintedError{Err: err, Hint: "put the file back as it was and give the same command again to go on, or start over with --force"}
 	case edited:
-		return &hintedError{err: err, hint: c.again()}
+		return &exitcode.HintedError{Err: err, Hint: c.again()}
 	case errors.Is(err, syscall.ENOSPC):
-		return &hintedError{err: err, hint: "make room on the disk, then " + c.again()}
+		return &exitcode.HintedError{Err: err, Hint: "make room on the disk, then " + c.again()}
 	case errors.Is(err, journal.ErrLocked):
-		return &hintedError{err: err, hint: "wait for the other run to end, or write to another file with -o"}
+		return &exitcode.HintedError{Err: err, Hint: "wait for the other run to end, or write to another file with -o"}
 	}
 	return err
 }

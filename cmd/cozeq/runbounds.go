@@ -8,9 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // sampleSize is how many questions --estimate asks: enough to tell the mean of costs
@@ -39,19 +43,19 @@ func (b *runBounds) check(cmd *cobra.Command, output string, retryFailed bool) e
 	given := cmd.Flags().Changed
 	switch {
 	case given("max-tokens") && b.maxTokens < 1:
-		return usagef(cmd, "--max-tokens %d, want at least 1", b.maxTokens)
+		return misuse.Errorf(cmd, "--max-tokens %d, want at least 1", b.maxTokens)
 	case given("max-questions") && b.maxQuestions < 1:
-		return usagef(cmd, "--max-questions %d, want at least 1", b.maxQuestions)
+		return misuse.Errorf(cmd, "--max-questions %d, want at least 1", b.maxQuestions)
 	case b.estimate && output == "":
-		return usagef(cmd, "--estimate needs -o: the answers to the sample are kept for the run that asks the rest")
+		return misuse.Errorf(cmd, "--estimate needs -o: the answers to the sample are kept for the run that asks the rest")
 	case b.estimate && retryFailed:
-		return usagef(cmd, "--estimate and --retry-failed: choose one")
+		return misuse.Errorf(cmd, "--estimate and --retry-failed: choose one")
 	case given("cache") && b.cache == "":
-		return usagef(cmd, "--cache is empty, want the name of a directory")
+		return misuse.Errorf(cmd, "--cache is empty, want the name of a directory")
 	case given("cache-ttl") && b.cache == "":
-		return usagef(cmd, "--cache-ttl needs --cache")
+		return misuse.Errorf(cmd, "--cache-ttl needs --cache")
 	case b.cacheTTL < 0:
-		return usagef(cmd, "--cache-ttl %v, want 0 or more", b.cacheTTL)
+		return misuse.Errorf(cmd, "--cache-ttl %v, want 0 or more", b.cacheTTL)
 	}
 	return nil
 }
@@ -66,11 +70,11 @@ func (b *runBounds) apply(job *filerun.Job) {
 
 // openCache opens the cache, if there shall be one. Answers of the demo's mock are
 // nobody else's.
-func (b *runBounds) openCache(cfg config, demo bool) (*answercache.Cache, error) {
+func (b *runBounds) openCache(cfg settings.Config, demo bool) (*answercache.Cache, error) {
 	if b.cache == "" {
 		return nil, nil
 	}
-	base, err := cfg.base()
+	base, err := cfg.Base()
 	if err != nil {
 		return nil, err
 	}
@@ -83,16 +87,16 @@ func (b *runBounds) openCache(cfg config, demo bool) (*answercache.Cache, error)
 
 // reached is the end of a run whose budget is used up.
 func reached(e *filerun.BudgetError, s progress.Summary) error {
-	left := questions(s.Rows-s.Done()) + " left"
+	left := terminal.Questions(s.Rows-s.Done()) + " left"
 	flag := "--max-" + e.What
-	f := &someFailedError{hint: "give the same command a higher " + flag + " to go on: what is answered is not asked again"}
+	f := &exitcode.SomeFailedError{Hint: "give the same command a higher " + flag + " to go on: what is answered is not asked again"}
 	if s.Output == "" {
-		f.hint = "give the command a higher " + flag + "; without -o it starts from the beginning"
+		f.Hint = "give the command a higher " + flag + "; without -o it starts from the beginning"
 	}
 	if e.What == filerun.BudgetTokens {
-		f.text = fmt.Sprintf("stopped at %s %s: %s were spent, %s", flag, count(int(e.Limit)), count(int(e.Used)), left)
+		f.Text = fmt.Sprintf("stopped at %s %s: %s were spent, %s", flag, terminal.Count(int(e.Limit)), terminal.Count(int(e.Used)), left)
 	} else {
-		f.text = fmt.Sprintf("stopped at %s %s, %s", flag, count(int(e.Limit)), left)
+		f.Text = fmt.Sprintf("stopped at %s %s, %s", flag, terminal.Count(int(e.Limit)), left)
 	}
 	return f
 }

@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // runEnd is all that a run says at its end.
@@ -20,7 +22,7 @@ type runEnd struct {
 
 // print says it to people, on stderr. How it ended and what to do follows with the
 // error.
-func (c *runEnd) print(s *streams) error {
+func (c *runEnd) print(s *terminal.Streams) error {
 	if err := printSummary(s, c.Summary); err != nil {
 		return err
 	}
@@ -30,7 +32,7 @@ func (c *runEnd) print(s *streams) error {
 		if size.More {
 			least = "at least "
 		}
-		fmt.Fprintf(&b, "  cache: %s%s answers, %s in %s\n", least, count(size.Answers), bytesText(uint64(size.Bytes)), size.Dir)
+		fmt.Fprintf(&b, "  cache: %s%s answers, %s in %s\n", least, terminal.Count(size.Answers), terminal.Bytes(uint64(size.Bytes)), size.Dir)
 	}
 	if c.cacheErr != nil {
 		fmt.Fprintf(&b, "  answers could not be kept: %v\n", c.cacheErr)
@@ -57,7 +59,7 @@ func (c *runEnd) record() summaryJSON {
 	}
 	if c.err != nil {
 		r.Stopped = c.err.Error()
-		_, r.Next = judge(c.err)
+		_, r.Next = exitcode.Of(c.err)
 	}
 	return r
 }

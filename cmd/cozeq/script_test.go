@@ -18,6 +18,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/remoteredis"
+	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -228,15 +230,15 @@ func cmdSave(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdAwaitServed(ts *testscript.TestScript, neg bool, args []string) {
-	rdb, err := parseRedis(ts.Getenv("REDIS_URL"), 1)
+	rdb, err := remoteredis.Parse(ts.Getenv("REDIS_URL"), 1)
 	ts.Check(err)
-	defer rdb.client.Close()
-	s := &session{rdb: rdb.client}
+	defer rdb.Client.Close()
+	s := &session.Session{Redis: rdb.Client}
 	queue := tasks.QueueDefault
 	if len(args) > 0 {
 		queue = args[0]
 	}
-	until(ts, func() bool { return s.served(queue) == nil }, func() { ts.Fatalf("no worker came") })
+	until(ts, func() bool { return s.Served(queue) == nil }, func() { ts.Fatalf("no worker came") })
 }
 
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {

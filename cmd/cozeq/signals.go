@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // heedSignals ends the context at the first signal and calls exit at the second one,
@@ -17,7 +20,7 @@ import (
 // background with SIGINT ignored. For the same reason SIGINT is heeded although it was
 // ignored then: a script that is interrupted must not leave somebody behind who goes on
 // asking, and paying.
-func heedSignals(s *streams, exit func(code int)) (ctx context.Context, stop func()) {
+func heedSignals(s *terminal.Streams, exit func(code int)) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
@@ -39,7 +42,7 @@ func heedSignals(s *streams, exit func(code int)) (ctx context.Context, stop fun
 				text = "\n" + text // below the panel
 			}
 			io.WriteString(s.Err, text)
-			exit(exitInterrupted)
+			exit(exitcode.Interrupted)
 		}
 	}()
 	return ctx, func() {

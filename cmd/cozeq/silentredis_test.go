@@ -5,6 +5,9 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // A server that takes the connection and says nothing is an error, not a hang.
@@ -16,12 +19,12 @@ func TestSilentRedis(t *testing.T) {
 	}
 	defer l.Close()
 	var errs bytes.Buffer
-	code := run(t.Context(), []string{"result", "x", "--redis", "redis://:s3cret@" + l.Addr().String()}, streams{
+	code := run(t.Context(), []string{"result", "x", "--redis", "redis://:s3cret@" + l.Addr().String()}, terminal.Streams{
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
 		Env: func(string) (string, bool) { return "", false },
 	})
 	want := "cozeq: redis at " + l.Addr().String() + ": no answer within 5s\n"
-	if code != exitError || !strings.HasPrefix(errs.String(), want) {
+	if code != exitcode.Failed || !strings.HasPrefix(errs.String(), want) {
 		t.Errorf("exit code %d, %q, want %q", code, errs.String(), want)
 	}
 }

@@ -4,53 +4,55 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // printSummary says on stderr what a run has come to.
-func printSummary(s *streams, sum progress.Summary) error {
+func printSummary(s *terminal.Streams, sum progress.Summary) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	if sum.AlreadyComplete {
 		line("%s is complete already: %s, nothing was asked; --retry-failed asks the failed ones again, --force starts over",
-			sum.Output, questions(sum.Rows))
+			sum.Output, terminal.Questions(sum.Rows))
 	}
-	parts := []string{s.color(s.ErrTTY, green, count(sum.Answered)+" answered")}
+	parts := []string{s.Paint(s.ErrTTY, terminal.Green, terminal.Count(sum.Answered)+" answered")}
 	for _, part := range []struct {
 		n    int
 		what string
 	}{{sum.Failed, "failed"}, {sum.Canceled, "canceled"}, {sum.Expired, "expired"}} {
 		if part.n > 0 {
-			parts = append(parts, s.color(s.ErrTTY, red, count(part.n)+" "+part.what))
+			parts = append(parts, s.Paint(s.ErrTTY, terminal.Red, terminal.Count(part.n)+" "+part.what))
 		}
 	}
 	if open := sum.Rows - sum.Done(); open > 0 {
-		parts = append(parts, s.color(s.ErrTTY, yellow, count(open)+" open"))
+		parts = append(parts, s.Paint(s.ErrTTY, terminal.Yellow, terminal.Count(open)+" open"))
 	}
-	line("%s: %s", questions(sum.Rows), strings.Join(parts, ", "))
+	line("%s: %s", terminal.Questions(sum.Rows), strings.Join(parts, ", "))
 	if text := origins(sum); text != "" {
 		line("  %s", text)
 	}
 	for _, f := range sum.Failures {
 		line("  %s", failureLine(f))
 		if f.Hint != "" {
-			line("    %s", s.hint(f.Hint))
+			line("    %s", s.Translate(f.Hint))
 		}
 	}
 	if sum.Tokens > 0 {
-		text := "  " + count(int(sum.Tokens)) + " tokens"
+		text := "  " + terminal.Count(int(sum.Tokens)) + " tokens"
 		if sum.TokensIn+sum.TokensOut == sum.Tokens { // a table has only their sum
-			text += fmt.Sprintf(" (%s in, %s out)", count(int(sum.TokensIn)), count(int(sum.TokensOut)))
+			text += fmt.Sprintf(" (%s in, %s out)", terminal.Count(int(sum.TokensIn)), terminal.Count(int(sum.TokensOut)))
 		}
 		line("%s", text)
 	}
 	if sum.Doubtful > 0 {
-		line("  %s may have been asked, and billed, twice (possible_duplicate)", questions(sum.Doubtful))
+		line("  %s may have been asked, and billed, twice (possible_duplicate)", terminal.Questions(sum.Doubtful))
 	}
 	if sum.Asked > 0 {
-		took := "  took " + rounded(sum.Elapsed)
+		took := "  took " + terminal.Rounded(sum.Elapsed)
 		if sum.Mean > 0 {
-			took += fmt.Sprintf("; a question %s on average, %s at the 95th percentile", rounded(sum.Mean), rounded(sum.P95))
+			took += fmt.Sprintf("; a question %s on average, %s at the 95th percentile", terminal.Rounded(sum.Mean), terminal.Rounded(sum.P95))
 		}
 		line("%s", took)
 	}
@@ -70,9 +72,9 @@ func failureLine(f progress.FailureCount) string {
 	if f.Code != 0 {
 		kind = fmt.Sprintf("%d %s", f.Code, f.Class)
 	}
-	text := fmt.Sprintf("%s x %s", count(f.Count), kind)
+	text := fmt.Sprintf("%s x %s", terminal.Count(f.Count), kind)
 	if f.CustomID != "" {
-		text += fmt.Sprintf(", as %s: %s", oneLine(f.CustomID), short(f.Message, 200))
+		text += fmt.Sprintf(", as %s: %s", terminal.OneLine(f.CustomID), terminal.Short(f.Message, 200))
 	}
 	return text
 }
@@ -85,12 +87,12 @@ func origins(sum progress.Summary) string {
 	}
 	var parts []string
 	if sum.Resumed > 0 {
-		parts = append(parts, count(sum.Resumed)+" from before")
+		parts = append(parts, terminal.Count(sum.Resumed)+" from before")
 	}
 	if cached > 0 {
-		parts = append(parts, count(cached)+" cached")
+		parts = append(parts, terminal.Count(cached)+" cached")
 	}
-	return strings.Join(append(parts, count(sum.Asked)+" now"), ", ")
+	return strings.Join(append(parts, terminal.Count(sum.Asked)+" now"), ", ")
 }
 
 // summaryJSON is a summary for programs; durations are in seconds.
@@ -106,7 +108,7 @@ type summaryJSON struct {
 	Doubtful        int           `json:"possible_duplicates,omitempty"`
 	AlreadyComplete bool          `json:"already_complete,omitempty"`
 	Failures        []failureJSON `json:"failures,omitempty"`
-	Usage           usageJSON     `json:"usage"`
+	Usage           panel.Usage   `json:"usage"`
 	Elapsed         float64       `json:"elapsed_seconds"`
 	Mean            float64       `json:"mean_seconds"`
 	P95             float64       `json:"p95_seconds"`
@@ -140,8 +142,8 @@ func summaryRecord(s progress.Summary) summaryJSON {
 	out := summaryJSON{
 		Rows: s.Rows, Answered: s.Answered, Failed: s.Failed, Canceled: s.Canceled, Expired: s.Expired,
 		Resumed: s.Resumed, Asked: s.Asked, Cached: s.Cached, AlreadyComplete: s.AlreadyComplete, Doubtful: s.Doubtful,
-		Usage:   usageJSON{s.Tokens, s.TokensOut, s.TokensIn},
-		Elapsed: seconds(s.Elapsed), Mean: seconds(s.Mean), P95: seconds(s.P95),
+		Usage:   panel.Usage{TokenCount: s.Tokens, OutputCount: s.TokensOut, InputCount: s.TokensIn},
+		Elapsed: terminal.Seconds(s.Elapsed), Mean: terminal.Seconds(s.Mean), P95: terminal.Seconds(s.P95),
 		Output: s.Output, Journal: s.Journal,
 	}
 	for _, f := range s.Failures {

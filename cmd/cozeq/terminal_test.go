@@ -8,13 +8,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // onTerminal runs the program as on a terminal of so many columns.
 func onTerminal(t *testing.T, width int, color bool, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, streams{
+	code = run(t.Context(), args, terminal.Streams{
 		In: strings.NewReader(""), Out: &out, Err: &errs, OutTTY: true, ErrTTY: true, Width: width, Color: color,
 		Env: func(string) (string, bool) { return "", false },
 	})
@@ -23,7 +26,7 @@ func onTerminal(t *testing.T, width int, color bool, args ...string) (stdout, st
 
 func TestTableOnTerminal(t *testing.T) {
 	out, _, code := onTerminal(t, 60, false, "errors")
-	if code != exitOK {
+	if code != exitcode.OK {
 		t.Fatalf("exit code %d", code)
 	}
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
@@ -32,7 +35,7 @@ func TestTableOnTerminal(t *testing.T) {
 	}
 	cutOff := 0
 	for _, line := range lines {
-		if n := columns(line); n > 60 {
+		if n := terminal.Columns(line); n > 60 {
 			t.Errorf("%d columns: %q", n, line)
 		}
 		if strings.HasSuffix(line, "…") {
@@ -63,7 +66,7 @@ func TestLongTextOnTerminal(t *testing.T) {
 
 func TestDemoOnTerminal(t *testing.T) {
 	out, errs, code := onTerminal(t, 100, false, "run", "--demo")
-	if code != exitOK {
+	if code != exitcode.OK {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
 	for _, want := range []string{
@@ -89,37 +92,37 @@ func TestInterruptedAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var errs bytes.Buffer
-	code := run(ctx, []string{"run", "--demo"}, streams{
+	code := run(ctx, []string{"run", "--demo"}, terminal.Streams{
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
 		Env: func(string) (string, bool) { return "", false },
 	})
-	if code != exitInterrupted {
+	if code != exitcode.Interrupted {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 }
 
 func TestHostileTextOnTerminal(t *testing.T) {
 	const hostile = "a\x1b[2Jb\rc\x07d\u009be\n"
-	if got := printable(hostile); got != "a[2Jbcde\n" {
+	if got := terminal.Printable(hostile); got != "a[2Jbcde\n" {
 		t.Errorf("printable: %q", got)
 	}
-	if got := oneLine(hostile); strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r == 0x9b }) {
+	if got := terminal.OneLine(hostile); strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r == 0x9b }) {
 		t.Errorf("oneLine: %q", got)
 	}
 	var errs bytes.Buffer
-	report(&streams{Err: &errs}, &hintedError{err: errors.New(hostile), hint: hostile})
+	exitcode.Report(&terminal.Streams{Err: &errs}, &exitcode.HintedError{Err: errors.New(hostile), Hint: hostile})
 	if got, want := errs.String(), "cozeq: a[2Jbcde\n\nhint: a[2Jbcde\n\n"; got != want {
 		t.Errorf("report: %q, want %q", got, want)
 	}
 	var out bytes.Buffer
-	if err := writeJSON(&out, hostile); err != nil {
+	if err := terminal.WriteJSON(&out, hostile); err != nil {
 		t.Fatal(err)
 	}
 	var back string
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != hostile {
 		t.Errorf("writeJSON: %s is %q, %v", out.Bytes(), back, err)
 	}
-	if got := strings.TrimSuffix(out.String(), "\n"); got != printable(got) {
+	if got := strings.TrimSuffix(out.String(), "\n"); got != terminal.Printable(got) {
 		t.Errorf("writeJSON: %q", got)
 	}
 }

@@ -6,15 +6,18 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-func newVersionCmd(s *streams) *cobra.Command {
+func newVersionCmd(s *terminal.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
 		Long:    `Prints the version of cozeq, the version of Go that built it, and the platform.`,
 		Example: "  cozeq version",
-		Args:    wants(0, 0, ""),
+		Args:    misuse.CheckArgs(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(s.Out, "cozeq", versionText(s.Version))
 			return err

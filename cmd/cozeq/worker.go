@@ -10,18 +10,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/worker"
 )
 
 type workerCommand struct {
-	streams *streams
+	streams *terminal.Streams
 	drain   time.Duration
 	keep    time.Duration
-	rules   redisRules
+	rules   session.RedisRules
 }
 
-func newWorkerCmd(s *streams) *cobra.Command {
+func newWorkerCmd(s *terminal.Streams) *cobra.Command {
 	c := &workerCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "worker",
@@ -45,91 +50,91 @@ can reach that address, it starts only with a token for the dashboard or with
     cozeq worker --redis redis://redis:6379/0
   cozeq worker --concurrency 500 --queues critical=6,default=3,low=1
   cozeq worker --rate 300/m`,
-		Args: wants(0, 0, ""),
+		Args: misuse.CheckArgs(0, 0, ""),
 		RunE: c.run,
 	}
-	addDrain(cmd, &c.drain)
+	settings.AddDrain(cmd, &c.drain)
 	flags.Duration(cmd.Flags(), &c.keep, "keep", results.DefaultKeep, "keep results this long if the question does not say")
-	c.rules.addFlag(cmd.Flags())
-	addSettings(cmd, settingRedis, settingBase, settingBot, settingConcurrency, settingQueues, settingRate, settingHTTP, settingMonitor, settingLog, settingCodes, settingMaxAnswer)
-	addMonitor(cmd)
+	c.rules.AddFlag(cmd.Flags())
+	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Monitor, settings.Log, settings.Codes, settings.MaxAnswer)
+	settings.AddDashboardFlags(cmd)
 	return cmd
 }
 
 func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
-	cfg := configOf(cmd, c.streams)
-	level, err := cfg.level(slog.LevelInfo)
+	cfg := settings.Of(cmd, c.streams)
+	level, err := cfg.Level(slog.LevelInfo)
 	if err != nil {
 		return err
 	}
-	logger := newLogger(c.streams.Err, c.streams.ErrTTY, level)
-	wc := worker.Config{BotID: cfg.text(settingBot, ""), Drain: drainOf(c.drain), Logger: logger}
-	if wc.Concurrency, err = cfg.concurrency(); err != nil {
+	logger := terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
+	wc := worker.Config{BotID: cfg.Text(settings.Bot, ""), Drain: session.DrainOf(c.drain), Logger: logger}
+	if wc.Concurrency, err = cfg.Concurrency(); err != nil {
 		return err
 	}
-	if wc.Queues, err = cfg.queues(); err != nil {
+	if wc.Queues, err = cfg.Queues(); err != nil {
 		return err
 	}
-	if wc.Rate, err = cfg.rate(); err != nil {
+	if wc.Rate, err = cfg.Rate(); err != nil {
 		return err
 	}
-	addr, err := cfg.http(defaultHTTP)
+	addr, err := cfg.HTTP(settings.DefaultHTTP)
 	if err != nil {
 		return err
 	}
-	plan, err := cfg.dashboard(cmd.Context(), addr)
+	plan, err := cfg.Dashboard(cmd.Context(), addr)
 	if err != nil {
 		return err
 	}
 	if c.keep < time.Second {
-		return usagef(cmd, "--keep %v, want at least 1s", c.keep)
+		return misuse.Errorf(cmd, "--keep %v, want at least 1s", c.keep)
 	}
-	s, err := newShared(cfg, wc.Concurrency, logger)
+	s, err := session.NewShared(cfg, wc.Concurrency, logger)
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	wc.Keep = c.keep
-	account, err := cfg.account(cmd.Context(), "")
+	account, err := cfg.Account(cmd.Context(), "")
 	if err != nil {
 		return err
 	}
-	web := site{}
+	web := site.Site{}
 	if plan != nil {
-		addr = plan.addr
+		addr = plan.Addr
 		// Connections of its own: people who look must not hold those of chats.
-		s, err := newShared(cfg, dashboardPool, logger)
+		s, err := session.NewShared(cfg, site.DashboardPool, logger)
 		if err != nil {
 			return err
 		}
-		defer s.close()
-		web.dashboard = dashboardHandler(plan, s, logger)
+		defer s.Close()
+		web.Dashboard = site.NewDashboard(plan, s, logger)
 	}
 	return c.serve(cmd.Context(), s, account, wc, addr, web)
 }
 
-func (c *workerCommand) serve(signals context.Context, s *session, a account, wc worker.Config, addr string, web site) error {
+func (c *workerCommand) serve(signals context.Context, s *session.Session, a settings.Account, wc worker.Config, addr string, web site.Site) error {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
-	wc.Metrics, web.metrics = newMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
-	web.ready, web.chats = s.ready.check, wc.Concurrency
+	wc.Metrics, web.Metrics = site.NewMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
+	web.Ready, web.Chats = s.Ready.Check, wc.Concurrency
 	if addr != "" {
-		server, err := startSite(ctx, addr, web, wc.Logger)
+		server, err := site.Start(ctx, addr, web, wc.Logger)
 		if err != nil {
 			return err
 		}
-		defer server.close()
+		defer server.Close()
 	}
-	if err := s.remote.await(ctx, wc.Logger); err != nil {
-		return whileServing(signals, err)
+	if err := s.Remote.Await(ctx, wc.Logger); err != nil {
+		return site.WhileServing(signals, err)
 	}
-	if err := c.rules.check(ctx, s.rdb, wc.Logger); err != nil {
+	if err := c.rules.Check(ctx, s.Redis, wc.Logger); err != nil {
 		return err
 	}
-	if err := s.startWorker(ctx, a, wc, cancel); err != nil {
+	if err := s.StartWorker(ctx, a, wc, cancel); err != nil {
 		return err
 	}
 	<-ctx.Done()
-	s.worker.drain()
-	return whileServing(signals, context.Cause(ctx))
+	s.Worker.Drain()
+	return site.WhileServing(signals, context.Cause(ctx))
 }

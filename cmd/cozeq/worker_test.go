@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -33,8 +35,8 @@ func startCommand(t *testing.T, env map[string]string, args ...string) (lines <-
 	}()
 	go func() {
 		defer w.Close()
-		ended <- run(ctx, args, streams{
-			In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: w, Width: defaultWidth,
+		ended <- run(ctx, args, terminal.Streams{
+			In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: w, Width: terminal.DefaultWidth,
 			Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		})
 	}()
@@ -105,7 +107,7 @@ func TestWorkerServesItsState(t *testing.T) {
 		t.Errorf("/healthz without redis: %d, want 200: a restart would not help", status)
 	}
 	rdb.Restart()
-	if code := stop(); code != exitOK {
+	if code := stop(); code != exitcode.OK {
 		t.Errorf("exit code %d after a signal, want 0", code)
 	}
 }
@@ -123,7 +125,7 @@ func TestWorkerAwaitsRedis(t *testing.T) {
 	logged(t, lines, "redis does not answer, trying again")
 	rdb.Restart()
 	logged(t, lines, "serving")
-	if code := stop(); code != exitOK {
+	if code := stop(); code != exitcode.OK {
 		t.Errorf("exit code %d after a signal, want 0", code)
 	}
 }
@@ -138,7 +140,7 @@ func TestWorkerStopsWaiting(t *testing.T) {
 	go func() { ended <- stop() }()
 	select {
 	case code := <-ended:
-		if code != exitOK {
+		if code != exitcode.OK {
 			t.Errorf("exit code %d, want 0", code)
 		}
 	case <-time.After(patience):
@@ -155,14 +157,14 @@ func TestMetricsAddressInUse(t *testing.T) {
 	}
 	defer l.Close()
 	var errs bytes.Buffer
-	code := run(t.Context(), []string{"run", "-", "--format", "txt", "--http", l.Addr().String()}, streams{
+	code := run(t.Context(), []string{"run", "-", "--format", "txt", "--http", l.Addr().String()}, terminal.Streams{
 		In: strings.NewReader("hello\n"), Out: &bytes.Buffer{}, Err: &errs,
 		Env: func(name string) (string, bool) {
 			v, ok := map[string]string{"COZE_API_BASE": fake.URL, "COZE_API_TOKEN": "pat_x", "COZE_BOT_ID": "b"}[name]
 			return v, ok
 		},
 	})
-	if code != exitError || !strings.Contains(errs.String(), "address already in use") ||
+	if code != exitcode.Failed || !strings.Contains(errs.String(), "address already in use") ||
 		!strings.Contains(errs.String(), "hint: choose another address with --http or COZEQ_HTTP, or off\n") {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
@@ -193,7 +195,7 @@ func TestWorkerKeep(t *testing.T) {
 	if left := rdb.Client().TTL(ctx, results.Key(id)).Val(); left <= 0 || left > 10*time.Minute {
 		t.Errorf("the result is kept for %v, want 10m", left)
 	}
-	if code := stop(); code != exitOK {
+	if code := stop(); code != exitcode.OK {
 		t.Errorf("exit code %d after a signal, want 0", code)
 	}
 }

@@ -79,9 +79,33 @@ var edges = map[string][]string{
 	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
 	"internal/arch":       {},
 
+	// Rooms of the command line, from the bottom up. No command is imported by any of them.
+	"internal/terminal":    {"*"},
+	"internal/misuse":      {"internal/flags", "internal/usage", "*"},
+	"internal/remoteredis": {"redis", "internal/backoff", "internal/redischeck", "internal/textfile"},
+	"internal/exitcode": {"coze", "results", "tasks", "internal/input", "internal/journal", "internal/misuse",
+		"internal/remoteredis", "internal/terminal", "internal/usage"},
+	"internal/settings": {"coze", "coze/oauth", "results", "tasks", "worker", "redis", "internal/exitcode",
+		"internal/flags", "internal/input", "internal/misuse", "internal/remoteredis", "internal/terminal",
+		"internal/textfile", "*"},
+	"internal/tracing": {"worker", "uuid", "*"},
+	"internal/session": {"results", "tasks", "worker", "asynq", "redis", "internal/exitcode", "internal/flags",
+		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
+		"internal/terminal", "internal/tracing", "*"},
+	"internal/site": {"coze/oauth", "worker", "internal/exitcode", "internal/monitor", "internal/session",
+		"internal/settings", "*"},
+	"internal/mockserver": {"coze/cozetest", "internal/exitcode", "internal/site"},
+	"internal/panel":      {"results", "worker", "internal/input", "internal/progress", "internal/terminal"},
+	"internal/pausewatch": {"coze", "tasks", "worker", "redis", "internal/exitcode", "internal/flags",
+		"internal/misuse", "internal/progress", "internal/session", "internal/terminal", "*"},
+
 	// The root sees all, but what is for tests.
-	"cmd/cozeq": {"tasks", "worker", "coze", "coze/cozetest", "coze/oauth", "results", "internal/backoff", "internal/usage", "internal/input", "internal/output",
-		"internal/journal", "internal/answercache", "internal/progress", "internal/filerun", "internal/batchfile", "internal/flags", "internal/localredis", "internal/redischeck", "internal/monitor", "internal/textfile", "*"},
+	"cmd/cozeq": {"coze", "coze/cozetest", "coze/oauth", "results", "tasks", "worker", "internal/answercache",
+		"internal/backoff", "internal/batchfile", "internal/exitcode", "internal/filerun", "internal/flags",
+		"internal/input", "internal/journal", "internal/localredis", "internal/misuse", "internal/mockserver",
+		"internal/monitor", "internal/output", "internal/panel", "internal/pausewatch", "internal/progress",
+		"internal/redischeck", "internal/remoteredis", "internal/session", "internal/settings", "internal/site",
+		"internal/terminal", "internal/textfile", "internal/tracing", "internal/usage", "*"},
 }
 
 func imports(files []file) (faults []string) {

@@ -1,5 +1,0 @@
-//go:build !darwin && !freebsd && !linux
-
-package main
-
-func inBackground() bool { return false }

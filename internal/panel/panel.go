@@ -1,0 +1,153 @@
+// Package panel shows a run of questions while it is under way: a panel on a terminal, lines of text or of JSON in a
+// pipe, and a record for each question.
+package panel
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/terminal"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// Panel is stderr while a run is under way: on a terminal some lines of progress below
+// whatever else is printed, in a pipe a line now and then. Others write through it, so
+// that their lines and the panel's do not mix. What of its fields is not set is not
+// shown.
+type Panel struct {
+	streams *terminal.Streams
+	Title   string                         // what is under way
+	Note    func() (text string, all bool) // what holds the run up, and whether altogether
+	Limits  func() []worker.Limit          // what has been learnt of Coze's limits
+	JSON    bool                           // in a pipe lines of JSON
+
+	mu    sync.Mutex
+	frame []string // what stands at the terminal's end
+}
+
+func New(s *terminal.Streams) *Panel { return &Panel{streams: s} }
+
+// live reports whether stderr is a terminal on which lines can be taken back.
+func (p *Panel) live() bool { return p.streams.ErrTTY && !p.streams.Dumb() }
+
+// Write prints lines above the panel.
+func (p *Panel) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.frame) == 0 {
+		return p.streams.Err.Write(b)
+	}
+	// In one piece: what is erased and drawn again apart from each other flickers.
+	text := p.erased() + string(b) + p.drawn()
+	if n, err := io.WriteString(p.streams.Err, text); err != nil {
+		return min(n, len(b)), err
+	}
+	return len(b), nil
+}
+
+// Follow shows how far the run is, until stop.
+func (p *Panel) Follow(look func() progress.Snapshot) (stop func()) {
+	every := terminal.PipeEvery
+	if p.live() {
+		every = terminal.TerminalEvery
+	}
+	quit := make(chan struct{})
+	var following sync.WaitGroup
+	following.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				p.show(look())
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		following.Wait()
+		p.clear()
+	}
+}
+
+func (p *Panel) show(s progress.Snapshot) {
+	if s.Total == 0 {
+		return
+	}
+	v := p.View(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.live() && p.streams.Background != nil && p.streams.Background():
+		// What it drew before is not at the terminal's end any more: the shell's prompt is.
+		p.frame = nil
+	case p.live():
+		before := p.erased()
+		width, height := p.streams.TerminalSize()
+		p.frame = v.frame(width, height)
+		io.WriteString(p.streams.Err, before+p.drawn())
+	case p.JSON:
+		writeJSONLine(p.streams.Err, progressRecord(v))
+	default:
+		fmt.Fprintln(p.streams.Err, v.Line())
+	}
+}
+
+// View is what there is to show now.
+func (p *Panel) View(s progress.Snapshot) *panelView {
+	v := &panelView{Snapshot: s, streams: p.streams, title: p.Title}
+	if p.Note != nil {
+		if v.note, v.stopped = p.Note(); v.note == "" {
+			// The pause is over; who waited for its end stands in the queue.
+			v.Queued += v.Waiting[progress.WaitPause]
+			v.Waiting[progress.WaitPause] = 0
+		}
+	}
+	if p.Limits != nil {
+		v.limits = p.Limits()
+	}
+	return v
+}
+
+// Record prints a question with its answer on a terminal's stdout.
+func (p *Panel) Record(row *input.Row, r *results.Result) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	io.WriteString(p.streams.Err, p.erased())
+	io.WriteString(p.streams.Out, recordText(p.streams, row, r))
+	io.WriteString(p.streams.Err, p.drawn())
+}
+
+// clear takes the panel away.
+func (p *Panel) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	io.WriteString(p.streams.Err, p.erased())
+	p.frame = nil
+}
+
+// erased takes the panel off the terminal, line by line: to erase the rest of the
+// screen from its top makes tmux keep what was there in its history. A terminal that has
+// become narrower since has broken the lines into more.
+func (p *Panel) erased() string {
+	if len(p.frame) == 0 {
+		return ""
+	}
+	width, _ := p.streams.TerminalSize()
+	rows := 0
+	for _, line := range p.frame {
+		rows += max(1, (terminal.Columns(terminal.Plain(line))+width-1)/width)
+	}
+	return "\r\x1b[2K" + strings.Repeat("\x1b[A\x1b[2K", rows-1)
+}
+
+// drawn leaves the cursor at the end of the last line.
+func (p *Panel) drawn() string { return strings.Join(p.frame, "\n") }

@@ -1,0 +1,69 @@
+package pausewatch
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// Timeouts are how long a command waits for the end of a pause before it gives up.
+type Timeouts struct{ Quota, Outage, Other time.Duration }
+
+// QuotaTimeout of a run is for the quota of a minute or an hour, wayPatience of a run
+// and an ask for a network or a gateway that restarts. What is wrong with a token or a
+// bot takes a person.
+const (
+	QuotaTimeout  = 10 * time.Minute
+	OutageTimeout = 2 * time.Minute
+)
+
+const Flag = "patience"
+
+func AddFlag(cmd *cobra.Command, d *time.Duration, def string) {
+	flags.Duration(cmd.Flags(), d, Flag, 0,
+		"wait this long while Coze refuses everything or is unreachable, then exit with 4 or 1 (default "+def+")")
+}
+
+// TimeoutsOf reads the flag, which overrides the default for all classes.
+func TimeoutsOf(cmd *cobra.Command, given time.Duration, def Timeouts) (Timeouts, error) {
+	if !cmd.Flags().Changed(Flag) {
+		return def, nil
+	}
+	if given < 0 {
+		return def, misuse.Errorf(cmd, "--patience %v, want 0 or more", given)
+	}
+	return Timeouts{given, given, given}, nil
+}
+
+// of is the patience with several pauses: while one may end by itself it is worth
+// waiting.
+func (p Timeouts) of(pauses []worker.Pause) time.Duration {
+	longest := time.Duration(0)
+	for _, pause := range pauses {
+		d := p.Other
+		switch {
+		case pause.Class == string(coze.ClassQuota):
+			d = p.Quota
+		case pause.OfWay():
+			d = p.Outage
+		}
+		longest = max(longest, d)
+	}
+	return longest
+}
+
+// Forever is the patience of who only looks on. It is longer than a batch is kept.
+const Forever = 10 * 365 * 24 * time.Hour
+
+// upTo is a patience in a sentence.
+func upTo(d time.Duration) string {
+	if d >= Forever {
+		return "for its end"
+	}
+	return "up to " + d.String()
+}

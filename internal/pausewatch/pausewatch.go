@@ -1,0 +1,192 @@
+// Package pausewatch watches whether pauses (open circuit breakers of the workers) keep all of a command's questions from
+// being asked, says so, and stops the command when it has waited for as long as --patience allows.
+package pausewatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/worker"
+)
+
+const (
+	// Every is how often a command looks for pauses.
+	Every = time.Second
+
+	// FeedTime is how long all questions of a run must have stepped aside before
+	// nothing is taken to be left to do: others may be on their way into the queue.
+	FeedTime = 3 * time.Second
+)
+
+// Watch sees whether pauses keep all of a command's questions from being asked,
+// and stops the command when its patience with them is over.
+type Watch struct {
+	rdb      redis.UniversalClient
+	queue    string
+	Flights  func() []progress.Flight // questions that are in the queue or being asked
+	Done     func() int               // how many have ended
+	Settle   time.Duration            // the least patience where each stepped aside
+	Patience Timeouts
+	stop     context.CancelCauseFunc
+	Again    string    // how to go on after it
+	Say      io.Writer // when a wait begins and ends
+	OnLimits func([]worker.Limit)
+
+	nudged chan struct{} // capacity 1: look now
+
+	mu     sync.Mutex
+	Seen   Snapshot
+	Wait   Wait
+	learnt []worker.Limit
+}
+
+// Wait is for the end of pauses; its zero value is none.
+type Wait struct {
+	Pauses []worker.Pause
+	since  time.Time // seen by this command
+	done   int       // by then
+	said   bool
+}
+
+func New(s *session.Session, queue string, p Timeouts, stop context.CancelCauseFunc) *Watch {
+	return &Watch{
+		rdb: s.Redis, queue: queue, Patience: p, stop: stop,
+		Done:   func() int { return 0 },
+		nudged: make(chan struct{}, 1),
+	}
+}
+
+// Start looks every second, and at once when told to, until stop.
+func (w *Watch) Start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		tick := time.NewTicker(Every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			case <-w.nudged:
+			}
+			// A Redis that does not answer tells nothing.
+			if seen, err := w.Look(ctx); err == nil {
+				w.consider(seen)
+			}
+			w.learn(ctx)
+		}
+	})
+	return func() {
+		cancel()
+		watching.Wait()
+	}
+}
+
+// learn reads the limits of the credentials that are served.
+func (w *Watch) learn(ctx context.Context) {
+	all, err := worker.Limits(ctx, w.rdb)
+	if err != nil {
+		return
+	}
+	all = slices.DeleteFunc(all, func(l worker.Limit) bool { return !l.Served || l.Rate == 0 })
+	if w.OnLimits != nil {
+		w.OnLimits(all)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.learnt = all
+}
+
+// Limits are what was learnt at the last look.
+func (w *Watch) Limits() []worker.Limit {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.learnt
+}
+
+// Verdict is a worker.Config.OnVerdict: a question that steps aside tells of a pause
+// sooner than the next look. A token that cannot be had is told by nothing else.
+func (w *Watch) Verdict(id string, v worker.Verdict) {
+	switch {
+	case isNoToken(v.Err):
+		ours := slices.ContainsFunc(w.Flights(), func(f progress.Flight) bool { return f.ID == id })
+		if ours && w.Patience.Other == 0 {
+			w.stop(&exitcode.StoppedError{Class: coze.ClassAuth, Err: v.Err, Again: w.Again})
+		}
+	case v.Aside != "" && !w.knows():
+		select {
+		case w.nudged <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// isNoToken tells that the token could not be had, not that Coze refused it.
+func isNoToken(err error) bool {
+	e, ok := errors.AsType[*coze.Error](err)
+	return ok && e.Class == coze.ClassAuth && e.Op == "identity"
+}
+
+func (w *Watch) knows() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.Seen.Held) > 0
+}
+
+// consider draws from a look what follows.
+func (w *Watch) consider(seen Snapshot) {
+	done := w.Done()
+	w.mu.Lock()
+	before, now := w.Wait, w.Wait.next(seen, done)
+	limit := w.Patience.of(now.Pauses)
+	enough := limit
+	if !seen.whole {
+		enough = max(limit, w.Settle)
+	}
+	over := seen.all && time.Since(now.since) >= enough
+	begins := seen.all && !over && limit > 0 && !now.said
+	now.said = now.said || begins
+	w.Seen, w.Wait = seen, now
+	w.mu.Unlock()
+	switch {
+	case over:
+		w.stop(stoppedBy(now.Pauses, time.Since(now.since), w.Again))
+	case begins:
+		fmt.Fprintf(w.Say, "cozeq: paused, waiting %s: %s\n", upTo(limit), reasons(now.Pauses))
+	case before.said && !now.said:
+		fmt.Fprintln(w.Say, "cozeq: the pause is over, going on")
+	}
+}
+
+// next is the wait after a look. It goes on while a probe is under way, for which
+// one question is not aside, but begins anew when questions were answered beside
+// those that are aside. While questions are answered although the queue is paused for
+// the way to Coze, another worker has a way there: then patience counts from the last.
+func (w Wait) next(seen Snapshot, done int) Wait {
+	flowed := !seen.whole && w.done != done
+	switch {
+	case seen.all && (len(w.Pauses) == 0 || flowed):
+		return Wait{Pauses: seen.Held, since: time.Now(), done: done}
+	case seen.all:
+		since := w.since
+		if w.done != done && !slices.ContainsFunc(seen.Held, func(p worker.Pause) bool { return !p.OfWay() }) {
+			since = time.Now()
+		}
+		return Wait{Pauses: seen.Held, since: since, done: done, said: w.said}
+	case !flowed && len(w.Pauses) > 0 && !slices.ContainsFunc(w.Pauses, seen.ended):
+		return w
+	}
+	return Wait{}
+}

@@ -1,0 +1,180 @@
+// Package session opens what commands work with: the tasks and results of a shared or an embedded Redis and, where it is
+// wanted, a worker in this process. It also looks for workers that serve a queue.
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/remoteredis"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
+	"github.com/cozeq/cozeq/internal/tracing"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// Session is what commands work with: a store of tasks and results, shared or
+// embedded, and where it is wanted a worker in this process.
+type Session struct {
+	Redis   redis.UniversalClient
+	Results *results.Store
+	Tasks   *tasks.Client
+
+	Version  string              // of the program
+	Embedded *localredis.Store   // nil: a shared Redis
+	Remote   *remoteredis.Server // nil: the embedded one
+	Worker   *ownWorker          // nil: other processes do the work
+	Ready    readiness           // of worker
+	closers  []func()
+}
+
+var (
+	ErrNeedsRedis  = errors.New("needs a shared redis: --redis or REDIS_URL")
+	ErrNeedsWorker = errors.New("is for the worker of this process: add --with-worker, or set it where the workers run")
+)
+
+// Open opens the shared Redis that the settings name, else the embedded
+// store.
+func Open(ctx context.Context, c settings.Config, concurrency int, logger *slog.Logger) (*Session, error) {
+	if c.Shared() {
+		return OpenShared(ctx, c, concurrency, logger)
+	}
+	return OpenEmbedded(c, concurrency, logger)
+}
+
+// OpenEmbedded starts a store in this process.
+func OpenEmbedded(c settings.Config, concurrency int, logger *slog.Logger) (*Session, error) {
+	keys, err := c.Keys()
+	if err != nil {
+		return nil, err
+	}
+	store, err := localredis.Start(localredis.PoolSize(max(32, settings.PoolSize(concurrency))))
+	if err != nil {
+		return nil, err
+	}
+	redis.SetLogger(remoteredis.Log{Logger: logger})
+	s := New(store.Client(), keys)
+	s.Embedded, s.Version = store, c.Version
+	s.closers = append(s.closers, func() { store.Close() })
+	return s, nil
+}
+
+// OpenShared opens the shared Redis, and fails soon if it does not answer.
+func OpenShared(ctx context.Context, c settings.Config, concurrency int, logger *slog.Logger) (*Session, error) {
+	s, err := NewShared(c, concurrency, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Remote.Ping(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// NewShared makes a session over the shared Redis that the settings name; nothing is dialled.
+func NewShared(c settings.Config, concurrency int, logger *slog.Logger) (*Session, error) {
+	keys, err := c.Keys()
+	if err != nil {
+		return nil, err
+	}
+	remote, err := c.Redis(concurrency, logger)
+	if err != nil {
+		return nil, err
+	}
+	s := New(remote.Client, keys)
+	s.Remote, s.Version = remote, c.Version
+	s.closers = append(s.closers, func() { remote.Client.Close() })
+	return s, nil
+}
+
+// New is a session whose questions and answers are encrypted with these keys; nil:
+// they are not.
+func New(rdb redis.UniversalClient, keys *results.Keys) *Session {
+	store := results.NewStore(rdb)
+	store.Keys = keys
+	s := &Session{Redis: rdb, Results: store, Tasks: tasks.NewClient(rdb, store)}
+	s.closers = append(s.closers, func() { store.Close() })
+	return s
+}
+
+// Close drains the worker, if there is one, and gives everything back, last
+// opened first. The subscription of waiters has to end before its Redis does.
+func (s *Session) Close() {
+	if s.Worker != nil {
+		s.Worker.Drain()
+	}
+	for _, c := range s.closers {
+		c()
+	}
+}
+
+// ownWorker is a worker in this process, running.
+type ownWorker struct {
+	*worker.Worker
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// StartWorker starts a worker on the session. It is not ctx that ends it but
+// drain; failed is told if it ends by itself.
+func (s *Session) StartWorker(ctx context.Context, a settings.Account, cfg worker.Config, failed func(error)) error {
+	client, credentials, closeIdle := a.Clients(cfg.Concurrency)
+	cfg.Redis, cfg.Keys, cfg.Coze, cfg.Credentials = s.Redis, s.Results.Keys, client, credentials
+	traces := tracing.Start(ctx, s.Version, cfg.Logger)
+	traces.Use(&cfg)
+	w, err := worker.New(cfg)
+	if err != nil {
+		traces.Close()
+		return err
+	}
+	s.Ready.set(w.Ready) // before it logs that it is serving: who reads that finds it ready
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	o := &ownWorker{Worker: w, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		defer closeIdle()
+		defer traces.Close()
+		if err := w.Run(ctx); err != nil {
+			failed(err)
+		}
+	}()
+	s.Worker = o
+	return nil
+}
+
+// Drain takes no more tasks, lets those in flight end within the worker's Drain,
+// and returns when all handlers have. It may be called more than once.
+func (o *ownWorker) Drain() {
+	o.stop()
+	<-o.done
+}
+
+// DrainOf is the worker's Drain for a flag: 0 means not to wait.
+func DrainOf(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// OpenFor opens the shared Redis for a command that only looks after it.
+func OpenFor(cmd *cobra.Command, s *terminal.Streams) (*Session, error) {
+	cfg := settings.Of(cmd, s)
+	level, err := cfg.Level(slog.LevelWarn)
+	if err != nil {
+		return nil, err
+	}
+	return OpenShared(cmd.Context(), cfg, 1, terminal.NewLogger(s.Err, s.ErrTTY, level))
+}
+
+// Batches are the batches of the session's Redis.
+func (s *Session) Batches() *tasks.Batches { return tasks.NewBatches(s.Redis, s.Tasks) }

@@ -1,0 +1,111 @@
+package settings
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// Credential is what it takes to ask Coze.
+type Credential struct {
+	Name  string // that questions ask for it by; empty: of the default one
+	Base  string
+	Token coze.TokenSource
+	Codes *coze.CodeTable
+	most  int // bytes of an answer
+	Life  TokenLife
+	Agent string // the program's User-Agent
+	File  string // that its token or key is in; empty: in none, or in one that a variable names
+}
+
+// Account is the credential that asks, and others that questions may name.
+type Account struct {
+	Credential
+	Others []Credential
+}
+
+// Account reads the settings of Coze. No call is made. pick names the credential
+// that stands in for the default one; empty: none does.
+func (c Config) Account(ctx context.Context, pick string) (Account, error) {
+	a := Account{Credential: Credential{Agent: c.Agent()}}
+	var err error
+	if a.Base, err = c.Base(); err != nil {
+		return a, err
+	}
+	if a.Codes, err = c.Codes(); err != nil {
+		return a, err
+	}
+	if a.most, err = c.MaxAnswer(); err != nil {
+		return a, err
+	}
+	if a.Others, err = c.Credentials(ctx, a.Credential); err != nil {
+		return a, err
+	}
+	if pick == "" {
+		if a.Life, err = c.TokenLife(); err != nil {
+			return a, err
+		}
+		a.Token, err = c.Token(ctx, a.Base)
+		if _, none := errors.AsType[*exitcode.MissingError](err); !none || !slices.ContainsFunc(a.Others, Named(DefaultCredential)) {
+			return a, err
+		}
+		pick = DefaultCredential
+	}
+	i, err := a.Find(c, pick)
+	if err == nil {
+		a.Credential = a.Others[i]
+	}
+	return a, err
+}
+
+// Find gives the place of a credential among the others.
+func (a Account) Find(c Config, name string) (int, error) {
+	i := slices.IndexFunc(a.Others, Named(name))
+	if i < 0 {
+		return i, c.unknownCredential(name, a.Others)
+	}
+	return i, nil
+}
+
+func Named(name string) func(Credential) bool {
+	return func(c Credential) bool { return c.Name == name }
+}
+
+// unknownCredential says which there are: a slip of the pen is the likeliest cause.
+func (c Config) unknownCredential(name string, known []Credential) error {
+	if path, _ := c.Env(EnvCredentials); path == "" {
+		return c.Errorf("--credential", "there is no credential %q: set %s to the file that has it", name, EnvCredentials)
+	}
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = k.Name
+	}
+	return c.Errorf("--credential", "there is no credential %q in %s, only %s", name, EnvCredentials, strings.Join(names, ", "))
+}
+
+// client makes a client for so many chats at a time, and its closer.
+func (a Account) client(concurrency int) (*coze.Client, func()) {
+	transport := coze.NewTransport(concurrency)
+	return a.Over(coze.NoRedirects(&http.Client{Transport: transport})), transport.CloseIdleConnections
+}
+
+// Clients makes the client that asks and those of the others, and the closer of
+// them all. They share one pool of connections.
+func (a Account) Clients(concurrency int) (*coze.Client, []worker.Credential, func()) {
+	client, closeIdle := a.client(concurrency)
+	others := make([]worker.Credential, len(a.Others))
+	for i, c := range a.Others {
+		others[i] = worker.Credential{Name: c.Name, Coze: c.Over(client.HTTP)}
+	}
+	return client, others, closeIdle
+}
+
+func (c Credential) Over(h *http.Client) *coze.Client {
+	return &coze.Client{BaseURL: c.Base, Auth: c.Token, HTTP: h, Codes: c.Codes, MaxEvent: c.most, UserAgent: c.Agent}
+}

@@ -1,0 +1,145 @@
+// Package site is what a process serves over HTTP: /metrics, /healthz, /readyz and the dashboard. It bounds the
+// connections, so that those who look leave enough file descriptors for chats.
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/monitor"
+)
+
+// ReadyTimeout bounds one look at Redis for /readyz.
+const ReadyTimeout = 2 * time.Second
+
+// Site is what a process serves over HTTP. What is nil is not there.
+type Site struct {
+	Ready     func(context.Context) error // for /readyz
+	Metrics   http.Handler                // for /metrics
+	Dashboard http.Handler                // for /monitor
+
+	Chats       int // that this process may have in flight, whose descriptors are not the site's
+	connections int // at a time; 0: by the limit of descriptors
+}
+
+// handler has nothing but what is named here: no profiles, and nothing that a library
+// puts into http.DefaultServeMux.
+func (s Site) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), ReadyTimeout)
+		defer cancel()
+		if err := s.Ready(ctx); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", s.Metrics)
+	}
+	if s.Dashboard != nil {
+		mux.Handle(monitor.Root, s.Dashboard)
+		mux.Handle(monitor.Root+"/", s.Dashboard)
+		mux.Handle("GET /{$}", http.RedirectHandler(monitor.Root+"/", http.StatusFound))
+	}
+	return mux
+}
+
+// Server serves a site.
+type Server struct {
+	URL    string
+	server *http.Server
+	served chan struct{}
+}
+
+// Start listens at once, so that an address in use is an error before anything is
+// asked.
+func Start(ctx context.Context, addr string, s Site, logger *slog.Logger) (*Server, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, &exitcode.HintedError{
+			Err:  fmt.Errorf("serve HTTP: %w", err),
+			Hint: "choose another address with --http or COZEQ_HTTP, or off",
+		}
+	}
+	listener := bounded(l, s.bound(logger))
+	web := &Server{
+		URL: "http://" + Reachable(l.Addr()),
+		server: &http.Server{
+			Handler:           s.handler(),
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       readTimeout,
+			WriteTimeout:      writeTimeout,
+			IdleTimeout:       idleTimeout,
+			ConnState:         listener.state,
+			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		},
+		served: make(chan struct{}),
+	}
+	go func() {
+		defer close(web.served)
+		if err := web.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("HTTP is served no more", "error", err)
+		}
+	}()
+	if s.Metrics != nil {
+		logger.Info("serving metrics", "url", web.URL+"/metrics")
+	}
+	if s.Dashboard != nil {
+		logger.Info("serving the dashboard", "url", web.URL+monitor.Root)
+	}
+	return web, nil
+}
+
+// bound is how many connections the site may have.
+func (s Site) bound(logger *slog.Logger) int {
+	if s.connections > 0 {
+		return s.connections
+	}
+	limit, known := descriptorLimit()
+	if !known {
+		return mostConnections
+	}
+	needed := descriptorsOf(s.Chats)
+	if limit < needed+leastConnections {
+		logger.Warn("this process may open too few files for so many chats: raise its limit (ulimit -n, LimitNOFILE), or lower --concurrency",
+			"limit", limit, "needed", needed+leastConnections, "concurrency", s.Chats)
+	}
+	return connectionsFor(limit, needed)
+}
+
+// Close lets a scrape in progress end.
+func (web *Server) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), ReadyTimeout)
+	defer cancel()
+	if web.server.Shutdown(ctx) != nil {
+		web.server.Close()
+	}
+	<-web.served
+}
+
+// Reachable is an address as one of this machine would dial it: 0.0.0.0 is for
+// listening only.
+func Reachable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return a.String()
+	}
+	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+}
+
+// WhileServing is nil for the signal that a worker is meant to end with.
+func WhileServing(signals context.Context, err error) error {
+	if signals.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

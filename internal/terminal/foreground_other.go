@@ -1,0 +1,5 @@
+//go:build !darwin && !freebsd && !linux
+
+package terminal
+
+func inBackground() bool { return false }
