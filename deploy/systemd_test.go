@@ -70,7 +70,7 @@ func TestSystemd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z]\w+)=`).FindAllStringSubmatch(text(t, settingsFile), -1) {
-		if !regexp.MustCompile(`(?m)^` + m[1] + `\b`).Match(help) {
+		if !regexp.MustCompile(`(?m)^ *` + m[1] + `\b`).Match(help) {
 			t.Errorf("%s: cozeq knows no %s", settingsFile, m[1])
 		}
 	}
