@@ -184,7 +184,7 @@ const (
 //  3. A goes on, and writes. A record made now would be a second end: a second message on
 //     the channel, and a record that nobody collects.
 //
-// The batch is told before the record is deleted (tasks.Batches.Release) and outlives it,
+// The batch is told before the record is deleted (batches.Client.Release) and outlives it,
 // so Over asks the batch. A chat runs for minutes; what is left open is one round trip:
 // A would have to stand still between the batch's "no" and its write, while B ends the
 // task and the run collects it. A tombstone in the record's place would close that for as

@@ -61,6 +61,9 @@ func NewStore(rdb redis.UniversalClient) *Store {
 	return &Store{Keep: DefaultKeep, rdb: rdb}
 }
 
+// Redis returns the client that the store was made with.
+func (s *Store) Redis() redis.UniversalClient { return s.rdb }
+
 // Close ends the subscription that waiters share; those still waiting get an
 // error.
 func (s *Store) Close() error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -28,53 +29,53 @@ func TestCancel(t *testing.T) {
 			[]string{"a", "pending", "b", "none", "c", "far"}},
 		{"lane end", nil, "c", results.Canceled, []string{"a", "b"},
 			[]string{"a", "pending", "b", "far", "c", "none"}},
-		{"running", func(l *line) { l.take("a"); l.begin("a") }, "a", results.Running, []string{"a", "b", "c"},
+		{"running", func(l *line) { l.Take("a"); l.Begin("a") }, "a", results.Running, []string{"a", "b", "c"},
 			[]string{"a", "active", "b", "far"}},
-		{"taken, not begun", func(l *line) { l.take("a") }, "a", results.Canceled, []string{"b", "c"},
+		{"taken, not begun", func(l *line) { l.Take("a") }, "a", results.Canceled, []string{"b", "c"},
 			[]string{"a", "active", "b", "pending"}},
 		{"waits without a chat", func(l *line) {
-			l.take("a")
-			l.must(l.begin("a").Wait(l.t.Context(), &results.Failure{Class: "rate"}))
-			l.leave("a", "retry", soon)
+			l.Take("a")
+			l.Must(l.Begin("a").Wait(l.T.Context(), &results.Failure{Class: "rate"}))
+			l.Leave("a", "retry", soon)
 		}, "a", results.Canceled, []string{"b", "c"},
 			[]string{"a", "none", "b", "pending"}},
 		{"waits with a chat", func(l *line) {
-			l.take("a")
-			a := l.begin("a")
-			l.must(errors.Join(a.Created(l.t.Context(), "c1", "chat1"), a.Wait(l.t.Context(), nil)))
-			l.leave("a", "retry", soon)
+			l.Take("a")
+			a := l.Begin("a")
+			l.Must(errors.Join(a.Created(l.T.Context(), "c1", "chat1"), a.Wait(l.T.Context(), nil)))
+			l.Leave("a", "retry", soon)
 		}, "a", results.Waiting, []string{"a", "b", "c"},
 			[]string{"a", "pending", "b", "far"}}, // a worker cancels it at Coze, now
 		{"completed", func(l *line) {
-			l.take("a")
-			l.answer("a")
-			l.must(l.lanes.Leave(l.t.Context(), place("a")))
-			l.leave("a", "completed", soon)
+			l.Take("a")
+			l.Answer("a")
+			l.Must(l.Lanes.Leave(l.T.Context(), tasktest.Place("a")))
+			l.Leave("a", "completed", soon)
 		}, "a", results.Completed, []string{"b", "c"},
 			[]string{"a", "completed", "b", "pending"}},
 	}
 	each(t, func(t *testing.T, l *line) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				redistest.Flush(t, l.rdb)
-				l := newLine(t, l.rdb)
+				redistest.Flush(t, l.Redis)
+				l := newLine(t, l.Redis)
 				for _, id := range []string{"a", "b", "c"} {
-					l.enqueue(turn("talk"), id)
+					l.Enqueue(tasktest.Turn("talk"), id)
 				}
-				l.enqueue(tasks.Ask("bot", "why?"), "alone")
+				l.Enqueue(tasks.Ask("bot", "why?"), "alone")
 				if tt.reach != nil {
 					tt.reach(l)
 				}
 				for range 2 {
-					if got, err := l.client.Cancel(t.Context(), tt.id); got != tt.want || err != nil {
+					if got, err := l.Tasks.Cancel(t.Context(), tt.id); got != tt.want || err != nil {
 						t.Errorf("got %q, %v; want %s", got, err, tt.want)
 					}
 				}
-				l.members(tt.lane...)
-				l.states(tt.states...)
+				l.Members(tt.lane...)
+				l.States(tt.states...)
 			})
 		}
-		if _, err := l.client.Cancel(t.Context(), "nobody"); !errors.Is(err, results.ErrNotFound) {
+		if _, err := l.Tasks.Cancel(t.Context(), "nobody"); !errors.Is(err, results.ErrNotFound) {
 			t.Errorf("an unknown id: %v", err)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -74,7 +75,7 @@ type Chat struct {
 // Values of Chat.OnTurnFailure.
 const (
 	TurnSkip  = "skip"
-	TurnBlock = "block"
+	TurnBlock = lane.Block // block
 )
 
 // Message is one message of a question.
@@ -99,13 +100,7 @@ func Question(text string) Message {
 // Lane names the line in which the task waits for its turn; "" = it need not
 // wait. Tasks of one lane run one at a time in the order of enqueueing.
 func (c *Chat) Lane() string {
-	switch {
-	case c.ConversationKey != "":
-		return "key:" + c.BotID + ":" + c.ConversationKey
-	case c.ConversationID != "":
-		return "id:" + c.ConversationID
-	}
-	return ""
+	return lane.Of(c.BotID, c.ConversationKey, c.ConversationID)
 }
 
 // Record is the task's result as far as its payload tells.
@@ -141,9 +136,9 @@ func (c *Chat) encode() ([]byte, error) {
 	return payload, nil
 }
 
-// split leaves the messages in their place, and returns nothing, unless they are too long
-// for the queue's payload: then they are returned, to be kept apart.
-func (c *Chat) split() (body []byte, err error) {
+// SplitBody leaves the messages in their place, and returns nothing, unless they are too long
+// for the queue's payload: then they are returned, to be kept apart. See OpenBody.
+func (c *Chat) SplitBody() (body []byte, err error) {
 	body, err = json.Marshal(c.AdditionalMessages)
 	if err != nil {
 		return nil, fmt.Errorf("encode messages: %w", err)

@@ -45,8 +45,8 @@ func fullChat() *tasks.Chat {
 func TestGoldenPayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine(t, redistest.Embedded(t))
-		l.enqueue(fullChat(), "full")
-		info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, "full")
+		l.Enqueue(fullChat(), "full")
+		info, err := l.Inspector.GetTaskInfo(tasks.QueueDefault, "full")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,15 +171,15 @@ func TestBody(t *testing.T) {
 		chat.AdditionalMessages = slices.Insert(chat.AdditionalMessages, 0,
 			tasks.Message{Role: "assistant", Content: "before"})
 		chat.AdditionalMessages[1].Content = long
-		l.enqueue(chat, "long")
-		l.enqueue(tasks.Ask("bot", strings.Repeat("a", 1900)), "short")
+		l.Enqueue(chat, "long")
+		l.Enqueue(tasks.Ask("bot", strings.Repeat("a", 1900)), "short")
 		if chat.V != 0 || chat.UserID != "" || chat.Preview != "" {
 			t.Errorf("the caller's chat was changed: %+v", chat)
 		}
 
 		read := func(id string) *tasks.Chat {
 			t.Helper()
-			info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, id)
+			info, err := l.Inspector.GetTaskInfo(tasks.QueueDefault, id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,7 +198,7 @@ func TestBody(t *testing.T) {
 		if c := read("short"); c.HasBody() || c.Preview != "" || len(c.AdditionalMessages) != 1 {
 			t.Errorf("got %+v", c)
 		}
-		if n := l.rdb.Exists(t.Context(), results.BodyKey("short")).Val(); n != 0 {
+		if n := l.Redis.Exists(t.Context(), results.BodyKey("short")).Val(); n != 0 {
 			t.Error("a short question has a body")
 		}
 
@@ -206,7 +206,7 @@ func TestBody(t *testing.T) {
 		if !c.HasBody() || c.Preview != strings.Repeat("问", 200)+"…" || len(c.AdditionalMessages) != 0 {
 			t.Errorf("got %+v", c)
 		}
-		a, err := l.store.Begin(t.Context(), c.Record("long", tasks.QueueDefault), true)
+		a, err := l.Store.Begin(t.Context(), c.Record("long", tasks.QueueDefault), true)
 		if err != nil {
 			t.Fatal(err)
 		}

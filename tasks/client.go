@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/queue"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -18,11 +17,6 @@ const (
 	DefaultTimeout   = 15 * time.Minute
 	DefaultRetention = time.Hour
 )
-
-// Grace is how much longer than the task's own timeout asynq waits before it
-// takes a handler for lost: the worker ends a chat in time by itself, and asynq's
-// timeout would only start a second handler beside the first.
-const Grace = time.Minute
 
 // Options say how a task is enqueued. The zero value is good.
 type Options struct {
@@ -59,35 +53,25 @@ type Options struct {
 	// a task that is over, and that one's chat may have an answer.
 	PossibleDuplicate bool
 
-	// kept is set for a task of a batch: see results.Entry.
-	kept bool
+	// InsteadOf is the id of an earlier turn of the same conversation, in the same Queue, that
+	// failed and holds the conversation up: see TurnBlock. The new task takes its place, in
+	// front of the turns that wait for it; enqueued without this it comes behind them. If the
+	// earlier turn is in its place no more, it changes nothing.
+	InsteadOf string
 
-	// instead is a turn that failed and holds its conversation up: this one takes its
-	// place, at laneSeq.
-	instead Place
-	laneSeq int64
+	// InBatch is set for rows of a detached batch, by package batches: see results.Entry.Kept.
+	InBatch bool
 }
 
 // Client puts tasks into the queue. It is safe for concurrent use.
-type Client struct {
-	results   *results.Store
-	lanes     *Lanes
-	tally     *Tally
-	bulk      *bulk
-	inspector *asynq.Inspector
-}
+type Client struct{ queue *queue.Queue }
 
-// NewClient returns a Client on rdb, which stays the caller's to close. The store
-// must be one of the same Redis; if it has Keys, what is asked is encrypted with them.
-func NewClient(rdb redis.UniversalClient, store *results.Store) *Client {
-	return &Client{
-		results:   store,
-		lanes:     NewLanes(rdb),
-		tally:     NewTally(rdb),
-		bulk:      newBulk(rdb),
-		inspector: asynq.NewInspectorFromRedisClient(rdb),
-	}
-}
+// NewClient returns a Client on the Redis of the store. If the store has Keys, what is asked
+// is encrypted with them.
+func NewClient(store *results.Store) *Client { return &Client{queue.New(store)} }
+
+// Results returns the store that the client was made with.
+func (c *Client) Results() *results.Store { return c.queue.Results }
 
 // Enqueue puts a chat into the queue and returns its id. An invalid chat is an
 // *InvalidError, an id that exists already ErrDuplicate, returned with the id. A
@@ -104,8 +88,11 @@ func (c *Client) Enqueue(ctx context.Context, chat *Chat, o Options) (id string,
 const maxAttempts = 1_000_000
 
 // maxTimeout bounds Options.Timeout: no open record is kept for longer, and the
-// largest Duration plus Grace would be a negative one.
+// largest Duration plus queue.Grace would be a negative one.
 const maxTimeout = 30 * 24 * time.Hour
+
+// Validate checks options as Enqueue does. The error is an *InvalidError.
+func (o Options) Validate() error { return o.complete() }
 
 func (o *Options) complete() error {
 	if o.ID == "" {
@@ -136,8 +123,23 @@ func (o *Options) complete() error {
 	if o.Attempts < 1 || o.Attempts > maxAttempts {
 		return invalid("attempts", "%d, want 1 to %d", o.Attempts, maxAttempts)
 	}
+	if o.InsteadOf != "" {
+		if err := ValidateID(o.InsteadOf); err != nil {
+			return invalid("instead_of", "%q is no task's id", o.InsteadOf)
+		}
+	}
 	if o.Timeout < time.Second || o.Timeout > maxTimeout {
 		return invalid("timeout", "%v, want 1s to %v", o.Timeout, maxTimeout)
 	}
 	return nil
+}
+
+// Cancel ends a task. One that was not asked yet never is: its status is
+// canceled when Cancel returns. One that runs is canceled by its worker a moment
+// later, at Coze too; the status returned is then the one it had. A task that has
+// ended stays as it is; if it failed and holds its conversation up, that goes on.
+//
+// asynq's own CancelProcessing is of no use here: it ends in a retry.
+func (c *Client) Cancel(ctx context.Context, id string) (results.Status, error) {
+	return c.queue.Cancel(ctx, id, true)
 }

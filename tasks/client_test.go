@@ -7,17 +7,19 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/cozeq/cozeq/internal/queue"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 func TestEnqueue(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
-		chat := turn("talk")
+		chat := tasktest.Turn("talk")
 		chat.CustomID, chat.BatchID = "row 1", "b1"
 		asked := time.Now().Add(-time.Minute)
-		id, err := l.client.Enqueue(t.Context(), chat, tasks.Options{
+		id, err := l.Tasks.Enqueue(t.Context(), chat, tasks.Options{
 			Queue: tasks.QueueLow, Attempts: 3, Timeout: 2 * time.Minute, Retention: time.Minute,
 			ConversationID: "c1", ChatID: "chat1", AskedAt: asked,
 		})
@@ -27,31 +29,31 @@ func TestEnqueue(t *testing.T) {
 		if tasks.ValidateID(id) != nil || len(id) != 36 || id[14] != '7' {
 			t.Errorf("id %q is no UUID of version 7", id)
 		}
-		info, err := l.inspector.GetTaskInfo(tasks.QueueLow, id)
+		info, err := l.Inspector.GetTaskInfo(tasks.QueueLow, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.MaxRetry != 4 || info.Timeout != 2*time.Minute+tasks.Grace || info.Retention != time.Minute || info.State != asynq.TaskStatePending {
+		if info.MaxRetry != 4 || info.Timeout != 2*time.Minute+queue.Grace || info.Retention != time.Minute || info.State != asynq.TaskStatePending {
 			t.Errorf("got %+v", info)
 		}
-		a := l.begin(id)
+		a := l.Begin(id)
 		if r := a.Result; r.CustomID != "row 1" || r.BatchID != "b1" || r.BotID != "bot" || r.UserID != tasks.DefaultUserID ||
-			r.Queue != tasks.QueueLow || r.Lane != laneTalk || r.ConversationKey != "talk" || r.CreatedAt.IsZero() ||
+			r.Queue != tasks.QueueLow || r.Lane != tasktest.Talk || r.ConversationKey != "talk" || r.CreatedAt.IsZero() ||
 			r.ConversationID != "c1" || r.ChatID != "chat1" || !a.AskedAt.Equal(results.At(asked).Time) {
 			t.Errorf("got %+v, asked at %v", r, a.AskedAt)
 		}
 
-		id, err = l.client.Enqueue(t.Context(), tasks.Ask("bot", "why?"), tasks.Options{Retention: -1})
+		id, err = l.Tasks.Enqueue(t.Context(), tasks.Ask("bot", "why?"), tasks.Options{Retention: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info, err = l.inspector.GetTaskInfo(tasks.QueueDefault, id); err != nil {
+		if info, err = l.Inspector.GetTaskInfo(tasks.QueueDefault, id); err != nil {
 			t.Fatal(err)
 		}
-		if info.MaxRetry != tasks.DefaultAttempts+1 || info.Timeout != tasks.DefaultTimeout+tasks.Grace || info.Retention != 0 {
+		if info.MaxRetry != tasks.DefaultAttempts+1 || info.Timeout != tasks.DefaultTimeout+queue.Grace || info.Retention != 0 {
 			t.Errorf("got %+v", info)
 		}
-		if r, err := l.store.Get(t.Context(), id); err != nil || r.Status != results.Queued || r.Lane != "" {
+		if r, err := l.Store.Get(t.Context(), id); err != nil || r.Status != results.Queued || r.Lane != "" {
 			t.Errorf("got %+v, %v", r, err)
 		}
 	})
@@ -65,36 +67,36 @@ func TestDuplicate(t *testing.T) {
 		reach func(l *line)
 	}{
 		{"queued", func(l *line) {}},
-		{"running", func(l *line) { l.take("t1"); l.begin("t1") }},
-		{"waiting for a retry", func(l *line) { l.take("t1"); l.begin("t1"); l.leave("t1", "retry", far) }},
-		{"ended, asynq not told yet", func(l *line) { l.take("t1"); l.answer("t1") }},
-		{"completed", func(l *line) { l.take("t1"); l.answer("t1"); l.leave("t1", "completed", far) }},
-		{"archived", func(l *line) { l.take("t1"); l.answer("t1"); l.leave("t1", "archived", far) }},
-		{"completed and forgotten by asynq", func(l *line) { l.take("t1"); l.answer("t1"); l.leave("t1", "", far) }},
+		{"running", func(l *line) { l.Take("t1"); l.Begin("t1") }},
+		{"waiting for a retry", func(l *line) { l.Take("t1"); l.Begin("t1"); l.Leave("t1", "retry", far) }},
+		{"ended, asynq not told yet", func(l *line) { l.Take("t1"); l.Answer("t1") }},
+		{"completed", func(l *line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "completed", far) }},
+		{"archived", func(l *line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "archived", far) }},
+		{"completed and forgotten by asynq", func(l *line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "", far) }},
 	}
 	each(t, func(t *testing.T, l *line) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				redistest.Flush(t, l.rdb)
-				l := newLine(t, l.rdb)
-				l.enqueue(tasks.Ask("bot", "why?"), "t1")
+				redistest.Flush(t, l.Redis)
+				l := newLine(t, l.Redis)
+				l.Enqueue(tasks.Ask("bot", "why?"), "t1")
 				tt.reach(l)
-				state, status := l.state("t1"), l.status("t1")
+				state, status := l.State("t1"), l.Status("t1")
 				for _, o := range []tasks.Options{{ID: "t1"}, {ID: "t1", Queue: tasks.QueueCritical}} {
-					id, err := l.client.Enqueue(t.Context(), tasks.Ask("bot", "why not?"), o)
+					id, err := l.Tasks.Enqueue(t.Context(), tasks.Ask("bot", "why not?"), o)
 					if !errors.Is(err, tasks.ErrDuplicate) || id != "t1" {
 						t.Errorf("queue %q: %q, %v; want ErrDuplicate", o.Queue, id, err)
 					}
 				}
-				if _, err := l.client.Enqueue(t.Context(), turn("talk"), tasks.Options{ID: "t1"}); !errors.Is(err, tasks.ErrDuplicate) {
+				if _, err := l.Tasks.Enqueue(t.Context(), tasktest.Turn("talk"), tasks.Options{ID: "t1"}); !errors.Is(err, tasks.ErrDuplicate) {
 					t.Errorf("in a lane: %v", err)
 				}
-				l.members()
-				l.states("t1", state)
-				if now := l.status("t1"); now != status {
+				l.Members()
+				l.States("t1", state)
+				if now := l.Status("t1"); now != status {
 					t.Errorf("it is %s, was %s", now, status)
 				}
-				if _, err := l.inspector.GetTaskInfo(tasks.QueueCritical, "t1"); err == nil {
+				if _, err := l.Inspector.GetTaskInfo(tasks.QueueCritical, "t1"); err == nil {
 					t.Error("it is in two queues")
 				}
 			})
@@ -109,21 +111,21 @@ func TestResultForgotten(t *testing.T) {
 		for _, state := range []string{"completed", "archived"} {
 			for _, key := range []string{"", "talk"} {
 				id := state + key
-				l.enqueue(turn(key), id)
-				l.take(id)
-				l.answer(id)
-				l.leave(id, state, time.Now().Add(time.Hour))
+				l.Enqueue(tasktest.Turn(key), id)
+				l.Take(id)
+				l.Answer(id)
+				l.Leave(id, state, time.Now().Add(time.Hour))
 				if key != "" {
-					l.must(l.lanes.Leave(t.Context(), place(id)))
+					l.Must(l.Lanes.Leave(t.Context(), tasktest.Place(id)))
 				}
-				l.must(l.store.Delete(t.Context(), id))
-				l.enqueue(turn(key), id)
-				l.states(id, "pending")
-				l.take(id)
-				l.leave(id, "", noTime)
+				l.Must(l.Store.Delete(t.Context(), id))
+				l.Enqueue(tasktest.Turn(key), id)
+				l.States(id, "pending")
+				l.Take(id)
+				l.Leave(id, "", time.Time{})
 				if key != "" {
-					l.members(id)
-					l.must(l.lanes.Leave(t.Context(), place(id)))
+					l.Members(id)
+					l.Must(l.Lanes.Leave(t.Context(), tasktest.Place(id)))
 				}
 			}
 		}
@@ -133,16 +135,16 @@ func TestResultForgotten(t *testing.T) {
 // A record that is lost while its task waits is made again.
 func TestRecordLost(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
-		l.enqueue(tasks.Ask("bot", "why?"), "t1")
-		if err := l.store.Delete(t.Context(), "t1"); err != nil {
+		l.Enqueue(tasks.Ask("bot", "why?"), "t1")
+		if err := l.Store.Delete(t.Context(), "t1"); err != nil {
 			t.Fatal(err)
 		}
-		l.enqueue(tasks.Ask("bot", "why?"), "t1")
-		l.states("t1", "pending")
-		if n := l.rdb.LLen(t.Context(), "asynq:{default}:pending").Val(); n != 1 {
+		l.Enqueue(tasks.Ask("bot", "why?"), "t1")
+		l.States("t1", "pending")
+		if n := l.Redis.LLen(t.Context(), "asynq:{default}:pending").Val(); n != 1 {
 			t.Errorf("%d tasks", n)
 		}
-		if s := l.status("t1"); s != results.Queued {
+		if s := l.Status("t1"); s != results.Queued {
 			t.Errorf("it is %s", s)
 		}
 	})

@@ -13,33 +13,23 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 func item(id, key string) tasks.Item {
-	return tasks.Item{Chat: turn(key), Options: tasks.Options{ID: id}}
-}
-
-// pending are the tasks of the default queue that wait for a worker, in the order in
-// which they will be taken.
-func (l *line) pending() []string {
-	l.t.Helper()
-	ids, err := l.rdb.LRange(l.t.Context(), "asynq:{default}:pending", 0, -1).Result()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	slices.Reverse(ids)
-	return ids
+	return tasks.Item{Chat: tasktest.Turn(key), Options: tasks.Options{ID: id}}
 }
 
 func TestEnqueueAll(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
-		l.enqueue(turn("talk"), "first")
-		l.enqueue(tasks.Ask("bot", "why?"), "there")
-		l.enqueue(tasks.Ask("bot", "why?"), "ended")
-		l.answer("ended")
+		l.Enqueue(tasktest.Turn("talk"), "first")
+		l.Enqueue(tasks.Ask("bot", "why?"), "there")
+		l.Enqueue(tasks.Ask("bot", "why?"), "ended")
+		l.Answer("ended")
 		long := item("long", "")
 		long.Chat.AdditionalMessages[0].Content = strings.Repeat("a", 5000)
 		items := []tasks.Item{
@@ -48,7 +38,7 @@ func TestEnqueueAll(t *testing.T) {
 			item("t2", "talk"), item("ended", ""), item("bad id", ""), item("u2", "other"), long,
 		}
 		want := []string{"", "", "duplicate", "", "duplicate", "invalid", "", "duplicate", "invalid", "", ""}
-		for i, e := range l.client.EnqueueAll(t.Context(), items) {
+		for i, e := range l.Tasks.EnqueueAll(t.Context(), items) {
 			got := ""
 			if _, invalid := errors.AsType[*tasks.InvalidError](e.Err); invalid {
 				got = "invalid"
@@ -61,15 +51,15 @@ func TestEnqueueAll(t *testing.T) {
 				t.Errorf("item %d: %q, %v, want %q", i, e.ID, e.Err, want[i])
 			}
 		}
-		l.states("a", "pending", "t1", "far", "t2", "far", "u1", "pending", "u2", "far", "long", "pending", "empty", "none")
-		l.members("first", "t1", "t2")
-		if got := l.pending(); !slices.Equal(got, []string{"first", "there", "ended", "a", "u1", "long"}) {
+		l.States("a", "pending", "t1", "far", "t2", "far", "u1", "pending", "u2", "far", "long", "pending", "empty", "none")
+		l.Members("first", "t1", "t2")
+		if got := l.Pending(); !slices.Equal(got, []string{"first", "there", "ended", "a", "u1", "long"}) {
 			t.Errorf("pending in the order %q", got)
 		}
-		if got, err := l.store.Begin(t.Context(), results.Result{ID: "long"}, true); err != nil || len(got.Body) < 5000 {
+		if got, err := l.Store.Begin(t.Context(), results.Result{ID: "long"}, true); err != nil || len(got.Body) < 5000 {
 			t.Errorf("the long question is kept as %.40q, %v", got.Body, err)
 		}
-		if all := l.client.EnqueueAll(t.Context(), nil); len(all) != 0 {
+		if all := l.Tasks.EnqueueAll(t.Context(), nil); len(all) != 0 {
 			t.Errorf("nothing became %v", all)
 		}
 	})
@@ -89,14 +79,14 @@ func TestEnqueueAllInChunks(t *testing.T) {
 				heads = append(heads, id)
 			}
 		}
-		redistest.ForgetScripts(t, l.rdb)
-		for _, e := range l.client.EnqueueAll(t.Context(), items) {
+		redistest.ForgetScripts(t, l.Redis)
+		for _, e := range l.Tasks.EnqueueAll(t.Context(), items) {
 			if e.Err != nil {
 				t.Fatal(e.Err)
 			}
 		}
 		for lane := range 7 {
-			got, err := l.rdb.ZRange(t.Context(), fmt.Sprintf("cozeq:lane:{key:bot:lane%d}", lane), 0, -1).Result()
+			got, err := l.Redis.ZRange(t.Context(), fmt.Sprintf("cozeq:lane:{key:bot:lane%d}", lane), 0, -1).Result()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,10 +98,10 @@ func TestEnqueueAllInChunks(t *testing.T) {
 				t.Errorf("lane %d: %q", lane, got)
 			}
 		}
-		if got := l.pending(); !slices.Equal(got, heads) {
+		if got := l.Pending(); !slices.Equal(got, heads) {
 			t.Errorf("pending %q", got)
 		}
-		for i, e := range l.client.EnqueueAll(t.Context(), items) {
+		for i, e := range l.Tasks.EnqueueAll(t.Context(), items) {
 			if !errors.Is(e.Err, tasks.ErrDuplicate) {
 				t.Fatalf("item %d again: %v", i, e.Err)
 			}
@@ -126,7 +116,7 @@ func TestEnqueueAllFails(t *testing.T) {
 		item("a", ""), item("t1", "talk"), item("t2", "talk"), item("u1", "other"), item("b", ""), item("t3", "talk"), item("u2", "other"),
 	}
 	eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
-		l.enqueue(turn("talk"), "head")
+		l.Enqueue(tasktest.Turn("talk"), "head")
 		enqueue := func(c *tasks.Client) (err error) {
 			for _, e := range c.EnqueueAll(context.Background(), items) {
 				if !errors.Is(e.Err, tasks.ErrDuplicate) {
@@ -135,23 +125,23 @@ func TestEnqueueAllFails(t *testing.T) {
 			}
 			return err
 		}
-		hit, err := faulty(t, l.rdb, n, what, enqueue)
+		hit, err := tasktest.Faulty(t, l.Redis, n, what, enqueue)
 		switch {
 		case hit && what != redistest.Twice && err == nil:
 			t.Error("a failed call went unnoticed")
 		case (!hit || what == redistest.Twice) && err != nil:
 			t.Errorf("got %v", err)
 		}
-		if err := enqueue(tasks.NewClient(l.rdb, l.store)); err != nil {
+		if err := enqueue(tasks.NewClient(l.Store)); err != nil {
 			t.Errorf("the repetition gave %v", err)
 		}
-		l.states("a", "pending", "b", "pending", "t1", "far", "t2", "far", "t3", "far", "u1", "pending", "u2", "far")
-		l.members("head", "t1", "t2", "t3")
-		if got := l.pending(); len(got) != 4 {
+		l.States("a", "pending", "b", "pending", "t1", "far", "t2", "far", "t3", "far", "u1", "pending", "u2", "far")
+		l.Members("head", "t1", "t2", "t3")
+		if got := l.Pending(); len(got) != 4 {
 			t.Errorf("pending %q", got)
 		}
 		for _, it := range items {
-			info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, it.Options.ID)
+			info, err := l.Inspector.GetTaskInfo(tasks.QueueDefault, it.Options.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,13 +149,13 @@ func TestEnqueueAllFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if lane := chat.Lane(); lane != "" {
-				at, _, err := l.lanes.Rejoin(t.Context(), tasks.Place{Lane: lane, Queue: tasks.QueueDefault, ID: it.Options.ID}, 0)
+			if name := chat.Lane(); name != "" {
+				at, _, err := l.Lanes.Rejoin(t.Context(), lane.Place{Lane: name, Queue: tasks.QueueDefault, ID: it.Options.ID}, 0)
 				if err != nil || at != chat.LaneSeq {
 					t.Errorf("%s: the payload says place %d, the lane %d, %v", it.Options.ID, chat.LaneSeq, at, err)
 				}
 			}
-			if s := l.status(it.Options.ID); s != results.Queued {
+			if s := l.Status(it.Options.ID); s != results.Queued {
 				t.Errorf("%s is %s", it.Options.ID, s)
 			}
 		}
@@ -200,7 +190,7 @@ func (u *unheard) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 // its conversation, in this call and in this chunk and the next, and nobody else.
 func TestEnqueueAllHoldsBack(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
-		client, ok := l.rdb.(*redis.Client)
+		client, ok := l.Redis.(*redis.Client)
 		if !ok {
 			t.Skip("the hook is for one server")
 		}
@@ -208,15 +198,15 @@ func TestEnqueueAllHoldsBack(t *testing.T) {
 		for i := range 300 {
 			items = append(items, item(fmt.Sprint("t", i), []string{"talk", "other", ""}[i%3]))
 		}
-		l.must(l.client.EnqueueAll(t.Context(), items[297:])[2].Err) // the scripts are known
+		l.Must(l.Tasks.EnqueueAll(t.Context(), items[297:])[2].Err) // the scripts are known
 		client.AddHook(&unheard{key: results.Key("t30")})
-		for i, e := range l.client.EnqueueAll(t.Context(), items[:297]) {
+		for i, e := range l.Tasks.EnqueueAll(t.Context(), items[:297]) {
 			held := i >= 30 && i%3 == 0
 			if held != (e.Err != nil) || held && !errors.Is(e.Err, io.ErrUnexpectedEOF) {
 				t.Errorf("turn %d: %v", i, e.Err)
 			}
 		}
-		for _, e := range l.client.EnqueueAll(t.Context(), items[:297]) {
+		for _, e := range l.Tasks.EnqueueAll(t.Context(), items[:297]) {
 			if e.Err != nil && !errors.Is(e.Err, tasks.ErrDuplicate) {
 				t.Error(e.Err)
 			}
@@ -225,7 +215,7 @@ func TestEnqueueAllHoldsBack(t *testing.T) {
 		for i := 0; i < 297; i += 3 {
 			want = append(want, fmt.Sprint("t", i))
 		}
-		l.members(want...)
+		l.Members(want...)
 	})
 }
 
@@ -247,20 +237,20 @@ func (b *before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 // A question that ends while somebody enqueues it again is in no queue afterwards.
 func TestDuplicateEndsMeanwhile(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
-		client, ok := l.rdb.(*redis.Client)
+		client, ok := l.Redis.(*redis.Client)
 		if !ok {
 			t.Skip("the hook is for one server")
 		}
-		l.enqueue(tasks.Ask("bot", "why?"), "t1")
-		l.take("t1")
+		l.Enqueue(tasks.Ask("bot", "why?"), "t1")
+		l.Take("t1")
 		client.AddHook(&before{f: func() {
-			l.answer("t1")
-			l.leave("t1", "", time.Now())
+			l.Answer("t1")
+			l.Leave("t1", "", time.Now())
 		}})
-		if _, err := l.client.Enqueue(t.Context(), tasks.Ask("bot", "why?"), tasks.Options{ID: "t1"}); !errors.Is(err, tasks.ErrDuplicate) {
+		if _, err := l.Tasks.Enqueue(t.Context(), tasks.Ask("bot", "why?"), tasks.Options{ID: "t1"}); !errors.Is(err, tasks.ErrDuplicate) {
 			t.Errorf("error %v, want ErrDuplicate", err)
 		}
-		if info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, "t1"); err == nil {
+		if info, err := l.Inspector.GetTaskInfo(tasks.QueueDefault, "t1"); err == nil {
 			t.Errorf("its task is %v", info.State)
 		}
 	})
@@ -281,7 +271,7 @@ func BenchmarkEnqueueAll(b *testing.B) {
 					if kind == "lanes" {
 						key = fmt.Sprintf("talk %d.%d.%d", round, half, i%100)
 					}
-					chat := turn(key)
+					chat := tasktest.Turn(key)
 					chat.AdditionalMessages[0].Content = strings.Repeat("why is that so? ", 12)
 					all[i] = tasks.Item{Chat: chat, Options: tasks.Options{ID: fmt.Sprintf("t%d.%d.%d", round, half, i)}}
 				}
@@ -293,13 +283,13 @@ func BenchmarkEnqueueAll(b *testing.B) {
 				one, many := items(round, 0), items(round, 1)
 				began := time.Now()
 				for _, it := range one {
-					if _, err := l.client.Enqueue(b.Context(), it.Chat, it.Options); err != nil {
+					if _, err := l.Tasks.Enqueue(b.Context(), it.Chat, it.Options); err != nil {
 						b.Fatal(err)
 					}
 				}
 				single += time.Since(began)
 				began = time.Now()
-				for _, e := range l.client.EnqueueAll(b.Context(), many) {
+				for _, e := range l.Tasks.EnqueueAll(b.Context(), many) {
 					if e.Err != nil {
 						b.Fatal(e.Err)
 					}

@@ -39,7 +39,7 @@ func ExampleClient_Enqueue() {
 	ctx := context.Background()
 	store := results.NewStore(rdb)
 	defer store.Close()
-	client := tasks.NewClient(rdb, store)
+	client := tasks.NewClient(store)
 
 	id, err := client.Enqueue(ctx, tasks.Ask("7461001", "Why is the sky blue?"), tasks.Options{})
 	if err != nil {
@@ -63,7 +63,7 @@ func ExampleClient_Enqueue() {
 func ExampleClient_EnqueueAll() {
 	rdb, hangUp := dial()
 	defer hangUp()
-	client := tasks.NewClient(rdb, results.NewStore(rdb))
+	client := tasks.NewClient(results.NewStore(rdb))
 
 	var items []tasks.Item
 	for i, question := range []string{"Why is the sky blue?", "", "Why is the sea?"} {
@@ -87,7 +87,7 @@ func ExampleClient_Enqueue_conversation() {
 	rdb, hangUp := dial()
 	defer hangUp()
 	ctx := context.Background()
-	client := tasks.NewClient(rdb, results.NewStore(rdb))
+	client := tasks.NewClient(results.NewStore(rdb))
 
 	for i, question := range []string{"My name is Li.", "What is my name?"} {
 		chat := tasks.Ask("7461001", question)

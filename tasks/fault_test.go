@@ -3,59 +3,15 @@ package tasks_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/cozeq/cozeq/internal/localredis"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
-
-// faulty runs f as a process of its own whose nth call to Redis has this fate, and
-// reports whether there was one. Faults are made on the embedded store only: what
-// Redis is does not matter to them.
-func faulty(t *testing.T, rdb redis.UniversalClient, n int, what redistest.Fate, f func(c *tasks.Client) error) (hit bool, err error) {
-	return faultyOn(t, rdb, n, what, func(rdb redis.UniversalClient) error { return f(tasks.NewClient(rdb, results.NewStore(rdb))) })
-}
-
-// faultyOn is faulty for more than a client.
-func faultyOn(t *testing.T, rdb redis.UniversalClient, n int, what redistest.Fate, f func(rdb redis.UniversalClient) error) (hit bool, err error) {
-	s := redistest.NewStage(rdb)
-	s.Enter("process", func(a *redistest.Actor) { err = f(a.Redis) })
-	for i := 1; len(s.Actors) > 0; i++ {
-		if i == n {
-			hit = true
-			s.Step(s.Actors[0], what)
-		} else {
-			s.Step(s.Actors[0], redistest.Answered)
-		}
-	}
-	return hit, err
-}
-
-// eachFault runs f for each call and each fate, on an empty store each time, until
-// f says that there was no such call.
-func eachFault(t *testing.T, f func(t *testing.T, l *line, n int, what redistest.Fate) (hit bool)) {
-	for _, what := range []redistest.Fate{redistest.Unsent, redistest.Unheard, redistest.Twice} {
-		for n, hit := 1, true; hit; n++ {
-			t.Run(fmt.Sprintf("call %d %s", n, what), func(t *testing.T) {
-				s, err := localredis.Start()
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer s.Close()
-				hit = f(t, newLine(t, s.Client()), n, what)
-			})
-			if n > 50 {
-				t.Fatal("it does not end")
-			}
-		}
-	}
-}
 
 // An Enqueue that failed, wherever that was, is repeated with the same id: there is
 // one task, where it belongs.
@@ -71,16 +27,16 @@ func TestEnqueueFails(t *testing.T) {
 	}{
 		{"plain", tasks.Ask("bot", "why?"), nil, nil, "pending", nil},
 		{"long", long, nil, nil, "pending", nil},
-		{"head of a lane", turn("talk"), nil, nil, "pending", []string{id}},
-		{"behind a head", turn("talk"),
-			func(l *line) { l.enqueue(turn("talk"), "head") }, nil, "far", []string{"head", id}},
-		{"behind a head that leaves", turn("talk"),
-			func(l *line) { l.enqueue(turn("talk"), "head") },
+		{"head of a lane", tasktest.Turn("talk"), nil, nil, "pending", []string{id}},
+		{"behind a head", tasktest.Turn("talk"),
+			func(l *line) { l.Enqueue(tasktest.Turn("talk"), "head") }, nil, "far", []string{"head", id}},
+		{"behind a head that leaves", tasktest.Turn("talk"),
+			func(l *line) { l.Enqueue(tasktest.Turn("talk"), "head") },
 			func(l *line) {
-				l.take("head")
-				l.answer("head")
-				l.must(l.lanes.Leave(l.t.Context(), place("head")))
-				l.leave("head", "", noTime)
+				l.Take("head")
+				l.Answer("head")
+				l.Must(l.Lanes.Leave(l.T.Context(), tasktest.Place("head")))
+				l.Leave("head", "", time.Time{})
 			}, "pending", []string{id}},
 	}
 	for _, tt := range tests {
@@ -96,7 +52,7 @@ func TestEnqueueFails(t *testing.T) {
 					}
 					return err
 				}
-				hit, err := faulty(t, l.rdb, n, what, enqueue)
+				hit, err := tasktest.Faulty(t, l.Redis, n, what, enqueue)
 				switch {
 				case hit && what != redistest.Twice && err == nil:
 					t.Error("a failed call went unnoticed")
@@ -108,15 +64,15 @@ func TestEnqueueFails(t *testing.T) {
 					tt.after(l)
 				}
 				// Its process is started again.
-				if err := enqueue(tasks.NewClient(l.rdb, l.store)); err != nil && !errors.Is(err, tasks.ErrDuplicate) {
+				if err := enqueue(tasks.NewClient(l.Store)); err != nil && !errors.Is(err, tasks.ErrDuplicate) {
 					t.Errorf("the repetition gave %v", err)
 				}
-				l.states(id, tt.want)
-				l.members(tt.members...)
-				if s := l.status(id); s != results.Queued {
+				l.States(id, tt.want)
+				l.Members(tt.members...)
+				if s := l.Status(id); s != results.Queued {
 					t.Errorf("it is %s", s)
 				}
-				info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, id)
+				info, err := l.Inspector.GetTaskInfo(tasks.QueueDefault, id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -125,13 +81,13 @@ func TestEnqueueFails(t *testing.T) {
 					t.Fatal(err)
 				}
 				if len(tt.members) > 0 {
-					at, _, err := l.lanes.Rejoin(t.Context(), place(id), 0)
+					at, _, err := l.Lanes.Rejoin(t.Context(), tasktest.Place(id), 0)
 					if err != nil || at != chat.LaneSeq {
 						t.Errorf("the payload says place %d, the lane %d, %v", chat.LaneSeq, at, err)
 					}
 				}
 				if chat.HasBody() {
-					a, err := l.store.Begin(t.Context(), chat.Record(id, tasks.QueueDefault), true)
+					a, err := l.Store.Begin(t.Context(), chat.Record(id, tasks.QueueDefault), true)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -139,7 +95,7 @@ func TestEnqueueFails(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				queued := l.rdb.LLen(t.Context(), "asynq:{default}:pending").Val() + l.rdb.ZCard(t.Context(), "asynq:{default}:scheduled").Val()
+				queued := l.Redis.LLen(t.Context(), "asynq:{default}:pending").Val() + l.Redis.ZCard(t.Context(), "asynq:{default}:scheduled").Val()
 				if want := max(1, int64(len(tt.members))); queued != want {
 					t.Errorf("%d tasks in the queue, want %d", queued, want)
 				}
@@ -154,21 +110,21 @@ func TestEnqueueFails(t *testing.T) {
 func TestCancelFails(t *testing.T) {
 	eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
 		for _, id := range []string{"head", "middle", "last"} {
-			l.enqueue(turn("talk"), id)
+			l.Enqueue(tasktest.Turn("talk"), id)
 		}
 		cancel := func(c *tasks.Client) error {
 			_, err := c.Cancel(context.Background(), "head")
 			return err
 		}
-		hit, _ := faulty(t, l.rdb, n, what, cancel)
-		if err := cancel(l.client); err != nil {
+		hit, _ := tasktest.Faulty(t, l.Redis, n, what, cancel)
+		if err := cancel(l.Tasks); err != nil {
 			t.Error(err)
 		}
-		if s := l.status("head"); s != results.Canceled {
+		if s := l.Status("head"); s != results.Canceled {
 			t.Errorf("it is %s", s)
 		}
-		l.states("head", "none", "middle", "pending", "last", "far")
-		l.members("middle", "last")
+		l.States("head", "none", "middle", "pending", "last", "far")
+		l.Members("middle", "last")
 		return hit
 	})
 }

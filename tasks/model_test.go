@@ -11,8 +11,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/localredis"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -133,7 +135,7 @@ func (m *model) hire() {
 func (m *model) revive() {
 	for _, id := range m.rdb.LRange(context.Background(), "asynq:{default}:active", 0, -1).Val() {
 		if !slices.ContainsFunc(m.Actors, func(a *redistest.Actor) bool { return m.active[a.Name] == id }) {
-			m.leave(id, "pending", noTime)
+			m.Leave(id, "pending", time.Time{})
 		}
 	}
 }
@@ -157,11 +159,11 @@ func (m *model) bury(a *redistest.Actor) {
 func (m *model) produce(p *producer) {
 	atOnce := rapid.IntRange(1, len(p.ids)).Draw(m.rt, "at once")
 	m.Enter(p.name, func(a *redistest.Actor) {
-		client := tasks.NewClient(a.Redis, results.NewStore(a.Redis))
+		client := tasks.NewClient(results.NewStore(a.Redis))
 		for p.done < len(p.ids) {
 			var items []tasks.Item
 			for _, id := range p.ids[p.done:min(p.done+atOnce, len(p.ids))] {
-				items = append(items, tasks.Item{Chat: turn(p.lane), Options: tasks.Options{ID: id}})
+				items = append(items, tasks.Item{Chat: tasktest.Turn(p.lane), Options: tasks.Options{ID: id}})
 			}
 			all := client.EnqueueAll(context.Background(), items)
 			if a.Dead {
@@ -181,12 +183,12 @@ func (m *model) produce(p *producer) {
 // worker does with one task what package worker does.
 func (m *model) worker(a *redistest.Actor) {
 	ctx := context.Background()
-	id, err := takeScript.Run(ctx, a.Redis, nil).Text()
+	id, err := tasktest.TakeScript.Run(ctx, a.Redis, nil).Text()
 	if err != nil || id == "" {
 		return
 	}
 	m.active[a.Name] = id
-	info, err := m.inspector.GetTaskInfo(tasks.QueueDefault, id)
+	info, err := m.Inspector.GetTaskInfo(tasks.QueueDefault, id)
 	if err != nil {
 		m.faulty("%s: %v", id, err)
 		return
@@ -196,8 +198,8 @@ func (m *model) worker(a *redistest.Actor) {
 		m.faulty("%s: %v", id, err)
 		return
 	}
-	place := tasks.Place{Lane: chat.Lane(), Queue: tasks.QueueDefault, ID: id}
-	lanes := tasks.NewLanes(a.Redis)
+	place := lane.Place{Lane: chat.Lane(), Queue: tasks.QueueDefault, ID: id}
+	lanes := lane.New(a.Redis)
 	at, err := results.NewStore(a.Redis).Begin(ctx, chat.Record(id, tasks.QueueDefault), false)
 	if err != nil {
 		return
@@ -223,7 +225,7 @@ func (m *model) worker(a *redistest.Actor) {
 	m.end(ctx, a, id, "")
 }
 
-func (m *model) ask(ctx context.Context, at *results.Attempt, p tasks.Place) error {
+func (m *model) ask(ctx context.Context, at *results.Attempt, p lane.Place) error {
 	if other := m.running[p.Lane]; other != "" {
 		m.faulty("%s runs while %s does", p.ID, other)
 	}
@@ -234,7 +236,7 @@ func (m *model) ask(ctx context.Context, at *results.Attempt, p tasks.Place) err
 	}
 	at.Result.Status = results.Completed
 	err := at.Finish(ctx, false)
-	if m.status(p.ID) == results.Completed { // also where it died before the reply
+	if m.Status(p.ID) == results.Completed { // also where it died before the reply
 		if slices.Contains(m.finished, p.ID) {
 			m.faulty("%s has ended twice", p.ID)
 		}
@@ -245,12 +247,12 @@ func (m *model) ask(ctx context.Context, at *results.Attempt, p tasks.Place) err
 
 // end tells asynq; what a dead worker could not tell, revive finds.
 func (m *model) end(ctx context.Context, a *redistest.Actor, id, state string) {
-	_ = leaveScript.Run(ctx, a.Redis, nil, id, state, time.Now().AddDate(10, 0, 0).Unix()).Err()
+	_ = tasktest.LeaveScript.Run(ctx, a.Redis, nil, id, state, time.Now().AddDate(10, 0, 0).Unix()).Err()
 }
 
 // sweeper looks while the others work, and too early to drop anybody.
 func (m *model) sweeper(a *redistest.Actor) {
-	lanes := tasks.NewLanes(a.Redis)
+	lanes := lane.New(a.Redis)
 	for range 3 {
 		m.age()
 		if _, err := lanes.Rebuild(context.Background(), []string{tasks.QueueDefault}); err != nil {
@@ -262,7 +264,7 @@ func (m *model) sweeper(a *redistest.Actor) {
 		}
 		for _, p := range dropped {
 			// What has ended and did not leave yet may be helped out.
-			if m.status(p.ID) != results.Completed {
+			if m.Status(p.ID) != results.Completed {
 				m.faulty("the sweep dropped %s", p.ID)
 			}
 		}
@@ -281,7 +283,7 @@ func (m *model) age() {
 				m.rdb.ZScore(ctx, "cozeq:lane:{"+lane+"}", "default/"+p.ids[p.done]).Err() != nil
 		})
 		if !joining {
-			m.must(m.rdb.ZAddXX(ctx, "cozeq:lanes", redis.Z{Score: float64(time.Now().Unix() - 60), Member: lane}).Err())
+			m.Must(m.rdb.ZAddXX(ctx, "cozeq:lanes", redis.Z{Score: float64(time.Now().Unix() - 60), Member: lane}).Err())
 		}
 	}
 }
@@ -291,11 +293,11 @@ func (m *model) age() {
 func (m *model) settle() {
 	for range 2 + len(m.lost) {
 		m.work()
-		age(m.t, m.rdb)
-		if _, err := m.lanes.Rebuild(context.Background(), []string{tasks.QueueDefault}); err != nil {
+		tasktest.Age(m.t, m.rdb)
+		if _, err := m.Lanes.Rebuild(context.Background(), []string{tasks.QueueDefault}); err != nil {
 			m.rt.Fatal(err)
 		}
-		dropped, err := m.lanes.Sweep(context.Background())
+		dropped, err := m.Lanes.Sweep(context.Background())
 		if err != nil {
 			m.rt.Fatal(err)
 		}
@@ -326,7 +328,7 @@ func (m *model) judge() {
 		for _, id := range p.ids[:p.done] {
 			at := slices.Index(m.finished, id)
 			if at < 0 {
-				m.rt.Errorf("%s never ran: it is %s in asynq, %s", id, m.state(id), m.status(id))
+				m.rt.Errorf("%s never ran: it is %s in asynq, %s", id, m.State(id), m.Status(id))
 			}
 			if at >= 0 && at < last {
 				m.rt.Errorf("%s ran before the turn before it: %q", id, m.finished)
@@ -335,7 +337,7 @@ func (m *model) judge() {
 		}
 	}
 	for _, lane := range []string{"x", "y"} {
-		if p, ok, err := m.lanes.Head(context.Background(), "key:bot:"+lane); ok || err != nil {
+		if p, ok, err := m.Lanes.Head(context.Background(), "key:bot:"+lane); ok || err != nil {
 			m.rt.Errorf("%v is still in its lane, %v", p, err)
 		}
 	}

@@ -7,17 +7,12 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// The fields of a task's and of a batch's that are encrypted as a whole, as they stand
+// The fields of a task's that are encrypted as a whole, as they stand
 // in the additional data: see results.Keys.
 const (
 	fieldPayload = "payload"
 	fieldBody    = "body"
-	fieldColumns = "columns"
-	fieldShape   = "shape"
 )
-
-// fieldRows is that of a chunk of a batch's rows.
-func fieldRows(chunk int) string { return fmt.Sprintf("rows/%d", chunk) }
 
 // private is what a chat holds of people's own words: what Chat.Sealed encrypts. The
 // rest (ids, names, times, where it came from) stays readable, as lanes, sweeps and

@@ -29,12 +29,12 @@ func TestSealedPayload(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		keys := someKeys(t)
 		l := newLine(t, rdb)
-		l.store.Keys = keys
+		l.Store.Keys = keys
 		for name, question := range map[string]string{"short": "why?", "long": strings.Repeat("why? ", 1000)} {
 			chat := fullChat()
 			chat.AdditionalMessages[1] = tasks.Question(question)
-			l.enqueue(chat, name)
-			info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, name)
+			l.Enqueue(chat, name)
+			info, err := l.Inspector.GetTaskInfo(tasks.QueueDefault, name)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -82,18 +83,18 @@ func TestEnqueueIntoShards(t *testing.T) {
 		for i := range 40 {
 			for turns := range 2 {
 				id := fmt.Sprintf("%d-%d", i, turns)
-				chat := turn(fmt.Sprint("talk ", i))
-				if _, err := l.client.Enqueue(t.Context(), chat, tasks.Options{ID: id, Queue: "default/4"}); err != nil {
+				chat := tasktest.Turn(fmt.Sprint("talk ", i))
+				if _, err := l.Tasks.Enqueue(t.Context(), chat, tasks.Options{ID: id, Queue: "default/4"}); err != nil {
 					t.Fatal(err)
 				}
 				want, err := tasks.Shard("default/4", chat.Lane())
-				l.must(err)
-				r, err := l.store.Get(t.Context(), id)
-				l.must(err)
+				l.Must(err)
+				r, err := l.Store.Get(t.Context(), id)
+				l.Must(err)
 				if r.Queue != want {
 					t.Errorf("turn %d of talk %d is in %s, want %s", turns, i, r.Queue, want)
 				}
-				if _, err := l.inspector.GetTaskInfo(want, id); err != nil {
+				if _, err := l.Inspector.GetTaskInfo(want, id); err != nil {
 					t.Errorf("%s in %s: %v", id, want, err)
 				}
 				queues[r.Queue] = true
@@ -103,13 +104,13 @@ func TestEnqueueIntoShards(t *testing.T) {
 			t.Errorf("%d queues, want all 4", len(queues))
 		}
 		// Without a conversation it is the id that decides.
-		l.must(func() error {
-			_, err := l.client.Enqueue(t.Context(), tasks.Ask("bot", "why?"), tasks.Options{ID: "alone", Queue: "default/4"})
+		l.Must(func() error {
+			_, err := l.Tasks.Enqueue(t.Context(), tasks.Ask("bot", "why?"), tasks.Options{ID: "alone", Queue: "default/4"})
 			return err
 		}())
 		want, err := tasks.Shard("default/4", "alone")
-		l.must(err)
-		if _, err := l.inspector.GetTaskInfo(want, "alone"); err != nil {
+		l.Must(err)
+		if _, err := l.Inspector.GetTaskInfo(want, "alone"); err != nil {
 			t.Error(err)
 		}
 	})

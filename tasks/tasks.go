@@ -9,9 +9,9 @@
 // the task for a while, for people who look at asynqmon.
 //
 // Tasks of one conversation run one at a time in the order in which they were
-// enqueued: see [Lanes]. Many tasks are enqueued together, in their order, by
+// enqueued. Many tasks are enqueued together, in their order, by
 // [Client.EnqueueAll]. A file of questions that is to be seen, canceled and asked
-// again as one is a batch: see [Batches].
+// again as one is a batch: see package batches.
 //
 // The payload ([Chat]) is JSON that a person can read in asynqmon, with Coze's own
 // field names. Any asynq client may enqueue it; what this package's client adds is
@@ -21,8 +21,10 @@
 // nothing else of this module.
 package tasks
 
+import "github.com/cozeq/cozeq/internal/lane"
+
 // TypeChat is the asynq type of a chat task.
-const TypeChat = "coze:chat"
+const TypeChat = lane.TypeChat // coze:chat
 
 // The queues, from the most to the least urgent.
 const (

@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -17,9 +18,9 @@ func TestTraceParent(t *testing.T) {
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled,
 	}))
 	const inSpan, other = "00-01000000000000000000000000000000-0200000000000000-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
-	own := turn("")
+	own := tasktest.Turn("")
 	own.TraceParent = other
-	chats := []*tasks.Chat{turn(""), own}
+	chats := []*tasks.Chat{tasktest.Turn(""), own}
 	for i, ctx := range []struct {
 		name string
 		want [2]string
@@ -28,11 +29,11 @@ func TestTraceParent(t *testing.T) {
 		if i == 1 {
 			in = t.Context()
 		}
-		for j, e := range l.client.EnqueueAll(in, []tasks.Item{{Chat: chats[0]}, {Chat: chats[1]}}) {
+		for j, e := range l.Tasks.EnqueueAll(in, []tasks.Item{{Chat: chats[0]}, {Chat: chats[1]}}) {
 			if e.Err != nil {
 				t.Fatal(e.Err)
 			}
-			info, err := l.inspector.GetTaskInfo(tasks.QueueDefault, e.ID)
+			info, err := l.Inspector.GetTaskInfo(tasks.QueueDefault, e.ID)
 			if err != nil {
 				t.Fatal(err)
 			}

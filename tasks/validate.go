@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"unicode/utf8"
+
+	"github.com/cozeq/cozeq/internal/queue"
 )
 
 // Coze's limits (POST /v3/chat; error codes 4000, 4003 and 4004).
@@ -41,7 +43,7 @@ func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
 
 // ErrDuplicate is returned by Enqueue for an id that is enqueued already or has
 // a result.
-var ErrDuplicate = errors.New("a task with this id exists already")
+var ErrDuplicate = queue.ErrDuplicate
 
 func invalid(field, format string, args ...any) error {
 	return &InvalidError{Field: field, Reason: fmt.Sprintf(format, args...)}

@@ -114,12 +114,12 @@ func TestInvalid(t *testing.T) {
 	errs := map[string]error{}
 	for name, chat := range chats {
 		errs[name] = chat.Validate()
-		if _, err := l.client.Enqueue(t.Context(), chat, tasks.Options{}); err == nil || err.Error() != errs[name].Error() {
+		if _, err := l.Tasks.Enqueue(t.Context(), chat, tasks.Options{}); err == nil || err.Error() != errs[name].Error() {
 			t.Errorf("%s: Enqueue says %v", name, err)
 		}
 	}
 	for name, o := range options {
-		_, errs[name] = l.client.Enqueue(t.Context(), tasks.Ask("bot", "why?"), o)
+		_, errs[name] = l.Tasks.Enqueue(t.Context(), tasks.Ask("bot", "why?"), o)
 	}
 	var report strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(errs)) {

@@ -10,6 +10,9 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/conversation"
+	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -25,9 +28,9 @@ type attempt struct {
 
 	cfg           *Config
 	results       *results.Store
-	conversations *tasks.Conversations
-	lanes         *tasks.Lanes
-	tally         *tasks.Tally
+	conversations *conversation.Names
+	lanes         *lane.Lanes
+	tally         *tally.Tally
 	inspector     *asynq.Inspector
 	coze          *coze.Client // of the task's credential
 	calls         calls

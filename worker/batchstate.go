@@ -5,13 +5,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 // ofBatch reports whether the task is a row of a batch.
 func (a *attempt) ofBatch() bool {
-	_, ok := tasks.MarkOf(&a.rec.Result)
+	_, ok := tally.Of(&a.rec.Result)
 	return ok
 }
 
@@ -19,7 +20,7 @@ func (a *attempt) ofBatch() bool {
 // the round trip that writes the state.
 func along(ctx context.Context, r results.Result, state results.Status) []func(redis.Cmdable) {
 	r.Status = state
-	m, ok := tasks.MarkOf(&r)
+	m, ok := tally.Of(&r)
 	if !ok {
 		return nil
 	}
@@ -27,7 +28,7 @@ func along(ctx context.Context, r results.Result, state results.Status) []func(r
 }
 
 // markEnd tells the task's batch how it ended. It comes after the record has ended and
-// before asynq is told: see tasks.Tally.
+// before asynq is told: see tally.Tally.
 func (a *attempt) markEnd(ctx context.Context) error {
 	return a.tally.MarkResult(ctx, &a.rec.Result)
 }
@@ -65,8 +66,8 @@ func (a *attempt) forgetEarlierAsks() {
 	if !a.ofBatch() {
 		return
 	}
-	batch, row, ask, _ := tasks.ParseBatchTaskID(a.id)
+	batch, row, ask, _ := tally.ParseTaskID(a.id)
 	for earlier := 1; earlier < ask; earlier++ {
-		_ = a.inspector.DeleteTask(a.rec.Result.Queue, tasks.BatchTaskID(batch, row, earlier)) // most are not there
+		_ = a.inspector.DeleteTask(a.rec.Result.Queue, tally.TaskID(batch, row, earlier)) // most are not there
 	}
 }

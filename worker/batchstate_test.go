@@ -14,19 +14,20 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 	"github.com/cozeq/cozeq/worker"
 )
 
 // submit makes a detached batch of these questions.
-func (l *line) submit(id string, questions ...string) *tasks.Batches {
+func (l *line) submit(id string, questions ...string) *batches.Client {
 	l.t.Helper()
-	bs := tasks.NewBatches(l.rdb, l.tasks)
-	if _, _, err := bs.Create(l.t.Context(), tasks.Batch{ID: id, Rows: len(questions), BotID: "bot", Attempts: 2}); err != nil {
+	bs := batches.New(l.tasks)
+	if _, _, err := bs.Create(l.t.Context(), batches.Spec{ID: id, Rows: len(questions), BotID: "bot", Attempts: 2}); err != nil {
 		l.t.Fatal(err)
 	}
-	var rows []tasks.BatchRow
+	var rows []batches.Row
 	for i, q := range questions {
-		rows = append(rows, tasks.BatchRow{N: i + 1, CustomID: fmt.Sprint("row ", i+1), Chat: tasks.Ask("bot", q)})
+		rows = append(rows, batches.Row{N: i + 1, CustomID: fmt.Sprint("row ", i+1), Chat: tasks.Ask("bot", q)})
 	}
 	if err := bs.Add(l.t.Context(), id, rows); err != nil {
 		l.t.Fatal(err)
@@ -38,7 +39,7 @@ func (l *line) submit(id string, questions ...string) *tasks.Batches {
 }
 
 // over waits for the end of a batch.
-func (l *line) over(bs *tasks.Batches, id string) (b *tasks.Batch) {
+func (l *line) over(bs *batches.Client, id string) (b *batches.Status) {
 	l.t.Helper()
 	until(l.t, "the end of batch "+id, func() (ended bool) {
 		var err error
@@ -64,12 +65,12 @@ func TestBatch(t *testing.T) {
 		bs := l.submit("b", "one", "bad", "twice", "three")
 		stop := l.work()
 		b := l.over(bs, "b")
-		if b.Counts != (tasks.BatchCounts{Total: 4, Completed: 3, Failed: 1}) || len(b.Failures) != 1 || b.Failures[0].Code != 4000 || b.Failures[0].Class == "" {
+		if b.Counts != (batches.Counts{Total: 4, Completed: 3, Failed: 1}) || len(b.Failures) != 1 || b.Failures[0].Code != 4000 || b.Failures[0].Class == "" {
 			t.Errorf("%+v", b)
 		}
 		var tokens int64
 		for row := 1; row <= 4; row++ {
-			r, err := l.store.Get(t.Context(), tasks.BatchTaskID("b", row, 1))
+			r, err := l.store.Get(t.Context(), batches.TaskID("b", row, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,10 +82,10 @@ func TestBatch(t *testing.T) {
 		if tokens == 0 || b.Tokens.TokenCount != tokens {
 			t.Errorf("%d tokens, the records have %d", b.Tokens.TokenCount, tokens)
 		}
-		if n, err := bs.Retry(t.Context(), "b", tasks.RetryOptions{Want: func(_ int, r *results.Result) bool { return r.Error.Code == 4000 }}); n != 1 || err != nil {
+		if n, err := bs.Retry(t.Context(), "b", batches.RetryOptions{Want: func(_ int, r *results.Result) bool { return r.Error.Code == 4000 }}); n != 1 || err != nil {
 			t.Errorf("retry: %d, %v", n, err)
 		}
-		if b = l.over(bs, "b"); b.Counts != (tasks.BatchCounts{Total: 4, Completed: 3, Failed: 1}) {
+		if b = l.over(bs, "b"); b.Counts != (batches.Counts{Total: 4, Completed: 3, Failed: 1}) {
 			t.Errorf("%+v", b)
 		}
 		stop()
@@ -102,7 +103,7 @@ func TestBatchHearsOfTheEndFromTheNextWorker(t *testing.T) {
 		l := newLine(t, rdb)
 		bs := l.submit("b", "one", "two", "three")
 		for row, how := range []results.Status{results.Completed, results.Failed} {
-			a, err := l.store.Begin(t.Context(), results.Result{ID: tasks.BatchTaskID("b", row+1, 1)}, false)
+			a, err := l.store.Begin(t.Context(), results.Result{ID: batches.TaskID("b", row+1, 1)}, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +117,7 @@ func TestBatchHearsOfTheEndFromTheNextWorker(t *testing.T) {
 		}
 		l.work()
 		b := l.over(bs, "b")
-		if b.Counts != (tasks.BatchCounts{Total: 3, Completed: 2, Failed: 1}) || len(b.Failures) != 1 || b.Tokens.TokenCount < 14 {
+		if b.Counts != (batches.Counts{Total: 3, Completed: 2, Failed: 1}) || len(b.Failures) != 1 || b.Tokens.TokenCount < 14 {
 			t.Errorf("%+v", b)
 		}
 		if l.fake.ByQuestion("one")+l.fake.ByQuestion("two") > 0 {
@@ -132,8 +133,8 @@ func TestReleasedTaskComesBack(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
-		bs := tasks.NewBatches(rdb, l.tasks)
-		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 2}, nil); err != nil {
+		bs := batches.New(l.tasks)
+		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 2}, nil); err != nil {
 			t.Fatal(err)
 		}
 		chat := tasks.Ask("bot", "one")
@@ -166,8 +167,8 @@ func TestZombie(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb, cozetest.With(cozetest.Config{Latency: 500 * time.Millisecond}))
-		bs := tasks.NewBatches(rdb, l.tasks)
-		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 2}, nil); err != nil {
+		bs := batches.New(l.tasks)
+		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 2}, nil); err != nil {
 			t.Fatal(err)
 		}
 		messages := rdb.Subscribe(t.Context(), results.Channel("r-1"), results.Channel("r-2"))
@@ -218,8 +219,8 @@ func TestReleasedTaskComesBackTwice(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
-		bs := tasks.NewBatches(rdb, l.tasks)
-		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 1}, nil); err != nil {
+		bs := batches.New(l.tasks)
+		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, nil); err != nil {
 			t.Fatal(err)
 		}
 		chat := tasks.Ask("bot", "one")

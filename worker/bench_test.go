@@ -183,7 +183,7 @@ func waitProcessed(tb testing.TB, rdb redis.UniversalClient, want int) {
 
 func enqueueChats(tb testing.TB, rdb redis.UniversalClient, n int) {
 	tb.Helper()
-	client := tasks.NewClient(rdb, results.NewStore(rdb))
+	client := tasks.NewClient(results.NewStore(rdb))
 	for i := range n {
 		if _, err := client.Enqueue(context.Background(), tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{}); err != nil {
 			tb.Fatal(err)
@@ -342,7 +342,7 @@ func BenchmarkConversations(b *testing.B) {
 	for b.Loop() {
 		rdb := redistest.Start(b).Client()
 		url := startMock(b, 10, envPace+"="+(latency/10).String())
-		client := tasks.NewClient(rdb, results.NewStore(rdb))
+		client := tasks.NewClient(results.NewStore(rdb))
 		for turn := range turns {
 			for c := range conversations {
 				chat := tasks.Ask("bot", fmt.Sprint("turn ", turn))
@@ -410,7 +410,7 @@ func BenchmarkPickup(b *testing.B) {
 	knowRate(b, rdb, url)
 	store := results.NewStore(rdb)
 	defer store.Close()
-	client := tasks.NewClient(rdb, store)
+	client := tasks.NewClient(store)
 	transport := coze.NewTransport(64)
 	defer transport.CloseIdleConnections()
 	w, err := worker.New(worker.Config{

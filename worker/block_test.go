@@ -9,8 +9,10 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // TestBlockedTurns lets a failed turn hold its conversation up until it is run again
@@ -67,8 +69,8 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
 		l.rules(cozetest.Rule{Contains: "one", Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4014}})
-		bs := tasks.NewBatches(rdb, l.tasks)
-		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 1}, nil); err != nil {
+		bs := batches.New(l.tasks)
+		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, nil); err != nil {
 			t.Fatal(err)
 		}
 		chat := tasks.Ask("bot", "one")
@@ -96,9 +98,9 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 		if n := l.fake.Calls("/v3/chat"); n != 1 {
 			t.Errorf("asked %d times, want once", n)
 		}
-		known := tasks.NewRunRows(1)
-		known.Set(tasks.Mark{Batch: "r", Row: 1, Ask: 2, Status: results.Queued})
-		if err := bs.Register(t.Context(), tasks.Batch{ID: "r", Rows: 1}, known); err != nil {
+		known := batches.NewRunRows(1)
+		known.Set(tally.Mark{Batch: "r", Row: 1, Ask: 2, Status: results.Queued})
+		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, known); err != nil {
 			t.Fatal(err)
 		}
 		if r := l.wait(l.enqueue(chat, tasks.Options{ID: "r-1.2", Retention: -1})); r.Status != results.Completed {

@@ -72,7 +72,7 @@ func TestCancelAsItBegins(t *testing.T) {
 	}
 	store := results.NewStore(other)
 	t.Cleanup(func() { store.Close() })
-	client := tasks.NewClient(other, store)
+	client := tasks.NewClient(store)
 	id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
 	l.rdb.AddHook(&afterScript{prefix: results.Key(id), keys: 2, f: func() {
 		if status, err := client.Cancel(t.Context(), id); err != nil || status != results.Running {

@@ -60,7 +60,7 @@ func chaos(t *testing.T, questions int) {
 	}))
 	store := results.NewStore(server.Client())
 	t.Cleanup(func() { store.Close() })
-	client := tasks.NewClient(server.Client(), store)
+	client := tasks.NewClient(store)
 
 	asked := make(map[string]string, questions) // question by id
 	order := make(map[string][]string)          // questions by conversation key

@@ -22,11 +22,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -76,7 +78,7 @@ func keyShown(texts []string, id string) string {
 type confidential struct {
 	*line
 	ids     map[string]string // by kind
-	batches *tasks.Batches
+	batches *batches.Client
 	output  string
 }
 
@@ -125,12 +127,12 @@ func (c *confidential) askAll() {
 		t.Fatal(err)
 	}
 
-	rows := make([]tasks.BatchRow, 3)
+	rows := make([]batches.Row, 3)
 	for i, what := range []string{"row", longQuestion("row"), "refused"} {
-		rows[i] = tasks.BatchRow{N: i + 1, CustomID: fmt.Sprint("c", i+1), Columns: []string{private}, Chat: chatAbout(what)}
-		c.ids[fmt.Sprint("row ", i+1)] = tasks.BatchTaskID("b1", i+1, 1)
+		rows[i] = batches.Row{N: i + 1, CustomID: fmt.Sprint("c", i+1), Columns: []string{private}, Chat: chatAbout(what)}
+		c.ids[fmt.Sprint("row ", i+1)] = batches.TaskID("b1", i+1, 1)
 	}
-	b := tasks.Batch{ID: "b1", Name: "file.csv", Rows: len(rows), Format: "csv", BotID: "bot", Columns: []string{private}, Shape: `{"id":"` + private + `"}`, Attempts: 1}
+	b := batches.Spec{ID: "b1", Name: "file.csv", Rows: len(rows), Format: "csv", BotID: "bot", Columns: []string{private}, Shape: `{"id":"` + private + `"}`, Attempts: 1}
 	if _, _, err := c.batches.Create(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
@@ -144,10 +146,10 @@ func (c *confidential) askAll() {
 		b, err := c.batches.Get(t.Context(), "b1")
 		return err == nil && b.Counts.Open() == 0
 	})
-	if n, err := c.batches.Retry(t.Context(), "b1", tasks.RetryOptions{Want: func(int, *results.Result) bool { return true }}); err != nil || n != 1 {
+	if n, err := c.batches.Retry(t.Context(), "b1", batches.RetryOptions{Want: func(int, *results.Result) bool { return true }}); err != nil || n != 1 {
 		t.Fatalf("retried %d rows, %v", n, err)
 	}
-	c.ids["row 3 again"] = tasks.BatchTaskID("b1", 3, 2)
+	c.ids["row 3 again"] = batches.TaskID("b1", 3, 2)
 	c.wait(c.ids["row 3 again"])
 	c.run()
 }
@@ -170,7 +172,7 @@ func (c *confidential) run() {
 	c.output = filepath.Join(dir, "out.jsonl")
 	job := &filerun.Job{
 		Input: questions, Output: c.output, Tasks: c.tasks, Results: c.store,
-		Conversations: tasks.NewConversations(c.rdb), Batches: c.batches,
+		Conversations: conversation.New(c.rdb), Batches: c.batches,
 	}
 	sum, err := job.Run(t.Context())
 	if err != nil || sum.Answered != 2 {
@@ -220,7 +222,7 @@ func newConfidential(t *testing.T, keys *results.Keys) *confidential {
 		FollowUps: 2, Answer: func(string) string { return "Antwort: " + private + " " + private },
 	}), cozetest.WithRules(rules()...))
 	l.store.Keys = keys
-	return &confidential{line: l, ids: make(map[string]string), batches: tasks.NewBatches(rdb, l.tasks)}
+	return &confidential{line: l, ids: make(map[string]string), batches: batches.New(l.tasks)}
 }
 
 // TestEncryption has questions of every kind asked and dumps all of Redis, all that it
@@ -324,16 +326,16 @@ func (c *confidential) readable(keys *results.Keys) {
 	if !strings.Contains(text, private) {
 		t.Errorf("deltas with %v: %q", keys, text)
 	}
-	batches := tasks.NewBatches(c.rdb, tasks.NewClient(c.rdb, store))
-	b, err := batches.Get(t.Context(), "b1")
+	bs := batches.New(tasks.NewClient(store))
+	b, err := bs.Get(t.Context(), "b1")
 	if err != nil || b.Sealed != nil || b.Columns[0] != private || !strings.Contains(b.Shape, private) {
 		t.Errorf("with %v: %+v, %v", keys, b, err)
 	}
-	for row, err := range batches.Rows(t.Context(), "b1") {
+	for row, err := range bs.Rows(t.Context(), "b1") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := batches.Complete(t.Context(), "b1", []tasks.BatchRow{row}); err != nil {
+		if err := bs.Complete(t.Context(), "b1", []batches.Row{row}); err != nil {
 			t.Fatal(err)
 		}
 		if row.Columns[0] != private || !strings.Contains(row.Chat.AdditionalMessages[0].Content, private) {
@@ -364,12 +366,12 @@ func (c *confidential) unreadable(keys *results.Keys) {
 	if err != nil || r.Error.Code != 4010 || r.Error.Class != "permanent" || !results.IsSealed(r.Error.Message) {
 		t.Errorf("with %v: %+v, %v", keys, r, err)
 	}
-	batches := tasks.NewBatches(c.rdb, tasks.NewClient(c.rdb, store))
-	b, err := batches.Get(t.Context(), "b1")
+	bs := batches.New(tasks.NewClient(store))
+	b, err := bs.Get(t.Context(), "b1")
 	if err != nil || b.Sealed == nil || b.Counts.Completed != 2 {
 		t.Errorf("with %v: %+v, %v", keys, b, err)
 	}
-	for _, err := range batches.Rows(t.Context(), "b1") {
+	for _, err := range bs.Rows(t.Context(), "b1") {
 		if sealed, ok := errors.AsType[*results.SealedError](err); !ok || sealed.KeyID != "k1" {
 			t.Errorf("with %v: %v", keys, err)
 		}

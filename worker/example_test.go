@@ -45,7 +45,7 @@ func Example() {
 
 	store := results.NewStore(rdb)
 	defer store.Close()
-	id, err := tasks.NewClient(rdb, store).Enqueue(ctx, tasks.Ask("7461001", "Why is the sky blue?"), tasks.Options{})
+	id, err := tasks.NewClient(store).Enqueue(ctx, tasks.Ask("7461001", "Why is the sky blue?"), tasks.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/internal/queue"
 )
 
 // inFlight are the attempts that run in this process. The zero value has none.
@@ -71,11 +71,11 @@ func (f *inFlight) begin(asynqCtx context.Context, a *attempt) (ctx context.Cont
 }
 
 // ownDeadline is when an attempt ends by itself, before asynq takes its handler
-// for lost. tasks.Client adds tasks.Grace for that; a producer of another kind that
+// for lost. tasks.Client adds queue.Grace for that; a producer of another kind that
 // gave asynq less than that loses a tenth of it.
 func ownDeadline(asynqs time.Time) time.Time {
-	if left := time.Until(asynqs); left < tasks.Grace {
+	if left := time.Until(asynqs); left < queue.Grace {
 		return asynqs.Add(-left / 10)
 	}
-	return asynqs.Add(-tasks.Grace)
+	return asynqs.Add(-queue.Grace)
 }

@@ -265,7 +265,7 @@ func newFeed(t *testing.T, rdb redis.UniversalClient, backlog int) *feed {
 		t.Fatal(err)
 	}
 	t.Cleanup(waiter.Close)
-	f := &feed{t: t, client: tasks.NewClient(rdb, store), waiter: waiter, backlog: backlog}
+	f := &feed{t: t, client: tasks.NewClient(store), waiter: waiter, backlog: backlog}
 	ctx, enough := context.WithCancel(t.Context())
 	filling, full := context.WithCancel(ctx)
 	f.full, f.enough, f.over = full, enough, ctx.Done()

@@ -35,7 +35,7 @@ func newLine(t *testing.T, rdb redis.UniversalClient, options ...cozetest.Option
 		rdb:   rdb,
 		fake:  cozetest.New(t, options...),
 		store: store,
-		tasks: tasks.NewClient(rdb, store),
+		tasks: tasks.NewClient(store),
 	}
 }
 

@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/internal/lane"
 )
 
-func (a *attempt) place() tasks.Place {
-	return tasks.Place{Lane: a.rec.Result.Lane, Queue: a.rec.Result.Queue, ID: a.id}
+func (a *attempt) place() lane.Place {
+	return lane.Place{Lane: a.rec.Result.Lane, Queue: a.rec.Result.Queue, ID: a.id}
 }
 
 // turn returns errTurn unless it is this task's turn in its conversation. The task

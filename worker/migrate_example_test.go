@@ -38,7 +38,7 @@ func Example_migrate() {
 	// The program as it was, but for its handler.
 	old := asynq.NewServerFromRedisClient(rdb, asynq.Config{Queues: map[string]int{"chats": 1}, LogLevel: asynq.FatalLevel})
 	mux := asynq.NewServeMux()
-	mux.Handle("chat:ask", forward(tasks.NewClient(rdb, store)))
+	mux.Handle("chat:ask", forward(tasks.NewClient(store)))
 	if err := old.Start(mux); err != nil {
 		log.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
 )
 
 // A poison task is one that asynq can never finish, whatever its handler does: its message
@@ -236,7 +236,7 @@ func (w *Worker) endLost(ctx context.Context, seed results.Result, status result
 	if err := w.tally.MarkResult(ctx, r); err != nil || r.Lane == "" {
 		return err
 	}
-	return w.lanes.Leave(ctx, tasks.Place{Lane: r.Lane, Queue: r.Queue, ID: r.ID})
+	return w.lanes.Leave(ctx, lane.Place{Lane: r.Lane, Queue: r.Queue, ID: r.ID})
 }
 
 func (w *Worker) cancelLost(ctx context.Context, r *results.Result) {

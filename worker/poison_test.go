@@ -14,6 +14,7 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -246,7 +247,7 @@ func TestDamagedRecordOfBatch(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
 		bs := l.submit("b", "one", "two")
-		id := tasks.BatchTaskID("b", 1, 1)
+		id := batches.TaskID("b", 1, 1)
 		if err := rdb.Del(t.Context(), results.Key(id)).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +255,7 @@ func TestDamagedRecordOfBatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.work()
-		if b := l.over(bs, "b"); b.Counts != (tasks.BatchCounts{Total: 2, Completed: 1, Failed: 1}) {
+		if b := l.over(bs, "b"); b.Counts != (batches.Counts{Total: 2, Completed: 1, Failed: 1}) {
 			t.Errorf("%+v", b)
 		}
 	})

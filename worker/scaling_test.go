@@ -145,7 +145,7 @@ func submit(t *testing.T, rdb redis.UniversalClient, queue string, n int) {
 	t.Helper()
 	store := results.NewStore(rdb)
 	defer store.Close()
-	client := tasks.NewClient(rdb, store)
+	client := tasks.NewClient(store)
 	const chunk = 500
 	for n > 0 {
 		items := make([]tasks.Item, min(n, chunk))
@@ -236,7 +236,7 @@ func spread(t *testing.T) {
 	rdb := c.Client()
 	url := startMock(t, scalingDeltas)
 	knowRate(t, rdb, url)
-	client := tasks.NewClient(rdb, results.NewStore(rdb))
+	client := tasks.NewClient(results.NewStore(rdb))
 	for turn := range turns {
 		items := make([]tasks.Item, talks)
 		for talk := range items {

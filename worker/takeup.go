@@ -9,6 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -52,7 +53,7 @@ func (a *attempt) notBegun(ctx context.Context, err error) error {
 			return judge(err, history{}).toAsynq()
 		}
 		if r.Lane != "" {
-			if err := a.lanes.Leave(ctx, tasks.Place{Lane: r.Lane, Queue: queue, ID: a.id}); err != nil && !a.damaged(err) {
+			if err := a.lanes.Leave(ctx, lane.Place{Lane: r.Lane, Queue: queue, ID: a.id}); err != nil && !a.damaged(err) {
 				return judge(err, history{}).toAsynq()
 			}
 		}

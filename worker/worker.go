@@ -43,9 +43,11 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/conversation"
+	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
 )
 
 // Worker serves chat tasks. Make it with [New].
@@ -56,9 +58,9 @@ type Worker struct {
 	coze          *coze.Client
 	codes         *coze.CodeTable
 	results       *results.Store
-	lanes         *tasks.Lanes
-	tally         *tasks.Tally
-	conversations *tasks.Conversations
+	lanes         *lane.Lanes
+	tally         *tally.Tally
+	conversations *conversation.Names
 
 	limit       *limiter
 	pauses      pauses
@@ -112,9 +114,9 @@ func New(cfg Config) (*Worker, error) {
 		coze:          cfg.Coze,
 		codes:         codes,
 		results:       store,
-		lanes:         tasks.NewLanes(rdb),
-		tally:         tasks.NewTally(rdb),
-		conversations: tasks.NewConversations(rdb),
+		lanes:         lane.New(rdb),
+		tally:         tally.New(rdb),
+		conversations: conversation.New(rdb),
 		limit:         &limiter{rdb: rdb, highest: cfg.Rate},
 		pauses:        pauses{rdb},
 		queuePauses:   queuePauses{rdb},

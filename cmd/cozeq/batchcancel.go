@@ -11,7 +11,7 @@ import (
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 type batchCancelCommand struct {
@@ -73,7 +73,7 @@ func (c *batchCancelCommand) run(cmd *cobra.Command, args []string) error {
 
 // say tells what there was to do. Workers end questions meanwhile, so the numbers are
 // of the moment.
-func (c *batchCancelCommand) say(b *tasks.Batch, before tasks.BatchCounts) {
+func (c *batchCancelCommand) say(b *batches.Status, before batches.Counts) {
 	if before.Open() == 0 {
 		fmt.Fprintf(c.streams.Err, "cozeq: nothing to cancel: all %s had ended\n", terminal.Questions(before.Total))
 		return

@@ -15,13 +15,14 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // foundBatch is a batch of a shared Redis that a command was called with.
 type foundBatch struct {
 	*session.Session
-	all *tasks.Batches
-	*tasks.Batch
+	all *batches.Client
+	*batches.Status
 }
 
 // openBatch opens the shared Redis and finds the batch in it that name stands for.
@@ -32,7 +33,7 @@ func openBatch(cmd *cobra.Command, streams *terminal.Streams, name string) (*fou
 		return nil, err
 	}
 	f := &foundBatch{Session: s, all: s.Batches()}
-	if f.Batch, err = findBatch(cmd.Context(), f.all, name); err != nil {
+	if f.Status, err = findBatch(cmd.Context(), f.all, name); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -40,19 +41,19 @@ func openBatch(cmd *cobra.Command, streams *terminal.Streams, name string) (*fou
 }
 
 // findBatch finds a batch by its id, or by the beginning of one that no other has.
-func findBatch(ctx context.Context, batches *tasks.Batches, name string) (*tasks.Batch, error) {
+func findBatch(ctx context.Context, client *batches.Client, name string) (*batches.Status, error) {
 	if err := tasks.ValidateID(name); err != nil {
 		return nil, err
 	}
-	b, err := batches.Get(ctx, name)
-	if err == nil || !errors.Is(err, tasks.ErrNoBatch) {
+	b, err := client.Get(ctx, name)
+	if err == nil || !errors.Is(err, batches.ErrNotFound) {
 		return b, err
 	}
-	all, err := batches.List(ctx)
+	all, err := client.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var begun []*tasks.Batch
+	var begun []*batches.Status
 	for _, b := range all {
 		if strings.HasPrefix(b.ID, name) {
 			begun = append(begun, b)
@@ -71,7 +72,7 @@ func findBatch(ctx context.Context, batches *tasks.Batches, name string) (*tasks
 }
 
 // noSuchBatch says which there are: the one that was probably meant, else the newest.
-func noSuchBatch(name string, all []*tasks.Batch) error {
+func noSuchBatch(name string, all []*batches.Status) error {
 	e := &exitcode.HintedError{Err: fmt.Errorf("no batch %q in this redis", name)}
 	ids := make([]string, len(all))
 	for i, b := range all {
@@ -90,7 +91,7 @@ func noSuchBatch(name string, all []*tasks.Batch) error {
 }
 
 // batchNames names some batches in a sentence.
-func batchNames(all []*tasks.Batch) string {
+func batchNames(all []*batches.Status) string {
 	const most = 3
 	names := make([]string, 0, most)
 	for _, b := range all[:min(len(all), most)] {
@@ -105,5 +106,5 @@ func batchNames(all []*tasks.Batch) string {
 
 // detached reads what has become of the batch.
 func (f *foundBatch) detached() *batchfile.Detached {
-	return &batchfile.Detached{Batch: f.Batch, Batches: f.all, Results: f.Results}
+	return &batchfile.Detached{Batch: f.Status, Batches: f.all, Results: f.Results}
 }

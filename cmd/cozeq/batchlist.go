@@ -10,7 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 type batchListCommand struct {
@@ -76,6 +76,6 @@ func (c *batchListCommand) run(cmd *cobra.Command, _ []string) error {
 }
 
 // unanswered are the questions that have ended without an answer.
-func unanswered(b *tasks.Batch) int {
+func unanswered(b *batches.Status) int {
 	return b.Counts.Failed + b.Counts.Canceled + b.Counts.Expired
 }

@@ -7,21 +7,21 @@ import (
 	"github.com/cozeq/cozeq/internal/batchfile"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // batchNeed is what a batch takes of Redis' memory, and what there is.
 type batchNeed struct {
 	stats  input.Stats
-	memory tasks.BatchMemory // of what is not there yet
-	room   tasks.Room
+	memory batches.Memory // of what is not there yet
+	room   batches.Room
 }
 
-func (c *batchSubmitCommand) need(ctx context.Context, sub *batchfile.Submission, there *tasks.Batch) (n batchNeed, err error) {
+func (c *batchSubmitCommand) need(ctx context.Context, sub *batchfile.Submission, there *batches.Status) (n batchNeed, err error) {
 	if n.stats, err = sub.Input.Check(ctx); err != nil {
 		return n, err
 	}
-	size := tasks.BatchSize{Rows: n.stats.Rows, Text: n.stats.Text, Columns: n.stats.Carried}
+	size := batches.Size{Rows: n.stats.Rows, Text: n.stats.Text, Columns: n.stats.Carried}
 	if there != nil {
 		// What an earlier submit has brought there takes its memory already.
 		left := max(there.Rows-there.Enqueued, 0)
@@ -29,10 +29,10 @@ func (c *batchSubmitCommand) need(ctx context.Context, sub *batchfile.Submission
 			left = 0
 		}
 		part := float64(left) / float64(max(there.Rows, 1))
-		size = tasks.BatchSize{Rows: left, Text: int64(part * float64(size.Text)), Columns: int64(part * float64(size.Columns))}
+		size = batches.Size{Rows: left, Text: int64(part * float64(size.Text)), Columns: int64(part * float64(size.Columns))}
 	}
 	size.Sealed = sub.Batches.Encrypts()
-	n.memory = tasks.EstimateBatch(size)
+	n.memory = batches.Estimate(size)
 	n.room, err = sub.Batches.Room(ctx)
 	return n, err
 }
@@ -54,7 +54,7 @@ type foretoldJSON struct {
 
 // foretell prints what a submit would do. One that would be refused is refused here,
 // too.
-func (c *batchSubmitCommand) foretell(sub *batchfile.Submission, there *tasks.Batch, n batchNeed) error {
+func (c *batchSubmitCommand) foretell(sub *batchfile.Submission, there *batches.Status, n batchNeed) error {
 	refused := n.room.Hold(n.memory)
 	out := foretoldJSON{
 		ID: sub.Batch.ID, Rows: n.stats.Rows, Text: n.stats.Text, Memory: n.memory.Total(), Used: n.room.Used,
@@ -93,7 +93,7 @@ func (c *batchSubmitCommand) foretell(sub *batchfile.Submission, there *tasks.Ba
 	return refused
 }
 
-func (c *batchSubmitCommand) roomText(r tasks.Room) string {
+func (c *batchSubmitCommand) roomText(r batches.Room) string {
 	text := terminal.Mebibytes(r.Used) + " used, "
 	if r.Max == 0 {
 		return text + "no maxmemory"

@@ -14,7 +14,7 @@ import (
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 type batchResultsCommand struct {
@@ -60,16 +60,16 @@ func (c *batchResultsCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer f.Close()
-	if err := c.ready(f.Batch); err != nil {
+	if err := c.ready(f.Status); err != nil {
 		return err
 	}
 	line := terminal.NewProgressLine(c.streams, "written")
 	summary, err := f.detached().Write(cmd.Context(), c.output, c.streams.Out, line.Progress)
 	line.End()
 	if err != nil {
-		return c.explain(f.Batch, err)
+		return c.explain(f.Status, err)
 	}
-	return c.conclude(f.Batch, summary)
+	return c.conclude(f.Status, summary)
 }
 
 func (c *batchResultsCommand) check(cmd *cobra.Command) error {
@@ -92,8 +92,8 @@ func (c *batchResultsCommand) check(cmd *cobra.Command) error {
 }
 
 // ready refuses a batch whose records are not all here.
-func (c *batchResultsCommand) ready(b *tasks.Batch) error {
-	if b.Kind == tasks.BatchRun {
+func (c *batchResultsCommand) ready(b *batches.Status) error {
+	if b.Kind == batches.KindRun {
 		return answersElsewhere(b)
 	}
 	open := b.Counts.Open()
@@ -111,7 +111,7 @@ func (c *batchResultsCommand) ready(b *tasks.Batch) error {
 }
 
 // answersElsewhere says where the answers of a run are.
-func answersElsewhere(b *tasks.Batch) error {
+func answersElsewhere(b *batches.Status) error {
 	e := &exitcode.HintedError{Err: fmt.Errorf("batch %s is a run of %s: its answers are not in Redis", b.ID, terminal.OneLine(b.Name))}
 	switch where := b.Output; {
 	case where == "":
@@ -124,7 +124,7 @@ func answersElsewhere(b *tasks.Batch) error {
 	return e
 }
 
-func (c *batchResultsCommand) conclude(b *tasks.Batch, sum progress.Summary) error {
+func (c *batchResultsCommand) conclude(b *batches.Status, sum progress.Summary) error {
 	if err := printSummary(c.streams, sum); err != nil {
 		return err
 	}
@@ -142,8 +142,8 @@ func (c *batchResultsCommand) conclude(b *tasks.Batch, sum progress.Summary) err
 }
 
 // askBatchAgain says how to ask again what got no answer.
-func askBatchAgain(b *tasks.Batch) string {
-	if b.Kind == tasks.BatchRun {
+func askBatchAgain(b *batches.Status) string {
+	if b.Kind == batches.KindRun {
 		return "ask them again by the same 'cozeq run' with --retry-failed"
 	}
 	text := fmt.Sprintf("ask them again with 'cozeq batch retry %s", b.ID)
@@ -153,11 +153,11 @@ func askBatchAgain(b *tasks.Batch) string {
 	return text + "'"
 }
 
-func (c *batchResultsCommand) explain(b *tasks.Batch, err error) error {
+func (c *batchResultsCommand) explain(b *batches.Status, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &exitcode.InterruptedError{Again: "run the same command again"}
-	case errors.Is(err, tasks.ErrNoBatch):
+	case errors.Is(err, batches.ErrNotFound):
 		return &exitcode.HintedError{Err: fmt.Errorf("batch %s: %w", b.ID, err), Hint: "it has just expired: batches are kept for 7 days after their end, unless --keep said otherwise"}
 	}
 	return err

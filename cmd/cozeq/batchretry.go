@@ -17,7 +17,7 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // statusLost stands for the questions whose record has gone from Redis. It is no
@@ -98,10 +98,10 @@ func (c *batchRetryCommand) run(cmd *cobra.Command, args []string) error {
 	defer f.Close()
 	n, err := c.retry(cmd.Context(), f)
 	if n > 0 || err == nil {
-		c.say(f.Batch, n)
+		c.say(f.Status, n)
 	}
 	if err != nil {
-		return c.explain(f.Batch, err)
+		return c.explain(f.Status, err)
 	}
 	if c.json {
 		return terminal.WriteJSON(c.streams.Out, retriedJSON{f.ID, n, c.dryRun})
@@ -119,7 +119,7 @@ type retriedJSON struct {
 }
 
 func (c *batchRetryCommand) retry(ctx context.Context, f *foundBatch) (int, error) {
-	o := tasks.RetryOptions{Want: c.want, Lost: c.lost()}
+	o := batches.RetryOptions{Want: c.want, Lost: c.lost()}
 	if c.dryRun {
 		return f.all.Retryable(ctx, f.ID, o)
 	}
@@ -154,7 +154,7 @@ func (c *batchRetryCommand) want(_ int, r *results.Result) bool {
 		(slices.Contains(c.classes, r.Error.Class) || slices.Contains(c.codes, r.Error.Code))
 }
 
-func (c *batchRetryCommand) say(b *tasks.Batch, n int) {
+func (c *batchRetryCommand) say(b *batches.Status, n int) {
 	text := terminal.Questions(n) + " asked again"
 	switch {
 	case c.dryRun:
@@ -165,12 +165,12 @@ func (c *batchRetryCommand) say(b *tasks.Batch, n int) {
 	fmt.Fprintln(c.streams.Err, "cozeq: "+text)
 }
 
-func (c *batchRetryCommand) explain(b *tasks.Batch, err error) error {
-	missing, isMissing := errors.AsType[*tasks.MissingRowsError](err)
+func (c *batchRetryCommand) explain(b *batches.Status, err error) error {
+	missing, isMissing := errors.AsType[*batches.MissingRowsError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &exitcode.InterruptedError{Again: "run the same command again to go on: nothing is asked twice"}
-	case errors.Is(err, tasks.ErrBatchIsRun):
+	case errors.Is(err, batches.ErrIsRun):
 		return &exitcode.HintedError{
 			Err:  fmt.Errorf("batch %s is a run of %s: its questions are not in Redis", b.ID, terminal.OneLine(b.Name)),
 			Hint: "give the same 'cozeq run' again, with --retry-failed",

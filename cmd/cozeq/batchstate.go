@@ -5,7 +5,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // What a batch is doing, as a whole.
@@ -17,7 +17,7 @@ const (
 	batchCanceled   = "canceled"
 )
 
-func stateOf(b *tasks.Batch) string {
+func stateOf(b *batches.Status) string {
 	ended := b.Counts.Open() == 0
 	switch {
 	case !b.CanceledAt.IsZero() && ended:
@@ -26,7 +26,7 @@ func stateOf(b *tasks.Batch) string {
 		return batchCanceling
 	case ended:
 		return batchDone
-	case b.SubmittedAt.IsZero() && b.Kind != tasks.BatchRun:
+	case b.SubmittedAt.IsZero() && b.Kind != batches.KindRun:
 		return batchSubmitting
 	}
 	return batchOpen
@@ -34,22 +34,22 @@ func stateOf(b *tasks.Batch) string {
 
 // batchJSON is a batch for programs. Failures are there in status and watch only.
 type batchJSON struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	Kind        string            `json:"kind"`
-	State       string            `json:"state"`
-	Queue       string            `json:"queue"`
-	BotID       string            `json:"bot_id,omitempty"`
-	Counts      tasks.BatchCounts `json:"counts"`
-	Usage       panel.Usage       `json:"usage"`
-	Failures    []failureJSON     `json:"failures,omitempty"`
-	CreatedAt   results.Time      `json:"created_at"`
-	SubmittedAt results.Time      `json:"submitted_at,omitzero"`
-	EndedAt     results.Time      `json:"ended_at,omitzero"`
-	CanceledAt  results.Time      `json:"canceled_at,omitzero"`
-	ExpiresAt   results.Time      `json:"expires_at,omitzero"`
-	Output      string            `json:"output,omitempty"`
-	Host        string            `json:"host,omitempty"`
+	ID          string         `json:"id"`
+	Name        string         `json:"name"`
+	Kind        string         `json:"kind"`
+	State       string         `json:"state"`
+	Queue       string         `json:"queue"`
+	BotID       string         `json:"bot_id,omitempty"`
+	Counts      batches.Counts `json:"counts"`
+	Usage       panel.Usage    `json:"usage"`
+	Failures    []failureJSON  `json:"failures,omitempty"`
+	CreatedAt   results.Time   `json:"created_at"`
+	SubmittedAt results.Time   `json:"submitted_at,omitzero"`
+	EndedAt     results.Time   `json:"ended_at,omitzero"`
+	CanceledAt  results.Time   `json:"canceled_at,omitzero"`
+	ExpiresAt   results.Time   `json:"expires_at,omitzero"`
+	Output      string         `json:"output,omitempty"`
+	Host        string         `json:"host,omitempty"`
 }
 
 // What kinds of batches there are.
@@ -58,14 +58,14 @@ const (
 	kindRun      = "run"
 )
 
-func kindOf(b *tasks.Batch) string {
-	if b.Kind == tasks.BatchRun {
+func kindOf(b *batches.Status) string {
+	if b.Kind == batches.KindRun {
 		return kindRun
 	}
 	return kindDetached
 }
 
-func batchRecord(b *tasks.Batch) batchJSON {
+func batchRecord(b *batches.Status) batchJSON {
 	out := batchJSON{
 		ID: b.ID, Name: b.Name, Kind: kindOf(b), State: stateOf(b), Queue: b.Queue, BotID: b.BotID,
 		Counts: b.Counts, Usage: panel.Usage(b.Tokens), Output: b.Output, Host: b.Host,
@@ -85,7 +85,7 @@ func batchRecord(b *tasks.Batch) batchJSON {
 }
 
 // where says where the answers of a run are.
-func where(b *tasks.Batch) string {
+func where(b *batches.Status) string {
 	if b.Output == "" {
 		return "its stdout on " + b.Host
 	}

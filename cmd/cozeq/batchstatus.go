@@ -14,7 +14,7 @@ import (
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -42,7 +42,7 @@ speed, what it is waiting for, and what failed, with one example per kind.`,
 
 // batchStatus is a batch at one moment, with what it takes several looks to know.
 type batchStatus struct {
-	*tasks.Batch
+	*batches.Status
 	failures []progress.FailureCount
 	pauses   []worker.Pause // that hold questions of the batch up
 	paused   *queuePause    // of its queue
@@ -51,7 +51,7 @@ type batchStatus struct {
 }
 
 func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
-	s.Batch, s.served, s.took = f.Batch, true, f.detached().Took()
+	s.Status, s.served, s.took = f.Status, true, f.detached().Took()
 	if s.failures, err = f.detached().Failures(ctx); err != nil {
 		return s, err
 	}
@@ -126,7 +126,7 @@ type batchStatusJSON struct {
 
 func (s *batchStatus) record() batchStatusJSON {
 	out := batchStatusJSON{
-		batchJSON: batchRecord(s.Batch), Enqueued: s.Enqueued, Age: terminal.Seconds(time.Since(s.CreatedAt)), Took: terminal.Seconds(s.took),
+		batchJSON: batchRecord(s.Status), Enqueued: s.Enqueued, Age: terminal.Seconds(time.Since(s.CreatedAt)), Took: terminal.Seconds(s.took),
 		Rate: s.rate(), Served: s.served, Pauses: s.pauses, Paused: s.paused,
 	}
 	out.Failures = nil
@@ -159,7 +159,7 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 		t.Add("batch", s.ID)
 	}
 	t.Add("name", s.Name)
-	t.Add("state", stateOf(s.Batch))
+	t.Add("state", stateOf(s.Status))
 	n := s.Counts
 	t.Add("questions", st.Number(n.Total))
 	for _, line := range []struct {
@@ -171,7 +171,7 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 	} {
 		t.Add(line.name, st.Number(line.n))
 	}
-	if halfWay(s.Batch) && s.Kind != tasks.BatchRun {
+	if halfWay(s.Status) && s.Kind != batches.KindRun {
 		t.Add("submitted", fmt.Sprintf("%s of %s: its submit is under way, or was cut short; the same 'cozeq batch submit' goes on with it",
 			terminal.Count(s.Enqueued), terminal.Count(n.Total)))
 	}
@@ -185,8 +185,8 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 		t.Add("expires", st.Moment(s.ExpiresAt))
 	}
 	t.Add("queue", s.Queue)
-	if s.Kind == tasks.BatchRun {
-		t.Add("run", "its answers are written to "+where(s.Batch))
+	if s.Kind == batches.KindRun {
+		t.Add("run", "its answers are written to "+where(s.Status))
 	}
 	for _, text := range c.holds(s) {
 		t.Add("waits for", text)

@@ -18,6 +18,7 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 type batchSubmitCommand struct {
@@ -72,7 +73,7 @@ does not fit into maxmemory is refused.`,
 	f.StringVar(&c.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
 	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, settings.AttemptsUsage)
 	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
-	flags.Duration(f, &c.keep, "keep", tasks.DefaultBatchKeep, "keep the batch and its results this long after its end")
+	flags.Duration(f, &c.keep, "keep", batches.DefaultKeep, "keep the batch and its results this long after its end")
 	flags.Duration(f, &c.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
 	f.StringVar(&c.credential, "credential", "", "ask with the workers' credential of this `NAME`")
 	settings.AddTurnFailure(f, &c.onTurnFailure)
@@ -91,7 +92,7 @@ func (c *batchSubmitCommand) check(cmd *cobra.Command) error {
 		}
 	}
 	if cmd.Flags().Changed("id") {
-		if err := tasks.ValidateBatchID(c.id); err != nil {
+		if err := batches.ValidateID(c.id); err != nil {
 			return misuse.Errorf(cmd, "--id: %w", err)
 		}
 	}
@@ -183,8 +184,8 @@ func (c *batchSubmitCommand) open(cmd *cobra.Command, cfg settings.Config, path 
 }
 
 // submission is what is to be submitted, and what of it is there already.
-func (c *batchSubmitCommand) submission(ctx context.Context, s *session.Session, in *input.Input) (*batchfile.Submission, *tasks.Batch, error) {
-	sub := &batchfile.Submission{Input: in, Batches: s.Batches(), Batch: tasks.Batch{
+func (c *batchSubmitCommand) submission(ctx context.Context, s *session.Session, in *input.Input) (*batchfile.Submission, *batches.Status, error) {
+	sub := &batchfile.Submission{Input: in, Batches: s.Batches(), Batch: batches.Spec{
 		ID: c.id, Queue: c.queue, Keep: c.keep, Attempts: c.attempts, Timeout: c.timeout,
 	}}
 	if c.expiresIn > 0 {
@@ -196,7 +197,7 @@ func (c *batchSubmitCommand) submission(ctx context.Context, s *session.Session,
 			sub.Batch.ID = batchfile.BatchID(identity, nth)
 		}
 		there, err := sub.Batches.Get(ctx, sub.Batch.ID)
-		if errors.Is(err, tasks.ErrNoBatch) {
+		if errors.Is(err, batches.ErrNotFound) {
 			return sub, nil, nil
 		}
 		if err != nil {
@@ -211,10 +212,10 @@ func (c *batchSubmitCommand) submission(ctx context.Context, s *session.Session,
 }
 
 // halfWay tells a batch whose submit has not come to its end.
-func halfWay(b *tasks.Batch) bool { return b.SubmittedAt.IsZero() && b.CanceledAt.IsZero() }
+func halfWay(b *batches.Status) bool { return b.SubmittedAt.IsZero() && b.CanceledAt.IsZero() }
 
 // conclude tells what is there now.
-func (c *batchSubmitCommand) conclude(s *session.Session, b *tasks.Batch, already bool) error {
+func (c *batchSubmitCommand) conclude(s *session.Session, b *batches.Status, already bool) error {
 	switch ago := terminal.Rounded(time.Since(b.CreatedAt)); {
 	case already && !b.CanceledAt.IsZero():
 		fmt.Fprintf(c.streams.Err, "cozeq: submitted %s ago, and canceled since: nothing was enqueued; 'cozeq batch retry %s --status canceled' asks those questions after all, --again makes another batch\n", ago, b.ID)
@@ -246,7 +247,7 @@ func (c *batchSubmitCommand) explain(err error) error {
 	if errors.Is(err, input.ErrEdited) {
 		return &exitcode.HintedError{Err: err, Hint: "put the file back as it was and give the same command again to go on; with the file as it is now it makes another batch"}
 	}
-	if errors.Is(err, tasks.ErrBatchCanceled) {
+	if errors.Is(err, batches.ErrCanceled) {
 		return &exitcode.HintedError{Err: err, Hint: "somebody has canceled it meanwhile; --again makes another batch"}
 	}
 	return err

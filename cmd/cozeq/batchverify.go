@@ -13,7 +13,7 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/internal/usage"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 type batchVerifyCommand struct {
@@ -61,14 +61,14 @@ func (c *batchVerifyCommand) run(cmd *cobra.Command, args []string) error {
 		return c.explain(err)
 	}
 	if c.json {
-		err = terminal.WriteJSON(c.streams.Out, c.record(f.Batch, v))
+		err = terminal.WriteJSON(c.streams.Out, c.record(f.Status, v))
 	} else {
-		err = c.print(f.Batch, v)
+		err = c.print(f.Status, v)
 	}
 	if err != nil || v.Clean() {
 		return err
 	}
-	return c.fault(f.Batch, v)
+	return c.fault(f.Status, v)
 }
 
 // verifiedJSON is what was found, for programs.
@@ -87,7 +87,7 @@ type faultJSON struct {
 	What     string `json:"what"`
 }
 
-func (c *batchVerifyCommand) record(b *tasks.Batch, v *batchfile.Verification) verifiedJSON {
+func (c *batchVerifyCommand) record(b *batches.Status, v *batchfile.Verification) verifiedJSON {
 	out := verifiedJSON{ID: b.ID, Rows: v.Rows, Clean: v.Clean(), Faulty: v.Faulty, File: c.output}
 	for _, f := range v.Faults {
 		out.Faults = append(out.Faults, faultJSON(f))
@@ -98,7 +98,7 @@ func (c *batchVerifyCommand) record(b *tasks.Batch, v *batchfile.Verification) v
 // maxFaultsShown is a screen; a pipe and --json get them all.
 const maxFaultsShown = 20
 
-func (c *batchVerifyCommand) print(b *tasks.Batch, v *batchfile.Verification) error {
+func (c *batchVerifyCommand) print(b *batches.Status, v *batchfile.Verification) error {
 	shown := v.Faults
 	if c.streams.OutTTY {
 		shown = shown[:min(len(shown), maxFaultsShown)]
@@ -121,14 +121,14 @@ func (c *batchVerifyCommand) print(b *tasks.Batch, v *batchfile.Verification) er
 	return nil
 }
 
-func (c *batchVerifyCommand) fault(b *tasks.Batch, v *batchfile.Verification) error {
+func (c *batchVerifyCommand) fault(b *batches.Status, v *batchfile.Verification) error {
 	e := &exitcode.HintedError{Err: fmt.Errorf("batch %s is not clean: %s of %s", b.ID, terminal.Count(v.Faulty), terminal.Questions(v.Rows))}
 	switch {
-	case b.Counts.Open() > 0 && halfWay(b) && b.Kind != tasks.BatchRun:
+	case b.Counts.Open() > 0 && halfWay(b) && b.Kind != batches.KindRun:
 		e.Hint = "its submit was cut short: give the same 'cozeq batch submit' again"
 	case b.Counts.Open() > 0:
 		e.Hint = fmt.Sprintf("it has not ended: wait with 'cozeq batch watch %s'", b.ID)
-	case b.Kind != tasks.BatchRun:
+	case b.Kind != batches.KindRun:
 		e.Hint = fmt.Sprintf("'cozeq batch retry %s --status %s' asks those again whose record has gone; 'cozeq batch results' writes FILE anew", b.ID, statusLost)
 	}
 	return e

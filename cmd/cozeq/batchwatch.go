@@ -18,7 +18,7 @@ import (
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 type batchWatchCommand struct {
@@ -68,20 +68,20 @@ func (c *batchWatchCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer f.Close()
-	f.Batch, err = c.follow(cmd.Context(), f, patience)
+	f.Status, err = c.follow(cmd.Context(), f, patience)
 	if err != nil {
-		return c.explain(f.Batch, err)
+		return c.explain(f.Status, err)
 	}
 	return c.conclude(cmd.Context(), f)
 }
 
 // follow shows the batch until it has ended.
-func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patience pausewatch.Timeouts) (*tasks.Batch, error) {
+func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patience pausewatch.Timeouts) (*batches.Status, error) {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	var mu sync.Mutex
 	var pace batchfile.Pace
-	seen := pace.Snapshot(f.Batch)
+	seen := pace.Snapshot(f.Status)
 	panel := panel.New(c.streams)
 	watch := pausewatch.New(f.Session, f.Queue, patience, cancel)
 	watch.Flights, watch.Settle, watch.Say = f.flights(ctx), pausewatch.FeedTime, panel
@@ -108,16 +108,16 @@ func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patie
 		})()
 	}
 	return f.detached().Follow(ctx, batchfile.Watcher{
-		Show: func(b *tasks.Batch) {
+		Show: func(b *batches.Status) {
 			mu.Lock()
 			defer mu.Unlock()
 			seen = pace.Snapshot(b)
 		},
-		Mended: func(m tasks.BatchMended) {
+		Mended: func(m batches.Repaired) {
 			fmt.Fprintf(panel, "cozeq: nothing moved: %s that Redis had lost put back, %s that had ended counted\n", terminal.Questions(m.Enqueued), terminal.Count(m.Marked))
 		},
-		Stalled: func(b *tasks.Batch) {
-			if halfWay(b) && b.Kind != tasks.BatchRun {
+		Stalled: func(b *batches.Status) {
+			if halfWay(b) && b.Kind != batches.KindRun {
 				fmt.Fprintf(panel, "cozeq: nothing moves: %s of %s were submitted; the same 'cozeq batch submit' goes on with it\n", terminal.Count(b.Enqueued), terminal.Questions(b.Rows))
 			}
 		},
@@ -133,8 +133,8 @@ func (c *batchWatchCommand) conclude(ctx context.Context, f *foundBatch) error {
 	if err := printSummary(c.streams, status.summary()); err != nil {
 		return err
 	}
-	if f.Kind == tasks.BatchRun {
-		fmt.Fprintf(c.streams.Err, "  written to %s\n", where(f.Batch))
+	if f.Kind == batches.KindRun {
+		fmt.Fprintf(c.streams.Err, "  written to %s\n", where(f.Status))
 	} else {
 		fmt.Fprintf(c.streams.Err, "  'cozeq batch results %s -o FILE' writes the answers\n", f.ID)
 	}
@@ -143,21 +143,21 @@ func (c *batchWatchCommand) conclude(ctx context.Context, f *foundBatch) error {
 			return err
 		}
 	}
-	if n := unanswered(f.Batch); n > 0 && c.exitStatus {
+	if n := unanswered(f.Status); n > 0 && c.exitStatus {
 		return &exitcode.SomeFailedError{
 			Text: fmt.Sprintf("%s of %s got no answer", terminal.Count(n), terminal.Questions(f.Counts.Total)),
-			Hint: askBatchAgain(f.Batch),
+			Hint: askBatchAgain(f.Status),
 		}
 	}
 	return nil
 }
 
-func (c *batchWatchCommand) explain(b *tasks.Batch, err error) error {
+func (c *batchWatchCommand) explain(b *batches.Status, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(c.streams.Err, "cozeq: the batch goes on: %s of %s have ended\n", terminal.Count(b.Counts.Total-b.Counts.Open()), terminal.Questions(b.Counts.Total))
 		return &exitcode.InterruptedError{Again: fmt.Sprintf("'cozeq batch watch %s' goes on watching, 'cozeq batch cancel %s' ends the batch", b.ID, b.ID)}
-	case errors.Is(err, tasks.ErrNoBatch):
+	case errors.Is(err, batches.ErrNotFound):
 		return &exitcode.HintedError{Err: fmt.Errorf("batch %s has gone from Redis", b.ID), Hint: "Redis was flushed, or has evicted it (maxmemory-policy noeviction prevents that): submit the file again"}
 	}
 	return err

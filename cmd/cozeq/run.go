@@ -17,6 +17,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/flags"
@@ -216,7 +217,7 @@ func (c *runCommand) ask(signals context.Context, s *session.Session, p plan, ca
 		Output:        c.output,
 		Tasks:         s.Tasks,
 		Results:       s.Results,
-		Conversations: tasks.NewConversations(s.Redis),
+		Conversations: conversation.New(s.Redis),
 		Options:       tasks.Options{Queue: c.queue, Attempts: c.attempts, Timeout: c.timeout, Keep: c.keep},
 		Window:        c.window,
 		RetryFailed:   c.retryFailed,

@@ -183,7 +183,7 @@ func TestWorkerKeep(t *testing.T) {
 	logged(t, lines, "serving")
 	store := results.NewStore(rdb.Client())
 	defer store.Close()
-	id, err := tasks.NewClient(rdb.Client(), store).Enqueue(t.Context(), tasks.Ask("bot", "hello"), tasks.Options{})
+	id, err := tasks.NewClient(store).Enqueue(t.Context(), tasks.Ask("bot", "hello"), tasks.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,10 +41,17 @@ var edges = map[string][]string{
 	"coze/cozetest": {"coze"},
 	"coze/oauth":    {"coze", "internal/textfile", "jwt"}, // apart from coze, so that who has a plain token links no JWT
 	"results":       {"internal/pipeline", "internal/textfile", "redis"},
-	"tasks":         {"results", "internal/pipeline", "asynq", "redis", "uuid", "otel/trace", "otel/propagation"},
+	"tasks":         {"results", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
+	"tasks/batches": {"tasks", "results", "internal/queue", "internal/tally", "redis"},
+
+	// What tasks, batches and worker share of the queue.
+	"internal/conversation": {"results", "redis"},
+	"internal/lane":         {"results", "internal/pipeline", "asynq", "redis"},
+	"internal/tally":        {"results", "internal/pipeline", "redis"},
+	"internal/queue":        {"results", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
 
 	// The only place where the three meet.
-	"worker": {"tasks", "coze", "results", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid", "protowire",
+	"worker": {"internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid", "protowire",
 		"otel/trace"},
 	"internal/telemetry": {"coze", "results", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
@@ -56,17 +63,17 @@ var edges = map[string][]string{
 	// What reads and writes files knows no run, a journal and a cache know only what they keep, and filerun and batchfile,
 	// the two ways to ask a file, do not know each other.
 	"internal/usage":       {},
-	"internal/input":       {"tasks", "internal/charset", "internal/sheet", "internal/usage"},
+	"internal/input":       {"tasks/batches", "tasks", "internal/charset", "internal/sheet", "internal/usage"},
 	"internal/output":      {"results", "internal/input", "internal/sheet", "internal/usage"},
-	"internal/journal":     {"tasks", "results", "internal/input", "internal/usage"},
+	"internal/journal":     {"tasks/batches", "tasks", "results", "internal/input", "internal/usage"},
 	"internal/answercache": {"tasks", "results", "internal/usage"},
 	"internal/progress":    {"results"},
-	"internal/redisretry":  {"tasks", "internal/backoff"},
-	"internal/filerun": {"tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
+	"internal/redisretry":  {"tasks/batches", "tasks", "internal/backoff"},
+	"internal/filerun": {"internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
 		"internal/progress", "internal/redisretry", "internal/sheet"},
-	"internal/batchfile": {"tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
+	"internal/batchfile": {"tasks/batches", "tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
 		"internal/sheet", "internal/usage"},
-	"internal/filetest": {"tasks", "results", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only
+	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only
 
 	"internal/charset":    {"x/text"},
 	"internal/sheet":      {"excelize"},
@@ -77,6 +84,7 @@ var edges = map[string][]string{
 	"internal/monitor":    {"tasks", "results", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
 	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
+	"internal/tasktest":   {"tasks", "results", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
 	"internal/arch":       {},
 
 	// Rooms of the command line, from the bottom up. No command is imported by any of them.
@@ -89,7 +97,7 @@ var edges = map[string][]string{
 		"internal/flags", "internal/input", "internal/misuse", "internal/remoteredis", "internal/terminal",
 		"internal/textfile", "*"},
 	"internal/tracing": {"worker", "uuid", "*"},
-	"internal/session": {"results", "tasks", "worker", "asynq", "redis", "internal/exitcode", "internal/flags",
+	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/exitcode", "internal/flags",
 		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
 		"internal/terminal", "internal/tracing", "*"},
 	"internal/site": {"coze/oauth", "worker", "internal/exitcode", "internal/monitor", "internal/session",
@@ -100,7 +108,7 @@ var edges = map[string][]string{
 		"internal/misuse", "internal/progress", "internal/session", "internal/terminal", "*"},
 
 	// The root sees all, but what is for tests.
-	"cmd/cozeq": {"coze", "coze/cozetest", "coze/oauth", "results", "tasks", "worker", "internal/answercache",
+	"cmd/cozeq": {"tasks/batches", "internal/conversation", "coze", "coze/cozetest", "coze/oauth", "results", "tasks", "worker", "internal/answercache",
 		"internal/backoff", "internal/batchfile", "internal/exitcode", "internal/filerun", "internal/flags",
 		"internal/input", "internal/journal", "internal/localredis", "internal/misuse", "internal/mockserver",
 		"internal/monitor", "internal/output", "internal/panel", "internal/pausewatch", "internal/progress",
@@ -165,7 +173,7 @@ func TestImports(t *testing.T) {
 // testing in a program is its flags on the command line and 300 KB for nothing.
 func testingLinked(files []file) (faults []string) {
 	for _, f := range files {
-		if f.test || f.dir == "internal/redistest" || f.dir == "internal/filetest" {
+		if f.test || f.dir == "internal/redistest" || f.dir == "internal/tasktest" || f.dir == "internal/filetest" {
 			continue
 		}
 		for _, name := range f.imports {

@@ -14,13 +14,14 @@ import (
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // Detached reads what became of a batch in a shared Redis. Of one whose Kind is BatchRun it can tell only the states: its
 // records are in its OUTPUT.
 type Detached struct {
-	Batch   *tasks.Batch
-	Batches *tasks.Batches
+	Batch   *batches.Status
+	Batches *batches.Client
 	Results *results.Store
 }
 
@@ -45,7 +46,7 @@ func (d *Detached) Took() time.Duration {
 
 // detachedRow is one row of a batch with what became of it.
 type detachedRow struct {
-	Row    tasks.BatchRow  // only N and Ask where RowLost
+	Row    batches.Row     // only N and Ask where RowLost
 	Result *results.Result // never nil; CustomID is set
 
 	// Lost tells that the row had a record that has gone from Redis: it has expired, or Redis has evicted it. Result says
@@ -67,7 +68,7 @@ func (d *Detached) each(ctx context.Context, texts bool) iter.Seq2[*detachedRow,
 			yield(nil, err)
 			return
 		}
-		chunk := make([]tasks.BatchRow, 0, tasks.BatchChunk)
+		chunk := make([]batches.Row, 0, batches.ChunkRows)
 		flush := func() bool {
 			records, err := d.read(ctx, states, chunk, texts)
 			if err != nil {
@@ -82,14 +83,14 @@ func (d *Detached) each(ctx context.Context, texts bool) iter.Seq2[*detachedRow,
 			}
 			return true
 		}
-		add := func(row tasks.BatchRow) bool {
+		add := func(row batches.Row) bool {
 			chunk = append(chunk, row)
-			return len(chunk) < tasks.BatchChunk || flush()
+			return len(chunk) < batches.ChunkRows || flush()
 		}
 		for row, err := range d.Batches.Rows(ctx, d.Batch.ID) {
-			if missing, ok := errors.AsType[*tasks.MissingRowsError](err); ok {
+			if missing, ok := errors.AsType[*batches.MissingRowsError](err); ok {
 				for n := missing.From; n <= missing.To; n++ {
-					if !add(tasks.BatchRow{N: n, Ask: states.Ask(n)}) {
+					if !add(batches.Row{N: n, Ask: states.Ask(n)}) {
 						return
 					}
 				}
@@ -108,7 +109,7 @@ func (d *Detached) each(ctx context.Context, texts bool) iter.Seq2[*detachedRow,
 }
 
 // read finds the records of some rows.
-func (d *Detached) read(ctx context.Context, states *tasks.BatchStates, rows []tasks.BatchRow, texts bool) ([]*detachedRow, error) {
+func (d *Detached) read(ctx context.Context, states *batches.States, rows []batches.Row, texts bool) ([]*detachedRow, error) {
 	if texts {
 		if err := d.complete(ctx, rows); err != nil {
 			return nil, err
@@ -137,8 +138,8 @@ func (d *Detached) read(ctx context.Context, states *tasks.BatchStates, rows []t
 }
 
 // complete reads the questions that are kept apart.
-func (d *Detached) complete(ctx context.Context, rows []tasks.BatchRow) error {
-	var apart []tasks.BatchRow
+func (d *Detached) complete(ctx context.Context, rows []batches.Row) error {
+	var apart []batches.Row
 	for _, row := range rows {
 		if row.Chat != nil && row.Chat.HasBody() {
 			apart = append(apart, row) // with the same chat, which is filled
@@ -197,7 +198,7 @@ func (d *Detached) Flights(ctx context.Context, most int) ([]progress.Flight, er
 	step := max(1, (len(rows)+most-1)/most)
 	var ids []string
 	for i := 0; i < len(rows); i += step {
-		ids = append(ids, tasks.BatchTaskID(d.Batch.ID, rows[i], states.Ask(rows[i])))
+		ids = append(ids, batches.TaskID(d.Batch.ID, rows[i], states.Ask(rows[i])))
 	}
 	found, err := d.Results.GetMany(ctx, ids)
 	if err != nil {

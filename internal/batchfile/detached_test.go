@@ -23,23 +23,24 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // submit makes a detached batch of an input on this line.
 func submit(t testing.TB, l *filetest.Line, in *input.Input) *batchfile.Detached {
 	t.Helper()
-	batches := tasks.NewBatches(l.Redis, l.Client)
-	b, already, err := (&batchfile.Submission{Input: in, Batches: batches}).Run(t.Context())
+	bs := batches.New(l.Client)
+	b, already, err := (&batchfile.Submission{Input: in, Batches: bs}).Run(t.Context())
 	if err != nil || already {
 		t.Fatalf("submit %s: already %v, %v", in.Name(), already, err)
 	}
-	return &batchfile.Detached{Batch: b, Batches: batches, Results: l.Store}
+	return &batchfile.Detached{Batch: b, Batches: bs, Results: l.Store}
 }
 
 // ended waits for the batch's end and looks at it again.
 func ended(t testing.TB, d *batchfile.Detached) {
 	t.Helper()
-	b, err := d.Follow(t.Context(), batchfile.Watcher{Mended: func(m tasks.BatchMended) { t.Errorf("mended: %+v", m) }})
+	b, err := d.Follow(t.Context(), batchfile.Watcher{Mended: func(m batches.Repaired) { t.Errorf("mended: %+v", m) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,14 +176,14 @@ func withoutBatch(text string) string {
 func TestSubmissionResumes(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		content, questions := filetest.Quiz(tasks.BatchChunk + 7)
+		content, questions := filetest.Quiz(batches.ChunkRows + 7)
 		book := filetest.NewBook()
 		l, _ := filetest.NewLine(t, rdb, book)
-		batches := tasks.NewBatches(rdb, l.Client)
+		bs := batches.New(l.Client)
 		var told []int
 		for stops := 0; ; stops++ {
 			ctx, stop := filetest.WithStop(t)
-			s := &batchfile.Submission{Input: filetest.Open(t, "q.jsonl", content, input.Options{}), Batches: batches}
+			s := &batchfile.Submission{Input: filetest.Open(t, "q.jsonl", content, input.Options{}), Batches: bs}
 			s.OnProgress = func(rows int) {
 				told = append(told, rows)
 				stop()
@@ -204,8 +205,8 @@ func TestSubmissionResumes(t *testing.T) {
 		if want := []int{250, 257}; !slices.Equal(told, want) {
 			t.Errorf("told of %v, want %v: each chunk once", told, want)
 		}
-		d := &batchfile.Detached{Batches: batches, Results: l.Store}
-		all, err := batches.List(t.Context())
+		d := &batchfile.Detached{Batches: bs, Results: l.Store}
+		all, err := bs.List(t.Context())
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%d batches, %v", len(all), err)
 		}
@@ -250,7 +251,7 @@ func TestBatchIdentity(t *testing.T) {
 			t.Errorf("%s does not count", what)
 		}
 	}
-	if a, b := batchfile.BatchID(first, 1), batchfile.BatchID(first, 2); a == b || tasks.ValidateBatchID(a) != nil || len(a) != 10 {
+	if a, b := batchfile.BatchID(first, 1), batchfile.BatchID(first, 2); a == b || batches.ValidateID(a) != nil || len(a) != 10 {
 		t.Errorf("ids %q and %q", a, b)
 	}
 }
@@ -259,9 +260,9 @@ func TestBatchIdentity(t *testing.T) {
 func TestSubmissionOfAnotherInput(t *testing.T) {
 	t.Parallel()
 	l, _ := filetest.NewLine(t, redistest.Embedded(t), filetest.NewBook())
-	batches := tasks.NewBatches(l.Redis, l.Client)
+	bs := batches.New(l.Client)
 	run := func(content string) error {
-		s := &batchfile.Submission{Input: filetest.Open(t, "q.txt", content, input.Options{}), Batches: batches}
+		s := &batchfile.Submission{Input: filetest.Open(t, "q.txt", content, input.Options{}), Batches: bs}
 		s.Batch.ID = "night"
 		_, _, err := s.Run(t.Context())
 		return err
@@ -278,12 +279,12 @@ func TestSubmissionOfAnotherInput(t *testing.T) {
 func TestDetachedLost(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		content, questions := filetest.Quiz(tasks.BatchChunk + 50)
+		content, questions := filetest.Quiz(batches.ChunkRows + 50)
 		l, _ := filetest.NewLine(t, rdb, filetest.NewBook())
 		l.Fails = func(q string) bool { return q == "question 2" }
 		d := submit(t, l, filetest.Open(t, "q.jsonl", content, input.Options{}))
 		ended(t, d)
-		id := func(row int) string { return tasks.BatchTaskID(d.Batch.ID, row, 1) }
+		id := func(row int) string { return batches.TaskID(d.Batch.ID, row, 1) }
 		if err := l.Store.Delete(t.Context(), id(1), id(2), id(300)); err != nil {
 			t.Fatal(err)
 		}
@@ -323,18 +324,18 @@ func TestDetachedPartial(t *testing.T) {
 	rdb := redistest.Embedded(t)
 	store := results.NewStore(rdb)
 	t.Cleanup(func() { store.Close() })
-	batches := tasks.NewBatches(rdb, tasks.NewClient(rdb, store))
-	content, questions := filetest.Quiz(tasks.BatchChunk + 1)
+	bs := batches.New(tasks.NewClient(store))
+	content, questions := filetest.Quiz(batches.ChunkRows + 1)
 	ctx, stop := filetest.WithStop(t)
-	s := &batchfile.Submission{Input: filetest.Open(t, "q.jsonl", content, input.Options{}), Batches: batches, OnProgress: func(int) { stop() }}
+	s := &batchfile.Submission{Input: filetest.Open(t, "q.jsonl", content, input.Options{}), Batches: bs, OnProgress: func(int) { stop() }}
 	b, _, err := s.Run(ctx)
 	if err != filetest.ErrStopped {
 		t.Fatalf("%+v, %v", b, err)
 	}
-	if b, err = batches.Get(t.Context(), b.ID); err != nil {
+	if b, err = bs.Get(t.Context(), b.ID); err != nil {
 		t.Fatal(err)
 	}
-	d := &batchfile.Detached{Batch: b, Batches: batches, Results: store}
+	d := &batchfile.Detached{Batch: b, Batches: bs, Results: store}
 	path, sum := write(t, d, "a.jsonl")
 	records := filetest.Records(t, path)
 	if len(records) != len(questions) || sum.Done() != 0 || records[0].Status != results.Queued || records[250].Status != results.Queued {
@@ -365,7 +366,7 @@ func TestSubmitAgainMends(t *testing.T) {
 	l, stop := filetest.NewLine(t, rdb, book)
 	stop()
 	d := submit(t, l, filetest.Open(t, "q.jsonl", content, input.Options{}))
-	lost := tasks.BatchTaskID(d.Batch.ID, 4, 1)
+	lost := batches.TaskID(d.Batch.ID, 4, 1)
 	if err := rdb.Del(t.Context(), results.Key(lost), "asynq:{default}:t:"+lost).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -405,8 +406,8 @@ func TestFollowGone(t *testing.T) {
 	l, stop := filetest.NewLine(t, rdb, filetest.NewBook())
 	stop()
 	d := submit(t, l, filetest.Open(t, "q.txt", "one\n", input.Options{}))
-	_, err := d.Follow(t.Context(), batchfile.Watcher{Show: func(*tasks.Batch) { rdb.FlushAll(t.Context()) }})
-	if err == nil || !strings.Contains(err.Error(), tasks.ErrNoBatch.Error()) {
+	_, err := d.Follow(t.Context(), batchfile.Watcher{Show: func(*batches.Status) { rdb.FlushAll(t.Context()) }})
+	if err == nil || !strings.Contains(err.Error(), batches.ErrNotFound.Error()) {
 		t.Error(err)
 	}
 }
@@ -417,12 +418,12 @@ func TestFollowMends(t *testing.T) {
 		rdb := redistest.Embedded(t)
 		store := results.NewStore(rdb)
 		defer store.Close()
-		batches := tasks.NewBatches(rdb, tasks.NewClient(rdb, store))
-		b, _, err := (&batchfile.Submission{Input: filetest.Open(t, "q.txt", "one\ntwo\n", input.Options{}), Batches: batches}).Run(t.Context())
+		bs := batches.New(tasks.NewClient(store))
+		b, _, err := (&batchfile.Submission{Input: filetest.Open(t, "q.txt", "one\ntwo\n", input.Options{}), Batches: bs}).Run(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		lost := tasks.BatchTaskID(b.ID, 2, 1)
+		lost := batches.TaskID(b.ID, 2, 1)
 		if err := rdb.Del(t.Context(), "asynq:{default}:t:"+lost).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -431,13 +432,13 @@ func TestFollowMends(t *testing.T) {
 		}
 		ctx, stop := filetest.WithStop(t)
 		began := time.Now()
-		var done tasks.BatchMended
-		d := &batchfile.Detached{Batch: b, Batches: batches, Results: store}
-		_, err = d.Follow(ctx, batchfile.Watcher{Mended: func(m tasks.BatchMended) {
+		var done batches.Repaired
+		d := &batchfile.Detached{Batch: b, Batches: bs, Results: store}
+		_, err = d.Follow(ctx, batchfile.Watcher{Mended: func(m batches.Repaired) {
 			done = m
 			stop()
 		}})
-		if err != filetest.ErrStopped || done != (tasks.BatchMended{Enqueued: 1}) {
+		if err != filetest.ErrStopped || done != (batches.Repaired{Enqueued: 1}) {
 			t.Fatalf("%+v, %v", done, err)
 		}
 		if took := time.Since(began); took < time.Minute || took > 2*time.Minute {
@@ -455,18 +456,18 @@ func TestFollowStalled(t *testing.T) {
 		rdb := redistest.Embedded(t)
 		store := results.NewStore(rdb)
 		defer store.Close()
-		batches := tasks.NewBatches(rdb, tasks.NewClient(rdb, store))
-		b, _, err := batches.Create(t.Context(), tasks.Batch{ID: "half", Rows: 3})
+		bs := batches.New(tasks.NewClient(store))
+		b, _, err := bs.Create(t.Context(), batches.Spec{ID: "half", Rows: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := filetest.WithStop(t)
 		began := time.Now()
 		var said []time.Duration
-		d := &batchfile.Detached{Batch: b, Batches: batches, Results: store}
+		d := &batchfile.Detached{Batch: b, Batches: bs, Results: store}
 		_, err = d.Follow(ctx, batchfile.Watcher{
-			Mended: func(m tasks.BatchMended) { t.Errorf("mended: %+v", m) },
-			Stalled: func(*tasks.Batch) {
+			Mended: func(m batches.Repaired) { t.Errorf("mended: %+v", m) },
+			Stalled: func(*batches.Status) {
 				if said = append(said, time.Since(began).Round(time.Minute)); len(said) == 3 {
 					stop()
 				}
@@ -484,19 +485,19 @@ func TestSubmissionCanceled(t *testing.T) {
 	rdb := redistest.Embedded(t)
 	store := results.NewStore(rdb)
 	t.Cleanup(func() { store.Close() })
-	batches := tasks.NewBatches(rdb, tasks.NewClient(rdb, store))
-	content, _ := filetest.Quiz(2 * tasks.BatchChunk)
-	s := &batchfile.Submission{Input: filetest.Open(t, "q.jsonl", content, input.Options{}), Batches: batches, Batch: tasks.Batch{ID: "b"}}
+	bs := batches.New(tasks.NewClient(store))
+	content, _ := filetest.Quiz(2 * batches.ChunkRows)
+	s := &batchfile.Submission{Input: filetest.Open(t, "q.jsonl", content, input.Options{}), Batches: bs, Batch: batches.Spec{ID: "b"}}
 	s.OnProgress = func(int) {
-		if err := batches.Cancel(t.Context(), "b", nil); err != nil {
+		if err := bs.Cancel(t.Context(), "b", nil); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, _, err := s.Run(t.Context()); !errors.Is(err, tasks.ErrBatchCanceled) {
+	if _, _, err := s.Run(t.Context()); !errors.Is(err, batches.ErrCanceled) {
 		t.Fatal(err)
 	}
-	b, err := batches.Get(t.Context(), "b")
-	if err != nil || b.Counts.Canceled != 2*tasks.BatchChunk {
+	b, err := bs.Get(t.Context(), "b")
+	if err != nil || b.Counts.Canceled != 2*batches.ChunkRows {
 		t.Errorf("%+v, %v", b.Counts, err)
 	}
 	if n := rdb.LLen(t.Context(), "asynq:{default}:pending").Val(); n != 0 {

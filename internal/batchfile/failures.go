@@ -8,7 +8,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // failureKind is what one kind of failure has in common.
@@ -37,10 +37,10 @@ func (d *Detached) Failures(ctx context.Context) ([]progress.FailureCount, error
 	if err != nil {
 		return nil, err
 	}
-	ids, rows, read := make([]string, 0, tasks.BatchChunk), make([]int, 0, tasks.BatchChunk), 0
+	ids, rows, read := make([]string, 0, batches.ChunkRows), make([]int, 0, batches.ChunkRows), 0
 	for n := 1; n <= states.Len() && read < exampleReads && len(open) > 0; n++ {
 		if states.Status(n) == results.Failed {
-			ids, rows = append(ids, tasks.BatchTaskID(d.Batch.ID, n, states.Ask(n))), append(rows, n)
+			ids, rows = append(ids, batches.TaskID(d.Batch.ID, n, states.Ask(n))), append(rows, n)
 		}
 		if len(ids) < cap(ids) && n < states.Len() {
 			continue
@@ -71,9 +71,9 @@ func (d *Detached) Failures(ctx context.Context) ([]progress.FailureCount, error
 }
 
 // customID is that of a row; its number, where the row has gone or is a run's.
-func (d *Detached) customID(ctx context.Context, states *tasks.BatchStates, n int) (string, error) {
+func (d *Detached) customID(ctx context.Context, states *batches.States, n int) (string, error) {
 	row, err := d.Batches.Row(ctx, d.Batch.ID, states, n)
-	if _, missing := errors.AsType[*tasks.MissingRowsError](err); err != nil && !missing {
+	if _, missing := errors.AsType[*batches.MissingRowsError](err); err != nil && !missing {
 		return "", err
 	}
 	return cmp.Or(row.CustomID, strconv.Itoa(n)), nil

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/redisretry"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // How often Follow looks at a batch, and how long nothing may move in it before its rows are compared with what is in
@@ -20,14 +20,14 @@ const (
 
 // Watcher is told what Follow sees. What of it is nil is told nothing.
 type Watcher struct {
-	Show    func(*tasks.Batch)      // at each look
-	Mended  func(tasks.BatchMended) // nothing has moved, and this was put right: see tasks.Batches.Mend
-	Stalled func(*tasks.Batch)      // nothing has moved, and nothing was found wrong
+	Show    func(*batches.Status)  // at each look
+	Mended  func(batches.Repaired) // nothing has moved, and this was put right: see batches.Client.Mend
+	Stalled func(*batches.Status)  // nothing has moved, and nothing was found wrong
 }
 
 // Follow looks at the batch until it has ended, or ctx has, and returns it as it was seen last. While Redis is away for a
 // restart or a failover it waits.
-func (d *Detached) Follow(ctx context.Context, w Watcher) (*tasks.Batch, error) {
+func (d *Detached) Follow(ctx context.Context, w Watcher) (*batches.Status, error) {
 	last := d.Batch
 	moved, after := time.Now(), mendAfter
 	giveUp := time.Time{}
@@ -36,7 +36,7 @@ func (d *Detached) Follow(ctx context.Context, w Watcher) (*tasks.Batch, error) 
 		switch {
 		case ctx.Err() != nil:
 			return last, context.Cause(ctx)
-		case errors.Is(err, tasks.ErrNoBatch):
+		case errors.Is(err, batches.ErrNotFound):
 			return last, err
 		case err != nil && giveUp.IsZero():
 			giveUp = time.Now().Add(redisretry.Patience)
@@ -69,11 +69,11 @@ func (d *Detached) Follow(ctx context.Context, w Watcher) (*tasks.Batch, error) 
 }
 
 // stalled looks after a batch in which nothing moves. What fails here is tried again later.
-func (d *Detached) stalled(ctx context.Context, w Watcher, b *tasks.Batch) {
-	done, err := d.Batches.Mend(ctx, b.ID)
+func (d *Detached) stalled(ctx context.Context, w Watcher, b *batches.Status) {
+	done, err := d.Batches.Repair(ctx, b.ID)
 	switch {
 	case err != nil:
-	case done != (tasks.BatchMended{}):
+	case done != (batches.Repaired{}):
 		if w.Mended != nil {
 			w.Mended(done)
 		}

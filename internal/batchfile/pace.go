@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/progress"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // Pace makes snapshots of looks at a batch: how fast it goes shows only in several of them.
@@ -14,7 +14,7 @@ type Pace struct {
 }
 
 // Snapshot is how far the batch is at this look, which comes after all earlier ones.
-func (p *Pace) Snapshot(b *tasks.Batch) progress.Snapshot {
+func (p *Pace) Snapshot(b *batches.Status) progress.Snapshot {
 	now := time.Now()
 	done := b.Counts.Total - b.Counts.Open()
 	if p.meter.Start.IsZero() {

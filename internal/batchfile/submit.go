@@ -12,17 +12,17 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redisretry"
 	"github.com/cozeq/cozeq/internal/usage"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // Submission brings an input into a shared Redis as a detached batch: it stands there as a whole, and no process of ours
 // has to wait for it.
 type Submission struct {
 	Input   *input.Input
-	Batches *tasks.Batches
+	Batches *batches.Client
 
 	// Batch says how the questions are asked. What the input tells is filled in by Run, as is an empty ID: BatchID's.
-	Batch tasks.Batch
+	Batch batches.Spec
 
 	// OnProgress is told how many of the rows are in Redis, after each chunk. nil: nobody is.
 	OnProgress func(rows int)
@@ -44,7 +44,7 @@ func BatchID(identity string, nth int) string {
 //
 // Every step may be repeated: the ids of batch and tasks come from the input alone, and a chunk that is there already is
 // left as it is. So whatever ends Run, the next one with the same input goes on where this one was.
-func (s *Submission) Run(ctx context.Context) (b *tasks.Batch, already bool, err error) {
+func (s *Submission) Run(ctx context.Context) (b *batches.Status, already bool, err error) {
 	stats, err := s.Input.Check(ctx)
 	if err != nil {
 		return nil, false, err
@@ -68,7 +68,7 @@ func (s *Submission) Run(ctx context.Context) (b *tasks.Batch, already bool, err
 			return b, true, nil
 		}
 		// Whoever submits it again may miss something: what Redis has lost is put back.
-		if _, err := s.Batches.Mend(ctx, b.ID); err != nil {
+		if _, err := s.Batches.Repair(ctx, b.ID); err != nil {
 			return b, true, err
 		}
 		b, err = s.Batches.Get(ctx, b.ID)
@@ -96,7 +96,7 @@ func (s *Submission) describe(ctx context.Context, stats input.Stats) (form inpu
 		return form, fmt.Errorf("describe %s: %w", s.Input.Name(), err)
 	}
 	b := &s.Batch
-	b.Kind, b.Name, b.Rows, b.SHA256 = tasks.BatchDetached, filepath.Base(s.Input.Name()), stats.Rows, s.Input.Identity()
+	b.Kind, b.Name, b.Rows, b.SHA256 = batches.KindDetached, filepath.Base(s.Input.Name()), stats.Rows, s.Input.Identity()
 	b.Format, b.BotID, b.Columns, b.Shape = string(s.Input.Format()), s.Input.BotID(), names, string(text)
 	if b.ID == "" {
 		b.ID = BatchID(b.SHA256, 1)
@@ -105,18 +105,18 @@ func (s *Submission) describe(ctx context.Context, stats input.Stats) (form inpu
 }
 
 // feed adds the rows that are not in Redis yet, a chunk at a time.
-func (s *Submission) feed(ctx context.Context, b *tasks.Batch, form input.Form) error {
+func (s *Submission) feed(ctx context.Context, b *batches.Status, form input.Form) error {
 	columns, err := s.Input.OutputColumns(ctx)
 	if err != nil {
 		return err
 	}
-	chunk := make([]tasks.BatchRow, 0, tasks.BatchChunk)
+	chunk := make([]batches.Row, 0, batches.ChunkRows)
 	n := 0
 	flush := func() error {
 		if len(chunk) == 0 {
 			return nil
 		}
-		err := redisretry.Do(ctx, n > tasks.BatchChunk, func() error { return s.Batches.Add(ctx, b.ID, chunk) })
+		err := redisretry.Do(ctx, n > batches.ChunkRows, func() error { return s.Batches.Add(ctx, b.ID, chunk) })
 		if err != nil {
 			return err
 		}
@@ -140,8 +140,8 @@ func (s *Submission) feed(ctx context.Context, b *tasks.Batch, form input.Form) 
 		if err != nil {
 			return fmt.Errorf("row %d: %w", row.N, err)
 		}
-		chunk = append(chunk, tasks.BatchRow{N: row.N, CustomID: row.CustomID, Columns: kept, Chat: row.Chat})
-		if len(chunk) == tasks.BatchChunk {
+		chunk = append(chunk, batches.Row{N: row.N, CustomID: row.CustomID, Columns: kept, Chat: row.Chat})
+		if len(chunk) == batches.ChunkRows {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // Verification is what was found wrong with a batch.
@@ -71,7 +71,7 @@ func (d *Detached) Verify(ctx context.Context, output string) (*Verification, er
 	v := &verifier{Detached: d, seed: maphash.MakeSeed(), rows: make([]expected, d.Batch.Rows)}
 	v.Rows = d.Batch.Rows
 	var err error
-	if d.Batch.Kind == tasks.BatchRun {
+	if d.Batch.Kind == batches.KindRun {
 		err = v.states(ctx)
 	} else {
 		v.ids = make(map[uint64]int, d.Batch.Rows)
@@ -129,7 +129,7 @@ func (v *verifier) records(ctx context.Context) error {
 			v.fault(r.Row.N, id, "the batch counts it as %s, its record says %s", noted, r.Result.Status)
 		case r.Result.Sealed != nil:
 			v.fault(r.Row.N, id, "its record is %v", r.Result.Sealed)
-		case r.Result.ID != tasks.BatchTaskID(v.Batch.ID, r.Row.N, states.Ask(r.Row.N)):
+		case r.Result.ID != batches.TaskID(v.Batch.ID, r.Row.N, states.Ask(r.Row.N)):
 			v.fault(r.Row.N, id, "its record is that of %s", r.Result.ID)
 		}
 		if r.RowLost {
@@ -203,7 +203,7 @@ func (v *verifier) hash(text string) uint64 { return maphash.String(v.seed, text
 // they could be told, but has them in order.
 func (v *verifier) rowOf(res *results.Result, at int) int {
 	if res.ID != "" {
-		if batch, n, _, ok := tasks.ParseBatchTaskID(res.ID); ok && batch == v.Batch.ID && n <= len(v.rows) {
+		if batch, n, _, ok := batches.ParseTaskID(res.ID); ok && batch == v.Batch.ID && n <= len(v.rows) {
 			return n
 		}
 		return 0
@@ -238,7 +238,7 @@ func (v *verifier) counted(ctx context.Context, path string) error {
 		return nil
 	}
 	for row, err := range v.Batches.Rows(ctx, v.Batch.ID) {
-		if missing, ok := errors.AsType[*tasks.MissingRowsError](err); ok {
+		if missing, ok := errors.AsType[*batches.MissingRowsError](err); ok {
 			for n := missing.From; n <= missing.To; n++ {
 				tell(n, "")
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // collect writes down the rows that end, until ctx does. It returns the cause.
@@ -217,7 +217,7 @@ func (r *run) lastLook(ctx context.Context) error {
 
 // noteFlight writes down a chat that runs on: one of another process's worker, of whose steps this one was not told.
 func (r *run) noteFlight(res *results.Result) error {
-	_, row, _, _ := tasks.ParseBatchTaskID(res.ID)
+	_, row, _, _ := batches.ParseTaskID(res.ID)
 	if known, _ := r.journal.InFlight(row); res.ChatID == "" || res.ChatID == known.ChatID {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/redisretry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // feedChunk is how many rows are enqueued together, at most: see tasks.Client.EnqueueAll.
@@ -166,7 +167,7 @@ func (r *run) item(ctx context.Context, f *flight) (tasks.Item, error) {
 	}
 	chat := *f.row.Chat
 	if r.Batches != nil {
-		o.Keep = max(o.Keep, tasks.RunKeep)
+		o.Keep = max(o.Keep, batches.RunKeep)
 		chat.BatchID = r.journal.RunID()
 	}
 	return tasks.Item{Chat: &chat, Options: o}, nil

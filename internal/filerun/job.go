@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // DefaultWindow is how many rows are in Redis at a time.
@@ -28,11 +30,11 @@ type Job struct {
 
 	Tasks         *tasks.Client
 	Results       *results.Store
-	Conversations *tasks.Conversations
+	Conversations *conversation.Names
 
 	// Batches of a shared Redis: the run stands there as a batch under its own name, its results leave Redis once they
 	// are in the journal, and who cancels the batch ends the run. nil: nobody else uses the Redis, or shall know.
-	Batches *tasks.Batches
+	Batches *batches.Client
 
 	// Options of all tasks. ID, ConversationID, ChatID and AskedAt are set by the job.
 	Options tasks.Options

@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // On a shared Redis a run may be gone while the workers answer its questions. Their results wait there for the run that
@@ -22,7 +23,7 @@ import (
 // reported as failed, and --retry-failed asks it. A row that was begun, or of which only the journal knows, may have been
 // asked: it is asked, and its record says possible_duplicate.
 //
-// The batch's states are read before they are registered anew (see tasks.Batches.Register), which takes the letters of
+// The batch's states are read before they are registered anew (see batches.Client.Register), which takes the letters of
 // the rows that are open. A worker that ends a row between the two writes its record first, and that is found by Enqueue.
 
 // lost is a row whose result is gone although it has ended.
@@ -32,9 +33,9 @@ type lost struct {
 }
 
 // lookForResults finds out what became of rows that earlier runs have enqueued and that have no record, and tells known.
-func (r *run) lookForResults(ctx context.Context, known *tasks.RunRows) error {
+func (r *run) lookForResults(ctx context.Context, known *batches.RunRows) error {
 	state, err := r.Batches.RunState(ctx, r.journal.RunID())
-	if err != nil && !errors.Is(err, tasks.ErrNoBatch) {
+	if err != nil && !errors.Is(err, batches.ErrNotFound) {
 		return err
 	}
 	var rows []int
@@ -55,7 +56,7 @@ func (r *run) lookForResults(ctx context.Context, known *tasks.RunRows) error {
 			return err
 		}
 		for i, row := range chunk {
-			m := tasks.Mark{Row: row, Ask: r.journal.Ask(row), Status: results.Running}
+			m := tally.Mark{Row: row, Ask: r.journal.Ask(row), Status: results.Running}
 			if state != nil {
 				m.Status = state.Status(row)
 			}

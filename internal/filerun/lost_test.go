@@ -16,8 +16,9 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // abandoned is a run that ends after its first rows, while the workers answer all that it has enqueued.
@@ -50,7 +51,7 @@ func abandon(t *testing.T, rdb redis.UniversalClient, output string) *abandoned 
 	release := sync.OnceFunc(func() { close(gone) })
 	t.Cleanup(release)
 	a.line.After = func(id string) {
-		if _, row, _, _ := tasks.ParseBatchTaskID(id); row > 4 {
+		if _, row, _, _ := batches.ParseTaskID(id); row > 4 {
 			<-gone
 		}
 	}
@@ -102,7 +103,7 @@ func TestUncollectedResultsLiveOn(t *testing.T) {
 			t.Fatal("no result is left")
 		}
 		for _, key := range keys {
-			if ttl := rdb.TTL(t.Context(), key).Val(); ttl < tasks.RunKeep-time.Hour {
+			if ttl := rdb.TTL(t.Context(), key).Val(); ttl < batches.RunKeep-time.Hour {
 				t.Errorf("%s is kept for %v", key, ttl)
 			}
 		}
@@ -128,7 +129,7 @@ func TestSweepOfAnAbandonedRun(t *testing.T) {
 	l.Mu.Unlock()
 	second, gone := make(chan struct{}), make(chan struct{})
 	l.After = func(id string) {
-		if _, row, _, _ := tasks.ParseBatchTaskID(id); row == 1 {
+		if _, row, _, _ := batches.ParseTaskID(id); row == 1 {
 			<-second
 			return
 		}
@@ -143,7 +144,7 @@ func TestSweepOfAnAbandonedRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	filetest.Eventually(t, "both are answered", func() bool { return only(t, job.Batches).Counts.Completed == 2 })
-	if err := tasks.NewTally(rdb).Sweep(t.Context()); err != nil {
+	if err := tally.New(rdb).Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	keys := redistest.Keys(t, rdb, "cozeq:result:*")
@@ -151,7 +152,7 @@ func TestSweepOfAnAbandonedRun(t *testing.T) {
 		t.Errorf("left in Redis: %q", keys)
 	}
 	for _, key := range keys {
-		if ttl := rdb.TTL(t.Context(), key).Val(); ttl > tasks.DefaultBatchKeep || ttl < tasks.DefaultBatchKeep-time.Hour {
+		if ttl := rdb.TTL(t.Context(), key).Val(); ttl > batches.DefaultKeep || ttl < batches.DefaultKeep-time.Hour {
 			t.Errorf("%s is kept for %v", key, ttl)
 		}
 	}
@@ -183,7 +184,7 @@ func TestLostResults(t *testing.T) {
 			if len(s.Failures) != 1 || s.Failures[0].Class != "transient" && output == "a.jsonl" || s.Failures[0].Hint == "" {
 				t.Errorf("%+v", s.Failures)
 			}
-			if b := only(t, a.job().Batches); b.Counts != (tasks.BatchCounts{Total: 20, Completed: 15, Failed: 5}) || b.Tokens.TokenCount != 100 {
+			if b := only(t, a.job().Batches); b.Counts != (batches.Counts{Total: 20, Completed: 15, Failed: 5}) || b.Tokens.TokenCount != 100 {
 				t.Errorf("the batch: %+v", b)
 			}
 			// The same again asks nothing, and counts the same.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // Progress is what a worker knows of a chat: that it is about to be asked (no ChatID), or that it runs. Its fields are
@@ -36,7 +36,7 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 	if err != nil {
 		return err
 	}
-	run, row, _, ok := tasks.ParseBatchTaskID(p.ID)
+	run, row, _, ok := batches.ParseTaskID(p.ID)
 	if !ok || run != r.journal.RunID() || row > r.rows() || p.ID != r.journal.TaskID(row) {
 		return nil
 	}

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // A run on a shared Redis stands there as a batch, so that others see how far it has come and can cancel it. What is in
@@ -20,7 +21,7 @@ func (r *run) register(ctx context.Context) error {
 	if r.Batches == nil {
 		return nil
 	}
-	b := tasks.Batch{
+	b := batches.Spec{
 		ID: r.journal.RunID(), Name: filepath.Base(r.Input.Name()), Rows: r.total,
 		SHA256: r.journal.InputSHA256(), Format: string(r.Input.Format()), BotID: r.Input.BotID(),
 		Queue: r.Options.Queue, Attempts: r.Options.Attempts, Timeout: r.Options.Timeout,
@@ -35,8 +36,8 @@ func (r *run) register(ctx context.Context) error {
 			return err
 		}
 	}
-	b.Keep = max(r.Options.Keep, tasks.DefaultBatchKeep)
-	known := tasks.NewRunRows(r.total)
+	b.Keep = max(r.Options.Keep, batches.DefaultKeep)
+	known := batches.NewRunRows(r.total)
 	records := r.journal.Reader()
 	for row := 1; row <= r.total; row++ {
 		if ctx.Err() != nil {
@@ -46,7 +47,7 @@ func (r *run) register(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m := tasks.Mark{Row: row, Ask: r.journal.Ask(row), Status: results.Queued}
+		m := tally.Mark{Row: row, Ask: r.journal.Ask(row), Status: results.Queued}
 		if res != nil {
 			m.Status, m.Usage = res.Status, res.Billed()
 			if res.Error != nil {
@@ -71,7 +72,7 @@ func (r *run) tellFed(ctx context.Context, row int) error {
 		return err
 	}
 	err := r.Batches.Fed(ctx, r.journal.RunID(), row)
-	if errors.Is(err, tasks.ErrBatchCanceled) {
+	if errors.Is(err, batches.ErrCanceled) {
 		r.setCanceled()
 		return nil
 	}
@@ -133,7 +134,7 @@ func (r *run) hearCancel(ctx context.Context) error {
 }
 
 // hear notes what Redis has counted, for those that look on.
-func (r *run) hear(c tasks.BatchCounts) {
+func (r *run) hear(c batches.Counts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.counts = c

@@ -14,19 +14,21 @@ import (
 	"github.com/cozeq/cozeq/internal/filetest"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // registered is a job that stands in Redis as a batch.
 func registered(l *filetest.Line, in *input.Input, output string) *filerun.Job {
 	job := l.NewJob(in, output)
-	job.Forget, job.Batches = false, tasks.NewBatches(l.Redis, l.Client)
+	job.Forget, job.Batches = false, batches.New(l.Client)
 	return job
 }
 
 // only returns the one batch that is there.
-func only(t *testing.T, bs *tasks.Batches) *tasks.Batch {
+func only(t *testing.T, bs *batches.Client) *batches.Status {
 	t.Helper()
 	all, err := bs.List(t.Context())
 	if err != nil || len(all) != 1 {
@@ -49,10 +51,10 @@ func TestRunIsABatch(t *testing.T) {
 	}
 	stop()
 	got := only(t, job.Batches)
-	if got.Kind != tasks.BatchRun || got.Name != "q.jsonl" || got.Output != path || got.Host == "" || got.BotID != "bot" || got.SubmittedAt.IsZero() || got.EndedAt.IsZero() || got.Enqueued != 12 {
+	if got.Kind != batches.KindRun || got.Name != "q.jsonl" || got.Output != path || got.Host == "" || got.BotID != "bot" || got.SubmittedAt.IsZero() || got.EndedAt.IsZero() || got.Enqueued != 12 {
 		t.Errorf("%+v", got)
 	}
-	if got.Counts != (tasks.BatchCounts{Total: 12, Completed: 9, Failed: 3}) || got.Tokens.TokenCount != 60 || len(got.Failures) != 1 {
+	if got.Counts != (batches.Counts{Total: 12, Completed: 9, Failed: 3}) || got.Tokens.TokenCount != 60 || len(got.Failures) != 1 {
 		t.Errorf("%+v", got)
 	}
 	for _, r := range filetest.Records(t, path) {
@@ -183,7 +185,7 @@ func TestReleasedIsKnownToHaveEnded(t *testing.T) {
 	}
 	for row := 1; row <= 3; row++ {
 		id := fmt.Sprintf("%s-%d", only(t, job.Batches).ID, row)
-		if ended, err := tasks.NewTally(l.Redis).Ended(t.Context(), id); err != nil || !ended {
+		if ended, err := tally.New(l.Redis).Ended(t.Context(), id); err != nil || !ended {
 			t.Errorf("%s: %v, %v", id, ended, err)
 		}
 	}
@@ -210,7 +212,7 @@ func TestRunTellsOfWhatWasNotAsked(t *testing.T) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	got := only(t, job.Batches)
-	if got.Counts != (tasks.BatchCounts{Total: 5, Completed: 2, Failed: 1, Canceled: 2}) || got.EndedAt.IsZero() {
+	if got.Counts != (batches.Counts{Total: 5, Completed: 2, Failed: 1, Canceled: 2}) || got.EndedAt.IsZero() {
 		t.Errorf("%+v", got)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 func failed(r *results.Result) bool { return r.Status != results.Completed }
@@ -39,7 +39,7 @@ func (r *run) refill(ctx context.Context, fresh *journal.Journal, s input.Source
 		}
 		if !begun {
 			// The run goes by the name that it had, so that its ids go on from those in use.
-			id, _, _, ok := tasks.ParseBatchTaskID(res.ID)
+			id, _, _, ok := batches.ParseTaskID(res.ID)
 			if !ok {
 				id = journal.NewRunID()
 			}
@@ -59,9 +59,9 @@ func (r *run) refill(ctx context.Context, fresh *journal.Journal, s input.Source
 		if in.CustomID != res.CustomID {
 			return &journal.ChangedError{File: r.Output, What: fmt.Sprintf("row %d is %q there, now %q", row, res.CustomID, in.CustomID)}
 		}
-		run, n, ask, ok := tasks.ParseBatchTaskID(res.ID)
+		run, n, ask, ok := batches.ParseTaskID(res.ID)
 		if !ok || run != fresh.RunID() || n != row {
-			res.ID = tasks.BatchTaskID(fresh.RunID(), row, 1)
+			res.ID = batches.TaskID(fresh.RunID(), row, 1)
 		} else if ask > 1 {
 			fresh.SetAsk(row, ask)
 		}

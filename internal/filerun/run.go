@@ -12,7 +12,7 @@ import (
 	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // errAllEnded stops the waiting: each row has its record.
@@ -43,7 +43,7 @@ type run struct {
 	fedAny   bool               // a row was enqueued
 	fed      bool               // every row has been looked at
 	canceled bool               // somebody canceled the run's batch
-	counts   tasks.BatchCounts  // what the shared Redis has counted; zero = not known
+	counts   batches.Counts     // what the shared Redis has counted; zero = not known
 	tally    progress.Tally
 	budget   budget
 	meter    progress.Meter

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/progress"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // askedNotTaken is how long after a question was about to be sent it must have become a chat, or it is taken to wait for
@@ -79,9 +79,9 @@ func (r *run) census(now time.Time) (c census) {
 
 // ofOthers corrects what this process cannot know where others do the work, by what their Redis has counted a moment ago;
 // without counts there is nothing to say but whose turn has not come.
-func (c census) ofOthers(counts tasks.BatchCounts, flights int) (o census) {
+func (c census) ofOthers(counts batches.Counts, flights int) (o census) {
 	o.waits[progress.WaitTurn] = min(c.waits[progress.WaitTurn], flights)
-	if counts == (tasks.BatchCounts{}) {
+	if counts == (batches.Counts{}) {
 		return o
 	}
 	left := flights - o.waits[progress.WaitTurn]

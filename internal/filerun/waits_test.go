@@ -7,6 +7,7 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // TestCensus tells from what the worker has said where each open row is.
@@ -17,7 +18,7 @@ func TestCensus(t *testing.T) {
 		chat := tasks.Ask("b", "q")
 		chat.ConversationKey = key
 		f.row = &input.Row{N: n, Chat: chat}
-		r.flights[tasks.BatchTaskID("r", n, 1)] = &f
+		r.flights[batches.TaskID("r", n, 1)] = &f
 	}
 	add(1, "", flight{})
 	add(2, "", flight{asked: now.Add(-time.Second)})
@@ -48,7 +49,7 @@ func TestCensus(t *testing.T) {
 	if c := r.census(now); c.inFlight+c.queued != 0 || c.waits.Total() != 1 {
 		t.Errorf("without counts: %+v", c)
 	}
-	for _, counts := range []tasks.BatchCounts{
+	for _, counts := range []batches.Counts{
 		{Total: 100, Running: 4, Waiting: 3, Queued: 93}, {Total: 100, Running: 50, Waiting: 50}, {Total: 100, Queued: 100},
 	} {
 		r.counts = counts

@@ -21,9 +21,12 @@ import (
 	"github.com/xuri/excelize/v2"
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -34,7 +37,7 @@ type Line struct {
 	Redis         redis.UniversalClient
 	Store         *results.Store
 	Client        *tasks.Client
-	Conversations *tasks.Conversations
+	Conversations *conversation.Names
 	server        *asynq.Server
 
 	book  *Book
@@ -64,8 +67,8 @@ func NewBook() *Book {
 // newLine starts a line. stop ends its worker; it may be called twice.
 func NewLine(t testing.TB, rdb redis.UniversalClient, b *Book) (l *Line, stop func()) {
 	t.Helper()
-	l = &Line{Redis: rdb, Store: results.NewStore(rdb), Conversations: tasks.NewConversations(rdb), book: b}
-	l.Client = tasks.NewClient(rdb, l.Store)
+	l = &Line{Redis: rdb, Store: results.NewStore(rdb), Conversations: conversation.New(rdb), book: b}
+	l.Client = tasks.NewClient(l.Store)
 	l.server = asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency:       4,
 		Queues:            map[string]int{tasks.QueueDefault: 1},
@@ -116,13 +119,13 @@ func (l *Line) handle(ctx context.Context, task *asynq.Task) error {
 			return err
 		}
 	}
-	if err := tasks.NewTally(l.Redis).MarkResult(ctx, &a.Result); err != nil {
+	if err := tally.New(l.Redis).MarkResult(ctx, &a.Result); err != nil {
 		return err
 	}
 	if c.Lane() == "" {
 		return nil
 	}
-	return tasks.NewLanes(l.Redis).Leave(ctx, tasks.Place{Lane: c.Lane(), Queue: tasks.QueueDefault, ID: id})
+	return lane.New(l.Redis).Leave(ctx, lane.Place{Lane: c.Lane(), Queue: tasks.QueueDefault, ID: id})
 }
 
 func (l *Line) answer(ctx context.Context, id string, c *tasks.Chat, a *results.Attempt) error {

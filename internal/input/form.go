@@ -10,6 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/charset"
 	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // shape is what a detached batch keeps of its input's form, besides the names of its columns, so that the answers can be
@@ -122,7 +123,7 @@ func (s *Form) Columns(names []string) *Columns {
 }
 
 // restore makes the row of what was kept of it. One whose question has gone has no more than its number and custom_id.
-func (s *Form) Restore(c *Columns, kept tasks.BatchRow, customID string) (*Row, error) {
+func (s *Form) Restore(c *Columns, kept batches.Row, customID string) (*Row, error) {
 	row := &Row{N: kept.N, CustomID: customID, Chat: kept.Chat, Columns: kept.Columns}
 	if row.Chat == nil {
 		row.Chat = new(tasks.Chat)

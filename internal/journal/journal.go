@@ -16,7 +16,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // syncEvery is how often the journal is brought to the disk: what a loss of power may cost.
@@ -333,7 +333,7 @@ func (j *Journal) AskedBefore() (void int, flying map[int]bool) {
 func (j *Journal) TaskID(row int) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return tasks.BatchTaskID(j.head.Run, row, j.asks[row])
+	return batches.TaskID(j.head.Run, row, j.asks[row])
 }
 
 // conversation returns the conversation that an earlier run had for a bot and key; "" if none, or if that is settled.

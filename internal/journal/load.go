@@ -10,7 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // load reads what an earlier run wrote. began is false where that run did not get to write its heading: nothing was
@@ -84,7 +84,7 @@ func (j *Journal) take(line []byte, at int64) error {
 		return nil
 	}
 	if e.Cozeq == "" {
-		run, row, ask, ok := tasks.ParseBatchTaskID(e.ID)
+		run, row, ask, ok := batches.ParseTaskID(e.ID)
 		if !ok || run != j.head.Run || !e.Status.Terminal() {
 			return fmt.Errorf("not a record of this run")
 		}

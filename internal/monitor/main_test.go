@@ -38,7 +38,7 @@ type room struct {
 func open(t testing.TB, rdb redis.UniversalClient, c monitor.Config) *room {
 	store := results.NewStore(rdb)
 	t.Cleanup(func() { store.Close() })
-	r := &room{t: t, rdb: rdb, results: store, tasks: tasks.NewClient(rdb, store), inspector: asynq.NewInspectorFromRedisClient(rdb)}
+	r := &room{t: t, rdb: rdb, results: store, tasks: tasks.NewClient(store), inspector: asynq.NewInspectorFromRedisClient(rdb)}
 	c.Redis, c.Results, c.Tasks = rdb, store, r.tasks
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

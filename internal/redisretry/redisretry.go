@@ -10,6 +10,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // Patience is how long a step that has begun waits for Redis.
@@ -30,7 +31,7 @@ func Do(ctx context.Context, begun bool, step func() error) error {
 // final tells the errors that will be the same at the next try.
 func final(err error) bool {
 	_, invalid := errors.AsType[*tasks.InvalidError](err)
-	return invalid || errors.Is(err, tasks.ErrBatchCanceled) || errors.Is(err, tasks.ErrNoBatch)
+	return invalid || errors.Is(err, batches.ErrCanceled) || errors.Is(err, batches.ErrNotFound)
 }
 
 // silent tells a Redis that is not there from one that answers.

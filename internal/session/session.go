@@ -18,6 +18,7 @@ import (
 	"github.com/cozeq/cozeq/internal/tracing"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -101,7 +102,7 @@ func NewShared(c settings.Config, concurrency int, logger *slog.Logger) (*Sessio
 func New(rdb redis.UniversalClient, keys *results.Keys) *Session {
 	store := results.NewStore(rdb)
 	store.Keys = keys
-	s := &Session{Redis: rdb, Results: store, Tasks: tasks.NewClient(rdb, store)}
+	s := &Session{Redis: rdb, Results: store, Tasks: tasks.NewClient(store)}
 	s.closers = append(s.closers, func() { store.Close() })
 	return s
 }
@@ -177,4 +178,4 @@ func OpenFor(cmd *cobra.Command, s *terminal.Streams) (*Session, error) {
 }
 
 // Batches are the batches of the session's Redis.
-func (s *Session) Batches() *tasks.Batches { return tasks.NewBatches(s.Redis, s.Tasks) }
+func (s *Session) Batches() *batches.Client { return batches.New(s.Tasks) }

@@ -1,0 +1,184 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// rebuildChunk is how many waiting turns one read names.
+const rebuildChunk = 2000
+
+// Rebuild puts turns that wait in these queues, but that their lanes do not know,
+// back into them, and runs those that are heads: Redis has lost a lane. It reads
+// the id of every waiting turn and two small fields for each, so 10,000 of them
+// cost Redis about 50 ms. It returns how many were put back.
+//
+// A lane that was lost has lost its head too, and that one is not among those who
+// wait: it is pending, or runs. So where a turn is missing from its lane the heads
+// are put back first; otherwise the second turn would run beside the first.
+func (l *Lanes) Rebuild(ctx context.Context, queues []string) (n int, err error) {
+	for _, queue := range queues {
+		m, err := l.rebuild(ctx, queue)
+		n += m
+		if err != nil {
+			return n, fmt.Errorf("rebuild the lanes of queue %s: %w", queue, err)
+		}
+	}
+	return n, nil
+}
+
+func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
+	var lost []string
+	for _, set := range []string{"scheduled", "retry"} {
+		strays, err := l.lost(ctx, queue, "asynq:{"+queue+"}:"+set)
+		if err != nil {
+			return 0, err
+		}
+		lost = append(lost, strays...)
+	}
+	if len(lost) == 0 {
+		return 0, nil
+	}
+	for _, list := range []string{"active", "pending"} {
+		ids, err := l.rdb.LRange(ctx, "asynq:{"+queue+"}:"+list, 0, -1).Result()
+		if err != nil {
+			return 0, err
+		}
+		for chunk := range slices.Chunk(ids, rebuildChunk) {
+			heads, err := l.strays(ctx, queue, chunk)
+			if err != nil {
+				return 0, err
+			}
+			for _, id := range heads {
+				if _, _, err := l.putBack(ctx, queue, id); err != nil {
+					return 0, err
+				}
+			}
+		}
+	}
+	for _, id := range lost {
+		place, head, err := l.putBack(ctx, queue, id)
+		if err != nil {
+			return n, err
+		}
+		if place.Lane != "" {
+			n++
+		}
+		if head {
+			if err := l.Run(ctx, place); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// lost returns the waiting turns of one of asynq's sets that their lanes do not know.
+func (l *Lanes) lost(ctx context.Context, queue, set string) (all []string, err error) {
+	waiting := strconv.FormatInt(time.Now().Add(Far/2).Unix(), 10)
+	for offset := int64(0); ; offset += rebuildChunk {
+		ids, err := l.rdb.ZRangeByScore(ctx, set, &redis.ZRangeBy{
+			Min: waiting, Max: "+inf", Offset: offset, Count: rebuildChunk,
+		}).Result()
+		if err != nil {
+			return nil, err
+		}
+		strays, err := l.strays(ctx, queue, ids)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, strays...)
+		if len(ids) < rebuildChunk {
+			return all, nil
+		}
+	}
+}
+
+// strays returns those of ids that are not in the lane that their records name. A
+// task that has ended has left its lane, and one without a lane is in none.
+func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]string, error) {
+	records := make([]*redis.SliceCmd, len(ids))
+	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			records[i] = p.HMGet(ctx, results.Key(id), "lane", "status")
+		}
+		return nil
+	})
+	if err = besideKeys(err, records); err != nil {
+		return nil, err
+	}
+	places := make([]*redis.FloatCmd, len(ids))
+	_, err = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			if records[i].Err() != nil {
+				continue // no record at all
+			}
+			lane, _ := records[i].Val()[0].(string)
+			status, _ := records[i].Val()[1].(string)
+			if lane != "" && !results.Status(status).Terminal() {
+				place := Place{Lane: lane, Queue: queue, ID: id}
+				places[i] = p.ZScore(ctx, laneKey(place.Lane), place.member())
+			}
+		}
+		return nil
+	})
+	if err = besideKeys(err, places); err != nil {
+		return nil, err
+	}
+	var strays []string
+	for i, place := range places {
+		if place != nil && errors.Is(place.Err(), redis.Nil) {
+			strays = append(strays, ids[i])
+		}
+	}
+	return strays, nil
+}
+
+// besideKeys is a pipeline's error, but for keys that are not there or hold something else:
+// one bad key must not hold up the others.
+func besideKeys[C interface {
+	comparable
+	Err() error
+}](err error, cmds []C) error {
+	if err == nil {
+		return nil
+	}
+	var none C
+	for _, cmd := range cmds {
+		if cmd == none || cmd.Err() == nil || cmd.Err() == redis.Nil {
+			continue
+		}
+		if _, own := errors.AsType[*results.KeyError](results.KeyFault("", cmd.Err())); !own {
+			return err
+		}
+	}
+	return nil
+}
+
+// putBack lets a turn join its lane again. The payload tells which one it is, and
+// the place it had. A task that has gone, or is no turn of ours, has no lane.
+func (l *Lanes) putBack(ctx context.Context, queue, id string) (place Place, head bool, err error) {
+	info, err := l.inspector.GetTaskInfo(queue, id)
+	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+		return Place{}, false, nil
+	}
+	if err != nil {
+		return Place{}, false, err
+	}
+	turn, ok := turnOf(info)
+	if !ok || turn.lane() == "" {
+		return Place{}, false, nil
+	}
+	place = Place{Lane: turn.lane(), Queue: queue, ID: id}
+	_, head, err = l.Join(ctx, place, turn.LaneSeq)
+	return place, head, err
+}

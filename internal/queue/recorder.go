@@ -1,0 +1,100 @@
+package queue
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/pipeline"
+)
+
+// bulk puts many tasks into asynq's queues in one round trip. asynq itself enqueues
+// one at a time; how it does that is its own, and not copied here: its client talks to a
+// recorder, and what it would have sent is sent together.
+type bulk struct {
+	rdb redis.UniversalClient
+
+	mu       sync.Mutex // one recording at a time
+	recorder *recorder
+	client   *asynq.Client
+}
+
+func newBulk(rdb redis.UniversalClient) *bulk {
+	r := &recorder{UniversalClient: rdb, scripts: make(map[string]*redis.Script)}
+	return &bulk{rdb: rdb, recorder: r, client: asynq.NewClientFromRedisClient(r)}
+}
+
+// submission is a task for asynq.
+type submission struct {
+	task    *asynq.Task
+	options []asynq.Option
+	err     error // set: asynq.ErrTaskIDConflict for an id that asynq has
+}
+
+// submit puts tasks into their queues in their order.
+func (b *bulk) submit(ctx context.Context, all []*submission) {
+	sent := make([]*submission, 0, len(all))
+	b.mu.Lock()
+	for _, s := range all {
+		before := len(b.recorder.calls)
+		_, s.err = b.client.EnqueueContext(ctx, s.task, s.options...)
+		switch n := len(b.recorder.calls) - before; {
+		case s.err != nil:
+			b.recorder.calls = b.recorder.calls[:before]
+		case n != 1:
+			b.recorder.calls = b.recorder.calls[:before]
+			s.err = fmt.Errorf("asynq's client made %d calls of scripts for a task, not 1: this is not the version of asynq that cozeq was made for", n)
+		default:
+			sent = append(sent, s)
+		}
+	}
+	calls := b.recorder.calls
+	b.recorder.calls = nil
+	b.mu.Unlock()
+
+	for i, reply := range pipeline.Run(ctx, b.rdb, calls) {
+		n, err := reply.Int()
+		switch {
+		case err != nil:
+			sent[i].err = err
+		case n == 0:
+			sent[i].err = asynq.ErrTaskIDConflict
+		}
+	}
+}
+
+// recorder is a Redis client that writes calls of scripts down and answers each with 1,
+// what asynq's scripts answer for a task that was put into its queue. All else it passes
+// on.
+type recorder struct {
+	redis.UniversalClient
+	scripts map[string]*redis.Script // by hash
+	calls   []pipeline.Call
+}
+
+// EvalSha records a call. Of a script that is new it says that Redis does not know it:
+// then asynq sends the source, which is needed should Redis say so itself.
+func (r *recorder) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	cmd := redis.NewCmd(ctx)
+	script, ok := r.scripts[sha]
+	if !ok {
+		cmd.SetErr(redis.ErrNoScript)
+		return cmd
+	}
+	r.calls = append(r.calls, pipeline.Call{Script: script, Keys: keys, Args: args})
+	cmd.SetVal(int64(1))
+	return cmd
+}
+
+// Eval records a call and learns the script.
+func (r *recorder) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
+	sum := sha1.Sum([]byte(source))
+	sha := hex.EncodeToString(sum[:])
+	r.scripts[sha] = redis.NewScript(source)
+	return r.EvalSha(ctx, sha, keys, args...)
+}

@@ -1,0 +1,262 @@
+package batches
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/tally"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// Kinds of batches.
+const (
+	// KindDetached is a file that was submitted: all of it is in Redis, and so are
+	// its results.
+	KindDetached = ""
+
+	// KindRun is the file of a process that feeds it by and by and takes the results
+	// out as they come. Redis knows the states of its rows, and where its output is.
+	KindRun = "run"
+)
+
+// DefaultKeep is how long a batch is kept after its last row has ended.
+const DefaultKeep = 7 * 24 * time.Hour
+
+// maxBatchRows bounds a batch: its states are one string in Redis, written at once.
+const maxBatchRows = 50_000_000
+
+// ErrNotFound is returned for an id that has no batch: never submitted here, or kept
+// no longer.
+var ErrNotFound = errors.New("no such batch")
+
+// ErrCanceled is returned to who adds rows to a batch that somebody has canceled.
+var ErrCanceled = errors.New("the batch was canceled")
+
+// ErrIsRun is returned where a batch would have to be in Redis as a whole and is
+// only the window of a run.
+var ErrIsRun = errors.New("the batch is of a run: its questions and answers are in that run's files")
+
+// Spec is what a batch is, and how its rows are asked: a file's questions under one name.
+type Spec struct {
+	ID     string
+	Kind   string // KindDetached or KindRun
+	Name   string // of the file, without its directories
+	Rows   int
+	SHA256 string // over what makes the questions what they are
+	Format string // of the file
+	BotID  string // of the rows that name none
+	Queue  string // empty: default
+
+	// Columns are the names of the cells that each row carries to the output.
+	Columns []string
+
+	// Shape is what else its maker has to know to write the output of its rows. It means
+	// nothing to this package.
+	Shape string
+
+	Keep      time.Duration // how long it is kept after its end; 0 = DefaultKeep
+	Attempts  int           // see tasks.Options
+	Timeout   time.Duration // see tasks.Options
+	ExpiresAt time.Time     // not asked after this moment; zero = none
+
+	// Output and Host tell where the answers of a run are.
+	Output string
+	Host   string
+}
+
+// Status is a batch as it stands. A zero time is one that has not come.
+type Status struct {
+	Spec
+
+	CreatedAt   time.Time
+	SubmittedAt time.Time // every row was added
+	EndedAt     time.Time // the last row ended
+	CanceledAt  time.Time // somebody asked for its end
+
+	// Sealed is set where Columns and Shape are encrypted and could not be read; they are
+	// then empty. So are the rows, of which all reads fail with such an error.
+	Sealed *results.SealedError
+
+	// Enqueued is how many rows, from the first, have been enqueued at least once: who
+	// goes on with a submission begins behind them.
+	Enqueued int
+
+	Counts Counts
+
+	// Tokens is what Coze counted for all chats of the batch, those that got no answer
+	// and those of earlier asks included.
+	Tokens results.Usage
+
+	// Failures are the rows that stand as failed, by class and code, the most frequent
+	// first.
+	Failures []FailureCount
+}
+
+// Counts are a batch's rows by their states. Total is the sum of the others at
+// every moment. Rows that are not enqueued yet count as queued.
+type Counts struct {
+	Total     int `json:"total"`
+	Completed int `json:"completed"`
+	Failed    int `json:"failed"`
+	Canceled  int `json:"canceled"`
+	Expired   int `json:"expired"`
+	Waiting   int `json:"waiting"`
+	Running   int `json:"running"`
+	Queued    int `json:"queued"`
+}
+
+// Open is how many rows have not ended.
+func (c Counts) Open() int { return c.Waiting + c.Running + c.Queued }
+
+// FailureCount is how many rows failed for one reason.
+type FailureCount struct {
+	Class string `json:"class"`
+	Code  int    `json:"code,omitempty"` // Coze's; 0 = none
+	Count int    `json:"count"`
+}
+
+// failedField is how the hash's fields begin that count failures: failed:CLASS:CODE.
+const failedField = "failed:"
+
+// complete checks a batch that is about to be created and fills in defaults.
+func (b *Spec) complete() error {
+	if err := ValidateID(b.ID); err != nil {
+		return err
+	}
+	if b.Queue == "" {
+		b.Queue = tasks.QueueDefault
+	}
+	if b.Keep == 0 {
+		b.Keep = DefaultKeep
+	}
+	if b.Rows < 1 || b.Rows > maxBatchRows {
+		return invalid("rows", "%d, want 1 to %d: split the file", b.Rows, maxBatchRows)
+	}
+	if b.Kind != KindDetached && b.Kind != KindRun {
+		return invalid("kind", "%q, want %q or %q", b.Kind, KindDetached, KindRun)
+	}
+	if b.Keep < time.Second {
+		return invalid("keep", "%v, want at least 1s", b.Keep)
+	}
+	return (tasks.Options{Queue: b.Queue, Attempts: b.Attempts, Timeout: b.Timeout}).Validate()
+}
+
+// fields lists what does not change in a batch's life as HSET takes it.
+func (b *Spec) fields(keys *results.Keys, created time.Time) []any {
+	var f []any
+	str := func(name, value string) {
+		if value != "" {
+			f = append(f, name, value)
+		}
+	}
+	number := func(name string, n int) {
+		if n != 0 {
+			f = append(f, name, n)
+		}
+	}
+	str("id", b.ID)
+	str("kind", b.Kind)
+	str("name", b.Name)
+	number("rows", b.Rows)
+	str("sha256", b.SHA256)
+	str("format", b.Format)
+	str("bot_id", b.BotID)
+	str("queue", b.Queue)
+	if len(b.Columns) > 0 {
+		columns, _ := json.Marshal(b.Columns) // strings always marshal
+		str("columns", keys.Seal(b.ID, fieldColumns, string(columns)))
+	}
+	str("shape", keys.Seal(b.ID, fieldShape, b.Shape))
+	number("keep", int(tally.Seconds(b.Keep)))
+	number("attempts", b.Attempts)
+	number("timeout", int(tally.Seconds(b.Timeout)))
+	if !b.ExpiresAt.IsZero() {
+		str("expires_at", results.At(b.ExpiresAt).String())
+	}
+	str("output", b.Output)
+	str("host", b.Host)
+	str("created_at", results.At(created).String())
+	return f
+}
+
+// parseBatch reads a batch's hash.
+func parseBatch(hash map[string]string, keys *results.Keys) (*Status, error) {
+	var failed error
+	number := func(name string) int {
+		text, ok := hash[name]
+		if !ok {
+			return 0
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("%s: %w", name, err)
+		}
+		return n
+	}
+	at := func(name string) time.Time {
+		text, ok := hash[name]
+		if !ok {
+			return time.Time{}
+		}
+		t, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("%s: %w", name, err)
+		}
+		return t
+	}
+	b := &Status{Spec: Spec{
+		ID: hash["id"], Kind: hash["kind"], Name: hash["name"], Rows: number("rows"),
+		SHA256: hash["sha256"], Format: hash["format"], BotID: hash["bot_id"], Queue: hash["queue"],
+		Keep:     time.Duration(number("keep")) * time.Second,
+		Attempts: number("attempts"), Timeout: time.Duration(number("timeout")) * time.Second,
+		ExpiresAt: at("expires_at"), Output: hash["output"], Host: hash["host"],
+	},
+		CreatedAt: at("created_at"), SubmittedAt: at("submitted_at"), EndedAt: at("ended_at"), CanceledAt: at("canceled_at"),
+		Enqueued: number("enqueued"),
+		Counts: Counts{
+			Total:     number("rows"),
+			Completed: number("completed"), Failed: number("failed"), Canceled: number("canceled"), Expired: number("expired"),
+			Waiting: number("waiting"), Running: number("running"), Queued: number("queued"),
+		},
+		Tokens: results.Usage{
+			TokenCount:  int64(number("tokens")),
+			OutputCount: int64(number("output_tokens")),
+			InputCount:  int64(number("input_tokens")),
+		},
+	}
+	var sealed error
+	b.Shape, sealed = keys.Open(b.ID, fieldShape, hash["shape"])
+	text, err := keys.Open(b.ID, fieldColumns, hash["columns"])
+	b.Sealed, _ = errors.AsType[*results.SealedError](cmp.Or(sealed, err))
+	if text != "" {
+		if err := json.Unmarshal([]byte(text), &b.Columns); err != nil && failed == nil {
+			failed = fmt.Errorf("columns: %w", err)
+		}
+	}
+	for name := range hash {
+		label, ok := strings.CutPrefix(name, failedField)
+		if !ok {
+			continue
+		}
+		if n := number(name); n > 0 {
+			class, code, _ := strings.Cut(label, ":")
+			f := FailureCount{Class: class, Count: n}
+			f.Code, _ = strconv.Atoi(code)
+			b.Failures = append(b.Failures, f)
+		}
+	}
+	slices.SortFunc(b.Failures, func(x, y FailureCount) int {
+		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Class, y.Class), cmp.Compare(x.Code, y.Code))
+	})
+	if failed != nil {
+		return nil, fmt.Errorf("read batch %s: %w", b.ID, failed)
+	}
+	return b, nil
+}
