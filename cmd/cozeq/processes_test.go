@@ -26,7 +26,7 @@ type processes struct {
 	fake  *cozetest.Server
 }
 
-func (p *processes) command(t *testing.T, args ...string) *exec.Cmd {
+func (p *processes) command(t testing.TB, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), "cozeq", args...)
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), "REDIS_URL="+p.redis, "COZE_API_BASE="+p.fake.URL, "COZE_API_TOKEN=token", "COZE_BOT_ID=bot")
