@@ -15,9 +15,8 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
-// TestSoakMillion answers a million questions, COZEQ_SOAK_ROWS for another number, with a Coze that answers at once: over
-// a shared Redis with one worker, and a tenth of them alone, as the embedded store makes a Lua interpreter for each call
-// of a script. It prints what that took of time and memory.
+// TestSoakMillion answers a million questions, COZEQ_SOAK_ROWS for another number, with a Coze that answers at once: alone,
+// and over a shared Redis with one worker. It prints the time and the memory of each.
 func TestSoakMillion(t *testing.T) {
 	if os.Getenv("COZEQ_SOAK") == "" {
 		t.Skip("make soak runs it")
@@ -29,7 +28,7 @@ func TestSoakMillion(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Run("alone", func(t *testing.T) { millionRun(t, rows/10, nil) })
+	t.Run("alone", func(t *testing.T) { millionRun(t, rows, nil) })
 	t.Run("shared", func(t *testing.T) {
 		// Without persistence, as what its disk takes is not what is asked here.
 		millionRun(t, rows, redistest.Start(t))
@@ -61,6 +60,7 @@ func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
 
 	run := p.command(t, "run", "q.jsonl", "-o", "out.jsonl")
 	began := time.Now()
+	tenths := p.tenths(t, rows)
 	out, err := run.CombinedOutput()
 	took := time.Since(began)
 	if err != nil {
@@ -71,6 +71,12 @@ func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
 	if rdb != nil {
 		fmt.Printf("; peak memory of Redis %s", redisPeak(t, rdb))
 	}
+	select {
+	case <-time.After(time.Second): // not all were asked
+	case marks := <-tenths:
+		tenth := float64(rows / 10)
+		fmt.Printf("; second tenth %.0f a second, last %.0f", tenth/marks[1].Sub(marks[0]).Seconds(), tenth/marks[9].Sub(marks[8]).Seconds())
+	}
 	fmt.Println()
 	if rss > maxRunRSS {
 		t.Errorf("the run took %d MiB, want at most %d", rss>>20, maxRunRSS>>20)
@@ -79,6 +85,26 @@ func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
 		t.Errorf("%d chats for %d questions, of which %d were asked again", asked, rows, repeated)
 	}
 	p.checkOutput(t, rows)
+}
+
+// tenths sends the times at which each tenth of the questions had been asked. The first one has the ramp of the rate in it.
+func (p *processes) tenths(t *testing.T, rows int) <-chan []time.Time {
+	sent := make(chan []time.Time, 1)
+	go func() {
+		var marks []time.Time
+		for tick := time.NewTicker(20 * time.Millisecond); len(marks) < 10; {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-tick.C:
+			}
+			if p.fake.Accepted() >= (len(marks)+1)*(rows/10) {
+				marks = append(marks, time.Now())
+			}
+		}
+		sent <- marks
+	}()
+	return sent
 }
 
 func redisPeak(t *testing.T, rdb *redistest.Server) string {
