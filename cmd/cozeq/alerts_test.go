@@ -126,8 +126,8 @@ func TestAlerts(t *testing.T) {
 // query is one that somebody relies on, and where it stands.
 type query struct{ where, expr string }
 
-// dashboard is as much of Grafana's model as is held against.
-type dashboard struct {
+// grafanaModel is as much of Grafana's model as is held against.
+type grafanaModel struct {
 	UID, Title  string
 	Annotations struct {
 		List []struct{ Name, Expr string }
@@ -147,16 +147,16 @@ type dashboard struct {
 	}
 }
 
-func readDashboard(t *testing.T) dashboard {
+func readDashboard(t *testing.T) grafanaModel {
 	t.Helper()
-	var d dashboard
+	var d grafanaModel
 	if err := json.Unmarshal(readFile(t, dashboardFile), &d); err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-func (d dashboard) queries() []query {
+func (d grafanaModel) queries() []query {
 	var all []query
 	for _, p := range d.Panels {
 		for _, target := range p.Targets {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/cli/errorcodes"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
@@ -67,7 +68,7 @@ command asks nothing twice, because questions under way have not failed.`,
 func (c *batchRetryCommand) check(cmd *cobra.Command) error {
 	for _, class := range c.classes {
 		if !slices.Contains(coze.Classes(), coze.Class(class)) {
-			return misuse.Errorf(cmd, "--class %q, want one of %s", class, classNames())
+			return misuse.Errorf(cmd, "--class %q, want one of %s", class, errorcodes.ClassNames())
 		}
 	}
 	for _, code := range c.codes {

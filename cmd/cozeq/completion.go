@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/cli/errorcodes"
+	"github.com/cozeq/cozeq/internal/cli/help"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
@@ -37,9 +39,9 @@ func completeValues(root *cobra.Command, s *terminal.Streams) {
 		return func(cmd *cobra.Command) []cobra.Completion { return words(s, cmd) }
 	}
 	live := map[string]completer{"queue": on(queueNames), "credential": on(credentialNames), "class": func(*cobra.Command) []cobra.Completion {
-		return strings.Fields(classNames())
+		return strings.Fields(errorcodes.ClassNames())
 	}}
-	for _, cmd := range append(commandsBelow(root), root) {
+	for _, cmd := range append(help.Below(root), root) {
 		for _, set := range []*pflag.FlagSet{cmd.LocalNonPersistentFlags(), cmd.PersistentFlags()} {
 			set.VisitAll(func(f *pflag.Flag) {
 				words := live[f.Name]
@@ -63,13 +65,6 @@ func completeValues(root *cobra.Command, s *terminal.Streams) {
 			firstArg(cmd, func(*cobra.Command) []cobra.Completion { return nil }) // no file either
 		}
 	}
-}
-
-func commandsBelow(cmd *cobra.Command) (all []*cobra.Command) {
-	for _, c := range cmd.Commands() {
-		all = append(append(all, c), commandsBelow(c)...)
-	}
-	return all
 }
 
 // firstArg completes the first argument; those after it may be files.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/cli/help"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -19,7 +20,7 @@ func everyCommand(t *testing.T) map[*cobra.Command]string {
 	s := terminal.Streams{Env: func(string) (string, bool) { return "", false }}
 	root := newRootCmd(&s)
 	all := map[*cobra.Command]string{}
-	for _, cmd := range append(commandsBelow(root), root) {
+	for _, cmd := range append(help.Below(root), root) {
 		args := append(strings.Fields(strings.TrimPrefix(cmd.CommandPath(), "cozeq")), "--help")
 		if cmd.IsAdditionalHelpTopicCommand() {
 			args = []string{"help", cmd.Name()}
@@ -53,9 +54,9 @@ var placeholderForm = regexp.MustCompile(`^([A-Z][A-Za-z/:=,.]*|\{[a-z0-9|-]+\}|
 func TestFlagsOfHelp(t *testing.T) {
 	words := 0
 	for cmd, text := range everyCommand(t) {
-		for g := range flagGroups(cmd) {
-			for _, f := range g.flags {
-				head := flagHead(f)
+		for g := range help.Groups(cmd) {
+			for _, f := range g.Flags {
+				head := help.Head(f)
 				placeholder, _ := flags.Placeholder(f)
 				if !placeholderForm.MatchString(placeholder) {
 					t.Errorf("%s --%s takes %q", cmd.CommandPath(), f.Name, placeholder)
@@ -63,7 +64,7 @@ func TestFlagsOfHelp(t *testing.T) {
 				if !strings.Contains(text, "\n"+head) {
 					t.Errorf("%s: no %q in its help", cmd.CommandPath(), head)
 				}
-				if about := flagText(f); strings.Count(about, "(default ") > 1 || strings.Contains(about, "default:") {
+				if about := help.Usage(f); strings.Count(about, "(default ") > 1 || strings.Contains(about, "default:") {
 					t.Errorf("%s --%s: %q", cmd.CommandPath(), f.Name, about)
 				}
 				if len(flags.Words(f)) > 0 {
@@ -109,7 +110,7 @@ func TestHelpLayout(t *testing.T) {
 	}
 	out, _, _ = onTerminal(t, 300, false, "run", "--help")
 	for line := range strings.SplitSeq(out, "\n") {
-		if terminal.Columns(line) > mostHelp {
+		if terminal.Columns(line) > help.MaxWidth {
 			t.Errorf("%d columns on a wide terminal: %q", terminal.Columns(line), line)
 		}
 	}

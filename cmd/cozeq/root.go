@@ -7,6 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/cli/dashboard"
+	"github.com/cozeq/cozeq/internal/cli/errorcodes"
+	"github.com/cozeq/cozeq/internal/cli/health"
+	"github.com/cozeq/cozeq/internal/cli/help"
+	"github.com/cozeq/cozeq/internal/cli/mock"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/settings"
@@ -75,9 +80,9 @@ workers around a shared Redis (cozeq worker).`,
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
 	grouped(root, groupAsk, newRunCmd(s), newAskCmd(s), newBatchCmd(s), newResultCmd(s), newCancelCmd(s))
-	grouped(root, groupOperate, newWorkerCmd(s), newQueuesCmd(s), newDashboardCmd(s), newDoctorCmd(s), newErrorsCmd(s), newMockCmd(s), newHealthCmd(s), newVersionCmd(s))
-	root.AddCommand(newEnvironmentTopic(), newExitCodesTopic(), newManCmd(s))
-	root.SetHelpCommand(newHelpCmd())
+	grouped(root, groupOperate, newWorkerCmd(s), newQueuesCmd(s), dashboard.New(s), newDoctorCmd(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
+	root.AddCommand(help.NewEnvironment(), help.NewExitCodes(), help.NewMan(s))
+	root.SetHelpCommand(help.New())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
@@ -86,7 +91,7 @@ workers around a shared Redis (cozeq worker).`,
 		}
 	}
 	root.Flags().Bool("version", false, "print the version")
-	layHelp(root, s)
+	help.Lay(root, s)
 	completeValues(root, s)
 	return root
 }

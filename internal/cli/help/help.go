@@ -1,4 +1,6 @@
-package main
+// Package help writes a command's help: --help, manual pages and the topics of 'cozeq help', all from the same texts. Flags
+// have the groups of helpGroups; a new flag needs a place there.
+package help
 
 import (
 	"fmt"
@@ -15,26 +17,26 @@ import (
 
 const (
 	pipeHelp    = 80  // columns of the help in a pipe
-	mostHelp    = 100 // and on a wide terminal: longer lines are hard to read
+	MaxWidth    = 100 // and on a wide terminal: longer lines are hard to read
 	flagHelp    = 30  // where the text of flags begins, at the most
 	commandHelp = 15
 	leastHelp   = 30 // the least width of such a text
 )
 
-// layHelp has all commands write their help by helpText.
-func layHelp(root *cobra.Command, s *terminal.Streams) {
+// Lay has all commands write their help by helpText.
+func Lay(root *cobra.Command, s *terminal.Streams) {
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		width := pipeHelp
 		if s.OutTTY {
-			width = min(s.Width, mostHelp)
+			width = min(s.Width, MaxWidth)
 		}
-		cmd.Print(helpText(cmd, width))
+		cmd.Print(Text(cmd, width))
 	})
 }
 
-// helpText is the help of a command. Its lines fit into width columns; examples stay whole, to be copied.
-func helpText(cmd *cobra.Command, width int) string {
+// Text is the help of a command. Its lines fit into width columns; examples stay whole, to be copied.
+func Text(cmd *cobra.Command, width int) string {
 	var b strings.Builder
 	b.WriteString(reflowed(helpLong(cmd), width))
 	if cmd.Runnable() || cmd.HasAvailableSubCommands() {
@@ -57,18 +59,18 @@ func helpText(cmd *cobra.Command, width int) string {
 	}
 	var groups []flagGroup
 	column := 0
-	for g := range flagGroups(cmd) {
+	for g := range Groups(cmd) {
 		groups = append(groups, g)
-		for _, f := range g.flags {
-			if w := terminal.Columns(flagHead(f)) + 2; w <= flagHelp {
+		for _, f := range g.Flags {
+			if w := terminal.Columns(Head(f)) + 2; w <= flagHelp {
 				column = max(column, w)
 			}
 		}
 	}
 	for _, g := range groups {
 		b.WriteString("\n" + g.title + ":\n")
-		for _, f := range g.flags {
-			b.WriteString(helpEntry(flagHead(f), flagText(f), column, width))
+		for _, f := range g.Flags {
+			b.WriteString(helpEntry(Head(f), Usage(f), column, width))
 		}
 	}
 	if cmd.HasAvailableSubCommands() {
@@ -117,8 +119,8 @@ func helpEntry(head, text string, column, width int) string {
 	return head + text[terminal.Columns(head):]
 }
 
-// flagHead is a flag with what it takes: "-o, --output FILE".
-func flagHead(f *pflag.Flag) string {
+// Head is a flag with what it takes: "-o, --output FILE".
+func Head(f *pflag.Flag) string {
 	head := "      --" + f.Name
 	if f.Shorthand != "" {
 		head = "  -" + f.Shorthand + ", --" + f.Name
@@ -129,8 +131,8 @@ func flagHead(f *pflag.Flag) string {
 	return head
 }
 
-// flagText says what a flag does, its default and its environment variable.
-func flagText(f *pflag.Flag) string {
+// Usage says what a flag does, its default and its environment variable.
+func Usage(f *pflag.Flag) string {
 	_, text := flags.Placeholder(f)
 	if def := flags.Default(f); def != "" {
 		text += " (default " + def + ")"
@@ -172,7 +174,7 @@ func commandGroups(cmd *cobra.Command) iter.Seq2[string, []*cobra.Command] {
 
 type flagGroup struct {
 	title string
-	flags []*pflag.Flag
+	Flags []*pflag.Flag
 }
 
 // helpGroups are the headings of flags in the help, in this order, and the flags below them. "submit id" is a flag of
@@ -191,8 +193,8 @@ var helpGroups = []struct{ title, flags string }{
 	{"General", "log lang no-descriptions version help"},
 }
 
-// flagGroups are the flags of a command by their groups. A flag that has none is shown, too, under "Flags".
-func flagGroups(cmd *cobra.Command) iter.Seq[flagGroup] {
+// Groups are the flags of a command by their groups. A flag that has none is shown, too, under "Flags".
+func Groups(cmd *cobra.Command) iter.Seq[flagGroup] {
 	return func(yield func(flagGroup) bool) {
 		left := map[string]*pflag.Flag{}
 		add := func(f *pflag.Flag) {
@@ -209,21 +211,29 @@ func flagGroups(cmd *cobra.Command) iter.Seq[flagGroup] {
 					name = only
 				}
 				if f := left[name]; f != nil {
-					found.flags = append(found.flags, f)
+					found.Flags = append(found.Flags, f)
 					delete(left, name)
 				}
 			}
-			if len(found.flags) > 0 && !yield(found) {
+			if len(found.Flags) > 0 && !yield(found) {
 				return
 			}
 		}
 		rest := flagGroup{title: "Flags"}
 		for _, f := range left {
-			rest.flags = append(rest.flags, f)
+			rest.Flags = append(rest.Flags, f)
 		}
-		slices.SortFunc(rest.flags, func(a, b *pflag.Flag) int { return strings.Compare(a.Name, b.Name) })
-		if len(rest.flags) > 0 {
+		slices.SortFunc(rest.Flags, func(a, b *pflag.Flag) int { return strings.Compare(a.Name, b.Name) })
+		if len(rest.Flags) > 0 {
 			yield(rest)
 		}
 	}
+}
+
+// Below are all commands below cmd, whatever their depth.
+func Below(cmd *cobra.Command) (all []*cobra.Command) {
+	for _, c := range cmd.Commands() {
+		all = append(append(all, c), Below(c)...)
+	}
+	return all
 }

@@ -1,4 +1,5 @@
-package main
+// Package health is the command health: a health check for containers that hold this program and nothing else.
+package health
 
 import (
 	"context"
@@ -17,9 +18,9 @@ import (
 // healthTimeout bounds a look, like those of the engines that ask for it.
 const healthTimeout = 3 * time.Second
 
-// newHealthCmd is for images that hold this program and nothing else: there is no
+// New is for images that hold this program and nothing else: there is no
 // curl in them.
-func newHealthCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [URL]",
 		Short: "Check the health of a worker, dashboard or mock",

@@ -1,4 +1,4 @@
-package main
+package help
 
 import (
 	"strings"
@@ -10,8 +10,8 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// newHelpCmd is cobra's help, but a topic that there is not is wrong usage.
-func newHelpCmd() *cobra.Command {
+// New is cobra's help, but a topic that there is not is wrong usage.
+func New() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND or TOPIC]",
 		Short:   "Explain a command or a topic",
@@ -40,8 +40,8 @@ func newHelpCmd() *cobra.Command {
 	}
 }
 
-// newEnvironmentTopic is "help environment", made of the settings themselves.
-func newEnvironmentTopic() *cobra.Command {
+// NewEnvironment is "help environment", made of the settings themselves.
+func NewEnvironment() *cobra.Command {
 	var b strings.Builder
 	b.WriteString(`A flag beats its environment variable, and both beat the default. Secrets come
 from the environment or from a file, never from a flag.
@@ -97,7 +97,7 @@ NO_COLOR, set to anything, turns colour off.`)
 	return &cobra.Command{Use: "environment", Short: "Environment variables, and the flags that beat them", Long: b.String()}
 }
 
-func newExitCodesTopic() *cobra.Command {
+func NewExitCodes() *cobra.Command {
 	return &cobra.Command{
 		Use:   "exit-codes",
 		Short: "What the exit codes mean",

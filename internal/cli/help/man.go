@@ -1,4 +1,4 @@
-package main
+package help
 
 import (
 	"fmt"
@@ -15,8 +15,8 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// newManCmd writes the manual pages, out of the same texts as --help. It is for packagers, so the help does not list it.
-func newManCmd(s *terminal.Streams) *cobra.Command {
+// NewMan writes the manual pages, out of the same texts as --help. It is for packagers, so the help does not list it.
+func NewMan(s *terminal.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIRECTORY",
 		Short: "Write the manual pages",
@@ -34,7 +34,7 @@ pages, for reproducible packages.`,
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			for _, c := range append(commandsBelow(cmd.Root()), cmd.Root()) {
+			for _, c := range append(Below(cmd.Root()), cmd.Root()) {
 				if !c.IsAvailableCommand() && !c.IsAdditionalHelpTopicCommand() {
 					continue
 				}
@@ -76,12 +76,12 @@ func manPage(cmd *cobra.Command, name, version string, date time.Time) string {
 			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(c.Name()), roff(c.Short))
 		}
 	}
-	for g := range flagGroups(cmd) {
+	for g := range Groups(cmd) {
 		b.WriteString(".SH " + strings.ToUpper(g.title) + "\n")
-		for _, f := range g.flags {
+		for _, f := range g.Flags {
 			placeholder, _ := flags.Placeholder(f)
-			head, _, _ := strings.Cut(strings.TrimSpace(flagHead(f))+" ", " "+placeholder+" ")
-			fmt.Fprintf(&b, ".TP\n\\fB%s\\fP \\fI%s\\fP\n%s\n", roff(strings.TrimSpace(head)), roff(placeholder), roff(flagText(f)))
+			head, _, _ := strings.Cut(strings.TrimSpace(Head(f))+" ", " "+placeholder+" ")
+			fmt.Fprintf(&b, ".TP\n\\fB%s\\fP \\fI%s\\fP\n%s\n", roff(strings.TrimSpace(head)), roff(placeholder), roff(Usage(f)))
 		}
 	}
 	if cmd.HasExample() {

@@ -1,4 +1,6 @@
-package main
+// Package errorcodes is the command errors: it explains the codes and classes of Coze in English and Chinese, and writes
+// docs/errors.md. What cozeq does about an error is decided in worker; the texts here describe it.
+package errorcodes
 
 import (
 	"fmt"
@@ -20,7 +22,7 @@ type errorsCommand struct {
 	markdown bool
 }
 
-func newErrorsCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &errorsCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "errors [CODE or CLASS]",
@@ -84,7 +86,7 @@ func (c *errorsCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	code, err := strconv.Atoi(args[0])
 	if err != nil || code <= 0 {
-		return misuse.Errorf(cmd, "CODE %q, want a whole number above 0, as 4013, or a class: %s", args[0], classNames())
+		return misuse.Errorf(cmd, "CODE %q, want a whole number above 0, as 4013, or a class: %s", args[0], ClassNames())
 	}
 	found, listed := table.Lookup(code)
 	if !listed {
@@ -96,7 +98,7 @@ func (c *errorsCommand) run(cmd *cobra.Command, args []string) error {
 	return page.code(found, listed)
 }
 
-func classNames() string {
+func ClassNames() string {
 	return strings.Trim(fmt.Sprint(coze.Classes()), "[]")
 }
 

@@ -1,4 +1,5 @@
-package main
+// Package dashboard is the command dashboard: it serves the pages of internal/monitor for a shared Redis, without a worker.
+package dashboard
 
 import (
 	"context"
@@ -17,7 +18,7 @@ import (
 
 type dashboardCommand struct{ streams *terminal.Streams }
 
-func newDashboardCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &dashboardCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "dashboard",

@@ -1,4 +1,4 @@
-package main
+package errorcodes
 
 import (
 	"embed"
@@ -10,8 +10,8 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-//go:generate sh -c "COZEQ_CODES= go run . errors --markdown --lang en > ../../docs/errors.md"
-//go:generate sh -c "COZEQ_CODES= go run . errors --markdown --lang zh > ../../docs/errors.zh-CN.md"
+//go:generate sh -c "COZEQ_CODES= go run ../../../cmd/cozeq errors --markdown --lang en > ../../../docs/errors.md"
+//go:generate sh -c "COZEQ_CODES= go run ../../../cmd/cozeq errors --markdown --lang zh > ../../../docs/errors.zh-CN.md"
 
 //go:embed manual/*.md
 var manualFiles embed.FS

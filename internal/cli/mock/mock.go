@@ -1,4 +1,5 @@
-package main
+// Package mock is the command mock: it serves coze/cozetest as a program.
+package mock
 
 import (
 	"bytes"
@@ -34,7 +35,7 @@ type mockCommand struct {
 	forget    time.Duration
 }
 
-func newMockCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &mockCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "mock",
