@@ -108,7 +108,7 @@ func examined(t *testing.T, env map[string]string, args ...string) (d diagnosis,
 	for name, value := range env {
 		environ = append(environ, name+"="+value)
 	}
-	run(t.Context(), append([]string{"doctor", "--json"}, args...), terminal.Streams{
+	execute(t.Context(), append([]string{"doctor", "--json"}, args...), terminal.Streams{
 		In: strings.NewReader(""), Out: &out, Err: &errs, Width: 80,
 		Env:     func(name string) (string, bool) { value, ok := env[name]; return value, ok },
 		Environ: func() []string { return environ },
@@ -277,7 +277,7 @@ func TestDoctorEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, []string{"doctor", "--redis", "redis://" + l.Addr().String(), "--coze-base", "http://" + l.Addr().String()}, terminal.Streams{
+	code := execute(ctx, []string{"doctor", "--redis", "redis://" + l.Addr().String(), "--coze-base", "http://" + l.Addr().String()}, terminal.Streams{
 		In: strings.NewReader(""), Out: &out, Err: &errs, Width: 80,
 		Env: func(name string) (string, bool) { return "any", name == settings.EnvToken },
 	})

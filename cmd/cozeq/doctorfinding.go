@@ -72,12 +72,12 @@ func (d *diagnosis) count(s redischeck.Status) (n int) {
 
 // summary is the line at the end: 31 checks, 1 failed, 2 warnings.
 func (d *diagnosis) summary() string {
-	parts := []string{plural(len(d.Checks), "check")}
+	parts := []string{terminal.Plural(len(d.Checks), "check")}
 	if n := d.count(redischeck.Fail); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", n))
 	}
 	if n := d.count(redischeck.Warn); n > 0 {
-		parts = append(parts, plural(n, "warning"))
+		parts = append(parts, terminal.Plural(n, "warning"))
 	}
 	if n := d.count(redischeck.Skip); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d skipped", n))
@@ -86,13 +86,6 @@ func (d *diagnosis) summary() string {
 		parts = append(parts, "all well")
 	}
 	return strings.Join(parts, ", ")
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return terminal.Count(n) + " " + noun + "s"
 }
 
 // millisText is a short time for who compares: 0.04 ms, 4.2 ms, 430 ms.

@@ -157,7 +157,7 @@ func queueFinding(q queueState, served bool) finding {
 	switch {
 	case q.Paused != nil && len(q.Paused.Others) > 0:
 		return warned(name, "see pause["+q.Paused.Credential+"]", "%s; paused by cozeq since %s for the workers of %s; those of %s go on",
-			shown, since(q.Paused.Since), plural(len(q.Paused.Credentials), "credential"), plural(len(q.Paused.Others), "other"))
+			shown, since(q.Paused.Since), terminal.Plural(len(q.Paused.Credentials), "credential"), terminal.Plural(len(q.Paused.Others), "other"))
 	case q.Paused != nil && q.Paused.By == byCozeq:
 		return failed(name, "see pause["+q.Paused.Credential+"]", "%s; paused by cozeq since %s: Coze refuses everything", shown, since(q.Paused.Since))
 	case q.Paused != nil:

@@ -25,5 +25,5 @@ func start() int {
 	s.Version = versionName(version)
 	ctx, stop := heedSignals(&s, os.Exit)
 	defer stop()
-	return run(ctx, os.Args[1:], s)
+	return execute(ctx, os.Args[1:], s)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
@@ -199,7 +200,9 @@ func TestTokenMetrics(t *testing.T) {
 			[]time.Time{time.Date(2026, 11, 19, 1, 0, 0, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := settings.Config{Cmd: newWorkerCmd(&terminal.Streams{}), Env: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }}
+			cmd := new(cobra.Command)
+			settings.AddFlags(cmd, settings.Base, settings.Codes, settings.MaxAnswer)
+			cfg := settings.Config{Cmd: cmd, Env: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }}
 			a, err := cfg.Account(t.Context(), "")
 			if err != nil {
 				t.Fatal(err)
@@ -231,7 +234,7 @@ func TestTokenEndsMalformed(t *testing.T) {
 	for _, value := range []string{"soon", "31.12.2026", "pat_secret", "2026-13-01"} {
 		var errs bytes.Buffer
 		env := map[string]string{settings.EnvToken: "pat_x", settings.EnvTokenEnds: value, "REDIS_URL": "redis://127.0.0.1:1"}
-		code := run(t.Context(), []string{"worker"}, terminal.Streams{
+		code := execute(t.Context(), []string{"worker"}, terminal.Streams{
 			Out: &bytes.Buffer{}, Err: &errs, Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		})
 		if code != exitcode.Usage || !strings.Contains(errs.String(), settings.EnvTokenEnds+": want the moment at which the token ends, as 2026-12-31") ||

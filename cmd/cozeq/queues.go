@@ -96,7 +96,7 @@ func (c *queuesCommand) print(state queuesState) error {
 	}
 	for _, q := range state.Queues {
 		if q.Grouped > 0 {
-			unserved.Add(plural(q.Grouped, "task"), q.Queue, "", "enqueued with asynq.Group, and workers of cozeq serve no groups", "enqueue them without it")
+			unserved.Add(terminal.Plural(q.Grouped, "task"), q.Queue, "", "enqueued with asynq.Group, and workers of cozeq serve no groups", "enqueue them without it")
 		}
 	}
 	return c.sections([]section{{"queue", queues}, {"pause", pauses}, {"limit", limits}, {"unserved", unserved}})
@@ -149,7 +149,7 @@ func (c *queuesCommand) pausedBy(q queueState, pauses []worker.Pause) string {
 		}
 	}
 	if len(q.Paused.Others) > 0 {
-		text += fmt.Sprintf("; workers of %s go on", plural(len(q.Paused.Others), "other credential"))
+		text += fmt.Sprintf("; workers of %s go on", terminal.Plural(len(q.Paused.Others), "other credential"))
 	}
 	return text
 }

@@ -76,7 +76,7 @@ func TestWorkerSiteOnRedisKinds(t *testing.T) {
 			logged(t, lines, "serving")
 			awaitServed(t, url)
 			var errs bytes.Buffer
-			code := run(t.Context(), []string{"ask", "--conversation", "talk", "hello"}, terminal.Streams{
+			code := execute(t.Context(), []string{"ask", "--conversation", "talk", "hello"}, terminal.Streams{
 				In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
 				Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 			})

@@ -25,8 +25,8 @@ const (
 	groupOperate = "operate"
 )
 
-// run is the program: it executes one command line and returns the exit code.
-func run(ctx context.Context, args []string, s terminal.Streams) int {
+// execute is the program: it runs one command line and returns the exit code.
+func execute(ctx context.Context, args []string, s terminal.Streams) int {
 	root := newRootCmd(&s)
 	s.Hint, _ = settings.Of(root, &s).Hints() // for what is wrong before flags are read
 	if err := misspelt(root, args); err != nil {

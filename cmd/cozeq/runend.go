@@ -6,6 +6,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/answercache"
 	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/terminal"
 )
@@ -71,4 +72,52 @@ func (c *runCommand) draining() string {
 		text += "; the same command goes on after either"
 	}
 	return text
+}
+
+// summaryJSON is a summary for programs; durations are in seconds.
+type summaryJSON struct {
+	Rows            int           `json:"rows"`
+	Answered        int           `json:"answered"`
+	Failed          int           `json:"failed"`
+	Canceled        int           `json:"canceled"`
+	Expired         int           `json:"expired"`
+	Resumed         int           `json:"resumed"`
+	Asked           int           `json:"asked"`
+	Cached          int           `json:"cached,omitempty"`
+	Doubtful        int           `json:"possible_duplicates,omitempty"`
+	AlreadyComplete bool          `json:"already_complete,omitempty"`
+	Failures        []failureJSON `json:"failures,omitempty"`
+	Usage           panel.Usage   `json:"usage"`
+	Elapsed         float64       `json:"elapsed_seconds"`
+	Mean            float64       `json:"mean_seconds"`
+	P95             float64       `json:"p95_seconds"`
+	Output          string        `json:"output"`
+	Journal         string        `json:"journal,omitempty"`
+	Estimate        *estimateJSON `json:"estimate,omitempty"`
+	Cache           *cacheJSON    `json:"cache,omitempty"`
+	Stopped         string        `json:"stopped,omitempty"` // why it ended as it did, where that is not well
+	Next            string        `json:"next,omitempty"`    // what to do now
+}
+
+// cacheJSON is how much is in the cache; with More there is more than that.
+type cacheJSON struct {
+	Dir     string `json:"dir"`
+	Answers int    `json:"answers"`
+	Bytes   int64  `json:"bytes"`
+	More    bool   `json:"more,omitempty"`
+	Error   string `json:"error,omitempty"` // why answers could not be put into it
+}
+
+func summaryRecord(s progress.Summary) summaryJSON {
+	out := summaryJSON{
+		Rows: s.Rows, Answered: s.Answered, Failed: s.Failed, Canceled: s.Canceled, Expired: s.Expired,
+		Resumed: s.Resumed, Asked: s.Asked, Cached: s.Cached, AlreadyComplete: s.AlreadyComplete, Doubtful: s.Doubtful,
+		Usage:   panel.Usage{TokenCount: s.Tokens, OutputCount: s.TokensOut, InputCount: s.TokensIn},
+		Elapsed: terminal.Seconds(s.Elapsed), Mean: terminal.Seconds(s.Mean), P95: terminal.Seconds(s.P95),
+		Output: s.Output, Journal: s.Journal,
+	}
+	for _, f := range s.Failures {
+		out.Failures = append(out.Failures, failureJSON(f))
+	}
+	return out
 }

@@ -19,7 +19,7 @@ func TestSilentRedis(t *testing.T) {
 	}
 	defer l.Close()
 	var errs bytes.Buffer
-	code := run(t.Context(), []string{"result", "x", "--redis", "redis://:s3cret@" + l.Addr().String()}, terminal.Streams{
+	code := execute(t.Context(), []string{"result", "x", "--redis", "redis://:s3cret@" + l.Addr().String()}, terminal.Streams{
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
 		Env: func(string) (string, bool) { return "", false },
 	})

@@ -71,3 +71,10 @@ func Mebibytes(n int64) string {
 	}
 	return fmt.Sprintf(format, value, "KMGT"[prefix])
 }
+
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Count(n) + " " + noun + "s"
+}
