@@ -11,6 +11,7 @@ import (
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/output"
+	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -125,7 +126,7 @@ func answersElsewhere(b *batches.Status) error {
 }
 
 func (c *batchResultsCommand) conclude(b *batches.Status, sum progress.Summary) error {
-	if err := printSummary(c.streams, sum); err != nil {
+	if err := panel.PrintSummary(c.streams, sum); err != nil {
 		return err
 	}
 	ended := sum.Rows

@@ -34,22 +34,22 @@ func stateOf(b *batches.Status) string {
 
 // batchJSON is a batch for programs. Failures are there in status and watch only.
 type batchJSON struct {
-	ID          string         `json:"id"`
-	Name        string         `json:"name"`
-	Kind        string         `json:"kind"`
-	State       string         `json:"state"`
-	Queue       string         `json:"queue"`
-	BotID       string         `json:"bot_id,omitempty"`
-	Counts      batches.Counts `json:"counts"`
-	Usage       panel.Usage    `json:"usage"`
-	Failures    []failureJSON  `json:"failures,omitempty"`
-	CreatedAt   results.Time   `json:"created_at"`
-	SubmittedAt results.Time   `json:"submitted_at,omitzero"`
-	EndedAt     results.Time   `json:"ended_at,omitzero"`
-	CanceledAt  results.Time   `json:"canceled_at,omitzero"`
-	ExpiresAt   results.Time   `json:"expires_at,omitzero"`
-	Output      string         `json:"output,omitempty"`
-	Host        string         `json:"host,omitempty"`
+	ID          string              `json:"id"`
+	Name        string              `json:"name"`
+	Kind        string              `json:"kind"`
+	State       string              `json:"state"`
+	Queue       string              `json:"queue"`
+	BotID       string              `json:"bot_id,omitempty"`
+	Counts      batches.Counts      `json:"counts"`
+	Usage       panel.Usage         `json:"usage"`
+	Failures    []panel.FailureJSON `json:"failures,omitempty"`
+	CreatedAt   results.Time        `json:"created_at"`
+	SubmittedAt results.Time        `json:"submitted_at,omitzero"`
+	EndedAt     results.Time        `json:"ended_at,omitzero"`
+	CanceledAt  results.Time        `json:"canceled_at,omitzero"`
+	ExpiresAt   results.Time        `json:"expires_at,omitzero"`
+	Output      string              `json:"output,omitempty"`
+	Host        string              `json:"host,omitempty"`
 }
 
 // What kinds of batches there are.

@@ -10,8 +10,10 @@ import (
 
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/queuestate"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -44,10 +46,10 @@ speed, what it is waiting for, and what failed, with one example per kind.`,
 type batchStatus struct {
 	*batches.Status
 	failures []progress.FailureCount
-	pauses   []worker.Pause // that hold questions of the batch up
-	paused   *queuePause    // of its queue
-	served   bool           // by a live worker
-	took     time.Duration  // from its creation to its end, or until now
+	pauses   []worker.Pause    // that hold questions of the batch up
+	paused   *queuestate.Pause // of its queue
+	served   bool              // by a live worker
+	took     time.Duration     // from its creation to its end, or until now
 }
 
 func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
@@ -70,7 +72,7 @@ func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
 		return s, err
 	}
 	if paused {
-		s.paused = newQueuePause(p)
+		s.paused = queuestate.NewPause(p)
 	}
 	err = f.Session.Served(f.Queue)
 	if _, nobody := errors.AsType[*exitcode.NoWorkerError](err); nobody {
@@ -115,13 +117,13 @@ func (s *batchStatus) rate() float64 {
 // batchStatusJSON is a batch with what status adds; durations are in seconds.
 type batchStatusJSON struct {
 	batchJSON
-	Enqueued int            `json:"enqueued"`
-	Age      float64        `json:"age_seconds"`
-	Took     float64        `json:"took_seconds"`
-	Rate     float64        `json:"rate_per_second"`
-	Served   bool           `json:"served"`
-	Pauses   []worker.Pause `json:"pauses,omitempty"`
-	Paused   *queuePause    `json:"queue_paused,omitempty"`
+	Enqueued int               `json:"enqueued"`
+	Age      float64           `json:"age_seconds"`
+	Took     float64           `json:"took_seconds"`
+	Rate     float64           `json:"rate_per_second"`
+	Served   bool              `json:"served"`
+	Pauses   []worker.Pause    `json:"pauses,omitempty"`
+	Paused   *queuestate.Pause `json:"queue_paused,omitempty"`
 }
 
 func (s *batchStatus) record() batchStatusJSON {
@@ -131,7 +133,7 @@ func (s *batchStatus) record() batchStatusJSON {
 	}
 	out.Failures = nil
 	for _, f := range s.failures {
-		out.Failures = append(out.Failures, failureJSON(f))
+		out.Failures = append(out.Failures, panel.FailureJSON(f))
 	}
 	return out
 }
@@ -192,7 +194,7 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 		t.Add("waits for", text)
 	}
 	for _, f := range s.failures {
-		t.Add("failed", failureLine(f))
+		t.Add("failed", panel.FailureLine(f))
 		if f.Hint != "" {
 			t.Add("hint", st.Translate(f.Hint))
 		}
@@ -208,7 +210,7 @@ func (c *batchStatusCommand) holds(s *batchStatus) (all []string) {
 	if !s.served {
 		all = append(all, fmt.Sprintf("a worker that serves queue %s: there is none ('cozeq worker' starts one)", s.Queue))
 	}
-	if s.paused != nil && s.paused.By == byOperator {
+	if s.paused != nil && s.paused.By == queuestate.ByOperator {
 		all = append(all, fmt.Sprintf("an operator, who has paused queue %s at %s ('cozeq queues resume %s')", s.Queue, c.streams.Moment(s.paused.Since), s.Queue))
 	}
 	for _, p := range s.pauses {

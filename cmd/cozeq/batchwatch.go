@@ -130,7 +130,7 @@ func (c *batchWatchCommand) conclude(ctx context.Context, f *foundBatch) error {
 	if err != nil {
 		return err
 	}
-	if err := printSummary(c.streams, status.summary()); err != nil {
+	if err := panel.PrintSummary(c.streams, status.summary()); err != nil {
 		return err
 	}
 	if f.Kind == batches.KindRun {

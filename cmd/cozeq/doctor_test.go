@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/queuestate"
 	"github.com/cozeq/cozeq/internal/redischeck"
 	"github.com/cozeq/cozeq/internal/remoteredis"
 	"github.com/cozeq/cozeq/internal/settings"
@@ -238,19 +239,19 @@ func TestCertificate(t *testing.T) {
 func TestQueueFinding(t *testing.T) {
 	at := time.Date(2026, 11, 24, 1, 2, 3, 0, time.UTC)
 	for _, tt := range []struct {
-		q       queueState
+		q       queuestate.Queue
 		served  bool
 		status  redischeck.Status
 		pattern string
 	}{
-		{queueState{}, false, ok, `^0 pending, 0 active, .* 0 archived \| $`},
-		{queueState{Pending: 3, OldestPending: 2}, true, ok, `^3 pending.*the oldest since 2s \| $`},
-		{queueState{Pending: 3, OldestPending: 2}, false, fail, `no worker serves it \| start a worker.*--queues q$`},
-		{queueState{Pending: 3, OldestPending: 700}, true, warn, `since 11m40s \| see 'A queue that does not move'`},
-		{queueState{Archived: 9_500}, true, warn, `9500 archived: of failed tasks asynq keeps 10000, and drops the oldest \| `},
-		{queueState{Pending: 3, Paused: &queuePause{By: byOperator, Since: at}}, false, warn, `paused by an operator since 2026-11-24T01:02:03Z \| cozeq queues resume q$`},
-		{queueState{Paused: &queuePause{By: byCozeq, Since: at, Credential: "abc"}}, true, fail, `paused by cozeq since .*\| see pause\[abc\]$`},
-		{queueState{Paused: &queuePause{By: byCozeq, Since: at, Credential: "abc", Credentials: []string{"abc"}, Others: []string{"def"}}}, true, warn,
+		{queuestate.Queue{}, false, ok, `^0 pending, 0 active, .* 0 archived \| $`},
+		{queuestate.Queue{Pending: 3, OldestPending: 2}, true, ok, `^3 pending.*the oldest since 2s \| $`},
+		{queuestate.Queue{Pending: 3, OldestPending: 2}, false, fail, `no worker serves it \| start a worker.*--queues q$`},
+		{queuestate.Queue{Pending: 3, OldestPending: 700}, true, warn, `since 11m40s \| see 'A queue that does not move'`},
+		{queuestate.Queue{Archived: 9_500}, true, warn, `9500 archived: of failed tasks asynq keeps 10000, and drops the oldest \| `},
+		{queuestate.Queue{Pending: 3, Paused: &queuestate.Pause{By: queuestate.ByOperator, Since: at}}, false, warn, `paused by an operator since 2026-11-24T01:02:03Z \| cozeq queues resume q$`},
+		{queuestate.Queue{Paused: &queuestate.Pause{By: queuestate.ByCozeq, Since: at, Credential: "abc"}}, true, fail, `paused by cozeq since .*\| see pause\[abc\]$`},
+		{queuestate.Queue{Paused: &queuestate.Pause{By: queuestate.ByCozeq, Since: at, Credential: "abc", Credentials: []string{"abc"}, Others: []string{"def"}}}, true, warn,
 			`paused by cozeq since .* for the workers of 1 credential; those of 1 other go on \| see pause\[abc\]$`},
 	} {
 		tt.q.Queue = "q"

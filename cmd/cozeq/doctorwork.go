@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/pausewatch"
+	"github.com/cozeq/cozeq/internal/queuestate"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -124,7 +125,7 @@ func (p *process) String() string {
 
 // queues looks at each, and counts the questions that wait for a worker.
 func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspector *asynq.Inspector, served map[string]bool) (found []finding, waiting int) {
-	names, err := knownQueues(inspector)
+	names, err := queuestate.Known(inspector)
 	if err != nil {
 		return []finding{failed("queue", redisFix(err), "cannot be listed: %v", err)}, 0
 	}
@@ -133,7 +134,7 @@ func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspecto
 		return []finding{failed("queue", redisFix(err), "cannot be listed: %v", err)}, 0
 	}
 	for _, queue := range names {
-		q, err := readQueue(ctx, rdb, queue, slices.Contains(used, queue))
+		q, err := queuestate.Read(ctx, rdb, queue, slices.Contains(used, queue))
 		if err != nil {
 			// asynq 0.26 cannot count a queue with a task in it whose hash is gone.
 			found = append(found, failed(checkName("queue", queue), "see why Redis loses keys: eviction, FLUSHDB, fail-over; the tasks that are whole are served all the same",
@@ -147,7 +148,7 @@ func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspecto
 }
 
 // queueFinding is what is wrong with a queue, the gravest first.
-func queueFinding(q queueState, served bool) finding {
+func queueFinding(q queuestate.Queue, served bool) finding {
 	name := checkName("queue", q.Queue)
 	shown := fmt.Sprintf("%d pending, %d active, %d scheduled, %d in retry, %d archived", q.Pending, q.Active, q.Scheduled, q.Retry, q.Archived)
 	age := time.Duration(q.OldestPending * float64(time.Second))
@@ -158,7 +159,7 @@ func queueFinding(q queueState, served bool) finding {
 	case q.Paused != nil && len(q.Paused.Others) > 0:
 		return warned(name, "see pause["+q.Paused.Credential+"]", "%s; paused by cozeq since %s for the workers of %s; those of %s go on",
 			shown, since(q.Paused.Since), terminal.Plural(len(q.Paused.Credentials), "credential"), terminal.Plural(len(q.Paused.Others), "other"))
-	case q.Paused != nil && q.Paused.By == byCozeq:
+	case q.Paused != nil && q.Paused.By == queuestate.ByCozeq:
 		return failed(name, "see pause["+q.Paused.Credential+"]", "%s; paused by cozeq since %s: Coze refuses everything", shown, since(q.Paused.Since))
 	case q.Paused != nil:
 		return warned(name, "cozeq queues resume "+q.Queue, "%s; paused by an operator since %s", shown, since(q.Paused.Since))

@@ -7,11 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/cli/ask"
+	"github.com/cozeq/cozeq/internal/cli/cancel"
 	"github.com/cozeq/cozeq/internal/cli/dashboard"
 	"github.com/cozeq/cozeq/internal/cli/errorcodes"
 	"github.com/cozeq/cozeq/internal/cli/health"
 	"github.com/cozeq/cozeq/internal/cli/help"
 	"github.com/cozeq/cozeq/internal/cli/mock"
+	"github.com/cozeq/cozeq/internal/cli/queues"
+	"github.com/cozeq/cozeq/internal/cli/result"
+	"github.com/cozeq/cozeq/internal/cli/run"
+	"github.com/cozeq/cozeq/internal/cli/worker"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/settings"
@@ -79,8 +85,8 @@ workers around a shared Redis (cozeq worker).`,
 		&cobra.Group{ID: groupAsk, Title: "Ask"},
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
-	grouped(root, groupAsk, newRunCmd(s), newAskCmd(s), newBatchCmd(s), newResultCmd(s), newCancelCmd(s))
-	grouped(root, groupOperate, newWorkerCmd(s), newQueuesCmd(s), dashboard.New(s), newDoctorCmd(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
+	grouped(root, groupAsk, run.New(s), ask.New(s), newBatchCmd(s), result.New(s), cancel.New(s))
+	grouped(root, groupOperate, worker.New(s), queues.New(s), dashboard.New(s), newDoctorCmd(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
 	root.AddCommand(help.NewEnvironment(), help.NewExitCodes(), help.NewMan(s))
 	root.SetHelpCommand(help.New())
 	root.InitDefaultHelpCmd()

@@ -1,4 +1,5 @@
-package main
+// Package queuestate reads how the queues of a Redis stand, for the commands queues and doctor.
+package queuestate
 
 import (
 	"context"
@@ -16,34 +17,34 @@ import (
 
 // Who pauses a queue.
 const (
-	byOperator = "operator"
-	byCozeq    = "cozeq"
+	ByOperator = "operator"
+	ByCozeq    = "cozeq"
 )
 
-// queuesState is what cozeq queues shows, for programs.
-type queuesState struct {
-	Queues []queueState   `json:"queues"`
+// All is what cozeq queues shows, for programs.
+type All struct {
+	Queues []Queue        `json:"queues"`
 	Pauses []worker.Pause `json:"pauses"`
 	Limits []worker.Limit `json:"limits"`
 
 	Unreadable []worker.Unreadable `json:"unreadable"` // taken out of the queues, as nobody can work on them
 }
 
-// queueState is one queue, by asynq's states.
-type queueState struct {
-	Queue         string      `json:"queue"`
-	Pending       int         `json:"pending"`
-	Active        int         `json:"active"`
-	Scheduled     int         `json:"scheduled"` // wait for their turn, a back-off or the end of a pause
-	Retry         int         `json:"retry"`
-	Archived      int         `json:"archived"`
-	Completed     int         `json:"completed"`
-	Grouped       int         `json:"grouped"` // in asynq's groups, which workers do not serve
-	OldestPending float64     `json:"oldest_pending_seconds"`
-	Paused        *queuePause `json:"paused,omitempty"`
+// Queue is one queue, by asynq's states.
+type Queue struct {
+	Queue         string  `json:"queue"`
+	Pending       int     `json:"pending"`
+	Active        int     `json:"active"`
+	Scheduled     int     `json:"scheduled"` // wait for their turn, a back-off or the end of a pause
+	Retry         int     `json:"retry"`
+	Archived      int     `json:"archived"`
+	Completed     int     `json:"completed"`
+	Grouped       int     `json:"grouped"` // in asynq's groups, which workers do not serve
+	OldestPending float64 `json:"oldest_pending_seconds"`
+	Paused        *Pause  `json:"paused,omitempty"`
 }
 
-type queuePause struct {
+type Pause struct {
 	By          string    `json:"by"`
 	Since       time.Time `json:"since"`
 	Credential  string    `json:"credential,omitempty"`  // the first of Credentials
@@ -51,17 +52,17 @@ type queuePause struct {
 	Others      []string  `json:"others,omitempty"`      // credentials whose workers go on with it
 }
 
-func newQueuePause(p worker.QueuePause) *queuePause {
+func NewPause(p worker.QueuePause) *Pause {
 	if len(p.Credentials) == 0 {
-		return &queuePause{By: byOperator, Since: p.Since}
+		return &Pause{By: ByOperator, Since: p.Since}
 	}
-	return &queuePause{By: byCozeq, Since: p.Since, Credential: p.Credentials[0], Credentials: p.Credentials, Others: p.Others}
+	return &Pause{By: ByCozeq, Since: p.Since, Credential: p.Credentials[0], Credentials: p.Credentials, Others: p.Others}
 }
 
-func readQueues(ctx context.Context, rdb redis.UniversalClient) (queuesState, error) {
-	state := queuesState{Queues: []queueState{}, Pauses: []worker.Pause{}, Limits: []worker.Limit{}}
+func ReadAll(ctx context.Context, rdb redis.UniversalClient) (All, error) {
+	state := All{Queues: []Queue{}, Pauses: []worker.Pause{}, Limits: []worker.Limit{}}
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
-	names, err := knownQueues(inspector)
+	names, err := Known(inspector)
 	if err != nil {
 		return state, err
 	}
@@ -70,7 +71,7 @@ func readQueues(ctx context.Context, rdb redis.UniversalClient) (queuesState, er
 		return state, fmt.Errorf("list queues: %w", err)
 	}
 	for _, name := range names {
-		q, err := readQueue(ctx, rdb, name, slices.Contains(used, name))
+		q, err := Read(ctx, rdb, name, slices.Contains(used, name))
 		if err != nil {
 			return state, err
 		}
@@ -94,9 +95,9 @@ func readQueues(ctx context.Context, rdb redis.UniversalClient) (queuesState, er
 	return state, nil
 }
 
-// knownQueues are those that were ever enqueued to, and those that a live worker
+// Known are those that were ever enqueued to, and those that a live worker
 // serves, sorted.
-func knownQueues(inspector *asynq.Inspector) ([]string, error) {
+func Known(inspector *asynq.Inspector) ([]string, error) {
 	names, err := inspector.Queues()
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
@@ -112,10 +113,10 @@ func knownQueues(inspector *asynq.Inspector) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// readQueue reads one queue. asynq knows nothing of one that is served and was never
+// Read reads one queue. asynq knows nothing of one that is served and was never
 // used.
-func readQueue(ctx context.Context, rdb redis.UniversalClient, name string, used bool) (queueState, error) {
-	q := queueState{Queue: name}
+func Read(ctx context.Context, rdb redis.UniversalClient, name string, used bool) (Queue, error) {
+	q := Queue{Queue: name}
 	if used {
 		info, err := worker.QueueInfo(ctx, rdb, name)
 		if err != nil {
@@ -129,6 +130,6 @@ func readQueue(ctx context.Context, rdb redis.UniversalClient, name string, used
 	if err != nil || !paused {
 		return q, err
 	}
-	q.Paused = newQueuePause(p)
+	q.Paused = NewPause(p)
 	return q, nil
 }

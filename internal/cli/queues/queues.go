@@ -1,4 +1,6 @@
-package main
+// Package queues is the command queues: it shows the queues, pauses and limits of a shared Redis, and pauses and resumes
+// queues.
+package queues
 
 import (
 	"fmt"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/pausewatch"
+	"github.com/cozeq/cozeq/internal/queuestate"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -21,7 +24,7 @@ type queuesCommand struct {
 	json    bool
 }
 
-func newQueuesCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &queuesCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "queues",
@@ -53,7 +56,7 @@ func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer s.Close()
-	state, err := readQueues(cmd.Context(), s.Redis)
+	state, err := queuestate.ReadAll(cmd.Context(), s.Redis)
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {
 }
 
 // print writes a table of each kind that there is.
-func (c *queuesCommand) print(state queuesState) error {
+func (c *queuesCommand) print(state queuestate.All) error {
 	queues := &terminal.Table{Header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}, Whole: true}
 	for _, q := range state.Queues {
 		queues.Add(q.Queue, c.streams.Number(q.Pending), c.streams.Number(q.Active), c.streams.Number(q.Scheduled), c.streams.Number(q.Retry), c.streams.Number(q.Archived),
@@ -133,11 +136,11 @@ func (c *queuesCommand) sections(all []section) error {
 }
 
 // pausedBy says who has paused a queue, and why.
-func (c *queuesCommand) pausedBy(q queueState, pauses []worker.Pause) string {
+func (c *queuesCommand) pausedBy(q queuestate.Queue, pauses []worker.Pause) string {
 	switch {
 	case q.Paused == nil:
 		return "no"
-	case q.Paused.By == byOperator:
+	case q.Paused.By == queuestate.ByOperator:
 		return "by an operator since " + c.streams.Moment(q.Paused.Since)
 	}
 	text := "by cozeq since " + c.streams.Moment(q.Paused.Since)

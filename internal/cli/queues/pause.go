@@ -1,4 +1,4 @@
-package main
+package queues
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/queuestate"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -77,7 +78,7 @@ func withQueue(cmd *cobra.Command, s *terminal.Streams, name string, do func(*se
 		return err
 	}
 	defer session.Close()
-	known, err := knownQueues(asynq.NewInspectorFromRedisClient(session.Redis))
+	known, err := queuestate.Known(asynq.NewInspectorFromRedisClient(session.Redis))
 	if err != nil {
 		return err
 	}

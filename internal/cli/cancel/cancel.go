@@ -1,4 +1,5 @@
-package main
+// Package cancel is the command cancel: it cancels questions by their ids.
+package cancel
 
 import (
 	"errors"
@@ -17,7 +18,7 @@ import (
 
 type cancelCommand struct{ streams *terminal.Streams }
 
-func newCancelCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &cancelCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "cancel ID...",

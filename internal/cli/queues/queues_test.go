@@ -1,4 +1,4 @@
-package main
+package queues
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/queuestate"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
@@ -35,7 +36,7 @@ func TestQueuesOnNarrowTerminal(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		c := &queuesCommand{streams: &terminal.Streams{Out: &out, OutTTY: true, Width: 80}}
-		state := queuesState{Queues: []queueState{{Queue: "critical", Paused: &queuePause{By: byOperator, Since: now}}}, Pauses: test.pauses}
+		state := queuestate.All{Queues: []queuestate.Queue{{Queue: "critical", Paused: &queuestate.Pause{By: queuestate.ByOperator, Since: now}}}, Pauses: test.pauses}
 		if err := c.print(state); err != nil {
 			t.Fatal(err)
 		}
@@ -53,10 +54,10 @@ func TestQueuesOnNarrowTerminal(t *testing.T) {
 // On a terminal each kind has a table of its own; in a pipe, its name in each line.
 func TestQueuesPrint(t *testing.T) {
 	now := time.Now()
-	state := queuesState{
-		Queues: []queueState{
-			{Queue: "default", Pending: 100_000, Active: 3, OldestPending: 3725, Paused: &queuePause{By: byCozeq, Since: now, Credentials: []string{"c1"}}},
-			{Queue: "low", Paused: &queuePause{By: byOperator, Since: now.AddDate(0, 0, -3)}},
+	state := queuestate.All{
+		Queues: []queuestate.Queue{
+			{Queue: "default", Pending: 100_000, Active: 3, OldestPending: 3725, Paused: &queuestate.Pause{By: queuestate.ByCozeq, Since: now, Credentials: []string{"c1"}}},
+			{Queue: "low", Paused: &queuestate.Pause{By: queuestate.ByOperator, Since: now.AddDate(0, 0, -3)}},
 		},
 		Pauses: []worker.Pause{
 			{Credential: "c1", Code: 4028, Class: "quota", Since: now, NextProbe: now, Message: "used up", Hint: "Buy more."},
@@ -118,7 +119,7 @@ func TestQueuesShowWhatIsNotServed(t *testing.T) {
 		if err := rdb.LPush(ctx, "asynq:{default}:pending", "dangling").Err(); err != nil {
 			t.Fatal(err)
 		}
-		state, err := readQueues(ctx, rdb)
+		state, err := queuestate.ReadAll(ctx, rdb)
 		if err != nil {
 			t.Fatal(err)
 		}

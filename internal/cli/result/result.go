@@ -1,4 +1,5 @@
-package main
+// Package result is the command result: it prints what is known of one question.
+package result
 
 import (
 	"context"
@@ -27,7 +28,7 @@ type resultCommand struct {
 	json    bool
 }
 
-func newResultCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &resultCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "result ID",

@@ -1,4 +1,4 @@
-package main
+package panel
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// printSummary says on stderr what a run has come to.
-func printSummary(s *terminal.Streams, sum progress.Summary) error {
+// PrintSummary says on stderr what a run has come to.
+func PrintSummary(s *terminal.Streams, sum progress.Summary) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	if sum.AlreadyComplete {
@@ -33,7 +33,7 @@ func printSummary(s *terminal.Streams, sum progress.Summary) error {
 		line("  %s", text)
 	}
 	for _, f := range sum.Failures {
-		line("  %s", failureLine(f))
+		line("  %s", FailureLine(f))
 		if f.Hint != "" {
 			line("    %s", s.Translate(f.Hint))
 		}
@@ -65,8 +65,8 @@ func printSummary(s *terminal.Streams, sum progress.Summary) error {
 	return err
 }
 
-// failureLine is one kind of failure with its example, where there is one.
-func failureLine(f progress.FailureCount) string {
+// FailureLine is one kind of failure with its example, where there is one.
+func FailureLine(f progress.FailureCount) string {
 	kind := f.Class
 	if f.Code != 0 {
 		kind = fmt.Sprintf("%d %s", f.Code, f.Class)
@@ -94,7 +94,7 @@ func origins(sum progress.Summary) string {
 	return strings.Join(append(parts, terminal.Count(sum.Asked)+" now"), ", ")
 }
 
-type failureJSON struct {
+type FailureJSON struct {
 	Class    string `json:"class"`
 	Code     int    `json:"code,omitempty"`
 	Count    int    `json:"count"`

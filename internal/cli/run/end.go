@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ type runEnd struct {
 // print says it to people, on stderr. How it ended and what to do follows with the
 // error.
 func (c *runEnd) print(s *terminal.Streams) error {
-	if err := printSummary(s, c.Summary); err != nil {
+	if err := panel.PrintSummary(s, c.Summary); err != nil {
 		return err
 	}
 	var b strings.Builder
@@ -76,27 +76,27 @@ func (c *runCommand) draining() string {
 
 // summaryJSON is a summary for programs; durations are in seconds.
 type summaryJSON struct {
-	Rows            int           `json:"rows"`
-	Answered        int           `json:"answered"`
-	Failed          int           `json:"failed"`
-	Canceled        int           `json:"canceled"`
-	Expired         int           `json:"expired"`
-	Resumed         int           `json:"resumed"`
-	Asked           int           `json:"asked"`
-	Cached          int           `json:"cached,omitempty"`
-	Doubtful        int           `json:"possible_duplicates,omitempty"`
-	AlreadyComplete bool          `json:"already_complete,omitempty"`
-	Failures        []failureJSON `json:"failures,omitempty"`
-	Usage           panel.Usage   `json:"usage"`
-	Elapsed         float64       `json:"elapsed_seconds"`
-	Mean            float64       `json:"mean_seconds"`
-	P95             float64       `json:"p95_seconds"`
-	Output          string        `json:"output"`
-	Journal         string        `json:"journal,omitempty"`
-	Estimate        *estimateJSON `json:"estimate,omitempty"`
-	Cache           *cacheJSON    `json:"cache,omitempty"`
-	Stopped         string        `json:"stopped,omitempty"` // why it ended as it did, where that is not well
-	Next            string        `json:"next,omitempty"`    // what to do now
+	Rows            int                 `json:"rows"`
+	Answered        int                 `json:"answered"`
+	Failed          int                 `json:"failed"`
+	Canceled        int                 `json:"canceled"`
+	Expired         int                 `json:"expired"`
+	Resumed         int                 `json:"resumed"`
+	Asked           int                 `json:"asked"`
+	Cached          int                 `json:"cached,omitempty"`
+	Doubtful        int                 `json:"possible_duplicates,omitempty"`
+	AlreadyComplete bool                `json:"already_complete,omitempty"`
+	Failures        []panel.FailureJSON `json:"failures,omitempty"`
+	Usage           panel.Usage         `json:"usage"`
+	Elapsed         float64             `json:"elapsed_seconds"`
+	Mean            float64             `json:"mean_seconds"`
+	P95             float64             `json:"p95_seconds"`
+	Output          string              `json:"output"`
+	Journal         string              `json:"journal,omitempty"`
+	Estimate        *estimateJSON       `json:"estimate,omitempty"`
+	Cache           *cacheJSON          `json:"cache,omitempty"`
+	Stopped         string              `json:"stopped,omitempty"` // why it ended as it did, where that is not well
+	Next            string              `json:"next,omitempty"`    // what to do now
 }
 
 // cacheJSON is how much is in the cache; with More there is more than that.
@@ -117,7 +117,7 @@ func summaryRecord(s progress.Summary) summaryJSON {
 		Output: s.Output, Journal: s.Journal,
 	}
 	for _, f := range s.Failures {
-		out.Failures = append(out.Failures, failureJSON(f))
+		out.Failures = append(out.Failures, panel.FailureJSON(f))
 	}
 	return out
 }

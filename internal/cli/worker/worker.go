@@ -1,4 +1,5 @@
-package main
+// Package worker is the command worker: it serves the queues of a shared Redis until a signal, then drains.
+package worker
 
 import (
 	"context"
@@ -26,7 +27,7 @@ type workerCommand struct {
 	rules   session.RedisRules
 }
 
-func newWorkerCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &workerCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "worker",

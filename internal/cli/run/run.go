@@ -1,4 +1,6 @@
-package main
+// Package run is the command run: it asks every question of a file and writes every answer. It reads the settings
+// (setup.go), opens a session, lets internal/filerun do the work and says how it ended (end.go).
+package run
 
 import (
 	"context"
@@ -76,7 +78,7 @@ type runCommand struct {
 	onTurnFailure string
 }
 
-func newRunCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &runCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "run INPUT [-o OUTPUT]",

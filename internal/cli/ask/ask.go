@@ -1,4 +1,5 @@
-package main
+// Package ask is the command ask: one question, its answer on stdout.
+package ask
 
 import (
 	"cmp"
@@ -57,7 +58,7 @@ type askCommand struct {
 	images   []string
 }
 
-func newAskCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &askCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "ask QUESTION",
