@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,20 +38,7 @@ const maxRunRSS = 150 << 20
 
 func millionRun(t *testing.T, rows int, rdb *redistest.Server) {
 	p := &processes{dir: t.TempDir(), fake: cozetest.New(t, cozetest.With(cozetest.Config{KeepLog: -1, Forget: time.Minute}))}
-	f, err := os.Create(filepath.Join(p.dir, "q.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := bufio.NewWriter(f)
-	for n := 1; n <= rows; n++ {
-		fmt.Fprintf(w, `{"custom_id":"row-%d","question":"question %d"}`+"\n", n, n)
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	p.questions(t, rows)
 	if rdb != nil {
 		p.serve(t, rdb.URL())
 	}

@@ -33,6 +33,25 @@ func (p *processes) command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// questions writes q.jsonl with that many rows.
+func (p *processes) questions(t testing.TB, rows int) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(p.dir, "q.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriter(f)
+	for n := 1; n <= rows; n++ {
+		fmt.Fprintf(w, `{"custom_id":"row-%d","question":"question %d"}`+"\n", n, n)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (p *processes) start(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := p.command(t, args...)

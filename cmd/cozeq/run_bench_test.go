@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -82,20 +79,7 @@ func longAnswer(question string) string {
 
 func benchProcesses(b *testing.B, rows int, c cozetest.Config) *processes {
 	p := &processes{dir: b.TempDir(), fake: cozetest.New(b, cozetest.With(c))}
-	f, err := os.Create(filepath.Join(p.dir, "q.jsonl"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	w := bufio.NewWriter(f)
-	for n := 1; n <= rows; n++ {
-		fmt.Fprintf(w, `{"custom_id":"row-%d","question":"question %d"}`+"\n", n, n)
-	}
-	if err := w.Flush(); err != nil {
-		b.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		b.Fatal(err)
-	}
+	p.questions(b, rows)
 	return p
 }
 
