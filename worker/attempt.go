@@ -18,7 +18,14 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// attempt is one run of a task: what its stages share. It reaches the rest of the worker through what stands here alone.
+// attempt is one run of a task. Its stages share what stands here, and reach nothing else of the worker:
+//
+//	take up     takeup.go      own the record, read the payload
+//	look first  lookfirst.go   its turn? a chat already? then poll.go or recover.go, and nothing is asked
+//	ask         ask.go         conversation, asked note and permit (askednote.go), POST /v3/chat
+//	read        read.go        the stream, from the chat's id to the last event
+//	judge       verdict.go     what all this means for the task
+//	settle      settle.go      write it; outcome.go puts it in asynq's words, report.go in those of logs and metrics
 type attempt struct {
 	id    string
 	began time.Time
@@ -36,12 +43,12 @@ type attempt struct {
 	calls         calls
 	log           *slog.Logger
 	spans         *telemetry.Spans // nil: not traced
-	life          context.Context  // ends when even an answer is no longer waited to be stored
+	life          context.Context  // ends when writes are given up
 
-	noted          time.Time // before the last note that the question is about to be sent
+	noted          time.Time // just before the last asked note was written
 	sealed         error     // why the payload cannot be decrypted here
-	damagedKey     string    // the one that damaged has named last
-	recreated      bool      // it has made its conversation anew once already
+	damagedKey     string    // the key that the log named last
+	recreated      bool      // it has replaced a conversation that was gone
 	heard, strayed bool      // the stream had events of a chat; of another one
 }
 
@@ -56,39 +63,23 @@ func (w *Worker) newAttempt(ctx context.Context) *attempt {
 	return a
 }
 
-// process is the asynq handler. While a stream is open this frame is on a stack of
-// which there are thousands: what is large and needed only at the beginning is in
-// begin, so that the stack can shrink to 8 KiB (BenchmarkMemory).
+// process is the asynq handler. While a stream is open this frame is on a stack of which there are thousands. What is large
+// and needed only at the beginning is in takeUp, so that the stack can shrink to 8 KiB (BenchmarkMemory).
 func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	w.wg.Add(1)
 	defer w.wg.Done()
 	a := w.newAttempt(ctx)
-	// Before the record says "running": who asks for the end of a running task must
-	// find the attempt.
-	run, release := w.running.begin(ctx, a)
+	run, release := w.running.begin(ctx, a) // before the record says "running": a cancellation must find the attempt
 	defer release()
-	invalid, err := a.begin(ctx, t)
-	if err != nil {
-		return a.notBegun(ctx, err)
+	invalid, over, err := a.takeUp(ctx, t)
+	if over {
+		return err
 	}
-	if a.rec.Ended {
-		again, err := a.replay(ctx)
-		if !again {
-			return err
-		}
-		if invalid, err = a.begin(ctx, t); err != nil {
-			return a.notBegun(ctx, err)
-		}
-	}
-	if over, err := a.alreadyEnded(ctx); err != nil || over {
-		return judge(err, history{}).toAsynq()
-	}
-	a.forgetEarlierAsks()
 	a.observe(w.tracing)
 	a.hold.rec.Store(a.rec)
 	defer context.AfterFunc(ctx, func() { a.hold.watch(run) })()
-	answer, err := a.guard(run, invalid)
-	v, err := a.settle(context.WithoutCancel(ctx), answer, err)
+	chat, err := a.guard(run, invalid)
+	v, err := a.settle(context.WithoutCancel(ctx), chat, err)
 	if own := a.hold.chat.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
 		w.answered.add(*own)
 	}
@@ -96,19 +87,19 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 }
 
 // guard turns a panic into the failure of this task alone.
-func (a *attempt) guard(ctx context.Context, invalid error) (answer *coze.Chat, err error) {
+func (a *attempt) guard(ctx context.Context, invalid error) (chat *coze.Chat, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.log.Error("panic in a handler", "panic", p, "stack", string(debug.Stack()))
-			answer, err = nil, fmt.Errorf("%w: %v", errPanic, p)
+			chat, err = nil, fmt.Errorf("%w: %v", errPanic, p)
 		}
 	}()
 	if invalid != nil {
 		return nil, invalid
 	}
-	answer, err = a.answer(ctx)
+	chat, err = a.answer(ctx)
 	if err != nil && ctx.Err() != nil && !keyMissing(err) {
 		return a.interrupted(ctx, err)
 	}
-	return answer, err
+	return chat, err
 }

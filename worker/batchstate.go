@@ -16,8 +16,8 @@ func (a *attempt) ofBatch() bool {
 	return ok
 }
 
-// along is what tells the task's batch, if it has one, of a state that is no end: in
-// the round trip that writes the state.
+// along returns the command that notes a state in the task's batch, if it has one, to be sent in the round trip that writes
+// the state. It is for states that are no end.
 func along(ctx context.Context, r results.Result, state results.Status) []func(redis.Cmdable) {
 	r.Status = state
 	m, ok := tally.Of(&r)
@@ -27,16 +27,31 @@ func along(ctx context.Context, r results.Result, state results.Status) []func(r
 	return []func(redis.Cmdable){m.Along(ctx)}
 }
 
-// markEnd tells the task's batch how it ended. It comes after the record has ended and
-// before asynq is told: see tally.Tally.
-func (a *attempt) markEnd(ctx context.Context) error {
-	return a.tally.MarkResult(ctx, &a.rec.Result)
+// handOn notes an ended task in its batch and gives its turn to the next one, unless it blocks its conversation. It comes
+// after the record has ended and before asynq hears of it, and can be repeated. The next turn learns which chat was this
+// one's: it may have to tell its own question from one of the same words. A damaged batch or lane is damaged for all its
+// tasks alike, and does not hold this one up.
+func (a *attempt) handOn(ctx context.Context, r *results.Result, blocks bool) error {
+	if err := a.tally.MarkResult(ctx, r); err != nil && !a.damaged(err) {
+		return err
+	}
+	if r.Lane == "" || blocks {
+		return nil
+	}
+	if err := a.lanes.LeaveAfter(ctx, placeOf(r), r.ChatID); err != nil && !a.damaged(err) {
+		return err
+	}
+	return nil
 }
 
-// alreadyEnded handles a task that came back although its batch knows its end, and whose
-// record somebody has deleted since, as a run does that has the answer in its journal.
-// The record that was made for it goes again, even if this worker shuts down: asynq puts
-// the task back then, and the next one has less to find out.
+// blocks reports whether the task has failed and holds its conversation up until an operator decides.
+func (a *attempt) blocks() bool {
+	return a.rec.Result.Status == results.Failed && a.chat != nil && a.chat.OnTurnFailure == tasks.TurnBlock
+}
+
+// alreadyEnded handles a task that came back although its batch knows its end, and whose record has been deleted since. A run
+// deletes the record of an answer that is in its journal. The record that Begin made goes again, even if this worker shuts
+// down: asynq puts the task back then, and the next attempt has less to find out.
 func (a *attempt) alreadyEnded(ctx context.Context) (bool, error) {
 	if !a.rec.Made {
 		return false, nil
@@ -46,22 +61,22 @@ func (a *attempt) alreadyEnded(ctx context.Context) (bool, error) {
 	if err != nil || !ended {
 		return false, err
 	}
-	if err := a.leave(ctx); err != nil {
-		return false, err
+	if r := &a.rec.Result; r.Lane != "" {
+		if err := a.lanes.LeaveAfter(ctx, placeOf(r), r.ChatID); err != nil {
+			return false, err
+		}
 	}
 	if err := a.results.Delete(ctx, a.id); err != nil {
 		return false, err
 	}
 	if status == results.Failed && a.chat != nil && a.chat.OnTurnFailure == tasks.TurnBlock {
-		// It was archived, and somebody has run it there: its answer would reach nobody.
-		return true, errCollected
+		return true, errCollected // it was archived, and an operator ran it: no reader would get its answer
 	}
 	return true, nil
 }
 
-// forgetEarlierAsks takes the earlier asks of a batch's row out of asynq's archive, where a
-// turn that failed stands if it holds its conversation up: the row is asked again, and what
-// is answered is nowhere failed. A death before that leaves it to the next attempt.
+// forgetEarlierAsks takes the earlier asks of a batch's row out of asynq's archive. A failed turn that holds its conversation
+// up stands there, and its row is asked again now. After a death before this the next attempt does it.
 func (a *attempt) forgetEarlierAsks() {
 	if !a.ofBatch() {
 		return

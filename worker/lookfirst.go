@@ -6,50 +6,14 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/results"
 )
 
-func (a *attempt) place() lane.Place {
-	return lane.Place{Lane: a.rec.Result.Lane, Queue: a.rec.Result.Queue, ID: a.id}
-}
-
-// turn returns errTurn unless it is this task's turn in its conversation. The task
-// then waits far ahead, without a slot, and is run when it becomes the head.
-//
-// Only the head of a lane is ever pending, so a task that is not the head got here
-// by hand (asynqmon's "run now"), or by a producer that knows no lanes; and a lane
-// that Redis has lost is built again by its tasks as they come, each at the place
-// that its payload remembers.
-func (a *attempt) turn(ctx context.Context) error {
-	place := a.place()
-	if place.Lane == "" {
-		return nil
-	}
-	_, head, err := a.lanes.Rejoin(ctx, place, a.chat.LaneSeq)
-	if err != nil {
-		return err
-	}
-	if !head {
-		return errTurn
-	}
-	return nil
-}
-
-// leave ends the task's turn and runs the next one's. The next one learns which chat was
-// this one's: it may have to tell its own question from one of the same words.
-func (a *attempt) leave(ctx context.Context) error {
-	place := a.place()
-	if place.Lane == "" {
-		return nil
-	}
-	return a.lanes.LeaveAfter(ctx, place, a.rec.Result.ChatID)
-}
-
-// answer is the chain: see the package comment.
+// answer gets the task's answer: from a chat that exists, else from a new one.
 func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
 	if err := a.prepare(); err != nil {
 		return nil, a.awaitKey(err)
 	}
-	r := &a.rec.Result
 	if a.rec.CancelRequested {
 		a.hold.stop(errCanceled)
 		return nil, errCanceled
@@ -57,29 +21,63 @@ func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
 	if err := a.turn(ctx); err != nil {
 		return nil, err
 	}
-	// Before the first call: whatever it is, its refusal concerns the credential.
+	// Before the first call, as a refusal of any call concerns the credential.
 	if err := a.calls.identify(ctx); err != nil {
 		return nil, err
 	}
-	if r.ChatID != "" {
-		if err := a.placeChat(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if r.ChatID != "" {
+	switch exists, err := a.chatExists(ctx); {
+	case err != nil:
+		return nil, err
+	case exists:
 		return a.lookUp(ctx)
-	}
-	if !a.rec.AskedAt.IsZero() {
-		found, err := a.find(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if found {
-			return a.lookUp(ctx)
-		}
-	}
-	if !a.chat.ExpiresAt.IsZero() && time.Now().After(a.chat.ExpiresAt) {
+	case a.expired():
 		return nil, errExpired
 	}
 	return a.ask(ctx)
+}
+
+// turn returns errTurn unless it is this task's turn in its conversation. The task then waits far ahead, without a slot, and
+// is run when it becomes the head.
+//
+// Only the head of a lane is ever pending. A task that is not the head was run by hand ("run now" in asynqmon), or comes from
+// a producer that knows no lanes. If Redis has lost a lane, its tasks build it again as they come, each at the place that its
+// payload names.
+func (a *attempt) turn(ctx context.Context) error {
+	place := placeOf(&a.rec.Result)
+	if place.Lane == "" {
+		return nil
+	}
+	_, head, err := a.lanes.Rejoin(ctx, place, a.chat.LaneSeq)
+	if err == nil && !head {
+		err = errTurn
+	}
+	return err
+}
+
+func placeOf(r *results.Result) lane.Place {
+	return lane.Place{Lane: r.Lane, Queue: r.Queue, ID: r.ID}
+}
+
+// chatExists reports whether the record names a chat of this question, now or after a search at Coze. It is looked up then,
+// and nothing is asked.
+func (a *attempt) chatExists(ctx context.Context) (bool, error) {
+	if a.rec.Result.ChatID != "" {
+		if err := a.placeChat(ctx); err != nil {
+			return false, err
+		}
+	}
+	if a.rec.Result.ChatID != "" {
+		return true, nil
+	}
+	if a.rec.AskedAt.IsZero() {
+		return false, nil
+	}
+	return a.find(ctx)
+}
+
+// untouched reports whether no chat of this task and no question that was sent is known.
+func (a *attempt) untouched() bool { return a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero() }
+
+func (a *attempt) expired() bool {
+	return !a.chat.ExpiresAt.IsZero() && time.Now().After(a.chat.ExpiresAt)
 }

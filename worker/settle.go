@@ -10,7 +10,6 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
 )
 
 // settle judges an attempt, writes what follows from it, and tells asynq.
@@ -100,15 +99,9 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 		a.damaged(err)
 		return judge(err, history{})
 	}
-	if err := a.persist(ctx, a.markEnd); err != nil && !a.damaged(err) {
-		return judge(err, history{})
-	}
-	if a.blocks() {
-		return v
-	}
-	if err := a.persist(ctx, a.leave); err != nil && !a.damaged(err) {
-		// The record has ended; asynq brings the task back and replay tries again.
-		return judge(err, history{})
+	handOn := func(ctx context.Context) error { return a.handOn(ctx, r, a.blocks()) }
+	if err := a.persist(ctx, handOn); err != nil {
+		return judge(err, history{}) // the record has ended: asynq brings the task back, and replay hands it on
 	}
 	return v
 }
@@ -215,10 +208,4 @@ func (a *attempt) damaged(err error) bool {
 		a.log.Error("a key in Redis holds something else than it should", "key", e.Key, "err", err, "hint", hint(err))
 	}
 	return ok
-}
-
-// blocks reports whether the task has failed and holds its conversation up until
-// somebody decides.
-func (a *attempt) blocks() bool {
-	return a.rec.Result.Status == results.Failed && a.chat != nil && a.chat.OnTurnFailure == tasks.TurnBlock
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,13 +10,36 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// begin reads the payload, if it can be read, and takes the task up.
+// takeUp makes the attempt the owner of its task's record. over: there is nothing to do, and err is what asynq is told.
+// invalid says why the question cannot be asked.
+func (a *attempt) takeUp(ctx context.Context, t *asynq.Task) (invalid error, over bool, err error) {
+	invalid, err = a.begin(ctx, t)
+	if err == nil && a.rec.Ended {
+		again, err := a.replay(ctx)
+		if err != nil || !again {
+			return nil, true, err
+		}
+		invalid, err = a.begin(ctx, t)
+		if err != nil {
+			return nil, true, a.notBegun(ctx, err)
+		}
+	}
+	if err != nil {
+		return nil, true, a.notBegun(ctx, err)
+	}
+	if ended, err := a.alreadyEnded(ctx); err != nil || ended {
+		return nil, true, judge(err, history{}).toAsynq()
+	}
+	a.forgetEarlierAsks()
+	return invalid, false, nil
+}
+
+// begin decodes the payload and begins on the record, even for a payload that cannot be read: the record ends as failed.
 func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error) {
 	queue, _ := asynq.GetQueueName(ctx)
 	seed := results.Result{ID: a.id, Queue: queue}
@@ -36,33 +60,26 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 		return nil, err
 	}
 	a.rec.Over = func(ctx context.Context) (bool, error) { return a.tally.Ended(ctx, a.id) }
-	a.rec.Result.Queue = queue // of a batch's task that has ended the record does not say it
+	a.rec.Result.Queue = queue // the record of a batch's row that has ended has none
 	return invalid, nil
 }
 
-// notBegun ends an attempt that could not take its task up. Where the record's key holds
-// something else nobody ever can: the task is archived, and its batch and its conversation
-// go on without it.
+// notBegun ends an attempt that could not begin on its record. If the record's key holds something else, no attempt ever
+// can: the task is archived, and its batch and its conversation continue without it.
 func (a *attempt) notBegun(ctx context.Context, err error) error {
 	v := judge(err, history{})
 	if a.damaged(err) && a.chat != nil {
 		queue, _ := asynq.GetQueueName(ctx)
 		r := a.chat.Record(a.id, queue)
 		r.Status, r.Error = results.Failed, failure(v)
-		if err := a.tally.MarkResult(ctx, &r); err != nil && !a.damaged(err) {
+		if err := a.handOn(ctx, &r, false); err != nil {
 			return judge(err, history{}).toAsynq()
-		}
-		if r.Lane != "" {
-			if err := a.lanes.Leave(ctx, lane.Place{Lane: r.Lane, Queue: queue, ID: a.id}); err != nil && !a.damaged(err) {
-				return judge(err, history{}).toAsynq()
-			}
 		}
 	}
 	return v.toAsynq()
 }
 
-// prepare completes the payload and checks it: whoever enqueued it may not have
-// used our client.
+// prepare completes the payload and checks it, as its producer need not be tasks.Client.
 func (a *attempt) prepare() (err error) {
 	if a.sealed != nil {
 		return a.sealed
@@ -76,12 +93,8 @@ func (a *attempt) prepare() (err error) {
 			return err
 		}
 	}
-	if a.chat.UserID == "" {
-		a.chat.UserID = tasks.DefaultUserID
-	}
-	if a.chat.BotID == "" {
-		a.chat.BotID = a.cfg.BotID
-	}
+	a.chat.UserID = cmp.Or(a.chat.UserID, tasks.DefaultUserID)
+	a.chat.BotID = cmp.Or(a.chat.BotID, a.cfg.BotID)
 	if a.chat.BotID == "" {
 		return &tasks.InvalidError{Field: "bot_id", Reason: "the question names no bot and the worker has no default: set COZE_BOT_ID or --bot"}
 	}
@@ -89,17 +102,12 @@ func (a *attempt) prepare() (err error) {
 	return a.chat.Validate()
 }
 
-// observe begins to count and to trace an attempt that report will end.
+// observe begins to count and to trace the attempt; report ends it.
 func (a *attempt) observe(tracing *telemetry.Tracing) {
-	a.spans = tracing.Begin(&a.rec.Result, a.payloadTrace(), a.began, a.first())
-	a.cfg.Metrics.Begin(&a.rec.Result, a.first())
-}
-
-// first reports whether nobody has taken the task up before: the record's beginning is
-// this attempt's.
-func (a *attempt) first() bool {
 	r := &a.rec.Result
-	return !r.CreatedAt.IsZero() && !r.StartedAt.Before(a.began.Truncate(time.Millisecond))
+	first := !r.CreatedAt.IsZero() && !r.StartedAt.Before(a.began.Truncate(time.Millisecond)) // the record begins with this attempt
+	a.spans = tracing.Begin(r, a.payloadTrace(), a.began, first)
+	a.cfg.Metrics.Begin(r, first)
 }
 
 // payloadTrace is the traceparent of the task's payload.
@@ -110,22 +118,16 @@ func (a *attempt) payloadTrace() string {
 	return a.chat.TraceParent
 }
 
-// replay handles a task that comes back although its record has ended. Either a
-// worker died between the two: then the lane is left again, as that may be what is
-// missing. Or somebody wants a failed task asked again ("run" in asynqmon's list of
-// archived tasks): then again is true, and the record is open.
+// replay handles a task that comes back although its record has ended. Either a worker died between that end and the next
+// step: then the task is handed on once more. Or an operator runs a failed task again (asynqmon, archived tasks, "run"):
+// then again is true, and the record is open.
 func (a *attempt) replay(ctx context.Context) (again bool, err error) {
 	r := &a.rec.Result
-	if again, err := a.wanted(ctx); err != nil || again {
-		return again, err
+	if again, err = a.runByHand(ctx); err == nil && !again {
+		err = a.handOn(ctx, r, a.blocks())
 	}
-	if err := a.markEnd(ctx); err != nil && !a.damaged(err) {
-		return false, judge(err, history{}).toAsynq()
-	}
-	if !a.blocks() {
-		if err := a.leave(ctx); err != nil && !a.damaged(err) {
-			return false, judge(err, history{}).toAsynq()
-		}
+	if err != nil || again {
+		return again, judge(err, history{}).toAsynq()
 	}
 	if r.Status == results.Failed && r.Error != nil && !(a.ofBatch() && !a.blocks()) {
 		return false, a.toAsynq(Verdict{Action: Fail, Class: coze.Class(r.Error.Class), Err: errors.New(r.Error.Message)})
@@ -133,26 +135,22 @@ func (a *attempt) replay(ctx context.Context) (again bool, err error) {
 	return false, nil
 }
 
-// wanted tells whether a failed task was run again by hand, and opens its record if
-// so. asynq notes when it archives a task: one that came back because its worker died
-// was not archived since its record ended.
-func (a *attempt) wanted(ctx context.Context) (bool, error) {
+// runByHand reports whether an operator runs a failed task again, and reopens its record if so. asynq notes when it archives
+// a task. A task that came back because its worker died was not archived since its record ended.
+func (a *attempt) runByHand(ctx context.Context) (bool, error) {
 	r := &a.rec.Result
 	if r.Status != results.Failed || r.CompletedAt.IsZero() || a.ofBatch() && !a.blocks() {
 		return false, nil
 	}
 	info, err := a.inspector.GetTaskInfo(r.Queue, a.id)
-	if err != nil {
-		return false, judge(err, history{}).toAsynq()
-	}
-	if info.LastFailedAt.Before(r.CompletedAt.Truncate(time.Second)) {
-		return false, nil
+	if err != nil || info.LastFailedAt.Before(r.CompletedAt.Truncate(time.Second)) {
+		return false, err
 	}
 	if err := a.tally.Reopen(ctx, r); err != nil { // before the record: a death between the two brings the task back
-		return false, judge(err, history{}).toAsynq()
+		return false, err
 	}
 	if err := a.results.Reopen(ctx, a.id); err != nil {
-		return false, judge(err, history{}).toAsynq()
+		return false, err
 	}
 	a.log.Info("a failed task is asked again, as somebody ran it by hand")
 	return true, nil
