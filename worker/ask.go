@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
@@ -10,11 +12,11 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// taskTag is the key in the question's meta_data that carries the task's id: by
-// it a question is found again in its conversation.
+// taskTag is the key in the question's meta_data that carries the task's id. find knows the question by it.
 const taskTag = "cozeq_task"
 
-// ask puts the question to Coze and reads the answer.
+// ask puts the question to Coze and returns the chat with its answer. An error that leaves the chat's fate open leads to
+// find or lookUp, never to a second ask within the attempt.
 func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	conversation, err := a.conversation(ctx)
 	if err != nil {
@@ -30,11 +32,11 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		return nil, err
 	}
 	if a.rec.Made && (a.chat.LaneSeq > 0 || a.ofBatch()) {
-		// Its producer made a record, and that is gone: nobody knows what it said. Of a
-		// task that another program has enqueued there may never have been one.
+		// The producer's record is gone, with what it said of an earlier ask. A task that another program enqueued may never
+		// have had one.
 		r.PossibleDuplicate = true
 	}
-	err = a.asking(ctx, conversation)
+	err = a.permitToAsk(ctx, conversation)
 	if errors.Is(err, results.ErrChatGiven) {
 		return a.lookUp(ctx)
 	}
@@ -72,25 +74,21 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		a.clearAsked(ctx, conversation)
 		return a.refused(ctx, e)
 	case e.Zone == coze.ZoneUnknown:
-		found, findErr := a.find(ctx)
-		if findErr != nil {
-			return nil, findErr
-		}
-		if !found {
-			a.madeUnseen()
+		chat, findErr := a.recoverChat(ctx)
+		if chat == nil && findErr == nil {
+			a.markUnseen()
 			return nil, err
 		}
-		return a.lookUp(ctx)
+		return chat, findErr
 	case e.Ended:
 		return nil, a.ended(ctx, e)
-	default:
-		a.log.Info("stream broke, looking the chat up", "chat", r.ChatID, "err", err)
-		return a.lookUp(ctx)
 	}
+	a.log.Info("stream broke, looking the chat up", "chat", r.ChatID, "err", err)
+	return a.lookUp(ctx)
 }
 
-// refused handles an ask that made no chat. A conversation that is gone is made
-// anew, once, and asked in again at once: nothing was spent.
+// refused handles an ask that made no chat. If its conversation is gone, the question is asked again at once in a new one,
+// once: nothing was spent.
 func (a *attempt) refused(ctx context.Context, e *coze.Error) (*coze.Chat, error) {
 	if a.recreated || !a.conversationGone(ctx, e) {
 		return nil, e
@@ -104,32 +102,27 @@ func (a *attempt) refused(ctx context.Context, e *coze.Error) (*coze.Chat, error
 	return a.ask(ctx)
 }
 
-// busyWithOurs handles the word that a chat is active in a conversation in which
-// nobody but this task asks: an earlier ask was taken after all, and Coze did not
-// list it yet when we looked. Until it does the ask counts as one without a reply.
+// busyWithOurs handles the error that a chat is active in a conversation in which only this task asks. An earlier ask was
+// taken after all, and Coze did not list it when find looked. Until Coze lists it, the ask counts as one without a reply.
 func (a *attempt) busyWithOurs(ctx context.Context, e *coze.Error) (*coze.Chat, error) {
 	asked := a.rec.AskedAt
-	found, err := a.find(ctx)
-	if err != nil {
-		return nil, err
+	chat, err := a.recoverChat(ctx)
+	if chat != nil || err != nil {
+		return chat, err
 	}
-	if found {
-		return a.lookUp(ctx)
-	}
-	if a.rec.Result.ConversationID != "" { // unless it is given up, with possible_duplicate set
+	if a.rec.Result.ConversationID != "" { // else it is given up, with possible_duplicate set
 		a.rec.AskedAt = asked
 	}
 	return nil, e
 }
 
-// ended handles a chat that is known to have ended without an answer. The next
-// ask is a new chat; it starts from a clean conversation where nobody needs this
-// one, as the question already stands in it. A chat that waits for tools keeps its
-// conversation busy, so nobody uses that again.
+// ended handles a chat that ended without an answer. The next ask makes a new chat. If no other turn needs the conversation,
+// the next ask takes a fresh one, as the question already stands in this one. A chat that waits for tools keeps its
+// conversation busy, so that is not used again.
 func (a *attempt) ended(ctx context.Context, e *coze.Error) error {
-	a.over(a.rec.Result.ChatID)
+	a.chatEnded(a.rec.Result.ChatID)
 	switch {
-	case errors.Is(e, coze.ErrAsksBack): // it is answered there
+	case errors.Is(e, coze.ErrAsksBack): // the next turn answers the bot there
 	case e.Class == coze.ClassAction:
 		a.forgetConversation(ctx)
 	case a.ownConversation():
@@ -139,9 +132,9 @@ func (a *attempt) ended(ctx context.Context, e *coze.Error) error {
 	return e
 }
 
-// over notes a chat that has ended without an answer, and where that was: a task that
-// is not asked again says so in its record, for whoever asks Coze's support.
-func (a *attempt) over(chatID string) {
+// chatEnded notes a chat that ended without an answer, and where it was. A task that is not asked again names it in its
+// record, for questions to Coze's support.
+func (a *attempt) chatEnded(chatID string) {
 	a.rec.EndedChat, a.rec.Result.ChatID = chatID, ""
 	a.hold.chat.Store(nil)
 	if a.ownConversation() {
@@ -156,18 +149,13 @@ func (a *attempt) request(conversation string) *coze.ChatRequest {
 			Role:        coze.Role(m.Role),
 			Type:        coze.MessageType(m.Type),
 			Content:     m.Content,
-			ContentType: coze.ContentType(m.ContentType),
+			ContentType: cmp.Or(coze.ContentType(m.ContentType), coze.ContentText),
 			MetaData:    m.MetaData,
-		}
-		if m.ContentType == "" {
-			messages[i].ContentType = coze.ContentText
 		}
 	}
 	question := &messages[len(messages)-1]
 	meta := make(map[string]string, len(question.MetaData)+1)
-	for key, value := range question.MetaData {
-		meta[key] = value
-	}
+	maps.Copy(meta, question.MetaData)
 	meta[taskTag] = a.id
 	question.MetaData = meta
 	return &coze.ChatRequest{
@@ -183,8 +171,12 @@ func (a *attempt) request(conversation string) *coze.ChatRequest {
 	}
 }
 
-// historySaved reports whether Coze keeps the question and the chat: without that
-// neither can be looked up.
+// words are those of the question.
+func (a *attempt) words() string {
+	return a.chat.AdditionalMessages[len(a.chat.AdditionalMessages)-1].Content
+}
+
+// historySaved reports whether Coze keeps the question and the chat. Without that neither can be looked up.
 func historySaved(chat *tasks.Chat) bool {
 	return chat.AutoSaveHistory == nil || *chat.AutoSaveHistory
 }

@@ -9,32 +9,27 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// note keeps a question's bytes within reach of the note that they are about to be sent.
+// note bounds how long after the asked note a byte of the question may leave.
 //
-// Whoever takes the task over must be able to tell when a question that was noted can
-// leave no more. So the bytes have a bound, and it does not compare the clocks of two
-// machines:
+// A worker that takes the task over must know from when on no byte of a noted question can leave. The bound does not compare
+// the clocks of two machines:
 //
-//  1. Worker A notes the moment of asking. The write succeeds only if A owns the task.
-//  2. Each piece of the question leaves at most noteAge after the last such note, counted
-//     from before the note was written, and coze.ConsentTime more: both by A's clock alone.
-//     For longer, as a large question on a slow line may need, A notes it again.
-//  3. Worker B begins: A's notes fail from now on. So A's last note is older than B's
-//     Begin, and A's last byte leaves within noteAge + ConsentTime = sendFor of it.
-//  4. B looks for the question until lookAfter = sendFor + 3 s after its Begin, by B's
-//     clock alone, and for findFor after the note: see attempt.lookUntil. The 3 s are for
-//     the way to Coze, and for a Coze that is slow to list what it took.
-//  5. If B dies before that, C need not begin anew: the record says since when A is
-//     fenced, by Redis' clock (results.Attempt.FencedFor). Workers that crash again and
-//     again after less than lookAfter still get through.
+//  1. Worker A writes the asked note. The write succeeds only if A owns the task.
+//  2. Each piece of the question leaves at most noteAge after the last such note, counted from before the note was written,
+//     and coze.ConsentTime more: both by A's clock alone. If a large question on a slow line needs longer, A writes the note
+//     again.
+//  3. Worker B begins: A's notes fail from now on. So A's last note is older than B's Begin, and A's last byte leaves within
+//     noteAge + ConsentTime of it.
+//  4. B looks for the question until lookAfter = noteAge + ConsentTime + 3 s after its Begin, by B's clock alone, and for
+//     findFor after the note: see attempt.lookUntil. The 3 s are for the way to Coze, and for a Coze that lists late.
+//  5. If B dies before that, C need not start over: the record says since when A is fenced, by Redis' clock
+//     (results.Attempt.FencedFor). Workers that crash again and again after less than lookAfter still get through.
 //
-// "Counted by A's clock" is what fails where a machine stands still together with its
-// clocks, as a virtual machine may that is paused: A then wakes between 2 and the write
-// of the bytes and knows nothing of it. Bytes that wait in a socket's buffer are the same:
-// they are the kernel's. These few microseconds are left, and A finds out when it notes
-// the chat: see attempt.disown.
+// "By A's clock" fails if a machine stands still together with its clocks, as a paused virtual machine may. A then wakes
+// between 2 and the write of the bytes, and does not know it. Bytes that wait in a socket's buffer are the same: they are the
+// kernel's. These few microseconds are left, and A finds out when it notes the chat: see attempt.disown.
 type note struct {
-	again func() (time.Time, error) // notes it again
+	again func() (time.Time, error) // writes it again
 
 	mu  sync.Mutex
 	at  time.Time // of the last one
@@ -70,7 +65,7 @@ func (n *note) leave() error {
 	return n.err
 }
 
-// close waits for a note that is being written, and lets no more be.
+// close waits for a note that is being written, and lets no other be written.
 func (n *note) close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -79,21 +74,14 @@ func (n *note) close() {
 	}
 }
 
-// asking notes that the question is about to be sent and takes a permit for it, in one
-// round trip. Where it had to wait for the permit it is noted again when it is sent: see
-// note.
-func (a *attempt) asking(ctx context.Context, conversation string) error {
-	// The journal first: a record that says "asked" without a journal that does
-	// would be believed only by a process that still has the record.
-	if err := a.progress(ctx, conversation, "", time.Now()); err != nil {
-		return err
-	}
-	began := time.Now()
-	a.noted = began
+// permitToAsk writes the asked note and takes a permit, in one round trip. If it has to wait for the permit, the note is
+// written again when the question is sent: see note.
+func (a *attempt) permitToAsk(ctx context.Context, conversation string) error {
 	draw, await := a.calls.permitToAsk()
-	if err := a.rec.Asking(ctx, conversation, func(p redis.Cmdable) { draw(ctx, p) }); err != nil {
+	if err := a.noteAsked(ctx, conversation, func(p redis.Cmdable) { draw(ctx, p) }); err != nil {
 		return err
 	}
+	began := a.noted
 	err := await(ctx)
 	a.spans.Permit(began, permitGiven(err), err)
 	if err != nil {
@@ -104,22 +92,17 @@ func (a *attempt) asking(ctx context.Context, conversation string) error {
 	return nil
 }
 
-// permitGiven names what became of a wait for a permit. A permit that is far away, and a pause, are no failures.
-func permitGiven(err error) string {
-	if err == nil {
-		return "given"
+// noteAsked notes that the question is about to be sent, first in the journal: if the record alone said so, only a process
+// that still has the record would believe it.
+func (a *attempt) noteAsked(ctx context.Context, conversation string, along ...func(redis.Cmdable)) error {
+	if err := a.progress(ctx, conversation, "", time.Now()); err != nil {
+		return err
 	}
-	if _, ok := errors.AsType[*farError](err); ok {
-		return "far"
-	}
-	if _, ok := errors.AsType[*pausedError](err); ok {
-		return "paused"
-	}
-	return "error"
+	a.noted = time.Now()
+	return a.rec.Asking(ctx, conversation, along...)
 }
 
-// clearAsked takes back that the question is about to be sent, or was: Coze has not
-// taken it, and nobody need look for it.
+// clearAsked takes the asked note back: Coze has not taken the question, and it need not be looked for.
 func (a *attempt) clearAsked(ctx context.Context, conversation string) {
 	a.rec.AskedAt = time.Time{}
 	if err := a.progress(ctx, conversation, "", time.Time{}); err != nil {
@@ -127,34 +110,7 @@ func (a *attempt) clearAsked(ctx context.Context, conversation string) {
 	}
 }
 
-// note is that of the question that asking has noted.
-func (a *attempt) note(ctx context.Context, conversation string) *note {
-	return &note{at: a.noted, again: func() (time.Time, error) {
-		err := a.askingAgain(ctx, conversation)
-		if err == nil && a.rec.CancelRequested {
-			err = errCanceled
-		}
-		return a.noted, err
-	}}
-}
-
-// askingAgain notes anew that the question is about to be sent.
-func (a *attempt) askingAgain(ctx context.Context, conversation string) error {
-	if err := a.progress(ctx, conversation, "", time.Now()); err != nil {
-		return err
-	}
-	a.noted = time.Now()
-	return a.rec.Asking(ctx, conversation)
-}
-
-// elapsed is the time since a moment by the clock that has run further. Go's monotonic
-// clock stands still while a machine is suspended, and the wall clock may be set back.
-func elapsed(since time.Time) time.Duration {
-	now := time.Now()
-	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
-}
-
-// progress tells Config.OnProgress.
+// progress calls Config.OnProgress.
 func (a *attempt) progress(ctx context.Context, conversation, chat string, asked time.Time) error {
 	if a.cfg.OnProgress == nil {
 		return nil
@@ -167,4 +123,22 @@ func (a *attempt) progress(ctx context.Context, conversation, chat string, asked
 		ChatID:          chat,
 		AskedAt:         asked,
 	})
+}
+
+// note returns the note that permitToAsk has written.
+func (a *attempt) note(ctx context.Context, conversation string) *note {
+	return &note{at: a.noted, again: func() (time.Time, error) {
+		err := a.noteAsked(ctx, conversation)
+		if err == nil && a.rec.CancelRequested {
+			err = errCanceled
+		}
+		return a.noted, err
+	}}
+}
+
+// elapsed is the time since a moment by the clock that has run further. Go's monotonic clock stands still while a machine is
+// suspended, and the wall clock may be set back.
+func elapsed(since time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// hearCancellations ends the attempts of tasks that somebody canceled, until ctx
-// ends. A request that was published while nobody listened is found by the look
-// at the records after each reconnection.
+// hearCancellations ends the attempts of tasks that are canceled, until ctx ends. After each connection it also looks at the
+// records: a request may have been published while this process was not connected.
 func (w *Worker) hearCancellations(ctx context.Context) {
+	cancel := func(id string) { w.running.stop(id, errCanceled) }
 	for ctx.Err() == nil {
-		err := w.results.Cancellations(ctx, w.cancel, func() { w.checkCancellations(ctx) })
+		err := w.results.Cancellations(ctx, cancel, func() { w.checkCancellations(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -24,22 +24,17 @@ func (w *Worker) hearCancellations(ctx context.Context) {
 	}
 }
 
-func (w *Worker) cancel(id string) { w.running.stop(id, errCanceled) }
-
 func (w *Worker) checkCancellations(ctx context.Context) {
-	if ctx.Err() != nil {
-		return
-	}
 	var ids []string
 	for _, a := range w.running.all() {
 		ids = append(ids, a.id)
 	}
-	if len(ids) == 0 {
+	if len(ids) == 0 || ctx.Err() != nil {
 		return
 	}
 	requested, err := w.results.CancelRequested(ctx, ids)
 	for _, id := range requested {
-		w.cancel(id)
+		w.running.stop(id, errCanceled)
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.Warn("could not read requests to cancel, will try again", "err", err)
@@ -47,7 +42,7 @@ func (w *Worker) checkCancellations(ctx context.Context) {
 	}
 }
 
-// interrupted says what an attempt ends with whose context ended first.
+// interrupted returns what an attempt ends with whose context ended first.
 func (a *attempt) interrupted(ctx context.Context, err error) (*coze.Chat, error) {
 	cause := context.Cause(ctx)
 	switch {
@@ -62,11 +57,11 @@ func (a *attempt) interrupted(ctx context.Context, err error) (*coze.Chat, error
 // upstreamWait bounds what is done at Coze after an attempt's own time is over.
 const upstreamWait = 10 * time.Second
 
-// cancelChat cancels the attempt's chat at Coze. A chat that completed in the
-// meantime is paid for: its answer is taken after all. Otherwise the error is why,
-// and the chat is forgotten; after a deadline with its conversation, in which Coze may
-// still be at work, and only if the chat is known to have ended: it is to be asked
-// again.
+// cancelChat cancels the attempt's chat at Coze, and returns why. If the chat has completed meanwhile, it is paid for, and its
+// answer is returned instead.
+//
+// A canceled chat is forgotten. After a deadline the question is asked again, so the chat is forgotten only if Coze says that
+// it has ended; its conversation is forgotten too, as Coze may still be at work in it.
 func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error) {
 	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
 	defer cancel()
@@ -85,29 +80,27 @@ func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error)
 	if cancelErr != nil {
 		a.log.Warn("could not cancel the chat", "chat", r.ChatID, "err", cancelErr)
 	}
-	// The reply to cancel can say anything; what holds is what retrieve says.
-	chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID)
+	// The reply to a cancellation can say anything. What a retrieval says holds.
 	ended := false
-	if err == nil {
+	if chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID); err == nil {
 		a.keepUsage(chat)
 		ended = cancelErr == nil || chat.Status.Terminal()
-	}
-	if ended && chat.Status == coze.StatusCompleted {
-		err := a.readMessages(ctx, chat)
-		if err == nil {
-			return chat, nil
+		if ended && chat.Status == coze.StatusCompleted {
+			err := a.readMessages(ctx, chat)
+			if err == nil {
+				return chat, nil
+			}
+			ended = errors.Is(err, errEmpty)
 		}
-		ended = errors.Is(err, errEmpty)
 	}
-	if errors.Is(why, errDeadline) {
-		if !ended {
-			return nil, why // it may have its answer yet: the next attempt looks it up
-		}
+	late := errors.Is(why, errDeadline)
+	if late && !ended {
+		return nil, why // it may have its answer yet: the next attempt looks it up
 	}
 	if r.ChatID != "" {
-		a.over(r.ChatID)
+		a.chatEnded(r.ChatID)
 	}
-	if errors.Is(why, errDeadline) {
+	if late {
 		a.forgetConversation(ctx)
 	}
 	a.rec.AskedAt = time.Time{}

@@ -7,15 +7,13 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// ownConversation reports whether the task's conversation is its alone: nobody
-// else needs what is said in it.
+// ownConversation reports whether no other task and no person needs the task's conversation.
 func (a *attempt) ownConversation() bool {
 	return a.chat.ConversationID == "" && a.chat.ConversationKey == ""
 }
 
-// conversation returns the one to ask in, making it where there is none yet. It is
-// known before anything is paid for: Coze would make one by itself, but a request
-// that got no reply could then never be found again.
+// conversation returns the conversation to ask in, and creates it if there is none. It must be known before anything is paid
+// for: Coze would create one by itself, but a question without a reply could then never be found again.
 func (a *attempt) conversation(ctx context.Context) (string, error) {
 	switch {
 	case a.chat.ConversationID != "":
@@ -45,8 +43,7 @@ func (a *attempt) createConversation(ctx context.Context) (string, error) {
 	return conversation.ID, nil
 }
 
-// forgetConversation makes sure that the conversation is not used again, unless it
-// is the caller's own.
+// forgetConversation makes sure that the conversation is not used again, unless it is the caller's own.
 func (a *attempt) forgetConversation(ctx context.Context) {
 	if a.chat.ConversationID != "" {
 		return
@@ -59,22 +56,18 @@ func (a *attempt) forgetConversation(ctx context.Context) {
 	a.rec.Result.ConversationID = ""
 }
 
-// conversationGone tells a conversation that is gone, and is ours to make anew,
-// from other refusals. 4200 may as well mean the bot, the token or the region, so
-// the conversation itself is asked for.
+// conversationGone reports whether a refusal means that the conversation is gone, and that we may replace it. Code 4200 may
+// as well be about the bot, the token or the region, so Coze is asked for the conversation itself.
 func (a *attempt) conversationGone(ctx context.Context, e *coze.Error) bool {
 	if a.chat.ConversationID != "" {
 		return false
 	}
-	switch e.Code {
-	case codeConversationUnknown:
-		return true
-	case codeNotFound:
+	if e.Code == codeNotFound {
 		_, err := a.coze.RetrieveConversation(ctx, a.rec.Result.ConversationID)
 		retrieve, ok := errors.AsType[*coze.Error](err)
 		return ok && (retrieve.Code == codeConversationUnknown || retrieve.Code == codeNotFound)
 	}
-	return false
+	return e.Code == codeConversationUnknown
 }
 
 // Coze's codes that decide more than a class.

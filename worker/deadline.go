@@ -9,13 +9,11 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// tooLate ends the record of a task that asynq does not hand out any more: its
-// producer, which was not tasks.Client, gave it an asynq.Deadline that has passed.
-// asynq hands such a task to nobody but this, its error handler, and brings it back
-// until its retries are used up, in vain.
+// tooLate ends the record of a task that asynq no longer gives to a handler: its producer, which was not tasks.Client, gave it
+// an asynq.Deadline that has passed. asynq calls only this, its error handler, and brings the task back in vain until its
+// retries are used up.
 //
-// A handler of ours that still runs ends by itself before that moment, see
-// ownDeadline, and its record with it.
+// An attempt that still runs ends by itself before that moment, see ownDeadline, and ends the record.
 func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 	if !missedDeadline(err) {
 		return
@@ -40,21 +38,19 @@ func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 	if why == nil {
 		why = a.prepare()
 	}
-	var answer *coze.Chat // a chat may have ended with one, unseen
+	var chat *coze.Chat // it may have its answer, which no attempt has read
 	switch {
-	case why != nil && !(keyMissing(why) && a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero()):
-	case a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero():
+	case a.untouched() && (why == nil || keyMissing(why)):
 		why = errExpired
-	default:
+	case why == nil:
 		if why = a.calls.identify(ctx); why == nil {
-			answer, why = a.cancelChat(ctx, errDeadline)
+			chat, why = a.cancelChat(ctx, errDeadline)
 		}
 	}
-	_, _ = a.settle(context.WithoutCancel(ctx), answer, why)
+	_, _ = a.settle(context.WithoutCancel(ctx), chat, why)
 }
 
-// missedDeadline tells asynq's own word that a task's deadline has passed from the
-// outcome of a handler.
+// missedDeadline reports whether an error is asynq's own about a deadline that has passed, and not a handler's outcome.
 func missedDeadline(err error) bool {
 	_, ours := errors.AsType[*outcome](err)
 	return !ours && errors.Is(err, context.DeadlineExceeded)

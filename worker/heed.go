@@ -45,13 +45,15 @@ func (a *calls) identify(ctx context.Context) (err error) {
 // permitToAsk takes a permit for a chat in two steps: draw sends the request along with other commands, await waits for
 // the permit.
 func (a *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await func(context.Context) error) {
-	began, what := time.Now(), forChat
+	what := forChat
 	if a.probe {
 		what = forPoll // asked again within one attempt: the pause that it probes holds up the others
 	}
 	q := a.limit.request(what, a.credential, a.chat.BotID)
+	var began time.Time
 	var drawn *redis.Cmd
-	return func(ctx context.Context, p redis.Cmdable) { drawn = q.send(ctx, p) }, func(ctx context.Context) (err error) {
+	draw = func(ctx context.Context, p redis.Cmdable) { began, drawn = time.Now(), q.send(ctx, p) }
+	return draw, func(ctx context.Context) (err error) {
 		a.permitted, err = q.await(ctx, drawn)
 		if far, ok := errors.AsType[*farError](err); ok && len(a.cfg.Credentials) == 0 {
 			a.gate.hold(min(far.after, farHold)) // the others in the queue are as far away
@@ -65,6 +67,20 @@ func (a *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await 
 		}
 		return nil
 	}
+}
+
+// permitGiven names what became of a wait for a permit. A permit that is far away, and a pause, are no failures.
+func permitGiven(err error) string {
+	if err == nil {
+		return "given"
+	}
+	if _, ok := errors.AsType[*farError](err); ok {
+		return "far"
+	}
+	if _, ok := errors.AsType[*pausedError](err); ok {
+		return "paused"
+	}
+	return "error"
 }
 
 // farHold is the longest that a process takes no tasks because permits are far.

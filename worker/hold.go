@@ -9,8 +9,8 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// hold is an attempt's grip on its task: what others read and end while the attempt runs. Asynq's end of the handler, the
-// beat and a cancellation do.
+// hold is an attempt's grip on its task, as seen from outside the attempt: by a cancellation, by the beat, and when asynq
+// gives the handler up.
 type hold struct {
 	stop    context.CancelCauseFunc           // ends the attempt's context with one of our causes
 	rec     atomic.Pointer[results.Attempt]   // once the task is taken up
@@ -18,12 +18,11 @@ type hold struct {
 	sending atomic.Bool                       // a question is on its way, and no chat of it is known
 }
 
-// fenceCheck is how often an attempt that asynq has given up looks whether
-// another one has begun.
+// fenceCheck is how often an attempt that asynq has given up looks whether another one has begun.
 const fenceCheck = 2 * time.Second
 
-// watch runs once asynq has given the handler up: its lease was lost, or somebody pressed "cancel" in asynqmon. As soon as
-// another handler has begun, the work here is in vain and its stream is closed.
+// watch runs once asynq has given the handler up, because its lease was lost or an operator pressed "cancel" in asynqmon. As
+// soon as another attempt has begun, this one works in vain, and its stream is closed.
 //
 // A question that is on its way is not given up: its chat would run on, and no record would name it. The attempt then ends
 // at the question's first event, see created.
@@ -39,9 +38,34 @@ func (h *hold) watch(ctx context.Context) {
 	}
 }
 
-// disown is for an attempt that has lost its task while it had a chat of its own. Whoever
-// has the task may not know that chat, and have asked again: then it is one too many, and
-// is canceled at Coze.
+// check ends the attempt if its task is not its own any more. forgot: Redis may have lost writes, so the attempt's chat is
+// brought into the record again.
+func (h *hold) check(ctx context.Context, store *results.Store, forgot bool) error {
+	rec := h.rec.Load()
+	if rec == nil {
+		return nil // it has not begun
+	}
+	owned, err := rec.Owned(ctx)
+	if err != nil {
+		return err
+	}
+	if own := h.chat.Load(); own != nil && forgot {
+		c := *own
+		c.Lost, c.Runs = true, owned
+		wanted, err := store.GiveOver(ctx, c)
+		if err != nil {
+			return err
+		}
+		owned = owned && wanted
+	}
+	if !owned && !h.sending.Load() {
+		h.stop(results.ErrFenced)
+	}
+	return nil
+}
+
+// disown is for an attempt that has lost its task while it had a chat of its own. The new owner may not know that chat and
+// have asked again. Then this chat is one too many, and is canceled at Coze.
 func (a *attempt) disown(ctx context.Context) {
 	own := a.hold.chat.Load()
 	if own == nil {
@@ -64,30 +88,4 @@ func (a *attempt) disown(ctx context.Context) {
 			a.log.Warn("could not cancel the chat", "chat", own.ChatID, "err", err)
 		}
 	}
-}
-
-// check looks whether the attempt may go on, and brings its chat into the record again if
-// Redis may have forgotten that.
-func (h *hold) check(ctx context.Context, store *results.Store, forgot bool) error {
-	rec := h.rec.Load()
-	if rec == nil {
-		return nil // it has not begun, or has ended already
-	}
-	owned, err := rec.Owned(ctx)
-	if err != nil {
-		return err
-	}
-	if own := h.chat.Load(); own != nil && forgot {
-		c := *own
-		c.Lost, c.Runs = true, owned
-		wanted, err := store.GiveOver(ctx, c)
-		if err != nil {
-			return err
-		}
-		owned = owned && wanted
-	}
-	if !owned && !h.sending.Load() {
-		h.stop(results.ErrFenced)
-	}
-	return nil
 }

@@ -16,21 +16,6 @@ type inFlight struct {
 	attempts map[*attempt]struct{}
 }
 
-func (f *inFlight) add(a *attempt) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.attempts == nil {
-		f.attempts = make(map[*attempt]struct{})
-	}
-	f.attempts[a] = struct{}{}
-}
-
-func (f *inFlight) remove(a *attempt) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.attempts, a)
-}
-
 func (f *inFlight) all() []*attempt {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -51,10 +36,10 @@ func (f *inFlight) stop(id string, cause error) {
 	}
 }
 
-// begin returns the context that an attempt works under, until release. It is not asynq's: that
-// one ends when a lease is lost, and while Redis is away for 30 s every lease is.
-// The chat is paid for by then, so the attempt goes on and stores its answer when
-// Redis is back, unless another handler has taken the task up.
+// begin returns the context that an attempt works under, until release.
+//
+// It is not asynq's context: that one ends when a lease is lost, and while Redis is away for 30 s every lease is. The chat is
+// paid for by then. So the attempt reads on and stores its answer when Redis is back, unless another attempt has begun.
 func (f *inFlight) begin(asynqCtx context.Context, a *attempt) (ctx context.Context, release func()) {
 	base := context.WithoutCancel(asynqCtx)
 	cancelDeadline := func() {}
@@ -62,17 +47,23 @@ func (f *inFlight) begin(asynqCtx context.Context, a *attempt) (ctx context.Cont
 		base, cancelDeadline = context.WithDeadlineCause(base, ownDeadline(deadline), errDeadline)
 	}
 	ctx, a.hold.stop = context.WithCancelCause(base)
-	f.add(a)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.attempts == nil {
+		f.attempts = make(map[*attempt]struct{})
+	}
+	f.attempts[a] = struct{}{}
 	return ctx, func() {
 		a.hold.stop(nil)
 		cancelDeadline()
-		f.remove(a)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.attempts, a)
 	}
 }
 
-// ownDeadline is when an attempt ends by itself, before asynq takes its handler
-// for lost. tasks.Client adds queue.Grace for that; a producer of another kind that
-// gave asynq less than that loses a tenth of it.
+// ownDeadline is when an attempt ends by itself, before asynq gives its handler up. tasks.Client adds queue.Grace for that.
+// If another producer allowed less, a tenth of it is kept back.
 func ownDeadline(asynqs time.Time) time.Time {
 	if left := time.Until(asynqs); left < queue.Grace {
 		return asynqs.Add(-left / 10)

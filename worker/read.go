@@ -10,7 +10,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// stream asks and folds the events, noting the chat as soon as it is known.
+// stream sends the question and reads its stream. The chat is noted as soon as an event names it.
 func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
 	span := a.spans.Ask(a.coze, a.chat.BotID, conversation)
@@ -22,7 +22,7 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 	note.close()
 	defer func() { span.End(stream, chat, err) }()
 	if e, ok := errors.AsType[*coze.Error](err); ok && e.ChatID != "" {
-		// The chat was made, but what came back is no stream of it.
+		// The chat was made, but the reply is no stream of it.
 		if err := a.created(ctx, &coze.Chat{ID: e.ChatID, ConversationID: e.ConversationID}, e.LogID); err != nil {
 			return nil, err
 		}
@@ -72,14 +72,13 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 	return chat, nil
 }
 
-// created notes the chat before its answer is read, whatever first named it. If Redis cannot take the note
-// now the answer is read all the same: it is on its way and paid for. Only the
-// word that somebody else has the task ends the attempt.
+// created notes the chat before its answer is read. If Redis cannot take the note now, the answer is read all the same: it is
+// on its way and paid for. Only a newer attempt's hold on the task ends this one.
 func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) error {
 	a.rec.LogID = logID
 	r := &a.rec.Result
 	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps = "", "", nil, "", nil // an earlier chat's
-	asked := a.rec.Result.ConversationID
+	asked := r.ConversationID
 	conversation := cmp.Or(chat.ConversationID, asked)
 	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {
 		a.log.Warn("could not note the chat in the journal, reading on", "chat", chat.ID, "err", err)
@@ -105,13 +104,13 @@ func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) er
 	return err
 }
 
-// complete checks that a chat that completed has its answer. A stream can lack
-// the completed message although the chat has one: then the list has it.
+// complete makes sure that a completed chat has its answer. A stream can lack the completed message; the chat's list of
+// messages then has it.
 func (a *attempt) complete(ctx context.Context, chat *coze.Chat) (*coze.Chat, error) {
 	if chat.HasAnswer() {
 		return chat, nil
 	}
-	a.keepUsage(chat) // billed, whether it has an answer or not
+	a.keepUsage(chat) // billed, with an answer or without
 	chat.ConversationID = cmp.Or(chat.ConversationID, a.rec.Result.ConversationID)
 	if err := a.readMessages(ctx, chat); err != nil {
 		return nil, lookUpError(err)
@@ -119,24 +118,20 @@ func (a *attempt) complete(ctx context.Context, chat *coze.Chat) (*coze.Chat, er
 	return chat, nil
 }
 
-// unnamed handles a chat that completed with neither an answer nor an id: its answer may be
-// listed, if the chat is found.
+// unnamed handles a chat that completed with neither an answer nor an id. Its answer may be listed, if the chat is found.
 func (a *attempt) unnamed(ctx context.Context, chat *coze.Chat) (*coze.Chat, error) {
-	found, err := a.find(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case found:
-		return a.lookUp(ctx)
+	found, err := a.recoverChat(ctx)
+	if found != nil || err != nil {
+		return found, err
 	}
 	a.keepUsage(chat)
-	a.madeUnseen()
+	a.markUnseen()
 	return nil, errEmpty
 }
 
-// madeUnseen marks a question whose reply had events of a chat, while none is found in its
-// conversation: the chat may have been made where nobody looks for it.
-func (a *attempt) madeUnseen() {
+// markUnseen marks a question as possibly asked twice if its stream had events of a chat, while find sees none in its
+// conversation: the chat may have been made elsewhere.
+func (a *attempt) markUnseen() {
 	switch {
 	case !a.heard || a.rec.Result.PossibleDuplicate:
 		return

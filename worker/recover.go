@@ -9,24 +9,24 @@ import (
 	"github.com/cozeq/cozeq/internal/backoff"
 )
 
-// How long a question that was sent may take to show up in its conversation, and
-// how often to look. The request had left before its reply was missed; the time is for
-// the way, and for a Coze that is slow to write down what it has taken. It is waited for
-// only where a worker or a connection died in the moment of asking, so it can be long.
+// How long a question that was sent may take to show up in its conversation, and how often to look. Its request had left
+// before its reply was missed. The time is for the way, and for a Coze that lists late. It is waited for only after a worker
+// or a connection died in the moment of asking, so it can be long.
 const (
 	findFor   = 10 * time.Second
 	findEvery = time.Second
 	clockSkew = 10 * time.Second // between Coze's clock and ours
 
-	// lookAfter is how long a question is looked for at the least by an attempt that did
-	// not send it: see note.
+	// lookAfter is the least time that an attempt looks for a question that it did not send itself: see note.
 	lookAfter = noteAge + coze.ConsentTime + 3*time.Second
 )
 
-// lookUntil is when a question that is not found by then was not taken. It counts from
-// the note, but never for longer than from now on: who wrote the note may have had a
-// clock that is fast, and is dead. A note of another attempt counts from when that one
-// was fenced, too.
+// newestMessages asks for the end of a conversation.
+var newestMessages = &coze.ListMessagesRequest{Order: "desc", Limit: 50}
+
+// lookUntil is when a question that was not found is taken for not sent. It counts from the note, but never lasts longer than
+// findFor from now: the note may be by the fast clock of a dead worker. For another attempt's note it also counts from when
+// that attempt was fenced.
 func (a *attempt) lookUntil(now time.Time) time.Time {
 	least, most := time.Duration(0), findFor
 	if a.noted.IsZero() {
@@ -35,17 +35,28 @@ func (a *attempt) lookUntil(now time.Time) time.Time {
 	return now.Add(min(max(a.rec.AskedAt.Add(findFor).Sub(now), least), most))
 }
 
-// find tells what became of a question that was sent and got no reply. If Coze
-// took it, its chat is noted and found is true. If it provably did not, found is
-// false and it may be asked again. Where nobody can tell it may be asked again too,
-// with PossibleDuplicate set, in a fresh conversation unless this one is needed.
-// A list that cannot be read now is waited for, as in poll; an error says that the
-// wait is long: nothing has changed.
+// recoverChat finds the chat of a question that got no reply and returns it when it has ended. It returns neither a chat nor
+// an error if there is none, and the question may be asked again.
+func (a *attempt) recoverChat(ctx context.Context) (*coze.Chat, error) {
+	found, err := a.find(ctx)
+	if err != nil || !found {
+		return nil, err
+	}
+	return a.lookUp(ctx)
+}
+
+// find looks for the chat of a question that was sent and got no reply.
+//
+//   - found: Coze took the question, and its chat is noted.
+//   - not found: Coze did not take it. Or it cannot be known: then PossibleDuplicate is set, and the next ask takes a fresh
+//     conversation unless this one is needed. Either way the question may be asked again.
+//   - an error: the search has to wait, and nothing has changed.
 func (a *attempt) find(ctx context.Context) (found bool, err error) {
 	defer a.spans.Call("find", a.coze).Done(&err)
 	r := &a.rec.Result
 	if !historySaved(a.chat) {
-		return false, a.unsure(ctx, "its history is not saved")
+		a.unsure(ctx, "its history is not saved")
+		return false, nil
 	}
 	earlier := ""
 	if r.Lane != "" {
@@ -60,37 +71,28 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 		if err := a.calls.permit(ctx); err != nil {
 			return false, err
 		}
-		page, err := a.coze.ListMessages(ctx, r.ConversationID, &coze.ListMessagesRequest{Order: "desc", Limit: 50})
-		e, _ := errors.AsType[*coze.Error](err)
-		doubtful := false
-		switch {
-		case ctx.Err() != nil:
+		page, err := a.coze.ListMessages(ctx, r.ConversationID, newestMessages)
+		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
-		case err == nil:
-			var chatID string
-			if chatID, doubtful = q.among(page.Messages); chatID != "" {
-				if err := a.adopt(ctx, chatID); err != nil {
-					return false, err
-				}
-				return true, nil
-			}
-		case e == nil:
-			return false, err
-		case e.Class == coze.ClassPermanent:
-			return false, a.unsure(ctx, "its conversation cannot be read: "+e.Error())
-		case !passes(e):
-			return false, e
-		default:
-			a.calls.heed(ctx, e)
-			a.log.Debug("could not look for the question, will try again", "err", err)
-			if err := waits.Sleep(ctx, min(e.RetryAfter, pollMost)); err != nil {
+		}
+		if e, ok := errors.AsType[*coze.Error](err); ok && e.Class == coze.ClassPermanent {
+			a.unsure(ctx, "its conversation cannot be read: "+e.Error())
+			return false, nil
+		}
+		if err != nil {
+			if err := a.retryLookup(ctx, waits, err); err != nil {
 				return false, err
 			}
 			continue
 		}
+		chatID, doubtful := q.among(page.Messages)
+		if chatID != "" {
+			a.log.Info("found the chat of a question that got no reply", "chat", chatID)
+			return true, a.created(ctx, &coze.Chat{ID: chatID, ConversationID: r.ConversationID}, "")
+		}
 		if time.Now().After(until) {
 			if doubtful {
-				return false, a.unsure(ctx, "a question of its words is in its conversation, and it cannot be told whose it is")
+				a.unsure(ctx, "a question of its words is in its conversation, and it cannot be told whose it is")
 			}
 			a.rec.AskedAt = time.Time{}
 			return false, nil
@@ -101,49 +103,55 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 	}
 }
 
-// sought is a question that is looked for in its conversation.
+// unsure allows a question to be asked again whose fate cannot be known.
+func (a *attempt) unsure(ctx context.Context, why string) {
+	a.warn("the question was sent and got no reply, and whether it was answered cannot be found out: " + why)
+	a.rec.Result.PossibleDuplicate = true
+	a.rec.AskedAt = time.Time{}
+	if a.ownConversation() {
+		a.forgetConversation(ctx)
+	}
+}
+
+// sought is a question that find looks for in its conversation.
 type sought struct {
 	id    string // of its task: the tag
 	words string
 
-	// ended and earlier are the chats of this task's and of the conversation's last turn
-	// before, "" where there was none or it is not known: what stands before them is not
-	// the question.
+	// ended and earlier are the last chats of this task and of the conversation's last turn, "" if none is known. The
+	// question stands after them.
 	ended, earlier string
 
-	own    bool  // nobody else asks in this conversation
-	since  int64 // when it was asked, in Unix seconds; 0 where the note does not tell
+	own    bool  // no other task and no person asks in this conversation
+	since  int64 // when it was asked, in Unix seconds; 0: the note's clock was wrong
 	lately int64 // when it was asked at the earliest, as clocks differ
 }
 
 func (a *attempt) sought(earlier string, now time.Time) sought {
-	q := sought{
-		id: a.id, words: a.chat.AdditionalMessages[len(a.chat.AdditionalMessages)-1].Content,
-		ended: a.rec.EndedChat, earlier: earlier, own: a.ownConversation(),
-	}
-	if at := a.rec.AskedAt; !at.After(now) { // else a clock was wrong, by nobody knows what
+	q := sought{id: a.id, words: a.words(), ended: a.rec.EndedChat, earlier: earlier, own: a.ownConversation()}
+	if at := a.rec.AskedAt; !at.After(now) {
 		q.since, q.lately = at.Unix(), at.Add(-clockSkew).Unix()
 	}
 	return q
 }
 
-// among looks for the question among a conversation's messages, newest first. The tag
-// decides. Where Coze gives no tags back a question of the same words may be it, or an
-// earlier turn's, or somebody else's who asks in the same conversation. It is this task's
+// among looks for the question among a conversation's messages, newest first. The tag decides. If Coze gives no tags back, a
+// question of the same words may be this one, an earlier turn's, or another person's in the same conversation. It is this
+// task's
 //
-//   - in a conversation where nobody else asks;
-//   - behind the chat of the conversation's last turn, as turns come one after the other;
-//   - where that chat is not known or not listed, if it is not older than the note.
+//   - in a conversation in which only this task asks;
+//   - after the chat of the conversation's last turn, as turns come one after the other;
+//   - if that chat is not known or not listed, and the message is not older than the note.
 //
-// What only may be it, as clocks differ, is not taken: the answer would be another
-// question's. doubtful is true where there is such a one, or one without a chat.
+// A message that only may be this task's, as clocks differ, is not taken: its answer could be another question's. doubtful
+// reports such a message, or one that names no chat.
 func (q *sought) among(messages []coze.Message) (chatID string, doubtful bool) {
 	var like []*coze.Message // questions of the same words
-	behind := q.own
+	after := q.own
 	for i := range messages {
 		m := &messages[i]
 		if m.ChatID != "" && (m.ChatID == q.ended || m.ChatID == q.earlier) {
-			behind = true
+			after = true
 			break
 		}
 		if m.Role != coze.RoleUser {
@@ -162,7 +170,7 @@ func (q *sought) among(messages []coze.Message) (chatID string, doubtful bool) {
 	for _, m := range like {
 		switch {
 		case m.ChatID == "":
-		case behind, q.since != 0 && m.CreatedAt >= q.since:
+		case after, q.since != 0 && m.CreatedAt >= q.since:
 			return m.ChatID, false
 		case m.CreatedAt < q.lately:
 			continue
@@ -170,21 +178,4 @@ func (q *sought) among(messages []coze.Message) (chatID string, doubtful bool) {
 		doubtful = true
 	}
 	return "", doubtful
-}
-
-// adopt notes a chat that was found. As with a stream's first event, a Redis that
-// cannot take the note is no reason to let the chat go.
-func (a *attempt) adopt(ctx context.Context, chatID string) error {
-	a.log.Info("found the chat of a question that got no reply", "chat", chatID)
-	return a.created(ctx, &coze.Chat{ID: chatID, ConversationID: a.rec.Result.ConversationID}, "")
-}
-
-func (a *attempt) unsure(ctx context.Context, why string) error {
-	a.warn("the question was sent and got no reply, and whether it was answered cannot be found out: " + why)
-	a.rec.Result.PossibleDuplicate = true
-	a.rec.AskedAt = time.Time{}
-	if a.ownConversation() {
-		a.forgetConversation(ctx)
-	}
-	return nil
 }

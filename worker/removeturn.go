@@ -10,26 +10,24 @@ import (
 // errStays is why the question of a chat that has ended stays in its conversation.
 var errStays = errors.New("it may be needed there")
 
-// removeFailedTurn takes the question of the task's last chat out of a conversation that
-// is kept, before it is asked there again: the bot would see it twice. An error is about
-// the permit; a question that cannot be removed stays, and is asked all the same.
+// removeFailedTurn takes the question of the task's last chat out of a conversation that is kept, before it is asked there
+// again: the bot would see it twice. It returns errors about the permit alone. A question that cannot be removed stays, and
+// is asked again all the same.
 //
-// It is removed only if Coze says now that its chat has failed. Other chats keep theirs:
-// one that may still run, one whose answer may yet be listed, one that Coze has forgotten;
-// and a canceled one, which Coze leaves out of the context by itself.
+// It is removed only if Coze says now that its chat has failed. Other chats keep theirs: one that may still run, one whose
+// answer may yet be listed, one that Coze has forgotten, and a canceled one, which Coze leaves out of the context by itself.
 //
-// What is removed must not be missed by find, which goes through the conversation from its
-// newest message and stops at the chat that has ended:
+// find reads the conversation from its newest message and stops at the chat that has ended. A removal must not mislead it:
 //
 //  1. Chat A fails, and its question stays, as the token may not delete.
 //  2. Chat B fails, and its question is removed.
 //  3. The next ask gets no reply. Coze has not listed its question yet.
-//  4. find meets A's question, and no B before it: it takes A for the chat of that ask.
-//     A has failed, so the question is asked again, while the third chat runs.
+//  4. find meets A's question, and no B before it: it takes A for the chat of that ask. A has failed, so the question is
+//     asked again, while the third chat runs.
 //
-// So nothing is removed where an earlier ask's question is left, or one that may be. If
-// the worker dies between two calls the next attempt goes on: what is gone is not listed.
-// If it was fenced meanwhile, both delete the same messages, of a chat that has failed.
+// So nothing is removed where an earlier ask's question stands, or may stand. If the worker dies between two calls, the next
+// attempt continues: what is removed is not listed. If it was fenced meanwhile, both attempts delete the same messages of a
+// failed chat.
 func (a *attempt) removeFailedTurn(ctx context.Context, conversation string) error {
 	chatID := a.rec.EndedChat
 	if a.ownConversation() || chatID == "" || chatID == a.rec.RemovedChat || !historySaved(a.chat) {
@@ -68,7 +66,7 @@ func (a *attempt) removeTurn(ctx context.Context, conversation, chatID string) e
 	if err := a.calls.permit(ctx); err != nil {
 		return err
 	}
-	page, err := a.coze.ListMessages(ctx, conversation, &coze.ListMessagesRequest{Order: "desc", Limit: 50})
+	page, err := a.coze.ListMessages(ctx, conversation, newestMessages)
 	if err != nil {
 		return err
 	}
@@ -87,10 +85,8 @@ func (a *attempt) removeTurn(ctx context.Context, conversation, chatID string) e
 	return nil
 }
 
-// turnOf lists the messages of a chat, if they are all there and nothing else may be an
-// earlier ask of this task.
+// turnOf lists the messages of a chat, if they are all on the page and no other may be of an earlier ask of this task.
 func (a *attempt) turnOf(chatID string, page *coze.MessagePage) (ids []string, err error) {
-	words := a.chat.AdditionalMessages[len(a.chat.AdditionalMessages)-1].Content
 	for i := range page.Messages {
 		m := &page.Messages[i]
 		tag, tagged := m.MetaData[taskTag]
@@ -100,7 +96,7 @@ func (a *attempt) turnOf(chatID string, page *coze.MessagePage) (ids []string, e
 				return nil, errStays
 			}
 			ids = append(ids, m.ID)
-		case m.Role == coze.RoleUser && (tag == a.id || !tagged && m.Content == words):
+		case m.Role == coze.RoleUser && (tag == a.id || !tagged && m.Content == a.words()):
 			return nil, errStays
 		}
 	}
