@@ -11,7 +11,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// report logs, counts and tells how the attempt ended.
+// report logs, counts and traces how the attempt ended.
 func (a *attempt) report(v Verdict) {
 	took := time.Since(a.began)
 	r := &a.rec.Result
@@ -41,7 +41,7 @@ func (a *attempt) report(v Verdict) {
 	if v.Err != nil {
 		attrs = append(attrs, "err", v.Err)
 	}
-	// How a task ends is not the worker's trouble: nothing of it is a warning.
+	// No warnings: how a task ends is not the worker's trouble.
 	switch v.Action {
 	case Fail:
 		a.log.Info("task failed", attrs...)
@@ -54,19 +54,8 @@ func (a *attempt) report(v Verdict) {
 	}
 }
 
-// writing begins the span of what a verdict has to write.
-func (a *attempt) writing(v Verdict) *telemetry.Span {
-	switch v.Action {
-	case Drop:
-		return nil
-	case Retry, Later:
-		return a.spans.Step("put aside")
-	}
-	return a.spans.Step("publish")
-}
-
-// shown is what asynqmon shows as an answered task's result: what asynq's own
-// ResultWriter would write, in the round trip that ends the record.
+// shown returns the command that writes what asynqmon shows as an answered task's result, as asynq's own ResultWriter would.
+// It goes out in the round trip that ends the record.
 func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
 	if v.Action != Done || a.cfg.HideResult || a.ofBatch() {
 		return nil
@@ -95,6 +84,7 @@ func (a *attempt) summary() string {
 	return strconv.FormatInt(r.Usage.TokenCount, 10) + " tokens: " + text
 }
 
+// warn adds a warning to the record.
 func (a *attempt) warn(text string) {
 	a.log.Warn(text)
 	a.rec.Result.Warnings = append(a.rec.Result.Warnings, text)

@@ -12,20 +12,17 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// settle judges an attempt, writes what follows from it, and tells asynq.
+// settle judges an attempt, writes what follows from it, and returns what asynq is told.
 func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdict, error) {
 	r := &a.rec.Result
 	a.damaged(err)
 	paused := a.calls.heed(ctx, err)
 	a.calls.probed(ctx, err)
-	v := judge(err, history{
-		attempts: r.Attempts,
-		budget:   budget(ctx),
-		waits:    a.rec.Waits,
-		waiting:  a.waiting(),
-		codes:    a.calls.codes,
-		paused:   paused,
-	})
+	h := history{attempts: r.Attempts, budget: budget(ctx), waits: a.rec.Waits, codes: a.calls.codes, paused: paused}
+	if !a.rec.WaitingSince.IsZero() {
+		h.waiting = time.Since(a.rec.WaitingSince)
+	}
+	v := judge(err, h)
 	if err == nil && a.calls.credential != "" {
 		a.calls.answeredOnce(ctx)
 	} else if e := a.calls.failedAlike(ctx, v); e != nil {
@@ -37,15 +34,9 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdi
 	if v.asked() {
 		r.Attempts++
 	}
-	writing, wanted := a.writing(v), v
 	v = a.write(ctx, chat, v)
 	if v.Action == Drop {
 		a.disown(ctx)
-	}
-	if v.Action != wanted.Action {
-		writing.End(v.Err) // it could not be stored
-	} else {
-		writing.End(nil)
 	}
 	a.report(v)
 	if v.Action == Fail && a.ofBatch() && !a.blocks() {
@@ -54,25 +45,30 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdi
 	return v, a.toAsynq(v)
 }
 
-func (a *attempt) waiting() time.Duration {
-	if a.rec.WaitingSince.IsZero() {
-		return 0
-	}
-	return time.Since(a.rec.WaitingSince)
-}
-
-// write stores a verdict. What cannot be stored becomes another verdict.
+// write stores a verdict. If it cannot be stored, another verdict follows.
 func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict {
 	switch v.Action {
 	case Drop:
 		return v
 	case Retry, Later:
-		v = a.putAside(ctx, v)
-		if a.rec.CancelRequested && !errors.Is(v.Err, errShutdown) {
-			v.After = 0 // the next attempt ends it: now, not when the wait is over
-		}
+		span := a.spans.Step("put aside")
+		v = a.putBack(ctx, v)
+		span.End(nil)
 		return v
 	}
+	span := a.spans.Step("publish")
+	if err := a.end(ctx, chat, v); err != nil {
+		v = judge(err, history{})
+		span.End(err)
+	} else {
+		span.End(nil)
+	}
+	return v
+}
+
+// end writes the end of the task, and hands on. After an error the record may have ended: asynq brings the task back, and
+// replay hands it on.
+func (a *attempt) end(ctx context.Context, chat *coze.Chat, v Verdict) error {
 	r := &a.rec.Result
 	switch v.Action {
 	case Done:
@@ -83,8 +79,8 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 		r.Status = results.Expired
 	default:
 		r.Status = results.Failed
-		if r.ChatID != "" || !a.rec.AskedAt.IsZero() {
-			r.PossibleDuplicate = true // asked again it would be: this chat may have its answer yet
+		if !a.untouched() {
+			r.PossibleDuplicate = true // this chat may have its answer yet, so another ask would be the second
 		}
 	}
 	if v.Action != Done {
@@ -92,23 +88,18 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 		r.Error.LogID = cmp.Or(r.Error.LogID, a.rec.LogID)
 		a.recallChat()
 	}
-	finish := func(ctx context.Context) error {
+	err := a.persist(ctx, func(ctx context.Context) error {
 		return a.rec.Finish(ctx, a.chat != nil && a.chat.Stream, a.shown(ctx, v)...)
-	}
-	if err := a.persist(ctx, finish); err != nil {
+	})
+	if err != nil {
 		a.damaged(err)
-		return judge(err, history{})
+		return err
 	}
-	handOn := func(ctx context.Context) error { return a.handOn(ctx, r, a.blocks()) }
-	if err := a.persist(ctx, handOn); err != nil {
-		return judge(err, history{}) // the record has ended: asynq brings the task back, and replay hands it on
-	}
-	return v
+	return a.persist(ctx, func(ctx context.Context) error { return a.handOn(ctx, r, a.blocks()) })
 }
 
-// recallChat makes the last chat, and its conversation, part of the record of a task that
-// ends without an answer. Both are those of one ask, though a later one may have failed
-// before it had a chat.
+// recallChat names the last chat and its conversation in the record of a task that ends without an answer. Both are of one
+// ask, even if a later ask failed before it had a chat.
 func (a *attempt) recallChat() {
 	r := &a.rec.Result
 	if r.ChatID == "" && a.rec.EndedChat != "" {
@@ -117,9 +108,9 @@ func (a *attempt) recallChat() {
 	r.ConversationID = cmp.Or(r.ConversationID, a.rec.EndedConversation)
 }
 
-// putAside writes a wait or a retry. If it cannot be written the record still says
-// running, with all that was noted: the next attempt goes on from there.
-func (a *attempt) putAside(ctx context.Context, v Verdict) Verdict {
+// putBack writes a wait or a retry. If it cannot be written, the record still says running, with all that was noted, and the
+// next attempt continues from there.
+func (a *attempt) putBack(ctx context.Context, v Verdict) Verdict {
 	var why *results.Failure
 	switch {
 	case v.Action == Retry:
@@ -146,19 +137,20 @@ func (a *attempt) putAside(ctx context.Context, v Verdict) Verdict {
 	} else if err != nil {
 		a.log.Warn("could not note that the task waits", "err", err)
 	}
-	if v.Aside == "" {
-		return v
+	if v.Parked != "" {
+		v.After = probeFirst // without a credential there is no pause to wait for
+		if a.calls.credential != "" {
+			after, err := a.calls.awaitPauseEnd(ctx, v.Parked, a.rec.Result.Queue, a.id)
+			if err == nil {
+				v.After = after
+			} else {
+				a.log.Warn("could not park the task, it will come back by itself", "err", err)
+			}
+		}
 	}
-	if a.calls.credential == "" {
-		v.After = probeFirst // there was no token to ask with: nothing that a pause could be kept under
-		return v
+	if a.rec.CancelRequested && !errors.Is(v.Err, errShutdown) {
+		v.After = 0 // the next attempt ends it
 	}
-	after, err := a.calls.awaitPauseEnd(ctx, v.Aside, a.rec.Result.Queue, a.id)
-	if err != nil {
-		a.log.Warn("could not step aside, will come back by itself", "err", err)
-		after = probeFirst
-	}
-	v.After = after
 	return v
 }
 
@@ -173,14 +165,13 @@ func failure(v Verdict) *results.Failure {
 	return f
 }
 
-// persistWaits are those between two tries to store an end, writeWait is the longest that one may take.
+// persistWaits are the waits between two tries to store an end, writeWait is the longest that one try may take.
 var persistWaits = backoff.Policy{First: 100 * time.Millisecond, Most: 5 * time.Second, For: 15 * time.Minute}
 
 const writeWait = 5 * time.Second
 
-// persist repeats a write until it is done, refused, or hopeless: the answer is
-// paid for, and a Redis that restarts is back within a minute. A worker that shuts
-// down does not wait for that: what was noted of the chat is enough to find it.
+// persist repeats a write until it is done, refused, or hopeless: the answer is paid for, and a Redis that restarts is back
+// within a minute. A worker that shuts down does not wait for that: the record has enough to find the chat again.
 func (a *attempt) persist(ctx context.Context, write func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -198,9 +189,7 @@ func (a *attempt) persist(ctx context.Context, write func(context.Context) error
 	})
 }
 
-// damaged reports whether a key of the task's holds something else, which no retry mends,
-// and says so. The record's end decides; what is left, the batch or the conversation, is
-// damaged for all its tasks alike.
+// damaged reports whether a key of the task's holds something else, which no retry repairs, and logs it once.
 func (a *attempt) damaged(err error) bool {
 	e, ok := errors.AsType[*results.KeyError](err)
 	if ok && a.damagedKey != e.Key {

@@ -16,12 +16,12 @@ type Action uint8
 // The actions.
 const (
 	Done   Action = iota // it has its answer
-	Retry                // it is asked again after a while; an attempt is used up
-	Later                // it waits and goes on; no attempt is used up
+	Retry                // it is asked again after a wait; an attempt is used up
+	Later                // it waits and comes back; no attempt is used up
 	Fail                 // it ends as failed
 	Cancel               // it ends as canceled
 	Expire               // it ends as expired
-	Drop                 // somebody else has it: nothing may be written
+	Drop                 // another attempt has it: nothing may be written
 )
 
 var actionNames = [...]string{"done", "retry", "later", "fail", "cancel", "expire", "drop"}
@@ -33,7 +33,7 @@ type Verdict struct {
 	Action Action
 	After  time.Duration // for Retry and Later: how long to wait
 	Class  coze.Class    // empty for Done and for a task that is only given back
-	Aside  coze.Scope    // for Later: what is paused, until whose end it waits; "" = nothing
+	Parked coze.Scope    // for Later: the scope of the pause whose end it waits for; "": none
 	Err    error         // nil for Done
 }
 
@@ -50,7 +50,7 @@ var (
 )
 
 // How a task waits before it is asked again. The first two have full jitter: up to 1 s at first, then up to 60 s or 30 s.
-// Where an early look is of no use there is little.
+// The others have little, as an early look is of no use.
 var (
 	retryWaits = backoff.Policy{First: 500 * time.Millisecond, Most: 30 * time.Second, Jitter: 1}
 	rateWaits  = backoff.Policy{First: 500 * time.Millisecond, Most: 15 * time.Second, Jitter: 1} // a rate limit passes within seconds
@@ -61,11 +61,10 @@ var (
 // Other waits.
 const (
 	redisWait = 2 * time.Second  // our own store failed; nothing to do with Coze
-	fenceWait = 30 * time.Second // another handler has the task: look again when it should have ended
+	fenceWait = 30 * time.Second // another attempt has the task, and should end within this time
 	turnWait  = 10 * 365 * 24 * time.Hour
 
-	// busyLimit is how long a conversation may be busy with somebody else's chat:
-	// a workflow inside a chat may last 10 min.
+	// busyLimit is how long a conversation may be busy with another chat: a workflow inside a chat may last 10 min.
 	busyLimit = 12 * time.Minute
 
 	// emptyTries is the most asks that completed chats without an answer may cost.
@@ -76,14 +75,13 @@ const (
 type history struct {
 	attempts int           // asks that ended in anything but a wait, this one not counted
 	budget   int           // asks allowed
-	waits    int           // waits since the last ask that ended in anything else
+	waits    int           // since the last ask that ended in anything else
 	waiting  time.Duration // for a busy conversation
 	codes    *coze.CodeTable
-	paused   bool // for want of a connection or a reply, after a failure that alone would begin no pause
+	paused   bool // for lack of a connection or a reply, after a failure that alone would begin no pause
 }
 
-// judge decides what an attempt's error means for its task. It is the one place
-// that does.
+// judge decides what an attempt's error means for its task. No other place does.
 func judge(err error, h history) Verdict {
 	v := Verdict{Err: err}
 	var ask *coze.Error
@@ -103,7 +101,7 @@ func judge(err error, h history) Verdict {
 	case errors.As(err, &far):
 		v.Action, v.Class, v.After = Later, coze.ClassRate, far.after
 	case errors.As(err, &paused):
-		v.Action, v.Class, v.After, v.Aside = Later, paused.class, asideWait, paused.scope
+		v.Action, v.Class, v.After, v.Parked = Later, paused.class, asideWait, paused.scope
 	case errors.Is(err, errCanceled):
 		v.Action, v.Class = Cancel, coze.ClassCanceled
 	case errors.Is(err, errExpired):
@@ -121,28 +119,26 @@ func judge(err error, h history) Verdict {
 		v.retry(h, emptyTries)
 	case keyMissing(err):
 		v.Action, v.Class, v.After = Later, coze.ClassAuth, keyWaits.Wait(h.waits)
-	case errors.As(err, &key): // no outage: it would be the same at each try
-		v.Action, v.Class = Fail, coze.ClassInvalid
-	case errors.As(err, &bad):
+	case errors.As(err, &bad), errors.As(err, &key): // a damaged key is no outage: each try would meet it
 		v.Action, v.Class = Fail, coze.ClassInvalid
 	case errors.As(err, &ask):
 		v.Class = ask.Class
 		v.ask(ask, h)
 	default:
-		// Redis, or the journal: the task is well, our own store is not.
+		// Redis, or the journal: our own store has failed, not the task.
 		v.Action, v.After = Later, redisWait
 	}
 	return v
 }
 
-// ask judges what Coze, or the way to it, said.
+// ask judges an error of Coze, or of the way to it.
 func (v *Verdict) ask(e *coze.Error, h history) {
 	if scope := pauseScope(e); scope != "" {
-		v.Action, v.After, v.Aside = Later, asideWait, scope
+		v.Action, v.After, v.Parked = Later, asideWait, scope
 		return
 	}
 	if h.paused {
-		v.Action, v.After, v.Aside = Later, asideWait, coze.ScopeAccount
+		v.Action, v.After, v.Parked = Later, asideWait, coze.ScopeAccount
 		return
 	}
 	if unsent(e) {
@@ -151,7 +147,7 @@ func (v *Verdict) ask(e *coze.Error, h history) {
 	}
 	switch e.Class {
 	case coze.ClassRate:
-		// How fast to ask is the limiter's affair: this is only to come back to it.
+		// The rate limiter decides how fast to ask. The task only comes back to it.
 		v.Action, v.After = Later, max(e.RetryAfter, rateWaits.Wait(h.waits))
 	case coze.ClassBusy:
 		if h.waiting > busyLimit {
@@ -160,7 +156,7 @@ func (v *Verdict) ask(e *coze.Error, h history) {
 		}
 		v.Action, v.After = Later, max(e.RetryAfter, busyWaits.Wait(h.waits))
 	case coze.ClassTransient, coze.ClassTruncated, coze.ClassTimeout, coze.ClassCanceled:
-		// ClassCanceled is Coze's word here: somebody canceled the chat there.
+		// ClassCanceled is Coze's here: the chat was canceled there.
 		tries := h.codes.Classify(e.Code, e.Status).Tries
 		if e.Code == 0 || tries == 0 {
 			tries = h.budget
@@ -174,9 +170,8 @@ func (v *Verdict) ask(e *coze.Error, h history) {
 	}
 }
 
-// unsent reports whether a question did not get as far as Coze: its name was not
-// resolved, its connection refused. That is nobody's answer, so it costs nothing;
-// a network that is down for a minute must not fail a batch.
+// unsent reports whether a question did not get as far as Coze: its name was not resolved, its connection refused. That
+// costs no attempt, as a network that is down for a minute must not fail a batch.
 func unsent(e *coze.Error) bool {
 	return e.Class == coze.ClassTransient && e.Zone == coze.ZoneRefused && e.Code == 0 && e.Status == 0 && e.Err != nil
 }
@@ -189,15 +184,13 @@ func (v *Verdict) retry(h history, tries int) {
 	v.Action, v.After = Retry, retryWaits.Wait(h.attempts)
 }
 
-// comesBack reports whether asynq must bring the task back. One that a shutdown
-// interrupts is put back whatever its handler returns, one that somebody else has
-// does not need this handler.
+// comesBack reports whether asynq must bring the task back. A task that a shutdown interrupts is put back whatever its
+// handler returns, and a dropped one has another handler.
 func (v Verdict) comesBack() bool {
 	return v.Action == Retry || v.Action == Later && !errors.Is(v.Err, errShutdown)
 }
 
-// asked reports whether an ask has ended in anything but a wait. What our own
-// checks refuse was never asked.
+// asked reports whether an ask has ended in anything but a wait. A question that our own checks refuse was never asked.
 func (v Verdict) asked() bool {
 	return v.Action == Done || v.Action == Retry || v.Action == Fail && v.Class != coze.ClassInvalid
 }

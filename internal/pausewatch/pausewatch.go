@@ -125,7 +125,7 @@ func (w *Watch) Verdict(id string, v worker.Verdict) {
 		if ours && w.Patience.Other == 0 {
 			w.stop(&exitcode.StoppedError{Class: coze.ClassAuth, Err: v.Err, Again: w.Again})
 		}
-	case v.Aside != "" && !w.knows():
+	case v.Parked != "" && !w.knows():
 		select {
 		case w.nudged <- struct{}{}:
 		default:

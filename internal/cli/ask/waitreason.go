@@ -39,7 +39,7 @@ func (w *waitReason) say(kind, format string, args ...any) {
 // verdict is a worker.Config.OnVerdict: an attempt of this process has ended. A rate limit passes by itself in a
 // moment, so only the first wait of some length is told.
 func (w *waitReason) verdict(v worker.Verdict) {
-	if v.Err == nil || v.Aside != "" || v.Action != worker.Later && v.Action != worker.Retry {
+	if v.Err == nil || v.Parked != "" || v.Action != worker.Later && v.Action != worker.Retry {
 		return
 	}
 	when := "at once"

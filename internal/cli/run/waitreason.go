@@ -16,7 +16,7 @@ func waitOf(v worker.Verdict) progress.Wait {
 		return progress.WaitBackOff
 	case v.Action != worker.Later:
 		return progress.NoWait
-	case v.Aside != "":
+	case v.Parked != "":
 		return progress.WaitPause
 	case v.Class == coze.ClassRate:
 		return progress.WaitRate
