@@ -64,7 +64,7 @@ func (w *Worker) announce(ctx context.Context) error {
 			return nil
 		}
 		p.ZAdd(ctx, seenKey, members...)
-		for _, queue := range w.gate.queues {
+		for _, queue := range w.gate.Queues {
 			p.ZAdd(ctx, servedKey(queue), members...)
 			p.ZRemRangeByScore(ctx, servedKey(queue), "-inf", oldest())
 			p.Expire(ctx, servedKey(queue), unseenAfter)
@@ -74,7 +74,7 @@ func (w *Worker) announce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("announce credentials: %w", err)
 	}
-	w.gate.serves(slices.Sorted(maps.Keys(now)))
+	w.gate.Serves(slices.Sorted(maps.Keys(now)))
 	for id := range w.identities {
 		if !now[id] {
 			w.log.Info("a credential was replaced", "was", id)

@@ -68,7 +68,7 @@ func (w *Worker) beat(ctx context.Context) {
 			continue
 		}
 		if err != nil {
-			w.gate.hold(takeAfter)
+			w.gate.Hold(takeAfter)
 			forgot = true
 			continue
 		}

@@ -56,7 +56,7 @@ func (a *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await 
 	return draw, func(ctx context.Context) (err error) {
 		a.permitted, err = q.await(ctx, drawn)
 		if far, ok := errors.AsType[*farError](err); ok && len(a.cfg.Credentials) == 0 {
-			a.gate.hold(min(far.after, farHold)) // the others in the queue are as far away
+			a.gate.Hold(min(far.after, farHold)) // the others in the queue are as far away
 		}
 		if err != nil {
 			return err
@@ -216,7 +216,7 @@ func (a *calls) othersGetThere(ctx context.Context) bool {
 	}
 	a.log.Warn("others get to Coze, this process does not: it takes no tasks for a while", "credential", a.credential, "for", othersReach)
 	if len(a.cfg.Credentials) == 0 {
-		a.gate.hold(othersReach)
+		a.gate.Hold(othersReach)
 	}
 	return true
 }
@@ -242,8 +242,8 @@ func ofWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unrea
 // alone.
 func (a *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id string) (time.Duration, error) {
 	if scope == coze.ScopeAccount && len(a.cfg.Credentials) == 0 {
-		for _, queue := range a.gate.queues {
-			if _, err := a.queuePauses.pause(ctx, queue, a.credential); err != nil {
+		for _, queue := range a.gate.Queues {
+			if _, err := a.queuePauses.Pause(ctx, queue, a.credential); err != nil {
 				return 0, err
 			}
 		}

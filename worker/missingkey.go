@@ -42,7 +42,7 @@ func (a *attempt) awaitKey(err error) error {
 	if a.calls.missingKeys.due(sealed.KeyID) {
 		a.log.Warn("a question cannot be read by this worker, and waits for one that can", "key", sealed.KeyID, "err", err)
 	}
-	a.calls.gate.yieldToPeers()
+	a.calls.gate.YieldToPeers()
 	return err
 }
 

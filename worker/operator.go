@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/asynqx"
 )
 
 // QueuePause is a pause of one queue, as asynqmon shows it.
@@ -19,16 +21,16 @@ type QueuePause struct {
 
 // PausedQueue returns the pause of a queue; ok is false if there is none.
 func PausedQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (p QueuePause, ok bool, err error) {
-	note, err := queuePauses{rdb}.note(ctx, queue)
-	if err != nil || note.since == "" {
+	note, err := asynqx.QueuePauses{Redis: rdb}.Note(ctx, queue)
+	if err != nil || note.Since == "" {
 		return p, false, err
 	}
-	seconds, _ := strconv.ParseInt(note.since, 10, 64)
+	seconds, _ := strconv.ParseInt(note.Since, 10, 64)
 	p.Since = time.Unix(seconds, 0).UTC()
-	if !note.stands || len(note.credentials) == 0 {
+	if !note.Stands || len(note.Credentials) == 0 {
 		return p, true, nil
 	}
-	p.Credentials = note.credentials
+	p.Credentials = note.Credentials
 	p.Others, err = rdb.ZRangeByScore(ctx, servedKey(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
 	if err != nil {
 		return p, false, fmt.Errorf("read who serves queue %s: %w", queue, err)
@@ -37,49 +39,17 @@ func PausedQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (
 	return p, true, nil
 }
 
-// operatorPauseScript pauses a queue for an operator; without our note beside it a
-// pause is theirs.
-//
-// KEYS: asynq's pause, ours. ARGV: now in seconds.
-var operatorPauseScript = redis.NewScript(`
-local stamp = redis.call('HGET', KEYS[2], 'stamp')
-redis.call('DEL', KEYS[2])
-if redis.call('SETNX', KEYS[1], ARGV[1]) == 1 then return 1 end
-if stamp and redis.call('GET', KEYS[1]) == stamp then return 1 end
-return 0`)
-
 // PauseQueue pauses a queue for an operator, as asynqmon would: nothing but
 // ResumeQueue or asynqmon ends that. A pause that cozeq has made becomes the
 // operator's. fresh is false if it was one already.
 func PauseQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (fresh bool, err error) {
-	if err := rdb.SAdd(ctx, queuesKey, queue).Err(); err != nil {
-		return false, fmt.Errorf("pause queue %s: %w", queue, err)
-	}
-	keys := []string{queueKey(queue, "paused"), queuePauseKey(queue)}
-	fresh, err = operatorPauseScript.Run(ctx, rdb, keys, time.Now().Unix()).Bool()
-	if err != nil {
-		return false, fmt.Errorf("pause queue %s: %w", queue, err)
-	}
-	return fresh, nil
+	return asynqx.QueuePauses{Redis: rdb}.OperatorPause(ctx, queue)
 }
-
-// operatorResumeScript ends a pause that is not ours.
-//
-// KEYS: asynq's pause, ours.
-var operatorResumeScript = redis.NewScript(`
-local stamp = redis.call('GET', KEYS[1])
-if not stamp or redis.call('HGET', KEYS[2], 'stamp') == stamp then return 0 end
-return redis.call('DEL', KEYS[1])`)
 
 // ResumeQueue ends an operator's pause; resumed is false if there is none. One that
 // cozeq has made ends when a probe gets through: see ProbeNow.
 func ResumeQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (resumed bool, err error) {
-	keys := []string{queueKey(queue, "paused"), queuePauseKey(queue)}
-	resumed, err = operatorResumeScript.Run(ctx, rdb, keys).Bool()
-	if err != nil {
-		return false, fmt.Errorf("resume queue %s: %w", queue, err)
-	}
-	return resumed, nil
+	return asynqx.QueuePauses{Redis: rdb}.OperatorResume(ctx, queue)
 }
 
 // holdsChunk is how many ids are looked up in one go.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/asynqx"
 )
 
 // asynq brings the tasks of a worker that died back after 55 to 120 s, uses up a
@@ -91,7 +93,7 @@ return 1`)
 
 // reviveOrphans brings the tasks of dead workers back.
 func (w *Worker) reviveOrphans(ctx context.Context) error {
-	for _, queue := range w.gate.queues {
+	for _, queue := range w.gate.Queues {
 		if err := w.reviveOrphansOf(ctx, queue); err != nil {
 			return fmt.Errorf("put back orphans of queue %s: %w", queue, err)
 		}
@@ -100,10 +102,10 @@ func (w *Worker) reviveOrphans(ctx context.Context) error {
 }
 
 func (w *Worker) reviveOrphansOf(ctx context.Context, queue string) error {
-	keys := []string{queueKey(queue, "lease"), queueKey(queue, "active"), queueKey(queue, "pending")}
+	keys := []string{asynqx.Key(queue, "lease"), asynqx.Key(queue, "active"), asynqx.Key(queue, "pending")}
 	for {
 		now := time.Now()
-		limit, prefix := now.Add(orphanLease).Unix(), queueKey(queue, "t:")
+		limit, prefix := now.Add(orphanLease).Unix(), asynqx.Key(queue, "t:")
 		due, err := dueScript.Run(ctx, w.cfg.Redis, keys[:1], limit, prefix, orphanChunk).StringSlice()
 		if err != nil {
 			return err
@@ -134,7 +136,7 @@ func (w *Worker) reviveOrphansOf(ctx context.Context, queue string) error {
 
 // reviveStrays brings back tasks that are active without a lease.
 func (w *Worker) reviveStrays(ctx context.Context) error {
-	for _, queue := range w.gate.queues {
+	for _, queue := range w.gate.Queues {
 		if err := w.reviveStraysOf(ctx, queue); err != nil {
 			return fmt.Errorf("put back strays of queue %s: %w", queue, err)
 		}
@@ -143,7 +145,7 @@ func (w *Worker) reviveStrays(ctx context.Context) error {
 }
 
 func (w *Worker) reviveStraysOf(ctx context.Context, queue string) error {
-	ids, err := w.cfg.Redis.LRange(ctx, queueKey(queue, "active"), 0, -1).Result()
+	ids, err := w.cfg.Redis.LRange(ctx, asynqx.Key(queue, "active"), 0, -1).Result()
 	if err != nil {
 		return err
 	}
@@ -151,7 +153,7 @@ func (w *Worker) reviveStraysOf(ctx context.Context, queue string) error {
 		leases := make([]*redis.FloatCmd, len(chunk))
 		_, err := w.cfg.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, id := range chunk {
-				leases[i] = p.ZScore(ctx, queueKey(queue, "lease"), id)
+				leases[i] = p.ZScore(ctx, asynqx.Key(queue, "lease"), id)
 			}
 			return nil
 		})
@@ -162,7 +164,7 @@ func (w *Worker) reviveStraysOf(ctx context.Context, queue string) error {
 			if !errors.Is(lease.Err(), redis.Nil) {
 				continue
 			}
-			raw, err := w.cfg.Redis.HGet(ctx, queueKey(queue, "t:"+chunk[i]), "msg").Result()
+			raw, err := w.cfg.Redis.HGet(ctx, asynqx.Key(queue, "t:"+chunk[i]), "msg").Result()
 			if _, answered := errors.AsType[redis.Error](err); err != nil && !answered {
 				return err
 			}
@@ -173,7 +175,7 @@ func (w *Worker) reviveStraysOf(ctx context.Context, queue string) error {
 				continue
 			}
 			moved, err := strayScript.Run(ctx, w.cfg.Redis, []string{
-				queueKey(queue, "lease"), queueKey(queue, "active"), queueKey(queue, "pending"), queueKey(queue, "t:"+chunk[i]),
+				asynqx.Key(queue, "lease"), asynqx.Key(queue, "active"), asynqx.Key(queue, "pending"), asynqx.Key(queue, "t:"+chunk[i]),
 			}, chunk[i], time.Now().UnixNano()).Int()
 			if err != nil {
 				return err
@@ -190,6 +192,3 @@ func (w *Worker) revived(queue, id, why string) {
 	w.log.Warn("task put back in the queue: "+why, "task", id, "queue", queue)
 	w.cfg.Metrics.Revived()
 }
-
-// queueKey is one of asynq's keys of a queue (asynq v0.26, internal/base).
-func queueKey(queue, name string) string { return "asynq:{" + queue + "}:" + name }

@@ -17,7 +17,7 @@ func (w *Worker) sweepPauses(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	queues, err := w.queuePauses.queues(ctx) // also those that this process does not serve
+	queues, err := w.queuePauses.Queues(ctx) // also those that this process does not serve
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (w *Worker) sweepPauses(ctx context.Context) error {
 				return err
 			}
 			if p.BotID == "" {
-				if err := w.queuePauses.probe(ctx, queues, p.Credential); err != nil {
+				if err := w.queuePauses.Probe(ctx, queues, p.Credential); err != nil {
 					return err
 				}
 			}
@@ -65,12 +65,12 @@ func (w *Worker) sweepPauses(ctx context.Context) error {
 // at once, and the queue paused again until that says otherwise.
 func (w *Worker) sweepQueuePauses(ctx context.Context, queues []string) error {
 	for _, queue := range queues {
-		note, err := w.queuePauses.note(ctx, queue)
+		note, err := w.queuePauses.Note(ctx, queue)
 		if err != nil {
 			return err
 		}
-		for _, credential := range note.credentials {
-			if err := w.sweepQueuePause(ctx, queue, credential, note.stands); err != nil {
+		for _, credential := range note.Credentials {
+			if err := w.sweepQueuePause(ctx, queue, credential, note.Stands); err != nil {
 				return err
 			}
 		}
@@ -93,7 +93,7 @@ func (w *Worker) sweepQueuePause(ctx context.Context, queue, credential string, 
 			return err
 		}
 	}
-	if err := w.queuePauses.resume(ctx, queue, credential); err != nil {
+	if err := w.queuePauses.Resume(ctx, queue, credential); err != nil {
 		return err
 	}
 	if !paused {
@@ -102,7 +102,7 @@ func (w *Worker) sweepQueuePause(ctx context.Context, queue, credential string, 
 	if _, paused, err = w.pauses.get(ctx, key); err != nil || !paused {
 		return err
 	}
-	_, err = w.queuePauses.pause(ctx, queue, credential)
+	_, err = w.queuePauses.Pause(ctx, queue, credential)
 	return err
 }
 

@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/results"
 )
@@ -32,42 +31,12 @@ import (
 //
 // One kind never gets that far: see jamScript.
 
-// textFields of asynq's message must be UTF-8, or its decoder refuses it.
-var textFields = []protowire.Number{1, 3, 4, 7, 10, 14}
-
-// message reads what names a task in asynq's message (asynq v0.26, internal/proto). It
-// refuses what asynq's own decoder refuses.
-func message(raw string) (id, queue string, ok bool) {
-	const fieldID, fieldQueue = 3, 4
-	for b := []byte(raw); len(b) > 0; {
-		field, kind, n := protowire.ConsumeField(b)
-		if n < 0 {
-			return "", "", false
-		}
-		_, _, tag := protowire.ConsumeTag(b)
-		if kind == protowire.BytesType && slices.Contains(textFields, field) {
-			text, _ := protowire.ConsumeString(b[tag:])
-			if !utf8.ValidString(text) {
-				return "", "", false
-			}
-			switch field {
-			case fieldID:
-				id = text
-			case fieldQueue:
-				queue = text
-			}
-		}
-		b = b[n:]
-	}
-	return id, queue, id != "" && queue != ""
-}
-
 // poisoned says why the task of this id in this queue can never be finished, "" if it can.
 func poisoned(queue, id, raw string) string {
 	if raw == "" {
 		return "its message is gone from Redis"
 	}
-	named, in, ok := message(raw)
+	named, in, ok := asynqx.Message(raw)
 	switch {
 	case !ok:
 		return "its message in Redis cannot be read"
@@ -134,8 +103,8 @@ func (w *Worker) discard(ctx context.Context, queue, id, raw, why string) error 
 	if err != nil {
 		return err
 	}
-	n, err := discardScript.Run(ctx, w.cfg.Redis, []string{queueKey(queue, "lease"), queueKey(queue, "active"), queueKey(queue, "t:"+id), unreadableKey(queue),
-		queueKey(queue, "scheduled"), queueKey(queue, "retry")},
+	n, err := discardScript.Run(ctx, w.cfg.Redis, []string{asynqx.Key(queue, "lease"), asynqx.Key(queue, "active"), asynqx.Key(queue, "t:"+id), unreadableKey(queue),
+		asynqx.Key(queue, "scheduled"), asynqx.Key(queue, "retry")},
 		id, raw, note, int64(unreadableTTL/time.Second), unreadableMost).Int()
 	if err == nil && n == 1 {
 		w.log.Error("task taken out of the queue, as it can never be worked on: "+why, "task", id, "queue", queue, "hint", poisonAdvice)
@@ -159,9 +128,9 @@ return reply`)
 // clearJams takes those tasks out of the way. They never become active, so no lease of
 // theirs runs out.
 func (w *Worker) clearJams(ctx context.Context) error {
-	for _, queue := range w.gate.queues {
+	for _, queue := range w.gate.Queues {
 		for _, set := range []string{"scheduled", "retry"} {
-			ids, err := jamScript.Run(ctx, w.cfg.Redis, []string{queueKey(queue, set)}, time.Now().Unix(), queueKey(queue, "t:"), orphanChunk).StringSlice()
+			ids, err := jamScript.Run(ctx, w.cfg.Redis, []string{asynqx.Key(queue, set)}, time.Now().Unix(), asynqx.Key(queue, "t:"), orphanChunk).StringSlice()
 			if err != nil {
 				return fmt.Errorf("look for what holds up queue %s: %w", queue, err)
 			}
@@ -178,11 +147,11 @@ func (w *Worker) clearJams(ctx context.Context) error {
 // isElsewhere reports whether the task is in the queue that its message names, too: then
 // its record is that one's.
 func (w *Worker) isElsewhere(ctx context.Context, queue, id, raw string) (bool, error) {
-	named, in, ok := message(raw)
+	named, in, ok := asynqx.Message(raw)
 	if !ok || named != id || in == queue {
 		return false, nil
 	}
-	n, err := w.cfg.Redis.Exists(ctx, queueKey(in, "t:"+id)).Result()
+	n, err := w.cfg.Redis.Exists(ctx, asynqx.Key(in, "t:"+id)).Result()
 	return n > 0, err
 }
 

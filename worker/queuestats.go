@@ -6,6 +6,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/asynqx"
 )
 
 // queueCollector mirrors the state of the queues at each scrape. All workers of
@@ -57,7 +59,7 @@ func (c *queueCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for _, queue := range queues {
-		info, err := QueueInfo(context.Background(), c.rdb, queue)
+		info, err := asynqx.QueueInfo(context.Background(), c.rdb, queue)
 		if err != nil {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
 )
@@ -60,7 +61,7 @@ func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
 	if v.Action != Done || a.cfg.HideResult || a.ofBatch() {
 		return nil
 	}
-	key := queueKey(a.rec.Result.Queue, "t:"+a.id)
+	key := asynqx.Key(a.rec.Result.Queue, "t:"+a.id)
 	return []func(redis.Cmdable){func(p redis.Cmdable) {
 		p.HSet(ctx, key, "result", a.results.Keys.Seal(a.id, results.FieldSummary, a.summary()))
 	}}

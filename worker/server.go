@@ -48,7 +48,7 @@ func (w *Worker) newServer(i, concurrency int) *asynq.Server {
 	if i > 0 {
 		forward, janitor = idleEvery, idleEvery
 	}
-	return asynq.NewServerFromRedisClient(w.gate.client(), asynq.Config{
+	return asynq.NewServerFromRedisClient(w.gate.Client(), asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   w.cfg.Queues,
 		TaskCheckInterval:        checkEvery,

@@ -103,7 +103,7 @@ func (w *Worker) sweep(ctx context.Context) {
 // sweepLanes sets stuck conversations going, and ends the records of tasks that
 // are in a lane but not in the queue: nobody would ever answer them.
 func (w *Worker) sweepLanes(ctx context.Context) error {
-	n, err := w.lanes.Rebuild(ctx, w.gate.queues)
+	n, err := w.lanes.Rebuild(ctx, w.gate.Queues)
 	if n > 0 {
 		w.log.Warn("Redis had lost the order of conversations, put back from the payloads", "turns", n)
 	}

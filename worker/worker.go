@@ -43,6 +43,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/tally"
@@ -64,7 +65,7 @@ type Worker struct {
 
 	limit       *limiter
 	pauses      pauses
-	queuePauses queuePauses
+	queuePauses asynqx.QueuePauses
 	unknown     unknownCodes
 	streaks     streaks
 	missingKeys missingKeys
@@ -72,7 +73,7 @@ type Worker struct {
 	identities  map[string]bool    // of the credentials served, as announced last
 	tracing     *telemetry.Tracing // nil: nothing is traced
 
-	gate    *gate
+	gate    *asynqx.Gate
 	servers []*asynq.Server
 
 	running  inFlight
@@ -119,14 +120,14 @@ func New(cfg Config) (*Worker, error) {
 		conversations: conversation.New(rdb),
 		limit:         &limiter{rdb: rdb, highest: cfg.Rate},
 		pauses:        pauses{rdb},
-		queuePauses:   queuePauses{rdb},
+		queuePauses:   asynqx.QueuePauses{Redis: rdb},
 		inspector:     asynq.NewInspectorFromRedisClient(cfg.Redis),
 		hinted:        make(map[string]bool),
 		tracing:       telemetry.NewTracing(cfg.TracerProvider),
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())
-	w.gate = newGate(rdb, queueNames(cfg.Queues), w.streaks.away)
+	w.gate = asynqx.NewGate(rdb, queueNames(cfg.Queues), w.streaks.away)
 	return w, nil
 }
 
@@ -149,7 +150,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var actors sync.WaitGroup
-	actors.Go(func() { w.gate.watch(background) })
+	actors.Go(func() { w.gate.Watch(background) })
 	actors.Go(func() { w.hearCancellations(background) })
 	actors.Go(func() { w.sweep(background) })
 	actors.Go(func() { w.beat(background) })
@@ -158,7 +159,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	for i, server := range w.servers {
 		if err := server.Start(asynq.HandlerFunc(w.process)); err != nil {
-			w.gate.close()
+			w.gate.Close()
 			for _, started := range w.servers[:i] {
 				started.Shutdown()
 			}
@@ -183,7 +184,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // task while our handler still unwinds: it then finds itself fenced and writes
 // nothing, and the other one looks the chat up.
 func (w *Worker) shutdown() {
-	w.gate.close()
+	w.gate.Close()
 	var servers sync.WaitGroup
 	for _, server := range w.servers {
 		servers.Go(server.Shutdown)

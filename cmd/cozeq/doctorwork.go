@@ -11,6 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/queuestate"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -77,7 +78,7 @@ func (d *doctor) workers(ctx context.Context, rdb redis.UniversalClient, servers
 		return warned(name, fix+", or add --with-worker to run and ask", "none is alive")
 	}
 	beats := map[string]time.Time{}
-	if scores, err := rdb.ZRangeWithScores(ctx, "asynq:servers", 0, -1).Result(); err == nil {
+	if scores, err := rdb.ZRangeWithScores(ctx, asynqx.ServersKey, 0, -1).Result(); err == nil {
 		for _, z := range scores {
 			if member, ok := z.Member.(string); ok {
 				beats[member] = time.Unix(int64(z.Score), 0).Add(-beatLife)
@@ -93,7 +94,7 @@ func (d *doctor) workers(ctx context.Context, rdb redis.UniversalClient, servers
 		p := all[i]
 		p.concurrency, p.active = p.concurrency+s.Concurrency, p.active+len(s.ActiveWorkers)
 		p.stopping = p.stopping || s.Status != "active"
-		if beat := beats[fmt.Sprintf("asynq:servers:{%s:%d:%s}", s.Host, s.PID, s.ID)]; beat.After(p.beat) {
+		if beat := beats[asynqx.ServerKey(s.Host, s.PID, s.ID)]; beat.After(p.beat) {
 			p.beat = beat
 		}
 	}

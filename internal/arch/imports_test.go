@@ -42,16 +42,17 @@ var edges = map[string][]string{
 	"coze/oauth":    {"coze", "internal/textfile", "jwt"}, // apart from coze, so that who has a plain token links no JWT
 	"results":       {"internal/pipeline", "internal/textfile", "redis"},
 	"tasks":         {"results", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
-	"tasks/batches": {"tasks", "results", "internal/queue", "internal/tally", "redis"},
+	"tasks/batches": {"tasks", "results", "internal/asynqx", "internal/queue", "internal/tally", "redis"},
 
 	// What tasks, batches and worker share of the queue.
 	"internal/conversation": {"results", "redis"},
-	"internal/lane":         {"results", "internal/pipeline", "asynq", "redis"},
+	"internal/asynqx":       {"internal/pipeline", "asynq", "redis", "protowire"}, // alone knows asynq's keys and scripts
+	"internal/lane":         {"results", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
 	"internal/tally":        {"results", "internal/pipeline", "redis"},
-	"internal/queue":        {"results", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
+	"internal/queue":        {"results", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
 
 	// The only place where the three meet.
-	"worker": {"internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid", "protowire",
+	"worker": {"internal/asynqx", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
 		"otel/trace"},
 	"internal/telemetry": {"coze", "results", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
@@ -104,7 +105,7 @@ var edges = map[string][]string{
 		"internal/settings", "*"},
 	"internal/mockserver": {"coze/cozetest", "internal/exitcode", "internal/site"},
 	"internal/panel":      {"results", "worker", "internal/input", "internal/progress", "internal/terminal"},
-	"internal/queuestate": {"worker", "asynq", "redis", "internal/terminal"},
+	"internal/queuestate": {"internal/asynqx", "worker", "asynq", "redis", "internal/terminal"},
 	"internal/pausewatch": {"coze", "tasks", "worker", "redis", "internal/exitcode", "internal/flags",
 		"internal/misuse", "internal/progress", "internal/session", "internal/terminal", "*"},
 
@@ -134,7 +135,7 @@ var edges = map[string][]string{
 
 	// The root sees all, but what is for tests.
 	"cmd/cozeq": {"coze", "coze/cozetest", "coze/oauth", "results", "tasks", "tasks/batches", "worker",
-		"internal/answercache", "internal/backoff", "internal/batchfile", "internal/cli/ask", "internal/cli/cancel",
+		"internal/answercache", "internal/asynqx", "internal/backoff", "internal/batchfile", "internal/cli/ask", "internal/cli/cancel",
 		"internal/cli/dashboard", "internal/cli/errorcodes", "internal/cli/health", "internal/cli/help",
 		"internal/cli/mock", "internal/cli/queues", "internal/cli/result", "internal/cli/run", "internal/cli/worker",
 		"internal/conversation", "internal/exitcode", "internal/filerun", "internal/flags", "internal/input",

@@ -19,6 +19,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/pipeline"
 	"github.com/cozeq/cozeq/results"
 )
@@ -303,7 +304,7 @@ func (l *Lanes) Run(ctx context.Context, p Place) error {
 	if errors.Is(err, asynq.ErrQueueNotFound) {
 		// A client registers a queue once. A Redis that lost the registry since then
 		// may hold the task all the same.
-		if err := l.register(ctx, p.Queue); err != nil {
+		if err := asynqx.Register(ctx, l.rdb, p.Queue); err != nil {
 			return err
 		}
 		err = l.inspector.RunTask(p.Queue, p.ID)
@@ -321,12 +322,4 @@ func (l *Lanes) Run(ctx context.Context, p Place) error {
 		return nil
 	}
 	return fmt.Errorf("run task %s of lane %s: %w", p.ID, p.Lane, err)
-}
-
-// register makes a queue known to asynq's Inspector.
-func (l *Lanes) register(ctx context.Context, queue string) error {
-	if err := l.rdb.SAdd(ctx, "asynq:queues", queue).Err(); err != nil {
-		return fmt.Errorf("register queue %s: %w", queue, err)
-	}
-	return nil
 }

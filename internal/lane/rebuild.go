@@ -11,6 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -39,7 +40,7 @@ func (l *Lanes) Rebuild(ctx context.Context, queues []string) (n int, err error)
 func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
 	var lost []string
 	for _, set := range []string{"scheduled", "retry"} {
-		strays, err := l.lost(ctx, queue, "asynq:{"+queue+"}:"+set)
+		strays, err := l.lost(ctx, queue, asynqx.Key(queue, set))
 		if err != nil {
 			return 0, err
 		}
@@ -49,7 +50,7 @@ func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
 		return 0, nil
 	}
 	for _, list := range []string{"active", "pending"} {
-		ids, err := l.rdb.LRange(ctx, "asynq:{"+queue+"}:"+list, 0, -1).Result()
+		ids, err := l.rdb.LRange(ctx, asynqx.Key(queue, list), 0, -1).Result()
 		if err != nil {
 			return 0, err
 		}

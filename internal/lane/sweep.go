@@ -9,6 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -77,7 +78,7 @@ func (l *Lanes) check(ctx context.Context, lane string, score float64) (Place, e
 	info, err := l.inspector.GetTaskInfo(head.Queue, head.ID)
 	switch {
 	case errors.Is(err, asynq.ErrQueueNotFound):
-		return Place{}, l.register(ctx, head.Queue) // the next sweep sees what is in it
+		return Place{}, asynqx.Register(ctx, l.rdb, head.Queue) // the next sweep sees what is in it
 	case errors.Is(err, asynq.ErrTaskNotFound):
 		joined := time.UnixMicro(int64(heads[0].Score))
 		if time.Since(joined) < laneGrace {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/results"
 )
@@ -251,7 +252,7 @@ func (q *Queue) submit(ctx context.Context, all []*Submission) {
 }
 
 func (q *Queue) handOver(ctx context.Context, all []*Submission) {
-	submissions := make([]*submission, 0, len(all))
+	submissions := make([]*asynqx.Submission, 0, len(all))
 	sent := make([]*Submission, 0, len(all))
 	for _, a := range all {
 		s, err := a.submission()
@@ -261,17 +262,17 @@ func (q *Queue) handOver(ctx context.Context, all []*Submission) {
 		}
 		submissions, sent = append(submissions, s), append(sent, a)
 	}
-	q.bulk.submit(ctx, submissions)
+	q.bulk.Submit(ctx, submissions)
 	for i, a := range sent {
-		a.conflict = errors.Is(submissions[i].err, asynq.ErrTaskIDConflict)
+		a.conflict = errors.Is(submissions[i].Err, asynq.ErrTaskIDConflict)
 		a.waits = !a.Head
-		if err := submissions[i].err; err != nil && !a.conflict {
+		if err := submissions[i].Err; err != nil && !a.conflict {
 			a.Err = fmt.Errorf("enqueue %s: %w", a.Place.ID, err)
 		}
 	}
 }
 
-func (a *Submission) submission() (*submission, error) {
+func (a *Submission) submission() (*asynqx.Submission, error) {
 	seq := a.Seq
 	if a.Place.Lane == "" {
 		seq = 0
@@ -294,7 +295,7 @@ func (a *Submission) submission() (*submission, error) {
 	if !a.Head {
 		options = append(options, asynq.ProcessIn(lane.Far))
 	}
-	return &submission{task: asynq.NewTask(lane.TypeChat, payload), options: options}, nil
+	return &asynqx.Submission{Task: asynq.NewTask(lane.TypeChat, payload), Options: options}, nil
 }
 
 // runHeads looks at the lanes of those who wait: the head may have left before our

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
@@ -25,7 +26,7 @@ type Queue struct {
 	Tally     *tally.Tally
 	Inspector *asynq.Inspector
 
-	bulk *bulk
+	bulk *asynqx.Bulk
 }
 
 // New returns the queues in the Redis of the store.
@@ -36,6 +37,6 @@ func New(store *results.Store) *Queue {
 		Lanes:     lane.New(rdb),
 		Tally:     tally.New(rdb),
 		Inspector: asynq.NewInspectorFromRedisClient(rdb),
-		bulk:      newBulk(rdb),
+		bulk:      asynqx.NewBulk(rdb),
 	}
 }

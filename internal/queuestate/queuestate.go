@@ -11,6 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -118,7 +119,7 @@ func Known(inspector *asynq.Inspector) ([]string, error) {
 func Read(ctx context.Context, rdb redis.UniversalClient, name string, used bool) (Queue, error) {
 	q := Queue{Queue: name}
 	if used {
-		info, err := worker.QueueInfo(ctx, rdb, name)
+		info, err := asynqx.QueueInfo(ctx, rdb, name)
 		if err != nil {
 			return q, fmt.Errorf("read queue %s: %w", name, err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/queue"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
@@ -137,7 +138,7 @@ func (c *Client) short(ctx context.Context, name string) (bool, error) {
 	}
 	short := true
 	for _, name := range queues {
-		n, err := c.rdb.LLen(ctx, "asynq:{"+name+"}:pending").Result()
+		n, err := c.rdb.LLen(ctx, asynqx.Key(name, "pending")).Result()
 		if err != nil {
 			return false, err
 		}

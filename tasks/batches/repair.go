@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 )
@@ -87,7 +88,7 @@ func (c *Client) compare(ctx context.Context, b *Status, rows []int, ids []strin
 			if records[i] != nil && records[i].Queue != "" {
 				queue = records[i].Queue
 			}
-			queued[i] = p.Exists(ctx, "asynq:{"+queue+"}:t:"+id)
+			queued[i] = p.Exists(ctx, asynqx.Key(queue, "t:"+id))
 		}
 		return nil
 	})

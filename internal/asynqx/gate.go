@@ -1,8 +1,7 @@
-package worker
+package asynqx
 
 import (
 	"context"
-	_ "embed"
 	"slices"
 	"strings"
 	"sync"
@@ -38,9 +37,9 @@ const emptyFor = 10 * time.Millisecond
 // active, lease of one queue; asynq v0.26). If a later version asked otherwise, idle
 // workers would poll, and a pause of one credential would stop the workers of all:
 // TestPauseOfAnotherCredential would say so.
-type gate struct {
+type Gate struct {
 	rdb    redis.UniversalClient
-	queues []string
+	Queues []string
 	away   func() bool // this process does not get to Coze: others go first
 
 	credentials atomic.Pointer[[]string]     // of this worker; nil: not known yet, so every pause holds
@@ -57,13 +56,10 @@ type gate struct {
 	once   sync.Once
 }
 
-//go:embed dequeue.lua
-var dequeueSource string
-
-func newGate(rdb redis.UniversalClient, queues []string, away func() bool) *gate {
-	return &gate{
+func NewGate(rdb redis.UniversalClient, queues []string, away func() bool) *Gate {
+	return &Gate{
 		rdb:    rdb,
-		queues: queues,
+		Queues: queues,
 		away:   away,
 		empty:  make(map[string]time.Time),
 		idle:   make(chan struct{}, 1),
@@ -73,14 +69,14 @@ func newGate(rdb redis.UniversalClient, queues []string, away func() bool) *gate
 }
 
 // close lets all waiters go: asynq's shutdown waits for them.
-func (g *gate) close() { g.once.Do(func() { close(g.closed) }) }
+func (g *Gate) Close() { g.once.Do(func() { close(g.closed) }) }
 
 // client returns a client for one Server.
-func (g *gate) client() redis.UniversalClient {
+func (g *Gate) Client() redis.UniversalClient {
 	return &gatedClient{UniversalClient: g.rdb, gate: g}
 }
 
-func (g *gate) wait() {
+func (g *Gate) wait() {
 	g.mu.Lock()
 	g.parked++
 	first := g.parked == 1
@@ -98,7 +94,7 @@ func (g *gate) wait() {
 }
 
 // next wakes one more waiter, if there is one, after work was found.
-func (g *gate) next() {
+func (g *Gate) next() {
 	g.mu.Lock()
 	waiting := g.parked > 0
 	g.mu.Unlock()
@@ -108,9 +104,9 @@ func (g *gate) next() {
 }
 
 // serves says which credentials this worker has.
-func (g *gate) serves(credentials []string) { g.credentials.Store(&credentials) }
+func (g *Gate) Serves(credentials []string) { g.credentials.Store(&credentials) }
 
-func (g *gate) served() []string {
+func (g *Gate) served() []string {
 	if credentials := g.credentials.Load(); credentials != nil {
 		return *credentials
 	}
@@ -118,14 +114,14 @@ func (g *gate) served() []string {
 }
 
 // isEmpty reports whether a queue was found empty just now.
-func (g *gate) isEmpty(pending string) bool {
+func (g *Gate) isEmpty(pending string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at, ok := g.empty[pending]
 	return ok && time.Since(at) < emptyFor
 }
 
-func (g *gate) foundEmpty(pending string) {
+func (g *Gate) foundEmpty(pending string) {
 	g.mu.Lock()
 	g.empty[pending] = time.Now()
 	g.mu.Unlock()
@@ -133,13 +129,13 @@ func (g *gate) foundEmpty(pending string) {
 
 // hold takes nothing out of the queues for a while: what came out would only be put
 // back.
-func (g *gate) hold(d time.Duration) {
+func (g *Gate) Hold(d time.Duration) {
 	g.mu.Lock()
 	g.held = time.Now().Add(d)
 	g.mu.Unlock()
 }
 
-func (g *gate) waitHeld() {
+func (g *Gate) waitHeld() {
 	g.mu.Lock()
 	d := time.Until(g.held)
 	g.mu.Unlock()
@@ -163,13 +159,13 @@ const (
 
 // yieldToPeers lets other processes go first for a while: what is in the queues may be for them
 // only.
-func (g *gate) yieldToPeers() {
+func (g *Gate) YieldToPeers() {
 	g.mu.Lock()
 	g.shy = time.Now().Add(shyFor)
 	g.mu.Unlock()
 }
 
-func (g *gate) waitShy() {
+func (g *Gate) waitShy() {
 	g.mu.Lock()
 	shy := time.Now().Before(g.shy)
 	g.mu.Unlock()
@@ -184,7 +180,7 @@ func (g *gate) waitShy() {
 	}
 }
 
-func (g *gate) watch(ctx context.Context) {
+func (g *Gate) Watch(ctx context.Context) {
 	tick := time.NewTicker(peekEvery)
 	defer tick.Stop()
 	for {
@@ -220,18 +216,18 @@ func (g *gate) watch(ctx context.Context) {
 
 // peek reports whether a queue that this worker may take from has pending tasks: one
 // round trip, also in a cluster.
-func (g *gate) peek(ctx context.Context) (bool, error) {
+func (g *Gate) peek(ctx context.Context) (bool, error) {
 	fields := []string{"stamp"}
 	for _, credential := range g.served() {
 		fields = append(fields, credentialField(credential))
 	}
-	pending := make([]*redis.IntCmd, len(g.queues))
-	paused := make([]*redis.StringCmd, len(g.queues))
-	notes := make([]*redis.SliceCmd, len(g.queues))
+	pending := make([]*redis.IntCmd, len(g.Queues))
+	paused := make([]*redis.StringCmd, len(g.Queues))
+	notes := make([]*redis.SliceCmd, len(g.Queues))
 	_, err := g.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, queue := range g.queues {
-			pending[i] = p.Exists(ctx, queueKey(queue, "pending"))
-			paused[i] = p.Get(ctx, queueKey(queue, "paused"))
+		for i, queue := range g.Queues {
+			pending[i] = p.Exists(ctx, Key(queue, "pending"))
+			paused[i] = p.Get(ctx, Key(queue, "paused"))
 			notes[i] = p.HMGet(ctx, queuePauseKey(queue), fields...)
 		}
 		return nil
@@ -239,7 +235,7 @@ func (g *gate) peek(ctx context.Context) (bool, error) {
 	if err != nil && err != redis.Nil {
 		return false, err
 	}
-	for i := range g.queues {
+	for i := range g.Queues {
 		if pending[i].Val() > 0 && isOpen(paused[i].Val(), notes[i].Val()) {
 			return true, nil
 		}
@@ -267,7 +263,7 @@ func notify(c chan struct{}) {
 // touched by that goroutine alone.
 type gatedClient struct {
 	redis.UniversalClient
-	gate  *gate
+	gate  *Gate
 	empty int // queues found empty in a row
 }
 
@@ -289,11 +285,11 @@ func (c *gatedClient) EvalSha(ctx context.Context, sha string, keys []string, ar
 	return cmd
 }
 
-func (c *gatedClient) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
+func (c *gatedClient) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
 	if !isDequeue(keys) {
-		return c.UniversalClient.Eval(ctx, source, keys, args...)
+		return c.UniversalClient.Eval(ctx, text, keys, args...)
 	}
-	script := redis.NewScript(dequeueSource + source)
+	script := redis.NewScript(source("dequeue.lua") + text)
 	c.gate.script.Store(script)
 	return c.dequeue(ctx, script, keys, args)
 }
@@ -338,17 +334,11 @@ func (c *gatedClient) after(cmd *redis.Cmd) {
 		c.empty = 0
 		c.gate.next()
 	case redis.Nil:
-		if c.empty++; c.empty >= len(c.gate.queues) {
+		if c.empty++; c.empty >= len(c.gate.Queues) {
 			c.empty = 0
 			c.gate.wait()
 		}
 	}
-}
-
-// belongs reports whether a message can be read and is of the queue that it was found in.
-func belongs(raw, pending string) bool {
-	_, queue, ok := message(raw)
-	return ok && queueKey(queue, "pending") == pending
 }
 
 func isDequeue(keys []string) bool {

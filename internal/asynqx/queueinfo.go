@@ -1,4 +1,4 @@
-package worker
+package asynqx
 
 import (
 	"context"
@@ -34,14 +34,14 @@ func QueueInfo(ctx context.Context, rdb redis.UniversalClient, queue string) (*a
 	_, err = rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range counts {
 			if i < 2 {
-				counts[i].n = p.LLen(ctx, queueKey(queue, counts[i].name))
+				counts[i].n = p.LLen(ctx, Key(queue, counts[i].name))
 			} else {
-				counts[i].n = p.ZCard(ctx, queueKey(queue, counts[i].name))
+				counts[i].n = p.ZCard(ctx, Key(queue, counts[i].name))
 			}
 		}
-		oldest = p.LIndex(ctx, queueKey(queue, "pending"), -1)
-		paused = p.Exists(ctx, queueKey(queue, "paused"))
-		groups = p.SMembers(ctx, queueKey(queue, "groups"))
+		oldest = p.LIndex(ctx, Key(queue, "pending"), -1)
+		paused = p.Exists(ctx, Key(queue, "paused"))
+		groups = p.SMembers(ctx, Key(queue, "groups"))
 		return nil
 	})
 	if err != nil && err != redis.Nil {
@@ -53,14 +53,14 @@ func QueueInfo(ctx context.Context, rdb redis.UniversalClient, queue string) (*a
 	}
 	info.Paused, info.Groups = paused.Val() > 0, len(groups.Val())
 	for _, group := range groups.Val() {
-		n, err := rdb.ZCard(ctx, queueKey(queue, "g:"+group)).Result()
+		n, err := rdb.ZCard(ctx, Key(queue, "g:"+group)).Result()
 		if err != nil {
 			return nil, fmt.Errorf("count the tasks of queue %s: %w", queue, err)
 		}
 		info.Aggregating += int(n)
 	}
 	if id := oldest.Val(); id != "" {
-		since, _ := rdb.HGet(ctx, queueKey(queue, "t:"+id), "pending_since").Result() // a courtesy
+		since, _ := rdb.HGet(ctx, Key(queue, "t:"+id), "pending_since").Result() // a courtesy
 		if n, err := strconv.ParseInt(since, 10, 64); err == nil && n > 0 {
 			info.Latency = time.Since(time.Unix(0, n))
 		}

@@ -1,4 +1,4 @@
-package queue
+package asynqx
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
-// bulk puts many tasks into asynq's queues in one round trip. asynq itself enqueues
+// Bulk puts many tasks into asynq's queues in one round trip. asynq itself enqueues
 // one at a time; how it does that is its own, and not copied here: its client talks to a
 // recorder, and what it would have sent is sent together.
-type bulk struct {
+type Bulk struct {
 	rdb redis.UniversalClient
 
 	mu       sync.Mutex // one recording at a time
@@ -24,31 +24,31 @@ type bulk struct {
 	client   *asynq.Client
 }
 
-func newBulk(rdb redis.UniversalClient) *bulk {
+func NewBulk(rdb redis.UniversalClient) *Bulk {
 	r := &recorder{UniversalClient: rdb, scripts: make(map[string]*redis.Script)}
-	return &bulk{rdb: rdb, recorder: r, client: asynq.NewClientFromRedisClient(r)}
+	return &Bulk{rdb: rdb, recorder: r, client: asynq.NewClientFromRedisClient(r)}
 }
 
-// submission is a task for asynq.
-type submission struct {
-	task    *asynq.Task
-	options []asynq.Option
-	err     error // set: asynq.ErrTaskIDConflict for an id that asynq has
+// Submission is a task for asynq.
+type Submission struct {
+	Task    *asynq.Task
+	Options []asynq.Option
+	Err     error // set: asynq.ErrTaskIDConflict for an id that asynq has
 }
 
-// submit puts tasks into their queues in their order.
-func (b *bulk) submit(ctx context.Context, all []*submission) {
-	sent := make([]*submission, 0, len(all))
+// Submit puts tasks into their queues in their order.
+func (b *Bulk) Submit(ctx context.Context, all []*Submission) {
+	sent := make([]*Submission, 0, len(all))
 	b.mu.Lock()
 	for _, s := range all {
 		before := len(b.recorder.calls)
-		_, s.err = b.client.EnqueueContext(ctx, s.task, s.options...)
+		_, s.Err = b.client.EnqueueContext(ctx, s.Task, s.Options...)
 		switch n := len(b.recorder.calls) - before; {
-		case s.err != nil:
+		case s.Err != nil:
 			b.recorder.calls = b.recorder.calls[:before]
 		case n != 1:
 			b.recorder.calls = b.recorder.calls[:before]
-			s.err = fmt.Errorf("asynq's client made %d calls of scripts for a task, not 1: this is not the version of asynq that cozeq was made for", n)
+			s.Err = fmt.Errorf("asynq's client made %d calls of scripts for a task, not 1: this is not the version of asynq that cozeq was made for", n)
 		default:
 			sent = append(sent, s)
 		}
@@ -61,9 +61,9 @@ func (b *bulk) submit(ctx context.Context, all []*submission) {
 		n, err := reply.Int()
 		switch {
 		case err != nil:
-			sent[i].err = err
+			sent[i].Err = err
 		case n == 0:
-			sent[i].err = asynq.ErrTaskIDConflict
+			sent[i].Err = asynq.ErrTaskIDConflict
 		}
 	}
 }
