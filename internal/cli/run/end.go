@@ -1,15 +1,129 @@
 package run
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/cozeq/cozeq/internal/answercache"
 	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/filerun"
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/terminal"
+	"github.com/cozeq/cozeq/worker"
 )
+
+// conclude prints the summary, where there is one to speak of, and turns the
+// run's end into an error if it was not a good one.
+func (o *options) conclude(ctx context.Context, s *session.Session, p setup, cache *answercache.Cache, summary progress.Summary, err error) error {
+	end := o.outcome(summary, err)
+	if summary.Rows > 0 && (end == nil || err == nil || summary.Done() > 0 || errors.Is(err, context.Canceled)) {
+		if printed := o.print(o.end(ctx, s, p, cache, summary, end)); printed != nil && end == nil {
+			return printed
+		}
+	}
+	return end
+}
+
+// outcome is the run's end as the command reports it.
+func (o *options) outcome(summary progress.Summary, err error) error {
+	if e, ok := errors.AsType[*filerun.BudgetError](err); ok {
+		return reached(e, summary)
+	}
+	if err != nil && !errors.Is(err, filerun.ErrSampled) {
+		return o.explain(err)
+	}
+	if n := summary.Done() - summary.Answered; n > 0 && err == nil {
+		e := &exitcode.SomeFailedError{Text: fmt.Sprintf("%s of %s got no answer", terminal.Count(n), terminal.Questions(summary.Rows))}
+		if o.output != "" {
+			e.Hint = "ask them again by the same command with --retry-failed"
+		}
+		return e
+	}
+	return nil
+}
+
+// sizeTime bounds the counting of what is in the cache.
+const sizeTime = 3 * time.Second
+
+// end is what there is to say at the end.
+func (o *options) end(ctx context.Context, s *session.Session, p setup, cache *answercache.Cache, summary progress.Summary, end error) runEnd {
+	all := runEnd{Summary: summary, bounds: o.bounds, err: end}
+	if summary.Estimate != nil {
+		all.pace = o.pace(ctx, s, p)
+	}
+	if cache != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sizeTime)
+		defer cancel()
+		all.cache, all.cacheErr = new(cache.Size(ctx)), cache.Err()
+	}
+	return all
+}
+
+func (o *options) pace(ctx context.Context, s *session.Session, p setup) pace {
+	pace := pace{concurrency: p.worker.Concurrency, rate: p.worker.Rate}
+	if !p.own {
+		// Without word from Redis it is as if they were one of ours.
+		if n, err := s.Concurrency(o.queue); err == nil && n > 0 {
+			pace.concurrency = n
+		}
+	}
+	limits, err := worker.Limits(ctx, s.Redis)
+	if err != nil {
+		return pace
+	}
+	for _, l := range limits {
+		if l.Served {
+			pace.learnt += l.Rate
+		}
+	}
+	return pace
+}
+
+func (o *options) print(all runEnd) error {
+	if o.json {
+		return terminal.WriteJSON(o.streams.Out, all.record())
+	}
+	return all.print(o.streams)
+}
+
+// title names what the panel shows.
+func (o *options) title(args []string, in *input.Input) string {
+	title := filepath.Base(in.Name())
+	if len(args) == 0 {
+		title = "demo"
+	}
+	if o.output != "" {
+		title += " → " + filepath.Base(o.output)
+	}
+	return title
+}
+
+// explain adds to an error what a person can do about it.
+func (o *options) explain(err error) error {
+	edited := errors.Is(err, input.ErrEdited)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &exitcode.InterruptedError{Again: o.again()}
+	case edited && o.output != "":
+		return &exitcode.HintedError{Err: err, Hint: "put the file back as it was and give the same command again to go on, or start over with --force"}
+	case edited:
+		return &exitcode.HintedError{Err: err, Hint: o.again()}
+	case errors.Is(err, syscall.ENOSPC):
+		return &exitcode.HintedError{Err: err, Hint: "make room on the disk, then " + o.again()}
+	case errors.Is(err, journal.ErrLocked):
+		return &exitcode.HintedError{Err: err, Hint: "wait for the other run to end, or write to another file with -o"}
+	}
+	return err
+}
 
 // runEnd is all that a run says at its end.
 type runEnd struct {
@@ -63,15 +177,6 @@ func (c *runEnd) record() summaryJSON {
 		_, r.Next = exitcode.Of(c.err)
 	}
 	return r
-}
-
-// draining is said at the first signal, as after a second one there is no time for it.
-func (c *runCommand) draining() string {
-	text := fmt.Sprintf("interrupted; chats in flight may end, for up to %v: interrupt again to stop at once", c.drain)
-	if c.output != "" {
-		text += "; the same command goes on after either"
-	}
-	return text
 }
 
 // summaryJSON is a summary for programs; durations are in seconds.

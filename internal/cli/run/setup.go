@@ -19,9 +19,8 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// plan is a run with its settings read and its input checked: nothing was asked
-// yet, and whatever is wrong so far is the caller's to mend.
-type plan struct {
+// setup is a run with its settings read and its input checked. Nothing was asked yet.
+type setup struct {
 	cfg     settings.Config
 	input   *input.Input
 	worker  worker.Config
@@ -33,17 +32,17 @@ type plan struct {
 	patience pausewatch.Timeouts
 }
 
-func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel.Panel) (p plan, err error) {
-	p.cfg = settings.Of(cmd, c.streams)
-	if err := c.check(cmd, p.cfg, args); err != nil {
+func (o *options) setup(cmd *cobra.Command, args []string, panel *panel.Panel) (p setup, err error) {
+	p.cfg = settings.Of(cmd, o.streams)
+	if err := o.check(cmd, p.cfg, args); err != nil {
 		return p, err
 	}
-	o, err := c.input.Options(cmd)
+	inputOptions, err := o.input.Options(cmd)
 	if err != nil {
 		return p, err
 	}
-	if c.output != "" {
-		if err := output.Check(c.output); err != nil {
+	if o.output != "" {
+		if err := output.Check(o.output); err != nil {
 			return p, err
 		}
 	}
@@ -51,35 +50,35 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel.Panel)
 	if err != nil {
 		return p, err
 	}
-	p.logger = terminal.NewLogger(panel, c.streams.ErrTTY, level)
+	p.logger = terminal.NewLogger(panel, o.streams.ErrTTY, level)
 	if _, err := p.cfg.Keys(); err != nil {
 		return p, err
 	}
-	p.own = c.alone(p.cfg) || c.withWorker
-	p.worker = worker.Config{BotID: p.cfg.Text(settings.Bot, ""), Drain: session.DrainOf(c.drain), Logger: p.logger}
+	p.own = o.alone(p.cfg) || o.withWorker
+	p.worker = worker.Config{BotID: p.cfg.Text(settings.Bot, ""), Drain: session.DrainOf(o.drain), Logger: p.logger}
 	if p.worker.Concurrency, err = p.cfg.Concurrency(); err != nil {
 		return p, err
 	}
-	if err := c.queues(cmd, &p); err != nil {
+	if err := o.queues(cmd, &p); err != nil {
 		return p, err
 	}
 	if p.worker.Rate, err = p.cfg.Rate(); err != nil {
 		return p, err
 	}
-	if p.patience, err = pausewatch.TimeoutsOf(cmd, c.patience, pausewatch.Timeouts{Quota: pausewatch.QuotaTimeout, Outage: pausewatch.OutageTimeout}); err != nil {
+	if p.patience, err = pausewatch.TimeoutsOf(cmd, o.patience, pausewatch.Timeouts{Quota: pausewatch.QuotaTimeout, Outage: pausewatch.OutageTimeout}); err != nil {
 		return p, err
 	}
 	if p.http, err = p.cfg.HTTP(""); err != nil {
 		return p, err
 	}
 	switch {
-	case c.demo:
+	case o.demo:
 		p.worker.BotID = cmp.Or(p.worker.BotID, demoBot)
 		p.account.Codes, err = p.cfg.Codes()
 	case p.own:
-		p.account, err = p.cfg.Account(cmd.Context(), c.ownCredential(p.cfg))
+		p.account, err = p.cfg.Account(cmd.Context(), o.ownCredential(p.cfg))
 	}
-	if c.alone(p.cfg) {
+	if o.alone(p.cfg) {
 		p.account.Others = nil // no question names one
 	}
 	if err != nil {
@@ -90,109 +89,109 @@ func (c *runCommand) plan(cmd *cobra.Command, args []string, panel *panel.Panel)
 		}
 		return p, err
 	}
-	if p.input, err = c.open(cmd, args, p, o); err != nil {
+	if p.input, err = o.open(cmd, args, p, inputOptions); err != nil {
 		return p, err
 	}
-	if c.output != "" {
-		err = output.CheckFor(cmd.Context(), p.input, c.output)
+	if o.output != "" {
+		err = output.CheckFor(cmd.Context(), p.input, o.output)
 	}
 	return p, err
 }
 
 // ownCredential is the one that the worker of this process asks with by default:
 // alone that of --credential; otherwise the questions name it themselves.
-func (c *runCommand) ownCredential(cfg settings.Config) string {
-	if c.alone(cfg) {
-		return c.credential
+func (o *options) ownCredential(cfg settings.Config) string {
+	if o.alone(cfg) {
+		return o.credential
 	}
 	return ""
 }
 
-func (c *runCommand) alone(cfg settings.Config) bool { return c.demo || !cfg.Shared() }
+func (o *options) alone(cfg settings.Config) bool { return o.demo || !cfg.Shared() }
 
 // queues are those that an own worker serves: alone there is but one.
-func (c *runCommand) queues(cmd *cobra.Command, p *plan) (err error) {
+func (o *options) queues(cmd *cobra.Command, p *setup) (err error) {
 	if !p.own {
 		return nil
 	}
-	if c.alone(p.cfg) {
-		p.worker.Queues = session.QueuesOf(c.queue)
+	if o.alone(p.cfg) {
+		p.worker.Queues = session.QueuesOf(o.queue)
 		return nil
 	}
 	if p.worker.Queues, err = p.cfg.Queues(); err != nil {
 		return err
 	}
-	for queue := range session.QueuesOf(c.queue) {
+	for queue := range session.QueuesOf(o.queue) {
 		if p.worker.Queues[queue] == 0 {
-			return misuse.Errorf(cmd, "--with-worker: the worker would not serve --queue %s: add it to --queues", c.queue)
+			return misuse.Errorf(cmd, "--with-worker: the worker would not serve --queue %s: add it to --queues", o.queue)
 		}
 	}
 	return nil
 }
 
-func (c *runCommand) check(cmd *cobra.Command, cfg settings.Config, args []string) error {
-	if _, err := tasks.Shards(c.queue); err != nil {
+func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) error {
+	if _, err := tasks.Shards(o.queue); err != nil {
 		return misuse.Errorf(cmd, "--queue: %w", err)
 	}
-	if c.credential != "" {
-		if err := settings.CheckCredentialName(c.credential); err != nil {
+	if o.credential != "" {
+		if err := settings.CheckCredentialName(o.credential); err != nil {
 			return misuse.Errorf(cmd, "--credential: %w", err)
 		}
 	}
-	if err := session.CheckWorkerWait(cmd, c.workerWait, !c.alone(cfg)); err != nil {
+	if err := session.CheckWorkerWait(cmd, o.workerWait, !o.alone(cfg)); err != nil {
 		return err
 	}
 	redisFlag := cmd.Flags().Changed(settings.Redis)
-	if err := c.bounds.check(cmd, c.output, c.retryFailed); err != nil {
+	if err := o.bounds.check(cmd, o.output, o.retryFailed); err != nil {
 		return err
 	}
 	switch {
-	case len(args) == 0 && !c.demo:
+	case len(args) == 0 && !o.demo:
 		return misuse.Errorf(cmd, "INPUT is missing: a file of questions, or - for stdin")
-	case c.demo && redisFlag:
+	case o.demo && redisFlag:
 		return misuse.Errorf(cmd, "--demo works alone: leave --redis out")
-	case c.withWorker && c.alone(cfg):
+	case o.withWorker && o.alone(cfg):
 		return misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", session.ErrNeedsRedis)
-	case cmd.Flags().Changed(settings.Rate) && !c.alone(cfg) && !c.withWorker:
+	case cmd.Flags().Changed(settings.Rate) && !o.alone(cfg) && !o.withWorker:
 		return misuse.Errorf(cmd, "--rate %w", session.ErrNeedsWorker)
-	case cmd.Flags().Changed(settings.MaxAnswer) && !c.alone(cfg) && !c.withWorker:
+	case cmd.Flags().Changed(settings.MaxAnswer) && !o.alone(cfg) && !o.withWorker:
 		return misuse.Errorf(cmd, "--%s %w", settings.MaxAnswer, session.ErrNeedsWorker)
-	case c.credential != "" && c.demo:
+	case o.credential != "" && o.demo:
 		return misuse.Errorf(cmd, "--demo asks a mock, with no credential: leave --credential out")
-	case c.onTurnFailure != tasks.TurnSkip && c.onTurnFailure != tasks.TurnBlock:
-		return misuse.Errorf(cmd, "--on-turn-failure %q, want %s or %s", c.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
-	case c.json && c.output == "":
+	case o.onTurnFailure != tasks.TurnSkip && o.onTurnFailure != tasks.TurnBlock:
+		return misuse.Errorf(cmd, "--on-turn-failure %q, want %s or %s", o.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
+	case o.json && o.output == "":
 		return misuse.Errorf(cmd, "--json prints the summary and needs -o; without -o the records themselves are JSON")
-	case c.retryFailed && c.output == "":
+	case o.retryFailed && o.output == "":
 		return misuse.Errorf(cmd, "--retry-failed needs -o: the file with the failed questions")
-	case c.retryFailed && c.force:
+	case o.retryFailed && o.force:
 		return misuse.Errorf(cmd, "--retry-failed and --force: choose one")
-	case c.window < 1 && cmd.Flags().Changed("window"):
-		return misuse.Errorf(cmd, "--window %d, want at least 1", c.window)
-	case c.attempts < 1:
-		return misuse.Errorf(cmd, "--attempts %d, want at least 1", c.attempts)
-	case c.timeout < time.Second:
-		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", c.timeout)
-	case c.keep < 0 || c.drain < 0:
+	case o.window < 1 && cmd.Flags().Changed("window"):
+		return misuse.Errorf(cmd, "--window %d, want at least 1", o.window)
+	case o.attempts < 1:
+		return misuse.Errorf(cmd, "--attempts %d, want at least 1", o.attempts)
+	case o.timeout < time.Second:
+		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", o.timeout)
+	case o.keep < 0 || o.drain < 0:
 		return misuse.Errorf(cmd, "--keep and --drain must not be negative")
 	}
 	return nil
 }
 
 // open opens the input and checks all of it.
-func (c *runCommand) open(cmd *cobra.Command, args []string, p plan, o input.Options) (*input.Input, error) {
-	o.Stdin, o.BotID, o.Live = c.streams.In, p.worker.BotID, c.output == ""
-	if !c.alone(p.cfg) {
-		o.Credential = c.credential
+func (o *options) open(cmd *cobra.Command, args []string, p setup, in input.Options) (*input.Input, error) {
+	in.Stdin, in.BotID, in.Live = o.streams.In, p.worker.BotID, o.output == ""
+	if !o.alone(p.cfg) {
+		in.Credential = o.credential
 	}
-	if c.onTurnFailure != tasks.TurnSkip {
-		o.OnTurnFailure = c.onTurnFailure
+	if o.onTurnFailure != tasks.TurnSkip {
+		in.OnTurnFailure = o.onTurnFailure
 	}
 	path := "-"
 	if len(args) > 0 {
 		path = args[0]
 	} else {
-		o.Content, o.Format = demoQuestions, string(input.JSONL)
+		in.Content, in.Format = demoQuestions, string(input.JSONL)
 	}
-	return settings.OpenInput(cmd, path, o)
+	return settings.OpenInput(cmd, path, in)
 }

@@ -1,0 +1,192 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/conversation"
+	"github.com/cozeq/cozeq/internal/filerun"
+	"github.com/cozeq/cozeq/internal/panel"
+	"github.com/cozeq/cozeq/internal/pausewatch"
+	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+// asking is a run under way: the job, what watches it and what shows it.
+type asking struct {
+	options *options
+	setup   setup
+	session *session.Session
+	job     *filerun.Job
+	panel   *panel.Panel
+	watch   *pausewatch.Watch
+}
+
+func (o *options) session(ctx context.Context, p setup) (*session.Session, error) {
+	if o.alone(p.cfg) {
+		return session.OpenEmbedded(p.cfg, p.worker.Concurrency, p.logger)
+	}
+	s, err := session.OpenShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.rules.Check(ctx, s.Redis, p.logger); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ask does the work. It ends early on a signal, or when Coze refuses everything for longer than --patience.
+func (o *options) ask(signals context.Context, s *session.Session, p setup, cache *answercache.Cache, panel *panel.Panel) (progress.Summary, error) {
+	ctx, cancel := context.WithCancelCause(signals)
+	defer cancel(nil)
+	job := &filerun.Job{
+		Input:         p.input,
+		Output:        o.output,
+		Tasks:         s.Tasks,
+		Results:       s.Results,
+		Conversations: conversation.New(s.Redis),
+		Options:       tasks.Options{Queue: o.queue, Attempts: o.attempts, Timeout: o.timeout, Keep: o.keep},
+		Window:        o.window,
+		RetryFailed:   o.retryFailed,
+		Force:         o.force,
+		Cache:         cache,
+		Forget:        s.Embedded != nil,
+	}
+	if s.Embedded != nil && o.window == 0 {
+		job.SmallWindow = max(smallWindow, 2*p.worker.Concurrency)
+	}
+	o.bounds.apply(job)
+	if s.Embedded == nil && !p.input.Live() { // the number of rows of a live input is not known
+		job.Batches = s.Batches()
+	}
+	switch {
+	case o.output != "":
+	case o.streams.OutTTY:
+		job.OnRecord = panel.Record
+	default:
+		job.Stdout = o.streams.Out
+	}
+	watch := pausewatch.New(s, o.queue, p.patience, cancel)
+	watch.Flights, watch.Settle, watch.Say = job.Flights, pausewatch.FeedTime, panel
+	watch.Done = func() int { return job.Snapshot().Done }
+	watch.Again = o.again()
+	panel.Note, panel.Limits, panel.JSON = watch.Note, watch.Limits, o.json
+	a := &asking{options: o, setup: p, session: s, job: job, panel: panel, watch: watch}
+	if p.own {
+		return a.here(ctx, signals, cancel)
+	}
+	return a.there(ctx, signals)
+}
+
+// there leaves the work to the workers of the shared Redis.
+func (a *asking) there(ctx, signals context.Context) (progress.Summary, error) {
+	queue := a.options.queue
+	if err := a.session.AwaitServed(ctx, queue, a.options.workerWait, a.panel); err != nil {
+		return progress.Summary{}, err
+	}
+	defer a.announce(signals, "interrupted; the questions in the queue go on being answered")()
+	defer session.WatchServed(ctx, func() error { return a.session.Served(queue) }, func(err error) {
+		fmt.Fprintf(a.panel, "cozeq: %v any more: waiting for one to come back\n", err)
+	})()
+	return a.follow(ctx)
+}
+
+// here has a worker in this process, which notes each step in the journal. stop ends the run.
+func (a *asking) here(ctx, signals context.Context, stop context.CancelCauseFunc) (progress.Summary, error) {
+	s, config, job := a.session, a.setup.worker, a.job
+	if a.setup.http != "" {
+		metrics, handler := site.NewMetrics(s, a.setup.account, slices.Sorted(maps.Keys(config.Queues)))
+		served := site.Site{Ready: s.Ready.Check, Metrics: handler, Chats: config.Concurrency}
+		server, err := site.Start(ctx, a.setup.http, served, a.setup.logger)
+		if err != nil {
+			return progress.Summary{}, err
+		}
+		defer server.Close()
+		config.Metrics = metrics
+	}
+	config.OnProgress = func(ctx context.Context, at worker.Progress) error {
+		return job.Progress(ctx, filerun.Progress(at))
+	}
+	config.OnVerdict = func(id string, v worker.Verdict) {
+		job.Stepped(id, waitOf(v))
+		a.watch.Verdict(id, v)
+	}
+	config.Answered = func() bool { // --retry-failed: these questions are known to fail
+		at := job.Snapshot()
+		return a.options.retryFailed || at.Done > at.Failed
+	}
+	if s.Embedded != nil {
+		a.keepLimits(ctx)
+	}
+	if err := s.StartWorker(ctx, a.setup.account, config, stop); err != nil {
+		return progress.Summary{}, err
+	}
+	job.Drain = s.Worker.Drain
+	defer a.announce(signals, a.draining())()
+	return a.follow(ctx)
+}
+
+// follow runs the job, with its progress on the panel.
+func (a *asking) follow(ctx context.Context) (progress.Summary, error) {
+	defer a.watch.Start(ctx)()
+	defer a.panel.Follow(a.job.Snapshot)()
+	return a.job.Run(ctx)
+}
+
+// keepLimits notes the learnt rates in the journal. The embedded store ends with the process; without a note the next run
+// would learn them again, from 20 calls a second.
+func (a *asking) keepLimits(ctx context.Context) {
+	logger := a.setup.logger
+	a.job.OnLimits = func(learnt map[string]float64) {
+		if err := worker.KnowLimits(ctx, a.session.Redis, learnt); err != nil {
+			logger.Debug("could not take up the rates of the last run, they will be learnt", "err", err)
+			return
+		}
+		logger.Debug("starting at the rates of the last run", "calls_per_second", learnt)
+	}
+	a.watch.OnLimits = func(all []worker.Limit) {
+		learnt := make(map[string]float64)
+		for _, l := range all {
+			if l.Learnt {
+				learnt[l.Credential] = l.Rate
+			}
+		}
+		if len(learnt) == 0 {
+			return
+		}
+		if err := a.job.NoteLimits(ctx, learnt); err != nil {
+			logger.Debug("could not note the rates, the next run will learn them", "err", err)
+		}
+	}
+}
+
+// announce says at the first signal what happens now, until stop.
+func (a *asking) announce(signals context.Context, text string) (stop func()) {
+	said := make(chan struct{})
+	cancel := context.AfterFunc(signals, func() {
+		defer close(said)
+		fmt.Fprintln(a.panel, "cozeq: "+text)
+	})
+	return func() {
+		if !cancel() {
+			<-said
+		}
+	}
+}
+
+// draining is said at the first signal: after a second one there is no time to say it.
+func (a *asking) draining() string {
+	text := fmt.Sprintf("interrupted; chats in flight may end, for up to %v: interrupt again to stop at once", a.options.drain)
+	if a.options.output != "" {
+		text += "; the same command goes on after either"
+	}
+	return text
+}
