@@ -118,6 +118,14 @@ func (s *Session) Close() {
 	}
 }
 
+// Over reports whether ctx has ended. Connections have ctx's own deadline, and may fail of it a moment before ctx does.
+func Over(ctx context.Context) bool {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
+}
+
 // ownWorker is a worker in this process, running.
 type ownWorker struct {
 	*worker.Worker

@@ -23,7 +23,6 @@ import (
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -31,14 +30,20 @@ import (
 )
 
 const (
-	// askDrain bounds the end of ask's own worker: the one chat is over by then.
-	askDrain = 5 * time.Second
+	// drain bounds the end of ask's own worker: the one chat is over by then.
+	drain = 5 * time.Second
 
 	// withdrawal bounds the wait for a canceled question's end. It is longer than the worker waits for Coze.
 	withdrawal = 15 * time.Second
+
+	// readTime bounds the last look at the record.
+	readTime = 2 * time.Second
+
+	// askAgain is how to go on after a question that was given up.
+	askAgain = "ask again"
 )
 
-type askCommand struct {
+type options struct {
 	streams *terminal.Streams
 
 	stream       bool
@@ -58,8 +63,9 @@ type askCommand struct {
 	images   []string
 }
 
+// New is the command ask.
 func New(s *terminal.Streams) *cobra.Command {
-	c := &askCommand{streams: s}
+	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "ask QUESTION",
 		Short: "Ask one question",
@@ -76,155 +82,187 @@ A signal cancels the chat, also at Coze.`,
   id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one")
   cozeq result "$id" --wait 5m --redis redis://localhost:6379/0`,
 		Args: misuse.CheckArgs(1, 1, "QUESTION"),
-		RunE: c.run,
+		RunE: o.run,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.stream, "stream", false, "print the answer as it arrives; with --no-wait: publish its pieces for others")
-	f.BoolVar(&c.noWait, "no-wait", false, "with --redis: print the question's id and do not wait for the answer")
-	f.BoolVar(&c.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
-	f.BoolVar(&c.json, "json", false, "print the whole result as JSON")
-	f.StringVar(&c.id, "id", "", "`ID` of the question; with --redis an ID that exists is not asked again, its answer is awaited")
-	f.StringVar(&c.user, "user", "", "`ID` of the user who asks, as Coze's user_id (default "+tasks.DefaultUserID+")")
-	f.StringArrayVar(&c.vars, "var", nil, "set a variable of the bot, as `NAME=VALUE`; may be repeated")
-	f.StringArrayVar(&c.images, "image", nil, "`URL` of a picture to send with the question, or the ID of a file at Coze; may be repeated")
-	f.StringVar(&c.conversation, "conversation", "", "with --redis: continue the conversation with this `KEY`, a name of your own")
-	f.StringVar(&c.credential, "credential", "", "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
-	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if there is no answer after this time")
+	f.BoolVar(&o.stream, "stream", false, "print the answer as it arrives; with --no-wait: publish its pieces for others")
+	f.BoolVar(&o.noWait, "no-wait", false, "with --redis: print the question's id and do not wait for the answer")
+	f.BoolVar(&o.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
+	f.BoolVar(&o.json, "json", false, "print the whole result as JSON")
+	f.StringVar(&o.id, "id", "", "`ID` of the question; with --redis an ID that exists is not asked again, its answer is awaited")
+	f.StringVar(&o.user, "user", "", "`ID` of the user who asks, as Coze's user_id (default "+tasks.DefaultUserID+")")
+	f.StringArrayVar(&o.vars, "var", nil, "set a variable of the bot, as `NAME=VALUE`; may be repeated")
+	f.StringArrayVar(&o.images, "image", nil, "`URL` of a picture to send with the question, or the ID of a file at Coze; may be repeated")
+	f.StringVar(&o.conversation, "conversation", "", "with --redis: continue the conversation with this `KEY`, a name of your own")
+	f.StringVar(&o.credential, "credential", "", "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
+	f.StringVar(&o.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
+	flags.Duration(f, &o.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if there is no answer after this time")
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Rate, settings.Log, settings.Codes, settings.MaxAnswer)
-	pausewatch.AddFlag(cmd, &c.patience, "2m while Coze is unreachable, else 0s")
-	session.AddWorkerWait(cmd, &c.workerWait)
-	c.rules.AddFlag(f)
+	pausewatch.AddFlag(cmd, &o.patience, "2m while Coze is unreachable, else 0s")
+	session.AddWorkerWait(cmd, &o.workerWait)
+	o.rules.AddFlag(f)
 	return cmd
 }
 
-func (c *askCommand) run(cmd *cobra.Command, args []string) error {
-	cfg := settings.Of(cmd, c.streams)
-	level, err := cfg.Level(slog.LevelWarn)
+// request is a question that was checked, with the settings to ask it.
+type request struct {
+	cfg     settings.Config
+	chat    *tasks.Chat
+	options tasks.Options
+	logger  *slog.Logger
+
+	worker  *worker.Config // of this process; nil: others ask
+	account settings.Account
+
+	timeouts pausewatch.Timeouts
+}
+
+func (o *options) run(cmd *cobra.Command, args []string) error {
+	r, err := o.read(cmd, args[0])
 	if err != nil {
 		return err
 	}
-	if err := c.check(cmd, cfg); err != nil {
-		return err
-	}
-	if _, err := cfg.Keys(); err != nil {
-		return err
-	}
-	question, err := c.question(args[0])
+	return o.ask(cmd.Context(), r)
+}
+
+// read checks the command line and the settings. Coze is called for the token alone, and only if this process asks.
+func (o *options) read(cmd *cobra.Command, arg string) (r request, err error) {
+	r.cfg = settings.Of(cmd, o.streams)
+	level, err := r.cfg.Level(slog.LevelWarn)
 	if err != nil {
-		return err
+		return r, err
+	}
+	r.logger = terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, level)
+	if err := o.check(cmd, r.cfg); err != nil {
+		return r, err
+	}
+	if _, err := r.cfg.Keys(); err != nil {
+		return r, err
+	}
+	if r.chat, err = o.chat(cmd, arg); err != nil {
+		return r, err
+	}
+	own := !r.cfg.Shared() || o.withWorker
+	if r.chat.BotID = r.cfg.Text(settings.Bot, ""); r.chat.BotID == "" {
+		if own {
+			_, err = r.cfg.Account(cmd.Context(), "")
+		}
+		return r, settings.AddMissingBot(err, settings.MissingBot())
+	}
+	if err := r.chat.Validate(); err != nil {
+		return r, misuse.Errorf(cmd, "%w", err)
+	}
+	rate, err := r.cfg.Rate()
+	if err != nil {
+		return r, err
+	}
+	if r.timeouts, err = pausewatch.TimeoutsOf(cmd, o.patience, pausewatch.Timeouts{Outage: pausewatch.OutageTimeout}); err != nil {
+		return r, err
+	}
+	r.options = tasks.Options{ID: cmp.Or(o.id, uuid.Must(uuid.NewV7()).String()), Queue: o.queue, Timeout: o.timeout}
+	if !o.noWait {
+		r.options.Timeout += withdrawal // this process cancels the question: an attempt that ends first would be retried
+	}
+	if own {
+		r.worker = &worker.Config{
+			BotID: r.chat.BotID, Concurrency: 1, Queues: session.QueuesOf(o.queue), Drain: drain, Logger: r.logger, Rate: rate,
+		}
+		r.account, err = o.account(cmd.Context(), r.cfg, r.chat)
+	}
+	return r, err
+}
+
+// chat is the question as the flags and the argument put it.
+func (o *options) chat(cmd *cobra.Command, question string) (*tasks.Chat, error) {
+	if question == "-" {
+		text, err := io.ReadAll(o.streams.In)
+		if err != nil {
+			return nil, fmt.Errorf("read the question from stdin: %w", err)
+		}
+		question = strings.TrimSpace(string(text))
 	}
 	if strings.TrimSpace(question) == "" {
-		return misuse.Errorf(cmd, "QUESTION is empty")
+		return nil, misuse.Errorf(cmd, "QUESTION is empty")
 	}
-	message, err := input.QuestionWithImages(question, c.images)
+	message, err := input.QuestionWithImages(question, o.images)
 	if err != nil {
-		return misuse.Errorf(cmd, "--image: %w", err)
+		return nil, misuse.Errorf(cmd, "--image: %w", err)
 	}
-	chat := &tasks.Chat{BotID: cfg.Text(settings.Bot, ""), UserID: c.user, AdditionalMessages: []tasks.Message{message}}
-	for _, pair := range c.vars {
+	chat := &tasks.Chat{
+		UserID: o.user, AdditionalMessages: []tasks.Message{message},
+		ConversationKey: o.conversation, Stream: o.stream, Credential: o.credential,
+	}
+	for _, pair := range o.vars {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return misuse.Errorf(cmd, "--var: %q, want NAME=VALUE", pair)
+			return nil, misuse.Errorf(cmd, "--var: %q, want NAME=VALUE", pair)
 		}
 		if chat.CustomVariables == nil {
 			chat.CustomVariables = map[string]string{}
 		}
 		chat.CustomVariables[name] = value
 	}
-	own := !cfg.Shared() || c.withWorker
-	if chat.BotID == "" {
-		if own {
-			_, err = cfg.Account(cmd.Context(), "")
-		}
-		return settings.AddMissingBot(err, settings.MissingBot())
-	}
-	chat.ConversationKey, chat.Stream, chat.Credential = c.conversation, c.stream, c.credential
-	if err := chat.Validate(); err != nil {
-		return misuse.Errorf(cmd, "%w", err)
-	}
-	rate, err := cfg.Rate()
-	if err != nil {
-		return err
-	}
-	patience, err := pausewatch.TimeoutsOf(cmd, c.patience, pausewatch.Timeouts{Outage: pausewatch.OutageTimeout})
-	if err != nil {
-		return err
-	}
-	var account settings.Account
-	if own {
-		if account, err = c.account(cmd.Context(), cfg, chat); err != nil {
-			return err
-		}
-	}
-	logger := terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
-	s, err := session.Open(cmd.Context(), cfg, 1, logger)
+	return chat, nil
+}
+
+// ask enqueues the question, has a worker ask it and prints the answer.
+func (o *options) ask(signals context.Context, r request) error {
+	s, err := session.Open(signals, r.cfg, 1, r.logger)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if cfg.Shared() {
-		// One question is no reason for the warnings that a run has.
-		if err := c.rules.Check(cmd.Context(), s.Redis, slog.New(slog.DiscardHandler)); err != nil {
+	if r.cfg.Shared() {
+		// A run logs warnings about this Redis; one question does not.
+		if err := o.rules.Check(signals, s.Redis, slog.New(slog.DiscardHandler)); err != nil {
 			return err
 		}
 	}
-
-	ctx, cancel := context.WithCancelCause(cmd.Context())
+	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
-	options := tasks.Options{ID: cmp.Or(c.id, uuid.Must(uuid.NewV7()).String()), Queue: c.queue, Timeout: c.timeout}
-	if !c.noWait {
-		options.Timeout += withdrawal // this process cancels the question: an attempt that ends first would be retried
-	}
-	watch := pausewatch.New(s, c.queue, patience, cancel)
-	watch.Again, watch.Say = askAgain, c.streams.Err
-	watch.Flights = func() []progress.Flight { return []progress.Flight{{ID: options.ID, Lane: chat.Lane()}} }
-	reason := &waitReason{streams: c.streams, queue: c.queue}
+	watch := pausewatch.New(s, o.queue, r.timeouts, cancel)
+	watch.Again, watch.Say = askAgain, o.streams.Err
+	watch.Flights = func() []progress.Flight { return []progress.Flight{{ID: r.options.ID, Lane: r.chat.Lane()}} }
+	reason := &waitReason{streams: o.streams, queue: o.queue}
 	switch {
-	case own:
-		wc := worker.Config{
-			BotID: chat.BotID, Concurrency: 1, Queues: session.QueuesOf(c.queue), Drain: askDrain, Logger: logger,
-			Rate: rate, OnVerdict: func(id string, v worker.Verdict) {
-				watch.Verdict(id, v)
-				reason.verdict(v)
-			},
+	case r.worker != nil:
+		r.worker.OnVerdict = func(id string, v worker.Verdict) {
+			watch.Verdict(id, v)
+			reason.verdict(v)
 		}
-		if err := s.StartWorker(ctx, account, wc, cancel); err != nil {
+		if err := s.StartWorker(ctx, r.account, *r.worker, cancel); err != nil {
 			return err
 		}
-	case !c.noWait:
-		if err := s.AwaitServed(ctx, c.queue, c.workerWait, c.streams.Err); err != nil {
+	case !o.noWait:
+		if err := s.AwaitServed(ctx, o.queue, o.workerWait, o.streams.Err); err != nil {
 			return err
 		}
 	}
-	id, err := s.Tasks.Enqueue(ctx, chat, options)
+	id, err := s.Tasks.Enqueue(ctx, r.chat, r.options)
 	switch {
-	case c.id != "" && errors.Is(err, tasks.ErrDuplicate): // which may have another text
-		fmt.Fprintf(c.streams.Err, "cozeq: a question with --id %s is there already: this one is not asked\n", c.id)
+	case o.id != "" && errors.Is(err, tasks.ErrDuplicate): // it may have another text
+		fmt.Fprintf(o.streams.Err, "cozeq: a question with --id %s is there already: this one is not asked\n", o.id)
 	case err != nil:
 		return err
 	}
-	if c.noWait {
-		s.NoteUnserved(c.streams.Err, c.queue, "the question waits until one does")
-		_, err := fmt.Fprintln(c.streams.Out, id)
+	if o.noWait {
+		s.NoteUnserved(o.streams.Err, o.queue, "the question waits until one does")
+		_, err := fmt.Fprintln(o.streams.Out, id)
 		return err
 	}
 	defer watch.Start(ctx)()
 	defer reason.start(ctx, s, id)()
-	return c.await(ctx, s, id)
+	return o.await(ctx, s, id)
 }
 
-// askAgain is how to go on with a question that was given up.
-const askAgain = "ask again"
-
-// account is who asks, known to be accepted. Alone the credential is the worker's
-// only one; beside other workers the question has to name it.
-func (c *askCommand) account(ctx context.Context, cfg settings.Config, chat *tasks.Chat) (settings.Account, error) {
+// account is who asks; Coze has accepted its token. Alone the chosen credential is the worker's only one. Beside other
+// workers the question names it.
+func (o *options) account(ctx context.Context, cfg settings.Config, chat *tasks.Chat) (settings.Account, error) {
 	if !cfg.Shared() {
-		a, err := cfg.Account(ctx, c.credential)
+		a, err := cfg.Account(ctx, o.credential)
 		if err == nil {
 			a.Others, chat.Credential = nil, ""
-			err = a.Preflight(ctx, c.streams.Err, askAgain)
+			err = a.Preflight(ctx, o.streams.Err, askAgain)
 		}
 		return a, err
 	}
@@ -232,81 +270,70 @@ func (c *askCommand) account(ctx context.Context, cfg settings.Config, chat *tas
 	if err != nil {
 		return a, err
 	}
-	if c.credential == "" {
-		err = a.Preflight(ctx, c.streams.Err, askAgain)
+	if o.credential == "" {
+		err = a.Preflight(ctx, o.streams.Err, askAgain)
 		return a, err
 	}
-	i, err := a.Find(cfg, c.credential)
+	i, err := a.Find(cfg, o.credential)
 	if err != nil {
 		return a, err
 	}
 	asks := settings.Account{Credential: a.Others[i]}
-	err = asks.Preflight(ctx, c.streams.Err, askAgain)
+	err = asks.Preflight(ctx, o.streams.Err, askAgain)
 	a.Others[i] = asks.Credential
 	return a, err
 }
 
-func (c *askCommand) check(cmd *cobra.Command, cfg settings.Config) error {
-	if _, err := tasks.Shards(c.queue); err != nil {
+func (o *options) check(cmd *cobra.Command, cfg settings.Config) error {
+	if _, err := tasks.Shards(o.queue); err != nil {
 		return misuse.Errorf(cmd, "--queue: %w", err)
 	}
-	if c.id != "" {
-		if err := tasks.ValidateID(c.id); err != nil {
+	if o.id != "" {
+		if err := tasks.ValidateID(o.id); err != nil {
 			return misuse.Errorf(cmd, "--id: %w", err)
 		}
 	}
-	if c.credential != "" {
-		if err := settings.CheckCredentialName(c.credential); err != nil {
+	if o.credential != "" {
+		if err := settings.CheckCredentialName(o.credential); err != nil {
 			return misuse.Errorf(cmd, "--credential: %w", err)
 		}
 	}
-	if err := session.CheckWorkerWait(cmd, c.workerWait, cfg.Shared()); err != nil {
+	if err := session.CheckWorkerWait(cmd, o.workerWait, cfg.Shared()); err != nil {
 		return err
 	}
-	if c.timeout < time.Second {
-		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", c.timeout)
+	if o.timeout < time.Second {
+		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", o.timeout)
 	}
 	switch {
-	case c.noWait && c.withWorker:
+	case o.noWait && o.withWorker:
 		return misuse.Errorf(cmd, "--no-wait and --with-worker: the worker would be gone before it asked")
-	case c.json && c.stream:
+	case o.json && o.stream:
 		return misuse.Errorf(cmd, "--json and --stream: choose one")
-	case cmd.Flags().Changed(settings.Rate) && cfg.Shared() && !c.withWorker:
+	case cmd.Flags().Changed(settings.Rate) && cfg.Shared() && !o.withWorker:
 		return misuse.Errorf(cmd, "--rate %w", session.ErrNeedsWorker)
-	case cmd.Flags().Changed(settings.MaxAnswer) && cfg.Shared() && !c.withWorker:
+	case cmd.Flags().Changed(settings.MaxAnswer) && cfg.Shared() && !o.withWorker:
 		return misuse.Errorf(cmd, "--%s %w", settings.MaxAnswer, session.ErrNeedsWorker)
 	case cfg.Shared():
 		return nil
-	case c.noWait:
+	case o.noWait:
 		return misuse.Errorf(cmd, "--no-wait %w", session.ErrNeedsRedis)
-	case c.conversation != "":
+	case o.conversation != "":
 		return misuse.Errorf(cmd, "--conversation %w: the store inside the process forgets it at once", session.ErrNeedsRedis)
-	case c.withWorker:
+	case o.withWorker:
 		return misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", session.ErrNeedsRedis)
 	}
 	return nil
 }
 
-func (c *askCommand) question(arg string) (string, error) {
-	if arg != "-" {
-		return arg, nil
-	}
-	text, err := io.ReadAll(c.streams.In)
-	if err != nil {
-		return "", fmt.Errorf("read the question from stdin: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
-}
-
-var errPatience = errors.New("the time for an answer is up")
+var errTimeout = errors.New("the time for an answer is up")
 
 // await prints the answer. Whatever ends the wait early also ends the question, because there is no reader left. An answer
 // that was complete by then is paid for, so it is printed.
-func (c *askCommand) await(signals context.Context, s *session.Session, id string) error {
-	ctx, cancel := context.WithTimeoutCause(signals, c.timeout, errPatience)
+func (o *options) await(signals context.Context, s *session.Session, id string) error {
+	ctx, cancel := context.WithTimeoutCause(signals, o.timeout, errTimeout)
 	defer cancel()
-	printed := &liveAnswer{streams: c.streams}
-	if c.stream {
+	printed := &liveAnswer{streams: o.streams}
+	if o.stream {
 		for d, err := range s.Results.Deltas(ctx, id) {
 			if err != nil {
 				break // Wait says what is wrong
@@ -318,28 +345,28 @@ func (c *askCommand) await(signals context.Context, s *session.Session, id strin
 	}
 	r, err := s.Results.Wait(ctx, id)
 	if err == nil {
-		return c.show(r, printed)
+		return o.show(r, printed)
 	}
-	if ctx.Err() == nil {
+	if !session.Over(ctx) {
 		return err
 	}
 	err = context.Cause(ctx)
-	r = c.withdraw(ctx, s, id)
+	r = o.withdraw(ctx, s, id)
 	answered := r != nil && r.Status == results.Completed
 	switch {
 	case answered && errors.Is(err, context.Canceled):
-		return cmp.Or(c.show(r, printed), error(&exitcode.InterruptedError{}))
+		return cmp.Or(o.show(r, printed), error(&exitcode.InterruptedError{}))
 	case answered:
-		return c.show(r, printed)
-	case r != nil && c.json:
-		if err := panel.WriteRecord(c.streams.Out, r); err != nil {
+		return o.show(r, printed)
+	case r != nil && o.json:
+		if err := panel.WriteRecord(o.streams.Out, r); err != nil {
 			return err
 		}
 	}
 	printed.breakLine()
 	switch {
-	case errors.Is(err, errPatience):
-		return fmt.Errorf("no answer within %s: the question was canceled", flags.Format(c.timeout))
+	case errors.Is(err, errTimeout):
+		return fmt.Errorf("no answer within %s: the question was canceled", flags.Format(o.timeout))
 	case errors.Is(err, context.Canceled):
 		return &exitcode.InterruptedError{Again: "the chat was canceled; ask again for an answer"}
 	}
@@ -347,7 +374,7 @@ func (c *askCommand) await(signals context.Context, s *session.Session, id strin
 }
 
 // withdraw cancels the question, at Coze too, waits for its end and returns its record, nil if Redis does not have it.
-func (c *askCommand) withdraw(ctx context.Context, s *session.Session, id string) *results.Result {
+func (o *options) withdraw(ctx context.Context, s *session.Session, id string) *results.Result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawal)
 	defer cancel()
 	status, err := s.Tasks.Cancel(ctx, id)
@@ -355,18 +382,18 @@ func (c *askCommand) withdraw(ctx context.Context, s *session.Session, id string
 		_, err = s.Results.Wait(ctx, id)
 	}
 	if err != nil {
-		fmt.Fprintf(c.streams.Err, "cozeq: the question could not be canceled: %v\n", err)
+		fmt.Fprintf(o.streams.Err, "cozeq: the question could not be canceled: %v\n", err)
 	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), site.ReadyTimeout)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), readTime)
 	defer cancel()
 	r, _ := s.Results.Get(ctx, id)
 	return r
 }
 
-func (c *askCommand) show(r *results.Result, printed *liveAnswer) error {
+func (o *options) show(r *results.Result, printed *liveAnswer) error {
 	switch {
-	case c.json:
-		if err := panel.WriteRecord(c.streams.Out, r); err != nil {
+	case o.json:
+		if err := panel.WriteRecord(o.streams.Out, r); err != nil {
 			return err
 		}
 	case r.Sealed != nil:
@@ -382,7 +409,7 @@ func (c *askCommand) show(r *results.Result, printed *liveAnswer) error {
 		return exitcode.Unreadable(r)
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintln(c.streams.Err, "cozeq: note:", terminal.Printable(w))
+		fmt.Fprintln(o.streams.Err, "cozeq: note:", terminal.Printable(w))
 	}
 	return exitcode.Outcome(r)
 }

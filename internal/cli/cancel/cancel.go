@@ -4,7 +4,6 @@ package cancel
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -16,10 +15,12 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-type cancelCommand struct{ streams *terminal.Streams }
+type options struct{ streams *terminal.Streams }
+
+// New is the command cancel.
 
 func New(s *terminal.Streams) *cobra.Command {
-	c := &cancelCommand{streams: s}
+	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "cancel ID...",
 		Short: "Cancel questions, queued or running",
@@ -30,24 +31,19 @@ Prints each id with its status: canceled, running (it ends soon), or the status
 with which it had ended before.`,
 		Example: `  cozeq cancel 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11`,
 		Args:    misuse.CheckArgs(1, -1, "ID"),
-		RunE:    c.run,
+		RunE:    o.run,
 	}
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func (c *cancelCommand) run(cmd *cobra.Command, ids []string) error {
+func (o *options) run(cmd *cobra.Command, ids []string) error {
 	for _, id := range ids {
 		if err := tasks.ValidateID(id); err != nil {
 			return misuse.Errorf(cmd, "%w", err)
 		}
 	}
-	cfg := settings.Of(cmd, c.streams)
-	level, err := cfg.Level(slog.LevelWarn)
-	if err != nil {
-		return err
-	}
-	s, err := session.OpenShared(cmd.Context(), cfg, 1, terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level))
+	s, err := session.OpenFor(cmd, o.streams)
 	if err != nil {
 		return err
 	}
@@ -60,13 +56,13 @@ func (c *cancelCommand) run(cmd *cobra.Command, ids []string) error {
 		case errors.Is(err, results.ErrNotFound):
 			failed = append(failed, err)
 		case err != nil:
-			return errors.Join(t.Write(c.streams), fmt.Errorf("%s: %w", id, err))
+			return errors.Join(t.Write(o.streams), fmt.Errorf("%s: %w", id, err))
 		default:
 			t.Add(id, string(status))
 		}
 	}
 	if len(t.Rows) > 0 {
-		if err := t.Write(c.streams); err != nil {
+		if err := t.Write(o.streams); err != nil {
 			return err
 		}
 	}

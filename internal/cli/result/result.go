@@ -4,7 +4,6 @@ package result
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -22,14 +21,15 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-type resultCommand struct {
+type options struct {
 	streams *terminal.Streams
 	wait    time.Duration
 	json    bool
 }
 
+// New is the command result.
 func New(s *terminal.Streams) *cobra.Command {
-	c := &resultCommand{streams: s}
+	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "result ID",
 		Short: "Print one result",
@@ -38,38 +38,33 @@ answer or the error. The exit code is 3 if it failed, was canceled or expired.`,
 		Example: `  cozeq result 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11
   cozeq result "$id" --wait 30s --json | jq -r .answer`,
 		Args: misuse.CheckArgs(1, 1, "ID"),
-		RunE: c.run,
+		RunE: o.run,
 	}
-	flags.Duration(cmd.Flags(), &c.wait, "wait", 0, "wait up to this long for the question to end")
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	flags.Duration(cmd.Flags(), &o.wait, "wait", 0, "wait up to this long for the question to end")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
+func (o *options) run(cmd *cobra.Command, args []string) error {
 	id := args[0]
 	if err := tasks.ValidateID(id); err != nil {
 		return misuse.Errorf(cmd, "%w", err)
 	}
-	cfg := settings.Of(cmd, c.streams)
-	level, err := cfg.Level(slog.LevelWarn)
-	if err != nil {
-		return err
-	}
 	ctx := cmd.Context()
-	s, err := session.OpenShared(ctx, cfg, 1, terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level))
+	s, err := session.OpenFor(cmd, o.streams)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	r, err := c.read(ctx, s.Results, id)
+	r, err := o.read(ctx, s.Results, id)
 	if err != nil {
 		return err
 	}
-	if c.json {
-		err = panel.WriteRecord(c.streams.Out, r)
+	if o.json {
+		err = panel.WriteRecord(o.streams.Out, r)
 	} else {
-		err = c.show(r.Readable())
+		err = o.show(r.Readable())
 	}
 	if err != nil {
 		return err
@@ -77,27 +72,26 @@ func (c *resultCommand) run(cmd *cobra.Command, args []string) error {
 	if r.Sealed != nil {
 		return exitcode.Unreadable(r)
 	}
-	if c.wait > 0 && !r.Status.Terminal() {
+	if o.wait > 0 && !r.Status.Terminal() {
 		return &exitcode.HintedError{
-			Err:  fmt.Errorf("%s has not ended within %v", id, c.wait),
+			Err:  fmt.Errorf("%s has not ended within %v", id, o.wait),
 			Hint: "wait longer, or see that a worker serves its queue",
 		}
 	}
-	if err := exitcode.Outcome(r); err != nil && !c.json {
+	err = exitcode.Outcome(r)
+	if err != nil && !o.json {
 		return &exitcode.SomeFailedError{} // the table says it all
-	} else if err != nil {
-		return err
 	}
-	return nil
+	return err
 }
 
-// read returns the result as it stands when it has ended or patience has.
-func (c *resultCommand) read(ctx context.Context, store *results.Store, id string) (*results.Result, error) {
-	if c.wait > 0 {
-		limited, cancel := context.WithTimeout(ctx, c.wait)
+// read returns the result when the question has ended or --wait is over.
+func (o *options) read(ctx context.Context, store *results.Store, id string) (*results.Result, error) {
+	if o.wait > 0 {
+		limited, cancel := context.WithTimeout(ctx, o.wait)
 		defer cancel()
 		r, err := store.Wait(limited, id)
-		if err == nil || limited.Err() == nil {
+		if err == nil || !session.Over(limited) {
 			return r, err
 		}
 		if ctx.Err() != nil {
@@ -107,9 +101,9 @@ func (c *resultCommand) read(ctx context.Context, store *results.Store, id strin
 	return store.Get(ctx, id)
 }
 
-func (c *resultCommand) show(r *results.Result) error {
+func (o *options) show(r *results.Result) error {
 	t := &terminal.Table{Header: []string{"ID", r.ID}}
-	if !c.streams.OutTTY {
+	if !o.streams.OutTTY {
 		t.Add("id", r.ID)
 	}
 	add := func(name, value string) {
@@ -120,7 +114,7 @@ func (c *resultCommand) show(r *results.Result) error {
 	add("status", string(r.Status))
 	if r.Error != nil {
 		add("error", r.Error.Error())
-		add("hint", c.streams.Translate(r.Error.Hint))
+		add("hint", o.streams.Translate(r.Error.Hint))
 		add("logid", r.Error.LogID)
 	}
 	add("bot", r.BotID)
@@ -141,13 +135,13 @@ func (c *resultCommand) show(r *results.Result) error {
 		add("completed_at", r.CompletedAt.String())
 	}
 	add("warnings", strings.Join(r.Warnings, "; "))
-	if !c.streams.OutTTY {
+	if !o.streams.OutTTY {
 		add("answer", r.Answer)
-		return t.Write(c.streams)
+		return t.Write(o.streams)
 	}
-	if err := t.WriteLong(c.streams); err != nil || r.Answer == "" {
+	if err := t.WriteLong(o.streams); err != nil || r.Answer == "" {
 		return err
 	}
-	_, err := fmt.Fprintf(c.streams.Out, "\n%s\n", strings.TrimSuffix(terminal.Printable(r.Answer), "\n"))
+	_, err := fmt.Fprintf(o.streams.Out, "\n%s\n", strings.TrimSuffix(terminal.Printable(r.Answer), "\n"))
 	return err
 }
