@@ -70,6 +70,10 @@ type Chat struct {
 	// LaneSeq is the task's place in its lane, set by Enqueue: enough to put the
 	// turns in order again if Redis loses the lane.
 	LaneSeq int64 `json:"lane_seq,omitempty"`
+
+	// Recorded is set by Enqueue, which creates the task's record first. A worker that finds no record
+	// knows by it that the record was lost, with what it said of an earlier ask.
+	Recorded bool `json:"recorded,omitempty"`
 }
 
 // Values of Chat.OnTurnFailure.
@@ -128,7 +132,7 @@ const previewRunes = 200
 // encode returns the queue's payload.
 func (c *Chat) encode() ([]byte, error) {
 	wire := *c
-	wire.V = Version
+	wire.V, wire.Recorded = Version, true
 	payload, err := json.Marshal(&wire)
 	if err != nil {
 		return nil, fmt.Errorf("encode payload: %w", err)

@@ -37,6 +37,7 @@ func fullChat() *tasks.Chat {
 		ExpiresAt:   time.Date(2100, 1, 2, 3, 4, 5, 0, time.UTC),
 		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		LaneSeq:     946684800000000, // the bubble's time
+		Recorded:    true,
 	}
 }
 

@@ -31,10 +31,8 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	if err := a.removeFailedTurn(ctx, conversation); err != nil {
 		return nil, err
 	}
-	if a.rec.Made && (a.chat.LaneSeq > 0 || a.ofBatch()) {
-		// The producer's record is gone, with what it said of an earlier ask. A task that another program enqueued may never
-		// have had one.
-		r.PossibleDuplicate = true
+	if a.rec.Made && a.chat.Recorded {
+		r.PossibleDuplicate = true // the record was lost, with what it said of an earlier ask
 	}
 	err = a.permitToAsk(ctx, conversation)
 	if errors.Is(err, results.ErrChatGiven) {
