@@ -10,26 +10,19 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// keepUsage notes what Coze counted, where it tells.
-func (a *attempt) keepUsage(chat *coze.Chat) {
-	if u := chat.Usage; u != nil && u.TokenCount > 0 {
-		a.rec.Result.Usage = &results.Usage{
-			TokenCount: u.TokenCount, OutputCount: u.OutputCount, InputCount: u.InputCount,
-		}
-	}
-}
-
-// fill takes the answer over into the record.
+// fill takes a completed chat over into the record.
 func (a *attempt) fill(chat *coze.Chat) {
 	r := &a.rec.Result
 	r.Status, r.Error = results.Completed, nil
+	r.ChatID, r.ConversationID = cmp.Or(chat.ID, r.ChatID), cmp.Or(chat.ConversationID, r.ConversationID)
 	a.keepText(chat)
 	a.keepUsage(chat)
-	if chat.ID != "" {
-		r.ChatID = chat.ID
-	}
-	if chat.ConversationID != "" {
-		r.ConversationID = chat.ConversationID
+}
+
+// keepUsage takes over what Coze counted, if it says so.
+func (a *attempt) keepUsage(chat *coze.Chat) {
+	if u := chat.Usage; u != nil && u.TokenCount > 0 {
+		a.rec.Result.Usage = &results.Usage{TokenCount: u.TokenCount, OutputCount: u.OutputCount, InputCount: u.InputCount}
 	}
 }
 
@@ -41,31 +34,29 @@ func (a *attempt) keepText(chat *coze.Chat) {
 	if kind := chat.AnswerType(); kind != coze.ContentText {
 		r.ContentType = string(kind)
 	}
+	kindOf := func(m coze.Message) coze.ContentType { return cmp.Or(m.ContentType, coze.ContentText) }
 	answers := chat.Answers()
-	isText := func(m coze.Message) bool { return cmp.Or(m.ContentType, coze.ContentText) == coze.ContentText }
-	if len(answers) < 2 || !slices.ContainsFunc(answers, func(m coze.Message) bool { return !isText(m) }) {
+	if len(answers) < 2 || !slices.ContainsFunc(answers, func(m coze.Message) bool { return kindOf(m) != coze.ContentText }) {
 		return
 	}
 	for _, m := range answers {
-		r.Parts = append(r.Parts, results.Part{ContentType: string(cmp.Or(m.ContentType, coze.ContentText)), Content: m.Content})
+		r.Parts = append(r.Parts, results.Part{ContentType: string(kindOf(m)), Content: m.Content})
 	}
 }
 
-// keepPartial takes over what the bot said before its chat ended without completing, or
-// before its stream did: if nothing better comes, that belongs to the record.
+// keepPartial takes over what the bot said before its chat or its stream ended early. It stays unless something better comes.
 func (a *attempt) keepPartial(chat *coze.Chat) {
-	a.keepUsage(chat) // a chat that failed is billed all the same
+	a.keepUsage(chat) // a failed chat is billed too
 	if chat.HasAnswer() || chat.Reasoning() != "" {
 		a.keepText(chat)
 	}
 }
 
-// maxText is the most bytes of an answer, or of reasoning, that a record takes, if
-// coze.Client.MaxEvent is not more: as much as one message may have, so that only what is
-// joined of several is ever cut. Redis keeps it, publishes it, and may have a thousand at a time.
+// maxText is the most bytes of an answer, or of reasoning, in a record, unless coze.Client.MaxEvent is more. One message may
+// have as much, so only the join of several is ever cut. Redis stores and publishes it, and may have a thousand at a time.
 const maxText = 8 << 20
 
-// cut shortens a text to maxText, and says so.
+// cut shortens a text to maxText, with a warning.
 func (a *attempt) cut(what, text string) string {
 	n := max(maxText, a.coze.MaxEvent)
 	if len(text) <= n {

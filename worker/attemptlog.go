@@ -5,9 +5,8 @@ import (
 	"log/slog"
 )
 
-// attemptLog adds to each line what it is about: the task, its chat once there is one,
-// and the trace. These are looked up when a line is written, as most attempts write
-// none.
+// attemptLog adds to each line its task, its chat if there is one, and the trace. It looks them up when a line is written, as
+// most attempts write none.
 type attemptLog struct {
 	slog.Handler
 	attempt *attempt

@@ -17,73 +17,65 @@ import (
 
 // Config says what a Worker serves and how. Redis and Coze are required.
 type Config struct {
-	// Redis holds the queues and the results. Its pool should have a connection
-	// for every ten chats in flight, at least 10.
+	// Redis holds the queues and the results. Its pool should have a connection for every ten chats in flight, at least 10.
 	Redis redis.UniversalClient
 
 	// Coze asks. Its HTTP client should be sized for Concurrency.
 	Coze *coze.Client
 
-	// Credentials are further ones, that tasks name; Coze is the one of those that
-	// name none.
+	// Credentials are further ones that tasks can name. Coze serves the tasks that name none.
 	Credentials []Credential
 
-	// Rate is the upper bound on calls that count for Coze's quota, a second, all
-	// processes of one Redis together; 0: none but what is learnt.
+	// Rate is the upper bound on calls a second that count for Coze's quota, of all processes of one Redis together.
+	// 0: only what is learnt.
 	Rate float64
 
-	// Keep is how long results are kept, where a task says nothing of it. Defaults to
-	// results.DefaultKeep.
+	// Keep is how long results are kept if their task does not say. Defaults to results.DefaultKeep.
 	Keep time.Duration
 
-	// Keys decrypt questions and encrypt answers, see results.Store; nil: nothing is
-	// encrypted, and questions that are wait for a worker that has their key.
+	// Keys decrypt questions and encrypt answers, see results.Store. Nil: nothing is encrypted, and encrypted questions wait
+	// for a worker that has their key.
 	Keys *results.Keys
 
-	// BotID answers questions that name no bot; empty: those end as invalid.
+	// BotID answers questions that name no bot. Empty: those end as invalid.
 	BotID string
 
 	// Concurrency is the most chats in flight in this process. Defaults to 64.
 	Concurrency int
 
-	// Queues are the queues served, with their weights. Defaults to
-	// critical 6, default 3, low 1.
+	// Queues are the queues served, with their weights. Defaults to critical 6, default 3, low 1.
 	Queues map[string]int
 
-	// Drain is how long Run lets chats in flight go on once its context has
-	// ended. Those still open then are put back, their chats noted. Defaults to
-	// 30 s; negative: not at all.
+	// Drain is how long chats in flight may take to end after Run's context has ended. The rest is put back, with the chats
+	// noted. Defaults to 30 s; negative: no time.
 	Drain time.Duration
 
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 
-	// Metrics counts; nil: nothing is counted.
+	// Metrics counts. Nil: nothing is counted.
 	Metrics *Metrics
 
-	// TracerProvider makes the spans of tasks; nil: nothing is traced. A task's spans
-	// belong to the trace that its payload names, else to one of its own.
+	// TracerProvider makes the spans of tasks. Nil: nothing is traced. A task's spans belong to the trace that its payload
+	// names, else to one of its own.
 	TracerProvider trace.TracerProvider
 
-	// HideResult leaves asynq's own result of a task empty, which asynqmon shows:
-	// it saves a round trip where nobody looks.
+	// HideResult leaves the task's result of asynq empty, which asynqmon shows.
 	HideResult bool
 
-	// OnProgress, where set, is told of every step that a later process would
-	// have to know of, before the next step is taken: an error keeps the question
-	// from being sent. It is for those whose Redis does not outlive the process.
+	// OnProgress, if set, is called before each step that a later process must know of. After an error the question is not
+	// sent. It is for a Redis that does not outlive the process.
 	OnProgress func(context.Context, Progress) error
 
-	// OnVerdict, where set, is told how every attempt ended. It must not block.
+	// OnVerdict, if set, is called with the end of every attempt that has no answer. It must not block.
 	OnVerdict func(id string, v Verdict)
 
-	// Answered, where set, tells that questions like these were answered before, or
-	// are known to fail: that the first ones fail alike then pauses no bot. Redis
-	// remembers it as well, but an embedded one not for long.
+	// Answered, if set, reports that questions like these were answered before, or are known to fail. If the first ones fail
+	// alike, that then pauses no bot. Redis remembers it too, but an embedded one not for long.
 	Answered func() bool
 }
 
-// Progress is how far a task has come on its way to an answer.
+// Progress is how far a task is on its way to an answer.
 type Progress struct {
 	ID              string
 	BotID           string

@@ -10,13 +10,11 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// deltaEvery is how long deltas are collected before they are published: twenty a
-// second read as fluently as every token by itself, and an answer of 1,200 deltas
-// costs Redis a tenth of the writes.
+// deltaEvery is how long deltas are collected before they are published. Twenty a second read as fluently as every token by
+// itself, and an answer of 1,200 deltas costs Redis a tenth of the writes.
 const deltaEvery = 50 * time.Millisecond
 
-// deltaWriter publishes the text of an answer on its way. A nil deltaWriter
-// publishes nothing.
+// deltaWriter publishes the text of an answer as it comes. A nil deltaWriter publishes nothing.
 type deltaWriter struct {
 	ctx context.Context
 	rec *results.Attempt
@@ -56,8 +54,7 @@ func (d *deltaWriter) write(m *coze.Message) {
 	}
 }
 
-// flush publishes what has come. Deltas are a courtesy: an error loses some, and
-// the result holds the answer.
+// flush publishes what has come. After an error some deltas are lost; the result holds the answer.
 func (d *deltaWriter) flush() {
 	d.publish.Lock()
 	defer d.publish.Unlock()

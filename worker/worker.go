@@ -1,34 +1,27 @@
-// Package worker is how it is done: it takes chat tasks from the queue, asks
-// Coze, and ends their results. It is the one place where tasks, coze and results
-// meet, and only commands import it.
+// Package worker takes chat tasks from the queue, asks Coze, and ends their results. Here alone packages tasks, coze and results
+// meet. A program of your own can run a [Worker] beside its other work.
 //
 // # One attempt
 //
-// asynq hands a task to [Worker.process], which begins an attempt on its record:
-// from here on older handlers of the same task may write no more. The attempt
-// ([attempt.answer]) goes through a chain that ends at the first link that can
-// tell what follows:
+// asynq hands a task to [Worker.process], which begins an attempt on its record and fences older attempts. The stages of an
+// attempt are files in running order: see the type attempt. It asks Coze only if nothing else answers:
 //
-//	requested to end?       cancel the chat at Coze
-//	a chat is noted         look it up, never ask first          (poll.go)
-//	a question was sent     find out whether Coze took it        (recover.go)
-//	not its turn            wait without a slot                  (turn.go)
+//	canceled                cancel its chat at Coze
+//	not its turn            wait without a slot                            (lookfirst.go)
+//	a chat is noted         look it up                                     (poll.go)
+//	a question was sent     find out whether Coze took it                  (recover.go)
 //	expired                 end without asking
-//	otherwise               conversation, note, ask, note, read  (ask.go)
+//	otherwise               conversation, asked note and permit, ask, read (ask.go)
 //
-// Whatever comes of it, an answer or an error, is judged in one place
-// ([judge]) and settled in one place ([attempt.settle]).
+// One function decides what the answer or the error means for the task ([judge]), and one writes it ([attempt.settle]).
 //
-// # What dies when
+// # A process may die at any point
 //
-// Every step that costs money is noted in the record before it is taken: the
-// conversation and the moment of asking before POST /v3/chat, the chat's id at
-// its first event. A process that dies between two notes leaves a record from
-// which the next attempt knows which of the two questions to put to Coze: "how
-// did this chat end?" or "did you take this question?".
+// Every step that costs money is noted in the record before it is taken: the conversation and the moment of asking before
+// POST /v3/chat, the chat's id at its first event. From what a dead process leaves, the next attempt knows which question to
+// put to Coze: "how did this chat end?" or "did you take this question?".
 //
-// The package is not for asking Coze directly (package coze) nor for enqueueing
-// (package tasks).
+// The package is not for asking Coze directly (package coze), and not for enqueueing (package tasks).
 package worker
 
 import (
@@ -37,6 +30,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,12 +73,12 @@ type Worker struct {
 	running  inFlight
 	answered endedChats
 
-	life   context.Context // ends when even answers are no longer waited to be stored
+	life   context.Context // ends when writes are given up
 	giveUp context.CancelFunc
 
 	mu      sync.Mutex
 	hinted  map[string]bool // credentials whose plan's rate was asked for
-	serving bool
+	serving atomic.Bool
 	wg      sync.WaitGroup // handlers, also those that asynq has given up
 }
 
@@ -93,11 +87,9 @@ func New(cfg Config) (*Worker, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	// What handlers send to Redis at the same time goes there together, asynq's own
-	// commands included: a task takes seven, and a round trip of its own for each is
-	// most of the CPU that a short task costs (BenchmarkTask). go-redis sends a
-	// pipeline that broke once more as a whole, as it does with single commands, and
-	// every script here stands being run twice.
+	// Commands that handlers send at the same time go to Redis together, asynq's own included. A task takes seven, and a
+	// round trip for each is most of the CPU that a short task costs (BenchmarkTask). go-redis sends a broken pipeline again
+	// as a whole, as it does with single commands, so every script here must stand being run twice.
 	rdb, err := cfg.Redis.AsyncAutoPipeline()
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
@@ -131,9 +123,8 @@ func New(cfg Config) (*Worker, error) {
 	return w, nil
 }
 
-// Run serves until ctx ends, then takes no more tasks, lets those in flight go on
-// for Config.Drain, puts the rest back and returns. It returns an error only if it
-// could not begin. A Worker runs once.
+// Run serves until ctx ends. Then it takes no more tasks, gives those in flight Config.Drain to end, puts the rest back and
+// returns. It returns an error only if it could not begin. A Worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	if w.servers != nil {
 		return errors.New("worker: a Worker runs once")
@@ -166,23 +157,21 @@ func (w *Worker) Run(ctx context.Context) error {
 			return fmt.Errorf("worker: start: %w", err)
 		}
 	}
-	w.setServing(true)
+	w.serving.Store(true)
 	w.log.Info("serving", "queues", w.cfg.Queues, "concurrency", w.cfg.Concurrency)
 	<-ctx.Done()
-	w.setServing(false)
+	w.serving.Store(false)
 	w.log.Info("draining", "in_flight", len(w.running.all()), "drain", w.cfg.Drain)
 	w.shutdown()
 	w.log.Info("stopped")
 	return nil
 }
 
-// shutdown stops all servers at the same time and then the handlers that are
-// left.
+// shutdown stops all servers at the same time, then the handlers that are left.
 //
-// When the drain is over asynq puts each open task back at the head of its queue
-// and only then ends the handler's context. So another worker may have begun a
-// task while our handler still unwinds: it then finds itself fenced and writes
-// nothing, and the other one looks the chat up.
+// After the drain asynq puts each open task back at the head of its queue, and only then ends the handler's context. So
+// another worker may begin a task while our handler still unwinds. Ours is fenced then and writes nothing, and the other one
+// looks the chat up.
 func (w *Worker) shutdown() {
 	w.gate.Close()
 	var servers sync.WaitGroup
@@ -193,39 +182,22 @@ func (w *Worker) shutdown() {
 	for _, a := range w.running.all() {
 		a.hold.stop(errShutdown)
 	}
-	unwound := make(chan struct{})
-	go func() {
-		w.wg.Wait()
-		close(unwound)
-	}()
-	select {
-	case <-unwound:
-	case <-time.After(unwindWait):
-	}
+	late := time.AfterFunc(unwindWait, w.giveUp)
+	w.wg.Wait()
+	late.Stop()
 	w.giveUp()
-	<-unwound
 }
 
-// unwindWait is how long handlers may take to store what they have once the drain
-// is over, with a Redis that is away.
+// unwindWait is how long handlers may try to store what they have, after the drain and with a Redis that is away.
 const unwindWait = 10 * time.Second
 
 // Ready returns nil if the worker takes tasks and its Redis answers.
 func (w *Worker) Ready(ctx context.Context) error {
-	w.mu.Lock()
-	serving := w.serving
-	w.mu.Unlock()
-	if !serving {
+	if !w.serving.Load() {
 		return errors.New("worker: takes no tasks: starting or draining")
 	}
 	if err := w.cfg.Redis.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("worker: redis does not answer: %w", err)
 	}
 	return nil
-}
-
-func (w *Worker) setServing(serving bool) {
-	w.mu.Lock()
-	w.serving = serving
-	w.mu.Unlock()
 }

@@ -9,12 +9,11 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// AskSpan is the span of one POST /v3/chat and its stream. Nil: it is not traced.
+// AskSpan is the span of one POST /v3/chat and its stream. A nil AskSpan records nothing.
 //
-// Its attributes are those that the semantic conventions for generative AI give the
-// client of a remote agent (gen_ai.*, status "development", read in November 2026; they
-// are no part of the semconv package any more). A bot of Coze is an agent, and which
-// model it runs is not told.
+// Its attributes are those of the semantic conventions for generative AI for the client of a remote agent (gen_ai.*, status
+// "development", read in November 2026; the semconv package no longer has them). A bot of Coze is an agent, and Coze does
+// not say which model it runs.
 type AskSpan struct {
 	span  trace.Span
 	began time.Time
@@ -47,8 +46,7 @@ func (s *AskSpan) Created(chat *coze.Chat) {
 	optional(s.span, "gen_ai.conversation.id", chat.ConversationID) // it may not be the one that was asked in
 }
 
-// End ends it. The stream is nil where the question was refused, the chat where there
-// is none.
+// End ends it. The stream is nil if the question was refused, the chat if none was made.
 func (s *AskSpan) End(stream *coze.Stream, chat *coze.Chat, err error) {
 	if s == nil {
 		return

@@ -8,8 +8,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Metrics counts what a worker does. Labels are bounded: queues, verdicts and
-// classes, never a bot, a user or a conversation. A nil Metrics counts nothing.
+// Metrics counts what a worker does. A nil Metrics counts nothing.
 type Metrics struct {
 	tasks    *prometheus.CounterVec
 	waits    *prometheus.CounterVec
@@ -25,7 +24,7 @@ type Metrics struct {
 	unknown  prometheus.Counter
 }
 
-// chatBuckets cover a cached reply to a workflow of ten minutes, in seconds.
+// chatBuckets reach from a cached reply to a workflow of ten minutes, in seconds.
 var chatBuckets = []float64{0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600}
 
 // NewMetrics registers a worker's metrics.

@@ -12,10 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// RedisCollector mirrors at each scrape what the queue's Redis says of itself: of a
-// cluster each master. All processes of one Redis report the same numbers: take the
-// maximum, not the sum. What the server does not tell is left out: some managed ones,
-// and users whose rules forbid INFO, tell nothing.
+// RedisCollector mirrors at each scrape what a Redis, or each master of a cluster, says of itself. All processes of one Redis
+// report the same numbers: take the maximum, not the sum. Some managed servers, and users whose rules forbid INFO, say
+// nothing; then the metrics are left out.
 type RedisCollector struct {
 	rdb     redis.UniversalClient
 	up      *prometheus.Desc

@@ -14,7 +14,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Spans are those of one attempt. Nil: it is not traced.
+// Spans are those of one attempt. A nil Spans records nothing.
 type Spans struct {
 	tracer trace.Tracer
 	span   trace.Span
@@ -30,7 +30,7 @@ func (s *Spans) Step(name string) *Span {
 	return &Span{child}
 }
 
-// Call begins a span of a call of Coze, or of several that belong together.
+// Call begins a span of a call to Coze, or of several that belong together.
 func (s *Spans) Call(op string, client *coze.Client) *Span {
 	if s == nil {
 		return nil
@@ -86,7 +86,7 @@ func (s *Spans) End(r *results.Result, o Outcome) {
 	s.span.End()
 }
 
-// Span is one thing that an attempt does. Nil: it is not traced.
+// Span is one thing that an attempt does. A nil Span records nothing.
 type Span struct{ span trace.Span }
 
 // Done is End for defer: the error is read when it runs.

@@ -16,7 +16,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// A task's spans, in one trace whoever asks in how many attempts:
+// A task's spans stand in one trace, however many attempts and workers it takes:
 //
 //	the producer's span            by the payload's traceparent
 //	├─ queued QUEUE                from enqueueing to the first attempt
@@ -24,18 +24,14 @@ import (
 //	│  ├─ coze conversation/create
 //	│  ├─ permit                   the wait for the rate limit
 //	│  ├─ invoke_agent             POST /v3/chat and its stream
-//	│  ├─ find, look up            where a question or a chat is looked for
+//	│  ├─ find, look up            the search for a question or a chat
 //	│  └─ publish, or put aside    the record, the message, the next turn
 //	└─ process QUEUE               the next attempt
 //
-// Without a traceparent the first of them is the root, and is noted in the record
-// when the question is sent or the task put aside. A worker that dies before that has
-// exported nothing of its attempt either.
-//
-// No span has a word of questions, answers or users: ids, sizes, times and errors.
+// Without a traceparent the first span is the root, and is noted in the record when the question is sent or the task put
+// back. A worker that dies before that has exported nothing of its attempt either.
 
-// Tracing makes spans. A nil Tracing makes none: its methods, and those of what they
-// return, do nothing and allocate nothing.
+// Tracing makes spans. A nil Tracing makes none: its methods, and those of what they return, do nothing and allocate nothing.
 type Tracing struct{ tracer trace.Tracer }
 
 // NewTracing returns nil for a nil provider.
@@ -46,8 +42,8 @@ func NewTracing(p trace.TracerProvider) *Tracing {
 	return &Tracing{p.Tracer("github.com/cozeq/cozeq/worker", trace.WithSchemaURL(semconv.SchemaURL))}
 }
 
-// Begin makes the span of an attempt at a task. The first attempt at it also gets that of the time before. parent is the
-// traceparent of the task's payload; where it has none, the one of the task's own trace is noted in its record.
+// Begin makes the span of an attempt at a task. The first attempt at it also gets the span of the time before. parent is the
+// traceparent of the task's payload; without one, that of the task's own trace is noted in its record.
 func (t *Tracing) Begin(r *results.Result, parent string, began time.Time, first bool) *Spans {
 	if t == nil {
 		return nil
@@ -77,7 +73,7 @@ func (t *Tracing) Begin(r *results.Result, parent string, began time.Time, first
 	}
 	if !above.IsValid() {
 		if !trace.SpanContextFromContext(root).IsValid() {
-			root = s.ctx // not its first attempt, and nobody has noted a trace
+			root = s.ctx // not its first attempt, and no trace is noted
 		}
 		r.TraceParent = traceParent(root)
 	}
@@ -93,7 +89,7 @@ func taskParent(payload string, r *results.Result) trace.SpanContext {
 	return spanContext(r.TraceParent)
 }
 
-// spanContext reads a traceparent. What is not well formed is not valid.
+// spanContext reads a traceparent. The result is not valid if it is not well formed.
 func spanContext(traceparent string) trace.SpanContext {
 	if traceparent == "" {
 		return trace.SpanContext{}
@@ -127,7 +123,7 @@ func earlier(t, limit time.Time) time.Time {
 	return t
 }
 
-// address tells where a client's calls go.
+// address is where a client's calls go.
 func address(c *coze.Client) []attribute.KeyValue {
 	base := c.BaseURL
 	if base == "" {

@@ -9,9 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ServerCollector counts live workers at each scrape. All processes of one Redis report
-// the same numbers: take the maximum, not the sum. A worker that was killed counts for
-// 10 s more.
+// ServerCollector counts live workers at each scrape. All processes of one Redis report the same numbers: take the maximum,
+// not the sum. A killed worker counts for 10 s more.
 type ServerCollector struct {
 	inspector *asynq.Inspector
 	queues    []string
@@ -19,8 +18,7 @@ type ServerCollector struct {
 	serving   *prometheus.Desc
 }
 
-// NewServerCollector returns a collector for the workers of rdb. The named queues are
-// told even if nobody serves them.
+// NewServerCollector returns a collector for the workers of rdb. The named queues are shown even if no worker serves them.
 func NewServerCollector(rdb redis.UniversalClient, queues []string) *ServerCollector {
 	return &ServerCollector{
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
@@ -38,8 +36,7 @@ func (c *ServerCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.serving
 }
 
-// Collect implements prometheus.Collector. A queue that nobody serves, and that has
-// tasks, is told as well as those that were named.
+// Collect implements prometheus.Collector. It also shows queues that have tasks and no worker.
 func (c *ServerCollector) Collect(ch chan<- prometheus.Metric) {
 	servers, err := c.inspector.Servers()
 	if err != nil {
