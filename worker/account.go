@@ -22,11 +22,11 @@ type Credential struct {
 }
 
 // client returns the client that asks for a task.
-func (w *Worker) client(name string) (*coze.Client, error) {
+func (c *Config) client(name string) (*coze.Client, error) {
 	if name == "" {
-		return w.coze, nil
+		return c.Coze, nil
 	}
-	for _, c := range w.cfg.Credentials {
+	for _, c := range c.Credentials {
 		if c.Name == name {
 			return c.Coze, nil
 		}

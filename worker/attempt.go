@@ -59,7 +59,7 @@ func (w *Worker) newAttempt(ctx context.Context) *attempt {
 	}
 	a.id, _ = asynq.GetTaskID(ctx)
 	a.log = slog.New(attemptLog{w.log.Handler(), a})
-	a.calls = calls{Worker: w, log: a.log, began: a.began}
+	a.calls = calls{throttle: &w.throttle, log: a.log, began: a.began}
 	return a
 }
 

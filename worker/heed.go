@@ -9,13 +9,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 // calls is an attempt's way to Coze. It takes a permit for each call, and draws from what comes back what concerns more
 // than this task: the rate limit, or a pause.
 type calls struct {
-	*Worker
+	*throttle
 	log   *slog.Logger
 	chat  *tasks.Chat // nil: the payload could not be read
 	began time.Time   // the attempt
@@ -24,6 +25,23 @@ type calls struct {
 	credential string       // its identity, once a permit was asked for
 	permitted  permit       // the last one
 	probe      bool         // the chat shows whether a pause is over
+}
+
+// throttle is what the attempts of a process share on their way to Coze: the limits and pauses of its credentials, and what
+// the process has met with them.
+type throttle struct {
+	cfg         *Config
+	codes       *coze.CodeTable
+	gate        *asynqx.Gate
+	limit       *limiter
+	pauses      pauses
+	queuePauses asynqx.QueuePauses
+	streaks     streaks
+	unknown     unknownCodes
+	missingKeys missingKeys
+
+	sweepPauses func(context.Context) error // ends the waits for pauses that are over
+	askHint     func(*coze.Client, string)  // asks for the rate of a credential's plan
 }
 
 // permit takes leave for one call that looks a chat up.
@@ -184,7 +202,7 @@ func (a *calls) beginPause(ctx context.Context, bot string, e *coze.Error) bool 
 	if ofWay(e) && a.othersGetThere(ctx) {
 		return false
 	}
-	fresh, err := a.pauses.begin(ctx, a.credential, bot, e, tellable(e.Message, a.results.Keys))
+	fresh, err := a.pauses.begin(ctx, a.credential, bot, e, tellable(e.Message, a.cfg.Keys))
 	if err != nil {
 		a.log.Warn("could not pause", "err", err)
 		return false

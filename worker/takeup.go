@@ -84,7 +84,7 @@ func (a *attempt) prepare() (err error) {
 	if a.sealed != nil {
 		return a.sealed
 	}
-	if a.coze, err = a.calls.client(a.chat.Credential); err != nil {
+	if a.coze, err = a.cfg.client(a.chat.Credential); err != nil {
 		return err
 	}
 	a.calls.coze = a.coze

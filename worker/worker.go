@@ -51,24 +51,17 @@ type Worker struct {
 	name          string // of this process, among those of one Redis
 	log           *slog.Logger
 	coze          *coze.Client
-	codes         *coze.CodeTable
 	results       *results.Store
 	lanes         *lane.Lanes
 	tally         *tally.Tally
 	conversations *conversation.Names
 
-	limit       *limiter
-	pauses      pauses
-	queuePauses asynqx.QueuePauses
-	unknown     unknownCodes
-	streaks     streaks
-	missingKeys missingKeys
-	inspector   *asynq.Inspector
-	identities  map[string]bool    // of the credentials served, as announced last
-	tracing     *telemetry.Tracing // nil: nothing is traced
+	throttle
 
-	gate    *asynqx.Gate
-	servers []*asynq.Server
+	inspector  *asynq.Inspector
+	identities map[string]bool    // of the credentials served, as announced last
+	tracing    *telemetry.Tracing // nil: nothing is traced
+	servers    []*asynq.Server
 
 	running  inFlight
 	answered endedChats
@@ -105,20 +98,20 @@ func New(cfg Config) (*Worker, error) {
 		name:          uuid.NewString(),
 		log:           cfg.Logger,
 		coze:          cfg.Coze,
-		codes:         codes,
 		results:       store,
 		lanes:         lane.New(rdb),
 		tally:         tally.New(rdb),
 		conversations: conversation.New(rdb),
-		limit:         &limiter{rdb: rdb, highest: cfg.Rate},
-		pauses:        pauses{rdb},
-		queuePauses:   asynqx.QueuePauses{Redis: rdb},
 		inspector:     asynq.NewInspectorFromRedisClient(cfg.Redis),
 		hinted:        make(map[string]bool),
 		tracing:       telemetry.NewTracing(cfg.TracerProvider),
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())
+	w.throttle = throttle{
+		cfg: &w.cfg, codes: codes, limit: &limiter{rdb: rdb, highest: cfg.Rate}, pauses: pauses{rdb},
+		queuePauses: asynqx.QueuePauses{Redis: rdb}, sweepPauses: w.sweepPauses, askHint: w.askHint,
+	}
 	w.gate = asynqx.NewGate(rdb, queueNames(cfg.Queues), w.streaks.away)
 	return w, nil
 }
