@@ -54,7 +54,7 @@ var edges = map[string][]string{
 	// The only place where the three meet.
 	"worker": {"internal/asynqx", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
 		"otel/trace"},
-	"internal/telemetry": {"coze", "results", "asynq", "redis", "prometheus",
+	"internal/telemetry": {"coze", "results", "internal/asynqx", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// Rooms beside it.

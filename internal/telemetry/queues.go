@@ -1,4 +1,4 @@
-package worker
+package telemetry
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 )
 
-// queueCollector mirrors the state of the queues at each scrape. All workers of
+// QueueCollector mirrors the state of the queues at each scrape. All workers of
 // one Redis report the same numbers: take the maximum, not the sum.
-type queueCollector struct {
+type QueueCollector struct {
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
 	queues    []string
@@ -22,10 +22,10 @@ type queueCollector struct {
 	memory    *prometheus.Desc
 }
 
-// newQueueCollector returns a collector for these queues of rdb; with none, for all
+// NewQueueCollector returns a collector for these queues of rdb; with none, for all
 // that there are.
-func newQueueCollector(rdb redis.UniversalClient, queues []string) *queueCollector {
-	return &queueCollector{
+func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollector {
+	return &QueueCollector{
 		rdb:       rdb,
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		queues:    queues,
@@ -41,7 +41,7 @@ func newQueueCollector(rdb redis.UniversalClient, queues []string) *queueCollect
 }
 
 // Describe implements prometheus.Collector.
-func (c *queueCollector) Describe(ch chan<- *prometheus.Desc) {
+func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.tasks
 	ch <- c.age
 	ch <- c.paused
@@ -50,7 +50,7 @@ func (c *queueCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. A queue that nobody has enqueued to
 // yet is left out.
-func (c *queueCollector) Collect(ch chan<- prometheus.Metric) {
+func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
 	queues := c.queues
 	if len(queues) == 0 {
 		var err error
