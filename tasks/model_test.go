@@ -336,10 +336,9 @@ func (m *model) judge() {
 			last = max(last, at)
 		}
 	}
-	for _, lane := range []string{"x", "y"} {
-		if p, ok, err := m.Lanes.Head(context.Background(), "key:bot:"+lane); ok || err != nil {
-			m.rt.Errorf("%v is still in its lane, %v", p, err)
-		}
+	heads, err := m.Lanes.Heads(context.Background(), []string{"key:bot:x", "key:bot:y"})
+	if err != nil || heads[0] != (lane.Place{}) || heads[1] != (lane.Place{}) {
+		m.rt.Errorf("still in their lanes: %v, %v", heads, err)
 	}
 	if left := m.rdb.Keys(context.Background(), "asynq:{default}:t:*").Val(); len(left) > 0 {
 		m.rt.Errorf("left in the queue: %q", left)

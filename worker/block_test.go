@@ -99,7 +99,7 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 			t.Errorf("asked %d times, want once", n)
 		}
 		known := batches.NewRunRows(1)
-		known.Set(tally.Mark{Batch: "r", Row: 1, Ask: 2, Status: results.Queued})
+		known.Set(tally.Mark{Batch: "r", Row: 1, Attempt: 2, Status: results.Queued})
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, known); err != nil {
 			t.Fatal(err)
 		}

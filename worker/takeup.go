@@ -146,7 +146,7 @@ func (a *attempt) runByHand(ctx context.Context) (bool, error) {
 	if err != nil || info.LastFailedAt.Before(r.CompletedAt.Truncate(time.Second)) {
 		return false, err
 	}
-	if err := a.tally.Reopen(ctx, r); err != nil { // before the record: a death between the two brings the task back
+	if err := a.tally.ReopenResult(ctx, r); err != nil { // before the record: a death between the two brings the task back
 		return false, err
 	}
 	if err := a.results.Reopen(ctx, a.id); err != nil {

@@ -90,7 +90,7 @@ func (d *Detached) each(ctx context.Context, texts bool) iter.Seq2[*detachedRow,
 		for row, err := range d.Batches.Rows(ctx, d.Batch.ID) {
 			if missing, ok := errors.AsType[*batches.MissingRowsError](err); ok {
 				for n := missing.From; n <= missing.To; n++ {
-					if !add(batches.Row{N: n, Ask: states.Ask(n)}) {
+					if !add(batches.Row{N: n, Attempt: states.Attempt(n)}) {
 						return
 					}
 				}
@@ -198,7 +198,7 @@ func (d *Detached) Flights(ctx context.Context, most int) ([]progress.Flight, er
 	step := max(1, (len(rows)+most-1)/most)
 	var ids []string
 	for i := 0; i < len(rows); i += step {
-		ids = append(ids, batches.TaskID(d.Batch.ID, rows[i], states.Ask(rows[i])))
+		ids = append(ids, batches.TaskID(d.Batch.ID, rows[i], states.Attempt(rows[i])))
 	}
 	found, err := d.Results.GetMany(ctx, ids)
 	if err != nil {

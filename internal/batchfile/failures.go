@@ -40,7 +40,7 @@ func (d *Detached) Failures(ctx context.Context) ([]progress.FailureCount, error
 	ids, rows, read := make([]string, 0, batches.ChunkRows), make([]int, 0, batches.ChunkRows), 0
 	for n := 1; n <= states.Len() && read < exampleReads && len(open) > 0; n++ {
 		if states.Status(n) == results.Failed {
-			ids, rows = append(ids, batches.TaskID(d.Batch.ID, n, states.Ask(n))), append(rows, n)
+			ids, rows = append(ids, batches.TaskID(d.Batch.ID, n, states.Attempt(n))), append(rows, n)
 		}
 		if len(ids) < cap(ids) && n < states.Len() {
 			continue

@@ -129,7 +129,7 @@ func (v *verifier) records(ctx context.Context) error {
 			v.fault(r.Row.N, id, "the batch counts it as %s, its record says %s", noted, r.Result.Status)
 		case r.Result.Sealed != nil:
 			v.fault(r.Row.N, id, "its record is %v", r.Result.Sealed)
-		case r.Result.ID != batches.TaskID(v.Batch.ID, r.Row.N, states.Ask(r.Row.N)):
+		case r.Result.ID != batches.TaskID(v.Batch.ID, r.Row.N, states.Attempt(r.Row.N)):
 			v.fault(r.Row.N, id, "its record is that of %s", r.Result.ID)
 		}
 		if r.RowLost {

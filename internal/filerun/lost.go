@@ -41,7 +41,7 @@ func (r *run) lookForResults(ctx context.Context, known *batches.RunRows) error 
 	var rows []int
 	for row := 1; row <= r.journal.FedTo(); row++ {
 		// A row that is to be asked once more is another task.
-		if !r.journal.Ended(row) && (state == nil || state.Ask(row) == r.journal.Ask(row)) {
+		if !r.journal.Ended(row) && (state == nil || state.Attempt(row) == r.journal.Ask(row)) {
 			rows = append(rows, row)
 		}
 	}
@@ -56,7 +56,7 @@ func (r *run) lookForResults(ctx context.Context, known *batches.RunRows) error 
 			return err
 		}
 		for i, row := range chunk {
-			m := tally.Mark{Row: row, Ask: r.journal.Ask(row), Status: results.Running}
+			m := tally.Mark{Row: row, Attempt: r.journal.Ask(row), Status: results.Running}
 			if state != nil {
 				m.Status = state.Status(row)
 			}

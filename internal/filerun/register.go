@@ -47,7 +47,7 @@ func (r *run) register(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m := tally.Mark{Row: row, Ask: r.journal.Ask(row), Status: results.Queued}
+		m := tally.Mark{Row: row, Attempt: r.journal.Ask(row), Status: results.Queued}
 		if res != nil {
 			m.Status, m.Usage = res.Status, res.Billed()
 			if res.Error != nil {
@@ -71,7 +71,7 @@ func (r *run) tellFed(ctx context.Context, row int) error {
 	if err := r.journal.Feed(row); err != nil {
 		return err
 	}
-	err := r.Batches.Fed(ctx, r.journal.RunID(), row)
+	err := r.Batches.NoteEnqueued(ctx, r.journal.RunID(), row)
 	if errors.Is(err, batches.ErrCanceled) {
 		r.setCanceled()
 		return nil

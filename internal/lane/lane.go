@@ -1,15 +1,16 @@
-// Package lane keeps the order of the turns of a conversation. Its keys are
+// Package lane keeps the order of the turns of a conversation. Tasks of one lane run one at a time, in the order in
+// which they were enqueued.
 //
-//	cozeq:lane:{LANE}      zset    the tasks that wait, in their order
+//	cozeq:lane:{LANE}      zset    the turns that wait or run, by their places
 //	cozeq:lastchat:{LANE}  string  the chat of the turn that left last
-//	cozeq:lanes            zset    all lanes that may have members: where the sweep looks
+//	cozeq:lanes            zset    lanes that may have turns, by their last join or hand-on: where the sweep looks
 //
-// It is not for anything but the tasks of this module: a caller sees lanes as the promise
-// that package tasks makes.
+// A lane does not ask and does not judge: it says whose turn it is, and makes that task pending in asynq.
 package lane
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"strconv"
@@ -24,28 +25,23 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Lanes keep the order of a conversation's turns. A lane is a sorted set of the
-// tasks that wait in it, and its head is the one whose turn it is: only the head
-// is pending in asynq, the others are scheduled too far ahead to ever fall due
-// by themselves. When the head leaves, for whatever reason, its successor is run
-// at once: nothing polls, and a waiting turn holds no worker.
+// Lanes are the lanes of one Redis. The head of a lane is the task whose turn it is. Only the head is pending in asynq.
+// The others are scheduled so far ahead that they never fall due by themselves. When the head leaves, its successor is
+// run at once, so nothing polls and a waiting turn holds no worker.
 //
-// The lane and asynq's queue are different keys, in a cluster on different
-// nodes, so no step can change both. What can die or race between two steps:
+// A lane and asynq's queue are different keys, in a cluster on different nodes. No step can change both, so each gap
+// between two steps has its answer:
 //
-//   - A producer joins the lane (1) and enqueues (2). The head leaves between 1
-//     and 2: its successor is not in asynq yet and cannot be run. So the
-//     producer looks at the lane again after 2 and, if its task is the head by
-//     now, runs it itself. One of the two sees the other's step.
-//   - A producer dies between 1 and 2: the lane has a member that asynq does not
-//     know. The worker's sweep drops it once it is older than laneGrace.
-//   - A worker dies after its task left the lane (3) and before it ran the
-//     successor (4). asynq delivers the old task again, its record says that it
-//     has ended, and 3 and 4 are done again; both may be done twice.
-//   - The head is deleted or archived in asynqmon: the sweep finds a head that
-//     asynq does not hold in any live state, and lets it leave.
-//   - Redis loses the lane: each task that runs joins again first, in the place
-//     that its payload remembers.
+//   - A producer joins the lane (1) and enqueues (2). If the head leaves in between, its successor is not in asynq yet
+//     and cannot be run. So the producer looks at the lane again after 2 and runs its own task if it is the head by
+//     then. One of the two sees the step of the other.
+//   - A producer dies between 1 and 2. The lane has a member that asynq does not know. The sweep drops it once it is
+//     older than joinGrace.
+//   - A worker takes its task out of the lane (3) and dies before it runs the successor (4). asynq hands the old task
+//     out again, its record has ended, and the next worker repeats 3 and 4. Both may be repeated.
+//   - Someone deletes or archives the head in asynqmon. The sweep finds a head that asynq does not hold in any live
+//     state, and lets it leave.
+//   - Redis loses the lane. Each task that runs joins again first, at the place that its payload remembers.
 type Lanes struct {
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
@@ -56,29 +52,32 @@ func New(rdb redis.UniversalClient) *Lanes {
 	return &Lanes{rdb: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
 }
 
-// Far is how far ahead a waiting turn is scheduled: it never falls due by itself.
-const Far = 10 * 365 * 24 * time.Hour
+const (
+	// Far is how far ahead a waiting turn is scheduled.
+	Far = 10 * 365 * 24 * time.Hour
 
-// laneGrace is how long a lane waits for a member that asynq does not know: the
-// time that a slow producer may take between its two steps.
-const laneGrace = 30 * time.Second
+	// joinGrace is the time that a slow producer may take between its two steps.
+	joinGrace = 30 * time.Second
 
-// laneTTL outlives any turn that waits.
-const laneTTL = 30 * 24 * time.Hour
+	ttl         = 30 * 24 * time.Hour // longer than any turn waits
+	lastChatTTL = 10 * time.Minute    // much more than clocks differ
+)
 
-// lanesKey holds every lane that may have members, by the time of its last join
-// or hand-on in Unix seconds: where the sweep looks.
-const lanesKey = "cozeq:lanes"
+const registry = "cozeq:lanes"
 
-func laneKey(lane string) string { return "cozeq:lane:{" + lane + "}" }
-
-// lastChatKey holds the chat of the turn that left a lane last, for lastChatTTL: much
-// longer than clocks differ.
+func key(lane string) string         { return "cozeq:lane:{" + lane + "}" }
 func lastChatKey(lane string) string { return "cozeq:lastchat:{" + lane + "}" }
 
-const lastChatTTL = 10 * time.Minute
+//go:embed *.lua
+var scripts embed.FS
 
-// Place is a task's place in a lane.
+var (
+	joinScript   = pipeline.Script(scripts, "join.lua")
+	leaveScript  = pipeline.Script(scripts, "leave.lua")
+	forgetScript = pipeline.Script(scripts, "forget.lua")
+)
+
+// Place says where a task stands: its lane, its queue and its id.
 type Place struct {
 	Lane  string
 	Queue string
@@ -92,53 +91,28 @@ func placeOf(lane, member string) Place {
 	return Place{Lane: lane, Queue: queue, ID: id}
 }
 
-// joinScript adds members in their order, each behind all others or at the place it
-// had, unless it is there, and answers with their places and the head.
-//
-// KEYS: lane. ARGV: now in microseconds, TTL, then for each member its name and the
-// place it had or 0.
-var joinScript = redis.NewScript(`
-local reply = {}
-for i = 3, #ARGV, 2 do
-	local at = redis.call('ZSCORE', KEYS[1], ARGV[i])
-	if not at then
-		at = tonumber(ARGV[i + 1])
-		if at == 0 then
-			at = tonumber(ARGV[1])
-			local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-			if last[2] and tonumber(last[2]) >= at then at = tonumber(last[2]) + 1 end
-		end
-		redis.call('ZADD', KEYS[1], at, ARGV[i])
-	end
-	reply[#reply + 1] = string.format('%.0f', tonumber(at))
-end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-reply[#reply + 1] = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
-return reply`)
-
-// Turn is a task that joins a lane.
+// Turn is a task that joins its lane.
 type Turn struct {
 	Place Place
-	Seq   int64 // the place it had, 0 = behind all others; set to the one it has
-
-	Head bool // set: it is the lane's head
+	Seq   int64 // the place that it had, 0 for none; after joining the place that it has
+	Head  bool  // after joining: it is the lane's head
 }
 
-// joining is the call of joinScript for the turns of one lane.
-func joining(turns []*Turn) pipeline.Call {
-	args := append(make([]any, 0, 2+2*len(turns)), time.Now().UnixMicro(), int64(laneTTL/time.Second))
+// joinCall is the call that lets turns of one lane join it.
+func joinCall(turns []*Turn) pipeline.Call {
+	args := append(make([]any, 0, 2+2*len(turns)), time.Now().UnixMicro(), int64(ttl/time.Second))
 	for _, t := range turns {
 		args = append(args, t.Place.member(), t.Seq)
 	}
-	return pipeline.Call{Script: joinScript, Keys: []string{laneKey(turns[0].Place.Lane)}, Args: args}
+	return pipeline.Call{Script: joinScript, Keys: []string{key(turns[0].Place.Lane)}, Args: args}
 }
 
-// joined notes the reply to a call of joining.
+// joined takes over the reply to a joinCall.
 func joined(turns []*Turn, reply *redis.Cmd) error {
 	lane := turns[0].Place.Lane
 	places, err := reply.StringSlice()
 	if err != nil {
-		return fmt.Errorf("join lane %s: %w", lane, results.KeyFault(laneKey(lane), err))
+		return fmt.Errorf("join lane %s: %w", lane, results.KeyFault(key(lane), err))
 	}
 	for i, t := range turns {
 		if t.Seq, err = strconv.ParseInt(places[i], 10, 64); err != nil {
@@ -149,11 +123,10 @@ func joined(turns []*Turn, reply *redis.Cmd) error {
 	return nil
 }
 
-// Join puts a task into its lane, at the place seq if that is not 0, and returns
-// its place and whether it is the head. Joining twice changes nothing.
+// Join puts a task into its lane, at the place seq if that is not 0. It returns the task's place and whether it is the
+// head. Joining twice changes nothing.
 func (l *Lanes) Join(ctx context.Context, p Place, seq int64) (at int64, head bool, err error) {
-	// The registry first: a lane that it lists in vain costs the sweep a look, a
-	// lane that it does not know would never be swept.
+	// The registry first: the sweep looks in vain at a lane that is listed and empty, but never at one that is not listed.
 	if err := l.touch(ctx, p.Lane); err != nil {
 		return 0, false, err
 	}
@@ -171,7 +144,7 @@ func (l *Lanes) JoinAll(ctx context.Context, lanes []string, turns map[string][]
 	}
 	calls := make([]pipeline.Call, len(lanes))
 	for i, lane := range lanes {
-		calls[i] = joining(turns[lane])
+		calls[i] = joinCall(turns[lane])
 	}
 	for i, reply := range pipeline.Run(ctx, l.rdb, calls) {
 		if err := joined(turns[lanes[i]], reply); err != nil {
@@ -181,35 +154,34 @@ func (l *Lanes) JoinAll(ctx context.Context, lanes []string, turns map[string][]
 	return errs
 }
 
-// Rejoin is Join for a task that was in the lane already, as far as anyone
-// knows: one round trip, without a note in the registry.
+// Rejoin is Join for a task that most likely is in its lane already: one round trip, without the registry.
 func (l *Lanes) Rejoin(ctx context.Context, p Place, seq int64) (at int64, head bool, err error) {
 	t := []*Turn{{Place: p, Seq: seq}}
-	if err := joined(t, pipeline.Run(ctx, l.rdb, []pipeline.Call{joining(t)})[0]); err != nil {
+	if err := joined(t, pipeline.Run(ctx, l.rdb, []pipeline.Call{joinCall(t)})[0]); err != nil {
 		return 0, false, err
 	}
 	return t[0].Seq, t[0].Head, nil
 }
 
+// touch notes in the registry that something happened in these lanes.
 func (l *Lanes) touch(ctx context.Context, lanes ...string) error {
 	now := float64(time.Now().Unix())
 	all := make([]redis.Z, len(lanes))
 	for i, lane := range lanes {
 		all[i] = redis.Z{Score: now, Member: lane}
 	}
-	if err := l.rdb.ZAdd(ctx, lanesKey, all...).Err(); err != nil {
+	if err := l.rdb.ZAdd(ctx, registry, all...).Err(); err != nil {
 		return fmt.Errorf("register lane %s: %w", lanes[0], err)
 	}
 	return nil
 }
 
-// Heads returns the tasks whose turns it is in these lanes, the zero Place for an empty
-// lane, in one round trip.
+// Heads returns the heads of these lanes, the zero Place for an empty lane, in one round trip.
 func (l *Lanes) Heads(ctx context.Context, lanes []string) ([]Place, error) {
 	replies := make([]*redis.StringSliceCmd, len(lanes))
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, lane := range lanes {
-			replies[i] = p.ZRange(ctx, laneKey(lane), 0, 0)
+			replies[i] = p.ZRange(ctx, key(lane), 0, 0)
 		}
 		return nil
 	})
@@ -225,16 +197,16 @@ func (l *Lanes) Heads(ctx context.Context, lanes []string) ([]Place, error) {
 	return places, nil
 }
 
-// Seqs returns the places that tasks have in their lanes, 0 for one that is not in its lane.
+// Seqs returns the places that tasks have in their lanes, 0 for a task that is not in its lane.
 func (l *Lanes) Seqs(ctx context.Context, places []Place) ([]int64, error) {
 	replies := make([]*redis.FloatCmd, len(places))
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, place := range places {
-			replies[i] = p.ZScore(ctx, laneKey(place.Lane), place.member())
+			replies[i] = p.ZScore(ctx, key(place.Lane), place.member())
 		}
 		return nil
 	})
-	if err = besideKeys(err, replies); err != nil {
+	if err = ignoreKeyFaults(err, replies); err != nil {
 		return nil, fmt.Errorf("places in lanes: %w", err)
 	}
 	seqs := make([]int64, len(places))
@@ -244,21 +216,8 @@ func (l *Lanes) Seqs(ctx context.Context, places []Place) ([]int64, error) {
 	return seqs, nil
 }
 
-// Head returns the task whose turn it is; ok is false for an empty lane.
-func (l *Lanes) Head(ctx context.Context, lane string) (p Place, ok bool, err error) {
-	head, err := l.rdb.ZRange(ctx, laneKey(lane), 0, 0).Result()
-	if err != nil {
-		return Place{}, false, fmt.Errorf("head of lane %s: %w", lane, err)
-	}
-	if len(head) == 0 {
-		return Place{}, false, nil
-	}
-	return placeOf(lane, head[0]), true, nil
-}
-
-// LastChat returns the chat of the lane's last turn, "" where it is not known. The turns
-// of a lane come one after the other, so what stands before that chat in the
-// conversation belongs to earlier turns.
+// LastChat returns the chat of the lane's last turn, "" if it is not known. Turns of a lane come one after the other, so
+// what stands before that chat in the conversation belongs to earlier turns.
 func (l *Lanes) LastChat(ctx context.Context, lane string) (string, error) {
 	id, err := l.rdb.Get(ctx, lastChatKey(lane)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -267,29 +226,16 @@ func (l *Lanes) LastChat(ctx context.Context, lane string) (string, error) {
 	return id, nil
 }
 
-// leaveScript removes a member and answers with the head that is to be run now:
-// the successor of a head that left, and the head, too, for a member that was
-// gone before, as its first leaver may have died before it ran anyone. A member
-// that left from the middle changes nobody's turn.
-//
-// KEYS: lane, last chat. ARGV: member, its chat or "", TTL of that.
-var leaveScript = redis.NewScript(`
-local rank = redis.call('ZRANK', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[1], ARGV[1])
-if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3]) end
-if rank and rank > 0 then return '' end
-return redis.call('ZRANGE', KEYS[1], 0, 0)[1] or ''`)
-
-// Leave takes a task out of its lane and runs the one whose turn it is then.
+// Leave takes a task out of its lane and runs the new head.
 func (l *Lanes) Leave(ctx context.Context, p Place) error { return l.LeaveAfter(ctx, p, "") }
 
-// LeaveAfter is Leave for a task that had a chat: LastChat returns it until the next
-// turn leaves, or for ten minutes. An empty chatID leaves that as it is.
+// LeaveAfter is Leave for a task that had a chat. LastChat returns that chat until the next turn leaves, for at most ten
+// minutes. An empty chatID leaves the last chat as it is.
 func (l *Lanes) LeaveAfter(ctx context.Context, p Place, chatID string) error {
-	next, err := leaveScript.Run(ctx, l.rdb, []string{laneKey(p.Lane), lastChatKey(p.Lane)},
+	next, err := leaveScript.Run(ctx, l.rdb, []string{key(p.Lane), lastChatKey(p.Lane)},
 		p.member(), chatID, int64(lastChatTTL/time.Second)).Text()
 	if err != nil {
-		return fmt.Errorf("leave lane %s: %w", p.Lane, results.KeyFault(laneKey(p.Lane), err))
+		return fmt.Errorf("leave lane %s: %w", p.Lane, results.KeyFault(key(p.Lane), err))
 	}
 	if next == "" {
 		return nil
@@ -297,13 +243,11 @@ func (l *Lanes) LeaveAfter(ctx context.Context, p Place, chatID string) error {
 	return l.Run(ctx, placeOf(p.Lane, next))
 }
 
-// Run moves a task to pending. A task that is pending or active already, or that
-// its producer has not enqueued yet, is left alone.
+// Run makes a task pending. It leaves a task alone that is pending or active already, or not enqueued yet.
 func (l *Lanes) Run(ctx context.Context, p Place) error {
 	err := l.inspector.RunTask(p.Queue, p.ID)
 	if errors.Is(err, asynq.ErrQueueNotFound) {
-		// A client registers a queue once. A Redis that lost the registry since then
-		// may hold the task all the same.
+		// A client registers a queue once. A Redis that has lost the registry since then may still hold the task.
 		if err := asynqx.Register(ctx, l.rdb, p.Queue); err != nil {
 			return err
 		}
@@ -312,13 +256,10 @@ func (l *Lanes) Run(ctx context.Context, p Place) error {
 	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) {
 		return nil
 	}
-	// asynq has no sentinel for "already pending" and "already active". Either is
-	// what was wanted, so look before this becomes an error.
+	// asynq has no sentinel for "already pending" and "already active". Both are what was wanted.
 	info, infoErr := l.inspector.GetTaskInfo(p.Queue, p.ID)
-	if infoErr == nil && (info.State == asynq.TaskStatePending || info.State == asynq.TaskStateActive) {
-		return nil
-	}
-	if errors.Is(infoErr, asynq.ErrTaskNotFound) {
+	if infoErr == nil && (info.State == asynq.TaskStatePending || info.State == asynq.TaskStateActive) ||
+		errors.Is(infoErr, asynq.ErrTaskNotFound) {
 		return nil
 	}
 	return fmt.Errorf("run task %s of lane %s: %w", p.ID, p.Lane, err)

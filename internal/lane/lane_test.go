@@ -47,10 +47,11 @@ func TestJoinInOrder(t *testing.T) {
 		all.Wait()
 		next := make([]int, producers)
 		for range producers * turns {
-			head, ok, err := l.Lanes.Head(t.Context(), tasktest.Talk)
-			if err != nil || !ok {
-				t.Fatalf("head %v, %v", ok, err)
+			heads, err := l.Lanes.Heads(t.Context(), []string{tasktest.Talk})
+			if err != nil || heads[0] == (lane.Place{}) {
+				t.Fatalf("heads %v, %v", heads, err)
 			}
+			head := heads[0]
 			var p, n int
 			if _, err := fmt.Sscanf(head.ID, "%d.%d", &p, &n); err != nil {
 				t.Fatal(err)
@@ -61,9 +62,7 @@ func TestJoinInOrder(t *testing.T) {
 			next[p]++
 			l.Must(l.Lanes.Leave(t.Context(), head))
 		}
-		if _, ok, err := l.Lanes.Head(t.Context(), tasktest.Talk); ok || err != nil {
-			t.Errorf("the lane is not empty: %v, %v", ok, err)
-		}
+		l.Members()
 	})
 }
 
@@ -121,6 +120,25 @@ func TestLeave(t *testing.T) {
 		leave("d")
 		leave("d")
 		l.Members()
+	})
+}
+
+// The last chat is that of the turn that left last and had one.
+func TestLastChat(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		l.join("a", "b", "c")
+		for _, step := range []struct{ id, chat, want string }{{"a", "chat 1", "chat 1"}, {"b", "", "chat 1"}, {"c", "chat 2", "chat 2"}} {
+			l.Must(l.Lanes.LeaveAfter(t.Context(), tasktest.Place(step.id), step.chat))
+			if got, err := l.Lanes.LastChat(t.Context(), tasktest.Talk); got != step.want || err != nil {
+				t.Errorf("after %s: %q, %v; want %q", step.id, got, err, step.want)
+			}
+		}
+		if left := l.Redis.TTL(t.Context(), "cozeq:lastchat:{"+tasktest.Talk+"}").Val(); left <= 0 || left > 10*time.Minute {
+			t.Errorf("kept for %v", left)
+		}
+		if got, err := l.Lanes.LastChat(t.Context(), "another"); got != "" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
 	})
 }
 

@@ -9,11 +9,11 @@ import (
 // TypeChat is the asynq type of the tasks that have lanes.
 const TypeChat = "coze:chat"
 
-// Block is the on_turn_failure with which a turn that failed holds its conversation up.
+// Block is the on_turn_failure of a turn that, if it fails, keeps the turns behind it waiting.
 const Block = "block"
 
-// Of names the lane of a conversation: of the caller's own name for it, which is one of a
-// bot's, or else of Coze's id; "" where there is neither.
+// Of names the lane of a conversation: by the caller's own name for it, which belongs to one bot, or else by Coze's id.
+// It is "" if there is neither.
 func Of(botID, conversationKey, conversationID string) string {
 	switch {
 	case conversationKey != "":
@@ -24,7 +24,7 @@ func Of(botID, conversationKey, conversationID string) string {
 	return ""
 }
 
-// payload is what of a task's payload concerns its lane.
+// payload has the fields of a task's payload that its lane needs.
 type payload struct {
 	V               int    `json:"v"`
 	BotID           string `json:"bot_id"`
@@ -36,7 +36,7 @@ type payload struct {
 
 func (p *payload) lane() string { return Of(p.BotID, p.ConversationKey, p.ConversationID) }
 
-// turnOf reads the payload of a task; ok is false for one that is no chat task's.
+// turnOf reads a task's payload. ok is false if it is not one of a chat task.
 func turnOf(info *asynq.TaskInfo) (p payload, ok bool) {
 	return p, info.Type == TypeChat && json.Unmarshal(info.Payload, &p) == nil && p.V == 1
 }

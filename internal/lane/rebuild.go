@@ -15,17 +15,15 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// rebuildChunk is how many waiting turns one read names.
+// rebuildChunk is how many waiting turns one read takes.
 const rebuildChunk = 2000
 
-// Rebuild puts turns that wait in these queues, but that their lanes do not know,
-// back into them, and runs those that are heads: Redis has lost a lane. It reads
-// the id of every waiting turn and two small fields for each, so 10,000 of them
-// cost Redis about 50 ms. It returns how many were put back.
+// Rebuild restores lanes that Redis has lost: it puts turns back that wait in these queues and are not in their lanes,
+// and runs those that are heads. It returns how many it put back. It reads the id and two small fields of every waiting
+// turn, so 10,000 of them cost Redis about 50 ms.
 //
-// A lane that was lost has lost its head too, and that one is not among those who
-// wait: it is pending, or runs. So where a turn is missing from its lane the heads
-// are put back first; otherwise the second turn would run beside the first.
+// A lost lane has lost its head, too. The head does not wait: it is pending or active. So if a turn is missing from its
+// lane, the pending and active tasks are put back first. Otherwise the second turn would run beside the first.
 func (l *Lanes) Rebuild(ctx context.Context, queues []string) (n int, err error) {
 	for _, queue := range queues {
 		m, err := l.rebuild(ctx, queue)
@@ -83,7 +81,7 @@ func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
 	return n, nil
 }
 
-// lost returns the waiting turns of one of asynq's sets that their lanes do not know.
+// lost returns the turns that wait in one of asynq's sets and are not in their lanes.
 func (l *Lanes) lost(ctx context.Context, queue, set string) (all []string, err error) {
 	waiting := strconv.FormatInt(time.Now().Add(Far/2).Unix(), 10)
 	for offset := int64(0); ; offset += rebuildChunk {
@@ -104,8 +102,7 @@ func (l *Lanes) lost(ctx context.Context, queue, set string) (all []string, err 
 	}
 }
 
-// strays returns those of ids that are not in the lane that their records name. A
-// task that has ended has left its lane, and one without a lane is in none.
+// strays returns those of ids that are not in the lane that their records name. A task that has ended has left its lane.
 func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]string, error) {
 	records := make([]*redis.SliceCmd, len(ids))
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -114,7 +111,7 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 		}
 		return nil
 	})
-	if err = besideKeys(err, records); err != nil {
+	if err = ignoreKeyFaults(err, records); err != nil {
 		return nil, err
 	}
 	places := make([]*redis.FloatCmd, len(ids))
@@ -127,12 +124,12 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 			status, _ := records[i].Val()[1].(string)
 			if lane != "" && !results.Status(status).Terminal() {
 				place := Place{Lane: lane, Queue: queue, ID: id}
-				places[i] = p.ZScore(ctx, laneKey(place.Lane), place.member())
+				places[i] = p.ZScore(ctx, key(place.Lane), place.member())
 			}
 		}
 		return nil
 	})
-	if err = besideKeys(err, places); err != nil {
+	if err = ignoreKeyFaults(err, places); err != nil {
 		return nil, err
 	}
 	var strays []string
@@ -144,9 +141,9 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 	return strays, nil
 }
 
-// besideKeys is a pipeline's error, but for keys that are not there or hold something else:
-// one bad key must not hold up the others.
-func besideKeys[C interface {
+// ignoreKeyFaults is a pipeline's error. It ignores keys that are gone or hold something else: one bad key must not keep
+// the others waiting.
+func ignoreKeyFaults[C interface {
 	comparable
 	Err() error
 }](err error, cmds []C) error {
@@ -165,8 +162,8 @@ func besideKeys[C interface {
 	return nil
 }
 
-// putBack lets a turn join its lane again. The payload tells which one it is, and
-// the place it had. A task that has gone, or is no turn of ours, has no lane.
+// putBack lets a turn join its lane again. Lane and place are in the payload. The zero Place stands for a task that is
+// gone or has no lane.
 func (l *Lanes) putBack(ctx context.Context, queue, id string) (place Place, head bool, err error) {
 	info, err := l.inspector.GetTaskInfo(queue, id)
 	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {

@@ -13,28 +13,18 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// sweepAge is how long a lane is left alone after its last join, hand-on or
-// sweep.
+// sweepAge is how long a lane is left alone after its last join, hand-on or sweep.
 const sweepAge = 20 * time.Second
 
-// sweepChunk is how many lanes one read of the registry names.
+// sweepChunk is how many lanes one read of the registry takes.
 const sweepChunk = 500
 
-// forgetScript takes a lane off the registry unless it was joined since.
-//
-// KEYS: registry. ARGV: lane, the score that was seen.
-var forgetScript = redis.NewScript(`
-if redis.call('ZSCORE', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('ZREM', KEYS[1], ARGV[1]) end
-return 0`)
-
-// Sweep looks at every lane in which nothing has happened for sweepAge and sets
-// going what got stuck: a head that waits as if it were not the head, or one that
-// asynq holds no longer. The tasks that it dropped from their lanes are returned;
-// their records may be open still.
+// Sweep looks at every lane in which nothing has happened for sweepAge. It runs a head that waits as if it were not the
+// head. It drops a head that asynq does not hold any more, and returns the dropped ones, whose records may still be open.
 func (l *Lanes) Sweep(ctx context.Context) (dropped []Place, err error) {
 	until := fmt.Sprint(time.Now().Add(-sweepAge).Unix())
 	for {
-		lanes, err := l.rdb.ZRangeByScoreWithScores(ctx, lanesKey, &redis.ZRangeBy{
+		lanes, err := l.rdb.ZRangeByScoreWithScores(ctx, registry, &redis.ZRangeBy{
 			Min: "-inf", Max: until, Count: sweepChunk,
 		}).Result()
 		if err != nil {
@@ -50,24 +40,24 @@ func (l *Lanes) Sweep(ctx context.Context) (dropped []Place, err error) {
 				dropped = append(dropped, place)
 			}
 		}
-		// Every lane seen has got a new score or has left the registry.
+		// Every lane that was read has a new score or has left the registry.
 		if len(lanes) < sweepChunk {
 			return dropped, nil
 		}
 	}
 }
 
-// check looks at one lane's head and returns it if it had to be dropped.
+// check looks at the head of one lane and returns it if it had to be dropped.
 func (l *Lanes) check(ctx context.Context, lane string, score float64) (Place, error) {
-	heads, err := l.rdb.ZRangeWithScores(ctx, laneKey(lane), 0, 0).Result()
-	if err = results.KeyFault(laneKey(lane), err); err != nil {
-		if _, ok := errors.AsType[*results.KeyError](err); ok { // it would hold up the look at all others, each time
-			_ = l.rdb.ZRem(ctx, lanesKey, lane).Err()
+	heads, err := l.rdb.ZRangeWithScores(ctx, key(lane), 0, 0).Result()
+	if err = results.KeyFault(key(lane), err); err != nil {
+		if _, ok := errors.AsType[*results.KeyError](err); ok { // it would stop every sweep here
+			_ = l.rdb.ZRem(ctx, registry, lane).Err()
 		}
 		return Place{}, fmt.Errorf("head of lane %s: %w", lane, err)
 	}
 	if len(heads) == 0 {
-		err := forgetScript.Run(ctx, l.rdb, []string{lanesKey}, lane, int64(score)).Err()
+		err := forgetScript.Run(ctx, l.rdb, []string{registry}, lane, int64(score)).Err()
 		return Place{}, err
 	}
 	if err := l.touch(ctx, lane); err != nil {
@@ -81,7 +71,7 @@ func (l *Lanes) check(ctx context.Context, lane string, score float64) (Place, e
 		return Place{}, asynqx.Register(ctx, l.rdb, head.Queue) // the next sweep sees what is in it
 	case errors.Is(err, asynq.ErrTaskNotFound):
 		joined := time.UnixMicro(int64(heads[0].Score))
-		if time.Since(joined) < laneGrace {
+		if time.Since(joined) < joinGrace {
 			return Place{}, nil
 		}
 		return head, l.Leave(ctx, head)
@@ -89,7 +79,7 @@ func (l *Lanes) check(ctx context.Context, lane string, score float64) (Place, e
 		return Place{}, fmt.Errorf("look at task %s of lane %s: %w", head.ID, lane, err)
 	}
 	if turn, ok := turnOf(info); ok && info.State == asynq.TaskStateArchived && turn.OnTurnFailure == Block {
-		return Place{}, nil // it failed, and the others wait for somebody to decide
+		return Place{}, nil // it failed, and the others wait until it is retried or canceled
 	}
 	switch info.State {
 	case asynq.TaskStateCompleted, asynq.TaskStateArchived:

@@ -2,6 +2,7 @@ package tally
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -11,23 +12,15 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// settleChunk is how many rows' results get their time of expiry in one pipeline: Redis
-// is busy for some 2 ms with it.
+// settleChunk is how many rows' results get their time to live in one pipeline. It keeps Redis busy for about 2 ms.
 const settleChunk = 1000
 
-// ListKey holds the ids of all batches, by their creation in Unix milliseconds.
-const ListKey = "cozeq:batches"
-
-// Sweep looks after the lives of batches: those that are open live on, of those that
-// have ended the results are kept as long as they are, and of those that are gone the
-// names are forgotten. Many may do it at the same time.
+// Sweep looks after the lives of batches. Open batches get a new time to live, the results of batches that have ended get
+// the batch's, and ids of batches that are gone leave the list. Several workers may sweep at the same time.
 //
-// Of a run's batch most results are gone, as the run has taken them: those that it has not
-// collected are kept in the same way.
-//
-// A result of a batch is kept for 30 days from its own end, as nobody knows then how long
-// the batch will take. Once it has ended each of them gets the batch's own time. That
-// takes some seconds for a million rows; who dies over it has noted how far he came.
+// A result of a batch is first kept for 30 days, because how long the batch will take is not known when its task ends.
+// Once the batch has ended each result gets the batch's own time. That takes some seconds for a million rows, so the
+// progress is noted in the batch. Of a run's batch only the results that the run has not collected are left.
 func (t *Tally) Sweep(ctx context.Context) error {
 	ids, err := t.rdb.ZRange(ctx, ListKey, 0, -1).Result()
 	if err != nil {
@@ -40,23 +33,6 @@ func (t *Tally) Sweep(ctx context.Context) error {
 	}
 	return nil
 }
-
-// settledScript notes how far the results of a batch that has ended are settled. It
-// answers 0 where the batch has been opened again.
-//
-// KEYS: batch. ARGV: rows.
-var settledScript = redis.NewScript(`
-if redis.call('HEXISTS', KEYS[1], 'ended_at') == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'settled', ARGV[1])
-return 1`)
-
-// liveOnScript sets the time of a batch that is open still.
-//
-// KEYS: batch, states, asks, rows. ARGV: TTL in seconds.
-var liveOnScript = redis.NewScript(`
-if redis.call('HEXISTS', KEYS[1], 'ended_at') == 1 then return 0 end
-for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ARGV[1]) end
-return 1`)
 
 func (t *Tally) settle(ctx context.Context, id string) error {
 	hash, err := t.rdb.HMGet(ctx, Key(id), "rows", "ended_at", "keep", "settled", "bodies").Result()
@@ -74,15 +50,15 @@ func (t *Tally) settle(ctx context.Context, id string) error {
 	rows, ended, keep, settled, bodies := number(0), field(1), number(2), number(3), field(4)
 	switch {
 	case rows == 0:
-		// It may have been created since: then who did that lists it after us.
+		// A batch of this id may have been created since. Its creator lists it after this.
 		return t.rdb.ZRem(ctx, ListKey, id).Err()
 	case ended == "":
-		return liveOnScript.Run(ctx, t.rdb, Keys(id), Seconds(OpenTTL)).Err()
+		return extendScript.Run(ctx, t.rdb, Keys(id), Seconds(OpenTTL)).Err()
 	case settled >= rows:
 		return nil
 	}
 	asks, err := t.rdb.Get(ctx, AsksKey(id)).Result()
-	if err != nil && err != redis.Nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
 	ttl := time.Duration(keep) * time.Second
@@ -90,8 +66,8 @@ func (t *Tally) settle(ctx context.Context, id string) error {
 		last := min(settled+settleChunk, rows)
 		_, err := t.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for row := settled + 1; row <= last; row++ {
-				for ask := 1; ask == 1 || row <= len(asks) && ask <= int(asks[row-1])+1; ask++ {
-					task := TaskID(id, row, ask)
+				for attempt := 1; attempt == 1 || row <= len(asks) && attempt <= int(asks[row-1])+1; attempt++ {
+					task := TaskID(id, row, attempt)
 					p.Expire(ctx, results.Key(task), ttl)
 					if bodies != "" {
 						p.Expire(ctx, results.BodyKey(task), ttl)
@@ -104,16 +80,21 @@ func (t *Tally) settle(ctx context.Context, id string) error {
 			return err
 		}
 		settled = last
-		going, err := settledScript.Run(ctx, t.rdb, []string{Key(id)}, settled).Int()
-		if err != nil || going == 0 {
+		stillEnded, err := t.settled(ctx, id, settled)
+		if err != nil || !stillEnded {
 			return err
 		}
 	}
 	return nil
 }
 
-// Collected notes that no result of a run's batch is left in Redis: the sweep need not
-// look for any.
+// Collected notes that a run has taken all of its results out of Redis. The sweep need not look for any.
 func (t *Tally) Collected(ctx context.Context, id string, rows int) error {
-	return settledScript.Run(ctx, t.rdb, []string{Key(id)}, rows).Err()
+	_, err := t.settled(ctx, id, rows)
+	return err
+}
+
+func (t *Tally) settled(ctx context.Context, id string, rows int) (stillEnded bool, err error) {
+	n, err := settledScript.Run(ctx, t.rdb, []string{Key(id)}, rows).Int()
+	return n == 1, err
 }

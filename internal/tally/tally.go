@@ -1,9 +1,10 @@
-// Package tally keeps the states of the rows of batches, and their counts with them, in the
-// keys of a batch that package batches describes. It is what workers know of batches.
+// Package tally keeps the states of the rows of batches, and their counts. Workers mark rows here; package batches makes
+// the batches and reads them. The keys are those of a batch, which the documentation of batches.Client lists.
 package tally
 
 import (
 	"context"
+	"embed"
 	"fmt"
 	"strconv"
 	"time"
@@ -14,26 +15,22 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Tally keeps the states of batches' rows, and their counts with them.
+// Tally is the tally of the batches in one Redis.
 //
-// A row's state is a letter in a string, and each state has a counter in the
-// batch's hash. One script moves a letter and both counters, so the counts add up
-// to the rows at every moment, whatever dies when.
+// The state of a row is a letter in a string, and each state has a counter in the batch's hash. One script moves a letter
+// and both counters, so the counts add up to the rows at every moment.
 //
-// The task's own record is another key, in a cluster on another node, so no step can
-// change both. The record always goes first: it decides. What can die between the two:
+// A task's record is another key, in a cluster on another node, so no step can change both. The record decides and is
+// always written first. A process can die between the two:
 //
-//   - A worker that has ended a record (1) and did not mark it (2): asynq gives the
-//     task out again, the worker finds that it has ended, and marks it from the record.
-//   - Somebody who cancels, after the record (1) and before the mark (2): the task is
-//     taken out of the queue only after 2, so a worker gets it and does the same.
-//   - The sweep that ends the record of a turn that was gone: it is in no queue, and in
-//     its lane no more, so nobody comes. batches.Client.Repair compares records and states.
+//   - A worker has ended a record (1) and has not marked the row (2). asynq hands the task out again. The next worker finds
+//     that it has ended, and marks the row from the record.
+//   - A cancel has ended a record (1) and has not marked the row (2). The task leaves the queue only after 2, so a worker
+//     gets it and does the same.
+//   - The sweep ends the record of a turn that was gone. That task is in no queue and in no lane, so no worker gets it.
+//     batches.Client.Repair compares records and states.
 //
-// So a mark may come twice, late, and in any order. A row's end is final for its ask:
-// no mark undoes it, and tokens are added with it, once. A mark of an earlier ask than
-// the row's current one changes nothing. Among states that are no ends the last mark
-// stands, which for a moment may be the older one; the row's end puts that right.
+// So marks come twice, late and in any order; mark.lua says which ones count.
 type Tally struct {
 	rdb redis.UniversalClient
 }
@@ -41,24 +38,41 @@ type Tally struct {
 // New returns the tally of the batches kept in rdb.
 func New(rdb redis.UniversalClient) *Tally { return &Tally{rdb} }
 
-// Keys of a batch, all in one slot.
+// ListKey is the sorted set of all batch ids, by their creation in Unix milliseconds.
+const ListKey = "cozeq:batches"
+
+// Key is the hash of a batch. StatesKey, AsksKey and RowsKey are its other keys, in the same slot.
 func Key(id string) string       { return "cozeq:batch:{" + id + "}" }
 func StatesKey(id string) string { return Key(id) + ":states" }
 func AsksKey(id string) string   { return Key(id) + ":asks" }
 func RowsKey(id string) string   { return Key(id) + ":rows" }
 
+// Keys are all keys of a batch, in the order that the scripts expect.
 func Keys(id string) []string {
 	return []string{Key(id), StatesKey(id), AsksKey(id), RowsKey(id)}
 }
 
-// Letters are how the states stand in the string. They are lower case for a row that
-// is open and upper case for one that has ended.
+//go:embed *.lua
+var scripts embed.FS
+
+var (
+	markScript    = pipeline.Script(scripts, "batch.lua", "rows.lua", "mark.lua")
+	reopenScript  = pipeline.Script(scripts, "batch.lua", "rows.lua", "reopen.lua")
+	extendScript  = pipeline.Script(scripts, "batch.lua", "extend.lua")
+	settledScript = pipeline.Script(scripts, "settled.lua")
+)
+
+// Script is a script of another package over the keys of a batch. batch.lua stands before it.
+func Script(files embed.FS, name string) *redis.Script {
+	return redis.NewScript(pipeline.Source(scripts, "batch.lua") + pipeline.Source(files, name))
+}
+
+// Letters are the states in the string: lower case for a row that is open, upper case for one that has ended.
 var Letters = map[results.Status]string{
 	results.Queued: "q", results.Waiting: "w", results.Running: "r",
 	results.Completed: "C", results.Failed: "F", results.Canceled: "X", results.Expired: "E",
 }
 
-// statuses are the letters read backwards.
 var statuses = func() (of [256]results.Status) {
 	for status, letter := range Letters {
 		of[letter[0]] = status
@@ -69,178 +83,74 @@ var statuses = func() (of [256]results.Status) {
 // Status is the state that a letter stands for.
 func Status(letter byte) results.Status { return statuses[letter] }
 
-// MaxAsks is how often a row of a detached batch may be asked in all: its ask is a byte.
-// What a run asks more often counts as its last ask.
-const MaxAsks = 256
+// MaxAttempts bounds the attempts of a row: the number is kept in a byte. A run may go beyond it; those attempts count as
+// the last one.
+const MaxAttempts = 256
 
-// Mark is the state of a batch's row.
-type Mark struct {
-	Batch  string
-	Row    int // from 1
-	Ask    int // from 1
-	Status results.Status
+// OpenTTL is the longest that a batch stays open. The worker's sweep extends it.
+const OpenTTL = 30 * 24 * time.Hour
 
-	Class string        // of one that failed
-	Code  int           // of one that failed; 0 = none
-	Usage results.Usage // of one that has ended: all that was billed for the ask
+// Seconds is d as EXPIRE takes it, rounded up.
+func Seconds(d time.Duration) int64 {
+	return int64((d + time.Second - 1) / time.Second)
 }
 
-// Of returns the mark that follows from a record. A task is a batch's if its id is
-// one that TaskID makes of its batch_id: for any other ok is false.
+// Mark is the state of a row.
+type Mark struct {
+	Batch   string
+	Row     int // from 1
+	Attempt int // from 1
+	Status  results.Status
+
+	Class string        // of a failure
+	Code  int           // of a failure; 0 = none
+	Usage results.Usage // of a row that has ended: everything that the attempt was billed for
+}
+
+// Of returns the mark that follows from a record. ok is false for a task that is not a row of a batch: its id is not the
+// one that TaskID makes of its batch_id.
 func Of(r *results.Result) (m Mark, ok bool) {
-	batch, row, ask, ok := ParseTaskID(r.ID)
+	batch, row, attempt, ok := ParseTaskID(r.ID)
 	if !ok || batch != r.BatchID {
 		return Mark{}, false
 	}
-	m = Mark{Batch: batch, Row: row, Ask: ask, Status: r.Status, Usage: r.Billed()}
+	m = Mark{Batch: batch, Row: row, Attempt: attempt, Status: r.Status, Usage: r.Billed()}
 	if e := r.Error; e != nil && r.Status == results.Failed {
 		m.Class, m.Code = e.Class, e.Code
 	}
 	return m, true
 }
 
-// Failure names what a row failed of as the batch's hash counts it: failed:CLASS:CODE.
-func (m Mark) Failure() string { return m.Class + ":" + strconv.Itoa(m.Code) }
+// Failure is the name under which the batch's hash counts the failure, without "failed:". It is "" if the row has not
+// failed.
+func (m Mark) Failure() string {
+	if m.Status != results.Failed {
+		return ""
+	}
+	return m.Class + ":" + strconv.Itoa(m.Code)
+}
 
 func (m Mark) args() []any {
-	failure := ""
-	if m.Status == results.Failed {
-		failure = m.Failure()
-	}
-	return []any{m.Row, min(m.Ask, MaxAsks), Letters[m.Status], failure, m.Usage.TokenCount, m.Usage.OutputCount, m.Usage.InputCount}
+	return []any{m.Row, min(m.Attempt, MaxAttempts), Letters[m.Status], m.Failure(),
+		m.Usage.TokenCount, m.Usage.OutputCount, m.Usage.InputCount}
 }
 
-// marked is what the scripts that move states begin with.
-//
-// A batch whose hash or states are gone stays gone: half of one, made anew by a late
-// mark, would count wrong and never end.
-//
-// KEYS: batch, states, asks, rows. ARGV: now, TTL in seconds of a batch that is open.
-const marked = `
-local names = {q = 'queued', w = 'waiting', r = 'running', C = 'completed', F = 'failed', X = 'canceled', E = 'expired'}
-local ends = {C = true, F = true, X = true, E = true}
-if redis.call('EXISTS', KEYS[1], KEYS[2]) < 2 then return {} end
-local function count(name, n)
-	n = tonumber(n)
-	if n ~= 0 then redis.call('HINCRBY', KEYS[1], name, n) end
-end
-local function state(row)
-	if row < 1 then return '' end
-	return redis.call('GETRANGE', KEYS[2], row - 1, row - 1)
-end
-local function ask(row)
-	local again = redis.call('GETRANGE', KEYS[3], row - 1, row - 1)
-	if again == '' then return 1 end
-	return string.byte(again) + 1
-end
-local function move(row, from, to)
-	redis.call('SETRANGE', KEYS[2], row - 1, to)
-	count(names[from], -1)
-	count(names[to], 1)
-end
-local function keep(ttl)
-	for i = 1, 4 do redis.call('EXPIRE', KEYS[i], ttl) end
-end
-`
-
-// markScript moves rows to the states that their marks say, if they may: see Tally.
-// The last row's end is the batch's: from then on its keys expire. It answers with 1
-// for each row that was moved, else 0; a batch that is gone answers with nothing.
-//
-// KEYS and ARGV as above, then for each mark row, ask, letter, failure, tokens, tokens
-// out, tokens in.
-var markScript = redis.NewScript(marked + `
-local moved, ended = {}, false
-for i = 3, #ARGV, 7 do
-	local row, to = tonumber(ARGV[i]), ARGV[i + 2]
-	local from = state(row)
-	if from == '' or ends[from] or from == to or to == 'q' or tonumber(ARGV[i + 1]) ~= ask(row) then
-		moved[#moved + 1] = 0
-	else
-		move(row, from, to)
-		if ends[to] then
-			ended = true
-			count('tokens', ARGV[i + 4])
-			count('output_tokens', ARGV[i + 5])
-			count('input_tokens', ARGV[i + 6])
-			if to == 'F' then count('failed:' .. ARGV[i + 3], 1) end
-		end
-		moved[#moved + 1] = 1
-	end
-end
-if ended then
-	local open = redis.call('HMGET', KEYS[1], 'queued', 'waiting', 'running', 'keep')
-	if tonumber(open[1] or 0) + tonumber(open[2] or 0) + tonumber(open[3] or 0) == 0 then
-		redis.call('HSET', KEYS[1], 'ended_at', ARGV[1])
-		keep(open[4])
-	end
-end
-return moved`)
-
-// reopenScript makes rows that have ended open again, each for another ask or, where
-// a person ran an archived task by hand, for the same one. A row that is open, or whose
-// current ask is another one, is left alone, so a second call changes nothing. It
-// answers as markScript does.
-//
-// KEYS and ARGV as above, then for each row its number, the ask that has ended, the
-// next ask, and its failure or "".
-var reopenScript = redis.NewScript(marked + `
-local moved, any = {}, false
-for i = 3, #ARGV, 4 do
-	local row, old, new = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-	local from = state(row)
-	if not ends[from] or old ~= ask(row) then
-		moved[#moved + 1] = 0
-	else
-		move(row, from, 'q')
-		if new ~= old then redis.call('SETRANGE', KEYS[3], row - 1, string.char(new - 1)) end
-		if from == 'F' and ARGV[i + 3] ~= '' then count('failed:' .. ARGV[i + 3], -1) end
-		any = true
-		moved[#moved + 1] = 1
-	end
-end
-if any then
-	redis.call('HDEL', KEYS[1], 'ended_at', 'canceled_at', 'settled')
-	keep(ARGV[2])
-end
-return moved`)
-
-// OpenTTL bounds the life of a batch that never ends. Each end of a row does not
-// set it anew, that would be four commands more for each; the worker's sweep does.
-const OpenTTL = 30 * 24 * time.Hour
-
-// markChunk is how many rows one script moves.
+// markChunk is how many rows one call moves.
 const markChunk = 500
 
-func header() []any {
-	return []any{results.At(time.Now()).String(), Seconds(OpenTTL)}
-}
-
-// Seconds is d as Redis's EXPIRE takes it, rounded up.
-func Seconds(d time.Duration) int64 {
-	return int64((d + time.Second - 1) / time.Second)
-}
-
-// Mark brings rows to the states that these marks say. It may be repeated after any
-// error. Marks of batches that are gone are let go.
+// Mark moves rows to the states of these marks. It may be repeated after any error. Marks of batches that are gone are
+// ignored.
 func (t *Tally) Mark(ctx context.Context, marks ...Mark) error {
 	var calls []pipeline.Call
 	for len(marks) > 0 {
-		n := 1
-		args := append(header(), marks[0].args()...)
+		args := []any{results.At(time.Now()).String()}
+		n := 0
 		for n < len(marks) && n < markChunk && marks[n].Batch == marks[0].Batch {
 			args = append(args, marks[n].args()...)
 			n++
 		}
 		calls = append(calls, pipeline.Call{Script: markScript, Keys: Keys(marks[0].Batch), Args: args})
 		marks = marks[n:]
-	}
-	if len(calls) == 1 { // alone it can share a round trip with other goroutines'
-		c := calls[0]
-		if err := markScript.Run(ctx, t.rdb, c.Keys, c.Args...).Err(); err != nil {
-			return fmt.Errorf("mark rows of %s: %w", c.Keys[0], results.KeyFault(c.Keys[0], err))
-		}
-		return nil
 	}
 	for i, reply := range pipeline.Run(ctx, t.rdb, calls) {
 		if err := reply.Err(); err != nil {
@@ -250,7 +160,7 @@ func (t *Tally) Mark(ctx context.Context, marks ...Mark) error {
 	return nil
 }
 
-// MarkResult is Mark for a record; of a task that is no batch's it does nothing.
+// MarkResult is Mark for a record. It ignores a task that is not a row of a batch.
 func (t *Tally) MarkResult(ctx context.Context, r *results.Result) error {
 	m, ok := Of(r)
 	if !ok {
@@ -259,39 +169,27 @@ func (t *Tally) MarkResult(ctx context.Context, r *results.Result) error {
 	return t.Mark(ctx, m)
 }
 
-// Along returns the mark as a command for somebody else's round trip, which nobody
-// waits for: good enough for states that are no ends. A Redis that does not know the
-// script yet learns it with the first end.
+// Along returns the mark as a command for another round trip, whose reply nobody reads. That is good enough for states
+// that are no ends. A Redis that does not know the script yet learns it with the first end.
 func (m Mark) Along(ctx context.Context) func(redis.Cmdable) {
 	return func(c redis.Cmdable) {
-		markScript.EvalSha(ctx, c, Keys(m.Batch), append(header(), m.args()...)...)
+		markScript.EvalSha(ctx, c, Keys(m.Batch), append([]any{results.At(time.Now()).String()}, m.args()...)...)
 	}
-}
-
-// Reopen makes the row of a task that has ended open again for the same ask: somebody
-// has run it by hand.
-func (t *Tally) Reopen(ctx context.Context, r *results.Result) error {
-	m, ok := Of(r)
-	if !ok {
-		return nil
-	}
-	failure, _ := m.args()[3].(string)
-	_, err := t.ReopenRows(ctx, m.Batch, []Reopening{{Row: m.Row, Ask: m.Ask, Next: m.Ask, Failure: failure}})
-	return err
 }
 
 // Reopening is a row that has ended and is to be open again.
 type Reopening struct {
-	Row       int
-	Ask, Next int    // the ask that has ended, and the one that the row is then at
-	Failure   string // of the ask that has ended, see Mark.Failure; "" = none
+	Row           int
+	Attempt, Next int    // the attempt that has ended, and the one that the row has from now on
+	Failure       string // of the attempt that has ended, see Mark.Failure; "" if it is not known
 }
 
-// ReopenRows makes rows of a batch open again, and returns how many it has moved.
-func (t *Tally) ReopenRows(ctx context.Context, batch string, rows []Reopening) (n int, err error) {
-	args := header()
+// Reopen opens rows of a batch and returns how many it has opened. A row whose Attempt is not its current one is left
+// alone.
+func (t *Tally) Reopen(ctx context.Context, batch string, rows ...Reopening) (n int, err error) {
+	args := []any{Seconds(OpenTTL)}
 	for _, r := range rows {
-		args = append(args, r.Row, r.Ask, r.Next, r.Failure)
+		args = append(args, r.Row, r.Attempt, r.Next, r.Failure)
 	}
 	moved, err := reopenScript.Run(ctx, t.rdb, Keys(batch), args...).Int64Slice()
 	if err != nil {
@@ -303,17 +201,20 @@ func (t *Tally) ReopenRows(ctx context.Context, batch string, rows []Reopening) 
 	return n, nil
 }
 
-// Ended reports whether the batch of this task knows that the task has ended, or that
-// its row was asked anew since. It is false for a task that is no batch's, and where the
-// batch is gone.
-func (t *Tally) Ended(ctx context.Context, id string) (bool, error) {
-	_, over, err := t.Outcome(ctx, id)
-	return over, err
+// ReopenResult opens the row of a task for the same attempt: someone has run the task by hand after it had ended.
+func (t *Tally) ReopenResult(ctx context.Context, r *results.Result) error {
+	m, ok := Of(r)
+	if !ok {
+		return nil
+	}
+	_, err := t.Reopen(ctx, m.Batch, Reopening{Row: m.Row, Attempt: m.Attempt, Next: m.Attempt, Failure: m.Failure()})
+	return err
 }
 
-// Outcome is Ended, and says how the task ended; "" where its row was asked anew since.
-func (t *Tally) Outcome(ctx context.Context, id string) (status results.Status, over bool, err error) {
-	batch, row, ask, ok := ParseTaskID(id)
+// Outcome says whether the batch of a task knows that the task has ended, and how: "" if its row has been opened for a
+// later attempt since. ended is false for a task that is not a row of a batch, and if the batch is gone.
+func (t *Tally) Outcome(ctx context.Context, id string) (status results.Status, ended bool, err error) {
+	batch, row, attempt, ok := ParseTaskID(id)
 	if !ok {
 		return "", false, nil
 	}
@@ -333,10 +234,16 @@ func (t *Tally) Outcome(ctx context.Context, id string) (status results.Status, 
 	if again.Val() != "" {
 		current = int(again.Val()[0]) + 1
 	}
-	ask = min(ask, MaxAsks)
-	if ask != current {
-		return "", ask < current, nil
+	attempt = min(attempt, MaxAttempts)
+	if attempt != current {
+		return "", attempt < current, nil
 	}
 	status = statuses[state.Val()[0]]
 	return status, status.Terminal(), nil
+}
+
+// Ended is Outcome without the status.
+func (t *Tally) Ended(ctx context.Context, id string) (bool, error) {
+	_, ended, err := t.Outcome(ctx, id)
+	return ended, err
 }

@@ -5,31 +5,30 @@ import (
 	"strings"
 )
 
-// TaskID names the task of a batch's row, from 1: BATCH-N, and BATCH-N.2,
-// BATCH-N.3, ... where the row is asked anew. An id is never used for a second ask.
-func TaskID(batch string, row, ask int) string {
+// TaskID is the id of the task of a batch's row: BATCH-N, and BATCH-N.2, BATCH-N.3, ... for later attempts. Row and
+// attempt count from 1.
+func TaskID(batch string, row, attempt int) string {
 	id := batch + "-" + strconv.Itoa(row)
-	if ask > 1 {
-		id += "." + strconv.Itoa(ask)
+	if attempt > 1 {
+		id += "." + strconv.Itoa(attempt)
 	}
 	return id
 }
 
 // ParseTaskID takes apart what TaskID has made.
-func ParseTaskID(id string) (batch string, row, ask int, ok bool) {
+func ParseTaskID(id string) (batch string, row, attempt int, ok bool) {
 	i := strings.LastIndexByte(id, '-')
 	if i < 1 {
 		return "", 0, 0, false
 	}
 	number, again, retried := strings.Cut(id[i+1:], ".")
-	ask = 1
+	attempt = 1
 	row, err := strconv.Atoi(number)
 	if err == nil && retried {
-		ask, err = strconv.Atoi(again)
+		attempt, err = strconv.Atoi(again)
 	}
-	// Only the one spelling that TaskID has is a name of ours.
-	if err != nil || row < 1 || TaskID(id[:i], row, ask) != id {
+	if err != nil || row < 1 || TaskID(id[:i], row, attempt) != id { // only TaskID's own spelling counts
 		return "", 0, 0, false
 	}
-	return id[:i], row, ask, true
+	return id[:i], row, attempt, true
 }

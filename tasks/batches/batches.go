@@ -1,13 +1,16 @@
-// Package batches keeps files of questions in Redis, each under one name: to be seen,
-// canceled and asked again as one. Each row is an ordinary task of package tasks.
+// Package batches keeps files of questions in Redis, each under one id. A batch is watched, canceled and retried as a
+// whole. Each of its rows is an ordinary task of package tasks.
 //
-// [Client.Create] makes a batch, [Client.Add] enqueues its rows chunk by chunk, and
-// [Client.Rows] reads them back. [Client.Retry] asks rows again, [Client.Repair] puts right
-// what a batch and its tasks do not agree about.
+// [Client.Create] makes a batch, [Client.Add] enqueues its rows chunk by chunk, and [Client.Rows] reads them back.
+// [Client.Retry] asks rows again. [Client.Repair] fixes what a batch and its tasks do not agree about.
+//
+// The package reads and writes no files and does not wait for answers: the worker does the asking, and package results
+// has the answers.
 package batches
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"time"
@@ -19,18 +22,17 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// Client keeps batches, files of questions in Redis. A batch is
+// Client keeps batches in Redis. It is safe for concurrent use. A batch is
 //
 //	cozeq:batch:{ID}         hash    what it is, its counts and its tokens
-//	cozeq:batch:{ID}:states  string  a letter a row, its state
-//	cozeq:batch:{ID}:asks    string  a byte a row, its ask less one; once a row was asked again
-//	cozeq:batch:{ID}:rows    hash    by chunk: the rows, compressed; not of a run
+//	cozeq:batch:{ID}:states  string  for each row a letter, its state
+//	cozeq:batch:{ID}:asks    string  for each row a byte, its attempt less one; missing until a row is retried
+//	cozeq:batch:{ID}:rows    hash    by chunk: the rows, compressed; missing for a run
 //
-// and the results of its tasks, BATCH-N. cozeq:batches names all batches by the time of
-// their creation. See Tally for how the states are kept.
+// and the results of its tasks, BATCH-N. cozeq:batches has the ids of all batches.
 //
-// A batch expires as a whole. While it is open its keys live on; from its end they are
-// kept for Spec.Keep, and the worker's sweep sets the same for all of its results.
+// A batch expires as a whole. Its keys live as long as it is open, and Spec.Keep from then on. The worker's sweep gives
+// its results the same time to live.
 type Client struct {
 	rdb     redis.UniversalClient
 	tasks   *tasks.Client
@@ -38,36 +40,35 @@ type Client struct {
 	tally   *tally.Tally
 }
 
-// New returns the batches kept in the Redis of client, which enqueues their rows.
+// New returns a Client for the Redis of client, which enqueues the rows.
 func New(client *tasks.Client) *Client {
 	store := client.Results()
 	return &Client{rdb: store.Redis(), tasks: client, results: store, tally: tally.New(store.Redis())}
 }
 
-// Encrypts reports whether the text of a batch is encrypted when it is made here.
+// Encrypts reports whether this client encrypts the text of the batches that it makes.
 func (c *Client) Encrypts() bool { return c.results.Keys != nil }
 
-// createBatchScript makes a batch unless there is one of its id.
-//
-// KEYS: batch, states, asks, rows. ARGV: number of rows, TTL in tally.Seconds, then names and
-// values.
-var createBatchScript = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
-redis.call('HSET', KEYS[1], 'queued', ARGV[1], unpack(ARGV, 3))
-redis.call('SET', KEYS[2], string.rep('q', tonumber(ARGV[1])), 'EX', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-return 1`)
+//go:embed *.lua
+var files embed.FS
 
-// Create makes a batch of which no row is enqueued yet. If there is one of its id
-// nothing changes, created is false, and b is the one that was there. A batch that
-// cannot be is an *InvalidError.
+var (
+	createScript    = tally.Script(files, "create.lua")
+	addedScript     = tally.Script(files, "added.lua")
+	submittedScript = tally.Script(files, "submitted.lua")
+	cancelScript    = tally.Script(files, "cancel.lua")
+	registerScript  = tally.Script(files, "register.lua")
+	runStateScript  = tally.Script(files, "runstate.lua")
+)
+
+// Create makes a batch without enqueueing any row. If a batch of this id exists, it is returned unchanged and created is
+// false. An invalid spec is a *tasks.InvalidError.
 func (c *Client) Create(ctx context.Context, b Spec) (there *Status, created bool, err error) {
 	if err := b.complete(); err != nil {
 		return nil, false, err
 	}
 	args := append([]any{b.Rows, tally.Seconds(tally.OpenTTL)}, b.fields(c.results.Keys, time.Now())...)
-	n, err := createBatchScript.Run(ctx, c.rdb, tally.Keys(b.ID), args...).Int()
+	n, err := createScript.Run(ctx, c.rdb, tally.Keys(b.ID), args...).Int()
 	if err != nil {
 		return nil, false, fmt.Errorf("create batch %s: %w", b.ID, err)
 	}
@@ -75,8 +76,7 @@ func (c *Client) Create(ctx context.Context, b Spec) (there *Status, created boo
 	if err != nil {
 		return nil, false, err
 	}
-	// Who dies before this has a batch that is in no list, and that lapses if nobody
-	// creates it again.
+	// A process that dies before this leaves a batch that is in no list. It expires unless Create is called again.
 	return there, n == 1, c.list(ctx, there)
 }
 
@@ -88,7 +88,7 @@ func (c *Client) list(ctx context.Context, b *Status) error {
 	return nil
 }
 
-// Get returns a batch as it stands, or ErrNotFound.
+// Get returns a batch, or ErrNotFound.
 func (c *Client) Get(ctx context.Context, id string) (*Status, error) {
 	hash, err := c.rdb.HGetAll(ctx, tally.Key(id)).Result()
 	if err != nil {
@@ -97,10 +97,10 @@ func (c *Client) Get(ctx context.Context, id string) (*Status, error) {
 	if len(hash) == 0 {
 		return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
 	}
-	return parseBatch(hash, c.results.Keys)
+	return parse(hash, c.results.Keys)
 }
 
-// List returns all batches as they stand, the newest first.
+// List returns all batches, the newest first.
 func (c *Client) List(ctx context.Context) ([]*Status, error) {
 	ids, err := c.rdb.ZRevRange(ctx, tally.ListKey, 0, -1).Result()
 	if err != nil {
@@ -119,9 +119,9 @@ func (c *Client) List(ctx context.Context) ([]*Status, error) {
 	all := make([]*Status, 0, len(ids))
 	for _, reply := range replies {
 		if len(reply.Val()) == 0 {
-			continue // kept no longer; the sweep forgets its name
+			continue // it has expired; the sweep takes its id off the list
 		}
-		b, err := parseBatch(reply.Val(), c.results.Keys)
+		b, err := parse(reply.Val(), c.results.Keys)
 		if err != nil {
 			return nil, err
 		}
@@ -130,23 +130,18 @@ func (c *Client) List(ctx context.Context) ([]*Status, error) {
 	return all, nil
 }
 
-// noteScript sets a field of a batch that is there. It answers 0 where it is not, 2
-// where somebody has canceled it, else 1.
-//
-// KEYS: batch. ARGV: name, value.
-var noteScript = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if redis.call('HEXISTS', KEYS[1], 'canceled_at') == 1 then return 2 end
-redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
-return 1`)
-
-// Submitted notes that every row was added. A batch that was canceled meanwhile is
-// ErrCanceled.
+// Submitted notes that every row has been added. It returns ErrCanceled if the batch was canceled in the meantime.
 func (c *Client) Submitted(ctx context.Context, id string) error {
-	n, err := noteScript.Run(ctx, c.rdb, []string{tally.Key(id)}, "submitted_at", results.At(time.Now()).String()).Int()
+	cmd := submittedScript.Run(ctx, c.rdb, []string{tally.Key(id)}, results.At(time.Now()).String())
+	return reply(cmd, id, "note that all rows are added")
+}
+
+// reply is the error that follows from the reply of a script: 0 there is no batch, 2 it is canceled.
+func reply(cmd *redis.Cmd, id, what string) error {
+	n, err := cmd.Int()
 	switch {
 	case err != nil:
-		return fmt.Errorf("note that batch %s was submitted: %w", id, err)
+		return fmt.Errorf("batch %s: %s: %w", id, what, err)
 	case n == 0:
 		return fmt.Errorf("%s: %w", id, ErrNotFound)
 	case n == 2:

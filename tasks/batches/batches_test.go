@@ -68,7 +68,7 @@ func (f *file) end(row int, how results.Status) {
 	f.T.Helper()
 	states, err := f.States(f.T.Context(), f.id)
 	f.Must(err)
-	a := f.Begin(batches.TaskID(f.id, row, states.Ask(row)))
+	a := f.Begin(batches.TaskID(f.id, row, states.Attempt(row)))
 	r := &a.Result
 	r.Status, r.Usage = how, &results.Usage{TokenCount: 12, OutputCount: 10, InputCount: 2}
 	if how == results.Failed {
@@ -96,7 +96,7 @@ func (f *file) letters(want string) {
 			results.Queued: "q", results.Waiting: "w", results.Running: "r",
 			results.Completed: "C", results.Failed: "F", results.Canceled: "X", results.Expired: "E",
 		}[states.Status(row)])
-		if ask := states.Ask(row); ask > 1 {
+		if ask := states.Attempt(row); ask > 1 {
 			fmt.Fprint(&text, ask)
 		}
 	}
@@ -146,7 +146,7 @@ func TestBatchLife(t *testing.T) {
 			f.Must(err)
 			want := &all[read]
 			read++
-			if row.N != want.N || row.CustomID != want.CustomID || !slices.Equal(row.Columns, want.Columns) || row.Ask != 1 || row.TaskID("b") != fmt.Sprint("b-", row.N) {
+			if row.N != want.N || row.CustomID != want.CustomID || !slices.Equal(row.Columns, want.Columns) || row.Attempt != 1 || row.TaskID("b") != fmt.Sprint("b-", row.N) {
 				t.Fatalf("row %+v, want %+v", row, want)
 			}
 			if row.N == 2 {
@@ -210,7 +210,7 @@ func TestBatchLife(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		// Who is late does not bring half of it back.
-		f.Must(tally.New(f.Redis).Mark(ctx, tally.Mark{Batch: "b", Row: 1, Ask: 1, Status: results.Running}))
+		f.Must(tally.New(f.Redis).Mark(ctx, tally.Mark{Batch: "b", Row: 1, Attempt: 1, Status: results.Running}))
 		if n := f.Redis.Exists(ctx, "cozeq:batch:{b}").Val(); n != 0 {
 			t.Error("a late mark has made it again")
 		}
@@ -429,7 +429,7 @@ func TestBatchRetry(t *testing.T) {
 			}
 		}
 		// The first ask comes too late to be heard.
-		f.Must(tally.New(f.Redis).Mark(ctx, tally.Mark{Batch: "b", Row: 4, Ask: 1, Status: results.Completed}))
+		f.Must(tally.New(f.Redis).Mark(ctx, tally.Mark{Batch: "b", Row: 4, Attempt: 1, Status: results.Completed}))
 		f.letters("Cq2Fq2q2q2")
 		if n, err := f.Retry(ctx, "b", batches.RetryOptions{Want: wantAll}); err != nil || n != 1 {
 			t.Errorf("it asks %d more, %v", n, err)
@@ -620,7 +620,7 @@ func TestBatchOfRun(t *testing.T) {
 		for row := 1; row <= 3; row++ {
 			enqueue(row, 1)
 		}
-		f.Must(f.Fed(ctx, "r", 3))
+		f.Must(f.NoteEnqueued(ctx, "r", 3))
 		f.end(1, results.Completed)
 		f.end(2, results.Failed)
 		a := f.Begin("r-3") // it has ended, and the run is quicker than the mark
@@ -651,7 +651,7 @@ func TestBatchOfRun(t *testing.T) {
 
 		f.Must(f.Cancel(ctx, "r", nil))
 		f.letters("CFCXX")
-		if err := f.Fed(ctx, "r", 4); !errors.Is(err, batches.ErrCanceled) {
+		if err := f.NoteEnqueued(ctx, "r", 4); !errors.Is(err, batches.ErrCanceled) {
 			t.Errorf("fed: %v", err)
 		}
 		if _, err := f.Store.Get(ctx, "r-5"); !errors.Is(err, results.ErrNotFound) {
@@ -660,9 +660,9 @@ func TestBatchOfRun(t *testing.T) {
 
 		// --retry-failed: row 2 is asked again, 4 and 5 as well.
 		known := batches.NewRunRows(5)
-		known.Set(tally.Mark{Row: 1, Ask: 1, Status: results.Completed, Usage: results.Usage{TokenCount: 12}})
-		known.Set(tally.Mark{Row: 2, Ask: 2, Status: results.Queued})
-		known.Set(tally.Mark{Row: 3, Ask: 1, Status: results.Failed, Class: "rate", Code: 4013})
+		known.Set(tally.Mark{Row: 1, Attempt: 1, Status: results.Completed, Usage: results.Usage{TokenCount: 12}})
+		known.Set(tally.Mark{Row: 2, Attempt: 2, Status: results.Queued})
+		known.Set(tally.Mark{Row: 3, Attempt: 1, Status: results.Failed, Class: "rate", Code: 4013})
 		f.Must(f.Register(ctx, b, known))
 		f.letters("Cq2Fqq")
 		enqueue(2, 2)
@@ -693,8 +693,8 @@ func TestBatchOfRunNeverForgetsAnEnd(t *testing.T) {
 		{ID: "r-1", BatchID: "r", Status: results.Completed}, {ID: "r-2", BatchID: "r", Status: results.Failed},
 	}))
 	known := batches.NewRunRows(3)
-	known.Set(tally.Mark{Row: 1, Ask: 1, Status: results.Completed})
-	known.Set(tally.Mark{Row: 2, Ask: 2, Status: results.Queued})
+	known.Set(tally.Mark{Row: 1, Attempt: 1, Status: results.Completed})
+	known.Set(tally.Mark{Row: 2, Attempt: 2, Status: results.Queued})
 	st := redistest.NewStage(f.Redis)
 	defer st.Clear()
 	st.Enter("run", func(a *redistest.Actor) {
@@ -712,6 +712,28 @@ func TestBatchOfRunNeverForgetsAnEnd(t *testing.T) {
 	f.letters("Cq2q")
 }
 
+// What an earlier start of a run has left in Redis: states, attempts and tokens of one moment.
+func TestRunState(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		f := l.file("r")
+		if _, err := f.RunState(t.Context(), "r"); !errors.Is(err, batches.ErrNotFound) {
+			t.Errorf("no batch: %v", err)
+		}
+		known := batches.NewRunRows(3)
+		known.Set(tally.Mark{Row: 1, Attempt: 2, Status: results.Failed, Class: "rate", Code: 4013, Usage: results.Usage{TokenCount: 7}})
+		known.Set(tally.Mark{Row: 3, Attempt: 1, Status: results.Completed, Usage: results.Usage{TokenCount: 5, OutputCount: 3, InputCount: 2}})
+		f.Must(f.Register(t.Context(), batches.Spec{ID: "r", Rows: 3, Queue: tasks.QueueDefault}, known))
+		state, err := f.RunState(t.Context(), "r")
+		f.Must(err)
+		if state.Len() != 3 || state.Status(1) != results.Failed || state.Attempt(1) != 2 || state.Status(2) != results.Queued || state.Attempt(3) != 1 {
+			t.Errorf("%+v", state)
+		}
+		if want := (results.Usage{TokenCount: 12, OutputCount: 3, InputCount: 2}); state.Usage != want {
+			t.Errorf("usage %+v, want %+v", state.Usage, want)
+		}
+	})
+}
+
 // A row that somebody runs again by hand, in asynqmon, is open again for the same ask.
 func TestBatchReopen(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
@@ -722,8 +744,8 @@ func TestBatchReopen(t *testing.T) {
 		r, err := f.Store.Get(t.Context(), "b-1")
 		f.Must(err)
 		tally := tally.New(f.Redis)
-		f.Must(tally.Reopen(t.Context(), r))
-		f.Must(tally.Reopen(t.Context(), r))
+		f.Must(tally.ReopenResult(t.Context(), r))
+		f.Must(tally.ReopenResult(t.Context(), r))
 		f.Must(f.Store.Reopen(t.Context(), "b-1"))
 		f.letters("q")
 		if b := f.get(); len(b.Failures) != 0 || !b.EndedAt.IsZero() {
@@ -777,8 +799,8 @@ func TestBatchHash(t *testing.T) {
 		f.Must(f.Submitted(t.Context(), "b1"))
 		f.end(1, results.Completed)
 		f.end(2, results.Failed)
-		f.Must(tally.New(f.Redis).Mark(t.Context(), tally.Mark{Batch: "b1", Row: 3, Ask: 1, Status: results.Running},
-			tally.Mark{Batch: "b1", Row: 4, Ask: 1, Status: results.Waiting}))
+		f.Must(tally.New(f.Redis).Mark(t.Context(), tally.Mark{Batch: "b1", Row: 3, Attempt: 1, Status: results.Running},
+			tally.Mark{Batch: "b1", Row: 4, Attempt: 1, Status: results.Waiting}))
 		f.end(3, results.Expired)
 		f.Must(f.Cancel(t.Context(), "b1", nil))
 		hash, err := f.Redis.HGetAll(t.Context(), "cozeq:batch:{b1}").Result()

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/queue"
@@ -16,59 +15,37 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// cancelBatchScript notes that somebody wants the batch to end, if there is anything
-// left to end. It answers 0 where there is no batch.
-//
-// KEYS: batch. ARGV: now.
-var cancelBatchScript = redis.NewScript(`
-local now = redis.call('HMGET', KEYS[1], 'rows', 'queued', 'waiting', 'running')
-if not now[1] then return 0 end
-if tonumber(now[2] or 0) + tonumber(now[3] or 0) + tonumber(now[4] or 0) > 0 then
-	redis.call('HSETNX', KEYS[1], 'canceled_at', ARGV[1])
-end
-return 1`)
-
-// Cancels go to Redis from so many goroutines, on a client that gathers their commands:
-// one by one 10,000 rows would take ten times as long.
+// Rows are canceled by cancelWorkers goroutines over a client that gathers their commands. One by one, 10,000 rows would
+// take ten times as long.
 const (
 	cancelChunk   = 1000
 	cancelWorkers = 64
 )
 
-// tidyQueue is the longest queue from which canceled tasks are taken out: to find one in
-// it costs Redis time for each task before it, 26 ms at 500,000. In a longer one they
-// stay until a worker takes them up and lets them go.
+// tidyQueue is the longest queue from which canceled tasks are removed. Redis walks the list to find one, 26 ms at 500,000
+// tasks. In a longer queue they stay until a worker takes them up and drops them.
 const tidyQueue = 10_000
 
-// Cancel ends a batch: rows that are queued or wait, and rows that were never added, are
-// canceled when it returns, rows that run a moment later by their workers. Who is adding
-// rows, or runs the batch, is told at the next step. progress, if it is not nil, hears
-// how many of the rows that were open have been seen to. It may be repeated.
+// Cancel ends a batch. When it returns, rows that were queued or waiting and rows that were never added are canceled. Rows
+// that run are canceled a moment later by their workers. A process that adds rows, or runs the batch, learns of it with
+// its next call. progress, if not nil, is called with the number of open rows that are done. Cancel may be repeated.
 func (c *Client) Cancel(ctx context.Context, id string, progress func(done, total int)) error {
-	n, err := cancelBatchScript.Run(ctx, c.rdb, []string{tally.Key(id)}, results.At(time.Now()).String()).Int()
-	if err != nil {
-		return fmt.Errorf("cancel batch %s: %w", id, err)
-	}
-	if n == 0 {
-		return fmt.Errorf("%s: %w", id, ErrNotFound)
+	if err := reply(cancelScript.Run(ctx, c.rdb, []string{tally.Key(id)}, results.At(time.Now()).String()), id, "cancel it"); err != nil {
+		return err
 	}
 	states, err := c.States(ctx, id)
 	if err != nil {
 		return err
 	}
-	// Rows that failed may hold their conversations up, for tasks that are not of this
-	// batch too. To cancel a task that has failed lets its conversation go on.
+	// A failed row may keep a conversation waiting, tasks of others included. Canceling it releases the conversation.
 	blocks, err := c.rdb.HExists(ctx, tally.Key(id), "blocks").Result()
 	if err != nil {
 		return fmt.Errorf("cancel batch %s: %w", id, err)
 	}
 	open := states.rows(func(s results.Status) bool { return !s.Terminal() || blocks && s == results.Failed })
-	for done := 0; done < len(open); {
-		rows := open[done:min(done+cancelChunk, len(open))]
-		err := c.cancelTasks(ctx, id, len(rows), func(i int) string {
-			return TaskID(id, rows[i], states.Ask(rows[i]))
-		})
-		if err != nil {
+	done := 0
+	for rows := range slices.Chunk(open, cancelChunk) {
+		if err := c.cancelTasks(ctx, id, states.taskIDs(id, rows)); err != nil {
 			return err
 		}
 		done += len(rows)
@@ -79,13 +56,8 @@ func (c *Client) Cancel(ctx context.Context, id string, progress func(done, tota
 	return nil
 }
 
-// cancelRows cancels rows of which nobody may know yet that they are enqueued.
-func (c *Client) cancelRows(ctx context.Context, id string, rows []Row) error {
-	return c.cancelTasks(ctx, id, len(rows), func(i int) string { return rows[i].TaskID(id) })
-}
-
-// cancelTasks cancels n tasks of a batch.
-func (c *Client) cancelTasks(ctx context.Context, id string, n int, task func(i int) string) error {
+// cancelTasks cancels tasks of a batch.
+func (c *Client) cancelTasks(ctx context.Context, id string, ids []string) error {
 	of, err := c.rdb.HMGet(ctx, tally.Key(id), "queue", "kind").Result()
 	if err != nil {
 		return fmt.Errorf("cancel batch %s: %w", id, err)
@@ -108,7 +80,7 @@ func (c *Client) cancelTasks(ctx context.Context, id string, n int, task func(i 
 	defer stop(nil)
 	next := make(chan string)
 	var cancelers sync.WaitGroup
-	for range min(n, cancelWorkers) {
+	for range min(len(ids), cancelWorkers) {
 		cancelers.Go(func() {
 			for task := range next {
 				if err := cancelOrCreate(ctx, q, id, task, tidy, isRun); err != nil {
@@ -117,20 +89,18 @@ func (c *Client) cancelTasks(ctx context.Context, id string, n int, task func(i 
 			}
 		})
 	}
-	for i := range n {
+	for _, task := range ids {
 		select {
-		case <-ctx.Done():
-		case next <- task(i):
-			continue
+		case <-ctx.Done(): // the first failure ends the others
+		case next <- task:
 		}
-		break
 	}
 	close(next)
 	cancelers.Wait()
 	return context.Cause(ctx)
 }
 
-// short reports whether all queues of this name are short enough to take tasks out of.
+// short reports whether all queues of this name are short enough to remove tasks from them.
 func (c *Client) short(ctx context.Context, name string) (bool, error) {
 	queues, err := tasks.Shards(name)
 	if err != nil {
@@ -147,10 +117,9 @@ func (c *Client) short(ctx context.Context, name string) (bool, error) {
 	return short, nil
 }
 
-// cancelOrCreate cancels a task of a batch. A row that was never added gets a record
-// that has ended: who is about to add it finds that and does not enqueue it. So does a
-// row that was added and whose record is gone. A run writes the records of rows that it
-// has not enqueued itself.
+// cancelOrCreate cancels a task of a batch. A row without a record, because it was never added or its record is gone, gets
+// one that has ended: a process that is about to add the row finds it and does not enqueue. A run writes the records of
+// the rows that it has not enqueued itself.
 func cancelOrCreate(ctx context.Context, q *queue.Queue, batch, id string, tidy, isRun bool) error {
 	for {
 		_, err := q.Cancel(ctx, id, tidy)

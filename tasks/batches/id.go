@@ -7,18 +7,17 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// TaskID names the task of a batch's row, from 1: BATCH-N, and BATCH-N.2,
-// BATCH-N.3, ... where the row is asked anew. An id is never used for a second ask.
-func TaskID(batch string, row, ask int) string { return tally.TaskID(batch, row, ask) }
+// TaskID is the id of the task of a batch's row: BATCH-N, and BATCH-N.2, BATCH-N.3, ... for later attempts. Row and
+// attempt count from 1.
+func TaskID(batch string, row, attempt int) string { return tally.TaskID(batch, row, attempt) }
 
 // ParseTaskID takes apart what TaskID has made.
-func ParseTaskID(id string) (batch string, row, ask int, ok bool) { return tally.ParseTaskID(id) }
+func ParseTaskID(id string) (batch string, row, attempt int, ok bool) { return tally.ParseTaskID(id) }
 
-// maxID leaves room for the longest row and ask behind it.
+// maxID leaves room for the longest row and attempt behind it.
 const maxID = 180
 
-// ValidateID checks a batch's id: letters, digits and . _ : - only, at most 180
-// of them.
+// ValidateID checks the id of a batch: 1 to 180 letters, digits and . _ : -
 func ValidateID(id string) error {
 	if len(id) > maxID || tasks.ValidateID(id) != nil {
 		return invalid("batch_id", "%q, want 1 to %d letters, digits or any of . _ : -", id, maxID)
@@ -30,12 +29,11 @@ func invalid(field, format string, args ...any) error {
 	return &tasks.InvalidError{Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
-// The fields of a batch that are encrypted as a whole, as they stand in the additional
-// data: see results.Keys.
+// Names of the encrypted fields of a batch, as results.Keys binds them.
 const (
 	fieldColumns = "columns"
 	fieldShape   = "shape"
 )
 
-// fieldRows is that of a chunk of a batch's rows.
+// fieldRows is the name for a chunk of rows.
 func fieldRows(chunk int) string { return fmt.Sprintf("rows/%d", chunk) }

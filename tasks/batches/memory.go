@@ -11,15 +11,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Size is what decides how much memory a detached batch takes.
+// Size is what the memory of a detached batch depends on.
 type Size struct {
 	Rows    int
-	Text    int64 // bytes of the questions: their messages' content
-	Columns int64 // bytes of the custom_ids and of the cells that are carried
+	Text    int64 // bytes of the content of the questions' messages
+	Columns int64 // bytes of the custom_ids and of the cells for the output
 	Sealed  bool  // all text is encrypted
 }
 
-// Memory is what a batch takes in Redis, in bytes, without its answers.
+// Memory is what a batch takes in Redis without its answers, in bytes.
 type Memory struct {
 	Records int64 // its results, once all have ended
 	Queue   int64 // its tasks, before any has ended
@@ -28,26 +28,20 @@ type Memory struct {
 	open int64 // its results, before any has ended
 }
 
-// Total is the most at any one time: a task leaves the queue when its result comes.
+// Total is the most at any time: a task leaves the queue when its result comes.
 func (m Memory) Total() int64 { return m.Rows + max(m.Records, m.open+m.Queue) }
 
-// Bytes for each row, on Redis 7.0 (TestBatchMemory measures them): the hash of a result
-// that is open and of one that has its answer, and a task in asynq's queue, each with its
-// share of Redis's table of keys. Ids of 20 characters, a tenth added.
+// Bytes of each row on Redis 7.0, with ids of 20 characters, a share of Redis's key table, and a tenth added.
+// TestBatchMemory measures them.
 const (
-	openRecordBytes  = 470
-	endedRecordBytes = 1530
-	queuedBytes      = 770
-
-	// What encryption adds beside base64's third: mark, key id, nonce and tag of a payload
-	// and a body, of an answer and its follow_ups, at the longest key id.
-	sealedBytes = 200
-
-	rowBytes = 20 // of a row without text, compressed with 249 others, and its state
+	openRecordBytes  = 470  // the record of an open task
+	endedRecordBytes = 1530 // the record of an answered task
+	queuedBytes      = 770  // a task in asynq's queue
+	sealedBytes      = 200  // what encryption adds to base64's third: mark, the longest key id, nonce and tag of each value
+	rowBytes         = 20   // a row without text, compressed with 249 others, and its state
 )
 
-// Estimate is about what a batch takes. Texts shrink to anything from a tenth to two
-// thirds when they are compressed; the estimate is for two thirds.
+// Estimate estimates what a batch takes. Compression leaves a tenth to two thirds of a text; the estimate takes two thirds.
 func Estimate(s Size) Memory {
 	n := int64(s.Rows)
 	if s.Sealed { // in base64
@@ -64,7 +58,7 @@ func Estimate(s Size) Memory {
 	}
 }
 
-// Room is how much memory Redis has. Of a cluster it is the sum over its masters.
+// Room is the memory of Redis, for a cluster the sum of its masters.
 type Room struct {
 	Used   int64
 	Max    int64  // maxmemory; 0 = no limit but the machine's
@@ -112,7 +106,7 @@ func (c *Client) Room(ctx context.Context) (Room, error) {
 	return r, nil
 }
 
-// parseMemory reads what INFO memory says. What it does not say is 0 or "".
+// parseMemory reads the reply to INFO memory. What is missing is 0 or "".
 func parseMemory(info string) (used, most int64, policy string) {
 	for line := range strings.Lines(info) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
@@ -142,8 +136,8 @@ func (e *NoRoomError) Error() string {
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// Hold returns a *NoRoomError if Redis has a limit, and a batch of that size is above
-// it. In a cluster the queue and the rows are each on one node, and the results on all.
+// Hold returns a *NoRoomError if Redis has a limit and the batch would exceed it. In a cluster the queue and the rows are
+// on one node each, the results on all.
 func (r Room) Hold(m Memory) error {
 	if r.Max == 0 {
 		return nil

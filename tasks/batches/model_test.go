@@ -241,7 +241,7 @@ func (m *tallyModel) check() {
 		results.Waiting: &want.Waiting, results.Running: &want.Running, results.Queued: &want.Queued,
 	}
 	for row := 1; row <= states.Len(); row++ {
-		now, id := states.Status(row), batches.TaskID(modelBatch, row, states.Ask(row))
+		now, id := states.Status(row), batches.TaskID(modelBatch, row, states.Attempt(row))
 		*counters[now]++
 		switch before, ended := m.ends[id]; {
 		case ended && now != before:

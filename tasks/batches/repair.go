@@ -14,28 +14,26 @@ import (
 
 // Repaired is what Repair has done.
 type Repaired struct {
-	Marked   int // rows that had ended, and the batch did not know
-	Enqueued int // rows that were open, and in no queue
+	Marked   int // rows that had ended without the batch knowing
+	Enqueued int // open rows that were in no queue
 }
 
-// Repair compares a batch with the records of its tasks, and with the queue, and puts
-// right what differs: rows whose end it was not told of, and open rows whose task is
-// gone, because Redis has lost it or somebody has deleted it. Neither happens by a death
-// of a worker alone; it is for a batch in which nothing moves. Rows that are not added
-// yet are left alone. It may be repeated, and run beside anything else.
+// Repair compares a batch with the records of its tasks and with the queue. It marks rows that have ended without the
+// batch knowing, and enqueues open rows whose task is gone because Redis has lost it or someone has deleted it. A worker
+// that dies causes neither, so Repair is for a batch in which nothing moves. It leaves rows alone that are not added yet.
+// It may be repeated, and run beside anything else. It costs Redis about as much as enqueueing the open rows.
 //
-// Where a task and its record are gone, nobody knows whether it was asked: it is, again, and
-// the new record says possible_duplicate, unless the row was never taken up.
-// It costs Redis about as much as enqueueing the rows that are open. Rows that cannot be
-// asked, as they are not in Redis any more, are told at the end, as a *MissingRowsError.
+// If a task and its record are gone, it is not known whether the question was asked. It is asked again, and the new record
+// says possible_duplicate, unless the row was never taken up. Rows that are not in Redis any more cannot be asked: they
+// are reported at the end, as a *MissingRowsError.
 func (c *Client) Repair(ctx context.Context, id string) (Repaired, error) {
 	return c.repair(ctx, id, nil)
 }
 
-// again is true for a row that was asked before.
-func again(states *States, row int) bool { return states.Ask(row) > 1 }
+// retried is true for a row that was asked before.
+func retried(states *States, row int) bool { return states.Attempt(row) > 1 }
 
-// repair is Repair for open rows of which want is true; nil = all.
+// repair is Repair for the open rows that are wanted; nil wants all.
 func (c *Client) repair(ctx context.Context, id string, want func(*States, int) bool) (done Repaired, err error) {
 	b, err := c.Get(ctx, id)
 	if err != nil {
@@ -48,16 +46,15 @@ func (c *Client) repair(ctx context.Context, id string, want func(*States, int) 
 	var missing error
 	for first := 1; first <= b.Enqueued; first += ChunkRows {
 		var rows []int
-		var ids []string
 		for row := first; row < first+ChunkRows && row <= b.Enqueued; row++ {
 			if !states.Status(row).Terminal() && (want == nil || want(states, row)) {
-				rows, ids = append(rows, row), append(ids, TaskID(id, row, states.Ask(row)))
+				rows = append(rows, row)
 			}
 		}
 		if len(rows) == 0 {
 			continue
 		}
-		lost, err := c.compare(ctx, b, rows, ids, &done)
+		lost, err := c.compare(ctx, b, rows, states.taskIDs(id, rows), &done)
 		if err != nil {
 			return done, err
 		}
@@ -73,7 +70,7 @@ func (c *Client) repair(ctx context.Context, id string, want func(*States, int) 
 	return done, missing
 }
 
-// compare marks those rows that have ended and returns those that are in no queue.
+// compare marks the rows that have ended and returns those that are in no queue.
 func (c *Client) compare(ctx context.Context, b *Status, rows []int, ids []string, done *Repaired) (lost []int, err error) {
 	records, err := c.results.GetMany(ctx, ids)
 	if err != nil {
@@ -82,8 +79,8 @@ func (c *Client) compare(ctx context.Context, b *Status, rows []int, ids []strin
 	queued := make([]*redis.IntCmd, len(ids))
 	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
-			// Of several queues only the record knows which; where it is gone, the task
-			// looks lost, and who enqueues it finds it there.
+			// Of several queues only the record knows the right one. Without a record the task looks lost, and enqueueing
+			// finds it.
 			queue := b.Queue
 			if records[i] != nil && records[i].Queue != "" {
 				queue = records[i].Queue
@@ -110,13 +107,10 @@ func (c *Client) compare(ctx context.Context, b *Status, rows []int, ids []strin
 	return lost, c.tally.Mark(ctx, marks...)
 }
 
-// restore enqueues open rows of one chunk that are in no queue; of a batch that was
-// canceled it cancels them.
+// restore enqueues open rows of one chunk that are in no queue. If the batch is canceled it cancels them.
 func (c *Client) restore(ctx context.Context, b *Status, states *States, lost []int, done *Repaired) error {
 	if !b.CanceledAt.IsZero() {
-		return c.cancelTasks(ctx, b.ID, len(lost), func(i int) string {
-			return TaskID(b.ID, lost[i], states.Ask(lost[i]))
-		})
+		return c.cancelTasks(ctx, b.ID, states.taskIDs(b.ID, lost))
 	}
 	chunk, err := c.chunk(ctx, b.ID, states, chunkOf(lost[0]))
 	if err != nil {
@@ -126,11 +120,11 @@ func (c *Client) restore(ctx context.Context, b *Status, states *States, lost []
 	for i, row := range lost {
 		rows[i] = chunk[(row-1)%ChunkRows]
 	}
-	rows, gone, err := c.complete(ctx, b.ID, rows)
+	rows, gone, err := c.withMessages(ctx, b.ID, rows)
 	if err != nil {
 		return err
 	}
-	if err := c.askAgain(ctx, b, rows, func(row int) bool { return states.Status(row) != results.Queued }); err != nil {
+	if err := c.enqueueAgain(ctx, b, rows, func(row int) bool { return states.Status(row) != results.Queued }); err != nil {
 		return err
 	}
 	done.Enqueued += len(rows)

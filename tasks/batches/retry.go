@@ -16,48 +16,44 @@ import (
 
 // RetryOptions say which rows of a batch are asked again.
 type RetryOptions struct {
-	// Want chooses among the rows that failed, were canceled or expired. It gets their
-	// records; of one that is gone only ID, BatchID and Status.
+	// Want chooses among the rows that failed, were canceled or expired. It gets their records. Of a record that is gone
+	// it gets ID, BatchID and Status.
 	Want func(row int, r *results.Result) bool
 
-	// Lost offers Want the rows, too, that had an answer whose record is gone. It takes
-	// a look at all records.
+	// Lost also offers Want the rows that had an answer whose record is gone. It reads all records.
 	Lost bool
 
-	// ExpiresAt is until when the rows may be asked, in the place of what the batch and
-	// the rows said; zero = no limit.
+	// ExpiresAt is until when the rows may be asked. It replaces what the batch and the rows say; zero = no limit.
 	ExpiresAt time.Time
 
-	// Progress, if it is not nil, hears how many rows have been looked at.
+	// Progress, if not nil, is called with the number of rows that are done.
 	Progress func(done, total int)
 }
 
-// Retryable is how many rows Retry would ask again, if it were called now.
+// Retryable is the number of rows that Retry would ask again now.
 func (c *Client) Retryable(ctx context.Context, id string, o RetryOptions) (n int, err error) {
-	err = c.wanted(ctx, id, o, func(_ *Status, _ *States, rows []int, _ []*results.Result) error {
+	err = c.eachWanted(ctx, id, o, func(_ *Status, _ *States, rows []int, _ []*results.Result) error {
 		n += len(rows)
 		return nil
 	})
 	return n, err
 }
 
-// Retry asks rows again. Each gets a new task, BATCH-N.2 after BATCH-N, and a batch
-// that had ended, or was canceled, goes on. It returns how many rows it has opened. A
-// run's batch is ErrIsRun; rows that are not in Redis cannot be asked again and are
-// told at the end, as a *MissingRowsError.
+// Retry asks rows again and returns how many it has opened. Each gets a new task, BATCH-N.2 after BATCH-N. A batch that
+// had ended or was canceled is open again. Retry returns ErrIsRun for the batch of a run. Rows that are not in Redis
+// cannot be asked: they are reported at the end, as a *MissingRowsError.
 //
-// A row is opened first (1) and then enqueued (2). Who dies between leaves an open row
-// without a task. The next call, and Repair, begin with those: the row is enqueued under
-// the name that it has now, not asked a third time.
+// A row is opened first (1) and then enqueued (2). A process that dies in between leaves an open row without a task. The
+// next Retry, and Repair, begin with such rows and enqueue them under the id that they have, not for a third attempt.
 func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (n int, err error) {
-	if err := c.expire(ctx, id, o.ExpiresAt); err != nil {
+	if err := c.setExpiry(ctx, id, o.ExpiresAt); err != nil {
 		return 0, err
 	}
-	if _, err := c.repair(ctx, id, again); err != nil && !isMissing(err) {
+	if _, err := c.repair(ctx, id, retried); err != nil && !isMissing(err) {
 		return 0, err
 	}
 	var missing error
-	err = c.wanted(ctx, id, o, func(b *Status, states *States, rows []int, records []*results.Result) error {
+	err = c.eachWanted(ctx, id, o, func(b *Status, states *States, rows []int, records []*results.Result) error {
 		opened, err := c.retry(ctx, b, states, rows, records)
 		n += opened
 		if isMissing(err) {
@@ -74,14 +70,21 @@ func isMissing(err error) bool {
 	return missing
 }
 
-// expire sets until when rows of the batch may be asked.
-func (c *Client) expire(ctx context.Context, id string, at time.Time) error {
+// detached returns a batch whose rows are in Redis. For that of a run it returns ErrIsRun.
+func (c *Client) detached(ctx context.Context, id string) (*Status, error) {
 	b, err := c.Get(ctx, id)
+	if err == nil && b.Kind == KindRun {
+		err = fmt.Errorf("%s: %w", id, ErrIsRun)
+	}
+	return b, err
+}
+
+// setExpiry sets until when rows of the batch may be asked.
+func (c *Client) setExpiry(ctx context.Context, id string, at time.Time) error {
+	_, err := c.detached(ctx, id)
 	switch {
 	case err != nil:
 		return err
-	case b.Kind == KindRun:
-		return fmt.Errorf("%s: %w", id, ErrIsRun)
 	case at.IsZero():
 		err = c.rdb.HDel(ctx, tally.Key(id), "expires_at").Err()
 	default:
@@ -93,16 +96,12 @@ func (c *Client) expire(ctx context.Context, id string, at time.Time) error {
 	return nil
 }
 
-// wanted calls f for the rows of each chunk that are to be asked again, with their
-// records.
-func (c *Client) wanted(ctx context.Context, id string, o RetryOptions,
+// eachWanted calls f for the rows of each chunk that are to be asked again, with their records.
+func (c *Client) eachWanted(ctx context.Context, id string, o RetryOptions,
 	f func(*Status, *States, []int, []*results.Result) error) error {
-	b, err := c.Get(ctx, id)
-	switch {
-	case err != nil:
+	b, err := c.detached(ctx, id)
+	if err != nil {
 		return err
-	case b.Kind == KindRun:
-		return fmt.Errorf("%s: %w", id, ErrIsRun)
 	}
 	states, err := c.States(ctx, id)
 	if err != nil {
@@ -126,26 +125,25 @@ func (c *Client) wanted(ctx context.Context, id string, o RetryOptions,
 	return nil
 }
 
-// choose returns those of rows first to last that are to be asked again.
-func (c *Client) choose(ctx context.Context, id string, o RetryOptions, states *States, first, last int) (rows []int, records []*results.Result, err error) {
+// choose returns the rows from first to last that are to be asked again.
+func (c *Client) choose(ctx context.Context, id string, o RetryOptions, states *States, first, last int,
+) (rows []int, records []*results.Result, err error) {
 	var candidates []int
-	var ids []string
 	for row := first; row <= last; row++ {
-		s := states.Status(row)
-		if s.Terminal() && (s != results.Completed || o.Lost) {
-			candidates, ids = append(candidates, row), append(ids, TaskID(id, row, states.Ask(row)))
+		if s := states.Status(row); s.Terminal() && (s != results.Completed || o.Lost) {
+			candidates = append(candidates, row)
 		}
 	}
+	ids := states.taskIDs(id, candidates)
 	found, err := c.results.GetMany(ctx, ids)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, row := range candidates {
-		r := found[i]
-		switch {
-		case r == nil:
-			r = &results.Result{ID: ids[i], BatchID: id, Status: states.Status(row)}
-		case states.Status(row) == results.Completed:
+		r, status := found[i], states.Status(row)
+		if r == nil {
+			r = &results.Result{ID: ids[i], BatchID: id, Status: status}
+		} else if status == results.Completed {
 			continue
 		}
 		if o.Want(row, r) {
@@ -164,42 +162,40 @@ func (c *Client) retry(ctx context.Context, b *Status, states *States, rows []in
 	record := make(map[int]*results.Result, len(rows))
 	again := make([]Row, len(rows))
 	for i, row := range rows {
-		if states.Ask(row) == tally.MaxAsks {
-			return 0, fmt.Errorf("row %d was asked %d times, and no row is asked more often: submit it as a batch of its own", row, tally.MaxAsks)
+		if states.Attempt(row) == tally.MaxAttempts {
+			return 0, fmt.Errorf("row %d was asked %d times, the most that a batch allows: submit it as a batch of its own", row, tally.MaxAttempts)
 		}
 		again[i], record[row] = chunk[(row-1)%ChunkRows], records[i]
 	}
-	again, gone, err := c.complete(ctx, b.ID, again)
+	again, gone, err := c.withMessages(ctx, b.ID, again)
 	if err != nil {
 		return 0, err
-	}
-	open := make([]tally.Reopening, len(again))
-	for i := range again {
-		row := &again[i]
-		failure := ""
-		if m, ok := tally.Of(record[row.N]); ok && m.Class != "" {
-			failure = m.Failure()
-		}
-		open[i] = tally.Reopening{Row: row.N, Ask: row.Ask, Next: row.Ask + 1, Failure: failure}
-		row.Ask++
 	}
 	if len(again) == 0 {
 		return 0, gone
 	}
-	if n, err = c.tally.ReopenRows(ctx, b.ID, open); err != nil {
+	open := make([]tally.Reopening, len(again))
+	for i := range again {
+		row := &again[i]
+		open[i] = tally.Reopening{Row: row.N, Attempt: row.Attempt, Next: row.Attempt + 1}
+		if m, ok := tally.Of(record[row.N]); ok && m.Class != "" {
+			open[i].Failure = m.Failure()
+		}
+		row.Attempt++
+	}
+	if n, err = c.tally.Reopen(ctx, b.ID, open...); err != nil {
 		return 0, err
 	}
-	// Also those that were open already: somebody else may have opened them just now,
-	// and to enqueue a row twice does nothing.
-	if err := c.askAgain(ctx, b, again, nil); err != nil {
+	// Rows that were open already are enqueued, too: another process may have opened them just now. Enqueueing a row twice
+	// changes nothing.
+	if err := c.enqueueAgain(ctx, b, again, nil); err != nil {
 		return n, err
 	}
 	return n, gone
 }
 
-// complete is Complete, and takes the rows out that it cannot complete; of those, gone
-// tells as a *MissingRowsError.
-func (c *Client) complete(ctx context.Context, id string, rows []Row) (whole []Row, gone, err error) {
+// withMessages is Complete. It leaves the rows out that it cannot complete; gone reports them as a *MissingRowsError.
+func (c *Client) withMessages(ctx context.Context, id string, rows []Row) (whole []Row, gone, err error) {
 	if err := c.Complete(ctx, id, rows); err != nil {
 		return nil, nil, err
 	}
@@ -213,46 +209,37 @@ func (c *Client) complete(ctx context.Context, id string, rows []Row) (whole []R
 	return whole, gone, nil
 }
 
-// askAgain enqueues rows under new names. A turn that failed and holds its conversation
-// up gives its place to the ask that follows it: behind the turns that wait for it the
-// new one would never come.
+// enqueueAgain enqueues rows whose attempt may be a later one. A failed turn that keeps its conversation waiting gives its
+// place to the next attempt. Behind the turns that wait for it the new one would never come.
 //
-// Where an earlier ask says that its chat may have an answer, or is gone and says
-// nothing, the new one is marked as a possible duplicate. So is one for which begun, if it is
-// not nil, says that its row was taken up before.
-func (c *Client) askAgain(ctx context.Context, b *Status, rows []Row, begun func(row int) bool) error {
+// A row is marked as a possible duplicate if the record of its earlier attempt says so or is gone, or if taken reports that
+// the row was taken up before; nil: no row was.
+func (c *Client) enqueueAgain(ctx context.Context, b *Status, rows []Row, taken func(row int) bool) error {
 	items := make([]tasks.Item, len(rows))
-	marks := make([]*redis.SliceCmd, len(rows))
+	records := make([]*redis.SliceCmd, len(rows))
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range rows {
 			items[i] = c.item(b, &rows[i])
-			items[i].Options.PossibleDuplicate = begun != nil && begun(rows[i].N)
-			if rows[i].Ask < 2 {
+			o := &items[i].Options
+			o.PossibleDuplicate = taken != nil && taken(rows[i].N)
+			if rows[i].Attempt < 2 {
 				continue
 			}
-			earlier := TaskID(b.ID, rows[i].N, rows[i].Ask-1)
-			marks[i] = p.HMGet(ctx, results.Key(earlier), "status", "possible_duplicate")
+			earlier := TaskID(b.ID, rows[i].N, rows[i].Attempt-1)
+			records[i] = p.HMGet(ctx, results.Key(earlier), "status", "possible_duplicate")
 			if blocks(rows[i]) {
-				items[i].Options.InsteadOf = earlier
+				o.InsteadOf = earlier
 			}
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("read what became of earlier asks: %w", err)
+	if err != nil {
+		return fmt.Errorf("read the records of earlier attempts: %w", err)
 	}
-	for i, mark := range marks {
-		if mark != nil {
-			fields := mark.Val()
-			if fields[0] == nil || fields[1] == "true" {
-				items[i].Options.PossibleDuplicate = true
-			}
+	for i, record := range records {
+		if record != nil && (record.Val()[0] == nil || record.Val()[1] == "true") {
+			items[i].Options.PossibleDuplicate = true
 		}
 	}
-	for i, e := range c.tasks.EnqueueAll(ctx, items) {
-		if e.Err != nil && !errors.Is(e.Err, tasks.ErrDuplicate) {
-			return fmt.Errorf("row %d: %w", rows[i].N, e.Err)
-		}
-	}
-	return nil
+	return c.enqueue(ctx, rows, items)
 }

@@ -17,90 +17,83 @@ import (
 
 // Kinds of batches.
 const (
-	// KindDetached is a file that was submitted: all of it is in Redis, and so are
-	// its results.
+	// KindDetached is a submitted file. Its rows and its results are in Redis.
 	KindDetached = ""
 
-	// KindRun is the file of a process that feeds it by and by and takes the results
-	// out as they come. Redis knows the states of its rows, and where its output is.
+	// KindRun is the file of a run, which enqueues rows step by step and takes results out as they come. Redis has the
+	// states of its rows and the name of its output.
 	KindRun = "run"
 )
 
 // DefaultKeep is how long a batch is kept after its last row has ended.
 const DefaultKeep = 7 * 24 * time.Hour
 
-// maxBatchRows bounds a batch: its states are one string in Redis, written at once.
-const maxBatchRows = 50_000_000
+// maxRows bounds a batch, because its states are one string that is written at once.
+const maxRows = 50_000_000
 
-// ErrNotFound is returned for an id that has no batch: never submitted here, or kept
-// no longer.
+// ErrNotFound is returned for an id without a batch: it was never submitted here, or has expired.
 var ErrNotFound = errors.New("no such batch")
 
-// ErrCanceled is returned to who adds rows to a batch that somebody has canceled.
+// ErrCanceled is returned for rows that are added to a canceled batch.
 var ErrCanceled = errors.New("the batch was canceled")
 
-// ErrIsRun is returned where a batch would have to be in Redis as a whole and is
-// only the window of a run.
+// ErrIsRun is returned where a batch must have its rows in Redis and is the batch of a run.
 var ErrIsRun = errors.New("the batch is of a run: its questions and answers are in that run's files")
 
-// Spec is what a batch is, and how its rows are asked: a file's questions under one name.
+// Spec says what a batch is and how its rows are asked.
 type Spec struct {
 	ID     string
 	Kind   string // KindDetached or KindRun
 	Name   string // of the file, without its directories
 	Rows   int
-	SHA256 string // over what makes the questions what they are
+	SHA256 string // over everything that decides what is asked
 	Format string // of the file
-	BotID  string // of the rows that name none
+	BotID  string // of rows that name none
 	Queue  string // empty: default
 
 	// Columns are the names of the cells that each row carries to the output.
 	Columns []string
 
-	// Shape is what else its maker has to know to write the output of its rows. It means
-	// nothing to this package.
+	// Shape is what else the caller needs to write the output. This package does not read it.
 	Shape string
 
 	Keep      time.Duration // how long it is kept after its end; 0 = DefaultKeep
 	Attempts  int           // see tasks.Options
 	Timeout   time.Duration // see tasks.Options
-	ExpiresAt time.Time     // not asked after this moment; zero = none
+	ExpiresAt time.Time     // nothing is asked after it; zero = no limit
 
-	// Output and Host tell where the answers of a run are.
+	// Output and Host are where the answers of a run are.
 	Output string
 	Host   string
 }
 
-// Status is a batch as it stands. A zero time is one that has not come.
+// Status is a batch with its progress. A time is zero until its event.
 type Status struct {
 	Spec
 
 	CreatedAt   time.Time
-	SubmittedAt time.Time // every row was added
+	SubmittedAt time.Time // all rows were added
 	EndedAt     time.Time // the last row ended
-	CanceledAt  time.Time // somebody asked for its end
+	CanceledAt  time.Time
 
-	// Sealed is set where Columns and Shape are encrypted and could not be read; they are
-	// then empty. So are the rows, of which all reads fail with such an error.
+	// Sealed is set if Columns and Shape are encrypted and cannot be read. They are empty then, and reading rows fails
+	// with the same error.
 	Sealed *results.SealedError
 
-	// Enqueued is how many rows, from the first, have been enqueued at least once: who
-	// goes on with a submission begins behind them.
+	// Enqueued is how many rows, from the first, have been enqueued at least once. A submission resumes behind them.
 	Enqueued int
 
 	Counts Counts
 
-	// Tokens is what Coze counted for all chats of the batch, those that got no answer
-	// and those of earlier asks included.
+	// Tokens is Coze's count for all chats of the batch, including failed ones and earlier attempts.
 	Tokens results.Usage
 
-	// Failures are the rows that stand as failed, by class and code, the most frequent
-	// first.
+	// Failures are the failed rows by class and code, the most frequent first.
 	Failures []FailureCount
 }
 
-// Counts are a batch's rows by their states. Total is the sum of the others at
-// every moment. Rows that are not enqueued yet count as queued.
+// Counts are the rows of a batch by their states. Total is always the sum of the others. Rows that are not enqueued yet
+// count as queued.
 type Counts struct {
 	Total     int `json:"total"`
 	Completed int `json:"completed"`
@@ -115,17 +108,17 @@ type Counts struct {
 // Open is how many rows have not ended.
 func (c Counts) Open() int { return c.Waiting + c.Running + c.Queued }
 
-// FailureCount is how many rows failed for one reason.
+// FailureCount is the number of rows that failed for one reason.
 type FailureCount struct {
 	Class string `json:"class"`
 	Code  int    `json:"code,omitempty"` // Coze's; 0 = none
 	Count int    `json:"count"`
 }
 
-// failedField is how the hash's fields begin that count failures: failed:CLASS:CODE.
+// failedField is the prefix of the fields that count failures: failed:CLASS:CODE.
 const failedField = "failed:"
 
-// complete checks a batch that is about to be created and fills in defaults.
+// complete fills in defaults and checks the spec.
 func (b *Spec) complete() error {
 	if err := ValidateID(b.ID); err != nil {
 		return err
@@ -136,8 +129,8 @@ func (b *Spec) complete() error {
 	if b.Keep == 0 {
 		b.Keep = DefaultKeep
 	}
-	if b.Rows < 1 || b.Rows > maxBatchRows {
-		return invalid("rows", "%d, want 1 to %d: split the file", b.Rows, maxBatchRows)
+	if b.Rows < 1 || b.Rows > maxRows {
+		return invalid("rows", "%d, want 1 to %d: split the file", b.Rows, maxRows)
 	}
 	if b.Kind != KindDetached && b.Kind != KindRun {
 		return invalid("kind", "%q, want %q or %q", b.Kind, KindDetached, KindRun)
@@ -148,7 +141,7 @@ func (b *Spec) complete() error {
 	return (tasks.Options{Queue: b.Queue, Attempts: b.Attempts, Timeout: b.Timeout}).Validate()
 }
 
-// fields lists what does not change in a batch's life as HSET takes it.
+// fields are the fields of the hash that never change, for HSET.
 func (b *Spec) fields(keys *results.Keys, created time.Time) []any {
 	var f []any
 	str := func(name, value string) {
@@ -186,8 +179,8 @@ func (b *Spec) fields(keys *results.Keys, created time.Time) []any {
 	return f
 }
 
-// parseBatch reads a batch's hash.
-func parseBatch(hash map[string]string, keys *results.Keys) (*Status, error) {
+// parse reads the hash of a batch.
+func parse(hash map[string]string, keys *results.Keys) (*Status, error) {
 	var failed error
 	number := func(name string) int {
 		text, ok := hash[name]

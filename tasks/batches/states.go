@@ -8,7 +8,7 @@ import (
 // States are the states of a batch's rows at one moment. Rows count from 1.
 type States struct {
 	states string
-	asks   string // shorter than states where the last rows were asked once
+	asks   string // shorter than states if the last rows have had one attempt
 }
 
 // Len is the number of rows.
@@ -17,15 +17,15 @@ func (s *States) Len() int { return len(s.states) }
 // Status is a row's state.
 func (s *States) Status(row int) results.Status { return tally.Status(s.states[row-1]) }
 
-// Ask is the how manieth ask of a row is its current one, from 1.
-func (s *States) Ask(row int) int {
+// Attempt is the number of a row's current attempt, from 1.
+func (s *States) Attempt(row int) int {
 	if row > len(s.asks) {
 		return 1
 	}
 	return int(s.asks[row-1]) + 1
 }
 
-// rows returns the rows of which want is true.
+// rows returns the rows whose state is wanted.
 func (s *States) rows(want func(results.Status) bool) (rows []int) {
 	for row := 1; row <= s.Len(); row++ {
 		if want(s.Status(row)) {
@@ -33,4 +33,13 @@ func (s *States) rows(want func(results.Status) bool) (rows []int) {
 		}
 	}
 	return rows
+}
+
+// taskIDs are the ids of the current tasks of rows.
+func (s *States) taskIDs(batch string, rows []int) []string {
+	ids := make([]string, len(rows))
+	for i, row := range rows {
+		ids[i] = TaskID(batch, row, s.Attempt(row))
+	}
+	return ids
 }

@@ -1,0 +1,43 @@
+package arch
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// luaFiles are the directories whose Lua scripts are .lua files, embedded and with a head, and never Go strings.
+var luaFiles = []string{"tasks", "tasks/batches", "internal/conversation", "internal/lane", "internal/queue", "internal/tally"}
+
+// scripts wants no Lua in Go files outside tests, and in each .lua file a head: what it does, KEYS, ARGV and Reply, or that
+// it stands before other scripts.
+func scripts(files []file) (faults []string) {
+	for _, f := range files {
+		if !slices.Contains(luaFiles, f.dir) {
+			continue
+		}
+		if f.pkg != "" && !f.test && bytes.Contains(f.data, []byte("redis.call(")) {
+			faults = append(faults, fmt.Sprintf("%s: a Lua script in a Go file; make it a .lua file and embed it", f.path))
+		}
+		if path.Ext(f.path) != ".lua" {
+			continue
+		}
+		head, _, _ := strings.Cut(string(f.data), "\n\n")
+		shared := strings.HasPrefix(head, "-- What ") && strings.Contains(head, " share") // it stands before other scripts
+		if !shared && (!strings.Contains(head, "-- KEYS:") || !strings.Contains(head, "-- Reply:") ||
+			bytes.Contains(f.data, []byte("ARGV[")) && !strings.Contains(head, "-- ARGV:")) {
+			faults = append(faults, fmt.Sprintf("%s: its head does not list KEYS, ARGV and Reply", f.path))
+		}
+	}
+	return faults
+}
+
+func TestScripts(t *testing.T) {
+	obeyed(t, scripts, map[string]string{
+		"tasks/a.go":          "package tasks\n\nconst s = `return redis.call('GET', KEYS[1])`",
+		"internal/lane/a.lua": "-- Does something.\n\nreturn redis.call('GET', KEYS[1])",
+	})
+}
