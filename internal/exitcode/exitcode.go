@@ -48,7 +48,7 @@ type StoppedError struct {
 	Class   coze.Class
 	Subject string // what alone cannot be asked: a bot; empty: the account
 	Err     error  // Coze's word
-	Again   string // how to go on
+	Again   string // how to resume
 }
 
 func (e *StoppedError) Error() string {
@@ -65,7 +65,7 @@ func (e *StoppedError) Error() string {
 
 func (e *StoppedError) Unwrap() error { return e.Err }
 
-// InterruptedError is a signal heeded.
+// InterruptedError is a command that a signal has ended.
 type InterruptedError struct{ Again string }
 
 func (e *InterruptedError) Error() string { return "interrupted" }
@@ -76,14 +76,14 @@ type SomeFailedError struct{ Text, Hint string }
 
 func (e *SomeFailedError) Error() string { return e.Text }
 
-// NoWorkerError is a queue that nobody serves.
+// NoWorkerError is a queue without a live worker.
 type NoWorkerError struct{ Queue string }
 
 func (e *NoWorkerError) Error() string {
 	return fmt.Sprintf("no worker serves queue %q of this redis", e.Queue)
 }
 
-// HintedError is an error that whoever made it has advice for.
+// HintedError is an error with advice.
 type HintedError struct {
 	Err  error
 	Hint string
@@ -128,7 +128,7 @@ func Of(err error) (code int, hint string) {
 	case errors.As(err, &missing):
 		return Usage, missing.Hint
 	case errors.As(err, &badInput):
-		return Usage, "nothing was asked: mend the input and run the command again"
+		return Usage, "nothing was asked: fix the input and run the command again"
 	case errors.As(err, &changed), errors.As(err, &badUse):
 		return Usage, "" // they say it themselves
 	case errors.As(err, &misused):

@@ -18,7 +18,7 @@ var HintAccepted = coze.Text{
 // hintsZH are cozeq's own hints in Chinese, by their English. Those of Coze's codes are in the table of codes. A hint with
 // a value in it (a path, an id, a command to paste) stays English. TestHintsInChinese holds this against the sources.
 var hintsZH = map[string]string{
-	"nothing was asked: mend the input and run the command again":                                         "还没有提问：请修正输入文件后重新运行",
+	"nothing was asked: fix the input and run the command again":                                          "还没有提问：请修正输入文件后重新运行",
 	"start one with 'cozeq worker', or add --with-worker to have one in this process":                     "请用 cozeq worker 启动一个，或加上 --with-worker 在本进程内启动",
 	"check --redis or REDIS_URL, and that the server runs":                                                "请检查 --redis 或 REDIS_URL，并确认 Redis 正在运行",
 	"check the id and --redis; results are kept for 24h after a task's end, unless --keep said otherwise": "请检查 ID 和 --redis；任务结束后结果保留 24 小时，除非 --keep 另有设置",

@@ -18,10 +18,10 @@ import (
 
 // Snapshot is what one look at the pauses has shown.
 type Snapshot struct {
-	standing []worker.Pause // of credentials that live workers have: others end by themselves
+	standing []worker.Pause // of credentials that live workers have; others end by themselves
 	Held     []worker.Pause // those of them that concern questions of ours
-	all      bool           // ... and there is no question that they do not concern
-	whole    bool           // ... because the queue itself is paused
+	all      bool           // they concern every question of ours
+	whole    bool           // the queue itself is paused
 }
 
 // Look reads what is paused.
@@ -56,7 +56,7 @@ func (w *Watch) Look(ctx context.Context) (s Snapshot, err error) {
 		s.Held, s.all, s.whole = ofQueue, true, true
 		return s, nil
 	}
-	err = w.whoSteppedAside(ctx, &s)
+	err = w.findParked(ctx, &s)
 	if s.all {
 		return s, err
 	}
@@ -68,8 +68,8 @@ func (w *Watch) Look(ctx context.Context) (s Snapshot, err error) {
 	return s, err
 }
 
-// PausedQueue is the pause of the queue. Of a NAME/N all have to be paused, and the last
-// one's stands for all: cozeq pauses all queues that a worker serves.
+// PausedQueue is the pause of the queue. A NAME/N is paused if all its shards are; the last one's pause is returned, because
+// cozeq pauses all queues that a worker serves.
 func (w *Watch) PausedQueue(ctx context.Context) (p worker.QueuePause, ok bool, err error) {
 	shards, err := tasks.Shards(w.queue)
 	if err != nil {
@@ -83,7 +83,7 @@ func (w *Watch) PausedQueue(ctx context.Context) (p worker.QueuePause, ok bool, 
 	return p, ok, nil
 }
 
-// holds tells of each question whether it waits aside for the end of a pause.
+// holds reports for each question whether it is parked by the pause.
 func (w *Watch) holds(ctx context.Context, p worker.Pause, flights []progress.Flight) ([]bool, error) {
 	ids, at := map[string][]string{}, map[string][]int{} // by queue
 	for i, f := range flights {
@@ -106,9 +106,8 @@ func (w *Watch) holds(ctx context.Context, p worker.Pause, flights []progress.Fl
 	return held, nil
 }
 
-// whoSteppedAside finds which questions wait aside, or in a conversation behind one
-// that does.
-func (w *Watch) whoSteppedAside(ctx context.Context, s *Snapshot) error {
+// findParked finds the questions that are parked, and those behind them in the same conversation.
+func (w *Watch) findParked(ctx context.Context, s *Snapshot) error {
 	flights := w.Flights()
 	aside, lanes := make([]bool, len(flights)), map[string]bool{}
 	for _, p := range s.standing {
@@ -137,7 +136,7 @@ func (w *Watch) whoSteppedAside(ctx context.Context, s *Snapshot) error {
 	return nil
 }
 
-// ended reports whether a pause stands no longer, or is another one by now.
+// ended reports whether a pause is over, or was replaced by a newer one.
 func (s Snapshot) ended(p worker.Pause) bool {
 	for _, q := range s.standing {
 		if q.Credential == p.Credential && q.BotID == p.BotID && q.Since.Equal(p.Since) {
@@ -147,7 +146,7 @@ func (s Snapshot) ended(p worker.Pause) bool {
 	return true
 }
 
-// Note is for the line of progress; all is true where there is no other.
+// Note describes the pauses for the panel; all is true if nothing can be asked.
 func (w *Watch) Note() (text string, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -177,8 +176,7 @@ func Subject(p worker.Pause) string {
 	return "credential " + p.Credential
 }
 
-// Cause is the code with its class: 4028 (quota). Of the way to Coze it is what
-// happened there.
+// Cause is the code with its class, 4028 (quota), or what happened on the way to Coze.
 func Cause(p worker.Pause) string {
 	if p.OfWay() {
 		return exitcode.WayFault(coze.Class(p.Class)) + " (" + terminal.Short(p.Message, 120) + ")"
@@ -196,7 +194,7 @@ func NextProbe(p worker.Pause) string {
 	return "a probe goes out now"
 }
 
-// reasons says each pause in a line of its own words.
+// reasons is the error behind each pause.
 func reasons(pauses []worker.Pause) string {
 	all := make([]string, len(pauses))
 	for i, p := range pauses {
@@ -207,13 +205,13 @@ func reasons(pauses []worker.Pause) string {
 	return strings.Join(all, "; ")
 }
 
-// ErrorOf is Coze's word that a pause came from.
+// ErrorOf is the error of Coze that began a pause.
 func ErrorOf(p worker.Pause) *coze.Error {
 	e := &coze.Error{Op: "chat", Code: p.Code, Class: coze.Class(p.Class), Message: terminal.Short(p.Message, 500), LogID: p.LogID}
 	return e.WithHint(p.Hint)
 }
 
-// stoppedBy is the end of patience after so long.
+// stoppedBy is the error of a command that has waited for so long.
 func stoppedBy(pauses []worker.Pause, waited time.Duration, again string) error {
 	first := pauses[0]
 	e := &exitcode.StoppedError{Class: coze.Class(first.Class), Err: ErrorOf(first), Again: again}

@@ -14,9 +14,8 @@ import (
 // Timeouts are how long a command waits for the end of a pause before it gives up.
 type Timeouts struct{ Quota, Outage, Other time.Duration }
 
-// QuotaTimeout of a run is for the quota of a minute or an hour, wayPatience of a run
-// and an ask for a network or a gateway that restarts. What is wrong with a token or a
-// bot takes a person.
+// QuotaTimeout lets the quota of a minute or an hour pass; OutageTimeout lets a network or a gateway restart. A bad token or
+// bot needs a person, so there is no timeout for it.
 const (
 	QuotaTimeout  = 10 * time.Minute
 	OutageTimeout = 2 * time.Minute
@@ -40,8 +39,7 @@ func TimeoutsOf(cmd *cobra.Command, given time.Duration, def Timeouts) (Timeouts
 	return Timeouts{given, given, given}, nil
 }
 
-// of is the patience with several pauses: while one may end by itself it is worth
-// waiting.
+// of is the timeout for several pauses: the longest, as one of them may end by itself.
 func (p Timeouts) of(pauses []worker.Pause) time.Duration {
 	longest := time.Duration(0)
 	for _, pause := range pauses {
@@ -57,10 +55,10 @@ func (p Timeouts) of(pauses []worker.Pause) time.Duration {
 	return longest
 }
 
-// Forever is the patience of who only looks on. It is longer than a batch is kept.
+// Forever is for commands that only watch. It is longer than a batch is kept.
 const Forever = 10 * 365 * 24 * time.Hour
 
-// upTo is a patience in a sentence.
+// upTo is a timeout in a sentence.
 func upTo(d time.Duration) string {
 	if d >= Forever {
 		return "for its end"

@@ -24,22 +24,21 @@ const (
 	// Every is how often a command looks for pauses.
 	Every = time.Second
 
-	// FeedTime is how long all questions of a run must have stepped aside before
-	// nothing is taken to be left to do: others may be on their way into the queue.
+	// FeedTime is how long all questions of a run must be parked before the run counts as stopped: more questions may
+	// be on their way into the queue.
 	FeedTime = 3 * time.Second
 )
 
-// Watch sees whether pauses keep all of a command's questions from being asked,
-// and stops the command when its patience with them is over.
+// Watch looks whether pauses keep all of a command's questions from being asked, and stops the command after Patience.
 type Watch struct {
 	rdb      redis.UniversalClient
 	queue    string
 	Flights  func() []progress.Flight // questions that are in the queue or being asked
 	Done     func() int               // how many have ended
-	Settle   time.Duration            // the least patience where each stepped aside
+	Settle   time.Duration            // the least patience if all questions are parked
 	Patience Timeouts
 	stop     context.CancelCauseFunc
-	Again    string    // how to go on after it
+	Again    string    // how to resume after that
 	Say      io.Writer // when a wait begins and ends
 	OnLimits func([]worker.Limit)
 
@@ -67,7 +66,7 @@ func New(s *session.Session, queue string, p Timeouts, stop context.CancelCauseF
 	}
 }
 
-// Start looks every second, and at once when told to, until stop.
+// Start looks every second, and at once after a verdict of a pause, until stop.
 func (w *Watch) Start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -81,7 +80,7 @@ func (w *Watch) Start(ctx context.Context) (stop func()) {
 			case <-tick.C:
 			case <-w.nudged:
 			}
-			// A Redis that does not answer tells nothing.
+			// Without an answer from Redis nothing is known.
 			if seen, err := w.Look(ctx); err == nil {
 				w.consider(seen)
 			}
@@ -116,8 +115,8 @@ func (w *Watch) Limits() []worker.Limit {
 	return w.learnt
 }
 
-// Verdict is a worker.Config.OnVerdict: a question that steps aside tells of a pause
-// sooner than the next look. A token that cannot be had is told by nothing else.
+// Verdict is a worker.Config.OnVerdict. A parked question shows a pause before the next look does. A token that cannot be
+// fetched shows nowhere else.
 func (w *Watch) Verdict(id string, v worker.Verdict) {
 	switch {
 	case isNoToken(v.Err):
@@ -133,7 +132,7 @@ func (w *Watch) Verdict(id string, v worker.Verdict) {
 	}
 }
 
-// isNoToken tells that the token could not be had, not that Coze refused it.
+// isNoToken reports whether the token could not be fetched; Coze has not refused it.
 func isNoToken(err error) bool {
 	e, ok := errors.AsType[*coze.Error](err)
 	return ok && e.Class == coze.ClassAuth && e.Op == "identity"
@@ -145,7 +144,7 @@ func (w *Watch) knows() bool {
 	return len(w.Seen.Held) > 0
 }
 
-// consider draws from a look what follows.
+// consider acts on a look: it says that a wait begins or ends, or stops the command.
 func (w *Watch) consider(seen Snapshot) {
 	done := w.Done()
 	w.mu.Lock()
@@ -166,14 +165,13 @@ func (w *Watch) consider(seen Snapshot) {
 	case begins:
 		fmt.Fprintf(w.Say, "cozeq: paused, waiting %s: %s\n", upTo(limit), reasons(now.Pauses))
 	case before.said && !now.said:
-		fmt.Fprintln(w.Say, "cozeq: the pause is over, going on")
+		fmt.Fprintln(w.Say, "cozeq: the pause is over")
 	}
 }
 
-// next is the wait after a look. It goes on while a probe is under way, for which
-// one question is not aside, but begins anew when questions were answered beside
-// those that are aside. While questions are answered although the queue is paused for
-// the way to Coze, another worker has a way there: then patience counts from the last.
+// next is the wait after a look. A wait lasts while a probe is out, although one question is not parked then. It starts
+// again when other questions were answered meanwhile. If questions are answered although the queue is paused because Coze
+// is unreachable, another worker reaches it: patience counts from the last answer.
 func (w Wait) next(seen Snapshot, done int) Wait {
 	flowed := !seen.whole && w.done != done
 	switch {

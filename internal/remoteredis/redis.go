@@ -226,7 +226,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// Ping fails within redisPatience if there is no answer.
+// Ping fails after Timeout without an answer.
 func (r *Server) Ping(ctx context.Context) error {
 	limited, cancel := context.WithTimeoutCause(ctx, Timeout, fmt.Errorf("no answer within %v", Timeout))
 	defer cancel()

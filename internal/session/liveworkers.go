@@ -18,9 +18,8 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// Served returns a noWorkerError if no live worker takes tasks from the queue, of a
-// NAME/N from each. A worker that was killed counts as alive for 10 s more: asynq
-// cannot know.
+// Served returns an exitcode.NoWorkerError if no live worker serves the queue, or one of the shards of a NAME/N. asynq
+// counts a killed worker as alive for 10 s more.
 func (s *Session) Served(queue string) error {
 	shards, err := tasks.Shards(queue)
 	if err != nil {
@@ -40,10 +39,8 @@ func (s *Session) Served(queue string) error {
 	return nil
 }
 
-// workerWait is how long a command looks for a worker before it gives up. A worker that
-// is just starting is there within a second. One that has started long ago may be missing
-// for 5 s: asynq's word that it lives comes each 5 s, and is lost where Redis was restarted
-// without its data, or with the node of a cluster that had it.
+// workerWait is how long a command looks for a worker before it gives up. A worker that starts is visible within a second.
+// A running one writes its heartbeat every 5 s; it may be missing for as long after Redis has lost its data.
 const workerWait = 6 * time.Second
 
 const workerWaitFlag = "worker-wait"
@@ -63,13 +60,12 @@ func CheckWorkerWait(cmd *cobra.Command, given time.Duration, shared bool) error
 	return nil
 }
 
-// AwaitServed is served for a command that needs a worker: where there is none it says
-// so, and looks again for as long as wait. Only the first look gives up over any other
-// error: later ones may meet a Redis that is being restarted.
+// AwaitServed waits up to wait for a worker, and says so. Another error ends only the first look: a later one may meet a
+// Redis that restarts.
 func (s *Session) AwaitServed(ctx context.Context, queue string, wait time.Duration, say io.Writer) error {
 	err := s.Served(queue)
-	none, nobody := errors.AsType[*exitcode.NoWorkerError](err)
-	if !nobody || wait == 0 {
+	none, missing := errors.AsType[*exitcode.NoWorkerError](err)
+	if !missing || wait == 0 {
 		return err
 	}
 	fmt.Fprintf(say, "cozeq: waiting for a worker of queue %s, for up to %v\n", none.Queue, wait)
@@ -89,10 +85,9 @@ func (s *Session) AwaitServed(ctx context.Context, queue string, wait time.Durat
 	return nil
 }
 
-// NoteUnserved says where no worker serves the queue at present. It does not wait: what
-// was enqueued does.
+// NoteUnserved says that no worker serves the queue, if that is so. It does not wait.
 func (s *Session) NoteUnserved(w io.Writer, queue, then string) {
-	if none, nobody := errors.AsType[*exitcode.NoWorkerError](s.Served(queue)); nobody {
+	if none, missing := errors.AsType[*exitcode.NoWorkerError](s.Served(queue)); missing {
 		fmt.Fprintf(w, "cozeq: %v: %s ('cozeq worker' starts one)\n", none, then)
 	}
 }
@@ -110,9 +105,8 @@ func QueuesOf(name string) map[string]int {
 // servedEvery is how often a run over a shared Redis looks after its workers.
 const servedEvery = 15 * time.Second
 
-// WatchServed looks now and then whether the queue is still served, until stop,
-// and says so once each time that it no longer is. Workers may be restarting, so
-// it is no reason to give up; but a person should not wait for nobody.
+// WatchServed looks now and then whether the queue is still served, until stop, and says once each time that it no longer is.
+// The run goes on waiting: the workers may be restarting.
 func WatchServed(ctx context.Context, look func() error, say func(error)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -130,7 +124,7 @@ func WatchServed(ctx context.Context, look func() error, say func(error)) (stop 
 			if gone && !said {
 				say(err)
 			}
-			if gone || err == nil { // a Redis that does not answer tells nothing
+			if gone || err == nil { // without an answer from Redis nothing is known
 				said = gone
 			}
 		}

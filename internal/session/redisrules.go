@@ -13,8 +13,7 @@ import (
 	"github.com/cozeq/cozeq/internal/redischeck"
 )
 
-// warnTime bounds the look at a Redis' settings: most of it is for lines in the log, and
-// a command should not wait long for those.
+// warnTime bounds the check of Redis' settings. Most of it is for the log, so a command does not wait long for it.
 const warnTime = 3 * time.Second
 
 // RedisRules say what a command demands of a shared Redis before it puts anything there.
@@ -25,9 +24,8 @@ func (r *RedisRules) AddFlag(f *pflag.FlagSet) {
 		"accept a Redis that drops keys when it is full (a maxmemory-policy other than noeviction); questions and answers may get lost")
 }
 
-// Check refuses a Redis that may drop keys, and logs what else is wrong with its version,
-// memory and persistence, a warning each. What it cannot find out, as of a managed Redis
-// that does not tell its settings, is no error: doctor says so.
+// Check refuses a Redis that may drop keys, and logs a warning for each other fault of its version, memory and persistence.
+// Settings that a managed Redis hides are no error here; doctor shows them.
 func (r RedisRules) Check(ctx context.Context, rdb redis.UniversalClient, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, warnTime)
 	defer cancel()

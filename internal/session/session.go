@@ -42,8 +42,7 @@ var (
 	ErrNeedsWorker = errors.New("is for the worker of this process: add --with-worker, or set it where the workers run")
 )
 
-// Open opens the shared Redis that the settings name, else the embedded
-// store.
+// Open opens the shared Redis of the settings, or the embedded store if they name none.
 func Open(ctx context.Context, c settings.Config, concurrency int, logger *slog.Logger) (*Session, error) {
 	if c.Shared() {
 		return OpenShared(ctx, c, concurrency, logger)
@@ -81,7 +80,7 @@ func OpenShared(ctx context.Context, c settings.Config, concurrency int, logger 
 	return s, nil
 }
 
-// NewShared makes a session over the shared Redis that the settings name; nothing is dialled.
+// NewShared makes a session over the shared Redis of the settings. It does not dial.
 func NewShared(c settings.Config, concurrency int, logger *slog.Logger) (*Session, error) {
 	keys, err := c.Keys()
 	if err != nil {
@@ -97,8 +96,7 @@ func NewShared(c settings.Config, concurrency int, logger *slog.Logger) (*Sessio
 	return s, nil
 }
 
-// New is a session whose questions and answers are encrypted with these keys; nil:
-// they are not.
+// New makes a session. Questions and answers are encrypted with the keys, unless they are nil.
 func New(rdb redis.UniversalClient, keys *results.Keys) *Session {
 	store := results.NewStore(rdb)
 	store.Keys = keys
@@ -107,8 +105,7 @@ func New(rdb redis.UniversalClient, keys *results.Keys) *Session {
 	return s
 }
 
-// Close drains the worker, if there is one, and gives everything back, last
-// opened first. The subscription of waiters has to end before its Redis does.
+// Close drains the worker, if there is one, and closes the rest. The subscription of waiters ends before its Redis.
 func (s *Session) Close() {
 	if s.Worker != nil {
 		s.Worker.Drain()
@@ -133,8 +130,7 @@ type ownWorker struct {
 	done chan struct{}
 }
 
-// StartWorker starts a worker on the session. It is not ctx that ends it but
-// drain; failed is told if it ends by itself.
+// StartWorker starts a worker on the session. Drain ends it, not ctx; failed is called if it ends by itself.
 func (s *Session) StartWorker(ctx context.Context, a settings.Account, cfg worker.Config, failed func(error)) error {
 	client, credentials, closeIdle := a.Clients(cfg.Concurrency)
 	cfg.Redis, cfg.Keys, cfg.Coze, cfg.Credentials = s.Redis, s.Results.Keys, client, credentials
@@ -145,7 +141,7 @@ func (s *Session) StartWorker(ctx context.Context, a settings.Account, cfg worke
 		traces.Close()
 		return err
 	}
-	s.Ready.set(w.Ready) // before it logs that it is serving: who reads that finds it ready
+	s.Ready.set(w.Ready) // before the log says that it serves: a reader of that line finds it ready
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	o := &ownWorker{Worker: w, stop: stop, done: make(chan struct{})}
 	go func() {
@@ -160,8 +156,8 @@ func (s *Session) StartWorker(ctx context.Context, a settings.Account, cfg worke
 	return nil
 }
 
-// Drain takes no more tasks, lets those in flight end within the worker's Drain,
-// and returns when all handlers have. It may be called more than once.
+// Drain takes no more tasks, lets those in flight finish within the worker's Drain, and returns when all handlers have. It
+// may be called more than once.
 func (o *ownWorker) Drain() {
 	o.stop()
 	<-o.done

@@ -77,7 +77,7 @@ func Named(name string) func(Credential) bool {
 	return func(c Credential) bool { return c.Name == name }
 }
 
-// unknownCredential says which there are: a slip of the pen is the likeliest cause.
+// unknownCredential lists the credentials that exist: the name is probably a typo.
 func (c Config) unknownCredential(name string, known []Credential) error {
 	if path, _ := c.Env(EnvCredentials); path == "" {
 		return c.Errorf("--credential", "there is no credential %q: set %s to the file that has it", name, EnvCredentials)

@@ -141,7 +141,7 @@ func Flag(cmd *cobra.Command, name string) *pflag.Flag {
 	return flag
 }
 
-// FromDefault is the source of what nobody has set.
+// FromDefault is the source of a value that is not set.
 const FromDefault = "the default"
 
 // Lookup is the one place where a flag beats its variable and both beat the

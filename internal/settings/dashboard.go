@@ -64,7 +64,7 @@ func (c Config) Dashboard(ctx context.Context, addr string) (*Dashboard, error) 
 			Hint: "choose another address with --http or COZEQ_HTTP, or off",
 		}
 	}
-	p.Addr = tcp.String() // a name may stand for something else in a moment
+	p.Addr = tcp.String() // a name may resolve to something else later
 	if !tcp.IP.IsLoopback() {
 		_, source := c.Lookup(HTTP, "")
 		return nil, c.Errorf(source, "other machines can reach %s, and the dashboard shows every question and answer: "+

@@ -17,7 +17,7 @@ func (c Config) Hints() (func(string) string, error) {
 	}
 	codes, err := c.Codes()
 	if err != nil {
-		codes = coze.DefaultCodes() // who uses them says what is wrong
+		codes = coze.DefaultCodes() // the command that uses them reports the error
 	}
 	return func(hint string) string { return exitcode.HintIn(lang, codes, hint) }, nil
 }
@@ -35,7 +35,7 @@ func (c Config) Lang() (coze.Lang, error) {
 	return "", c.Errorf(source, "%q, want %s or %s", value, coze.English, coze.Chinese)
 }
 
-// locale heeds the first variable that is set, in POSIX's order: LC_ALL=C makes
+// locale takes the first variable that is set, in POSIX's order: LC_ALL=C makes
 // a Chinese LANG speak English.
 func (c Config) locale() coze.Lang {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {

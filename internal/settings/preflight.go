@@ -50,7 +50,7 @@ func (a *Account) Preflight(ctx context.Context, w io.Writer, again string) erro
 	return nil
 }
 
-// AcceptedHere is the table with those rows, unless somebody has changed them.
+// AcceptedHere is the table with those hints, unless --codes has changed them.
 func AcceptedHere(codes *coze.CodeTable) (*coze.CodeTable, error) {
 	type words struct {
 		Hint string `json:"hint"`

@@ -73,7 +73,7 @@ func MissingBot() *exitcode.MissingError {
 	}
 }
 
-// AddMissingBot adds that there is no bot to an error of the token's, if that is missing too: all at once.
+// AddMissingBot reports a missing bot together with a missing token.
 func AddMissingBot(err error, bot *exitcode.MissingError) error {
 	if token, ok := errors.AsType[*exitcode.MissingError](err); ok {
 		token.Also = bot
@@ -93,7 +93,7 @@ func tokenFile(ctx context.Context, path string) (coze.TokenSource, error) {
 	return file, err
 }
 
-// IsToken tells what begins as Coze's tokens do.
+// IsToken reports whether a text begins as Coze's tokens do.
 func IsToken(s string) bool {
 	return slices.ContainsFunc([]string{"pat_", "sat_", "czs_"}, func(prefix string) bool { return strings.HasPrefix(s, prefix) })
 }

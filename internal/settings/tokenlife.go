@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// TokenLife is what can be known of a token's end. Coze tells it to nobody but on its
-// pages.
+// TokenLife is what is known about the end of a token. Coze shows it on its web pages only.
 type TokenLife struct {
-	Set  time.Time // as somebody has set it; zero: nobody has
+	Set  time.Time // as set; zero: not set
 	File string    // that the token is in; empty: in none
 }
 

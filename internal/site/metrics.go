@@ -58,7 +58,7 @@ func showMetrics(registry *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
-// tokenCollector tells when tokens end that somebody has to replace. Those of an OAuth
+// tokenCollector exports when tokens end that a person has to replace. Those of an OAuth
 // app are renewed by themselves.
 type tokenCollector struct {
 	credentials []settings.Credential
@@ -78,7 +78,7 @@ func NewTokenCollector(a settings.Account) *tokenCollector {
 func (t *tokenCollector) Describe(ch chan<- *prometheus.Desc) { ch <- t.expires }
 
 // Collect implements prometheus.Collector. Of several credentials with one token the
-// earliest end is told.
+// earliest end counts.
 func (t *tokenCollector) Collect(ch chan<- prometheus.Metric) {
 	ends := make(map[string]time.Time)
 	for _, c := range t.credentials {

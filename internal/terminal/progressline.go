@@ -17,7 +17,7 @@ type progressLine struct {
 	mu    sync.Mutex
 	began time.Time
 	shown time.Time // last
-	first int       // how far it was when it was first told of
+	first int       // done at the first call
 	line  string    // what stands on the terminal's last line
 }
 
@@ -36,7 +36,7 @@ func (p *progressLine) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Progress tells how far it is. What ends soon is not shown at all.
+// Progress shows how far the work is. Work that ends soon is not shown at all.
 func (p *progressLine) Progress(done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

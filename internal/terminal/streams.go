@@ -67,7 +67,7 @@ func SystemStreams() Streams {
 }
 
 // lookupEnv is os.LookupEnv with the value trimmed: a file of variables that Windows has written adds a CR to
-// each, and what comes from $(cat FILE) or a web page may begin or end with a mark that nobody sees.
+// each, and what comes from $(cat FILE) or a web page may begin or end with an invisible mark.
 func lookupEnv(name string) (string, bool) {
 	value, set := os.LookupEnv(name)
 	return Trim(value), set
@@ -101,7 +101,7 @@ func (s *Streams) Dumb() bool {
 	return kind == "dumb"
 }
 
-// wantsColor heeds NO_COLOR, set to anything but nothing, and a dumb terminal.
+// wantsColor is false if NO_COLOR is not empty, and on a dumb terminal.
 func wantsColor(env func(string) (string, bool)) bool {
 	no, _ := env("NO_COLOR")
 	kind, _ := env("TERM")

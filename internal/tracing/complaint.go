@@ -61,7 +61,7 @@ func headerValues(lists ...string) []string {
 		for pair := range strings.SplitSeq(list, ",") {
 			_, value, ok := strings.Cut(pair, "=")
 			if !ok {
-				value = pair // a slip of the pen: it may be the secret alone
+				value = pair // a typo: it may be the secret alone
 			}
 			plain, err := url.PathUnescape(value)
 			if err != nil {

@@ -125,7 +125,7 @@ func (t *traces) Close() {
 	}
 }
 
-// WithParent puts ctx into the span that whoever started the program is in, by the
+// WithParent puts ctx into the span of the program that started this one, by the
 // variable that OpenTelemetry has for that: questions that are put into a queue belong
 // to it.
 func WithParent(ctx context.Context, env func(string) (string, bool)) context.Context {

@@ -23,7 +23,7 @@ func (l *liveAnswer) add(d results.Delta) error {
 	case results.DeltaReset:
 		if l.text.Len() > 0 {
 			l.breakLine()
-			fmt.Fprintln(l.streams.Err, "cozeq: the answer begins anew")
+			fmt.Fprintln(l.streams.Err, "cozeq: the answer starts again")
 		}
 		l.text.Reset()
 	}

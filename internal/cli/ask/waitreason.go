@@ -23,7 +23,7 @@ type waitReason struct {
 
 	mu      sync.Mutex
 	said    string
-	kept    func() // says a reason that was too short a wait to tell at once
+	kept    func() // says the reason of a wait that was too short to mention at once
 	stopped bool   // the command gives up: no reason holds any more
 }
 
@@ -37,7 +37,7 @@ func (w *waitReason) say(kind, format string, args ...any) {
 }
 
 // verdict is a worker.Config.OnVerdict: an attempt of this process has ended. A rate limit passes by itself in a
-// moment, so only the first wait of some length is told.
+// moment, so a short wait for it is said only if it lasts.
 func (w *waitReason) verdict(v worker.Verdict) {
 	if v.Err == nil || v.Parked != "" || v.Action != worker.Later && v.Action != worker.Retry {
 		return
@@ -102,11 +102,11 @@ func (w *waitReason) look(ctx context.Context, s *session.Session, id string) {
 	switch r.Status {
 	case results.Queued:
 		if p, paused, err := worker.PausedQueue(ctx, s.Redis, w.queue); err == nil && paused && len(p.Others) == 0 {
-			w.say("paused", "queue %s is paused: 'cozeq queues' tells why", w.queue)
+			w.say("paused", "queue %s is paused: 'cozeq queues' says why", w.queue)
 			return
 		}
 		w.say("queued", "the workers of queue %s have others to ask first", w.queue)
 	case results.Waiting:
-		w.say("waiting", "for its turn, a rate limit, or to be asked again after a fault: 'cozeq queues' tells more")
+		w.say("waiting", "for its turn, a rate limit, or to be asked again after a fault: 'cozeq queues' says more")
 	}
 }

@@ -92,7 +92,7 @@ func (a *asking) there(ctx, signals context.Context) (progress.Summary, error) {
 	if err := a.session.AwaitServed(ctx, queue, a.options.workerWait, a.panel); err != nil {
 		return progress.Summary{}, err
 	}
-	defer a.announce(signals, "interrupted; the questions in the queue go on being answered")()
+	defer a.announce(signals, "interrupted: the workers still answer the questions in the queue")()
 	defer session.WatchServed(ctx, func() error { return a.session.Served(queue) }, func(err error) {
 		fmt.Fprintf(a.panel, "cozeq: %v any more: waiting for one to come back\n", err)
 	})()
@@ -184,9 +184,9 @@ func (a *asking) announce(signals context.Context, text string) (stop func()) {
 
 // draining is said at the first signal: after a second one there is no time to say it.
 func (a *asking) draining() string {
-	text := fmt.Sprintf("interrupted; chats in flight may end, for up to %v: interrupt again to stop at once", a.options.drain)
+	text := fmt.Sprintf("interrupted: chats in flight may finish, for up to %v; interrupt again to stop at once", a.options.drain)
 	if a.options.output != "" {
-		text += "; the same command goes on after either"
+		text += "; run the same command again to resume"
 	}
 	return text
 }

@@ -190,7 +190,7 @@ func (o *options) asks() bool {
 	return err != nil
 }
 
-// again says how to go on with a run that was cut short.
+// again says how to resume a run that was cut short.
 func (o *options) again() string {
 	if o.output == "" {
 		return "run the command again; without -o it starts from the beginning"
