@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -21,31 +22,24 @@ const (
 	sweeperKey = "cozeq:sweeper"
 	laneEvery  = 15 * time.Second
 
-	// announceEvery is how often a process says which credentials it serves; the
-	// first time is before anything can be paused.
+	// announceEvery is how often a process says which credentials it serves. The first time is before anything can pause.
 	announceEvery = 5 * time.Second
 
-	// calm is how long Redis must have answered before a lease is judged: while
-	// it was away nobody could extend one.
+	// calm is how long Redis must have answered before a lease is judged: while it was away no worker could extend one.
 	calm = 7 * time.Second
 )
 
-// electScript gives the sweep to the process that has it or takes it, for a while.
-//
-// KEYS: sweeper. ARGV: process, TTL in milliseconds.
-var electScript = redis.NewScript(`
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1`)
+//go:embed elect.lua
+var electSource string
 
-// sweep looks after lost tasks and stuck conversations, until ctx ends. Two
-// processes that do it at the same time do no harm.
+var electScript = redis.NewScript(electSource)
+
+// sweep looks after lost tasks, pauses, conversations and batches, until ctx ends.
 func (w *Worker) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	// Lanes are looked at beside this loop: 10,000 of them take 40 s at a round trip
-	// of 1 ms, and the tasks of dead workers must not wait for that.
+	// Lanes are looked at beside this loop: 10,000 of them take 40 s at a round trip of 1 ms, and the tasks of dead workers
+	// must not wait for that.
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	var sweeping atomic.Bool
@@ -100,8 +94,8 @@ func (w *Worker) sweep(ctx context.Context) {
 	}
 }
 
-// sweepLanes sets stuck conversations going, and ends the records of tasks that
-// are in a lane but not in the queue: nobody would ever answer them.
+// sweepLanes resumes stuck conversations, and ends the records of tasks that are in a lane but not in the queue: no worker
+// would ever get them.
 func (w *Worker) sweepLanes(ctx context.Context) error {
 	n, err := w.lanes.Rebuild(ctx, w.gate.Queues)
 	if n > 0 {
@@ -112,7 +106,7 @@ func (w *Worker) sweepLanes(ctx context.Context) error {
 	}
 	dropped, err := w.lanes.Sweep(ctx)
 	for _, place := range dropped {
-		w.log.Warn("a turn was gone from the queue, its conversation goes on without it",
+		w.log.Warn("a turn was gone from the queue, its conversation continues without it",
 			"task", place.ID, "lane", place.Lane)
 		r, err := w.results.Cancel(ctx, place.ID)
 		switch {
