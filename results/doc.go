@@ -1,34 +1,28 @@
-// Package results keeps what came back: one Redis hash for each task, written
-// from the moment that the task is enqueued, and one message on a channel when
-// it ends.
+// Package results holds the results of tasks: what is in a record, and how to read it and to
+// wait for its end.
 //
-// # Life of a result
+// A task has one record, a hash in Redis, from the moment it is enqueued. [Store.Get] reads it
+// at any time. When the task ends its [Result] is written to the record and published on a
+// channel in one atomic step. [Store.Wait], [Store.WaitAll] and [Waiter] share one subscription
+// for each Store. They read the record after every (re)subscription that Redis confirms, so a
+// connection that drops loses nothing.
 //
-// A producer calls [Store.Create] before it puts the task into the queue. A
-// worker that takes the task up calls [Store.Begin] and gets an [Attempt], the
-// right to write: the newest Begin owns the hash and every write of an older
-// one is refused with [ErrFenced], so of two handlers that run for one task
-// (a lost lease, a shutdown that put the task back while its handler was still
-// unwinding) only one may end it. The Attempt notes the ids of the conversation
-// and of the chat as soon as they are known; who begins next reads them and
-// looks the chat up instead of asking again. [Attempt.Finish] writes the
-// terminal fields and publishes them in one atomic step.
+// A task that fails, expires or is canceled has a [Failure], which is an error: see
+// [Result.Err].
 //
-// Waiters ([Store.Wait], [Store.WaitAll], [Waiter]) share one subscription for
-// each Store, read the hash after every confirmed (re)subscription, and so miss
-// nothing when a connection drops.
+// Most programs need only tasks.Client, which enqueues, waits, streams and cancels, and this
+// package's types. The package does not write records: only a worker and the client of package
+// tasks do.
 //
 // # Keys
 //
-//	cozeq:result:{ID}   hash    the result, see [Result] for the fields
+//	cozeq:result:{ID}   hash    the record
 //	cozeq:body:{ID}     string  messages too long for the queue's payload
-//	cozeq:deltas:{ID}   stream  fields type (delta, reset, end) and text
+//	cozeq:deltas:{ID}   stream  the pieces of an answer: type (delta, reset, end) and text
 //	cozeq:done:ID       channel one message when the task ends: the result as JSON
-//	cozeq:cancel        channel ids of running tasks that shall be canceled
 //
-// The braces are part of the keys: one task's keys share a slot of Redis
-// Cluster, so that each script here touches one slot only.
+// docs/contract.md has the fields. The braces are part of the keys: they put all keys of one
+// task into one slot of a Redis Cluster.
 //
-// The package knows neither Coze nor asynq and imports nothing else of this
-// module.
+// Texts can be encrypted: see [Keys].
 package results

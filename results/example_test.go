@@ -2,7 +2,6 @@ package results_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -22,37 +22,6 @@ func dial() (rdb redis.UniversalClient, hangUp func()) {
 	return s.Client(), func() { s.Close() }
 }
 
-// A worker's side: take a task up, and end it.
-func ExampleStore_Begin() {
-	rdb, hangUp := dial()
-	defer hangUp()
-	ctx := context.Background()
-	store := results.NewStore(rdb)
-
-	attempt, err := store.Begin(ctx, results.Result{ID: "greeting"}, false)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if attempt.Ended {
-		return // somebody else was faster
-	}
-	attempt.Result.Status = results.Completed
-	attempt.Result.Answer = "Hello!"
-	switch err := attempt.Finish(ctx, false); {
-	case errors.Is(err, results.ErrFenced):
-		return // a newer attempt has begun: its answer counts
-	case err != nil:
-		log.Fatal(err)
-	}
-
-	r, err := store.Get(ctx, "greeting")
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(r.Status, r.Answer)
-	// Output: completed Hello!
-}
-
 // A producer's side: wait for many tasks over one subscription.
 func ExampleStore_WaitAll() {
 	rdb, hangUp := dial()
@@ -62,11 +31,11 @@ func ExampleStore_WaitAll() {
 	defer store.Close()
 
 	for _, id := range []string{"one", "two"} {
-		if _, err := store.Create(ctx, results.Entry{Result: results.Result{ID: id}}); err != nil {
+		if _, err := record.New(store).Create(ctx, record.Entry{Result: results.Result{ID: id}}); err != nil {
 			log.Fatal(err)
 		}
 	}
-	if _, err := store.Cancel(ctx, "two"); err != nil {
+	if _, err := record.New(store).Cancel(ctx, "two"); err != nil {
 		log.Fatal(err)
 	}
 

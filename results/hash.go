@@ -19,14 +19,11 @@ func DeltasKey(id string) string { return "cozeq:deltas:{" + id + "}" }
 // Channel returns the channel that carries the task's result when it ends.
 func Channel(id string) string { return channelPrefix + id }
 
-const (
-	channelPrefix = "cozeq:done:"
-	cancelChannel = "cozeq:cancel"
-)
+const channelPrefix = "cozeq:done:"
 
-// fields lists r as HSET takes it, leaving out what is empty: a hash has a
-// field only where there is something to say.
-func (r *Result) fields() []any {
+// Fields returns names and values of the record as HSET takes them, without what is empty.
+// It is the opposite of [Parse], but doesn't encrypt: see [Result.Seal].
+func (r *Result) Fields() []any {
 	f := make([]any, 0, 48)
 	str := func(name, value string) {
 		if value != "" {
@@ -94,144 +91,72 @@ func (r *Result) fields() []any {
 	return f
 }
 
-// parseList reads what fields has made of a list. An encrypted one has one element; of
-// what is neither, nothing is read.
+// parseList reads a list as Fields writes it. An encrypted one has one element.
 func parseList(value string) (values []string) {
-	if IsSealed(value) {
+	switch {
+	case IsSealed(value):
 		return []string{value}
+	case value != "":
+		_ = json.Unmarshal([]byte(value), &values)
 	}
-	_ = json.Unmarshal([]byte(value), &values)
 	return values
 }
 
-// record is a whole hash: the result and what only the line itself needs.
-type record struct {
-	Result
-	owner             string // token of the Attempt that may write
-	askedAt           Time   // set just before a question is sent, cleared when the ask has ended
-	cancel            bool   // somebody asked for an end
-	made              bool   // see Attempt
-	endedChat         string // see Attempt
-	endedConversation string // see Attempt
-	removedChat       string // see Attempt
-	logID             string // of the failure, or of the ask that is under way
-	kept              bool   // see Entry
-	keep              int64  // seconds to keep the result once it has ended; 0 = the store's default
-
-	waits        int // see Attempt
-	waitingSince Time
-}
-
-// parse reads the flat list of names and values that HGETALL gives.
-func parse(flat []any) record {
-	var r record
-	var usage Usage
-	var failure Failure
-	var hasUsage bool
-	for i := 0; i+1 < len(flat); i += 2 {
-		name, _ := flat[i].(string)
-		value, _ := flat[i+1].(string)
-		number := func() int64 {
-			n, _ := strconv.ParseInt(value, 10, 64)
-			return n
-		}
-		switch name {
-		case "id":
-			r.ID = value
-		case "custom_id":
-			r.CustomID = value
-		case "batch_id":
-			r.BatchID = value
-		case "status":
-			r.Status = Status(value)
-		case "answer":
-			r.Answer = value
-		case "content_type":
-			r.ContentType = value
-		case "parts":
-			_ = json.Unmarshal([]byte(value), &r.Parts) // of what is no list nothing is read
-		case "reasoning":
-			r.Reasoning = value
-		case "follow_ups":
-			r.FollowUps = parseList(value)
-		case "warnings":
-			r.Warnings = parseList(value)
-		case "token_count":
-			usage.TokenCount, hasUsage = number(), true
-		case "output_count":
-			usage.OutputCount, hasUsage = number(), true
-		case "input_count":
-			usage.InputCount, hasUsage = number(), true
-		case "spent":
-			u := &r.Spent
-			_, _ = fmt.Sscanf(value, "%d,%d,%d", &u.TokenCount, &u.OutputCount, &u.InputCount)
-		case "error_code":
-			failure.Code = int(number())
-		case "error_class":
-			failure.Class = value
-		case "error_msg":
-			failure.Message = value
-		case "error_hint":
-			failure.Hint = value
-		case "logid":
-			failure.LogID, r.logID = value, value
-		case "bot_id":
-			r.BotID = value
-		case "user_id":
-			r.UserID = value
-		case "conversation_id":
-			r.ConversationID = value
-		case "conversation_key":
-			r.ConversationKey = value
-		case "chat_id":
-			r.ChatID = value
-		case "queue":
-			r.Queue = value
-		case "lane":
-			r.Lane = value
-		case "traceparent":
-			r.TraceParent = value
-		case "attempts":
-			r.Attempts = int(number())
-		case "possible_duplicate":
-			r.PossibleDuplicate = value == "true"
-		case "other_chat_ids":
-			r.OtherChatIDs = parseList(value)
-		case "created_at":
-			r.CreatedAt = parseTime(value)
-		case "started_at":
-			r.StartedAt = parseTime(value)
-		case "completed_at":
-			r.CompletedAt = parseTime(value)
-		case "owner":
-			r.owner = value
-		case "asked_at":
-			r.askedAt = parseTime(value)
-		case "ended_chat":
-			r.endedChat = value
-		case "ended_conversation":
-			r.endedConversation = value
-		case "removed_chat":
-			r.removedChat = value
-		case "cancel":
-			r.cancel = value != ""
-		case "made":
-			r.made = value != ""
-		case "kept":
-			r.kept = value != ""
-		case "keep":
-			r.keep = number()
-		case "waits":
-			r.waits = int(number())
-		case "waiting_since":
-			r.waitingSince = parseTime(value)
+// Parse reads the record of the task with this id as HGETALL gives it, and decrypts it with
+// keys, which may be nil. Fields that it doesn't know, or can't read, are left out. What
+// it can't decrypt is named in Sealed.
+func Parse(id string, hash map[string]string, keys *Keys) *Result {
+	number := func(name string) int64 {
+		n, _ := strconv.ParseInt(hash[name], 10, 64)
+		return n
+	}
+	r := &Result{
+		ID:                hash["id"],
+		CustomID:          hash["custom_id"],
+		BatchID:           hash["batch_id"],
+		Status:            Status(hash["status"]),
+		Answer:            hash["answer"],
+		ContentType:       hash["content_type"],
+		Reasoning:         hash["reasoning"],
+		FollowUps:         parseList(hash["follow_ups"]),
+		Warnings:          parseList(hash["warnings"]),
+		BotID:             hash["bot_id"],
+		UserID:            hash["user_id"],
+		ConversationID:    hash["conversation_id"],
+		ConversationKey:   hash["conversation_key"],
+		ChatID:            hash["chat_id"],
+		Queue:             hash["queue"],
+		Lane:              hash["lane"],
+		TraceParent:       hash["traceparent"],
+		Attempts:          int(number("attempts")),
+		PossibleDuplicate: hash["possible_duplicate"] == "true",
+		OtherChatIDs:      parseList(hash["other_chat_ids"]),
+		CreatedAt:         parseTime(hash["created_at"]),
+		StartedAt:         parseTime(hash["started_at"]),
+		CompletedAt:       parseTime(hash["completed_at"]),
+	}
+	if parts := hash["parts"]; parts != "" {
+		_ = json.Unmarshal([]byte(parts), &r.Parts)
+	}
+	if spent := hash["spent"]; spent != "" {
+		_, _ = fmt.Sscanf(spent, "%d,%d,%d", &r.Spent.TokenCount, &r.Spent.OutputCount, &r.Spent.InputCount)
+	}
+	if hash["token_count"]+hash["output_count"]+hash["input_count"] != "" {
+		r.Usage = &Usage{
+			TokenCount:  number("token_count"),
+			OutputCount: number("output_count"),
+			InputCount:  number("input_count"),
 		}
 	}
-	if hasUsage {
-		r.Usage = &usage
+	if class := hash["error_class"]; class != "" {
+		r.Error = &Failure{
+			Code:    int(number("error_code")),
+			Class:   class,
+			Message: hash["error_msg"],
+			Hint:    hash["error_hint"],
+			LogID:   hash["logid"],
+		}
 	}
-	if failure.Class != "" {
-		r.Error = &failure
-	}
+	r.open(keys, id)
 	return r
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
@@ -191,7 +192,7 @@ func TestUnreadTextsStay(t *testing.T) {
 		if err := b.Wait(t.Context(), &results.Failure{Class: "auth", Message: "no key", Unencrypted: true}); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := without.Cancel(t.Context(), "t1"); err != nil || r.Status != results.Canceled {
+		if r, err := record.New(without).Cancel(t.Context(), "t1"); err != nil || r.Status != results.Canceled {
 			t.Fatalf("got %+v, %v", r, err)
 		}
 		r, err := with.Wait(t.Context(), "t1")

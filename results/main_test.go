@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -34,22 +35,22 @@ func newStore(t testing.TB, rdb redis.UniversalClient) *results.Store {
 func create(t testing.TB, s *results.Store, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if _, err := s.Create(t.Context(), results.Entry{Result: results.Result{ID: id, Queue: "default"}}); err != nil {
+		if _, err := record.New(s).Create(t.Context(), record.Entry{Result: results.Result{ID: id, Queue: "default"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func begin(t testing.TB, s *results.Store, id string) *results.Attempt {
+func begin(t testing.TB, s *results.Store, id string) *record.Attempt {
 	t.Helper()
-	a, err := s.Begin(t.Context(), results.Result{ID: id, Queue: "default"}, false)
+	a, err := record.New(s).Begin(t.Context(), results.Result{ID: id, Queue: "default"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func finish(t testing.TB, a *results.Attempt, answer string) {
+func finish(t testing.TB, a *record.Attempt, answer string) {
 	t.Helper()
 	a.Result.Status, a.Result.Answer, a.Result.Attempts = results.Completed, answer, 1
 	if err := a.Finish(t.Context(), false); err != nil {
@@ -80,47 +81,4 @@ func hash(t testing.TB, rdb redis.UniversalClient, id string) map[string]string 
 		t.Fatal(err)
 	}
 	return h
-}
-
-// channel hears what is published when a task ends.
-type channel struct {
-	t   testing.TB
-	rdb redis.UniversalClient
-	id  string
-	sub *redis.PubSub
-}
-
-func hear(t testing.TB, rdb redis.UniversalClient, id string) *channel {
-	t.Helper()
-	c := &channel{t, rdb, id, rdb.Subscribe(t.Context(), results.Channel(id))}
-	t.Cleanup(func() { c.sub.Close() })
-	if _, err := c.sub.Receive(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c.messages() // in a cluster one of before may come now, from another node
-	return c
-}
-
-// messages returns all that was published since the last call: messages of one
-// channel keep their order, in a cluster if they come from one node, so what comes
-// before a mark of our own is all of it.
-func (c *channel) messages() []string {
-	c.t.Helper()
-	const mark = "so far"
-	err := c.rdb.Eval(c.t.Context(), "return redis.call('PUBLISH', ARGV[1], ARGV[2])",
-		[]string{results.Key(c.id)}, results.Channel(c.id), mark).Err()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	var got []string
-	for {
-		m, err := c.sub.ReceiveMessage(c.t.Context())
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if m.Payload == mark {
-			return got
-		}
-		got = append(got, m.Payload)
-	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
@@ -18,7 +19,7 @@ func TestPartsAreSealed(t *testing.T) {
 		defer store.Close()
 		store.Keys = parseKeys(t, "k1:"+keyText('a'))
 		want := []results.Part{{ContentType: "text", Content: "secret words"}, {ContentType: "card", Content: `{"secret":1}`}}
-		a, err := store.Begin(t.Context(), results.Result{ID: "t1"}, false)
+		a, err := record.New(store).Begin(t.Context(), results.Result{ID: "t1"}, false)
 		if err != nil {
 			t.Fatal(err)
 		}

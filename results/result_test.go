@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
@@ -72,7 +73,7 @@ func TestGoldenHash(t *testing.T) {
 		s := newStore(t, rdb)
 		for name, r := range goldens {
 			r.CreatedAt = results.At(moment)
-			if _, err := s.Create(t.Context(), results.Entry{Result: r}); err != nil {
+			if _, err := record.New(s).Create(t.Context(), record.Entry{Result: r}); err != nil {
 				t.Fatal(err)
 			}
 			h := hash(t, rdb, r.ID)
@@ -207,7 +208,7 @@ func TestRoundTrip(t *testing.T) {
 		if err := s.Delete(ctx, want.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Create(ctx, results.Entry{Result: want}); err != nil {
+		if _, err := record.New(s).Create(ctx, record.Entry{Result: want}); err != nil {
 			t.Fatal(err)
 		}
 		kept, err := s.Get(ctx, want.ID)

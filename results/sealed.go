@@ -28,7 +28,6 @@ const (
 	fieldReasoning = "reasoning"
 	fieldFollowUps = "follow_ups"
 	fieldWarnings  = "warnings"
-	fieldDelta     = "delta"
 
 	// FieldError is that of a failure's message in the result's hash.
 	FieldError = "error_msg"
@@ -127,10 +126,10 @@ func (k *Keys) Open(owner, field, value string) (string, error) {
 
 func additional(owner, field string) []byte { return []byte(owner + "/" + field) }
 
-// sealed is the result of a task as Redis gets it. The values in the message are those
-// of the hash: lists have one element, which is the JSON of all. What could not be read
+// Seal returns the result of the task with this id as Redis gets it: its texts encrypted with
+// k. An encrypted list has one element, the JSON of all. A text that [Parse] could not decrypt
 // goes back as it came.
-func (r *Result) sealed(k *Keys, id string) *Result {
+func (r *Result) Seal(k *Keys, id string) *Result {
 	if k == nil && r.Sealed == nil {
 		return r
 	}

@@ -16,24 +16,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// alone returns a client of the same Redis that carries a hook of its own.
-func alone(t testing.TB, rdb redis.UniversalClient, hook redis.Hook) redis.UniversalClient {
-	t.Helper()
-	var c redis.UniversalClient
-	switch rdb := rdb.(type) {
-	case *redis.ClusterClient:
-		options := *rdb.Options()
-		c = redis.NewClusterClient(&options)
-	case *redis.Client:
-		options := *rdb.Options()
-		options.PushNotificationProcessor = nil // each client makes its own
-		c = redis.NewClient(&options)
-	}
-	c.AddHook(hook)
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
 // reads stands between a store and its reads of many records: those of waiters.
 type reads struct {
 	redis.Hook
@@ -74,7 +56,7 @@ func TestWait(t *testing.T) {
 		writer := newStore(t, rdb)
 		check := func(t *testing.T, id string, hook redis.Hook) {
 			t.Helper()
-			r, err := newStore(t, alone(t, rdb, hook)).Wait(t.Context(), id)
+			r, err := newStore(t, redistest.Hooked(t, rdb, hook)).Wait(t.Context(), id)
 			if err != nil || r.ID != id || r.Status != results.Completed || r.Answer != "yes" {
 				t.Errorf("got %+v, %v", r, err)
 			}
@@ -139,7 +121,7 @@ func TestWaitAllInOrderOfEnd(t *testing.T) {
 		order := []string{"c", "a", "d", "b"}
 		create(t, writer, ids...)
 		seen := make(chan int, 100)
-		s := newStore(t, alone(t, rdb, reads{after: func(n int) { seen <- n }}))
+		s := newStore(t, redistest.Hooked(t, rdb, reads{after: func(n int) { seen <- n }}))
 		var writing sync.WaitGroup
 		defer writing.Wait()
 		writing.Go(func() {
@@ -231,7 +213,7 @@ func TestTwoWaitersOnOneID(t *testing.T) {
 		writer := newStore(t, rdb)
 		create(t, writer, "t1")
 		read := make(chan struct{}, 10)
-		s := newStore(t, alone(t, rdb, reads{after: func(int) { read <- struct{}{} }}))
+		s := newStore(t, redistest.Hooked(t, rdb, reads{after: func(int) { read <- struct{}{} }}))
 		add := func() *results.Waiter {
 			w, err := s.NewWaiter()
 			if err != nil {
@@ -357,7 +339,7 @@ func TestWaitReadFails(t *testing.T) {
 		create(t, writer, "t1")
 		answer(t, writer, "t1", "yes")
 		failures := 3
-		s := newStore(t, alone(t, rdb, reads{err: func() error {
+		s := newStore(t, redistest.Hooked(t, rdb, reads{err: func() error {
 			if failures--; failures >= 0 {
 				return errors.New("LOADING Redis is loading the dataset in memory")
 			}
@@ -426,7 +408,7 @@ func TestForeignMessage(t *testing.T) {
 func TestClose(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		read := make(chan struct{}, 10)
-		s := results.NewStore(alone(t, rdb, reads{after: func(int) { read <- struct{}{} }}))
+		s := results.NewStore(redistest.Hooked(t, rdb, reads{after: func(int) { read <- struct{}{} }}))
 		create(t, s, "t1", "t2")
 		idle, err := s.NewWaiter()
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -207,7 +208,7 @@ func TestBody(t *testing.T) {
 		if !c.HasBody() || c.Preview != strings.Repeat("问", 200)+"…" || len(c.AdditionalMessages) != 0 {
 			t.Errorf("got %+v", c)
 		}
-		a, err := l.Store.Begin(t.Context(), c.Record("long", tasks.QueueDefault), true)
+		a, err := record.New(l.Store).Begin(t.Context(), c.Record("long", tasks.QueueDefault), true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,7 +44,7 @@ type Options struct {
 	Retention time.Duration
 
 	// ConversationID, ChatID and AskedAt take over a task that an earlier run had
-	// begun: the worker looks that chat up before it asks. See results.Entry.
+	// begun: the worker looks that chat up before it asks. See record.Entry.
 	ConversationID string
 	ChatID         string
 	AskedAt        time.Time
@@ -59,7 +59,7 @@ type Options struct {
 	// earlier turn is in its place no more, it changes nothing.
 	InsteadOf string
 
-	// InBatch is set for rows of a detached batch, by package batches: see results.Entry.Kept.
+	// InBatch is set for rows of a detached batch, by package batches: see record.Entry.Kept.
 	InBatch bool
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/queue"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -77,7 +78,7 @@ func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *resu
 		return c.encode()
 	}
 	s.Attempts, s.Timeout, s.Retention, s.InsteadOf = o.Attempts, o.Timeout, o.Retention, o.InsteadOf
-	s.Entry = results.Entry{Result: c.Record(o.ID, s.Place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt}
+	s.Entry = record.Entry{Result: c.Record(o.ID, s.Place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt}
 	s.Entry.ChatID, s.Entry.PossibleDuplicate = o.ChatID, o.PossibleDuplicate
 	s.Entry.ConversationID = cmp.Or(o.ConversationID, s.Entry.ConversationID)
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
@@ -56,7 +57,7 @@ func TestEnqueueAll(t *testing.T) {
 		if got := l.Pending(); !slices.Equal(got, []string{"first", "there", "ended", "a", "u1", "long"}) {
 			t.Errorf("pending in the order %q", got)
 		}
-		if got, err := l.Store.Begin(t.Context(), results.Result{ID: "long"}, true); err != nil || len(got.Body) < 5000 {
+		if got, err := record.New(l.Store).Begin(t.Context(), results.Result{ID: "long"}, true); err != nil || len(got.Body) < 5000 {
 			t.Errorf("the long question is kept as %.40q, %v", got.Body, err)
 		}
 		if all := l.Tasks.EnqueueAll(t.Context(), nil); len(all) != 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -24,7 +25,7 @@ func dial() (rdb redis.UniversalClient, hangUp func()) {
 // work stands for "cozeq worker".
 func work(rdb redis.UniversalClient, id string) {
 	ctx := context.Background()
-	attempt, err := results.NewStore(rdb).Begin(ctx, results.Result{ID: id}, false)
+	attempt, err := record.New(results.NewStore(rdb)).Begin(ctx, results.Result{ID: id}, false)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
@@ -87,7 +88,7 @@ func TestEnqueueFails(t *testing.T) {
 					}
 				}
 				if chat.HasBody() {
-					a, err := l.Store.Begin(t.Context(), chat.Record(id, tasks.QueueDefault), true)
+					a, err := record.New(l.Store).Begin(t.Context(), chat.Record(id, tasks.QueueDefault), true)
 					if err != nil {
 						t.Fatal(err)
 					}

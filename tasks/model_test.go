@@ -13,6 +13,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
@@ -200,7 +201,7 @@ func (m *model) worker(a *redistest.Actor) {
 	}
 	place := lane.Place{Lane: chat.Lane(), Queue: tasks.QueueDefault, ID: id}
 	lanes := lane.New(a.Redis)
-	at, err := results.NewStore(a.Redis).Begin(ctx, chat.Record(id, tasks.QueueDefault), false)
+	at, err := record.New(results.NewStore(a.Redis)).Begin(ctx, chat.Record(id, tasks.QueueDefault), false)
 	if err != nil {
 		return
 	}
@@ -225,7 +226,7 @@ func (m *model) worker(a *redistest.Actor) {
 	m.end(ctx, a, id, "")
 }
 
-func (m *model) ask(ctx context.Context, at *results.Attempt, p lane.Place) error {
+func (m *model) ask(ctx context.Context, at *record.Attempt, p lane.Place) error {
 	if other := m.running[p.Lane]; other != "" {
 		m.faulty("%s runs while %s does", p.ID, other)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -24,7 +24,7 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	}
 	r := &a.rec.Result
 	if a.chat.Stream && (r.Attempts > 0 || a.rec.Waits > 0) {
-		if err := a.rec.Delta(ctx, results.Delta{Type: results.DeltaReset}); err != nil {
+		if err := a.rec.Delta(ctx, record.Delta{Type: record.DeltaReset}); err != nil {
 			return nil, err
 		}
 	}
@@ -35,7 +35,7 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		r.PossibleDuplicate = true // the record was lost, with what it said of an earlier ask
 	}
 	err = a.permitToAsk(ctx, conversation)
-	if errors.Is(err, results.ErrChatGiven) {
+	if errors.Is(err, record.ErrChatGiven) {
 		return a.lookUp(ctx)
 	}
 	if err != nil {
@@ -58,9 +58,9 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		return nil, err
 	}
 	switch {
-	case errors.Is(err, results.ErrFenced):
+	case errors.Is(err, record.ErrFenced):
 		return nil, err
-	case errors.Is(err, results.ErrChatGiven):
+	case errors.Is(err, record.ErrChatGiven):
 		return a.lookUp(ctx)
 	case errors.Is(err, errCanceled):
 		a.clearAsked(ctx, conversation)

@@ -23,7 +23,7 @@ import (
 //  4. B looks for the question until lookAfter = noteAge + ConsentTime + 3 s after its Begin, by B's clock alone, and for
 //     findFor after the note: see attempt.lookUntil. The 3 s are for the way to Coze, and for a Coze that lists late.
 //  5. If B dies before that, C need not start over: the record says since when A is fenced, by Redis' clock
-//     (results.Attempt.FencedFor). Workers that crash again and again after less than lookAfter still get through.
+//     (record.Attempt.FencedFor). Workers that crash again and again after less than lookAfter still get through.
 //
 // "By A's clock" fails if a machine stands still together with its clocks, as a paused virtual machine may. A then wakes
 // between 2 and the write of the bytes, and does not know it. Bytes that wait in a socket's buffer are the same: they are the

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -45,7 +46,7 @@ func TestTakenOverBeforeSent(t *testing.T) {
 			until(t, "the note", func() bool { return rdb.HExists(t.Context(), results.Key(id), "asked_at").Val() })
 			noted := time.Now()
 			if taken {
-				if _, err := l.store.Begin(t.Context(), results.Result{ID: id}, false); err != nil {
+				if _, err := record.New(l.store).Begin(t.Context(), results.Result{ID: id}, false); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -99,7 +100,7 @@ func TestTakenOverAfterSent(t *testing.T) {
 			})
 			id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
 			<-asked
-			second, err := l.store.Begin(t.Context(), results.Result{ID: id}, false)
+			second, err := record.New(l.store).Begin(t.Context(), results.Result{ID: id}, false)
 			if err == nil {
 				err = second.Asking(t.Context(), "another")
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
@@ -29,12 +30,13 @@ import (
 type attempt struct {
 	id    string
 	began time.Time
-	chat  *tasks.Chat      // nil: the payload could not be read
-	rec   *results.Attempt // the record, and the right to write it
-	hold  hold             // on the task
+	chat  *tasks.Chat     // nil: the payload could not be read
+	rec   *record.Attempt // the record, and the right to write it
+	hold  hold            // on the task
 
 	cfg           *Config
 	results       *results.Store
+	records       *record.Store
 	conversations *conversation.Names
 	lanes         *lane.Lanes
 	tally         *tally.Tally
@@ -54,7 +56,7 @@ type attempt struct {
 
 func (w *Worker) newAttempt(ctx context.Context) *attempt {
 	a := &attempt{
-		began: time.Now(), cfg: &w.cfg, results: w.results, conversations: w.conversations,
+		began: time.Now(), cfg: &w.cfg, results: w.results, records: w.records, conversations: w.conversations,
 		lanes: w.lanes, tally: w.tally, inspector: w.inspector, life: w.life,
 	}
 	a.id, _ = asynq.GetTaskID(ctx)

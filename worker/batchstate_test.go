@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -103,7 +104,7 @@ func TestBatchHearsOfTheEndFromTheNextWorker(t *testing.T) {
 		l := newLine(t, rdb)
 		bs := l.submit("b", "one", "two", "three")
 		for row, how := range []results.Status{results.Completed, results.Failed} {
-			a, err := l.store.Begin(t.Context(), results.Result{ID: batches.TaskID("b", row+1, 1)}, false)
+			a, err := record.New(l.store).Begin(t.Context(), results.Result{ID: batches.TaskID("b", row+1, 1)}, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -229,7 +230,7 @@ func TestReleasedTaskComesBackTwice(t *testing.T) {
 		if err := bs.Release(t.Context(), []*results.Result{{ID: "r-1", BatchID: "r", Status: results.Completed}}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.store.Begin(t.Context(), chat.Record("r-1", tasks.QueueDefault), false); err != nil {
+		if _, err := record.New(l.store).Begin(t.Context(), chat.Record("r-1", tasks.QueueDefault), false); err != nil {
 			t.Fatal(err)
 		}
 		l.work()

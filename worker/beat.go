@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/internal/record"
 )
 
 // The beat tells a worker when it must not trust what it holds.
@@ -21,7 +21,7 @@ import (
 //
 // Then each attempt that runs looks whether the task is still its own, and each chat that a
 // worker has or had lately is brought into its record again: the record may say that
-// nothing was asked. See results.Store.GiveOver. A task that was answered in the lost
+// nothing was asked. See record.Store.GiveOver. A task that was answered in the lost
 // second is in the queue again; its chat is looked up, not asked for.
 //
 // Others, and this worker's free slots, may be quicker: they see a task that nobody has
@@ -110,12 +110,12 @@ func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
 		})
 	}
 	for _, a := range w.running.all() {
-		check(func() error { return a.hold.check(ctx, w.results, forgot) })
+		check(func() error { return a.hold.check(ctx, w.records, forgot) })
 	}
 	if forgot {
 		for _, c := range w.answered.all() {
 			check(func() error {
-				_, err := w.results.GiveOver(ctx, c)
+				_, err := w.records.GiveOver(ctx, c)
 				return err
 			})
 		}
@@ -132,11 +132,11 @@ type endedChats struct {
 }
 
 type endedChat struct {
-	results.GivenChat
+	record.GivenChat
 	at time.Time
 }
 
-func (e *endedChats) add(c results.GivenChat) {
+func (e *endedChats) add(c record.GivenChat) {
 	c.Lost, c.Runs = true, false
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -154,10 +154,10 @@ func (e *endedChats) drop(before time.Time) {
 	e.chats = append(e.chats[:0], e.chats[n:]...)
 }
 
-func (e *endedChats) all() []results.GivenChat {
+func (e *endedChats) all() []record.GivenChat {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := make([]results.GivenChat, len(e.chats))
+	all := make([]record.GivenChat, len(e.chats))
 	for i, c := range e.chats {
 		all[i] = c.GivenChat
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/internal/record"
 )
 
 // hearCancellations ends the attempts of tasks that are canceled, until ctx ends. After each connection it also looks at the
@@ -15,7 +15,7 @@ import (
 func (w *Worker) hearCancellations(ctx context.Context) {
 	cancel := func(id string) { w.running.stop(id, errCanceled) }
 	for ctx.Err() == nil {
-		err := w.results.Cancellations(ctx, cancel, func() { w.checkCancellations(ctx) })
+		err := w.records.Cancellations(ctx, cancel, func() { w.checkCancellations(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -32,7 +32,7 @@ func (w *Worker) checkCancellations(ctx context.Context) {
 	if len(ids) == 0 || ctx.Err() != nil {
 		return
 	}
-	requested, err := w.results.CancelRequested(ctx, ids)
+	requested, err := w.records.CancelRequested(ctx, ids)
 	for _, id := range requested {
 		w.running.stop(id, errCanceled)
 	}
@@ -48,7 +48,7 @@ func (a *attempt) interrupted(ctx context.Context, err error) (*coze.Chat, error
 	switch {
 	case errors.Is(cause, errCanceled), errors.Is(cause, errDeadline):
 		return a.cancelChat(context.WithoutCancel(ctx), cause)
-	case errors.Is(cause, errShutdown), errors.Is(cause, results.ErrFenced):
+	case errors.Is(cause, errShutdown), errors.Is(cause, record.ErrFenced):
 		return nil, cause
 	}
 	return nil, err

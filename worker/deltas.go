@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/internal/record"
 )
 
 // deltaEvery is how long deltas are collected before they are published. Twenty a second read as fluently as every token by
@@ -17,7 +17,7 @@ const deltaEvery = 50 * time.Millisecond
 // deltaWriter publishes the text of an answer as it comes. A nil deltaWriter publishes nothing.
 type deltaWriter struct {
 	ctx context.Context
-	rec *results.Attempt
+	rec *record.Attempt
 
 	publish sync.Mutex // one publication at a time, in order
 	mu      sync.Mutex
@@ -27,7 +27,7 @@ type deltaWriter struct {
 	pending bool
 }
 
-func newDeltaWriter(ctx context.Context, rec *results.Attempt, wanted bool) *deltaWriter {
+func newDeltaWriter(ctx context.Context, rec *record.Attempt, wanted bool) *deltaWriter {
 	if !wanted {
 		return nil
 	}
@@ -64,7 +64,7 @@ func (d *deltaWriter) flush() {
 	d.pending = false
 	d.mu.Unlock()
 	if text != "" {
-		_ = d.rec.Delta(d.ctx, results.Delta{Type: results.DeltaText, Text: text})
+		_ = d.rec.Delta(d.ctx, record.Delta{Type: record.DeltaText, Text: text})
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -314,11 +315,11 @@ func (c *confidential) readable(keys *results.Keys) {
 		}
 	}
 	text := ""
-	for d, err := range store.Deltas(t.Context(), c.ids["again"]) {
+	for d, err := range record.New(store).Deltas(t.Context(), c.ids["again"]) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.Type == results.DeltaReset {
+		if d.Type == record.DeltaReset {
 			text = ""
 		}
 		text += d.Text
@@ -376,7 +377,7 @@ func (c *confidential) unreadable(keys *results.Keys) {
 			t.Errorf("with %v: %v", keys, err)
 		}
 	}
-	for _, err := range store.Deltas(t.Context(), c.ids["long"]) {
+	for _, err := range record.New(store).Deltas(t.Context(), c.ids["long"]) {
 		if _, ok := errors.AsType[*results.SealedError](err); !ok {
 			t.Errorf("with %v: %v", keys, err)
 		}

@@ -6,16 +6,16 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/internal/record"
 )
 
 // hold is an attempt's grip on its task, as seen from outside the attempt: by a cancellation, by the beat, and when asynq
 // gives the handler up.
 type hold struct {
-	stop    context.CancelCauseFunc           // ends the attempt's context with one of our causes
-	rec     atomic.Pointer[results.Attempt]   // once the task is taken up
-	chat    atomic.Pointer[results.GivenChat] // that this attempt has made or found, until it has ended
-	sending atomic.Bool                       // a question is on its way, and no chat of it is known
+	stop    context.CancelCauseFunc          // ends the attempt's context with one of our causes
+	rec     atomic.Pointer[record.Attempt]   // once the task is taken up
+	chat    atomic.Pointer[record.GivenChat] // that this attempt has made or found, until it has ended
+	sending atomic.Bool                      // a question is on its way, and no chat of it is known
 }
 
 // fenceCheck is how often an attempt that asynq has given up looks whether another one has begun.
@@ -32,7 +32,7 @@ func (h *hold) watch(ctx context.Context) {
 			continue
 		}
 		if owned, err := h.rec.Load().Owned(ctx); err == nil && !owned {
-			h.stop(results.ErrFenced)
+			h.stop(record.ErrFenced)
 			return
 		}
 	}
@@ -40,7 +40,7 @@ func (h *hold) watch(ctx context.Context) {
 
 // check ends the attempt if its task is not its own any more. forgot: Redis may have lost writes, so the attempt's chat is
 // brought into the record again.
-func (h *hold) check(ctx context.Context, store *results.Store, forgot bool) error {
+func (h *hold) check(ctx context.Context, records *record.Store, forgot bool) error {
 	rec := h.rec.Load()
 	if rec == nil {
 		return nil // it has not begun
@@ -52,14 +52,14 @@ func (h *hold) check(ctx context.Context, store *results.Store, forgot bool) err
 	if own := h.chat.Load(); own != nil && forgot {
 		c := *own
 		c.Lost, c.Runs = true, owned
-		wanted, err := store.GiveOver(ctx, c)
+		wanted, err := records.GiveOver(ctx, c)
 		if err != nil {
 			return err
 		}
 		owned = owned && wanted
 	}
 	if !owned && !h.sending.Load() {
-		h.stop(results.ErrFenced)
+		h.stop(record.ErrFenced)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (a *attempt) disown(ctx context.Context) {
 	given, wanted := *own, false
 	given.Runs = false
 	err := a.persist(ctx, func(ctx context.Context) (err error) {
-		wanted, err = a.results.GiveOver(ctx, given)
+		wanted, err = a.records.GiveOver(ctx, given)
 		return err
 	})
 	switch {

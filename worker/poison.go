@@ -14,6 +14,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -95,7 +96,7 @@ func (w *Worker) discard(ctx context.Context, queue, id, raw, why string) error 
 	if !elsewhere {
 		failure := &results.Failure{Class: string(coze.ClassInvalid), Message: "the queue cannot hand the task out: " + why, Hint: poisonAdvice, Unencrypted: true}
 		err := w.endLost(ctx, results.Result{ID: id, Queue: queue}, results.Failed, failure)
-		if _, own := errors.AsType[*results.KeyError](err); err != nil && !own && !errors.Is(err, results.ErrFenced) {
+		if _, own := errors.AsType[*results.KeyError](err); err != nil && !own && !errors.Is(err, record.ErrFenced) {
 			return err
 		}
 	}
@@ -178,7 +179,7 @@ func Unreadables(ctx context.Context, rdb redis.UniversalClient, queues ...strin
 // endLost ends the record of a task that no worker will come to, and lets its conversation
 // and its batch go on. A chat that is noted is canceled. A record that has ended stays.
 func (w *Worker) endLost(ctx context.Context, seed results.Result, status results.Status, why *results.Failure) error {
-	rec, err := w.results.Begin(ctx, seed, false)
+	rec, err := w.records.Begin(ctx, seed, false)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/internal/record"
 )
 
 // Polling: Coze asks for at most one call a second for each chat, and every call counts for the same limit as a chat.
@@ -48,7 +48,7 @@ func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
 		return nil, lookUpError(err)
 	}
 	if a.chat.Stream { // readers of the broken stream's deltas start over
-		for _, d := range []results.Delta{{Type: results.DeltaReset}, {Type: results.DeltaText, Text: chat.Answer()}} {
+		for _, d := range []record.Delta{{Type: record.DeltaReset}, {Type: record.DeltaText, Text: chat.Answer()}} {
 			if err := a.rec.Delta(ctx, d); err != nil {
 				return nil, err
 			}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/internal/record"
 )
 
 // stream sends the question and reads its stream. The chat is noted as soon as an event names it.
@@ -83,7 +83,7 @@ func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) er
 	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {
 		a.log.Warn("could not note the chat in the journal, reading on", "chat", chat.ID, "err", err)
 	}
-	own := results.GivenChat{TaskID: a.id, ConversationID: conversation, ChatID: chat.ID, AskedAt: a.rec.AskedAt, Runs: true}
+	own := record.GivenChat{TaskID: a.id, ConversationID: conversation, ChatID: chat.ID, AskedAt: a.rec.AskedAt, Runs: true}
 	a.hold.chat.Store(&own)
 	err := a.rec.Created(ctx, conversation, chat.ID)
 	if err == nil {
@@ -92,7 +92,7 @@ func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) er
 		a.hold.chat.Store(&noted)
 	}
 	a.hold.sending.Store(false)
-	if err != nil && !errors.Is(err, results.ErrFenced) {
+	if err != nil && !errors.Is(err, record.ErrFenced) {
 		a.log.Warn("could not note the chat, reading on", "chat", chat.ID, "err", err)
 		err = nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -132,7 +133,7 @@ func (a *attempt) putBack(ctx context.Context, v Verdict) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
 	err := a.rec.Wait(ctx, why, along(ctx, a.rec.Result, results.Waiting)...)
-	if errors.Is(err, results.ErrFenced) {
+	if errors.Is(err, record.ErrFenced) {
 		a.disown(ctx)
 	} else if err != nil {
 		a.log.Warn("could not note that the task waits", "err", err)
@@ -181,7 +182,7 @@ func (a *attempt) persist(ctx context.Context, write func(context.Context) error
 		defer cancel()
 		return write(once)
 	}, func(err error, _ time.Duration) bool {
-		if _, damaged := errors.AsType[*results.KeyError](err); damaged || errors.Is(err, results.ErrFenced) {
+		if _, damaged := errors.AsType[*results.KeyError](err); damaged || errors.Is(err, record.ErrFenced) {
 			return false
 		}
 		a.log.Warn("could not store how the task ended, will try again", "err", err)

@@ -108,7 +108,7 @@ func (w *Worker) sweepLanes(ctx context.Context) error {
 	for _, place := range dropped {
 		w.log.Warn("a turn was gone from the queue, its conversation continues without it",
 			"task", place.ID, "lane", place.Lane)
-		r, err := w.results.Cancel(ctx, place.ID)
+		r, err := w.records.Cancel(ctx, place.ID)
 		switch {
 		case err == nil && r.Status == results.Waiting:
 			err = w.endLost(ctx, results.Result{ID: place.ID}, results.Canceled,

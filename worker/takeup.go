@@ -55,7 +55,7 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 			invalid, a.sealed = a.sealed, nil
 		}
 	}
-	a.rec, err = a.results.Begin(ctx, seed, invalid == nil && a.chat.HasBody(), along(ctx, seed, results.Running)...)
+	a.rec, err = a.records.Begin(ctx, seed, invalid == nil && a.chat.HasBody(), along(ctx, seed, results.Running)...)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (a *attempt) runByHand(ctx context.Context) (bool, error) {
 	if err := a.tally.ReopenResult(ctx, r); err != nil { // before the record: a death between the two brings the task back
 		return false, err
 	}
-	if err := a.results.Reopen(ctx, a.id); err != nil {
+	if err := a.records.Reopen(ctx, a.id); err != nil {
 		return false, err
 	}
 	a.log.Info("a failed task is asked again, as somebody ran it by hand")

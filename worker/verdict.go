@@ -6,6 +6,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -92,7 +93,7 @@ func judge(err error, h history) Verdict {
 	switch {
 	case err == nil:
 		v.Action = Done
-	case errors.Is(err, results.ErrFenced):
+	case errors.Is(err, record.ErrFenced):
 		v.Action, v.After = Drop, fenceWait
 	case errors.Is(err, errShutdown):
 		v.Action = Later

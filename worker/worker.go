@@ -40,6 +40,7 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
@@ -52,6 +53,7 @@ type Worker struct {
 	log           *slog.Logger
 	coze          *coze.Client
 	results       *results.Store
+	records       *record.Store
 	lanes         *lane.Lanes
 	tally         *tally.Tally
 	conversations *conversation.Names
@@ -99,6 +101,7 @@ func New(cfg Config) (*Worker, error) {
 		log:           cfg.Logger,
 		coze:          cfg.Coze,
 		results:       store,
+		records:       record.New(store),
 		lanes:         lane.New(rdb),
 		tally:         tally.New(rdb),
 		conversations: conversation.New(rdb),

@@ -40,19 +40,20 @@ var edges = map[string][]string{
 	"coze":          {"internal/textfile"},
 	"coze/cozetest": {"coze"},
 	"coze/oauth":    {"coze", "internal/textfile", "jwt"}, // apart from coze, so that who has a plain token links no JWT
-	"results":       {"internal/pipeline", "internal/textfile", "redis"},
-	"tasks":         {"results", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
-	"tasks/batches": {"tasks", "results", "internal/asynqx", "internal/queue", "internal/tally", "redis"},
+	"results":       {"internal/textfile", "redis"},
+	"tasks":         {"results", "internal/record", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
+	"tasks/batches": {"tasks", "results", "internal/record", "internal/asynqx", "internal/queue", "internal/tally", "redis"},
 
 	// What tasks, batches and worker share of the queue.
 	"internal/conversation": {"results", "redis"},
 	"internal/asynqx":       {"internal/pipeline", "asynq", "redis", "protowire"}, // alone knows asynq's keys and scripts
 	"internal/lane":         {"results", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
 	"internal/tally":        {"results", "internal/pipeline", "redis"},
-	"internal/queue":        {"results", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
+	"internal/record":       {"results", "internal/pipeline", "redis"},
+	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
 
 	// The only place where the three meet.
-	"worker": {"internal/asynqx", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
+	"worker": {"internal/asynqx", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
 		"otel/trace"},
 	"internal/telemetry": {"coze", "results", "internal/asynqx", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
@@ -74,7 +75,7 @@ var edges = map[string][]string{
 		"internal/progress", "internal/redisretry", "internal/sheet"},
 	"internal/batchfile": {"tasks/batches", "tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
 		"internal/sheet", "internal/usage"},
-	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only
+	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/record", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only
 
 	"internal/charset":    {"x/text"},
 	"internal/sheet":      {"excelize"},
@@ -85,7 +86,7 @@ var edges = map[string][]string{
 	"internal/monitor":    {"tasks", "results", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
 	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
-	"internal/tasktest":   {"tasks", "results", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
+	"internal/tasktest":   {"tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
 	"internal/arch":       {},
 
 	// Rooms of the command line, from the bottom up. No command is imported by any of them.

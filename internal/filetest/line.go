@@ -25,6 +25,7 @@ import (
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
@@ -105,7 +106,7 @@ func (l *Line) handle(ctx context.Context, task *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	a, err := l.Store.Begin(ctx, results.Result{ID: id, CustomID: c.CustomID, BatchID: c.BatchID, BotID: c.BotID, ConversationKey: c.ConversationKey, Lane: c.Lane()}, c.HasBody())
+	a, err := record.New(l.Store).Begin(ctx, results.Result{ID: id, CustomID: c.CustomID, BatchID: c.BatchID, BotID: c.BotID, ConversationKey: c.ConversationKey, Lane: c.Lane()}, c.HasBody())
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (l *Line) handle(ctx context.Context, task *asynq.Task) error {
 	return lane.New(l.Redis).Leave(ctx, lane.Place{Lane: c.Lane(), Queue: tasks.QueueDefault, ID: id})
 }
 
-func (l *Line) answer(ctx context.Context, id string, c *tasks.Chat, a *results.Attempt) error {
+func (l *Line) answer(ctx context.Context, id string, c *tasks.Chat, a *record.Attempt) error {
 	question := c.AdditionalMessages[0].Content
 	l.Mu.Lock()
 	job := l.Job

@@ -10,7 +10,7 @@ import (
 // Cancel ends a task: see tasks.Client.Cancel. With tidy a task that has ended is taken out
 // of the queue, too.
 func (q *Queue) Cancel(ctx context.Context, id string, tidy bool) (results.Status, error) {
-	r, err := q.Results.Cancel(ctx, id)
+	r, err := q.Records.Cancel(ctx, id)
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -29,7 +30,7 @@ const (
 // Submission is a task on its way into the queue.
 type Submission struct {
 	lane.Turn
-	Entry results.Entry
+	Entry record.Entry
 
 	// Encode makes the payload of a task that has this place in its lane, 0 for one
 	// without a lane.
@@ -152,11 +153,11 @@ func (q *Queue) findPredecessors(ctx context.Context, all []*Submission) {
 
 // create writes the records.
 func (q *Queue) create(ctx context.Context, all []*Submission) {
-	entries := make([]results.Entry, len(all))
+	entries := make([]record.Entry, len(all))
 	for i, a := range all {
 		entries[i] = a.Entry
 	}
-	statuses, errs := q.Results.CreateMany(ctx, entries)
+	statuses, errs := q.Records.CreateMany(ctx, entries)
 	for i, a := range all {
 		a.known, a.Err = statuses[i], errs[i]
 		if a.known.Terminal() {

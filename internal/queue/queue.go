@@ -10,6 +10,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 )
@@ -22,6 +23,7 @@ const Grace = time.Minute
 // Queue is the queues of a Redis, with all that a task has there.
 type Queue struct {
 	Results   *results.Store
+	Records   *record.Store
 	Lanes     *lane.Lanes
 	Tally     *tally.Tally
 	Inspector *asynq.Inspector
@@ -34,6 +36,7 @@ func New(store *results.Store) *Queue {
 	rdb := store.Redis()
 	return &Queue{
 		Results:   store,
+		Records:   record.New(store),
 		Lanes:     lane.New(rdb),
 		Tally:     tally.New(rdb),
 		Inspector: asynq.NewInspectorFromRedisClient(rdb),

@@ -110,3 +110,21 @@ func everywhere(t testing.TB, rdb redis.UniversalClient, f func(context.Context,
 		t.Fatal(err)
 	}
 }
+
+// Hooked returns a client of the same Redis that has a hook of its own. It is closed with the test.
+func Hooked(t testing.TB, rdb redis.UniversalClient, hook redis.Hook) redis.UniversalClient {
+	t.Helper()
+	var c redis.UniversalClient
+	switch rdb := rdb.(type) {
+	case *redis.ClusterClient:
+		options := *rdb.Options()
+		c = redis.NewClusterClient(&options)
+	case *redis.Client:
+		options := *rdb.Options()
+		options.PushNotificationProcessor = nil // each client makes its own
+		c = redis.NewClient(&options)
+	}
+	c.AddHook(hook)
+	t.Cleanup(func() { c.Close() })
+	return c
+}

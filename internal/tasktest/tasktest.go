@@ -16,6 +16,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -181,9 +182,9 @@ func (l *Line) Leave(id, state string, at time.Time) {
 }
 
 // Begin begins an attempt.
-func (l *Line) Begin(id string) *results.Attempt {
+func (l *Line) Begin(id string) *record.Attempt {
 	l.T.Helper()
-	a, err := l.Store.Begin(l.T.Context(), results.Result{ID: id}, false)
+	a, err := record.New(l.Store).Begin(l.T.Context(), results.Result{ID: id}, false)
 	if err != nil {
 		l.T.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/internal/tasktest"
@@ -296,7 +297,7 @@ func TestBatchCancel(t *testing.T) {
 		if b.Counts != (batches.Counts{Total: 260, Completed: 1, Failed: 1, Canceled: 257, Queued: 1}) || b.CanceledAt.IsZero() || !b.EndedAt.IsZero() {
 			t.Errorf("%+v", b)
 		}
-		if requested, err := f.Store.CancelRequested(ctx, []string{"b-3"}); err != nil || len(requested) != 1 {
+		if requested, err := record.New(f.Store).CancelRequested(ctx, []string{"b-3"}); err != nil || len(requested) != 1 {
 			t.Errorf("its worker is told %v, %v", requested, err)
 		}
 		f.line.States("b-4", "none", "b-5", "none", "b-9", "none")
@@ -420,7 +421,7 @@ func TestBatchRetry(t *testing.T) {
 				t.Errorf("%s expires in %v", id, left)
 			}
 			if chat.HasBody() {
-				a, err := f.Store.Begin(ctx, results.Result{ID: id}, true)
+				a, err := record.New(f.Store).Begin(ctx, results.Result{ID: id}, true)
 				f.Must(err)
 				f.Must(chat.SetBody(a.Body))
 			}
@@ -746,7 +747,7 @@ func TestBatchReopen(t *testing.T) {
 		tally := tally.New(f.Redis)
 		f.Must(tally.ReopenResult(t.Context(), r))
 		f.Must(tally.ReopenResult(t.Context(), r))
-		f.Must(f.Store.Reopen(t.Context(), "b-1"))
+		f.Must(record.New(f.Store).Reopen(t.Context(), "b-1"))
 		f.letters("q")
 		if b := f.get(); len(b.Failures) != 0 || !b.EndedAt.IsZero() {
 			t.Errorf("%+v", b)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/queue"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -134,7 +135,7 @@ func cancelOrCreate(ctx context.Context, q *queue.Queue, batch, id string, tidy,
 		if isRun {
 			return q.Tally.MarkResult(ctx, &r)
 		}
-		there, err := q.Results.Create(ctx, results.Entry{Result: r})
+		there, err := q.Records.Create(ctx, record.Entry{Result: r})
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
@@ -78,7 +79,7 @@ func TestBatchMemory(t *testing.T) {
 		workers.Go(func() {
 			for row := w + 1; row <= n; row += 64 {
 				id := batches.TaskID(f.id, row, 1)
-				a, err := store.Begin(ctx, results.Result{ID: id}, false)
+				a, err := record.New(store).Begin(ctx, results.Result{ID: id}, false)
 				if err == nil {
 					err = a.Created(ctx, "7342866812345678901", "7342866812345678902")
 				}

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/internal/tasktest"
@@ -188,7 +189,7 @@ func (m *tallyModel) worker(a *redistest.Actor, how results.Status) {
 	marks := tally.New(a.Redis)
 	seed := results.Result{ID: id, BatchID: modelBatch, Queue: tasks.QueueDefault, Status: results.Running}
 	mark, _ := tally.Of(&seed)
-	at, err := results.NewStore(a.Redis).Begin(ctx, seed, false, mark.Along(ctx))
+	at, err := record.New(results.NewStore(a.Redis)).Begin(ctx, seed, false, mark.Along(ctx))
 	if err != nil {
 		return
 	}

@@ -334,11 +334,11 @@ func (o *options) await(signals context.Context, s *session.Session, id string) 
 	defer cancel()
 	printed := &liveAnswer{streams: o.streams}
 	if o.stream {
-		for d, err := range s.Results.Deltas(ctx, id) {
+		for p, err := range s.Tasks.Stream(ctx, id) {
 			if err != nil {
 				break // Wait says what is wrong
 			}
-			if err := printed.add(d); err != nil {
+			if err := printed.add(p); err != nil {
 				return err
 			}
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // liveAnswer prints an answer piece by piece.
@@ -15,19 +15,16 @@ type liveAnswer struct {
 	text    strings.Builder // what stands on stdout since the answer began
 }
 
-func (l *liveAnswer) add(d results.Delta) error {
-	switch d.Type {
-	case results.DeltaText:
-		l.text.WriteString(d.Text)
-		return l.print(d.Text)
-	case results.DeltaReset:
+func (l *liveAnswer) add(p tasks.Piece) error {
+	if p.Restart {
 		if l.text.Len() > 0 {
 			l.breakLine()
 			fmt.Fprintln(l.streams.Err, "cozeq: the answer starts again")
 		}
 		l.text.Reset()
 	}
-	return nil
+	l.text.WriteString(p.Text)
+	return l.print(p.Text)
 }
 
 // finish prints what is missing to the whole answer: all of it where nothing was

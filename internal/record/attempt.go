@@ -1,12 +1,15 @@
-package results
+package record
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // Attempt is the right to write one task's result, held by the newest Begin.
@@ -14,7 +17,7 @@ import (
 type Attempt struct {
 	// Result is the record as this attempt found it, kept up to date with what
 	// it writes.
-	Result Result
+	Result results.Result
 
 	// Ended is true where the task had ended before: nothing is left to do but
 	// to let the queue know.
@@ -76,34 +79,34 @@ type Attempt struct {
 // Begin takes a task up: it becomes running, and every older attempt may write
 // no more. The seed fills the record if it is gone. One round trip; along adds
 // commands of the caller's to it.
-func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...func(redis.Cmdable)) (*Attempt, error) {
+func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, along ...func(redis.Cmdable)) (*Attempt, error) {
 	owner := newOwner()
 	if seed.CreatedAt.IsZero() {
-		seed.CreatedAt = At(time.Now())
+		seed.CreatedAt = results.At(time.Now())
 	}
-	seed.Status = Running
+	seed.Status = results.Running
 	body := "0"
 	if withBody {
 		body = "1"
 	}
-	args := append([]any{owner, At(time.Now()).String(), seconds(openTTL), body}, seed.sealed(s.Keys, seed.ID).fields()...)
-	reply, err := s.run(ctx, beginScript, []string{Key(seed.ID), BodyKey(seed.ID)}, args, along...).Slice()
+	args := append([]any{owner, results.At(time.Now()).String(), seconds(openTTL), body}, seed.Seal(s.results.Keys, seed.ID).Fields()...)
+	reply, err := s.run(ctx, beginScript, []string{results.Key(seed.ID), results.BodyKey(seed.ID)}, args, along...).Slice()
 	if err != nil {
-		return nil, fmt.Errorf("begin %s: %w", seed.ID, KeyFault(Key(seed.ID), err))
+		return nil, fmt.Errorf("begin %s: %w", seed.ID, results.KeyFault(results.Key(seed.ID), err))
 	}
-	r := s.parse(seed.ID, reply[0])
+	r := parse(seed.ID, pairs(reply[0]), s.results.Keys)
 	a := &Attempt{
 		Result:            r.Result,
 		Ended:             r.Status.Terminal(),
 		Made:              r.made,
-		AskedAt:           r.askedAt.Time,
+		AskedAt:           r.askedAt,
 		CancelRequested:   r.cancel,
 		EndedChat:         r.endedChat,
 		EndedConversation: r.endedConversation,
 		RemovedChat:       r.removedChat,
 		LogID:             r.logID,
 		Waits:             r.waits,
-		WaitingSince:      r.waitingSince.Time,
+		WaitingSince:      r.waitingSince,
 		store:             s,
 		owner:             owner,
 		known:             r.ChatID,
@@ -111,7 +114,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 		kept:              r.kept,
 	}
 	if a.keep == 0 {
-		a.keep = seconds(s.Keep)
+		a.keep = seconds(s.results.Keep)
 	}
 	if len(reply) > 2 {
 		text, _ := reply[1].(string)
@@ -125,7 +128,7 @@ func (s *Store) Begin(ctx context.Context, seed Result, withBody bool, along ...
 // update writes for the owner; chatID is the chat that it writes, "" for none.
 func (a *Attempt) update(ctx context.Context, chatID string, asking bool, drop, set []any, along ...func(redis.Cmdable)) error {
 	args := append([]any{seconds(openTTL), a.known, chatID, asking, len(drop)}, drop...)
-	ok, err := a.write(ctx, updateScript, []string{Key(a.Result.ID)}, append(args, set...), along...)
+	ok, err := a.write(ctx, updateScript, []string{results.Key(a.Result.ID)}, append(args, set...), along...)
 	if err != nil {
 		return fmt.Errorf("update %s: %w", a.Result.ID, err)
 	}
@@ -138,7 +141,7 @@ func (a *Attempt) update(ctx context.Context, chatID string, asking bool, drop, 
 
 // take takes the chat over that a fenced attempt has given, and returns ErrChatGiven.
 func (a *Attempt) take(ctx context.Context) error {
-	now, err := a.store.rdb.HMGet(ctx, Key(a.Result.ID), "conversation_id", "chat_id").Result()
+	now, err := a.store.rdb.HMGet(ctx, results.Key(a.Result.ID), "conversation_id", "chat_id").Result()
 	if err != nil {
 		return fmt.Errorf("read the chat of %s: %w", a.Result.ID, err)
 	}
@@ -160,7 +163,7 @@ func (a *Attempt) write(ctx context.Context, script *redis.Script, keys []string
 	if err == nil && ok == fenced {
 		err = ErrFenced
 	}
-	return ok, KeyFault(keys[0], err)
+	return ok, results.KeyFault(keys[0], err)
 }
 
 // Replies of update.lua and finish.lua, as record.lua names them.
@@ -202,7 +205,7 @@ func (a *Attempt) lost(ctx context.Context) error {
 
 // Owned reports whether this attempt may still write.
 func (a *Attempt) Owned(ctx context.Context) (bool, error) {
-	now, err := a.store.rdb.HMGet(ctx, Key(a.Result.ID), "owner", "status").Result()
+	now, err := a.store.rdb.HMGet(ctx, results.Key(a.Result.ID), "owner", "status").Result()
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("read owner of %s: %w", a.Result.ID, err)
@@ -224,7 +227,7 @@ func (a *Attempt) Owned(ctx context.Context) (bool, error) {
 // ErrChatGiven says that the question was asked after all, by an attempt that this one has
 // fenced: nothing is noted, and Result names that chat.
 func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...func(redis.Cmdable)) error {
-	now := At(time.Now())
+	now := results.At(time.Now())
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, "", now.Time
 	set := []any{"conversation_id", conversationID, "asked_at", now.String()}
 	if a.Result.TraceParent != "" {
@@ -261,14 +264,14 @@ func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) er
 // the last chat said before it ended without an answer. So are
 // Spent, see Result.Spend, and TraceParent. along adds commands of the caller's to the same round trip;
 // they are run even if this attempt may not write.
-func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cmdable)) error {
-	r := Result{Status: Waiting, Error: why,
+func (a *Attempt) Wait(ctx context.Context, why *results.Failure, along ...func(redis.Cmdable)) error {
+	r := results.Result{Status: results.Waiting, Error: why,
 		ConversationID: a.Result.ConversationID, ChatID: a.Result.ChatID, Attempts: a.Result.Attempts,
 		PossibleDuplicate: a.Result.PossibleDuplicate, Warnings: a.Result.Warnings, Spent: a.Result.Spent,
 		TraceParent: a.Result.TraceParent, Sealed: a.Result.Sealed,
 		Answer: a.Result.Answer, ContentType: a.Result.ContentType, Parts: a.Result.Parts,
 		Reasoning: a.Result.Reasoning, FollowUps: a.Result.FollowUps}
-	set := r.sealed(a.store.Keys, a.Result.ID).fields()
+	set := r.Seal(a.store.results.Keys, a.Result.ID).Fields()
 	var drop []any
 	keep := func(ok bool, name string, values ...any) {
 		if ok {
@@ -284,12 +287,12 @@ func (a *Attempt) Wait(ctx context.Context, why *Failure, along ...func(redis.Cm
 	keep(len(r.FollowUps) > 0, "follow_ups")
 	keep(r.ConversationID != "", "conversation_id")
 	keep(r.ChatID != "", "chat_id")
-	keep(!a.AskedAt.IsZero(), "asked_at", "asked_at", At(a.AskedAt).String())
+	keep(!a.AskedAt.IsZero(), "asked_at", "asked_at", results.At(a.AskedAt).String())
 	keep(a.EndedChat != "", "ended_chat", "ended_chat", a.EndedChat)
 	keep(a.EndedConversation != "", "ended_conversation", "ended_conversation", a.EndedConversation)
 	keep(a.RemovedChat != "", "removed_chat", "removed_chat", a.RemovedChat)
 	keep(a.Waits > 0, "waits", "waits", a.Waits)
-	keep(!a.WaitingSince.IsZero(), "waiting_since", "waiting_since", At(a.WaitingSince).String())
+	keep(!a.WaitingSince.IsZero(), "waiting_since", "waiting_since", results.At(a.WaitingSince).String())
 	return a.update(ctx, r.ChatID, false, drop, set, along...)
 }
 
@@ -301,7 +304,7 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 	if !a.Result.Status.Terminal() {
 		return fmt.Errorf("finish %s: %q is not a terminal status", a.Result.ID, a.Result.Status)
 	}
-	a.Result.CompletedAt = At(time.Now())
+	a.Result.CompletedAt = results.At(time.Now())
 	for {
 		ok, err := a.finish(ctx, stream, along...)
 		if err == nil && ok == stale {
@@ -318,17 +321,22 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 
 // merge reads what other attempts have said of their chats since this one began.
 func (a *Attempt) merge(ctx context.Context) error {
-	all, err := a.store.rdb.HGet(ctx, Key(a.Result.ID), "other_chat_ids").Result()
+	all, err := a.store.rdb.HGet(ctx, results.Key(a.Result.ID), "other_chat_ids").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
-	a.Result.OtherChatIDs = parseList(all)
+	a.Result.OtherChatIDs = nil
+	if all != "" {
+		if err := json.Unmarshal([]byte(all), &a.Result.OtherChatIDs); err != nil {
+			return fmt.Errorf("other_chat_ids: %w", err)
+		}
+	}
 	a.Result.PossibleDuplicate = a.Result.PossibleDuplicate || all != ""
 	return nil
 }
 
 func (a *Attempt) finish(ctx context.Context, stream bool, along ...func(redis.Cmdable)) (int, error) {
-	sealed := a.Result.sealed(a.store.Keys, a.Result.ID)
+	sealed := a.Result.Seal(a.store.results.Keys, a.Result.ID)
 	message, err := sealed.Encode()
 	if err != nil {
 		return 0, err
@@ -337,7 +345,7 @@ func (a *Attempt) finish(ctx context.Context, stream bool, along ...func(redis.C
 	if stream {
 		hasDeltas = "1"
 	}
-	if a.Result.Status == Failed || a.kept {
+	if a.Result.Status == results.Failed || a.kept {
 		keepBody = "1"
 	}
 	id := a.Result.ID
@@ -350,8 +358,12 @@ func (a *Attempt) finish(ctx context.Context, stream bool, along ...func(redis.C
 	}
 	others := ""
 	if len(r.OtherChatIDs) > 0 {
-		others = listText(r.OtherChatIDs)
+		list, err := json.Marshal(r.OtherChatIDs)
+		if err != nil {
+			return 0, err
+		}
+		others = string(list)
 	}
-	args := append([]any{a.keep, Channel(id), message, hasDeltas, keepBody, a.known, r.ChatID, others}, r.fields()...)
-	return a.write(ctx, finishScript, []string{Key(id), BodyKey(id), DeltasKey(id)}, args, along...)
+	args := append([]any{a.keep, results.Channel(id), message, hasDeltas, keepBody, a.known, r.ChatID, others}, r.Fields()...)
+	return a.write(ctx, finishScript, []string{results.Key(id), results.BodyKey(id), results.DeltasKey(id)}, args, along...)
 }

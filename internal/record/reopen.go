@@ -1,15 +1,17 @@
-package results
+package record
 
 import (
 	"context"
 	"fmt"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // Reopen lets a task that failed be asked again: the one thing that rewrites a
 // terminal record, and only because a person wants it. A record that did not fail is
 // left as it is.
 func (s *Store) Reopen(ctx context.Context, id string) error {
-	if err := reopenScript.Run(ctx, s.rdb, []string{Key(id)}, seconds(openTTL)).Err(); err != nil {
+	if err := reopenScript.Run(ctx, s.rdb, []string{results.Key(id)}, seconds(openTTL)).Err(); err != nil {
 		return fmt.Errorf("reopen %s: %w", id, err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package results
+package record
 
 import (
 	"context"
@@ -6,43 +6,48 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
 )
+
+// cancelChannel carries the ids of tasks that their workers must cancel.
+const cancelChannel = "cozeq:cancel"
 
 // Cancel ends a task that no worker has asked yet: its record is returned with
 // status canceled. A task that runs, or waits with a chat of its own, is marked
 // and its worker told; the record returned has the status it had. A task that
 // has ended is returned as it is.
-func (s *Store) Cancel(ctx context.Context, id string) (*Result, error) {
+func (s *Store) Cancel(ctx context.Context, id string) (*results.Result, error) {
 	for {
-		flat, err := s.rdb.Do(ctx, "HGETALL", Key(id)).Result()
+		hash, err := s.rdb.HGetAll(ctx, results.Key(id)).Result()
 		if err != nil {
 			return nil, fmt.Errorf("cancel %s: %w", id, err)
 		}
-		r := s.parse(id, flat)
+		r := parse(id, hash, s.results.Keys)
 		if r.Status == "" {
-			return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
+			return nil, fmt.Errorf("%s: %w", id, results.ErrNotFound)
 		}
 		if r.Status.Terminal() {
 			return &r.Result, nil
 		}
 		seen, here := r.Status, "0"
-		if r.Status != Running && r.ChatID == "" && r.askedAt.IsZero() {
+		if r.Status != results.Running && r.ChatID == "" && r.askedAt.IsZero() {
 			here = "1"
 		}
 		ended := r.Result
-		ended.Status = Canceled
-		ended.Error = &Failure{Class: "canceled", Message: "canceled before it was asked", Unencrypted: true}
-		ended.CompletedAt = At(time.Now())
-		message, err := ended.sealed(s.Keys, id).Encode()
+		ended.Status = results.Canceled
+		ended.Error = &results.Failure{Class: "canceled", Message: "canceled before it was asked", Unencrypted: true}
+		ended.CompletedAt = results.At(time.Now())
+		message, err := ended.Seal(s.results.Keys, id).Encode()
 		if err != nil {
 			return nil, fmt.Errorf("cancel %s: %w", id, err)
 		}
 		keep := r.keep
 		if keep == 0 {
-			keep = seconds(s.Keep)
+			keep = seconds(s.results.Keep)
 		}
-		done, err := cancelScript.Run(ctx, s.rdb, []string{Key(id), BodyKey(id), DeltasKey(id)},
-			string(seen), here, keep, Channel(id), message, cancelChannel, id,
+		done, err := cancelScript.Run(ctx, s.rdb, []string{results.Key(id), results.BodyKey(id), results.DeltasKey(id)},
+			string(seen), here, keep, results.Channel(id), message, cancelChannel, id,
 			ended.CompletedAt.String(), ended.Error.Class, ended.Error.Message, r.owner, r.ChatID).Int()
 		switch {
 		case err != nil:
@@ -86,7 +91,7 @@ func (s *Store) CancelRequested(ctx context.Context, ids []string) ([]string, er
 	replies := make([]*redis.StringCmd, len(ids))
 	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command keeps its own error
 		for i, id := range ids {
-			replies[i] = p.HGet(ctx, Key(id), "cancel")
+			replies[i] = p.HGet(ctx, results.Key(id), "cancel")
 		}
 		return nil
 	})

@@ -1,4 +1,4 @@
-package results_test
+package record_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
@@ -37,7 +38,7 @@ func TestInterleaved(t *testing.T) {
 		var faults []string
 		faulty := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 		worker := func(a *redistest.Actor, puttingAside bool) {
-			store := results.NewStore(a.Redis)
+			store := openStore(a.Redis)
 			at, err := store.Begin(ctx, results.Result{ID: "t1"}, true)
 			if err != nil {
 				unknown = true
@@ -58,13 +59,13 @@ func TestInterleaved(t *testing.T) {
 				switch {
 				case err == nil && newest != a.Name:
 					faulty("%s: %s was not fenced from %s", a.Name, what, newest)
-				case errors.Is(err, results.ErrFenced) && mine == fresh && ended == "" && !unknown:
+				case errors.Is(err, record.ErrFenced) && mine == fresh && ended == "" && !unknown:
 					faulty("%s: %s was fenced, but it is the newest", a.Name, what)
 				}
 				return err == nil
 			}
 			if !check("Asking", at.Asking(ctx, "c1")) || !check("Created", at.Created(ctx, "c1", "chat of "+a.Name)) ||
-				!check("Delta", at.Delta(ctx, results.Delta{Type: results.DeltaText, Text: a.Name})) {
+				!check("Delta", at.Delta(ctx, record.Delta{Type: record.DeltaText, Text: a.Name})) {
 				return
 			}
 			if puttingAside {
@@ -80,10 +81,10 @@ func TestInterleaved(t *testing.T) {
 			}
 		}
 		producer := func(a *redistest.Actor) {
-			_, _ = results.NewStore(a.Redis).Create(ctx, results.Entry{Result: results.Result{ID: "t1"}})
+			_, _ = openStore(a.Redis).Create(ctx, record.Entry{Result: results.Result{ID: "t1"}})
 		}
 		canceler := func(a *redistest.Actor) {
-			r, err := results.NewStore(a.Redis).Cancel(ctx, "t1")
+			r, err := openStore(a.Redis).Cancel(ctx, "t1")
 			switch {
 			case err != nil:
 				unknown = true
@@ -120,7 +121,7 @@ func TestInterleaved(t *testing.T) {
 		if err := json.Unmarshal([]byte(told[0]), &message); err != nil {
 			rt.Fatal(err)
 		}
-		kept, err := results.NewStore(rdb).Get(ctx, "t1")
+		kept, err := openStore(rdb).Get(ctx, "t1")
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package results_test
+package record_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
@@ -17,14 +18,14 @@ func TestCreateIsIdempotent(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
 		ctx := t.Context()
-		first := results.Entry{Result: results.Result{ID: "t1", BotID: "first"}, Body: []byte("[1]")}
+		first := record.Entry{Result: results.Result{ID: "t1", BotID: "first"}, Body: []byte("[1]")}
 		if status, err := s.Create(ctx, first); status != "" || err != nil {
 			t.Fatalf("a new record: %q, %v", status, err)
 		}
 		again := func(want results.Status) {
 			t.Helper()
 			before := hash(t, rdb, "t1")
-			second := results.Entry{Result: results.Result{ID: "t1", BotID: "second"}, Body: []byte("[2]"), Keep: time.Hour}
+			second := record.Entry{Result: results.Result{ID: "t1", BotID: "second"}, Body: []byte("[2]"), Keep: time.Hour}
 			status, err := s.Create(ctx, second)
 			if status != want || err != nil {
 				t.Errorf("Create again: %q, %v; want %q", status, err, want)
@@ -67,10 +68,10 @@ func TestDelete(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
 		ctx := t.Context()
-		if _, err := s.Create(ctx, results.Entry{Result: results.Result{ID: "t1"}, Body: []byte("[]")}); err != nil {
+		if _, err := s.Create(ctx, record.Entry{Result: results.Result{ID: "t1"}, Body: []byte("[]")}); err != nil {
 			t.Fatal(err)
 		}
-		if err := begin(t, s, "t1").Delta(ctx, results.Delta{Type: results.DeltaText, Text: "a"}); err != nil {
+		if err := begin(t, s, "t1").Delta(ctx, record.Delta{Type: record.DeltaText, Text: "a"}); err != nil {
 			t.Fatal(err)
 		}
 		create(t, s, "t2", "t3")
@@ -102,14 +103,14 @@ func TestTTL(t *testing.T) {
 		ctx := t.Context()
 		type ending struct {
 			name string
-			end  func(t *testing.T, s *results.Store, id string)
+			end  func(t *testing.T, s store, id string)
 		}
 		endings := []ending{
-			{"finish", func(t *testing.T, s *results.Store, id string) {
+			{"finish", func(t *testing.T, s store, id string) {
 				a := begin(t, s, id)
 				ttl(t, rdb, results.Key(id), open)
 				ttl(t, rdb, results.BodyKey(id), open)
-				if err := a.Delta(ctx, results.Delta{Type: results.DeltaText, Text: "a"}); err != nil {
+				if err := a.Delta(ctx, record.Delta{Type: record.DeltaText, Text: "a"}); err != nil {
 					t.Fatal(err)
 				}
 				ttl(t, rdb, results.DeltasKey(id), open)
@@ -118,10 +119,10 @@ func TestTTL(t *testing.T) {
 					t.Fatal(err)
 				}
 			}},
-			{"cancel", func(t *testing.T, s *results.Store, id string) {
+			{"cancel", func(t *testing.T, s store, id string) {
 				// An earlier attempt left deltas.
 				a := begin(t, s, id)
-				if err := a.Delta(ctx, results.Delta{Type: results.DeltaText, Text: "a"}); err != nil {
+				if err := a.Delta(ctx, record.Delta{Type: record.DeltaText, Text: "a"}); err != nil {
 					t.Fatal(err)
 				}
 				if err := a.Wait(ctx, nil); err != nil {
@@ -149,7 +150,7 @@ func TestTTL(t *testing.T) {
 					s := newStore(t, rdb)
 					s.Keep = term.store
 					id := t.Name()
-					entry := results.Entry{Result: results.Result{ID: id}, Body: []byte("[]"), Keep: term.task}
+					entry := record.Entry{Result: results.Result{ID: id}, Body: []byte("[]"), Keep: term.task}
 					if _, err := s.Create(ctx, entry); err != nil {
 						t.Fatal(err)
 					}
@@ -187,7 +188,7 @@ func TestForgottenInTime(t *testing.T) {
 			t.Errorf("after its time: %v", err)
 		}
 		get(t, s, "open")
-		if status, err := s.Create(t.Context(), results.Entry{Result: results.Result{ID: "ended"}}); status != "" || err != nil {
+		if status, err := s.Create(t.Context(), record.Entry{Result: results.Result{ID: "ended"}}); status != "" || err != nil {
 			t.Errorf("its id is not free: %q, %v", status, err)
 		}
 	})

@@ -1,4 +1,4 @@
-package results_test
+package record_test
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
@@ -17,12 +18,12 @@ func TestMany(t *testing.T) {
 		ctx := t.Context()
 		answer(t, s, "t7", "yes")
 		const n = 1203
-		var entries []results.Entry
+		var entries []record.Entry
 		var ids []string
 		for i := range n {
 			id := fmt.Sprint("t", i)
 			ids = append(ids, id)
-			entries = append(entries, results.Entry{Result: results.Result{ID: id, BotID: "bot"}, Body: []byte("[1]")})
+			entries = append(entries, record.Entry{Result: results.Result{ID: id, BotID: "bot"}, Body: []byte("[1]")})
 		}
 		redistest.ForgetScripts(t, rdb)
 		statuses, errs := s.CreateMany(ctx, entries)
@@ -71,8 +72,8 @@ func TestKept(t *testing.T) {
 		s := newStore(t, rdb)
 		ctx := t.Context()
 		c := hear(t, rdb, "t1")
-		entry := func(id, lane string) results.Entry {
-			return results.Entry{Result: results.Result{ID: id, CustomID: "row 1", BatchID: "b", BotID: "bot", UserID: "user", Queue: "low", Lane: lane}, Body: []byte("[1]"), Kept: true}
+		entry := func(id, lane string) record.Entry {
+			return record.Entry{Result: results.Result{ID: id, CustomID: "row 1", BatchID: "b", BotID: "bot", UserID: "user", Queue: "low", Lane: lane}, Body: []byte("[1]"), Kept: true}
 		}
 		for id, lane := range map[string]string{"t1": "", "t2": "id:1", "t3": ""} {
 			if _, err := s.Create(ctx, entry(id, lane)); err != nil {

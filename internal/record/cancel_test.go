@@ -1,4 +1,4 @@
-package results_test
+package record_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 func TestCancel(t *testing.T) {
 	type state struct {
 		name  string
-		reach func(t *testing.T, s *results.Store, id string)
+		reach func(t *testing.T, s store, id string)
 		want  results.Status // what Cancel returns; canceled = it ended here
 	}
 	must := func(t *testing.T, err error) {
@@ -27,28 +27,28 @@ func TestCancel(t *testing.T) {
 		}
 	}
 	states := []state{
-		{"queued", func(*testing.T, *results.Store, string) {}, results.Canceled},
-		{"running", func(t *testing.T, s *results.Store, id string) { begin(t, s, id) }, results.Running},
-		{"waiting", func(t *testing.T, s *results.Store, id string) {
+		{"queued", func(*testing.T, store, string) {}, results.Canceled},
+		{"running", func(t *testing.T, s store, id string) { begin(t, s, id) }, results.Running},
+		{"waiting", func(t *testing.T, s store, id string) {
 			must(t, begin(t, s, id).Wait(t.Context(), &results.Failure{Code: 4013, Class: "rate", Message: "too fast", LogID: "log", Hint: "wait"}))
 		}, results.Canceled},
-		{"waiting with a chat", func(t *testing.T, s *results.Store, id string) {
+		{"waiting with a chat", func(t *testing.T, s store, id string) {
 			a := begin(t, s, id)
 			must(t, a.Created(t.Context(), "c1", "chat1"))
 			must(t, a.Wait(t.Context(), nil))
 		}, results.Waiting},
-		{"waiting, perhaps asked", func(t *testing.T, s *results.Store, id string) {
+		{"waiting, perhaps asked", func(t *testing.T, s store, id string) {
 			a := begin(t, s, id)
 			must(t, a.Asking(t.Context(), "c1"))
 			must(t, a.Wait(t.Context(), nil))
 		}, results.Waiting},
-		{"waiting, its chat forgotten", func(t *testing.T, s *results.Store, id string) {
+		{"waiting, its chat forgotten", func(t *testing.T, s store, id string) {
 			a := begin(t, s, id)
 			must(t, a.Created(t.Context(), "c1", "chat1"))
 			a.Result.ChatID = ""
 			must(t, a.Wait(t.Context(), nil))
 		}, results.Canceled},
-		{"completed", func(t *testing.T, s *results.Store, id string) { answer(t, s, id, "yes") }, results.Completed},
+		{"completed", func(t *testing.T, s store, id string) { answer(t, s, id, "yes") }, results.Completed},
 	}
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
@@ -128,10 +128,15 @@ func TestCancel(t *testing.T) {
 
 // between calls f once, after a client's first command of that name.
 type between struct {
-	reads
 	name string
 	f    func()
 	done bool
+}
+
+func (*between) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (*between) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
 
 func (b *between) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
@@ -151,23 +156,23 @@ func TestCancelMeetsWorker(t *testing.T) {
 		ctx := t.Context()
 		tests := []struct {
 			name string
-			work func(s *results.Store, id string) error
+			work func(s store, id string) error
 			want results.Status
 			mark bool
 		}{
-			{"begins", func(s *results.Store, id string) error {
+			{"begins", func(s store, id string) error {
 				begin(t, s, id)
 				return nil
 			}, results.Running, true},
-			{"ends", func(s *results.Store, id string) error {
+			{"ends", func(s store, id string) error {
 				answer(t, s, id, "yes")
 				return nil
 			}, results.Completed, false},
-			{"puts aside", func(s *results.Store, id string) error {
+			{"puts aside", func(s store, id string) error {
 				return begin(t, s, id).Wait(ctx, nil)
 			}, results.Canceled, false},
 			// It waits before and after, but now it has a chat that must be canceled.
-			{"asks and puts aside", func(s *results.Store, id string) error {
+			{"asks and puts aside", func(s store, id string) error {
 				a := begin(t, s, id)
 				return errors.Join(a.Created(ctx, "c1", "chat1"), a.Wait(ctx, nil))
 			}, results.Waiting, true},
@@ -183,7 +188,7 @@ func TestCancelMeetsWorker(t *testing.T) {
 					t.Error(err)
 				}
 			}}
-			r, err := newStore(t, alone(t, rdb, hook)).Cancel(ctx, tt.name)
+			r, err := newStore(t, redistest.Hooked(t, rdb, hook)).Cancel(ctx, tt.name)
 			if err != nil || r.Status != tt.want {
 				t.Errorf("%s: %+v, %v; want %s", tt.name, r, err, tt.want)
 			}

@@ -1,4 +1,4 @@
-package results_test
+package record_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
@@ -19,8 +20,8 @@ import (
 func TestGiveOver(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
-		s := results.NewStore(rdb)
-		begin := func(t *testing.T, id string) *results.Attempt {
+		s := openStore(rdb)
+		begin := func(t *testing.T, id string) *record.Attempt {
 			t.Helper()
 			a, err := s.Begin(ctx, results.Result{ID: id}, false)
 			if err != nil {
@@ -29,7 +30,7 @@ func TestGiveOver(t *testing.T) {
 			return a
 		}
 		// taken is a task that A has asked and B has taken over, and A's chat.
-		taken := func(t *testing.T, id string) (b *results.Attempt, chat results.GivenChat) {
+		taken := func(t *testing.T, id string) (b *record.Attempt, chat record.GivenChat) {
 			t.Helper()
 			a := begin(t, id)
 			must(t, a.Asking(ctx, "c"))
@@ -37,12 +38,12 @@ func TestGiveOver(t *testing.T) {
 			for !time.Now().Truncate(time.Millisecond).After(b.AskedAt) { // their notes differ
 				runtime.Gosched()
 			}
-			if err := a.Created(ctx, "c", "a"); !errors.Is(err, results.ErrFenced) {
+			if err := a.Created(ctx, "c", "a"); !errors.Is(err, record.ErrFenced) {
 				t.Fatalf("Created: %v", err)
 			}
-			return b, results.GivenChat{TaskID: id, ConversationID: "c", ChatID: "a", AskedAt: b.AskedAt, Runs: true}
+			return b, record.GivenChat{TaskID: id, ConversationID: "c", ChatID: "a", AskedAt: b.AskedAt, Runs: true}
 		}
-		give := func(t *testing.T, chat results.GivenChat, want bool) {
+		give := func(t *testing.T, chat record.GivenChat, want bool) {
 			t.Helper()
 			for range 2 { // a script may be run twice
 				if wanted, err := s.GiveOver(ctx, chat); wanted != want || err != nil {
@@ -51,7 +52,7 @@ func TestGiveOver(t *testing.T) {
 			}
 		}
 		// ends checks the hash and the message of a task that B ends.
-		ends := func(t *testing.T, b *results.Attempt, chat string, others ...string) {
+		ends := func(t *testing.T, b *record.Attempt, chat string, others ...string) {
 			t.Helper()
 			c := hear(t, rdb, b.Result.ID)
 			b.Result.Status, b.Result.ChatID = results.Completed, chat
@@ -79,7 +80,7 @@ func TestGiveOver(t *testing.T) {
 		t.Run("not asked yet, then it is to ask", func(t *testing.T) {
 			b, chat := taken(t, "g2")
 			give(t, chat, true)
-			if err := b.Asking(ctx, "c2"); !errors.Is(err, results.ErrChatGiven) || b.Result.ChatID != "a" || b.Result.ConversationID != "c" {
+			if err := b.Asking(ctx, "c2"); !errors.Is(err, record.ErrChatGiven) || b.Result.ChatID != "a" || b.Result.ConversationID != "c" {
 				t.Fatalf("Asking: %v, %+v", err, b.Result)
 			}
 			ends(t, b, "a")
@@ -131,7 +132,7 @@ func TestGiveOver(t *testing.T) {
 			}
 		})
 		t.Run("noted, and asked again since", func(t *testing.T) {
-			_, err := s.Create(ctx, results.Entry{Result: results.Result{ID: "g8"}})
+			_, err := s.Create(ctx, record.Entry{Result: results.Result{ID: "g8"}})
 			must(t, err)
 			a := begin(t, "g8")
 			must(t, a.Asking(ctx, "c"))
@@ -145,18 +146,18 @@ func TestGiveOver(t *testing.T) {
 			b.EndedChat, b.Result.ChatID = "b", ""
 			must(t, b.Wait(ctx, nil))
 			b = begin(t, "g8")
-			give(t, results.GivenChat{TaskID: "g8", ConversationID: "c", ChatID: "a", Noted: true}, true)
+			give(t, record.GivenChat{TaskID: "g8", ConversationID: "c", ChatID: "a", Noted: true}, true)
 			ends(t, b, "")
 		})
 		t.Run("noted, and the note is lost", func(t *testing.T) {
 			b := begin(t, "g9")
 			must(t, b.Asking(ctx, "c2"))
-			give(t, results.GivenChat{TaskID: "g9", ConversationID: "c", ChatID: "a", Noted: true, Lost: true}, false)
+			give(t, record.GivenChat{TaskID: "g9", ConversationID: "c", ChatID: "a", Noted: true, Lost: true}, false)
 			ends(t, b, "b", "a")
 		})
 		t.Run("gone, and the attempt runs", func(t *testing.T) {
-			give(t, results.GivenChat{TaskID: "g10", ConversationID: "c", ChatID: "a", Noted: true, Lost: true, Runs: true}, true)
-			_, err := s.Create(ctx, results.Entry{Result: results.Result{ID: "g10"}})
+			give(t, record.GivenChat{TaskID: "g10", ConversationID: "c", ChatID: "a", Noted: true, Lost: true, Runs: true}, true)
+			_, err := s.Create(ctx, record.Entry{Result: results.Result{ID: "g10"}})
 			must(t, err)
 			b := begin(t, "g10")
 			if b.Result.ChatID != "a" {
@@ -165,7 +166,7 @@ func TestGiveOver(t *testing.T) {
 			ends(t, b, "a")
 		})
 		t.Run("gone", func(t *testing.T) {
-			give(t, results.GivenChat{TaskID: "g11", ConversationID: "c", ChatID: "a"}, false)
+			give(t, record.GivenChat{TaskID: "g11", ConversationID: "c", ChatID: "a"}, false)
 			if n := rdb.Exists(ctx, results.Key("g11")).Val(); n != 0 {
 				t.Error("a record was made")
 			}

@@ -1,4 +1,4 @@
-package results_test
+package record_test
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/redistest"
-	"github.com/cozeq/cozeq/results"
 )
 
 // away fails the first command of each pipeline, as a cluster does one of whose nodes is away.
@@ -40,7 +39,7 @@ func TestCancelRequestedInPart(t *testing.T) {
 		if _, err := s.Cancel(t.Context(), "canceled"); err != nil {
 			t.Fatal(err)
 		}
-		part := results.NewStore(alone(t, rdb, away{}))
+		part := openStore(redistest.Hooked(t, rdb, away{}))
 		ids, err := part.CancelRequested(t.Context(), []string{"unknown", "running", "canceled"})
 		if len(ids) != 1 || ids[0] != "canceled" || !errors.Is(err, errAway) {
 			t.Errorf("got %q, %v; want what could be read, and the error", ids, err)

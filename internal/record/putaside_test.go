@@ -1,10 +1,11 @@
-package results_test
+package record_test
 
 import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
@@ -12,9 +13,9 @@ import (
 // TestCancelAsItIsPutAside cancels a task between its verdict and its wait.
 func TestCancelAsItIsPutAside(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		store := results.NewStore(rdb)
+		store := openStore(rdb)
 		defer store.Close()
-		if _, err := store.Create(t.Context(), results.Entry{Result: results.Result{ID: "x"}}); err != nil {
+		if _, err := store.Create(t.Context(), record.Entry{Result: results.Result{ID: "x"}}); err != nil {
 			t.Fatal(err)
 		}
 		a, err := store.Begin(t.Context(), results.Result{ID: "x"}, false)

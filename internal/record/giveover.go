@@ -1,9 +1,11 @@
-package results
+package record
 
 import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // GivenChat is a chat that an attempt has made and may not note, or has noted and Redis
@@ -30,7 +32,7 @@ type GivenChat struct {
 // one too many: the record says so, if it is there, and the caller should cancel the chat
 // at Coze.
 func (s *Store) GiveOver(ctx context.Context, c GivenChat) (wanted bool, err error) {
-	n, err := giveScript.Run(ctx, s.rdb, []string{Key(c.TaskID)}, c.ChatID, c.ConversationID, At(c.AskedAt).String(),
+	n, err := giveScript.Run(ctx, s.rdb, []string{results.Key(c.TaskID)}, c.ChatID, c.ConversationID, results.At(c.AskedAt).String(),
 		c.Noted, c.Lost, c.Runs, seconds(openTTL)).Int()
 	if err != nil {
 		return false, fmt.Errorf("give the chat of %s over: %w", c.TaskID, err)

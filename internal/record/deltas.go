@@ -1,4 +1,4 @@
-package results
+package record
 
 import (
 	"context"
@@ -7,11 +7,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
 )
 
 // maxDeltas bounds a task's stream of deltas: an answer of 1,200 deltas fits
 // three times over, and what is longer loses its beginning, never its end.
 const maxDeltas = 4096
+
+// fieldDelta is what a delta is encrypted as.
+const fieldDelta = "delta"
 
 // DeltaType says what a Delta means.
 type DeltaType string
@@ -32,8 +37,8 @@ type Delta struct {
 // Delta appends to the task's stream of deltas.
 func (a *Attempt) Delta(ctx context.Context, d Delta) error {
 	id := a.Result.ID
-	ok, err := deltaScript.Run(ctx, a.store.rdb, []string{Key(id), DeltasKey(id)},
-		a.owner, seconds(openTTL), maxDeltas, string(d.Type), a.store.Keys.Seal(id, fieldDelta, d.Text)).Int()
+	ok, err := deltaScript.Run(ctx, a.store.rdb, []string{results.Key(id), results.DeltasKey(id)},
+		a.owner, seconds(openTTL), maxDeltas, string(d.Type), a.store.results.Keys.Seal(id, fieldDelta, d.Text)).Int()
 	if err != nil {
 		return fmt.Errorf("delta of %s: %w", id, err)
 	}
@@ -55,12 +60,12 @@ func (s *Store) Deltas(ctx context.Context, id string) iter.Seq2[Delta, error] {
 		last := "0"
 		for {
 			reply, err := s.rdb.XRead(ctx, &redis.XReadArgs{
-				Streams: []string{DeltasKey(id), last},
+				Streams: []string{results.DeltasKey(id), last},
 				Count:   200,
 				Block:   deltaBlock,
 			}).Result()
 			if err == redis.Nil {
-				r, err := s.Get(ctx, id)
+				r, err := s.results.Get(ctx, id)
 				if err != nil {
 					yield(Delta{}, err)
 					return
@@ -80,7 +85,7 @@ func (s *Store) Deltas(ctx context.Context, id string) iter.Seq2[Delta, error] {
 				kind, _ := message.Values["type"].(string)
 				text, _ := message.Values["text"].(string)
 				d := Delta{Type: DeltaType(kind)}
-				if d.Text, err = s.Keys.Open(id, fieldDelta, text); err != nil {
+				if d.Text, err = s.results.Keys.Open(id, fieldDelta, text); err != nil {
 					yield(Delta{}, fmt.Errorf("read deltas of %s: %w", id, err))
 					return
 				}

@@ -1,4 +1,4 @@
-package results_test
+package record_test
 
 import (
 	"context"
@@ -11,21 +11,22 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
 
-func delta(t testing.TB, a *results.Attempt, kind results.DeltaType, text string) {
+func delta(t testing.TB, a *record.Attempt, kind record.DeltaType, text string) {
 	t.Helper()
-	if err := a.Delta(t.Context(), results.Delta{Type: kind, Text: text}); err != nil {
+	if err := a.Delta(t.Context(), record.Delta{Type: kind, Text: text}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // readDeltas reads a stream to its end.
-func readDeltas(t testing.TB, s *results.Store, id string) []results.Delta {
+func readDeltas(t testing.TB, s store, id string) []record.Delta {
 	t.Helper()
-	var got []results.Delta
+	var got []record.Delta
 	for d, err := range s.Deltas(t.Context(), id) {
 		if err != nil {
 			t.Error(err) // not Fatal: it runs in goroutines, too, for which the test waits
@@ -40,27 +41,27 @@ func TestDeltas(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
 		create(t, s, "t1")
-		early := make(chan []results.Delta)
+		early := make(chan []record.Delta)
 		go func() { early <- readDeltas(t, s, "t1") }()
 
 		a := begin(t, s, "t1")
-		delta(t, a, results.DeltaText, "An")
+		delta(t, a, record.DeltaText, "An")
 		b := begin(t, s, "t1") // another worker goes on
-		delta(t, b, results.DeltaReset, "")
-		delta(t, b, results.DeltaText, "The ")
-		delta(t, b, results.DeltaText, "answer")
+		delta(t, b, record.DeltaReset, "")
+		delta(t, b, record.DeltaText, "The ")
+		delta(t, b, record.DeltaText, "answer")
 		b.Result.Status, b.Result.Answer = results.Completed, "The answer"
 		for range 2 { // its reply was lost
 			if err := b.Finish(t.Context(), true); err != nil {
 				t.Fatal(err)
 			}
 		}
-		want := []results.Delta{
-			{Type: results.DeltaText, Text: "An"},
-			{Type: results.DeltaReset},
-			{Type: results.DeltaText, Text: "The "},
-			{Type: results.DeltaText, Text: "answer"},
-			{Type: results.DeltaEnd},
+		want := []record.Delta{
+			{Type: record.DeltaText, Text: "An"},
+			{Type: record.DeltaReset},
+			{Type: record.DeltaText, Text: "The "},
+			{Type: record.DeltaText, Text: "answer"},
+			{Type: record.DeltaEnd},
 		}
 		if got := <-early; !slices.Equal(got, want) {
 			t.Errorf("who read along got %v", got)
@@ -80,14 +81,14 @@ func TestDeltasCanceled(t *testing.T) {
 		s := newStore(t, rdb)
 		create(t, s, "t1")
 		a := begin(t, s, "t1")
-		delta(t, a, results.DeltaText, "An")
+		delta(t, a, record.DeltaText, "An")
 		if err := a.Wait(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Cancel(t.Context(), "t1"); err != nil {
 			t.Fatal(err)
 		}
-		want := []results.Delta{{Type: results.DeltaText, Text: "An"}, {Type: results.DeltaEnd}}
+		want := []record.Delta{{Type: record.DeltaText, Text: "An"}, {Type: record.DeltaEnd}}
 		if got := readDeltas(t, s, "t1"); !slices.Equal(got, want) {
 			t.Errorf("got %v", got)
 		}
@@ -99,16 +100,16 @@ func TestDeltasWithoutStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(t, redistest.Embedded(t))
 		create(t, s, "t1")
-		got := make(chan []results.Delta)
+		got := make(chan []record.Delta)
 		go func() { got <- readDeltas(t, s, "t1") }()
 		synctest.Wait() // it reads, and there is nothing
 		if _, err := s.Cancel(t.Context(), "t1"); err != nil {
 			t.Fatal(err)
 		}
-		if d := <-got; !slices.Equal(d, []results.Delta{{Type: results.DeltaEnd}}) {
+		if d := <-got; !slices.Equal(d, []record.Delta{{Type: record.DeltaEnd}}) {
 			t.Errorf("got %v", d)
 		}
-		if d := readDeltas(t, s, "t1"); !slices.Equal(d, []results.Delta{{Type: results.DeltaEnd}}) {
+		if d := readDeltas(t, s, "t1"); !slices.Equal(d, []record.Delta{{Type: record.DeltaEnd}}) {
 			t.Errorf("who came late got %v", d)
 		}
 	})
@@ -134,8 +135,8 @@ func TestDeltasGivenUp(t *testing.T) {
 		s := newStore(t, redistest.Embedded(t))
 		create(t, s, "t1")
 		a := begin(t, s, "t1")
-		delta(t, a, results.DeltaText, "An")
-		delta(t, a, results.DeltaText, "swer")
+		delta(t, a, record.DeltaText, "An")
+		delta(t, a, record.DeltaText, "swer")
 		for d := range s.Deltas(t.Context(), "t1") {
 			if d.Text != "An" {
 				t.Errorf("got %v", d)
@@ -166,7 +167,7 @@ func TestDeltasBounded(t *testing.T) {
 		create(t, s, "t1")
 		a := begin(t, s, "t1")
 		for i := range written {
-			delta(t, a, results.DeltaText, fmt.Sprint(i, " "))
+			delta(t, a, record.DeltaText, fmt.Sprint(i, " "))
 		}
 		if n := rdb.XLen(t.Context(), results.DeltasKey("t1")).Val(); n > bound+slack || n < bound {
 			t.Errorf("%d entries, want %d or a few more", n, bound)
@@ -180,7 +181,7 @@ func TestDeltasBounded(t *testing.T) {
 		for _, d := range got[len(got)-3:] {
 			text.WriteString(d.Text)
 		}
-		if want := fmt.Sprint(written-2, " ", written-1, " "); text.String() != want || got[len(got)-1].Type != results.DeltaEnd {
+		if want := fmt.Sprint(written-2, " ", written-1, " "); text.String() != want || got[len(got)-1].Type != record.DeltaEnd {
 			t.Errorf("it ends with %q, want %q", text.String(), want)
 		}
 	})

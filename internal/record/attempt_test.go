@@ -1,4 +1,4 @@
-package results_test
+package record_test
 
 import (
 	"context"
@@ -11,22 +11,23 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
 
 // writes are all that an attempt can write.
-var writes = map[string]func(context.Context, *results.Attempt) error{
-	"asking":  func(ctx context.Context, a *results.Attempt) error { return a.Asking(ctx, "c9") },
-	"created": func(ctx context.Context, a *results.Attempt) error { return a.Created(ctx, "c9", "chat9") },
-	"wait": func(ctx context.Context, a *results.Attempt) error {
+var writes = map[string]func(context.Context, *record.Attempt) error{
+	"asking":  func(ctx context.Context, a *record.Attempt) error { return a.Asking(ctx, "c9") },
+	"created": func(ctx context.Context, a *record.Attempt) error { return a.Created(ctx, "c9", "chat9") },
+	"wait": func(ctx context.Context, a *record.Attempt) error {
 		return a.Wait(ctx, &results.Failure{Class: "rate", Message: "too fast"})
 	},
-	"give back": func(ctx context.Context, a *results.Attempt) error { return a.Wait(ctx, nil) },
-	"delta": func(ctx context.Context, a *results.Attempt) error {
-		return a.Delta(ctx, results.Delta{Type: results.DeltaText, Text: "late"})
+	"give back": func(ctx context.Context, a *record.Attempt) error { return a.Wait(ctx, nil) },
+	"delta": func(ctx context.Context, a *record.Attempt) error {
+		return a.Delta(ctx, record.Delta{Type: record.DeltaText, Text: "late"})
 	},
-	"finish": func(ctx context.Context, a *results.Attempt) error {
+	"finish": func(ctx context.Context, a *record.Attempt) error {
 		a.Result.Status, a.Result.Answer = results.Completed, "late"
 		return a.Finish(ctx, true)
 	},
@@ -37,7 +38,7 @@ func TestBegin(t *testing.T) {
 		s := newStore(t, rdb)
 		ctx := t.Context()
 		asked := time.Now().Add(-time.Minute)
-		_, err := s.Create(ctx, results.Entry{
+		_, err := s.Create(ctx, record.Entry{
 			Result:  results.Result{ID: "t1", CustomID: "row 1", ConversationID: "c1", ChatID: "chat1"},
 			Body:    []byte("[1]"),
 			AskedAt: asked,
@@ -98,7 +99,7 @@ func TestNotes(t *testing.T) {
 		ctx := t.Context()
 		create(t, s, "t1")
 		a := begin(t, s, "t1")
-		next := func(conversation, chat string, asked bool) *results.Attempt {
+		next := func(conversation, chat string, asked bool) *record.Attempt {
 			t.Helper()
 			b := begin(t, s, "t1")
 			if b.Result.ConversationID != conversation || b.Result.ChatID != chat || b.AskedAt.IsZero() == asked {
@@ -163,7 +164,7 @@ func refused(t *testing.T, rdb redis.UniversalClient, id string, write func(cont
 	t.Helper()
 	c := hear(t, rdb, id)
 	before, left := hash(t, rdb, id), rdb.TTL(t.Context(), results.Key(id)).Val()
-	if err := write(t.Context()); !errors.Is(err, results.ErrFenced) {
+	if err := write(t.Context()); !errors.Is(err, record.ErrFenced) {
 		t.Errorf("%s: %v, want ErrFenced", id, err)
 	}
 	if after := hash(t, rdb, id); !maps.Equal(before, after) {
@@ -205,7 +206,7 @@ func TestTerminalIsFinal(t *testing.T) {
 			if !b.Ended || b.Result.Status != status {
 				t.Errorf("Begin after the end: %+v", b)
 			}
-			if got, err := s.Create(ctx, results.Entry{Result: results.Result{ID: id}}); got != status || err != nil {
+			if got, err := s.Create(ctx, record.Entry{Result: results.Result{ID: id}}); got != status || err != nil {
 				t.Errorf("Create after the end: %q, %v", got, err)
 			}
 			if r, err := s.Cancel(ctx, id); err != nil || r.Status != status {
@@ -287,9 +288,9 @@ func TestFinishTwice(t *testing.T) {
 func TestRecordGone(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
-		gone := func(t *testing.T, id string) (*results.Store, *results.Attempt) {
+		gone := func(t *testing.T, id string) (store, *record.Attempt) {
 			s := newStore(t, rdb)
-			_, err := s.Create(ctx, results.Entry{Result: results.Result{ID: id, CustomID: "row 1"}, Keep: time.Hour})
+			_, err := s.Create(ctx, record.Entry{Result: results.Result{ID: id, CustomID: "row 1"}, Keep: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -333,7 +334,7 @@ func TestRecordGone(t *testing.T) {
 				"Asking": a.Asking(ctx, "c1"), "Created": a.Created(ctx, "c1", "chat1"),
 				"Wait": a.Wait(ctx, nil), "Finish": a.Finish(ctx, true),
 			} {
-				if !errors.Is(err, results.ErrFenced) {
+				if !errors.Is(err, record.ErrFenced) {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
@@ -351,7 +352,7 @@ func TestRecordGone(t *testing.T) {
 			_, a := gone(t, "t9")
 			a.Over = func(context.Context) (bool, error) { return false, errors.New("no answer") }
 			a.Result.Status = results.Completed
-			if err := a.Finish(ctx, true); err == nil || errors.Is(err, results.ErrFenced) {
+			if err := a.Finish(ctx, true); err == nil || errors.Is(err, record.ErrFenced) {
 				t.Errorf("Finish: %v", err)
 			}
 			if owned, err := a.Owned(ctx); owned || err == nil {
@@ -400,10 +401,10 @@ func TestRecordGone(t *testing.T) {
 // noted again or nothing is noted.
 func TestFencedFor(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		ctx, s := t.Context(), results.NewStore(rdb)
+		ctx, s := t.Context(), openStore(rdb)
 		defer s.Close()
 		seed := results.Result{ID: "t1"}
-		begin := func(least, most time.Duration) *results.Attempt {
+		begin := func(least, most time.Duration) *record.Attempt {
 			t.Helper()
 			a, err := s.Begin(ctx, seed, false)
 			if err != nil {
@@ -414,7 +415,7 @@ func TestFencedFor(t *testing.T) {
 			}
 			return a
 		}
-		ask := func(a *results.Attempt) {
+		ask := func(a *record.Attempt) {
 			t.Helper()
 			if err := a.Asking(ctx, "c1"); err != nil {
 				t.Fatal(err)

@@ -1,0 +1,143 @@
+package record_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/results"
+)
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silence{}) // broken connections are what some tests are about
+	goleak.VerifyTestMain(m)
+}
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+type (
+	reader = results.Store
+	writer = record.Store
+)
+
+// store is both ends of the records in one Redis.
+type store struct {
+	*reader
+	*writer
+}
+
+func openStore(rdb redis.UniversalClient) store {
+	s := results.NewStore(rdb)
+	return store{s, record.New(s)}
+}
+
+// newStore returns a store that is closed with the test.
+func newStore(t testing.TB, rdb redis.UniversalClient) store {
+	t.Helper()
+	s := openStore(rdb)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return s
+}
+
+func create(t testing.TB, s store, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		if _, err := s.Create(t.Context(), record.Entry{Result: results.Result{ID: id, Queue: "default"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func begin(t testing.TB, s store, id string) *record.Attempt {
+	t.Helper()
+	a, err := s.Begin(t.Context(), results.Result{ID: id, Queue: "default"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func finish(t testing.TB, a *record.Attempt, answer string) {
+	t.Helper()
+	a.Result.Status, a.Result.Answer, a.Result.Attempts = results.Completed, answer, 1
+	if err := a.Finish(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answer ends a task with an answer.
+func answer(t testing.TB, s store, id, text string) {
+	t.Helper()
+	finish(t, begin(t, s, id), text)
+}
+
+func get(t testing.TB, s store, id string) *results.Result {
+	t.Helper()
+	r, err := s.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// hash is a task's record as Redis has it.
+func hash(t testing.TB, rdb redis.UniversalClient, id string) map[string]string {
+	t.Helper()
+	h, err := rdb.HGetAll(t.Context(), results.Key(id)).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// channel hears what is published when a task ends.
+type channel struct {
+	t   testing.TB
+	rdb redis.UniversalClient
+	id  string
+	sub *redis.PubSub
+}
+
+func hear(t testing.TB, rdb redis.UniversalClient, id string) *channel {
+	t.Helper()
+	c := &channel{t, rdb, id, rdb.Subscribe(t.Context(), results.Channel(id))}
+	t.Cleanup(func() { c.sub.Close() })
+	if _, err := c.sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.messages() // in a cluster one of before may come now, from another node
+	return c
+}
+
+// messages returns all that was published since the last call: messages of one
+// channel keep their order, in a cluster if they come from one node, so what comes
+// before a mark of our own is all of it.
+func (c *channel) messages() []string {
+	c.t.Helper()
+	const mark = "so far"
+	err := c.rdb.Eval(c.t.Context(), "return redis.call('PUBLISH', ARGV[1], ARGV[2])",
+		[]string{results.Key(c.id)}, results.Channel(c.id), mark).Err()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var got []string
+	for {
+		m, err := c.sub.ReceiveMessage(c.t.Context())
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if m.Payload == mark {
+			return got
+		}
+		got = append(got, m.Payload)
+	}
+}
