@@ -16,10 +16,14 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-type dashboardCommand struct{ streams *terminal.Streams }
+// Options are what the command line says.
+type Options struct {
+	Streams  *terminal.Streams
+	Settings settings.Config
+}
 
+// New parses the command line.
 func New(s *terminal.Streams) *cobra.Command {
-	c := &dashboardCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "dashboard",
 		Short: "Serve the dashboard of a shared Redis: queues, tasks, questions and answers",
@@ -39,20 +43,23 @@ need no token; /metrics has what Redis knows of queues, pauses and workers.`,
   COZEQ_MONITOR_TOKEN_FILE=dashboard.token cozeq dashboard --http 0.0.0.0:8081
   cozeq dashboard --prometheus-addr http://localhost:9090 --monitor-write`,
 		Args: misuse.CheckArgs(0, 0, ""),
-		RunE: c.run,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), &Options{s, settings.Of(cmd, s)})
+		},
 	}
 	settings.AddDashboardFlags(cmd)
 	settings.AddFlags(cmd, settings.Redis, settings.HTTP, settings.Log)
 	return cmd
 }
 
-func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
-	cfg := settings.Of(cmd, c.streams)
+// run serves until the context ends.
+func run(ctx context.Context, o *Options) error {
+	cfg := o.Settings
 	level, err := cfg.Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	logger := terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
+	logger := terminal.NewLogger(o.Streams.Err, o.Streams.ErrTTY, level)
 	addr, err := cfg.HTTP(settings.DefaultDashboard)
 	if err != nil {
 		return err
@@ -61,7 +68,7 @@ func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
 		_, source := cfg.Lookup(settings.HTTP, "")
 		return cfg.Errorf(source, "off, and a dashboard does nothing else")
 	}
-	plan, err := cfg.Dashboard(cmd.Context(), addr)
+	plan, err := cfg.Dashboard(ctx, addr)
 	if err != nil {
 		return err
 	}
@@ -70,22 +77,24 @@ func (c *dashboardCommand) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer s.Close()
-	web, err := site.Start(cmd.Context(), plan.Addr, site.Site{Ready: s.Remote.Ping, Metrics: site.NewObserver(s), Dashboard: site.NewDashboard(plan, s, logger)}, logger)
+	web, err := site.Start(ctx, plan.Addr, site.Site{
+		Ready: s.Remote.Ping, Metrics: site.NewObserver(s), Dashboard: site.NewDashboard(plan, s, logger),
+	}, logger)
 	if err != nil {
 		return err
 	}
 	defer web.Close()
-	fmt.Fprintln(c.streams.Out, web.URL+monitor.Root)
-	fmt.Fprintln(c.streams.Err, explain(plan))
-	// The pages say so, too, as long as Redis does not answer.
-	if err := s.Remote.Await(cmd.Context(), logger); err != nil {
-		return site.WhileServing(cmd.Context(), err)
+	fmt.Fprintln(o.Streams.Out, web.URL+monitor.Root)
+	fmt.Fprintln(o.Streams.Err, explain(plan))
+	// The pages work meanwhile, and say that Redis does not answer.
+	if err := s.Remote.Await(ctx, logger); err != nil {
+		return site.WhileServing(ctx, err)
 	}
-	<-cmd.Context().Done()
-	return site.WhileServing(cmd.Context(), context.Cause(cmd.Context()))
+	<-ctx.Done()
+	return site.WhileServing(ctx, context.Cause(ctx))
 }
 
-// explain says who may do what.
+// explain says what the dashboard may do, and for whom.
 func explain(p *settings.Dashboard) string {
 	what, who := "read-only", "for this machine only, without a login"
 	if p.Write {

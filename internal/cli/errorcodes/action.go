@@ -6,7 +6,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// action says what cozeq does about a failure, as the worker judges it.
+// action describes what the worker does about a failure.
 func action(class coze.Class, scope coze.Scope, tries int) coze.Text {
 	switch {
 	case class == coze.ClassRate:
@@ -23,8 +23,7 @@ func action(class coze.Class, scope coze.Scope, tries int) coze.Text {
 	return ownActions[class]
 }
 
-// ownActions are for failures that concern one question, and are always dealt with
-// in one way.
+// ownActions are those of classes that concern one question and always have the same action.
 var ownActions = map[coze.Class]coze.Text{
 	coze.ClassPermanent: {EN: "fails the question at once", ZH: "立即判定该问题失败"},
 	coze.ClassAction:    {EN: "fails the question at once", ZH: "立即判定该问题失败"},
@@ -49,7 +48,7 @@ var ownActions = map[coze.Class]coze.Text{
 	},
 }
 
-// The pauses, as the worker begins and probes them.
+// The pauses of the worker, and its probes.
 var (
 	pausedBot = coze.Text{
 		EN: "pauses this bot alone, while other bots go on: " + untilProbed.EN,
@@ -71,8 +70,7 @@ var (
 	}
 )
 
-// held is for what takes a person: a token, a quota. run and ask are apart, as
-// somebody sits there and waits.
+// held is for what a person must fix: a token or a quota. run and ask differ, because somebody waits for them.
 func held(scope coze.Scope) coze.Text {
 	t := pausedCredential
 	if scope == coze.ScopeBot {
@@ -84,7 +82,7 @@ func held(scope coze.Scope) coze.Text {
 	}
 }
 
-// slowed is for what passes within seconds if less is asked.
+// slowed is for rate limits.
 func slowed(scope coze.Scope) coze.Text {
 	waits := coze.Text{
 		EN: "the question waits, as long as Coze says if it does, and is asked again; no attempt is used up",
@@ -102,8 +100,7 @@ func slowed(scope coze.Scope) coze.Text {
 	}
 }
 
-// askedAgain is for what may pass by itself. A code's own bound never gives a
-// question more asks than it has.
+// askedAgain is for transient faults. A code's own bound never exceeds the question's attempts.
 func askedAgain(tries int) coze.Text {
 	switch tries {
 	case 0:
@@ -120,7 +117,7 @@ func askedAgain(tries int) coze.Text {
 	}
 }
 
-// covers says whom a scope concerns.
+// covers says what a scope concerns.
 func covers(scope coze.Scope) coze.Text {
 	switch scope {
 	case coze.ScopeBot:

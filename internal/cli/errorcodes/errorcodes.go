@@ -16,14 +16,18 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-type errorsCommand struct {
-	streams  *terminal.Streams
-	json     bool
-	markdown bool
+// Options are what the command line says.
+type Options struct {
+	Streams  *terminal.Streams
+	Settings settings.Config
+	What     string // a code or a class; "": the whole table
+	JSON     bool
+	Markdown bool
 }
 
+// New parses the command line.
 func New(s *terminal.Streams) *cobra.Command {
-	c := &errorsCommand{streams: s}
+	o := &Options{Streams: s}
 	cmd := &cobra.Command{
 		Use:   "errors [CODE or CLASS]",
 		Short: "Explain Coze's error codes",
@@ -47,70 +51,69 @@ A row may set class, scope, tries, meaning and hint, and "zh": {"meaning":
   cozeq errors --json | jq '.[] | select(.scope == "bot")'`,
 		Args: misuse.CheckArgs(0, 1, "CODE"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return c.completions(cmd, args), cobra.ShellCompDirectiveNoFileComp
+			return completions(settings.Of(cmd, s), args), cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: c.run,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Settings, o.What = settings.Of(cmd, s), strings.Join(args, "")
+			return run(o)
+		},
 	}
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&c.markdown, "markdown", false, "print the whole table as a Markdown document")
+	cmd.Flags().BoolVar(&o.JSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&o.Markdown, "markdown", false, "print the whole table as a Markdown document")
 	settings.AddFlags(cmd, settings.Codes)
 	return cmd
 }
 
-func (c *errorsCommand) run(cmd *cobra.Command, args []string) error {
-	settings := settings.Of(cmd, c.streams)
-	table, err := settings.Codes()
+func run(o *Options) error {
+	table, err := o.Settings.Codes()
 	if err != nil {
 		return err
 	}
-	lang, err := settings.Lang()
+	lang, err := o.Settings.Lang()
 	if err != nil {
 		return err
 	}
-	page := &errorsPage{c.streams, lang}
+	p, cmd := &page{o.Streams, lang}, o.Settings.Cmd
 	switch {
-	case c.markdown && (c.json || len(args) > 0):
+	case o.Markdown && (o.JSON || o.What != ""):
 		return misuse.Errorf(cmd, "--markdown prints the whole table: leave --json and CODE out")
-	case c.markdown:
-		return writeErrorsManual(c.streams.Out, lang, table.All())
-	case len(args) == 0 && c.json:
-		return terminal.WriteJSON(c.streams.Out, rows(table.All()))
-	case len(args) == 0:
-		return page.list(table.All())
+	case o.Markdown:
+		return writeManual(o.Streams.Out, lang, table.All())
+	case o.What == "" && o.JSON:
+		return terminal.WriteJSON(o.Streams.Out, newRows(table.All()))
+	case o.What == "":
+		return p.list(table.All())
 	}
-	if name := coze.Class(strings.ToLower(args[0])); slices.Contains(coze.Classes(), name) {
-		if c.json {
-			return terminal.WriteJSON(c.streams.Out, class(name, table.All()))
+	if name := coze.Class(strings.ToLower(o.What)); slices.Contains(coze.Classes(), name) {
+		if o.JSON {
+			return terminal.WriteJSON(o.Streams.Out, newClassRow(name, table.All()))
 		}
-		return page.class(name, table.All())
+		return p.class(name, table.All())
 	}
-	code, err := strconv.Atoi(args[0])
+	code, err := strconv.Atoi(o.What)
 	if err != nil || code <= 0 {
-		return misuse.Errorf(cmd, "CODE %q, want a whole number above 0, as 4013, or a class: %s", args[0], ClassNames())
+		return misuse.Errorf(cmd, "CODE %q, want a whole number above 0, as 4013, or a class: %s", o.What, ClassNames())
 	}
 	found, listed := table.Lookup(code)
 	if !listed {
 		found = table.Classify(code, 200)
 	}
-	if c.json {
-		return terminal.WriteJSON(c.streams.Out, row(found, listed))
+	if o.JSON {
+		return terminal.WriteJSON(o.Streams.Out, newRow(found, listed))
 	}
-	return page.code(found, listed)
+	return p.code(found, listed)
 }
 
-func ClassNames() string {
-	return strings.Trim(fmt.Sprint(coze.Classes()), "[]")
-}
+// ClassNames are all classes in a line.
+func ClassNames() string { return strings.Trim(fmt.Sprint(coze.Classes()), "[]") }
 
-// completions are the classes, then the codes, with what they mean.
-func (c *errorsCommand) completions(cmd *cobra.Command, args []string) []cobra.Completion {
-	settings := settings.Of(cmd, c.streams)
-	table, err := settings.Codes()
+// completions are the classes and then the codes, with their meaning.
+func completions(cfg settings.Config, args []string) (found []cobra.Completion) {
+	table, err := cfg.Codes()
 	if err != nil || len(args) > 0 {
 		return nil
 	}
-	lang, _ := settings.Lang()
-	var found []cobra.Completion
+	lang, _ := cfg.Lang()
 	for _, class := range coze.Classes() {
 		found = append(found, cobra.CompletionWithDesc(string(class), class.Meaning().In(lang)))
 	}

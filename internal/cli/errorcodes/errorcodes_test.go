@@ -17,7 +17,7 @@ func TestErrorsManual(t *testing.T) {
 		coze.Chinese: "../../../docs/errors.zh-CN.md",
 	} {
 		var got bytes.Buffer
-		if err := writeErrorsManual(&got, lang, coze.DefaultCodes().All()); err != nil {
+		if err := writeManual(&got, lang, coze.DefaultCodes().All()); err != nil {
 			t.Fatal(err)
 		}
 		want, err := os.ReadFile(path)
@@ -25,7 +25,7 @@ func TestErrorsManual(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("%s is out of date: go generate ./cmd/cozeq writes it anew", path)
+			t.Errorf("%s is out of date: run go generate ./internal/cli/errorcodes", path)
 		}
 	}
 }
@@ -37,7 +37,7 @@ func TestErrorsManualEscapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
-	if err := writeErrorsManual(&got, coze.English, table.All()); err != nil {
+	if err := writeManual(&got, coze.English, table.All()); err != nil {
 		t.Fatal(err)
 	}
 	if want := `| model busy or rate limited | this \| that or \| those |` + "\n"; !strings.Contains(got.String(), want) {

@@ -16,13 +16,13 @@ import (
 //go:embed manual/*.md
 var manualFiles embed.FS
 
-// manualData is what the documents about errors are made of, in one language.
+// manualData fills the template of a language.
 type manualData struct {
 	Classes []manualClass
 	Codes   []coze.Code
 }
 
-// manualClass is one row of the table of classes: a class in one scope.
+// manualClass is a row of the table of classes: a class in one scope.
 type manualClass struct {
 	Class   coze.Class
 	Scope   coze.Scope
@@ -30,8 +30,8 @@ type manualClass struct {
 	Action  coze.Text
 }
 
-// writeErrorsManual writes docs/errors.md, or the same in another language.
-func writeErrorsManual(w io.Writer, lang coze.Lang, codes []coze.Code) error {
+// writeManual writes docs/errors.md, or the same in another language.
+func writeManual(w io.Writer, lang coze.Lang, codes []coze.Code) error {
 	t := template.New("").Funcs(template.FuncMap{
 		"text":  func(t coze.Text) string { return cell(t.In(lang)) },
 		"name":  func(s coze.Scope) string { return quoted(string(s)) },
@@ -57,7 +57,7 @@ func writeErrorsManual(w io.Writer, lang coze.Lang, codes []coze.Code) error {
 	return t.ExecuteTemplate(w, name, data)
 }
 
-// quoted is a word of the program's, or nothing.
+// quoted is a word of the program's in backquotes; "" stays empty.
 func quoted(word string) string {
 	if word == "" {
 		return ""
@@ -65,5 +65,5 @@ func quoted(word string) string {
 	return "`" + word + "`"
 }
 
-// cell keeps a text in its cell of a Markdown table.
+// cell escapes a text for a cell of a Markdown table.
 func cell(text string) string { return strings.ReplaceAll(terminal.OneLine(text), "|", `\|`) }

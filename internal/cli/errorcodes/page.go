@@ -10,13 +10,13 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// errorsPage shows the table of codes, or a part of it, to people.
-type errorsPage struct {
+// page shows codes to people.
+type page struct {
 	streams *terminal.Streams
 	lang    coze.Lang
 }
 
-// Names of what a page says of a code or class.
+// Labels of a page's rows.
 var (
 	labelCode       = coze.Text{EN: "code", ZH: "错误码"}
 	labelMeaning    = coze.Text{EN: "meaning", ZH: "含义"}
@@ -28,18 +28,16 @@ var (
 	labelHint       = coze.Text{EN: "hint", ZH: "建议"}
 )
 
-// label is in the reader's language on a terminal. In a pipe it is a name that
-// programs look for.
-func (p *errorsPage) label(t coze.Text) string {
+// label is in the reader's language on a terminal, and English in a pipe, where programs look for it.
+func (p *page) label(t coze.Text) string {
 	if p.streams.OutTTY {
 		return t.In(p.lang)
 	}
 	return t.EN
 }
 
-// list has a line for each code: as much as fits on a terminal, all that is known
-// in a pipe.
-func (p *errorsPage) list(codes []coze.Code) error {
+// list has a line per code: what fits on a terminal, and all columns in a pipe.
+func (p *page) list(codes []coze.Code) error {
 	header := []string{"CODE", "CLASS", "SCOPE", "MEANING"}
 	if p.lang == coze.Chinese {
 		header = []string{labelCode.ZH, labelClass.ZH, labelScope.ZH, labelMeaning.ZH}
@@ -71,7 +69,7 @@ func classPaint(class coze.Class) terminal.Paint {
 }
 
 // code explains one code.
-func (p *errorsPage) code(c coze.Code, listed bool) error {
+func (p *page) code(c coze.Code, listed bool) error {
 	meaning := c.Meaning
 	if !listed {
 		meaning = coze.Text{EN: "not in the table: judged by its range", ZH: "不在表中：按错误码所在的区间判断"}
@@ -82,7 +80,7 @@ func (p *errorsPage) code(c coze.Code, listed bool) error {
 	t.Add(p.label(labelClassMeans), c.Class.Meaning().In(p.lang))
 	t.Add(p.label(labelScope), p.scope(c.Scope))
 	t.Add(p.label(labelAction), action(c.Class, c.Scope, c.Tries).In(p.lang))
-	if c.Tries > 0 && c.Class == coze.ClassTransient { // others have no use for it
+	if c.Tries > 0 && c.Class == coze.ClassTransient { // the other classes ignore it
 		most := coze.Text{EN: fmt.Sprintf("at most %d", c.Tries), ZH: fmt.Sprintf("最多 %d 次", c.Tries)}
 		t.Add(p.label(labelAsks), most.In(p.lang))
 	}
@@ -93,7 +91,7 @@ func (p *errorsPage) code(c coze.Code, listed bool) error {
 }
 
 // class explains one class and lists its codes.
-func (p *errorsPage) class(name coze.Class, codes []coze.Code) error {
+func (p *page) class(name coze.Class, codes []coze.Code) error {
 	codes = slices.DeleteFunc(codes, func(c coze.Code) bool { return c.Class != name })
 	t := p.titled(labelClass, coze.Text{EN: "CLASS", ZH: labelClass.ZH}, string(name))
 	t.Add(p.label(labelMeaning), name.Meaning().In(p.lang))
@@ -117,8 +115,8 @@ func (p *errorsPage) class(name coze.Class, codes []coze.Code) error {
 	return p.list(codes)
 }
 
-// titled begins a page: with a header, or in a pipe with a row for the same.
-func (p *errorsPage) titled(name, title coze.Text, value string) *terminal.Table {
+// titled begins a page with a header, or with a row in a pipe.
+func (p *page) titled(name, title coze.Text, value string) *terminal.Table {
 	t := &terminal.Table{Header: []string{title.In(p.lang), value}}
 	if !p.streams.OutTTY {
 		t.Add(name.EN, value)
@@ -126,7 +124,7 @@ func (p *errorsPage) titled(name, title coze.Text, value string) *terminal.Table
 	return t
 }
 
-func (p *errorsPage) scope(s coze.Scope) string {
+func (p *page) scope(s coze.Scope) string {
 	whom := covers(s).In(p.lang)
 	switch {
 	case s == "":

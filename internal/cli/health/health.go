@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,11 +16,16 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// healthTimeout bounds a look, like those of the engines that ask for it.
-const healthTimeout = 3 * time.Second
+// timeout is like those of the container engines.
+const timeout = 3 * time.Second
 
-// New is for images that hold this program and nothing else: there is no
-// curl in them.
+// Options are what the command line says.
+type Options struct {
+	Settings settings.Config
+	URL      string // "": /healthz at --http
+}
+
+// New parses the command line.
 func New(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [URL]",
@@ -33,23 +39,9 @@ answer other than a server error (5xx) counts as healthy.`,
 		Example: `  cozeq health
   cozeq health http://127.0.0.1:9464/readyz`,
 		Args: misuse.CheckArgs(0, 1, "URL"),
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return checkHealth(cmd.Context(), args[0])
-		}
-		addr, err := settings.Of(cmd, s).HTTP(settings.DefaultHTTP)
-		if err != nil {
-			return err
-		}
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			return misuse.Errorf(cmd, "--%s is %q: name a URL", settings.HTTP, addr)
-		}
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		return checkHealth(cmd.Context(), "http://"+net.JoinHostPort(host, port)+"/healthz")
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return run(cmd.Context(), &Options{settings.Of(cmd, s), strings.Join(args, "")})
+		},
 	}
 	settings.AddFlags(cmd, settings.HTTP)
 	http := cmd.Flags().Lookup(settings.HTTP)
@@ -57,15 +49,33 @@ answer other than a server error (5xx) counts as healthy.`,
 	return cmd
 }
 
-func checkHealth(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+func run(ctx context.Context, o *Options) error {
+	if o.URL != "" {
+		return check(ctx, o.URL)
+	}
+	addr, err := o.Settings.HTTP(settings.DefaultHTTP)
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return misuse.Errorf(o.Settings.Cmd, "--%s is %q: name a URL", settings.HTTP, addr)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return check(ctx, "http://"+net.JoinHostPort(host, port)+"/healthz")
+}
+
+func check(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.Proxy = nil // a proxy's word about itself is of no use
+	transport.Proxy = nil // a proxy would answer for itself
 	defer transport.CloseIdleConnections()
 	response, err := transport.RoundTrip(request)
 	if err != nil {

@@ -3,6 +3,7 @@ package mock
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -19,24 +20,19 @@ import (
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
-type mockCommand struct {
-	streams *terminal.Streams
-
-	addr      string
-	tokenFile string
-	script    string
-	bots      []string
-	latency   time.Duration
-	pace      time.Duration
-	deltas    int
-	rate      float64
-	rateHTTP  bool
-	seed      uint64
-	forget    time.Duration
+// Options are what the command line says.
+type Options struct {
+	Streams   *terminal.Streams
+	Settings  settings.Config
+	Addr      string
+	TokenFile string          // "": any token is good
+	Script    string          // file with rules
+	Mock      cozetest.Config // its Tokens and Rules come from the files
 }
 
+// New parses the command line.
 func New(s *terminal.Streams) *cobra.Command {
-	c := &mockCommand{streams: s}
+	o := &Options{Streams: s, Mock: cozetest.Config{KeepLog: -1}} // no caller reads the log
 	cmd := &cobra.Command{
 		Use:   "mock",
 		Short: "Serve a mock of the Coze API",
@@ -51,87 +47,83 @@ Faults come from a script or from the question itself: one that contains
   COZE_API_BASE=http://127.0.0.1:8080 COZE_API_TOKEN=any \
     cozeq ask --bot b "hello"`,
 		Args: misuse.CheckArgs(0, 0, ""),
-		RunE: c.run,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Settings = settings.Of(cmd, s)
+			return run(cmd.Context(), o)
+		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.addr, "addr", "127.0.0.1:0", "`HOST:PORT` to listen on; port 0 picks a free one")
-	f.StringVar(&c.tokenFile, "token-file", "", "`FILE` with the accepted tokens, one per line (default any token)")
-	f.StringVar(&c.script, "script", "", "JSON `FILE` with faults to play")
-	f.StringSliceVar(&c.bots, "bots", nil, "comma-separated `IDS` of the bots that exist (default every bot)")
-	flags.Duration(f, &c.latency, "latency", 0, "time to the first piece of an answer")
-	flags.Duration(f, &c.pace, "delta-pace", 0, "time between two pieces of an answer")
-	f.IntVar(&c.deltas, "deltas", 8, "split each answer into `N` pieces")
-	f.Float64Var(&c.rate, "rate", 0, "refuse chat calls beyond `N` a second with error 4013 (default no limit)")
-	f.BoolVar(&c.rateHTTP, "rate-http", false, "refuse with HTTP 429 and Retry-After instead")
-	f.Uint64Var(&c.seed, "seed", 0, "seed `N` for ids and random faults")
-	flags.Duration(f, &c.forget, "forget", 24*time.Hour, "drop a conversation this long after its last chat; 0 never")
+	f.StringVar(&o.Addr, "addr", "127.0.0.1:0", "`HOST:PORT` to listen on; port 0 picks a free one")
+	f.StringVar(&o.TokenFile, "token-file", "", "`FILE` with the accepted tokens, one per line (default any token)")
+	f.StringVar(&o.Script, "script", "", "JSON `FILE` with faults to play")
+	f.StringSliceVar(&o.Mock.Bots, "bots", nil, "comma-separated `IDS` of the bots that exist (default every bot)")
+	flags.Duration(f, &o.Mock.Latency, "latency", 0, "time to the first piece of an answer")
+	flags.Duration(f, &o.Mock.DeltaPace, "delta-pace", 0, "time between two pieces of an answer")
+	f.IntVar(&o.Mock.Deltas, "deltas", 8, "split each answer into `N` pieces")
+	f.Float64Var(&o.Mock.Rate, "rate", 0, "refuse chat calls beyond `N` a second with error 4013 (default no limit)")
+	f.BoolVar(&o.Mock.RateHTTP, "rate-http", false, "refuse with HTTP 429 and Retry-After instead")
+	f.Uint64Var(&o.Mock.Seed, "seed", 0, "seed `N` for ids and random faults")
+	flags.Duration(f, &o.Mock.Forget, "forget", 24*time.Hour, "drop a conversation this long after its last chat; 0 never")
 	settings.AddFlags(cmd, settings.Log)
 	return cmd
 }
 
-func (c *mockCommand) run(cmd *cobra.Command, _ []string) error {
-	level, err := settings.Of(cmd, c.streams).Level(slog.LevelWarn)
+// run serves until the context ends.
+func run(ctx context.Context, o *Options) error {
+	level, err := o.Settings.Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	cfg, err := c.config(cmd)
-	if err != nil {
+	if err := o.readFiles(); err != nil {
 		return err
 	}
-	logger := terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
-	cfg.Log = func(r cozetest.Request) {
+	logger := terminal.NewLogger(o.Streams.Err, o.Streams.ErrTTY, level)
+	o.Mock.Log = func(r cozetest.Request) {
 		logger.Info(r.Method+" "+r.Path, "status", r.Status, "code", r.Code, "conversation", r.ConversationID,
 			"chat", r.ChatID, "fault", string(r.Fault), "logid", r.LogID)
 	}
-	m, err := mockserver.Start(cmd.Context(), c.addr, cfg)
+	m, err := mockserver.Start(ctx, o.Addr, o.Mock)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	fmt.Fprintln(c.streams.Out, m.URL)
-	fmt.Fprintf(c.streams.Err, "mock of Coze; use it with: COZE_API_BASE=%s COZE_API_TOKEN=%s\n", m.URL, c.tokenText())
+	token := "any"
+	if o.TokenFile != "" {
+		token = "(one of " + o.TokenFile + ")"
+	}
+	fmt.Fprintln(o.Streams.Out, m.URL)
+	fmt.Fprintf(o.Streams.Err, "mock of Coze; use it with: COZE_API_BASE=%s COZE_API_TOKEN=%s\n", m.URL, token)
 	select {
-	case <-cmd.Context().Done():
+	case <-ctx.Done():
 		return nil
 	case err := <-m.Failed:
 		return err
 	}
 }
 
-func (c *mockCommand) tokenText() string {
-	if c.tokenFile != "" {
-		return "(one of " + c.tokenFile + ")"
+// readFiles checks the flags and reads the files of tokens and of rules.
+func (o *Options) readFiles() error {
+	cmd := o.Settings.Cmd
+	if o.Mock.Latency < 0 || o.Mock.DeltaPace < 0 || o.Mock.Rate < 0 || o.Mock.Forget < 0 || o.Mock.Deltas < 1 {
+		return misuse.Errorf(cmd, "--latency, --delta-pace, --rate and --forget must not be negative, --deltas at least 1")
 	}
-	return "any"
-}
-
-func (c *mockCommand) config(cmd *cobra.Command) (cozetest.Config, error) {
-	cfg := cozetest.Config{
-		Bots: c.bots, Latency: c.latency, DeltaPace: c.pace, Deltas: c.deltas,
-		Rate: c.rate, RateHTTP: c.rateHTTP, Seed: c.seed,
-		KeepLog: -1, // nobody would read it
-		Forget:  c.forget,
-	}
-	if c.latency < 0 || c.pace < 0 || c.rate < 0 || c.forget < 0 || c.deltas < 1 {
-		return cfg, misuse.Errorf(cmd, "--latency, --delta-pace, --rate and --forget must not be negative, --deltas at least 1")
-	}
-	if c.tokenFile != "" {
-		text, err := textfile.Read(c.tokenFile)
+	if o.TokenFile != "" {
+		text, err := textfile.Read(o.TokenFile)
 		if err != nil {
-			return cfg, misuse.Errorf(cmd, "--token-file: %w", err)
+			return misuse.Errorf(cmd, "--token-file: %w", err)
 		}
-		if cfg.Tokens = strings.Fields(string(text)); len(cfg.Tokens) == 0 {
-			return cfg, misuse.Errorf(cmd, "--token-file: no token in %s", c.tokenFile)
+		if o.Mock.Tokens = strings.Fields(string(text)); len(o.Mock.Tokens) == 0 {
+			return misuse.Errorf(cmd, "--token-file: no token in %s", o.TokenFile)
 		}
 	}
-	if c.script != "" {
-		text, err := textfile.Read(c.script)
+	if o.Script != "" {
+		text, err := textfile.Read(o.Script)
 		if err != nil {
-			return cfg, misuse.Errorf(cmd, "--script: %w", err)
+			return misuse.Errorf(cmd, "--script: %w", err)
 		}
-		if cfg.Rules, err = cozetest.LoadScript(bytes.NewReader(text)); err != nil {
-			return cfg, misuse.Errorf(cmd, "%s: %w", c.script, err)
+		if o.Mock.Rules, err = cozetest.LoadScript(bytes.NewReader(text)); err != nil {
+			return misuse.Errorf(cmd, "%s: %w", o.Script, err)
 		}
 	}
-	return cfg, nil
+	return nil
 }
