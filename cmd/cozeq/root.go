@@ -8,8 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/cli/ask"
+	"github.com/cozeq/cozeq/internal/cli/batch"
 	"github.com/cozeq/cozeq/internal/cli/cancel"
 	"github.com/cozeq/cozeq/internal/cli/dashboard"
+	"github.com/cozeq/cozeq/internal/cli/doctor"
 	"github.com/cozeq/cozeq/internal/cli/errorcodes"
 	"github.com/cozeq/cozeq/internal/cli/health"
 	"github.com/cozeq/cozeq/internal/cli/help"
@@ -85,8 +87,8 @@ workers around a shared Redis (cozeq worker).`,
 		&cobra.Group{ID: groupAsk, Title: "Ask"},
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
-	grouped(root, groupAsk, run.New(s), ask.New(s), newBatchCmd(s), result.New(s), cancel.New(s))
-	grouped(root, groupOperate, worker.New(s), queues.New(s), dashboard.New(s), newDoctorCmd(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
+	grouped(root, groupAsk, run.New(s), ask.New(s), batch.New(s), result.New(s), cancel.New(s))
+	grouped(root, groupOperate, worker.New(s), queues.New(s), dashboard.New(s), doctor.New(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
 	root.AddCommand(help.NewEnvironment(), help.NewExitCodes(), help.NewMan(s))
 	root.SetHelpCommand(help.New())
 	root.InitDefaultHelpCmd()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/remoteredis"
 )
 
 // group is the script's Redis where that is more than an address.
@@ -94,5 +96,23 @@ func cmdDenied(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Fatalf("%s", line)
 			}
 		}
+	}
+}
+
+// cmdRedisDo sends one command to the script's Redis.
+func cmdRedisDo(ts *testscript.TestScript, neg bool, args []string) {
+	rdb, err := remoteredis.Parse(ts.Getenv("REDIS_URL"), 1)
+	ts.Check(err)
+	defer rdb.Client.Close()
+	command := make([]any, len(args))
+	for i, arg := range args {
+		command[i] = arg
+	}
+	err = rdb.Client.Do(context.Background(), command...).Err()
+	if neg && err == nil {
+		ts.Fatalf("%q: no error", args)
+	}
+	if !neg {
+		ts.Check(err)
 	}
 }

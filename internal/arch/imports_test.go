@@ -133,17 +133,25 @@ var edges = map[string][]string{
 		"internal/progress", "internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/worker": {"results", "worker", "internal/flags", "internal/misuse", "internal/session",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
+	"internal/cli/doctor": {"coze", "coze/oauth", "worker", "asynq", "redis", "internal/exitcode", "internal/misuse",
+		"internal/pausewatch", "internal/queuestate", "internal/redischeck", "internal/remoteredis",
+		"internal/settings", "internal/site", "internal/terminal", "*"},
+	"internal/cli/batch": {"coze", "results", "tasks", "tasks/batches", "worker", "internal/batchfile",
+		"internal/exitcode", "internal/flags", "internal/input", "internal/misuse", "internal/output", "internal/panel",
+		"internal/pausewatch", "internal/progress", "internal/queuestate", "internal/session", "internal/settings",
+		"internal/terminal", "internal/usage", "*"},
 
 	// The root sees all, but what is for tests.
 	"cmd/cozeq": {"coze", "coze/cozetest", "coze/oauth", "results", "tasks", "tasks/batches", "worker",
-		"internal/answercache", "internal/asynqx", "internal/backoff", "internal/batchfile", "internal/cli/ask", "internal/cli/cancel",
-		"internal/cli/dashboard", "internal/cli/errorcodes", "internal/cli/health", "internal/cli/help",
-		"internal/cli/mock", "internal/cli/queues", "internal/cli/result", "internal/cli/run", "internal/cli/worker",
-		"internal/conversation", "internal/exitcode", "internal/filerun", "internal/flags", "internal/input",
-		"internal/journal", "internal/localredis", "internal/misuse", "internal/mockserver", "internal/monitor",
-		"internal/output", "internal/panel", "internal/pausewatch", "internal/progress", "internal/queuestate",
-		"internal/redischeck", "internal/remoteredis", "internal/session", "internal/settings", "internal/site",
-		"internal/terminal", "internal/textfile", "internal/tracing", "internal/usage", "*"},
+		"internal/answercache", "internal/asynqx", "internal/backoff", "internal/batchfile", "internal/cli/ask", "internal/cli/batch",
+		"internal/cli/cancel", "internal/cli/dashboard", "internal/cli/doctor", "internal/cli/errorcodes",
+		"internal/cli/health", "internal/cli/help", "internal/cli/mock", "internal/cli/queues", "internal/cli/result",
+		"internal/cli/run", "internal/cli/worker", "internal/conversation", "internal/exitcode", "internal/filerun",
+		"internal/flags", "internal/input", "internal/journal", "internal/localredis", "internal/misuse",
+		"internal/mockserver", "internal/monitor", "internal/output", "internal/panel", "internal/pausewatch",
+		"internal/progress", "internal/queuestate", "internal/redischeck", "internal/remoteredis", "internal/session",
+		"internal/settings", "internal/site", "internal/terminal", "internal/textfile", "internal/tracing",
+		"internal/usage", "*"},
 }
 
 func imports(files []file) (faults []string) {

@@ -1,4 +1,4 @@
-package main
+package batch
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/cli/errorcodes"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
@@ -68,7 +67,7 @@ command asks nothing twice, because questions under way have not failed.`,
 func (c *batchRetryCommand) check(cmd *cobra.Command) error {
 	for _, class := range c.classes {
 		if !slices.Contains(coze.Classes(), coze.Class(class)) {
-			return misuse.Errorf(cmd, "--class %q, want one of %s", class, errorcodes.ClassNames())
+			return misuse.Errorf(cmd, "--class %q, want one of %s", class, strings.Trim(fmt.Sprint(coze.Classes()), "[]"))
 		}
 	}
 	for _, code := range c.codes {

@@ -1,5 +1,5 @@
 //go:build !darwin && !freebsd && !linux
 
-package main
+package doctor
 
 func freeBytes(string) (uint64, bool) { return 0, false }

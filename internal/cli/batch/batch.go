@@ -1,4 +1,6 @@
-package main
+// Package batch is the command batch with its verbs, a file each: it submits, lists, follows, retries, cancels and verifies
+// the batches that package tasks/batches keeps in a shared Redis. A run over a file is internal/cli/run.
+package batch
 
 import (
 	"github.com/spf13/cobra"
@@ -7,7 +9,7 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-func newBatchCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "batch",
 		Short: "Submit batches of questions to a shared Redis, and manage them",

@@ -1,4 +1,7 @@
-package main
+// Package doctor is the command doctor: checks of the settings, Redis, Coze, the workers and the disk, each a line with its
+// fix. It asks no question, changes nothing and ends within doctorTime. A check is a function that returns findings; their
+// names are public (docs/operations.md).
+package doctor
 
 import (
 	"context"
@@ -29,7 +32,7 @@ type doctorCommand struct {
 	output  string
 }
 
-func newDoctorCmd(s *terminal.Streams) *cobra.Command {
+func New(s *terminal.Streams) *cobra.Command {
 	c := &doctorCommand{streams: s}
 	cmd := &cobra.Command{
 		Use:   "doctor",

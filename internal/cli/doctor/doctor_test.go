@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"maps"
@@ -16,38 +17,18 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/testscript"
-
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/queuestate"
 	"github.com/cozeq/cozeq/internal/redischeck"
-	"github.com/cozeq/cozeq/internal/remoteredis"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
-
-// cmdRedisDo sends one command to the script's Redis.
-func cmdRedisDo(ts *testscript.TestScript, neg bool, args []string) {
-	rdb, err := remoteredis.Parse(ts.Getenv("REDIS_URL"), 1)
-	ts.Check(err)
-	defer rdb.Client.Close()
-	command := make([]any, len(args))
-	for i, arg := range args {
-		command[i] = arg
-	}
-	err = rdb.Client.Do(context.Background(), command...).Err()
-	if neg && err == nil {
-		ts.Fatalf("%q: no error", args)
-	}
-	if !neg {
-		ts.Check(err)
-	}
-}
 
 // like says how a finding differs from a name, a status and a pattern of its detail
 // and fix.
@@ -101,6 +82,14 @@ fail  pause[机器人]             额度用尽
 	}
 }
 
+// examine runs the command.
+func examine(ctx context.Context, s *terminal.Streams, args ...string) error {
+	cmd := New(s)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.SetArgs(args)
+	return cmd.ExecuteContext(ctx)
+}
+
 // examined runs doctor in an environment.
 func examined(t *testing.T, env map[string]string, args ...string) (d diagnosis, all string) {
 	t.Helper()
@@ -109,11 +98,14 @@ func examined(t *testing.T, env map[string]string, args ...string) (d diagnosis,
 	for name, value := range env {
 		environ = append(environ, name+"="+value)
 	}
-	execute(t.Context(), append([]string{"doctor", "--json"}, args...), terminal.Streams{
+	s := &terminal.Streams{
 		In: strings.NewReader(""), Out: &out, Err: &errs, Width: 80,
 		Env:     func(name string) (string, bool) { value, ok := env[name]; return value, ok },
 		Environ: func() []string { return environ },
-	})
+	}
+	if err := examine(t.Context(), s, append([]string{"--json"}, args...)...); err != nil {
+		fmt.Fprintln(&errs, err)
+	}
 	all = out.String() + errs.String()
 	if err := json.Unmarshal(out.Bytes(), &d); err != nil {
 		t.Fatalf("%v: %s", err, all)
@@ -278,10 +270,11 @@ func TestDoctorEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs bytes.Buffer
-	code := execute(ctx, []string{"doctor", "--redis", "redis://" + l.Addr().String(), "--coze-base", "http://" + l.Addr().String()}, terminal.Streams{
+	s := &terminal.Streams{
 		In: strings.NewReader(""), Out: &out, Err: &errs, Width: 80,
 		Env: func(name string) (string, bool) { return "any", name == settings.EnvToken },
-	})
+	}
+	code, _ := exitcode.Of(examine(ctx, s, "--redis", "redis://"+l.Addr().String(), "--coze-base", "http://"+l.Addr().String()))
 	if code != exitcode.Interrupted {
 		t.Errorf("exit code %d: %s%s", code, out.String(), errs.String())
 	}
@@ -297,14 +290,15 @@ func TestBytesText(t *testing.T) {
 
 // The names are public: programs read them, and the manual lists them all.
 func TestDoctorNamesAreInTheManual(t *testing.T) {
-	manual, err := os.ReadFile("../../docs/operations.md")
+	manual, err := os.ReadFile("../../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources, err := filepath.Glob("doctor*.go")
+	sources, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	sources = slices.DeleteFunc(sources, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 	names := map[string]bool{}
 	for _, name := range []string{"role", "version", "eviction", "memory", "persistence", "writes"} {
 		names["redis."+name] = true // of redischeck
