@@ -35,8 +35,8 @@ file.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
-		newBatchSubmitCmd(s), newBatchListCmd(s), newBatchStatusCmd(s), newBatchWatchCmd(s),
-		newBatchResultsCmd(s), newBatchCancelCmd(s), newBatchRetryCmd(s), newBatchVerifyCmd(s),
+		newSubmit(s), newList(s), newStatus(s), newWatch(s),
+		newResults(s), newCancel(s), newRetry(s), newVerify(s),
 	)
 	return cmd
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-type batchCancelCommand struct {
+type cancelOptions struct {
 	streams *terminal.Streams
 	json    bool
 }
 
-func newBatchCancelCmd(s *terminal.Streams) *cobra.Command {
-	c := &batchCancelCommand{streams: s}
+func newCancel(s *terminal.Streams) *cobra.Command {
+	o := &cancelOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "cancel ID",
 		Short: "Cancel the open questions of a batch",
@@ -32,24 +32,24 @@ Prints the id and the state of the batch: canceled, canceling while questions
 are still running, or done if it had ended before.`,
 		Example: `  cozeq batch cancel 7xw2kqnh4d`,
 		Args:    misuse.CheckArgs(1, 1, "ID"),
-		RunE:    c.run,
+		RunE:    o.run,
 	}
-	cmd.Flags().BoolVar(&c.json, "json", false, "print the batch as JSON")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the batch as JSON")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func (c *batchCancelCommand) run(cmd *cobra.Command, args []string) error {
-	f, err := openBatch(cmd, c.streams, args[0])
+func (o *cancelOptions) run(cmd *cobra.Command, args []string) error {
+	f, err := open(cmd, o.streams, args[0])
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.session.Close()
 	ctx := cmd.Context()
-	before := f.Counts
+	before := f.batch.Counts
 	if before.Open() > 0 {
-		line := terminal.NewProgressLine(c.streams, "canceling")
-		err = f.all.Cancel(ctx, f.ID, line.Progress)
+		line := terminal.NewProgressLine(o.streams, "canceling")
+		err = f.all.Cancel(ctx, f.batch.ID, line.Progress)
 		line.End()
 		if errors.Is(err, context.Canceled) {
 			return &exitcode.InterruptedError{Again: "run the same command again to go on"}
@@ -58,24 +58,23 @@ func (c *batchCancelCommand) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	b, err := f.all.Get(ctx, f.ID)
+	b, err := f.all.Get(ctx, f.batch.ID)
 	if err != nil {
 		return err
 	}
-	c.say(b, before)
-	if c.json {
-		return terminal.WriteJSON(c.streams.Out, batchRecord(b))
+	o.say(b, before)
+	if o.json {
+		return terminal.WriteJSON(o.streams.Out, newRecord(b))
 	}
 	t := &terminal.Table{Header: []string{"ID", "STATE"}}
 	t.Add(b.ID, stateOf(b))
-	return t.Write(c.streams)
+	return t.Write(o.streams)
 }
 
-// say tells what there was to do. Workers end questions meanwhile, so the numbers are
-// of the moment.
-func (c *batchCancelCommand) say(b *batches.Status, before batches.Counts) {
+// say reports what was canceled. Workers end questions meanwhile, so the numbers are those of a moment.
+func (o *cancelOptions) say(b *batches.Status, before batches.Counts) {
 	if before.Open() == 0 {
-		fmt.Fprintf(c.streams.Err, "cozeq: nothing to cancel: all %s had ended\n", terminal.Questions(before.Total))
+		fmt.Fprintf(o.streams.Err, "cozeq: nothing to cancel: all %s had ended\n", terminal.Questions(before.Total))
 		return
 	}
 	text := fmt.Sprintf("cozeq: %s canceled", terminal.Questions(b.Counts.Canceled-before.Canceled))
@@ -85,5 +84,5 @@ func (c *batchCancelCommand) say(b *batches.Status, before batches.Counts) {
 	if before.Completed > 0 {
 		text += fmt.Sprintf("; %s answered before", terminal.Count(before.Completed))
 	}
-	fmt.Fprintln(c.streams.Err, text)
+	fmt.Fprintln(o.streams.Err, text)
 }

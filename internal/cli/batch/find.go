@@ -18,30 +18,29 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// foundBatch is a batch of a shared Redis that a command was called with.
-type foundBatch struct {
-	*session.Session
-	all *batches.Client
-	*batches.Status
+// target is the batch that a command was called with.
+type target struct {
+	session *session.Session // the caller closes it
+	all     *batches.Client
+	batch   *batches.Status
 }
 
-// openBatch opens the shared Redis and finds the batch in it that name stands for.
-// The caller closes the session.
-func openBatch(cmd *cobra.Command, streams *terminal.Streams, name string) (*foundBatch, error) {
+// open opens the shared Redis and finds a batch in it.
+func open(cmd *cobra.Command, streams *terminal.Streams, name string) (*target, error) {
 	s, err := session.OpenFor(cmd, streams)
 	if err != nil {
 		return nil, err
 	}
-	f := &foundBatch{Session: s, all: s.Batches()}
-	if f.Status, err = findBatch(cmd.Context(), f.all, name); err != nil {
+	f := &target{session: s, all: s.Batches()}
+	if f.batch, err = find(cmd.Context(), f.all, name); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// findBatch finds a batch by its id, or by the beginning of one that no other has.
-func findBatch(ctx context.Context, client *batches.Client, name string) (*batches.Status, error) {
+// find finds a batch by its id, or by the first characters of an id if they are unique.
+func find(ctx context.Context, client *batches.Client, name string) (*batches.Status, error) {
 	if err := tasks.ValidateID(name); err != nil {
 		return nil, err
 	}
@@ -61,18 +60,18 @@ func findBatch(ctx context.Context, client *batches.Client, name string) (*batch
 	}
 	switch len(begun) {
 	case 0:
-		return nil, noSuchBatch(name, all)
+		return nil, notFound(name, all)
 	case 1:
 		return begun[0], nil
 	}
 	return nil, &exitcode.HintedError{
-		Err:  fmt.Errorf("%q is the beginning of %d batches: %s", name, len(begun), batchNames(begun)),
+		Err:  fmt.Errorf("%q is the beginning of %d batches: %s", name, len(begun), names(begun)),
 		Hint: "give more of the id",
 	}
 }
 
-// noSuchBatch says which there are: the one that was probably meant, else the newest.
-func noSuchBatch(name string, all []*batches.Status) error {
+// notFound suggests the batch that was probably meant, else the newest.
+func notFound(name string, all []*batches.Status) error {
 	e := &exitcode.HintedError{Err: fmt.Errorf("no batch %q in this redis", name)}
 	ids := make([]string, len(all))
 	for i, b := range all {
@@ -85,26 +84,26 @@ func noSuchBatch(name string, all []*batches.Status) error {
 	case near != "":
 		e.Hint = "did you mean " + near + "?"
 	default:
-		e.Hint = "the newest are " + batchNames(all) + "; see 'cozeq batch list'"
+		e.Hint = "the newest are " + names(all) + "; see 'cozeq batch list'"
 	}
 	return e
 }
 
-// batchNames names some batches in a sentence.
-func batchNames(all []*batches.Status) string {
+// names lists some batches in a sentence.
+func names(all []*batches.Status) string {
 	const most = 3
-	names := make([]string, 0, most)
+	shown := make([]string, 0, most)
 	for _, b := range all[:min(len(all), most)] {
-		names = append(names, fmt.Sprintf("%s (%s, %s ago)", b.ID, terminal.OneLine(b.Name), terminal.Rounded(time.Since(b.CreatedAt))))
+		shown = append(shown, fmt.Sprintf("%s (%s, %s ago)", b.ID, terminal.OneLine(b.Name), terminal.Rounded(time.Since(b.CreatedAt))))
 	}
-	text := strings.Join(names, ", ")
+	text := strings.Join(shown, ", ")
 	if n := len(all) - most; n > 0 {
 		text += fmt.Sprintf(" and %d more", n)
 	}
 	return text
 }
 
-// detached reads what has become of the batch.
-func (f *foundBatch) detached() *batchfile.Detached {
-	return &batchfile.Detached{Batch: f.Status, Batches: f.all, Results: f.Results}
+// detached reads the batch's rows.
+func (f *target) detached() *batchfile.Detached {
+	return &batchfile.Detached{Batch: f.batch, Batches: f.all, Results: f.session.Results}
 }

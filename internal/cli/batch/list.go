@@ -13,13 +13,13 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-type batchListCommand struct {
+type listOptions struct {
 	streams *terminal.Streams
 	json    bool
 }
 
-func newBatchListCmd(s *terminal.Streams) *cobra.Command {
-	c := &batchListCommand{streams: s}
+func newList(s *terminal.Streams) *cobra.Command {
+	o := &listOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List batches, newest first",
@@ -28,15 +28,15 @@ func newBatchListCmd(s *terminal.Streams) *cobra.Command {
 		Example: `  cozeq batch list
   cozeq batch list --json | jq -r '.[] | select(.state == "open") | .id'`,
 		Args: misuse.CheckArgs(0, 0, ""),
-		RunE: c.run,
+		RunE: o.run,
 	}
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func (c *batchListCommand) run(cmd *cobra.Command, _ []string) error {
-	s, err := session.OpenFor(cmd, c.streams)
+func (o *listOptions) run(cmd *cobra.Command, _ []string) error {
+	s, err := session.OpenFor(cmd, o.streams)
 	if err != nil {
 		return err
 	}
@@ -45,22 +45,22 @@ func (c *batchListCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if c.json {
-		records := make([]batchJSON, len(all))
+	if o.json {
+		records := make([]recordJSON, len(all))
 		for i, b := range all {
-			records[i] = batchRecord(b)
+			records[i] = newRecord(b)
 		}
-		return terminal.WriteJSON(c.streams.Out, records)
+		return terminal.WriteJSON(o.streams.Out, records)
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(c.streams.Err, "cozeq: there is no batch in this redis; 'cozeq batch submit FILE' makes one")
+		fmt.Fprintln(o.streams.Err, "cozeq: there is no batch in this redis; 'cozeq batch submit FILE' makes one")
 		return nil
 	}
 	t := &terminal.Table{
 		Header: []string{"ID", "STATE", "DONE", "OF", "FAILED", "AGE", "KIND", "QUEUE", "NAME"},
 		Paint: func(column int, cell string) terminal.Paint {
 			switch {
-			case column == 1 && (cell == batchOpen || cell == batchSubmitting):
+			case column == 1 && (cell == stateOpen || cell == stateSubmitting):
 				return terminal.Yellow
 			case column == 4 && cell != "0":
 				return terminal.Red
@@ -69,13 +69,13 @@ func (c *batchListCommand) run(cmd *cobra.Command, _ []string) error {
 		},
 	}
 	for _, b := range all {
-		t.Add(b.ID, stateOf(b), c.streams.Number(b.Counts.Total-b.Counts.Open()), c.streams.Number(b.Counts.Total), c.streams.Number(unanswered(b)),
-			c.streams.Age(time.Since(b.CreatedAt)), kindOf(b), b.Queue, b.Name)
+		t.Add(b.ID, stateOf(b), o.streams.Number(b.Counts.Total-b.Counts.Open()), o.streams.Number(b.Counts.Total), o.streams.Number(unanswered(b)),
+			o.streams.Age(time.Since(b.CreatedAt)), kindOf(b), b.Queue, b.Name)
 	}
-	return t.Write(c.streams)
+	return t.Write(o.streams)
 }
 
-// unanswered are the questions that have ended without an answer.
+// unanswered is the number of questions that ended without an answer.
 func unanswered(b *batches.Status) int {
 	return b.Counts.Failed + b.Counts.Canceled + b.Counts.Expired
 }

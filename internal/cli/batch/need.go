@@ -10,22 +10,22 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// batchNeed is what a batch takes of Redis' memory, and what there is.
-type batchNeed struct {
+// memoryNeed compares the memory that a batch needs with that of Redis.
+type memoryNeed struct {
 	stats  input.Stats
-	memory batches.Memory // of what is not there yet
+	memory batches.Memory // for the rows that are not in Redis yet
 	room   batches.Room
 }
 
-func (c *batchSubmitCommand) need(ctx context.Context, sub *batchfile.Submission, there *batches.Status) (n batchNeed, err error) {
+func (o *submitOptions) need(ctx context.Context, sub *batchfile.Submission, there *batches.Status) (n memoryNeed, err error) {
 	if n.stats, err = sub.Input.Check(ctx); err != nil {
 		return n, err
 	}
 	size := batches.Size{Rows: n.stats.Rows, Text: n.stats.Text, Columns: n.stats.Carried}
 	if there != nil {
-		// What an earlier submit has brought there takes its memory already.
+		// The rows of an earlier submit have their memory already.
 		left := max(there.Rows-there.Enqueued, 0)
-		if !halfWay(there) {
+		if !unfinishedSubmit(there) {
 			left = 0
 		}
 		part := float64(left) / float64(max(there.Rows, 1))
@@ -37,13 +37,13 @@ func (c *batchSubmitCommand) need(ctx context.Context, sub *batchfile.Submission
 	return n, err
 }
 
-// foretoldJSON is what --dry-run tells, for programs. Memory is in bytes.
-type foretoldJSON struct {
+// previewJSON is the outcome of --dry-run for programs. Memory is in bytes.
+type previewJSON struct {
 	ID        string `json:"id"`
 	Rows      int    `json:"rows"`
 	Text      int64  `json:"text_bytes"`
 	Already   bool   `json:"already_submitted"`
-	Enqueued  int    `json:"enqueued,omitempty"` // by a submit that was cut short
+	Enqueued  int    `json:"enqueued,omitempty"` // by an interrupted submit
 	Memory    int64  `json:"memory_bytes"`
 	PerRow    int64  `json:"memory_bytes_per_question"`
 	Used      int64  `json:"redis_used_bytes"`
@@ -52,32 +52,31 @@ type foretoldJSON struct {
 	Fits      bool   `json:"fits"`
 }
 
-// foretell prints what a submit would do. One that would be refused is refused here,
-// too.
-func (c *batchSubmitCommand) foretell(sub *batchfile.Submission, there *batches.Status, n batchNeed) error {
+// preview prints what a submit would do, and refuses what it would refuse.
+func (o *submitOptions) preview(sub *batchfile.Submission, there *batches.Status, n memoryNeed) error {
 	refused := n.room.Hold(n.memory)
-	out := foretoldJSON{
+	out := previewJSON{
 		ID: sub.Batch.ID, Rows: n.stats.Rows, Text: n.stats.Text, Memory: n.memory.Total(), Used: n.room.Used,
 		MaxMemory: n.room.Max, Policy: n.room.Policy, Fits: refused == nil,
 	}
 	out.PerRow = (out.Memory - out.Text) / int64(max(out.Rows, 1))
 	if there != nil {
-		out.Already = !halfWay(there)
+		out.Already = !unfinishedSubmit(there)
 		if !out.Already {
 			out.Enqueued = there.Enqueued
 		}
 	}
-	if c.json {
-		if err := terminal.WriteJSON(c.streams.Out, out); err != nil {
+	if o.json {
+		if err := terminal.WriteJSON(o.streams.Out, out); err != nil {
 			return err
 		}
 		return refused
 	}
 	t := &terminal.Table{Header: []string{"BATCH", out.ID}}
-	if !c.streams.OutTTY {
+	if !o.streams.OutTTY {
 		t.Add("batch", out.ID)
 	}
-	t.Add("questions", c.streams.Number(out.Rows))
+	t.Add("questions", o.streams.Number(out.Rows))
 	t.Add("text", terminal.Mebibytes(out.Text))
 	switch {
 	case out.Already:
@@ -86,14 +85,14 @@ func (c *batchSubmitCommand) foretell(sub *batchfile.Submission, there *batches.
 		t.Add("submitted", fmt.Sprintf("%s of %s: the rest would be enqueued", terminal.Count(there.Enqueued), terminal.Count(there.Rows)))
 	}
 	t.Add("memory in Redis", fmt.Sprintf("%s, and the answers", terminal.Mebibytes(out.Memory)))
-	t.Add("Redis", c.roomText(n.room))
-	if err := t.WriteLong(c.streams); err != nil {
+	t.Add("Redis", o.roomText(n.room))
+	if err := t.WriteLong(o.streams); err != nil {
 		return err
 	}
 	return refused
 }
 
-func (c *batchSubmitCommand) roomText(r batches.Room) string {
+func (o *submitOptions) roomText(r batches.Room) string {
 	text := terminal.Mebibytes(r.Used) + " used, "
 	if r.Max == 0 {
 		return text + "no maxmemory"

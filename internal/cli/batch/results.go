@@ -18,15 +18,15 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-type batchResultsCommand struct {
+type resultsOptions struct {
 	streams *terminal.Streams
 	output  string
 	partial bool
 	force   bool
 }
 
-func newBatchResultsCmd(s *terminal.Streams) *cobra.Command {
-	c := &batchResultsCommand{streams: s}
+func newResults(s *terminal.Streams) *cobra.Command {
+	o := &resultsOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "results ID [-o FILE]",
 		Short: "Write the answers of a batch, in the order of its file",
@@ -42,76 +42,76 @@ The exit code is 3 if some questions were not answered.`,
 		Example: `  cozeq batch results 7xw2kqnh4d -o answers.xlsx
   cozeq batch results 7xw2kqnh4d | jq -r .answer`,
 		Args: misuse.CheckArgs(1, 1, "ID"),
-		RunE: c.run,
+		RunE: o.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&c.output, "output", "o", "", "write to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
-	f.BoolVar(&c.partial, "partial", false, "write a batch that has not ended, too")
-	f.BoolVar(&c.force, "force", false, "replace FILE if it exists")
+	f.StringVarP(&o.output, "output", "o", "", "write to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
+	f.BoolVar(&o.partial, "partial", false, "write a batch that has not ended, too")
+	f.BoolVar(&o.force, "force", false, "replace FILE if it exists")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func (c *batchResultsCommand) run(cmd *cobra.Command, args []string) error {
-	if err := c.check(cmd); err != nil {
+func (o *resultsOptions) run(cmd *cobra.Command, args []string) error {
+	if err := o.check(cmd); err != nil {
 		return err
 	}
-	f, err := openBatch(cmd, c.streams, args[0])
+	f, err := open(cmd, o.streams, args[0])
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := c.ready(f.Status); err != nil {
+	defer f.session.Close()
+	if err := o.ready(f.batch); err != nil {
 		return err
 	}
-	line := terminal.NewProgressLine(c.streams, "written")
-	summary, err := f.detached().Write(cmd.Context(), c.output, c.streams.Out, line.Progress)
+	line := terminal.NewProgressLine(o.streams, "written")
+	summary, err := f.detached().Write(cmd.Context(), o.output, o.streams.Out, line.Progress)
 	line.End()
 	if err != nil {
-		return c.explain(f.Status, err)
+		return o.explain(f.batch, err)
 	}
-	return c.conclude(f.Status, summary)
+	return o.conclude(f.batch, summary)
 }
 
-func (c *batchResultsCommand) check(cmd *cobra.Command) error {
+func (o *resultsOptions) check(cmd *cobra.Command) error {
 	switch {
-	case c.output == "" && c.force:
+	case o.output == "" && o.force:
 		return misuse.Errorf(cmd, "--force needs -o: it replaces that file")
-	case c.output == "":
+	case o.output == "":
 		return nil
 	}
-	if err := output.Check(c.output); err != nil {
+	if err := output.Check(o.output); err != nil {
 		return misuse.Errorf(cmd, "%w", err)
 	}
-	switch _, err := os.Stat(c.output); {
-	case err == nil && !c.force:
-		return misuse.Errorf(cmd, "%s exists: write to another file, or replace it with --force", c.output)
+	switch _, err := os.Stat(o.output); {
+	case err == nil && !o.force:
+		return misuse.Errorf(cmd, "%s exists: write to another file, or replace it with --force", o.output)
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
 	return nil
 }
 
-// ready refuses a batch whose records are not all here.
-func (c *batchResultsCommand) ready(b *batches.Status) error {
+// ready refuses a batch that has not ended.
+func (o *resultsOptions) ready(b *batches.Status) error {
 	if b.Kind == batches.KindRun {
 		return answersElsewhere(b)
 	}
 	open := b.Counts.Open()
-	if c.partial || open == 0 {
+	if o.partial || open == 0 {
 		return nil
 	}
 	e := &exitcode.HintedError{
 		Err:  fmt.Errorf("batch %s has not ended: %s of %s open", b.ID, terminal.Count(open), terminal.Questions(b.Counts.Total)),
 		Hint: fmt.Sprintf("wait with 'cozeq batch watch %s', or take what there is with --partial", b.ID),
 	}
-	if halfWay(b) {
+	if unfinishedSubmit(b) {
 		e.Hint = "its submit was cut short: give the same 'cozeq batch submit' again; or take what there is with --partial"
 	}
 	return e
 }
 
-// answersElsewhere says where the answers of a run are.
+// answersElsewhere says where a run has written its answers.
 func answersElsewhere(b *batches.Status) error {
 	e := &exitcode.HintedError{Err: fmt.Errorf("batch %s is a run of %s: its answers are not in Redis", b.ID, terminal.OneLine(b.Name))}
 	switch where := b.Output; {
@@ -125,25 +125,25 @@ func answersElsewhere(b *batches.Status) error {
 	return e
 }
 
-func (c *batchResultsCommand) conclude(b *batches.Status, sum progress.Summary) error {
-	if err := panel.PrintSummary(c.streams, sum); err != nil {
+func (o *resultsOptions) conclude(b *batches.Status, sum progress.Summary) error {
+	if err := panel.PrintSummary(o.streams, sum); err != nil {
 		return err
 	}
 	ended := sum.Rows
-	if c.partial {
+	if o.partial {
 		ended = sum.Done()
 	}
 	if n := ended - sum.Answered; n > 0 {
 		return &exitcode.SomeFailedError{
 			Text: fmt.Sprintf("%s of %s got no answer", terminal.Count(n), terminal.Questions(sum.Rows)),
-			Hint: askBatchAgain(b),
+			Hint: retryHint(b),
 		}
 	}
 	return nil
 }
 
-// askBatchAgain says how to ask again what got no answer.
-func askBatchAgain(b *batches.Status) string {
+// retryHint says how to ask the unanswered questions again.
+func retryHint(b *batches.Status) string {
 	if b.Kind == batches.KindRun {
 		return "ask them again by the same 'cozeq run' with --retry-failed"
 	}
@@ -154,7 +154,7 @@ func askBatchAgain(b *batches.Status) string {
 	return text + "'"
 }
 
-func (c *batchResultsCommand) explain(b *batches.Status, err error) error {
+func (o *resultsOptions) explain(b *batches.Status, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &exitcode.InterruptedError{Again: "run the same command again"}

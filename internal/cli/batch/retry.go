@@ -20,11 +20,10 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// statusLost stands for the questions whose record has gone from Redis. It is no
-// status of a result.
+// statusLost stands for questions whose record Redis has lost. It is no status of a result.
 const statusLost = "lost"
 
-type batchRetryCommand struct {
+type retryOptions struct {
 	streams   *terminal.Streams
 	classes   []string
 	codes     []int
@@ -34,8 +33,8 @@ type batchRetryCommand struct {
 	json      bool
 }
 
-func newBatchRetryCmd(s *terminal.Streams) *cobra.Command {
-	c := &batchRetryCommand{streams: s}
+func newRetry(s *terminal.Streams) *cobra.Command {
+	o := &retryOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "retry ID",
 		Short: "Ask unanswered questions of a batch again",
@@ -50,122 +49,121 @@ command asks nothing twice, because questions under way have not failed.`,
   cozeq batch retry 7xw2kqnh4d --code 4013 --code 4028
   cozeq batch retry 7xw2kqnh4d --status canceled`,
 		Args: misuse.CheckArgs(1, 1, "ID"),
-		RunE: c.run,
+		RunE: o.run,
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&c.classes, "class", nil, "retry questions that failed with this `CLASS` of error (see 'cozeq errors'); may be repeated")
-	f.IntSliceVar(&c.codes, "code", nil, "retry questions that failed with this `CODE` of Coze; may be repeated")
-	f.StringSliceVar(&c.statuses, "status", nil, "retry questions with this status; lost: Redis no longer has the record; may be repeated")
+	f.StringSliceVar(&o.classes, "class", nil, "retry questions that failed with this `CLASS` of error (see 'cozeq errors'); may be repeated")
+	f.IntSliceVar(&o.codes, "code", nil, "retry questions that failed with this `CODE` of Coze; may be repeated")
+	f.StringSliceVar(&o.statuses, "status", nil, "retry questions with this status; lost: Redis no longer has the record; may be repeated")
 	flags.OneOf(f, "status", "failed", "expired", "canceled", "lost")
-	flags.Duration(f, &c.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
-	f.BoolVar(&c.dryRun, "dry-run", false, "count the questions and ask none")
-	f.BoolVar(&c.json, "json", false, "print JSON")
+	flags.Duration(f, &o.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
+	f.BoolVar(&o.dryRun, "dry-run", false, "count the questions and ask none")
+	f.BoolVar(&o.json, "json", false, "print JSON")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func (c *batchRetryCommand) check(cmd *cobra.Command) error {
-	for _, class := range c.classes {
+func (o *retryOptions) check(cmd *cobra.Command) error {
+	for _, class := range o.classes {
 		if !slices.Contains(coze.Classes(), coze.Class(class)) {
 			return misuse.Errorf(cmd, "--class %q, want one of %s", class, strings.Trim(fmt.Sprint(coze.Classes()), "[]"))
 		}
 	}
-	for _, code := range c.codes {
+	for _, code := range o.codes {
 		if code < 1 {
 			return misuse.Errorf(cmd, "--code %d, want a whole number above 0, as 4013", code)
 		}
 	}
 	known := []string{string(results.Failed), string(results.Expired), string(results.Canceled), statusLost}
-	for _, status := range c.statuses {
+	for _, status := range o.statuses {
 		if !slices.Contains(known, status) {
 			return misuse.Errorf(cmd, "--status %q, want one of %s", status, strings.Join(known, ", "))
 		}
 	}
-	if c.expiresIn < 0 {
-		return misuse.Errorf(cmd, "--expires-in %v, want more than 0", c.expiresIn)
+	if o.expiresIn < 0 {
+		return misuse.Errorf(cmd, "--expires-in %v, want more than 0", o.expiresIn)
 	}
 	return nil
 }
 
-func (c *batchRetryCommand) run(cmd *cobra.Command, args []string) error {
-	if err := c.check(cmd); err != nil {
+func (o *retryOptions) run(cmd *cobra.Command, args []string) error {
+	if err := o.check(cmd); err != nil {
 		return err
 	}
-	f, err := openBatch(cmd, c.streams, args[0])
+	f, err := open(cmd, o.streams, args[0])
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	n, err := c.retry(cmd.Context(), f)
+	defer f.session.Close()
+	n, err := o.retry(cmd.Context(), f)
 	if n > 0 || err == nil {
-		c.say(f.Status, n)
+		o.say(f.batch, n)
 	}
 	if err != nil {
-		return c.explain(f.Status, err)
+		return o.explain(f.batch, err)
 	}
-	if c.json {
-		return terminal.WriteJSON(c.streams.Out, retriedJSON{f.ID, n, c.dryRun})
+	if o.json {
+		return terminal.WriteJSON(o.streams.Out, retryJSON{f.batch.ID, n, o.dryRun})
 	}
 	t := &terminal.Table{Header: []string{"ID", "ASKED AGAIN"}}
-	t.Add(f.ID, c.streams.Number(n))
-	return t.Write(c.streams)
+	t.Add(f.batch.ID, o.streams.Number(n))
+	return t.Write(o.streams)
 }
 
-// retriedJSON is what was asked again, for programs.
-type retriedJSON struct {
+// retryJSON is the outcome for programs.
+type retryJSON struct {
 	ID     string `json:"id"`
 	Count  int    `json:"asked_again"`
 	DryRun bool   `json:"dry_run,omitempty"`
 }
 
-func (c *batchRetryCommand) retry(ctx context.Context, f *foundBatch) (int, error) {
-	o := batches.RetryOptions{Want: c.want, Lost: c.lost()}
-	if c.dryRun {
-		return f.all.Retryable(ctx, f.ID, o)
+func (o *retryOptions) retry(ctx context.Context, f *target) (int, error) {
+	which := batches.RetryOptions{Want: o.want, Lost: o.lost()}
+	if o.dryRun {
+		return f.all.Retryable(ctx, f.batch.ID, which)
 	}
-	if c.expiresIn > 0 {
-		o.ExpiresAt = time.Now().Add(c.expiresIn)
+	if o.expiresIn > 0 {
+		which.ExpiresAt = time.Now().Add(o.expiresIn)
 	}
-	line := terminal.NewProgressLine(c.streams, "looked at")
+	line := terminal.NewProgressLine(o.streams, "looked at")
 	defer line.End()
-	o.Progress = line.Progress
-	return f.all.Retry(ctx, f.ID, o)
+	which.Progress = line.Progress
+	return f.all.Retry(ctx, f.batch.ID, which)
 }
 
-// lost tells whether questions count whose record has gone.
-func (c *batchRetryCommand) lost() bool { return c.all() || slices.Contains(c.statuses, statusLost) }
+// lost reports whether questions without a record are retried.
+func (o *retryOptions) lost() bool { return o.all() || slices.Contains(o.statuses, statusLost) }
 
-// all is true where nothing says which.
-func (c *batchRetryCommand) all() bool { return len(c.classes)+len(c.codes)+len(c.statuses) == 0 }
+// all reports whether no flag selects questions.
+func (o *retryOptions) all() bool { return len(o.classes)+len(o.codes)+len(o.statuses) == 0 }
 
-// want picks what is asked again. r holds nothing but its status where its record has
-// gone.
-func (c *batchRetryCommand) want(_ int, r *results.Result) bool {
-	if r.CreatedAt.IsZero() && c.lost() {
+// want selects the questions. Without a record, r has nothing but a status.
+func (o *retryOptions) want(_ int, r *results.Result) bool {
+	if r.CreatedAt.IsZero() && o.lost() {
 		return true
 	}
-	if c.all() {
+	if o.all() {
 		return r.Status == results.Failed || r.Status == results.Expired
 	}
-	if slices.Contains(c.statuses, string(r.Status)) {
+	if slices.Contains(o.statuses, string(r.Status)) {
 		return true
 	}
 	return r.Status == results.Failed && r.Error != nil &&
-		(slices.Contains(c.classes, r.Error.Class) || slices.Contains(c.codes, r.Error.Code))
+		(slices.Contains(o.classes, r.Error.Class) || slices.Contains(o.codes, r.Error.Code))
 }
 
-func (c *batchRetryCommand) say(b *batches.Status, n int) {
+func (o *retryOptions) say(b *batches.Status, n int) {
 	text := terminal.Questions(n) + " asked again"
 	switch {
-	case c.dryRun:
+	case o.dryRun:
 		text = terminal.Questions(n) + " would be asked again"
 	case n > 0:
 		text += fmt.Sprintf("; 'cozeq batch watch %s' shows how it goes on", b.ID)
 	}
-	fmt.Fprintln(c.streams.Err, "cozeq: "+text)
+	fmt.Fprintln(o.streams.Err, "cozeq: "+text)
 }
 
-func (c *batchRetryCommand) explain(b *batches.Status, err error) error {
+func (o *retryOptions) explain(b *batches.Status, err error) error {
 	missing, isMissing := errors.AsType[*batches.MissingRowsError](err)
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -8,32 +8,32 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// What a batch is doing, as a whole.
+// States of a batch.
 const (
-	batchSubmitting = "submitting" // not all of its questions are in Redis; if its submit has died, for good
-	batchOpen       = "open"
-	batchCanceling  = "canceling" // questions that run are being ended
-	batchDone       = "done"
-	batchCanceled   = "canceled"
+	stateSubmitting = "submitting" // not all questions are in Redis yet; an interrupted submit leaves it so
+	stateOpen       = "open"
+	stateCanceling  = "canceling" // workers are ending its running questions
+	stateDone       = "done"
+	stateCanceled   = "canceled"
 )
 
 func stateOf(b *batches.Status) string {
 	ended := b.Counts.Open() == 0
 	switch {
 	case !b.CanceledAt.IsZero() && ended:
-		return batchCanceled
+		return stateCanceled
 	case !b.CanceledAt.IsZero():
-		return batchCanceling
+		return stateCanceling
 	case ended:
-		return batchDone
+		return stateDone
 	case b.SubmittedAt.IsZero() && b.Kind != batches.KindRun:
-		return batchSubmitting
+		return stateSubmitting
 	}
-	return batchOpen
+	return stateOpen
 }
 
-// batchJSON is a batch for programs. Failures are there in status and watch only.
-type batchJSON struct {
+// recordJSON is a batch for programs. Only status and watch have its failures.
+type recordJSON struct {
 	ID          string              `json:"id"`
 	Name        string              `json:"name"`
 	Kind        string              `json:"kind"`
@@ -52,7 +52,7 @@ type batchJSON struct {
 	Host        string              `json:"host,omitempty"`
 }
 
-// What kinds of batches there are.
+// Kinds of batches.
 const (
 	kindDetached = "detached"
 	kindRun      = "run"
@@ -65,8 +65,8 @@ func kindOf(b *batches.Status) string {
 	return kindDetached
 }
 
-func batchRecord(b *batches.Status) batchJSON {
-	out := batchJSON{
+func newRecord(b *batches.Status) recordJSON {
+	out := recordJSON{
 		ID: b.ID, Name: b.Name, Kind: kindOf(b), State: stateOf(b), Queue: b.Queue, BotID: b.BotID,
 		Counts: b.Counts, Usage: panel.Usage(b.Tokens), Output: b.Output, Host: b.Host,
 	}

@@ -20,13 +20,13 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-type batchStatusCommand struct {
+type statusOptions struct {
 	streams *terminal.Streams
 	json    bool
 }
 
-func newBatchStatusCmd(s *terminal.Streams) *cobra.Command {
-	c := &batchStatusCommand{streams: s}
+func newStatus(s *terminal.Streams) *cobra.Command {
+	o := &statusOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "status ID",
 		Short: "Show the progress of a batch, and its failures",
@@ -35,32 +35,32 @@ speed, what it is waiting for, and what failed, with one example per kind.`,
 		Example: `  cozeq batch status 7xw2kqnh4d
   cozeq batch status 7xw2 --json | jq .counts`,
 		Args: misuse.CheckArgs(1, 1, "ID"),
-		RunE: c.run,
+		RunE: o.run,
 	}
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-// batchStatus is a batch at one moment, with what it takes several looks to know.
-type batchStatus struct {
+// progressNow is the progress of a batch at one moment.
+type progressNow struct {
 	*batches.Status
 	failures []progress.FailureCount
-	pauses   []worker.Pause    // that hold questions of the batch up
+	pauses   []worker.Pause    // that delay its questions
 	paused   *queuestate.Pause // of its queue
 	served   bool              // by a live worker
 	took     time.Duration     // from its creation to its end, or until now
 }
 
-func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
-	s.Status, s.served, s.took = f.Status, true, f.detached().Took()
+func (f *target) status(ctx context.Context) (s progressNow, err error) {
+	s.Status, s.served, s.took = f.batch, true, f.detached().Took()
 	if s.failures, err = f.detached().Failures(ctx); err != nil {
 		return s, err
 	}
-	if f.Counts.Open() == 0 {
+	if f.batch.Counts.Open() == 0 {
 		return s, nil
 	}
-	watch := pausewatch.New(f.Session, f.Queue, pausewatch.Timeouts{}, nil)
+	watch := pausewatch.New(f.session, f.batch.Queue, pausewatch.Timeouts{}, nil)
 	watch.Flights = f.flights(ctx)
 	seen, err := watch.Look(ctx)
 	if err != nil {
@@ -74,20 +74,18 @@ func (f *foundBatch) status(ctx context.Context) (s batchStatus, err error) {
 	if paused {
 		s.paused = queuestate.NewPause(p)
 	}
-	err = f.Session.Served(f.Queue)
+	err = f.session.Served(f.batch.Queue)
 	if _, nobody := errors.AsType[*exitcode.NoWorkerError](err); nobody {
 		s.served, err = false, nil
 	}
 	return s, err
 }
 
-// sampledFlights is how many open questions are looked at to find out whether pauses
-// hold the batch up.
+// sampledFlights is how many open questions are looked at for pauses that delay the batch.
 const sampledFlights = 1000
 
-// flights are some of the questions that are in the queue or being asked; none while
-// Redis does not tell.
-func (f *foundBatch) flights(ctx context.Context) func() []progress.Flight {
+// flights are some of the questions that are queued or being asked; none if Redis does not answer.
+func (f *target) flights(ctx context.Context) func() []progress.Flight {
 	d := f.detached()
 	return func() []progress.Flight {
 		flights, err := d.Flights(ctx, sampledFlights)
@@ -98,8 +96,8 @@ func (f *foundBatch) flights(ctx context.Context) func() []progress.Flight {
 	}
 }
 
-// summary is what the batch has come to so far.
-func (s *batchStatus) summary() progress.Summary {
+// summary is the outcome so far.
+func (s *progressNow) summary() progress.Summary {
 	c := s.Counts
 	return progress.Summary{
 		Rows: c.Total, Answered: c.Completed, Failed: c.Failed, Canceled: c.Canceled, Expired: c.Expired,
@@ -109,14 +107,14 @@ func (s *batchStatus) summary() progress.Summary {
 	}
 }
 
-// rate is how many questions have ended a second, over all of that time.
-func (s *batchStatus) rate() float64 {
+// rate is the mean number of questions that ended per second.
+func (s *progressNow) rate() float64 {
 	return float64(s.Counts.Total-s.Counts.Open()) / max(s.took.Seconds(), 0.1)
 }
 
-// batchStatusJSON is a batch with what status adds; durations are in seconds.
-type batchStatusJSON struct {
-	batchJSON
+// statusJSON is a batch with its progress; durations are in seconds.
+type statusJSON struct {
+	recordJSON
 	Enqueued int               `json:"enqueued"`
 	Age      float64           `json:"age_seconds"`
 	Took     float64           `json:"took_seconds"`
@@ -126,9 +124,9 @@ type batchStatusJSON struct {
 	Paused   *queuestate.Pause `json:"queue_paused,omitempty"`
 }
 
-func (s *batchStatus) record() batchStatusJSON {
-	out := batchStatusJSON{
-		batchJSON: batchRecord(s.Status), Enqueued: s.Enqueued, Age: terminal.Seconds(time.Since(s.CreatedAt)), Took: terminal.Seconds(s.took),
+func (s *progressNow) record() statusJSON {
+	out := statusJSON{
+		recordJSON: newRecord(s.Status), Enqueued: s.Enqueued, Age: terminal.Seconds(time.Since(s.CreatedAt)), Took: terminal.Seconds(s.took),
 		Rate: s.rate(), Served: s.served, Pauses: s.pauses, Paused: s.paused,
 	}
 	out.Failures = nil
@@ -138,24 +136,24 @@ func (s *batchStatus) record() batchStatusJSON {
 	return out
 }
 
-func (c *batchStatusCommand) run(cmd *cobra.Command, args []string) error {
-	f, err := openBatch(cmd, c.streams, args[0])
+func (o *statusOptions) run(cmd *cobra.Command, args []string) error {
+	f, err := open(cmd, o.streams, args[0])
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.session.Close()
 	s, err := f.status(cmd.Context())
 	if err != nil {
 		return err
 	}
-	if c.json {
-		return terminal.WriteJSON(c.streams.Out, s.record())
+	if o.json {
+		return terminal.WriteJSON(o.streams.Out, s.record())
 	}
-	return c.print(&s)
+	return o.print(&s)
 }
 
-func (c *batchStatusCommand) print(s *batchStatus) error {
-	st := c.streams
+func (o *statusOptions) print(s *progressNow) error {
+	st := o.streams
 	t := &terminal.Table{Header: []string{"BATCH", s.ID}}
 	if !st.OutTTY {
 		t.Add("batch", s.ID)
@@ -173,7 +171,7 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 	} {
 		t.Add(line.name, st.Number(line.n))
 	}
-	if halfWay(s.Status) && s.Kind != batches.KindRun {
+	if unfinishedSubmit(s.Status) && s.Kind != batches.KindRun {
 		t.Add("submitted", fmt.Sprintf("%s of %s: its submit is under way, or was cut short; the same 'cozeq batch submit' goes on with it",
 			terminal.Count(s.Enqueued), terminal.Count(n.Total)))
 	}
@@ -190,7 +188,7 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 	if s.Kind == batches.KindRun {
 		t.Add("run", "its answers are written to "+where(s.Status))
 	}
-	for _, text := range c.holds(s) {
+	for _, text := range o.holds(s) {
 		t.Add("waits for", text)
 	}
 	for _, f := range s.failures {
@@ -202,8 +200,8 @@ func (c *batchStatusCommand) print(s *batchStatus) error {
 	return t.WriteLong(st)
 }
 
-// holds says what keeps the batch from going on.
-func (c *batchStatusCommand) holds(s *batchStatus) (all []string) {
+// holds says what the batch waits for.
+func (o *statusOptions) holds(s *progressNow) (all []string) {
 	if s.Counts.Open() == 0 {
 		return nil
 	}
@@ -211,12 +209,12 @@ func (c *batchStatusCommand) holds(s *batchStatus) (all []string) {
 		all = append(all, fmt.Sprintf("a worker that serves queue %s: there is none ('cozeq worker' starts one)", s.Queue))
 	}
 	if s.paused != nil && s.paused.By == queuestate.ByOperator {
-		all = append(all, fmt.Sprintf("an operator, who has paused queue %s at %s ('cozeq queues resume %s')", s.Queue, c.streams.Moment(s.paused.Since), s.Queue))
+		all = append(all, fmt.Sprintf("an operator, who has paused queue %s at %s ('cozeq queues resume %s')", s.Queue, o.streams.Moment(s.paused.Since), s.Queue))
 	}
 	for _, p := range s.pauses {
-		text := fmt.Sprintf("%s, paused since %s: %s; %s", pausewatch.Subject(p), c.streams.Moment(p.Since), pausewatch.ErrorOf(p), pausewatch.NextProbe(p))
+		text := fmt.Sprintf("%s, paused since %s: %s; %s", pausewatch.Subject(p), o.streams.Moment(p.Since), pausewatch.ErrorOf(p), pausewatch.NextProbe(p))
 		if p.Hint != "" {
-			text += "; " + c.streams.Translate(p.Hint)
+			text += "; " + o.streams.Translate(p.Hint)
 		}
 		all = append(all, text)
 	}

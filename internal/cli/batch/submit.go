@@ -21,7 +21,7 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-type batchSubmitCommand struct {
+type submitOptions struct {
 	streams *terminal.Streams
 	input   settings.InputFlags
 
@@ -40,8 +40,8 @@ type batchSubmitCommand struct {
 	onTurnFailure string
 }
 
-func newBatchSubmitCmd(s *terminal.Streams) *cobra.Command {
-	c := &batchSubmitCommand{streams: s}
+func newSubmit(s *terminal.Streams) *cobra.Command {
+	o := &submitOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "submit FILE",
 		Short: "Put every question of a file into a shared Redis",
@@ -62,76 +62,76 @@ does not fit into maxmemory is refused.`,
   cozeq batch submit night.jsonl.gz --queue low --expires-in 8h --id night-0412
   generate | cozeq batch submit - --format txt`,
 		Args: misuse.CheckArgs(1, 1, "FILE"),
-		RunE: c.run,
+		RunE: o.run,
 	}
-	c.input.Add(cmd)
+	o.input.Add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.id, "id", "", "`NAME` of the batch (default an id made from the questions)")
-	f.BoolVar(&c.again, "again", false, "make another batch even if one with the same questions exists")
-	f.BoolVar(&c.dryRun, "dry-run", false, "check FILE, show the memory it needs, and write nothing")
-	f.BoolVar(&c.json, "json", false, "print the batch, or the outcome of --dry-run, as JSON")
-	f.StringVar(&c.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
-	f.IntVar(&c.attempts, "attempts", tasks.DefaultAttempts, settings.AttemptsUsage)
-	flags.Duration(f, &c.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
-	flags.Duration(f, &c.keep, "keep", batches.DefaultKeep, "keep the batch and its results this long after its end")
-	flags.Duration(f, &c.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
-	f.StringVar(&c.credential, "credential", "", "ask with the workers' credential of this `NAME`")
-	settings.AddTurnFailure(f, &c.onTurnFailure)
-	c.rules.AddFlag(f)
+	f.StringVar(&o.id, "id", "", "`NAME` of the batch (default an id made from the questions)")
+	f.BoolVar(&o.again, "again", false, "make another batch even if one with the same questions exists")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check FILE, show the memory it needs, and write nothing")
+	f.BoolVar(&o.json, "json", false, "print the batch, or the outcome of --dry-run, as JSON")
+	f.StringVar(&o.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
+	f.IntVar(&o.attempts, "attempts", tasks.DefaultAttempts, settings.AttemptsUsage)
+	flags.Duration(f, &o.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
+	flags.Duration(f, &o.keep, "keep", batches.DefaultKeep, "keep the batch and its results this long after its end")
+	flags.Duration(f, &o.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
+	f.StringVar(&o.credential, "credential", "", "ask with the workers' credential of this `NAME`")
+	settings.AddTurnFailure(f, &o.onTurnFailure)
+	o.rules.AddFlag(f)
 	settings.AddFlags(cmd, settings.Redis, settings.Bot, settings.Log)
 	return cmd
 }
 
-func (c *batchSubmitCommand) check(cmd *cobra.Command) error {
-	if _, err := tasks.Shards(c.queue); err != nil {
+func (o *submitOptions) check(cmd *cobra.Command) error {
+	if _, err := tasks.Shards(o.queue); err != nil {
 		return misuse.Errorf(cmd, "--queue: %w", err)
 	}
-	if c.credential != "" {
-		if err := settings.CheckCredentialName(c.credential); err != nil {
+	if o.credential != "" {
+		if err := settings.CheckCredentialName(o.credential); err != nil {
 			return misuse.Errorf(cmd, "--credential: %w", err)
 		}
 	}
 	if cmd.Flags().Changed("id") {
-		if err := batches.ValidateID(c.id); err != nil {
+		if err := batches.ValidateID(o.id); err != nil {
 			return misuse.Errorf(cmd, "--id: %w", err)
 		}
 	}
 	switch {
-	case c.id != "" && c.again:
+	case o.id != "" && o.again:
 		return misuse.Errorf(cmd, "--id and --again: choose one; a new name is a new batch")
-	case c.onTurnFailure != tasks.TurnSkip && c.onTurnFailure != tasks.TurnBlock:
-		return misuse.Errorf(cmd, "--on-turn-failure %q, want %s or %s", c.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
-	case c.attempts < 1:
-		return misuse.Errorf(cmd, "--attempts %d, want at least 1", c.attempts)
-	case c.timeout < time.Second:
-		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", c.timeout)
-	case c.keep < time.Minute:
-		return misuse.Errorf(cmd, "--keep %v, want at least 1m", c.keep)
-	case c.expiresIn < 0:
-		return misuse.Errorf(cmd, "--expires-in %v, want more than 0", c.expiresIn)
+	case o.onTurnFailure != tasks.TurnSkip && o.onTurnFailure != tasks.TurnBlock:
+		return misuse.Errorf(cmd, "--on-turn-failure %q, want %s or %s", o.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
+	case o.attempts < 1:
+		return misuse.Errorf(cmd, "--attempts %d, want at least 1", o.attempts)
+	case o.timeout < time.Second:
+		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", o.timeout)
+	case o.keep < time.Minute:
+		return misuse.Errorf(cmd, "--keep %v, want at least 1m", o.keep)
+	case o.expiresIn < 0:
+		return misuse.Errorf(cmd, "--expires-in %v, want more than 0", o.expiresIn)
 	}
 	return nil
 }
 
-func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
-	cfg := settings.Of(cmd, c.streams)
-	if err := c.check(cmd); err != nil {
+func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
+	cfg := settings.Of(cmd, o.streams)
+	if err := o.check(cmd); err != nil {
 		return err
 	}
 	level, err := cfg.Level(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	line := terminal.NewProgressLine(c.streams, "submitting")
-	logger := terminal.NewLogger(line, c.streams.ErrTTY, level)
+	line := terminal.NewProgressLine(o.streams, "submitting")
+	logger := terminal.NewLogger(line, o.streams.ErrTTY, level)
 	s, err := session.NewShared(cfg, 1, logger)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	in, err := c.open(cmd, cfg, args[0])
+	in, err := o.open(cmd, cfg, args[0])
 	if err != nil {
-		return c.explain(err)
+		return o.explain(err)
 	}
 	defer in.Close()
 	if text := settings.Detected(in); text != "" {
@@ -141,23 +141,23 @@ func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
 	if err := s.Remote.Ping(ctx); err != nil {
 		return err
 	}
-	if !c.dryRun {
-		if err := c.rules.Check(ctx, s.Redis, logger); err != nil {
+	if !o.dryRun {
+		if err := o.rules.Check(ctx, s.Redis, logger); err != nil {
 			return err
 		}
 	}
-	sub, there, err := c.submission(ctx, s, in)
+	sub, there, err := o.submission(ctx, s, in)
 	if err != nil {
-		return c.explain(err)
+		return o.explain(err)
 	}
-	need, err := c.need(ctx, sub, there)
+	need, err := o.need(ctx, sub, there)
 	if err != nil {
-		return c.explain(err)
+		return o.explain(err)
 	}
-	if c.dryRun {
-		return c.foretell(sub, there, need)
+	if o.dryRun {
+		return o.preview(sub, there, need)
 	}
-	if there == nil || halfWay(there) {
+	if there == nil || unfinishedSubmit(there) {
 		if err := need.room.Hold(need.memory); err != nil {
 			return err
 		}
@@ -166,34 +166,34 @@ func (c *batchSubmitCommand) run(cmd *cobra.Command, args []string) error {
 	b, already, err := sub.Run(ctx)
 	line.End()
 	if err != nil {
-		return c.explain(err)
+		return o.explain(err)
 	}
-	return c.conclude(s, b, already)
+	return o.conclude(s, b, already)
 }
 
-func (c *batchSubmitCommand) open(cmd *cobra.Command, cfg settings.Config, path string) (*input.Input, error) {
-	o, err := c.input.Options(cmd)
+func (o *submitOptions) open(cmd *cobra.Command, cfg settings.Config, path string) (*input.Input, error) {
+	how, err := o.input.Options(cmd)
 	if err != nil {
 		return nil, err
 	}
-	o.Stdin, o.BotID, o.Credential = c.streams.In, cfg.Text(settings.Bot, ""), c.credential
-	if c.onTurnFailure != tasks.TurnSkip {
-		o.OnTurnFailure = c.onTurnFailure
+	how.Stdin, how.BotID, how.Credential = o.streams.In, cfg.Text(settings.Bot, ""), o.credential
+	if o.onTurnFailure != tasks.TurnSkip {
+		how.OnTurnFailure = o.onTurnFailure
 	}
-	return settings.OpenInput(cmd, path, o)
+	return settings.OpenInput(cmd, path, how)
 }
 
-// submission is what is to be submitted, and what of it is there already.
-func (c *batchSubmitCommand) submission(ctx context.Context, s *session.Session, in *input.Input) (*batchfile.Submission, *batches.Status, error) {
+// submission is what to submit, and the batch that an earlier submit has left there; nil: none.
+func (o *submitOptions) submission(ctx context.Context, s *session.Session, in *input.Input) (*batchfile.Submission, *batches.Status, error) {
 	sub := &batchfile.Submission{Input: in, Batches: s.Batches(), Batch: batches.Spec{
-		ID: c.id, Queue: c.queue, Keep: c.keep, Attempts: c.attempts, Timeout: c.timeout,
+		ID: o.id, Queue: o.queue, Keep: o.keep, Attempts: o.attempts, Timeout: o.timeout,
 	}}
-	if c.expiresIn > 0 {
-		sub.Batch.ExpiresAt = time.Now().Add(c.expiresIn)
+	if o.expiresIn > 0 {
+		sub.Batch.ExpiresAt = time.Now().Add(o.expiresIn)
 	}
 	identity := in.Identity()
 	for nth := 1; ; nth++ {
-		if c.id == "" {
+		if o.id == "" {
 			sub.Batch.ID = batchfile.BatchID(identity, nth)
 		}
 		there, err := sub.Batches.Get(ctx, sub.Batch.ID)
@@ -203,44 +203,44 @@ func (c *batchSubmitCommand) submission(ctx context.Context, s *session.Session,
 		if err != nil {
 			return nil, nil, err
 		}
-		// One that was left half-way is gone on with, with --again too: a command that
-		// is given twice, because the first was killed, must not make two.
-		if !c.again || halfWay(there) {
+		// An unfinished one is resumed, even with --again: a command that is repeated because the first was killed must
+		// not make two batches.
+		if !o.again || unfinishedSubmit(there) {
 			return sub, there, nil
 		}
 	}
 }
 
-// halfWay tells a batch whose submit has not come to its end.
-func halfWay(b *batches.Status) bool { return b.SubmittedAt.IsZero() && b.CanceledAt.IsZero() }
+// unfinishedSubmit reports whether the submit of a batch is under way or was interrupted.
+func unfinishedSubmit(b *batches.Status) bool { return b.SubmittedAt.IsZero() && b.CanceledAt.IsZero() }
 
-// conclude tells what is there now.
-func (c *batchSubmitCommand) conclude(s *session.Session, b *batches.Status, already bool) error {
+// conclude prints the batch.
+func (o *submitOptions) conclude(s *session.Session, b *batches.Status, already bool) error {
 	switch ago := terminal.Rounded(time.Since(b.CreatedAt)); {
 	case already && !b.CanceledAt.IsZero():
-		fmt.Fprintf(c.streams.Err, "cozeq: submitted %s ago, and canceled since: nothing was enqueued; 'cozeq batch retry %s --status canceled' asks those questions after all, --again makes another batch\n", ago, b.ID)
+		fmt.Fprintf(o.streams.Err, "cozeq: submitted %s ago, and canceled since: nothing was enqueued; 'cozeq batch retry %s --status canceled' asks those questions after all, --again makes another batch\n", ago, b.ID)
 	case already:
-		fmt.Fprintf(c.streams.Err, "cozeq: submitted already, %s ago: nothing was enqueued; --again makes another batch of the same questions\n", ago)
+		fmt.Fprintf(o.streams.Err, "cozeq: submitted already, %s ago: nothing was enqueued; --again makes another batch of the same questions\n", ago)
 	default:
-		fmt.Fprintf(c.streams.Err, "cozeq: %s submitted; 'cozeq batch watch %s' shows how it goes on\n", terminal.Questions(b.Rows), b.ID)
+		fmt.Fprintf(o.streams.Err, "cozeq: %s submitted; 'cozeq batch watch %s' shows how it goes on\n", terminal.Questions(b.Rows), b.ID)
 	}
 	if b.Counts.Open() > 0 {
-		s.NoteUnserved(c.streams.Err, b.Queue, "the questions wait until one does")
+		s.NoteUnserved(o.streams.Err, b.Queue, "the questions wait until one does")
 	}
-	if c.json {
-		return terminal.WriteJSON(c.streams.Out, submittedJSON{batchRecord(b), already})
+	if o.json {
+		return terminal.WriteJSON(o.streams.Out, submitJSON{newRecord(b), already})
 	}
-	_, err := fmt.Fprintln(c.streams.Out, b.ID)
+	_, err := fmt.Fprintln(o.streams.Out, b.ID)
 	return err
 }
 
-// submittedJSON is a batch, and whether it was there before, for programs.
-type submittedJSON struct {
-	batchJSON
+// submitJSON is the outcome for programs.
+type submitJSON struct {
+	recordJSON
 	Already bool `json:"already_submitted"`
 }
 
-func (c *batchSubmitCommand) explain(err error) error {
+func (o *submitOptions) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return &exitcode.InterruptedError{Again: "run the same command again to go on: nothing is enqueued twice"}
 	}

@@ -16,14 +16,14 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-type batchVerifyCommand struct {
+type verifyOptions struct {
 	streams *terminal.Streams
 	output  string
 	json    bool
 }
 
-func newBatchVerifyCmd(s *terminal.Streams) *cobra.Command {
-	c := &batchVerifyCommand{streams: s}
+func newVerify(s *terminal.Streams) *cobra.Command {
+	o := &verifyOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "verify ID [FILE]",
 		Short: "Check that each question of a batch has one record",
@@ -36,43 +36,43 @@ The exit code is 1 if there is any.`,
 		Example: `  cozeq batch verify 7xw2kqnh4d
   cozeq batch verify 7xw2kqnh4d answers.csv`,
 		Args: misuse.CheckArgs(1, 2, "ID and FILE"),
-		RunE: c.run,
+		RunE: o.run,
 	}
-	cmd.Flags().StringVarP(&c.output, "output", "o", "", "check this `FILE` of answers too")
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "check this `FILE` of answers too")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func (c *batchVerifyCommand) run(cmd *cobra.Command, args []string) error {
+func (o *verifyOptions) run(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
-		if c.output != "" {
-			return misuse.Errorf(cmd, "%s and -o %s: name one FILE", args[1], c.output)
+		if o.output != "" {
+			return misuse.Errorf(cmd, "%s and -o %s: name one FILE", args[1], o.output)
 		}
-		c.output = args[1]
+		o.output = args[1]
 	}
-	f, err := openBatch(cmd, c.streams, args[0])
+	f, err := open(cmd, o.streams, args[0])
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	v, err := f.detached().Verify(cmd.Context(), c.output)
+	defer f.session.Close()
+	v, err := f.detached().Verify(cmd.Context(), o.output)
 	if err != nil {
-		return c.explain(err)
+		return o.explain(err)
 	}
-	if c.json {
-		err = terminal.WriteJSON(c.streams.Out, c.record(f.Status, v))
+	if o.json {
+		err = terminal.WriteJSON(o.streams.Out, o.record(f.batch, v))
 	} else {
-		err = c.print(f.Status, v)
+		err = o.print(f.batch, v)
 	}
 	if err != nil || v.Clean() {
 		return err
 	}
-	return c.fault(f.Status, v)
+	return o.fault(f.batch, v)
 }
 
-// verifiedJSON is what was found, for programs.
-type verifiedJSON struct {
+// verifyJSON is the outcome for programs.
+type verifyJSON struct {
 	ID     string      `json:"id"`
 	Rows   int         `json:"rows"`
 	Clean  bool        `json:"clean"`
@@ -87,44 +87,44 @@ type faultJSON struct {
 	What     string `json:"what"`
 }
 
-func (c *batchVerifyCommand) record(b *batches.Status, v *batchfile.Verification) verifiedJSON {
-	out := verifiedJSON{ID: b.ID, Rows: v.Rows, Clean: v.Clean(), Faulty: v.Faulty, File: c.output}
+func (o *verifyOptions) record(b *batches.Status, v *batchfile.Verification) verifyJSON {
+	out := verifyJSON{ID: b.ID, Rows: v.Rows, Clean: v.Clean(), Faulty: v.Faulty, File: o.output}
 	for _, f := range v.Faults {
 		out.Faults = append(out.Faults, faultJSON(f))
 	}
 	return out
 }
 
-// maxFaultsShown is a screen; a pipe and --json get them all.
+// maxFaultsShown is one screen; a pipe and --json have all faults.
 const maxFaultsShown = 20
 
-func (c *batchVerifyCommand) print(b *batches.Status, v *batchfile.Verification) error {
+func (o *verifyOptions) print(b *batches.Status, v *batchfile.Verification) error {
 	shown := v.Faults
-	if c.streams.OutTTY {
+	if o.streams.OutTTY {
 		shown = shown[:min(len(shown), maxFaultsShown)]
 	}
 	for _, f := range shown {
-		if _, err := fmt.Fprintln(c.streams.Out, terminal.OneLine(f.String())); err != nil {
+		if _, err := fmt.Fprintln(o.streams.Out, terminal.OneLine(f.String())); err != nil {
 			return err
 		}
 	}
 	if n := v.Total - len(shown); n > 0 {
-		fmt.Fprintf(c.streams.Err, "and %s more\n", terminal.Count(n))
+		fmt.Fprintf(o.streams.Err, "and %s more\n", terminal.Count(n))
 	}
 	if v.Clean() {
 		what := "exactly one record"
-		if c.output != "" {
-			what += ", and so has " + c.output
+		if o.output != "" {
+			what += ", and so has " + o.output
 		}
-		fmt.Fprintf(c.streams.Err, "cozeq: batch %s is clean: each of %s has %s\n", b.ID, terminal.Questions(v.Rows), what)
+		fmt.Fprintf(o.streams.Err, "cozeq: batch %s is clean: each of %s has %s\n", b.ID, terminal.Questions(v.Rows), what)
 	}
 	return nil
 }
 
-func (c *batchVerifyCommand) fault(b *batches.Status, v *batchfile.Verification) error {
+func (o *verifyOptions) fault(b *batches.Status, v *batchfile.Verification) error {
 	e := &exitcode.HintedError{Err: fmt.Errorf("batch %s is not clean: %s of %s", b.ID, terminal.Count(v.Faulty), terminal.Questions(v.Rows))}
 	switch {
-	case b.Counts.Open() > 0 && halfWay(b) && b.Kind != batches.KindRun:
+	case b.Counts.Open() > 0 && unfinishedSubmit(b) && b.Kind != batches.KindRun:
 		e.Hint = "its submit was cut short: give the same 'cozeq batch submit' again"
 	case b.Counts.Open() > 0:
 		e.Hint = fmt.Sprintf("it has not ended: wait with 'cozeq batch watch %s'", b.ID)
@@ -134,7 +134,7 @@ func (c *batchVerifyCommand) fault(b *batches.Status, v *batchfile.Verification)
 	return e
 }
 
-func (c *batchVerifyCommand) explain(err error) error {
+func (o *verifyOptions) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return &exitcode.InterruptedError{Again: "run the same command again"}
 	}

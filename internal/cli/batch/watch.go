@@ -21,15 +21,15 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-type batchWatchCommand struct {
+type watchOptions struct {
 	streams    *terminal.Streams
 	exitStatus bool
 	json       bool
 	patience   time.Duration
 }
 
-func newBatchWatchCmd(s *terminal.Streams) *cobra.Command {
-	c := &batchWatchCommand{streams: s}
+func newWatch(s *terminal.Streams) *cobra.Command {
+	o := &watchOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "watch ID",
 		Short: "Follow a batch until it ends",
@@ -45,59 +45,59 @@ Without --exit-status it waits as long as the batch takes, and exits with 0.`,
   cozeq batch watch "$id" --exit-status &&
     cozeq batch results "$id" -o answers.csv`,
 		Args: misuse.CheckArgs(1, 1, "ID"),
-		RunE: c.run,
+		RunE: o.run,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.exitStatus, "exit-status", false, "exit with the code that 'cozeq run' would give for these questions")
-	f.BoolVar(&c.json, "json", false, "print the ended batch as JSON; in a pipe, progress as JSON lines on stderr")
-	pausewatch.AddFlag(cmd, &c.patience, "with --exit-status as in cozeq run, else no end")
+	f.BoolVar(&o.exitStatus, "exit-status", false, "exit with the code that 'cozeq run' would give for these questions")
+	f.BoolVar(&o.json, "json", false, "print the ended batch as JSON; in a pipe, progress as JSON lines on stderr")
+	pausewatch.AddFlag(cmd, &o.patience, "with --exit-status as in cozeq run, else no end")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
 }
 
-func (c *batchWatchCommand) run(cmd *cobra.Command, args []string) error {
-	patience, err := pausewatch.TimeoutsOf(cmd, c.patience, pausewatch.Timeouts{Quota: pausewatch.QuotaTimeout, Outage: pausewatch.OutageTimeout})
+func (o *watchOptions) run(cmd *cobra.Command, args []string) error {
+	patience, err := pausewatch.TimeoutsOf(cmd, o.patience, pausewatch.Timeouts{Quota: pausewatch.QuotaTimeout, Outage: pausewatch.OutageTimeout})
 	if err != nil {
 		return err
 	}
-	if cmd.Flags().Changed(pausewatch.Flag) && !c.exitStatus {
+	if cmd.Flags().Changed(pausewatch.Flag) && !o.exitStatus {
 		return misuse.Errorf(cmd, "--patience needs --exit-status: without it the batch is waited for, however long")
 	}
-	f, err := openBatch(cmd, c.streams, args[0])
+	f, err := open(cmd, o.streams, args[0])
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	f.Status, err = c.follow(cmd.Context(), f, patience)
+	defer f.session.Close()
+	f.batch, err = o.follow(cmd.Context(), f, patience)
 	if err != nil {
-		return c.explain(f.Status, err)
+		return o.explain(f.batch, err)
 	}
-	return c.conclude(cmd.Context(), f)
+	return o.conclude(cmd.Context(), f)
 }
 
-// follow shows the batch until it has ended.
-func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patience pausewatch.Timeouts) (*batches.Status, error) {
+// follow shows the batch until it ends.
+func (o *watchOptions) follow(signals context.Context, f *target, patience pausewatch.Timeouts) (*batches.Status, error) {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	var mu sync.Mutex
 	var pace batchfile.Pace
-	seen := pace.Snapshot(f.Status)
-	panel := panel.New(c.streams)
-	watch := pausewatch.New(f.Session, f.Queue, patience, cancel)
+	seen := pace.Snapshot(f.batch)
+	panel := panel.New(o.streams)
+	watch := pausewatch.New(f.session, f.batch.Queue, patience, cancel)
 	watch.Flights, watch.Settle, watch.Say = f.flights(ctx), pausewatch.FeedTime, panel
-	watch.Again = fmt.Sprintf("'cozeq batch watch %s' goes on watching; the batch itself goes on when a question gets through", f.ID)
+	watch.Again = fmt.Sprintf("'cozeq batch watch %s' goes on watching; the batch itself goes on when a question gets through", f.batch.ID)
 	watch.Done = func() int {
 		mu.Lock()
 		defer mu.Unlock()
 		return seen.Done
 	}
-	if !c.exitStatus {
+	if !o.exitStatus {
 		watch.Patience = pausewatch.Timeouts{Quota: pausewatch.Forever, Outage: pausewatch.Forever, Other: pausewatch.Forever}
 	}
-	panel.Note, panel.Limits, panel.JSON = watch.Note, watch.Limits, c.json
-	panel.Title = "batch " + f.ID + ", " + f.Name
-	if f.Counts.Open() > 0 {
-		defer session.WatchServed(ctx, func() error { return f.Served(f.Queue) }, func(err error) {
+	panel.Note, panel.Limits, panel.JSON = watch.Note, watch.Limits, o.json
+	panel.Title = "batch " + f.batch.ID + ", " + f.batch.Name
+	if f.batch.Counts.Open() > 0 {
+		defer session.WatchServed(ctx, func() error { return f.session.Served(f.batch.Queue) }, func(err error) {
 			fmt.Fprintf(panel, "cozeq: %v: waiting for one\n", err)
 		})()
 		defer watch.Start(ctx)()
@@ -117,45 +117,45 @@ func (c *batchWatchCommand) follow(signals context.Context, f *foundBatch, patie
 			fmt.Fprintf(panel, "cozeq: nothing moved: %s that Redis had lost put back, %s that had ended counted\n", terminal.Questions(m.Enqueued), terminal.Count(m.Marked))
 		},
 		Stalled: func(b *batches.Status) {
-			if halfWay(b) && b.Kind != batches.KindRun {
+			if unfinishedSubmit(b) && b.Kind != batches.KindRun {
 				fmt.Fprintf(panel, "cozeq: nothing moves: %s of %s were submitted; the same 'cozeq batch submit' goes on with it\n", terminal.Count(b.Enqueued), terminal.Questions(b.Rows))
 			}
 		},
 	})
 }
 
-// conclude tells what the batch has come to.
-func (c *batchWatchCommand) conclude(ctx context.Context, f *foundBatch) error {
+// conclude prints the outcome.
+func (o *watchOptions) conclude(ctx context.Context, f *target) error {
 	status, err := f.status(ctx)
 	if err != nil {
 		return err
 	}
-	if err := panel.PrintSummary(c.streams, status.summary()); err != nil {
+	if err := panel.PrintSummary(o.streams, status.summary()); err != nil {
 		return err
 	}
-	if f.Kind == batches.KindRun {
-		fmt.Fprintf(c.streams.Err, "  written to %s\n", where(f.Status))
+	if f.batch.Kind == batches.KindRun {
+		fmt.Fprintf(o.streams.Err, "  written to %s\n", where(f.batch))
 	} else {
-		fmt.Fprintf(c.streams.Err, "  'cozeq batch results %s -o FILE' writes the answers\n", f.ID)
+		fmt.Fprintf(o.streams.Err, "  'cozeq batch results %s -o FILE' writes the answers\n", f.batch.ID)
 	}
-	if c.json {
-		if err := terminal.WriteJSON(c.streams.Out, status.record()); err != nil {
+	if o.json {
+		if err := terminal.WriteJSON(o.streams.Out, status.record()); err != nil {
 			return err
 		}
 	}
-	if n := unanswered(f.Status); n > 0 && c.exitStatus {
+	if n := unanswered(f.batch); n > 0 && o.exitStatus {
 		return &exitcode.SomeFailedError{
-			Text: fmt.Sprintf("%s of %s got no answer", terminal.Count(n), terminal.Questions(f.Counts.Total)),
-			Hint: askBatchAgain(f.Status),
+			Text: fmt.Sprintf("%s of %s got no answer", terminal.Count(n), terminal.Questions(f.batch.Counts.Total)),
+			Hint: retryHint(f.batch),
 		}
 	}
 	return nil
 }
 
-func (c *batchWatchCommand) explain(b *batches.Status, err error) error {
+func (o *watchOptions) explain(b *batches.Status, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintf(c.streams.Err, "cozeq: the batch goes on: %s of %s have ended\n", terminal.Count(b.Counts.Total-b.Counts.Open()), terminal.Questions(b.Counts.Total))
+		fmt.Fprintf(o.streams.Err, "cozeq: the batch goes on: %s of %s have ended\n", terminal.Count(b.Counts.Total-b.Counts.Open()), terminal.Questions(b.Counts.Total))
 		return &exitcode.InterruptedError{Again: fmt.Sprintf("'cozeq batch watch %s' goes on watching, 'cozeq batch cancel %s' ends the batch", b.ID, b.ID)}
 	case errors.Is(err, batches.ErrNotFound):
 		return &exitcode.HintedError{Err: fmt.Errorf("batch %s has gone from Redis", b.ID), Hint: "Redis was flushed, or has evicted it (maxmemory-policy noeviction prevents that): submit the file again"}
