@@ -133,7 +133,7 @@ var edges = map[string][]string{
 		"internal/progress", "internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/worker": {"results", "worker", "internal/flags", "internal/misuse", "internal/session",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
-	"internal/cli/doctor": {"coze", "coze/oauth", "worker", "asynq", "redis", "internal/exitcode", "internal/misuse",
+	"internal/cli/doctor": {"coze", "coze/oauth", "worker", "asynq", "redis", "internal/asynqx", "internal/exitcode", "internal/misuse",
 		"internal/pausewatch", "internal/queuestate", "internal/redischeck", "internal/remoteredis",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/batch": {"coze", "results", "tasks", "tasks/batches", "worker", "internal/batchfile",
