@@ -21,6 +21,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
@@ -321,7 +322,7 @@ func echo(t *testing.T) *cozetest.Server {
 func runFile(t *testing.T, fake *cozetest.Server, stdin []byte, args ...string) (code int, stderr string) {
 	t.Helper()
 	var errs bytes.Buffer
-	code = execute(t.Context(), append([]string{"run"}, args...), terminal.Streams{
+	code = cli.Execute(t.Context(), append([]string{"run"}, args...), terminal.Streams{
 		In: bytes.NewReader(stdin), Out: io.Discard, Err: &errs, Width: terminal.DefaultWidth,
 		Env: func(name string) (string, bool) {
 			value, ok := map[string]string{"COZE_API_BASE": fake.URL, "COZE_API_TOKEN": "any", "COZE_BOT_ID": "bot"}[name]

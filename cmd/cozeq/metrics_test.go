@@ -18,6 +18,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/session"
@@ -234,7 +235,7 @@ func TestTokenEndsMalformed(t *testing.T) {
 	for _, value := range []string{"soon", "31.12.2026", "pat_secret", "2026-13-01"} {
 		var errs bytes.Buffer
 		env := map[string]string{settings.EnvToken: "pat_x", settings.EnvTokenEnds: value, "REDIS_URL": "redis://127.0.0.1:1"}
-		code := execute(t.Context(), []string{"worker"}, terminal.Streams{
+		code := cli.Execute(t.Context(), []string{"worker"}, terminal.Streams{
 			Out: &bytes.Buffer{}, Err: &errs, Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		})
 		if code != exitcode.Usage || !strings.Contains(errs.String(), settings.EnvTokenEnds+": want the moment at which the token ends, as 2026-12-31") ||

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/remoteredis"
@@ -76,7 +77,7 @@ func TestWorkerSiteOnRedisKinds(t *testing.T) {
 			logged(t, lines, "serving")
 			awaitServed(t, url)
 			var errs bytes.Buffer
-			code := execute(t.Context(), []string{"ask", "--conversation", "talk", "hello"}, terminal.Streams{
+			code := cli.Execute(t.Context(), []string{"ask", "--conversation", "talk", "hello"}, terminal.Streams{
 				In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
 				Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 			})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/terminal"
 )
@@ -19,7 +20,7 @@ func TestSilentRedis(t *testing.T) {
 	}
 	defer l.Close()
 	var errs bytes.Buffer
-	code := execute(t.Context(), []string{"result", "x", "--redis", "redis://:s3cret@" + l.Addr().String()}, terminal.Streams{
+	code := cli.Execute(t.Context(), []string{"result", "x", "--redis", "redis://:s3cret@" + l.Addr().String()}, terminal.Streams{
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
 		Env: func(string) (string, bool) { return "", false },
 	})

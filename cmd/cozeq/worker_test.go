@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -35,7 +36,7 @@ func startCommand(t *testing.T, env map[string]string, args ...string) (lines <-
 	}()
 	go func() {
 		defer w.Close()
-		ended <- execute(ctx, args, terminal.Streams{
+		ended <- cli.Execute(ctx, args, terminal.Streams{
 			In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: w, Width: terminal.DefaultWidth,
 			Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		})
@@ -157,7 +158,7 @@ func TestMetricsAddressInUse(t *testing.T) {
 	}
 	defer l.Close()
 	var errs bytes.Buffer
-	code := execute(t.Context(), []string{"run", "-", "--format", "txt", "--http", l.Addr().String()}, terminal.Streams{
+	code := cli.Execute(t.Context(), []string{"run", "-", "--format", "txt", "--http", l.Addr().String()}, terminal.Streams{
 		In: strings.NewReader("hello\n"), Out: &bytes.Buffer{}, Err: &errs,
 		Env: func(name string) (string, bool) {
 			v, ok := map[string]string{"COZE_API_BASE": fake.URL, "COZE_API_TOKEN": "pat_x", "COZE_BOT_ID": "b"}[name]

@@ -2,7 +2,7 @@
 //
 // It is for commands that work alone (run, ask) and for tests. It is not for production: nothing is kept on disk, one
 // lock serves all, and a run alone takes 1.2 times the CPU of one with a real Redis. It opens no port,
-// so no other process can reach it and nobody sees it on the machine. May be imported by cmd/cozeq and internal/redistest.
+// so no other process can reach it and nobody sees it on the machine. May be imported by internal/session and internal/redistest.
 //
 // What our code uses and works as in Redis, checked by this package's tests: EVALSHA with cjson and fallback to EVAL (see scripts),
 // MULTI, SUBSCRIBE and PSUBSCRIBE with later changes of both, XADD MAXLEN, XREAD BLOCK, pipelines of any size, TTLs of

@@ -1,7 +1,10 @@
-package main
+// Package cli is the root command: it gathers the commands, whose packages are below it, and ends them with an exit code
+// of internal/exitcode. It also completes words for shells.
+package cli
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 
@@ -33,8 +36,18 @@ const (
 	groupOperate = "operate"
 )
 
-// execute is the program: it runs one command line and returns the exit code.
-func execute(ctx context.Context, args []string, s terminal.Streams) int {
+// Main runs the program with the process's own streams and returns its exit code. linked is the version that the linker
+// has set. The first signal ends the context, the second one the process.
+func Main(linked string) int {
+	s := terminal.SystemStreams()
+	s.Version = versionName(linked)
+	ctx, stop := notifySignals(&s, os.Exit)
+	defer stop()
+	return Execute(ctx, os.Args[1:], s)
+}
+
+// Execute is the program: it runs one command line and returns the exit code.
+func Execute(ctx context.Context, args []string, s terminal.Streams) int {
 	root := newRootCmd(&s)
 	s.Hint, _ = settings.Of(root, &s).Hints() // for what is wrong before flags are read
 	if err := misspelt(root, args); err != nil {

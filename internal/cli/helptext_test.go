@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ func everyCommand(t *testing.T) map[*cobra.Command]string {
 		}
 		var out bytes.Buffer
 		s := terminal.Streams{Out: &out, Err: &out, Env: s.Env, Width: 200} // a terminal on stderr
-		if code := execute(t.Context(), args, s); code != exitcode.OK {
+		if code := Execute(t.Context(), args, s); code != exitcode.OK {
 			t.Fatalf("%s: exit code %d: %s", cmd.CommandPath(), code, &out)
 		}
 		all[cmd] = out.String()

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -11,16 +11,13 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// heedSignals ends the context at the first signal and calls exit at the second one,
-// whatever hangs by then: nothing that matters is lost by it, as every step is written
-// down before it is taken.
+// notifySignals ends the context at the first signal and calls exit at the second one. Nothing is lost by that: every step
+// is noted before it is taken.
 //
-// The signals stay ours in between. To give them back after the first would restore
-// what they did when the process began, and a shell script begins what it puts into the
-// background with SIGINT ignored. For the same reason SIGINT is heeded although it was
-// ignored then: a script that is interrupted must not leave somebody behind who goes on
-// asking, and paying.
-func heedSignals(s *terminal.Streams, exit func(code int)) (ctx context.Context, stop func()) {
+// The signals stay ours in between. Giving them back would restore what they did when the process began, and a shell
+// script starts its background jobs with SIGINT ignored. SIGINT counts even if it was ignored then: a script that is
+// interrupted must not leave a process behind that goes on asking, and paying.
+func notifySignals(s *terminal.Streams, exit func(code int)) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 func onTerminal(t *testing.T, width int, color bool, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = execute(t.Context(), args, terminal.Streams{
+	code = Execute(t.Context(), args, terminal.Streams{
 		In: strings.NewReader(""), Out: &out, Err: &errs, OutTTY: true, ErrTTY: true, Width: width, Color: color,
 		Env: func(string) (string, bool) { return "", false },
 	})
@@ -92,7 +92,7 @@ func TestInterruptedAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var errs bytes.Buffer
-	code := execute(ctx, []string{"run", "--demo"}, terminal.Streams{
+	code := Execute(ctx, []string{"run", "--demo"}, terminal.Streams{
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs,
 		Env: func(string) (string, bool) { return "", false },
 	})
