@@ -23,21 +23,19 @@ type Chat struct {
 	BotID  string `json:"bot_id,omitempty"`  // empty: the worker's default bot
 	UserID string `json:"user_id,omitempty"` // empty: DefaultUserID
 
-	// AdditionalMessages is what is asked; the last one is the question. It is
-	// empty in the queue where the messages are kept apart: see Preview.
+	// AdditionalMessages are the messages for Coze; the last one is the question. In the queue they are missing if they are
+	// kept apart from the payload: see HasBody.
 	AdditionalMessages []Message `json:"additional_messages,omitempty"`
 
-	// Preview is the beginning of a question that is too long for the queue.
+	// Preview is the beginning of a question whose messages are kept apart.
 	Preview string `json:"preview,omitempty"`
 
-	// Sealed is what people wrote, encrypted, in the place of AdditionalMessages, Preview,
-	// CustomVariables, Parameters, ExtraParams and MetaData. Set by a Client whose store
-	// has keys; see Open.
+	// Sealed has AdditionalMessages, Preview, CustomVariables, Parameters, ExtraParams and MetaData, encrypted. A Client
+	// whose store has keys sets it; Open reads it.
 	Sealed string `json:"sealed,omitempty"`
 
-	// ConversationID goes on in a conversation of Coze's. ConversationKey names
-	// one of the caller's: created at its first turn, reused after. At most one
-	// of the two is set; with neither the task has a conversation of its own.
+	// ConversationID continues a conversation of Coze's. ConversationKey is the caller's own name for a conversation, which
+	// is created at its first turn. At most one of the two is set. With neither the task has a conversation of its own.
 	ConversationID  string `json:"conversation_id,omitempty"`
 	ConversationKey string `json:"conversation_key,omitempty"`
 
@@ -47,13 +45,11 @@ type Chat struct {
 	MetaData        map[string]string          `json:"meta_data,omitempty"`
 	AutoSaveHistory *bool                      `json:"auto_save_history,omitempty"`
 
-	// OnTurnFailure says what becomes of the conversation's later turns when this one
-	// fails: TurnSkip, the default, lets them go on; with TurnBlock they wait until
-	// the failed one is asked again or canceled.
+	// OnTurnFailure decides about the later turns of the conversation if this one fails. With TurnSkip, the default, they
+	// run. With TurnBlock they wait until the failed turn is retried (Options.InsteadOf) or canceled.
 	OnTurnFailure string `json:"on_turn_failure,omitempty"`
 
-	// Credential names the one of the worker's credentials to ask with; empty: its
-	// default one. Never the secret itself.
+	// Credential is the name of the worker's credential to ask with; empty: its default. It is never the secret.
 	Credential string `json:"credential,omitempty"`
 
 	// Stream publishes the answer's deltas too.
@@ -63,12 +59,10 @@ type Chat struct {
 	CustomID  string    `json:"custom_id,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // not asked after this moment
 
-	// TraceParent, a traceparent as W3C writes it, is whose span the task belongs to.
-	// One that is not well formed is as good as none.
+	// TraceParent is the W3C traceparent of the task's parent span. A malformed one is ignored.
 	TraceParent string `json:"traceparent,omitempty"`
 
-	// LaneSeq is the task's place in its lane, set by Enqueue: enough to put the
-	// turns in order again if Redis loses the lane.
+	// LaneSeq is the task's place in its lane. Enqueue sets it, so that the order survives if Redis loses the lane.
 	LaneSeq int64 `json:"lane_seq,omitempty"`
 
 	// Recorded is set by Enqueue, which creates the task's record first. A worker that finds no record
@@ -101,13 +95,13 @@ func Question(text string) Message {
 	return Message{Role: "user", Type: "question", Content: text, ContentType: "text"}
 }
 
-// Lane names the line in which the task waits for its turn; "" = it need not
-// wait. Tasks of one lane run one at a time in the order of enqueueing.
+// Lane is the lane of the task's conversation, "" if it has none. Tasks of one lane run one at a time, in the order in which
+// they were enqueued.
 func (c *Chat) Lane() string {
 	return lane.Of(c.BotID, c.ConversationKey, c.ConversationID)
 }
 
-// Record is the task's result as far as its payload tells.
+// Record is the record of the task, as far as the payload has it.
 func (c *Chat) Record(id, queue string) results.Result {
 	return results.Result{
 		ID:              id,
@@ -122,11 +116,10 @@ func (c *Chat) Record(id, queue string) results.Result {
 	}
 }
 
-// maxInline is the most bytes of messages, as JSON, that travel in the queue:
-// asynq writes every active payload again at each heartbeat, every 5 s.
+// maxInline bounds the messages in the queue, in bytes of JSON. asynq rewrites every active payload every 5 s.
 const maxInline = 2 << 10
 
-// previewRunes is how much of a longer question is left to read in asynqmon.
+// previewRunes is how much of a longer question asynqmon shows.
 const previewRunes = 200
 
 // encode returns the queue's payload.
@@ -140,8 +133,8 @@ func (c *Chat) encode() ([]byte, error) {
 	return payload, nil
 }
 
-// SplitBody leaves the messages in their place, and returns nothing, unless they are too long
-// for the queue's payload: then they are returned, to be kept apart. See OpenBody.
+// SplitBody takes messages out that are too long for the queue, leaves a Preview, and returns them. It returns nil if they
+// are short. OpenBody puts them back.
 func (c *Chat) SplitBody() (body []byte, err error) {
 	body, err = json.Marshal(c.AdditionalMessages)
 	if err != nil {
@@ -166,8 +159,7 @@ func preview(text string) string {
 	return text
 }
 
-// Decode reads a payload. What does not decode is an *InvalidError. One that is encrypted
-// is read as far as it can be without a key: see Chat.Open.
+// Decode reads a payload. One that does not decode is an *InvalidError. Chat.Open decrypts an encrypted one.
 func Decode(payload []byte) (*Chat, error) {
 	var c Chat
 	if len(payload) > maxPayload {
@@ -185,12 +177,10 @@ func Decode(payload []byte) (*Chat, error) {
 	return &c, nil
 }
 
-// HasBody reports whether the messages are kept apart from the payload. Of one that is
-// encrypted it knows only after Open.
+// HasBody reports whether the messages are kept apart from the payload. For an encrypted chat call Open first.
 func (c *Chat) HasBody() bool { return len(c.AdditionalMessages) == 0 && c.Preview != "" }
 
-// SetBody puts the messages that were kept apart back in their place. See OpenBody for
-// those that may be encrypted.
+// SetBody puts messages back that were kept apart. OpenBody also decrypts them.
 func (c *Chat) SetBody(body []byte) error {
 	if len(body) == 0 {
 		return &InvalidError{Field: "additional_messages", Reason: "kept apart from the payload, and gone from Redis: enqueue the question again"}

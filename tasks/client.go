@@ -18,77 +18,69 @@ const (
 	DefaultRetention = time.Hour
 )
 
-// Options say how a task is enqueued. The zero value is good.
+// Options say how a task is enqueued. The zero value is ready to use.
 type Options struct {
-	// ID is the task's id everywhere: result, channel, asynqmon. Empty: a new
-	// UUID, version 7. An id of the caller's own makes Enqueue idempotent.
+	// ID is the task's id everywhere: record, channel, asynqmon. Empty: a new UUID, version 7. With an id of the caller's
+	// own Enqueue is idempotent.
 	ID string
 
-	// Queue is critical, default or low, or another one that a worker serves, or
-	// NAME/N: one of the N queues NAME-0 to NAME-(N-1), as Shard says. Empty: default.
+	// Queue is critical, default, low or any other queue that a worker serves. NAME/N is one of the N queues NAME-0 to
+	// NAME-(N-1), see Shard. Empty: default.
 	Queue string
 
-	// Attempts is how often the question may be asked in all; 0 = 5. Waits, for
-	// a rate limit or a busy conversation, do not count.
+	// Attempts is how often the question may be asked in all; 0 = 5. Waiting for a rate limit or a busy conversation does
+	// not count.
 	Attempts int
 
 	// Timeout bounds one attempt, from its start to its end; 0 = 15 min.
 	Timeout time.Duration
 
-	// Keep is how long the result is kept after the task has ended; 0 = the
-	// store's own default, 24 h.
+	// Keep is how long the result is kept after the end; 0 = the store's default, 24 h.
 	Keep time.Duration
 
-	// Retention is how long asynq shows the completed task; 0 = 1 h, negative =
-	// not at all.
+	// Retention is how long asynq shows the completed task; 0 = 1 h, negative = not at all.
 	Retention time.Duration
 
-	// ConversationID, ChatID and AskedAt take over a task that an earlier run had
-	// begun: the worker looks that chat up before it asks. See record.Entry.
+	// ConversationID, ChatID and AskedAt take over a task that an earlier process has begun: the worker looks that chat up
+	// before it asks. See record.Entry.
 	ConversationID string
 	ChatID         string
 	AskedAt        time.Time
 
-	// PossibleDuplicate marks the record from the start: the question was asked before, by
-	// a task that is over, and that one's chat may have an answer.
+	// PossibleDuplicate marks the record from the start: an earlier task has asked the question, and its chat may have an
+	// answer.
 	PossibleDuplicate bool
 
-	// InsteadOf is the id of an earlier turn of the same conversation, in the same Queue, that
-	// failed and holds the conversation up: see TurnBlock. The new task takes its place, in
-	// front of the turns that wait for it; enqueued without this it comes behind them. If the
-	// earlier turn is in its place no more, it changes nothing.
+	// InsteadOf is the id of a failed turn of the same conversation and Queue that keeps the conversation waiting: see
+	// TurnBlock. The new task takes its place, in front of the turns that wait. Without InsteadOf it comes behind them. It
+	// is ignored if the failed turn has left its place.
 	InsteadOf string
 
-	// InBatch is set for rows of a detached batch, by package batches: see record.Entry.Kept.
+	// InBatch is set by package batches for its rows: see record.Entry.
 	InBatch bool
 }
 
 // Client puts tasks into the queue. It is safe for concurrent use.
 type Client struct{ queue *queue.Queue }
 
-// NewClient returns a Client on the Redis of the store. If the store has Keys, what is asked
-// is encrypted with them.
+// NewClient returns a Client on the Redis of the store. If the store has Keys, questions are encrypted with them.
 func NewClient(store *results.Store) *Client { return &Client{queue.New(store)} }
 
 // Results returns the store that the client was made with.
 func (c *Client) Results() *results.Store { return c.queue.Results }
 
-// Enqueue puts a chat into the queue and returns its id. An invalid chat is an
-// *InvalidError, an id that exists already ErrDuplicate, returned with the id. A
-// call that failed otherwise may be repeated with the same id: it goes on where it
-// stopped. A chat without a TraceParent gets that of the span in ctx, if there is one.
-// To enqueue many see EnqueueAll.
+// Enqueue puts a chat into the queue and returns its id. An invalid chat is an *InvalidError. An id that exists already is
+// ErrDuplicate, returned with the id. After any other error the call may be repeated with the same id and continues where
+// it stopped. A chat without a TraceParent gets that of the span in ctx. For many chats see EnqueueAll.
 func (c *Client) Enqueue(ctx context.Context, chat *Chat, o Options) (id string, err error) {
 	e := c.EnqueueAll(ctx, []Item{{Chat: chat, Options: o}})[0]
 	return e.ID, e.Err
 }
 
-// maxAttempts bounds Options.Attempts: asynq keeps the number in 32 bits and
-// takes a larger one for a negative.
+// maxAttempts bounds Options.Attempts. asynq keeps the number in 32 bits.
 const maxAttempts = 1_000_000
 
-// maxTimeout bounds Options.Timeout: no open record is kept for longer, and the
-// largest Duration plus queue.Grace would be a negative one.
+// maxTimeout bounds Options.Timeout. No open record is kept for longer.
 const maxTimeout = 30 * 24 * time.Hour
 
 // Validate checks options as Enqueue does. The error is an *InvalidError.
@@ -134,12 +126,11 @@ func (o *Options) complete() error {
 	return nil
 }
 
-// Cancel ends a task. One that was not asked yet never is: its status is
-// canceled when Cancel returns. One that runs is canceled by its worker a moment
-// later, at Coze too; the status returned is then the one it had. A task that has
-// ended stays as it is; if it failed and holds its conversation up, that goes on.
+// Cancel ends a task. A task that was not asked yet is canceled when Cancel returns. A task that runs is canceled a moment
+// later by its worker, at Coze too; Cancel returns the status that it had. A task that has ended stays as it is, but a
+// failed one does not keep its conversation waiting any more.
 //
-// asynq's own CancelProcessing is of no use here: it ends in a retry.
+// asynq's own CancelProcessing does not do: it ends in a retry.
 func (c *Client) Cancel(ctx context.Context, id string) (results.Status, error) {
 	return c.queue.Cancel(ctx, id, true)
 }

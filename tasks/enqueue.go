@@ -17,37 +17,48 @@ type Item struct {
 	Options Options
 }
 
-// Enqueued is what became of an Item: what Enqueue would have returned for it.
+// Enqueued is the outcome of an Item: what Enqueue would have returned for it.
 type Enqueued struct {
 	ID  string
 	Err error
 }
 
-// EnqueueAll is Enqueue for many chats in their order, and returns what became of each,
-// aligned with items. It takes two round trips for some 100 of them, five where they
-// have conversations.
+// Outcomes are the outcomes of items, in their order.
+type Outcomes []Enqueued
+
+// FirstErr is the first error, nil if all items are in the queue.
+func (o Outcomes) FirstErr() error {
+	for _, e := range o {
+		if e.Err != nil {
+			return e.Err
+		}
+	}
+	return nil
+}
+
+// EnqueueAll is Enqueue for many chats, in their order. It takes two round trips for about 100 of them, five if they have
+// conversations.
 //
-// Turns of one conversation keep their order, in repeated calls too: where a turn could
-// not be enqueued, and may be if the call is repeated, those behind it in its
-// conversation are not either and get its error.
-func (c *Client) EnqueueAll(ctx context.Context, items []Item) []Enqueued {
+// Turns of one conversation keep their order, also over repeated calls. If a turn could not be enqueued and a repeated call
+// may enqueue it, the turns behind it in its conversation are not enqueued either and get its error.
+func (c *Client) EnqueueAll(ctx context.Context, items []Item) Outcomes {
 	parent := traceParent(ctx)
-	enqueued := make([]Enqueued, len(items))
+	outcomes := make(Outcomes, len(items))
 	added := c.queue.Add(ctx, len(items), func(i int) *queue.Submission {
 		return submission(items[i], parent, c.queue.Results.Keys)
 	})
 	for i, s := range added {
-		enqueued[i] = Enqueued{ID: s.Place.ID, Err: s.Err}
+		outcomes[i] = Enqueued{ID: s.Turn.Place.ID, Err: s.Err}
 	}
-	return enqueued
+	return outcomes
 }
 
-// submission checks a chat and makes of it what the queue takes.
+// submission checks an item and makes the submission of it.
 func submission(item Item, parent string, keys *results.Keys) *queue.Submission {
 	o, wire := item.Options, *item.Chat
 	s := new(queue.Submission)
 	err := o.complete()
-	s.Place.ID = o.ID
+	s.Turn.Place.ID = o.ID
 	if err == nil {
 		err = wire.submit(s, &o, parent, keys)
 	}
@@ -62,10 +73,11 @@ func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *resu
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	s.Place = lane.Place{Lane: c.Lane(), ID: o.ID}
-	if s.Place.Queue, err = Shard(o.Queue, cmp.Or(s.Place.Lane, o.ID)); err != nil {
+	place := lane.Place{Lane: c.Lane(), ID: o.ID}
+	if place.Queue, err = Shard(o.Queue, cmp.Or(place.Lane, o.ID)); err != nil {
 		return err
 	}
+	s.Turn.Place = place
 	payload, body, err := c.pack(keys, o.ID)
 	if err != nil {
 		return err
@@ -78,18 +90,18 @@ func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *resu
 		return c.encode()
 	}
 	s.Attempts, s.Timeout, s.Retention, s.InsteadOf = o.Attempts, o.Timeout, o.Retention, o.InsteadOf
-	s.Entry = record.Entry{Result: c.Record(o.ID, s.Place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt}
+	s.Entry = record.Entry{Result: c.Record(o.ID, place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt}
 	s.Entry.ChatID, s.Entry.PossibleDuplicate = o.ChatID, o.PossibleDuplicate
 	s.Entry.ConversationID = cmp.Or(o.ConversationID, s.Entry.ConversationID)
 	return nil
 }
 
-// pack makes the payload and the body, and leaves in the chat what is in the payload.
+// pack makes the payload and the body. The chat keeps what is in the payload.
 func (c *Chat) pack(keys *results.Keys, id string) (payload, body []byte, err error) {
 	if payload, err = c.encode(); err != nil {
 		return nil, nil, err
 	}
-	if len(payload) > maxInline { // else its messages are not, either
+	if len(payload) > maxInline { // otherwise its messages are shorter, too
 		if body, err = c.SplitBody(); err != nil {
 			return nil, nil, err
 		}

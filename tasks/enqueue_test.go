@@ -110,6 +110,21 @@ func TestEnqueueAllInChunks(t *testing.T) {
 	})
 }
 
+func TestFirstErr(t *testing.T) {
+	for _, tt := range []struct {
+		outcomes tasks.Outcomes
+		want     error
+	}{
+		{nil, nil},
+		{tasks.Outcomes{{ID: "a"}, {ID: "b"}}, nil},
+		{tasks.Outcomes{{ID: "a"}, {ID: "b", Err: tasks.ErrDuplicate}, {ID: "c", Err: io.EOF}}, tasks.ErrDuplicate},
+	} {
+		if err := tt.outcomes.FirstErr(); err != tt.want {
+			t.Errorf("%v: %v, want %v", tt.outcomes, err, tt.want)
+		}
+	}
+}
+
 // A call that was cut off anywhere is repeated: each task is there once, each turn in
 // its place.
 func TestEnqueueAllFails(t *testing.T) {

@@ -14,9 +14,8 @@ const (
 	fieldBody    = "body"
 )
 
-// private is what a chat holds of people's own words: what Chat.Sealed encrypts. The
-// rest (ids, names, times, where it came from) stays readable, as lanes, sweeps and
-// dashboards need it.
+// private has the fields that people write. Chat.Sealed encrypts them. Lanes, sweeps and dashboards need the rest (ids,
+// names, times), so it stays readable.
 type private struct {
 	AdditionalMessages []Message                  `json:"additional_messages,omitempty"`
 	Preview            string                     `json:"preview,omitempty"`
@@ -35,7 +34,7 @@ func (c *Chat) setPrivate(p private) {
 	c.CustomVariables, c.Parameters, c.ExtraParams, c.MetaData = p.CustomVariables, p.Parameters, p.ExtraParams, p.MetaData
 }
 
-// seal encrypts a task's own words. Without keys it does nothing.
+// seal encrypts the private fields. Without keys it does nothing.
 func (c *Chat) seal(keys *results.Keys, id string) error {
 	if keys == nil {
 		return nil
@@ -49,9 +48,8 @@ func (c *Chat) seal(keys *results.Keys, id string) error {
 	return nil
 }
 
-// Open decrypts the payload of the task with this id, if it is encrypted: see Sealed. A
-// payload that cannot be decrypted here is a *results.SealedError, and the chat stays as
-// it is; what is wrong in itself is an *InvalidError.
+// Open decrypts the payload of the task with this id, if it is encrypted. If it cannot be decrypted here, the error is a
+// *results.SealedError and the chat stays as it is. Malformed content is an *InvalidError.
 func (c *Chat) Open(keys *results.Keys, id string) error {
 	if c.Sealed == "" {
 		return nil
@@ -75,8 +73,7 @@ func (c *Chat) Open(keys *results.Keys, id string) error {
 	return nil
 }
 
-// OpenBody puts the messages of the task with this id that were kept apart back in their
-// place, decrypted if they are encrypted. Errors are those of Open.
+// OpenBody puts messages of the task with this id back that were kept apart, and decrypts them. Errors are those of Open.
 func (c *Chat) OpenBody(keys *results.Keys, id string, body []byte) error {
 	text, err := keys.Open(id, fieldBody, string(body))
 	if err != nil {

@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// A queue of asynq's is one list, and of a Redis Cluster it is on one node. What is
-// too much for one queue goes over several: the name NAME/N stands for the N queues
-// NAME-0 to NAME-(N-1). A conversation's tasks all go into the same one.
+// A queue of asynq is one list, in a Redis Cluster on one node. Too much work for one queue goes over several: the name NAME/N
+// stands for the N queues NAME-0 to NAME-(N-1). All tasks of a conversation go into the same one.
 
 // maxShards bounds the N of NAME/N: a worker looks at each of its queues.
 const maxShards = 1000
 
-// Shards returns the queues that a name stands for: those of NAME/N, or the one of
-// that name. A name that is neither is an *InvalidError.
+// Shards returns the queues that a name stands for: those of NAME/N, or the one of that name. Any other name is an
+// *InvalidError.
 func Shards(name string) ([]string, error) {
 	base, n, err := parseShards(name)
 	if err != nil {
@@ -30,10 +29,9 @@ func Shards(name string) ([]string, error) {
 	return queues, nil
 }
 
-// Shard returns the one of a name's queues that tasks with this key belong to: a
-// conversation's lane (see Chat.Lane) or, of a task without one, its id. In other
-// languages it is number FNV-1a(key) mod N, of 32 bits, over the key's bytes. Errors
-// are those of Shards.
+// Shard returns the queue, of those that a name stands for, for tasks with this key. The key is the lane of the conversation
+// (Chat.Lane), or the id of a task without one. In other languages: number FNV-1a(key) mod N, 32 bits, over the bytes of
+// the key. Errors are those of Shards.
 func Shard(name, key string) (string, error) {
 	base, n, err := parseShards(name)
 	if err != nil || n == 0 {

@@ -1,24 +1,18 @@
-// Package tasks is what is asked: the chat task's wire form and the client that
-// puts it into the queue.
+// Package tasks has the chat task and the client that puts it into the queue.
 //
 // # Life of a task
 //
-// [Client.Enqueue] writes the task's result record (package results), joins the
-// task to its conversation's lane if it has one, and hands it to asynq under the
-// same id. A worker takes it up, asks Coze, and ends the record; asynq then keeps
-// the task for a while, for people who look at asynqmon.
+// [Client.Enqueue] writes the task's record (package results), adds the task to the lane of its conversation if it has
+// one, and gives it to asynq under the same id. A worker takes it up, asks Coze and ends the record. asynq keeps the task
+// for a while after that, for asynqmon.
 //
-// Tasks of one conversation run one at a time in the order in which they were
-// enqueued. Many tasks are enqueued together, in their order, by
-// [Client.EnqueueAll]. A file of questions that is to be seen, canceled and asked
-// again as one is a batch: see package batches.
+// Tasks of one conversation run one at a time, in the order in which they were enqueued. [Client.EnqueueAll] enqueues many
+// tasks in their order. Package batches has files of questions that are watched, canceled and retried as a whole.
 //
-// The payload ([Chat]) is JSON that a person can read in asynqmon, with Coze's own
-// field names. Any asynq client may enqueue it; what this package's client adds is
-// the record from the first moment on, and the order of turns.
+// The payload ([Chat]) is JSON that people can read in asynqmon, with Coze's own field names. Any asynq client may enqueue
+// it. This package's client adds the record from the start, and the order of turns.
 //
-// The package does not know Coze's API nor the worker. It may import results and
-// nothing else of this module.
+// The package asks nothing: it knows neither Coze's API nor the worker.
 package tasks
 
 import "github.com/cozeq/cozeq/internal/lane"

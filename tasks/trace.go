@@ -7,10 +7,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// traceParent names the span that ctx is in, "" if it is in none.
+// traceParent is the traceparent of the span in ctx, "" if there is none.
 func traceParent(ctx context.Context) string {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
-		return "" // most programs trace nothing: that should cost nothing
+		return "" // most programs trace nothing, which must cost nothing
 	}
 	header := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, header)

@@ -19,21 +19,17 @@ const (
 	maxBody      = 15 << 20 // bytes of a request
 )
 
-// maxFields bounds what travels in the queue beside the messages, in bytes of JSON:
-// asynq writes every active payload again every 5 s.
+// maxFields bounds the other fields in the queue, in bytes of JSON. asynq rewrites every active payload every 5 s.
 const maxFields = 256 << 10
 
-// maxPayload bounds a payload, encrypted or not, in bytes: more than maxBody takes as
-// JSON, and in base64.
+// maxPayload bounds a payload, encrypted or not, in bytes. maxBody fits in as JSON and in base64.
 const maxPayload = 32 << 20
 
-// maxConversationKey bounds a caller's name for a conversation, in bytes: it
-// becomes part of a Redis key.
+// maxConversationKey bounds a conversation_key in bytes: it becomes part of a Redis key.
 const maxConversationKey = 512
 
-// InvalidError says which field of a task cannot be, and why. It is the
-// producer's to mend; a worker that meets it ends the task as failed, class
-// "invalid", without a call to Coze.
+// InvalidError says which field of a task is invalid, and why. The producer has to fix it. A worker that gets such a task
+// ends it as failed, class "invalid", without a call to Coze.
 type InvalidError struct {
 	Field  string
 	Reason string
@@ -41,16 +37,14 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
 
-// ErrDuplicate is returned by Enqueue for an id that is enqueued already or has
-// a result.
+// ErrDuplicate is returned by Enqueue for an id that is in the queue already or has a result.
 var ErrDuplicate = queue.ErrDuplicate
 
 func invalid(field, format string, args ...any) error {
 	return &InvalidError{Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
-// Validate checks the chat against Coze's documented limits, before anything is
-// spent. The error is an *InvalidError.
+// Validate checks the chat against Coze's documented limits. The error is an *InvalidError.
 func (c *Chat) Validate() error {
 	if c.Sealed != "" {
 		return invalid("sealed", "encrypted, and cannot be looked at: open it first")
@@ -101,7 +95,7 @@ func (c *Chat) Validate() error {
 	return validateMeta("meta_data", c.MetaData)
 }
 
-// fieldBytes is about what the fields take that have no limit of their own.
+// fieldBytes is about the size of the fields without a limit of their own.
 func (c *Chat) fieldBytes() (n int) {
 	for _, pairs := range []map[string]string{c.CustomVariables, c.ExtraParams} {
 		for key, value := range pairs {
@@ -205,8 +199,7 @@ var (
 	queuePattern = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 )
 
-// ValidateID checks a task's id: letters, digits and . _ : - only, as it becomes
-// part of Redis keys, at most 200 of them.
+// ValidateID checks the id of a task: 1 to 200 letters, digits and . _ : - as it becomes part of Redis keys.
 func ValidateID(id string) error {
 	if !idPattern.MatchString(id) {
 		return invalid("id", "%q, want 1 to 200 letters, digits or any of . _ : -", id)
@@ -214,7 +207,7 @@ func ValidateID(id string) error {
 	return nil
 }
 
-// ValidateQueue checks a queue's name: lower-case letters, digits, _ and -.
+// ValidateQueue checks the name of a queue: 1 to 64 lower-case letters, digits, _ and -
 func ValidateQueue(name string) error {
 	if !queuePattern.MatchString(name) {
 		return invalid("queue", "%q, want 1 to 64 lower-case letters, digits, _ or -", name)

@@ -7,44 +7,34 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Cancel ends a task: see tasks.Client.Cancel. With tidy a task that has ended is taken out
-// of the queue, too.
+// Cancel ends a task: see tasks.Client.Cancel. With tidy it also deletes a canceled task from asynq's queue.
 func (q *Queue) Cancel(ctx context.Context, id string, tidy bool) (results.Status, error) {
 	r, err := q.Records.Cancel(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	place := lane.Place{Lane: r.Lane, Queue: r.Queue, ID: id}
 	if r.Status.Terminal() {
-		// Before it is taken out of the queue: see tally.Tally.
+		// Before it leaves the queue: see tally.Tally.
 		if err := q.Tally.MarkResult(ctx, r); err != nil {
 			return "", err
 		}
 	}
+	place := lane.Place{Lane: r.Lane, Queue: r.Queue, ID: id}
+	if r.Status == results.Canceled && r.Queue != "" && (tidy || place.Lane != "") {
+		// A task that cannot be deleted costs a line in asynqmon: a worker that gets it sees that its record has ended. A turn
+		// that waits far ahead would stay for good, so it is always deleted.
+		_ = q.Inspector.DeleteTask(r.Queue, id)
+	}
 	switch {
-	case r.Status == results.Canceled && r.Queue != "":
-		// The record has ended, and a worker that gets the task all the same lets
-		// it go: what cannot be deleted costs a line in asynqmon and no more. A turn
-		// that waits far ahead nobody would get.
-		if tidy || place.Lane != "" {
-			_ = q.Inspector.DeleteTask(r.Queue, id)
-		}
-		if place.Lane != "" {
-			if err := q.Lanes.Leave(ctx, place); err != nil {
-				return "", err
-			}
-		}
 	case r.Status.Terminal() && place.Lane != "":
-		// A turn that failed may still hold its conversation up: see tasks.TurnBlock.
-		if err := q.Lanes.Leave(ctx, place); err != nil {
-			return "", err
-		}
+		// A failed turn may still keep its conversation waiting, if its on_turn_failure is lane.Block.
+		err = q.Lanes.Leave(ctx, place)
 	case r.Status == results.Waiting, r.Status == results.Queued:
-		// It has a chat at Coze (a queued one from an earlier run), which a worker
-		// must cancel: now, not when the wait is over.
-		if err := q.Lanes.Run(ctx, place); err != nil {
-			return "", err
-		}
+		// It has a chat at Coze (a queued one, of an earlier run). A worker must cancel it now, not when the wait is over.
+		err = q.Lanes.Run(ctx, place)
+	}
+	if err != nil {
+		return "", err
 	}
 	return r.Status, nil
 }

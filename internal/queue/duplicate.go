@@ -14,9 +14,8 @@ import (
 
 func duplicate(id string) error { return fmt.Errorf("%s: %w", id, ErrDuplicate) }
 
-// look tells what the task is that asynq holds under our id. One that has ended,
-// of which no result is left, is only kept to be looked at: it is deleted and the
-// id is free. Otherwise waits tells whether it waits for its turn.
+// look looks at the task that asynq has under this id. If it has ended and has no result any more, asynq only shows it:
+// look deletes it, and the id is free. Otherwise waits says whether the task waits for its turn.
 func (q *Queue) look(ctx context.Context, p lane.Place) (free, waits bool, err error) {
 	info, err := q.Inspector.GetTaskInfo(p.Queue, p.ID)
 	ended := errors.Is(err, asynq.ErrTaskNotFound)
@@ -33,7 +32,7 @@ func (q *Queue) look(ctx context.Context, p lane.Place) (free, waits bool, err e
 	r, err := q.Results.Get(ctx, p.ID)
 	switch {
 	case err == nil && r.Status.Terminal():
-		// It ended while we looked, and we may have joined its lane again.
+		// It has ended since, and may have joined its lane again by this call.
 		if p.Lane != "" {
 			err = q.Lanes.Leave(ctx, p)
 		}

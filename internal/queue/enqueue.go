@@ -15,64 +15,61 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// ErrDuplicate is returned for an id that is enqueued already or has a result.
+// ErrDuplicate is returned for an id that is in the queue already or has a result.
 var ErrDuplicate = errors.New("a task with this id exists already")
 
-// One pipeline takes so many tasks and, roughly, so many bytes of messages, and the
-// records of so many chunks are written ahead. 100 tasks keep Redis busy for a
-// millisecond at a time; more are no quicker.
+// A pipeline takes chunkTasks tasks and about chunkBytes of messages. 100 tasks keep Redis busy for a millisecond; more
+// are no faster. The records of chunksAhead chunks are written ahead.
 const (
-	enqueueChunk = 100
-	enqueueAhead = 2
-	enqueueBytes = 4 << 20
+	chunkTasks  = 100
+	chunksAhead = 2
+	chunkBytes  = 4 << 20
 )
 
 // Submission is a task on its way into the queue.
 type Submission struct {
-	lane.Turn
+	Turn  lane.Turn // Turn.Seq is 0 but for a task that takes over a place
 	Entry record.Entry
 
-	// Encode makes the payload of a task that has this place in its lane, 0 for one
-	// without a lane.
+	// Encode makes the payload for a place in the lane; the place of a task without a lane is 0.
 	Encode func(seq int64) ([]byte, error)
 
 	Attempts  int
 	Timeout   time.Duration
 	Retention time.Duration
 
-	// InsteadOf is the id of a turn of the same lane that failed and holds it up: this one
-	// takes its place.
+	// InsteadOf is the id of a failed turn that keeps the same lane waiting. The task takes its place.
 	InsteadOf string
 
-	// Err says why it went no further. Final is set where it would not, either, if the
-	// call were repeated.
+	// Err is why the task is not in the queue. It is final if a repeated call would fail in the same way.
 	Err   error
 	Final bool
 
-	instead  lane.Place     // where InsteadOf is, if it is in its lane
+	instead  lane.Place     // of InsteadOf, if it is in its lane
 	known    results.Status // of the record that was there before; "" = none was
-	conflict bool           // asynq had a task of its id
-	waits    bool           // it is in the queue, far ahead
+	conflict bool           // asynq had a task of this id
+	waits    bool           // it is in the queue, scheduled far ahead
 }
 
-// Add takes n tasks into the queue in their order, each as made by encode, which is called
-// by several goroutines: see tasks.Client.EnqueueAll.
+// Add puts n tasks into the queue in their order. encode makes each of them, and is called by several goroutines. See
+// tasks.Client.EnqueueAll.
+//
+// The records of the next chunks are written while a chunk is enqueued. Records have no order, so this process and Redis
+// work at the same time.
 func (q *Queue) Add(ctx context.Context, n int, encode func(i int) *Submission) []*Submission {
 	broken := make(map[string]error)
-	if n <= enqueueChunk {
-		all := q.recordAll(ctx, 0, n, encode)
+	if n <= chunkTasks {
+		all := q.record(ctx, 0, n, encode)
 		q.enqueue(ctx, all, broken)
 		return all
 	}
-	// The records of the next chunks are written while this one is enqueued: they have no
-	// order, and so Redis and this process work at the same time.
-	recorded := make(chan chan []*Submission, enqueueAhead)
+	recorded := make(chan chan []*Submission, chunksAhead)
 	go func() {
 		defer close(recorded)
-		for first := 0; first < n; first += enqueueChunk {
+		for first := 0; first < n; first += chunkTasks {
 			all := make(chan []*Submission, 1)
 			recorded <- all
-			go func() { all <- q.recordAll(ctx, first, min(first+enqueueChunk, n), encode) }()
+			go func() { all <- q.record(ctx, first, min(first+chunkTasks, n), encode) }()
 		}
 	}()
 	added := make([]*Submission, 0, n)
@@ -84,21 +81,20 @@ func (q *Queue) Add(ctx context.Context, n int, encode func(i int) *Submission) 
 	return added
 }
 
-// going are those that are on their way still.
-func going(all []*Submission) []*Submission {
-	return slices.DeleteFunc(slices.Clone(all), func(a *Submission) bool { return a.Err != nil })
+// pending returns the tasks that have not failed so far.
+func pending(all []*Submission) []*Submission {
+	return slices.DeleteFunc(slices.Clone(all), func(s *Submission) bool { return s.Err != nil })
 }
 
-// recordAll checks chats and writes their records, as many bytes at a time as Redis
-// takes well.
-func (q *Queue) recordAll(ctx context.Context, first, last int, encode func(i int) *Submission) []*Submission {
+// record encodes tasks and writes their records, about chunkBytes at a time.
+func (q *Queue) record(ctx context.Context, first, last int, encode func(i int) *Submission) []*Submission {
 	all := make([]*Submission, last-first)
 	for i := range all {
 		all[i] = encode(first + i)
 	}
-	for rest := going(all); len(rest) > 0; {
+	for rest := pending(all); len(rest) > 0; {
 		n := 0
-		for size := 0; n < len(rest) && size < enqueueBytes; n++ {
+		for size := 0; n < len(rest) && size < chunkBytes; n++ {
 			size += len(rest[n].Entry.Body)
 		}
 		q.create(ctx, rest[:n])
@@ -107,219 +103,207 @@ func (q *Queue) recordAll(ctx context.Context, first, last int, encode func(i in
 	return all
 }
 
-// enqueue takes a chunk with records through the steps that are left, each step for all
-// of them before the next. What can die between two steps is the same as for one task
-// alone (see Lanes, and docs/architecture.md): every step may be done twice.
-func (q *Queue) enqueue(ctx context.Context, all []*Submission, broken map[string]error) {
-	q.findPredecessors(ctx, all)
-	q.goOn(ctx, going(all))
-	breakLanes(all, broken)
-	q.join(ctx, going(all), broken)
-	q.submit(ctx, going(all))
-	q.runHeads(ctx, going(all))
-	// go-redis sends a script again when its reply was lost, and then asynq takes our
-	// own task for a conflict: it is one only if the record was there before.
-	for _, a := range all {
-		if a.Err == nil && a.known != "" && a.conflict {
-			a.Err = duplicate(a.Place.ID)
-		}
-		if a.instead != (lane.Place{}) && (a.Err == nil || errors.Is(a.Err, ErrDuplicate)) {
-			// What asynq's archive has of it is of no use any more, but to be run by mistake.
-			_ = q.Inspector.DeleteTask(a.instead.Queue, a.instead.ID)
+// create writes records.
+func (q *Queue) create(ctx context.Context, all []*Submission) {
+	entries := make([]record.Entry, len(all))
+	for i, s := range all {
+		entries[i] = s.Entry
+	}
+	statuses, errs := q.Records.CreateMany(ctx, entries)
+	for i, s := range all {
+		s.known, s.Err = statuses[i], errs[i]
+		if s.known.Terminal() {
+			s.Err = duplicate(s.Turn.Place.ID)
 		}
 	}
 }
 
-// findPredecessors finds the places of the turns that others are to stand in for: see
-// Submission.InsteadOf.
+// enqueue takes a chunk with records through the other steps. Each step is done for all tasks before the next. A process
+// can die between two steps as with a single task (see lane.Lanes and docs/architecture.md), so every step can be repeated.
+func (q *Queue) enqueue(ctx context.Context, all []*Submission, broken map[string]error) {
+	q.findPredecessors(ctx, all)
+	q.resume(ctx, pending(all))
+	holdBack(all, broken)
+	q.join(ctx, pending(all), broken)
+	q.submit(ctx, pending(all))
+	q.runHeads(ctx, pending(all))
+	for _, s := range all {
+		// go-redis sends a script again if its reply was lost. asynq then takes our own task for a conflict. It is one only
+		// if the record was there before.
+		if s.Err == nil && s.known != "" && s.conflict {
+			s.Err = duplicate(s.Turn.Place.ID)
+		}
+		if s.instead != (lane.Place{}) && (s.Err == nil || errors.Is(s.Err, ErrDuplicate)) {
+			// Its failed turn in asynq's archive could only be run by mistake.
+			_ = q.Inspector.DeleteTask(s.instead.Queue, s.instead.ID)
+		}
+	}
+}
+
+// findPredecessors finds the places of the turns that Submission.InsteadOf names.
 func (q *Queue) findPredecessors(ctx context.Context, all []*Submission) {
-	all = slices.DeleteFunc(slices.Clone(all), func(a *Submission) bool { return a.InsteadOf == "" || a.Place.Lane == "" })
+	all = slices.DeleteFunc(slices.Clone(all), func(s *Submission) bool { return s.InsteadOf == "" || s.Turn.Place.Lane == "" })
 	if len(all) == 0 {
 		return
 	}
 	places := make([]lane.Place, len(all))
-	for i, a := range all {
-		places[i] = lane.Place{Lane: a.Place.Lane, Queue: a.Place.Queue, ID: a.InsteadOf}
+	for i, s := range all {
+		places[i] = s.Turn.Place
+		places[i].ID = s.InsteadOf
 	}
 	seqs, err := q.Lanes.Seqs(ctx, places)
-	for i, a := range all {
+	for i, s := range all {
 		if err != nil {
-			a.Err = err
+			s.Err = err
 		} else if seqs[i] != 0 {
-			a.instead, a.Seq = places[i], seqs[i]
+			s.instead, s.Turn.Seq = places[i], seqs[i]
 		}
 	}
 }
 
-// create writes the records.
-func (q *Queue) create(ctx context.Context, all []*Submission) {
-	entries := make([]record.Entry, len(all))
-	for i, a := range all {
-		entries[i] = a.Entry
-	}
-	statuses, errs := q.Records.CreateMany(ctx, entries)
-	for i, a := range all {
-		a.known, a.Err = statuses[i], errs[i]
-		if a.known.Terminal() {
-			a.Err = duplicate(a.Place.ID)
-		}
-	}
-}
-
-// goOn prepares tasks whose records were there before. Each stays in the queue that
-// its record names: asynq's ids are unique in one queue only, and two tasks of one id
-// would fence each other. A record of another lane is another task's.
-func (q *Queue) goOn(ctx context.Context, all []*Submission) {
-	all = slices.DeleteFunc(all, func(a *Submission) bool { return a.known == "" })
+// resume prepares tasks whose records were there before. Such a task stays in the queue that its record names: an id is
+// unique in one of asynq's queues only, and two tasks of one id would fence each other. A record of another lane belongs
+// to another task.
+func (q *Queue) resume(ctx context.Context, all []*Submission) {
+	all = slices.DeleteFunc(all, func(s *Submission) bool { return s.known == "" })
 	ids := make([]string, len(all))
-	for i, a := range all {
-		ids[i] = a.Place.ID
+	for i, s := range all {
+		ids[i] = s.Turn.Place.ID
 	}
 	records, err := q.Results.GetMany(ctx, ids)
-	for i, a := range all {
+	for i, s := range all {
 		switch {
 		case err != nil:
-			a.Err = err
-		case records[i] == nil: // it has just lapsed
-		case records[i].Status.Terminal(), records[i].Lane != a.Place.Lane: // it may have ended just now
-			a.Err = duplicate(a.Place.ID)
+			s.Err = err
+		case records[i] == nil: // it has just expired
+		case records[i].Status.Terminal(), records[i].Lane != s.Turn.Place.Lane: // it may have just ended
+			s.Err = duplicate(s.Turn.Place.ID)
 		case records[i].Queue != "":
-			a.Place.Queue = records[i].Queue
+			s.Turn.Place.Queue = records[i].Queue
 		}
 	}
 }
 
-// breakLanes stops the turns behind one that may yet be enqueued if the call is
-// repeated: they must not get in before it.
-func breakLanes(all []*Submission, broken map[string]error) {
-	for _, a := range all {
-		if a.Place.Lane == "" {
-			continue
-		}
+// holdBack stops the turns behind one that a repeated call may still enqueue: they must not overtake it.
+func holdBack(all []*Submission, broken map[string]error) {
+	for _, s := range all {
+		name := s.Turn.Place.Lane
 		switch {
-		case a.Err != nil && !a.Final && !errors.Is(a.Err, ErrDuplicate):
-			broken[a.Place.Lane] = a.Err
-		case a.Err == nil && broken[a.Place.Lane] != nil:
-			a.Err = fmt.Errorf("not enqueued before an earlier turn of its conversation is: %w", broken[a.Place.Lane])
+		case name == "":
+		case s.Err != nil && !s.Final && !errors.Is(s.Err, ErrDuplicate):
+			broken[name] = s.Err
+		case s.Err == nil && broken[name] != nil:
+			s.Err = fmt.Errorf("not enqueued before an earlier turn of its conversation is: %w", broken[name])
 		}
 	}
 }
 
-// join puts the tasks into their lanes. A task without a lane is the head of its own.
+// join puts the tasks into their lanes. A task without a lane is a head.
 func (q *Queue) join(ctx context.Context, all []*Submission, broken map[string]error) {
 	var lanes []string
 	turns := make(map[string][]*lane.Turn)
-	for _, a := range all {
-		if a.Place.Lane == "" {
-			a.Head = true
+	for _, s := range all {
+		name := s.Turn.Place.Lane
+		if name == "" {
+			s.Turn.Head = true
 			continue
 		}
-		if turns[a.Place.Lane] == nil {
-			lanes = append(lanes, a.Place.Lane)
+		if turns[name] == nil {
+			lanes = append(lanes, name)
 		}
-		turns[a.Place.Lane] = append(turns[a.Place.Lane], &a.Turn)
+		turns[name] = append(turns[name], &s.Turn)
 	}
 	if len(lanes) == 0 {
 		return
 	}
 	errs := q.Lanes.JoinAll(ctx, lanes, turns)
-	for _, a := range all {
-		if err := errs[a.Place.Lane]; err != nil {
-			a.Err, broken[a.Place.Lane] = err, err
-		} else if a.instead != (lane.Place{}) {
-			// In its lane, and not in the queue yet: runHeads runs it.
-			a.Err = q.Lanes.Leave(ctx, a.instead)
+	for _, s := range all {
+		if err := errs[s.Turn.Place.Lane]; err != nil {
+			s.Err, broken[s.Turn.Place.Lane] = err, err
+		} else if s.instead != (lane.Place{}) {
+			s.Err = q.Lanes.Leave(ctx, s.instead) // the task itself is not in asynq yet: runHeads runs it
 		}
 	}
 }
 
-// submit hands the tasks to asynq.
+// submit gives the tasks to asynq.
 func (q *Queue) submit(ctx context.Context, all []*Submission) {
-	q.handOver(ctx, all)
+	q.give(ctx, all)
 	var freed []*Submission
-	for _, a := range all {
-		if !a.conflict {
+	for _, s := range all {
+		if !s.conflict {
 			continue
 		}
-		free, waits, err := q.look(ctx, a.Place)
-		a.waits, a.Err = waits, err
-		if free {
-			freed = append(freed, a)
+		var free bool
+		if free, s.waits, s.Err = q.look(ctx, s.Turn.Place); free {
+			freed = append(freed, s)
 		}
 	}
 	if len(freed) > 0 {
-		q.handOver(ctx, freed)
+		q.give(ctx, freed)
 	}
 }
 
-func (q *Queue) handOver(ctx context.Context, all []*Submission) {
+func (q *Queue) give(ctx context.Context, all []*Submission) {
 	submissions := make([]*asynqx.Submission, 0, len(all))
 	sent := make([]*Submission, 0, len(all))
-	for _, a := range all {
-		s, err := a.submission()
+	for _, s := range all {
+		submission, err := s.forAsynq()
 		if err != nil {
-			a.Err = err
+			s.Err = err
 			continue
 		}
-		submissions, sent = append(submissions, s), append(sent, a)
+		submissions, sent = append(submissions, submission), append(sent, s)
 	}
 	q.bulk.Submit(ctx, submissions)
-	for i, a := range sent {
-		a.conflict = errors.Is(submissions[i].Err, asynq.ErrTaskIDConflict)
-		a.waits = !a.Head
-		if err := submissions[i].Err; err != nil && !a.conflict {
-			a.Err = fmt.Errorf("enqueue %s: %w", a.Place.ID, err)
+	for i, s := range sent {
+		err := submissions[i].Err
+		s.conflict = errors.Is(err, asynq.ErrTaskIDConflict)
+		s.waits = !s.Turn.Head
+		if err != nil && !s.conflict {
+			s.Err = fmt.Errorf("enqueue %s: %w", s.Turn.Place.ID, err)
 		}
 	}
 }
 
-func (a *Submission) submission() (*asynqx.Submission, error) {
-	seq := a.Seq
-	if a.Place.Lane == "" {
-		seq = 0
-	}
-	payload, err := a.Encode(seq)
+// forAsynq is the task as asynq takes it.
+func (s *Submission) forAsynq() (*asynqx.Submission, error) {
+	payload, err := s.Encode(s.Turn.Seq)
 	if err != nil {
 		return nil, err
 	}
 	options := []asynq.Option{
-		asynq.TaskID(a.Place.ID),
-		asynq.Queue(a.Place.Queue),
-		// One more than the budget: asynq archives a task whose retries are used
-		// up even when the error is not a failure. The worker ends it before that.
-		asynq.MaxRetry(a.Attempts + 1),
-		asynq.Timeout(a.Timeout + Grace),
+		asynq.TaskID(s.Turn.Place.ID),
+		asynq.Queue(s.Turn.Place.Queue),
+		// One more than the attempts: asynq archives a task without retries even if the error is no failure. The worker
+		// ends the task before that.
+		asynq.MaxRetry(s.Attempts + 1),
+		asynq.Timeout(s.Timeout + Grace),
 	}
-	if a.Retention > 0 {
-		options = append(options, asynq.Retention(a.Retention))
+	if s.Retention > 0 {
+		options = append(options, asynq.Retention(s.Retention))
 	}
-	if !a.Head {
+	if !s.Turn.Head {
 		options = append(options, asynq.ProcessIn(lane.Far))
 	}
 	return &asynqx.Submission{Task: asynq.NewTask(lane.TypeChat, payload), Options: options}, nil
 }
 
-// runHeads looks at the lanes of those who wait: the head may have left before our
-// task was there to be run, see Lanes.
+// runHeads runs those tasks that have become heads: a head may have left before its successor was in asynq.
 func (q *Queue) runHeads(ctx context.Context, all []*Submission) {
-	all = slices.DeleteFunc(all, func(a *Submission) bool { return a.Place.Lane == "" || !a.waits })
+	all = slices.DeleteFunc(all, func(s *Submission) bool { return s.Turn.Place.Lane == "" || !s.waits })
 	if len(all) == 0 {
 		return
 	}
 	lanes := make([]string, len(all))
-	for i, a := range all {
-		lanes[i] = a.Place.Lane
+	for i, s := range all {
+		lanes[i] = s.Turn.Place.Lane
 	}
 	slices.Sort(lanes)
-	lanes = slices.Compact(lanes)
-	places, err := q.Lanes.Heads(ctx, lanes)
-	heads := make(map[lane.Place]bool, len(places))
-	for _, place := range places {
-		heads[place] = true
-	}
-	for _, a := range all {
-		if a.Err = err; err == nil && heads[a.Place] {
-			a.Err = q.Lanes.Run(ctx, a.Place)
+	heads, err := q.Lanes.Heads(ctx, slices.Compact(lanes))
+	for _, s := range all {
+		if s.Err = err; err == nil && slices.Contains(heads, s.Turn.Place) {
+			s.Err = q.Lanes.Run(ctx, s.Turn.Place)
 		}
 	}
 }

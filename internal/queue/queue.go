@@ -1,6 +1,6 @@
-// Package queue puts tasks into asynq's queues and takes them out again: the steps between a
-// task's record, the lane of its conversation and asynq, for tasks and tasks/batches, which
-// make the payloads. It knows nothing of what is in them.
+// Package queue moves tasks into asynq's queues and takes them out again. Between a task's record, the lane of its
+// conversation and asynq there are several keys and no common transaction. This package knows the order of the steps, and
+// how each is repeated. Packages tasks and batches make the payloads, which it does not read.
 package queue
 
 import (
@@ -15,12 +15,11 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Grace is how much longer than the task's own timeout asynq waits before it
-// takes a handler for lost: the worker ends a chat in time by itself, and asynq's
-// timeout would only start a second handler beside the first.
+// Grace is how much longer asynq waits for a handler than the task's own timeout. The worker ends a chat in time by itself;
+// asynq's timeout would start a second handler beside it.
 const Grace = time.Minute
 
-// Queue is the queues of a Redis, with all that a task has there.
+// Queue is the queues of one Redis, with everything that belongs to a task.
 type Queue struct {
 	Results   *results.Store
 	Records   *record.Store
