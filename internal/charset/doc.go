@@ -6,5 +6,5 @@
 // the lines can say which line it is.
 //
 // It does not detect every encoding: Big5, Shift JIS and Windows-1252 are recognised as neither UTF-8 nor GB18030, and
-// refused rather than asked as gibberish. EUC-KR, EUC-JP and KOI8-R cannot be told from GB18030. It imports no package of this module, and internal/batch is its only user.
+// refused rather than asked as gibberish. EUC-KR, EUC-JP and KOI8-R cannot be told from GB18030. It imports no package of this module, and internal/input is its only user.
 package charset

@@ -40,6 +40,7 @@ type Book struct {
 	sheets  []part
 	strings string // the part with the texts that cells share
 	styles  string // the part with their number formats
+	mac     bool   // its days count from 1904
 }
 
 // part is a sheet with cells.
@@ -149,6 +150,9 @@ func (b *Book) readWorkbook(archive *zip.Reader) error {
 		}
 	}
 	var book struct {
+		Properties struct {
+			Date1904 bool `xml:"date1904,attr"`
+		} `xml:"workbookPr"`
 		Sheets []struct {
 			Name  string     `xml:"name,attr"`
 			State string     `xml:"state,attr"`
@@ -158,6 +162,7 @@ func (b *Book) readWorkbook(archive *zip.Reader) error {
 	if err := decodePart(archive, workbook, &book); err != nil {
 		return err
 	}
+	b.mac = book.Properties.Date1904
 	dir, file := path.Split(workbook)
 	var inside relations
 	if err := decodePart(archive, dir+"_rels/"+file+".rels", &inside); err != nil {

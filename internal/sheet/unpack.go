@@ -76,7 +76,10 @@ func (b *Book) Unpack(ctx context.Context, name string) (t *Table, err error) {
 		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
 	}
 	u := &unpacking{scan: newScan(stored), shared: shared, styles: styles, seen: seen, out: bufio.NewWriterSize(t.file, 256<<10)}
-	if err = u.rows(ctx); err == nil {
+	if b.mac {
+		u.epoch = &epoch{styles: styles}
+	}
+	if err = errors.Join(u.rows(ctx), u.epoch.close()); err == nil {
 		err = u.out.Flush()
 	}
 	if err != nil {
@@ -92,6 +95,7 @@ type unpacking struct {
 	scan   *scan
 	shared *texts
 	styles *styles
+	epoch  *epoch // nil: the days count from 1900
 	seen   *excelize.Rows
 	at     int // the row of seen
 	out    *bufio.Writer
@@ -176,10 +180,11 @@ func (u *unpacking) mark(c scanned, text *string) (m Mark) {
 		if stored := c.inline; stored != nil && *stored != *text && !u.styles.changeTexts(c.style) {
 			wrong = "its text cannot be read"
 		}
+	case "b":
+	case "", "n", "d":
+		wrong = u.wrongNumber(c, text)
 	default:
-		if c.value != "" && c.kind != "b" {
-			wrong = u.styles.wrong(c.style)
-		}
+		wrong = fmt.Sprintf("its type %.20q is unknown", c.kind)
 	}
 	if wrong == "" && c.kind != "s" && c.value != "" && *text == "" && !u.styles.hideNumbers(c.style) {
 		wrong = "its value cannot be read"
@@ -195,6 +200,24 @@ func (u *unpacking) mark(c scanned, text *string) (m Mark) {
 	}
 	*text, m = number(c.value, *text)
 	return m
+}
+
+// wrongNumber tells why a number or a date cannot be shown; "" = it can. It corrects what a date shows.
+func (u *unpacking) wrongNumber(c scanned, text *string) string {
+	if c.value == "" {
+		return ""
+	}
+	wrong := u.styles.wrong(c.style)
+	if wrong == "" && u.epoch != nil {
+		right, ok, err := u.epoch.corrected(c.value, c.style)
+		if err != nil {
+			return "its date cannot be shown: " + err.Error()
+		}
+		if ok {
+			*text = right
+		}
+	}
+	return wrong
 }
 
 // wrongShared tells why a cell that refers to a shared string cannot be read; "" = it can.
