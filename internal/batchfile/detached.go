@@ -182,9 +182,9 @@ func (d *Detached) lostRecord(status results.Status) *results.Failure {
 	}
 }
 
-// Flights are rows of the batch that are in the queue or being asked, at most so many, spread evenly over those that are
+// OpenRows are rows of the batch that are in the queue or being asked, at most so many, spread evenly over those that are
 // open.
-func (d *Detached) Flights(ctx context.Context, most int) ([]progress.Flight, error) {
+func (d *Detached) OpenRows(ctx context.Context, most int) ([]progress.OpenRow, error) {
 	states, err := d.Batches.States(ctx, d.Batch.ID)
 	if err != nil {
 		return nil, err
@@ -204,10 +204,10 @@ func (d *Detached) Flights(ctx context.Context, most int) ([]progress.Flight, er
 	if err != nil {
 		return nil, err
 	}
-	flights := make([]progress.Flight, 0, len(found))
+	flights := make([]progress.OpenRow, 0, len(found))
 	for _, r := range found {
 		if r != nil && !r.Status.Terminal() {
-			flights = append(flights, progress.Flight{ID: r.ID, Lane: r.Lane})
+			flights = append(flights, progress.OpenRow{ID: r.ID, Lane: r.Lane})
 		}
 	}
 	return flights, nil

@@ -351,7 +351,7 @@ func TestDetachedPartial(t *testing.T) {
 	if got := v.Faults[250].String(); got != "row 251: it was never enqueued: the batch's submit was cut short" {
 		t.Error(got)
 	}
-	flights, err := d.Flights(t.Context(), 100)
+	flights, err := d.OpenRows(t.Context(), 100)
 	if err != nil || len(flights) < 50 || len(flights) > 100 || flights[0].ID != b.ID+"-1" {
 		t.Errorf("%d flights, %v", len(flights), err)
 	}

@@ -1,23 +1,18 @@
 package filerun
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
-	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/results"
 )
 
-// A budget is for OUTPUT as a whole: what its journal has of earlier runs counts. When it is reached no more is asked,
-// and what is in flight ends. The journal stays, so that a run with a higher one goes on.
-
-// BudgetError ends a run that has come to the end of its budget with questions left.
+// BudgetError ends a run whose budget is used up while questions are left.
 type BudgetError struct {
 	What  string // BudgetTokens or BudgetQuestions
 	Limit int64
-	Used  int64 // tokens: those in flight may cost more than there was left
+	Used  int64 // tokens: more than Limit if the last chats in flight cost more than was left
 }
 
 // Values of BudgetError.What.
@@ -30,21 +25,67 @@ func (e *BudgetError) Error() string {
 	return fmt.Sprintf("the budget of %d %s is used up", e.Limit, e.What)
 }
 
-// ErrSampled ends a run that was to ask a sample only, with questions left.
+// ErrSampled ends a run that asked a sample only, with questions left.
 var ErrSampled = errors.New("only a sample was asked")
 
-// errLeft cannot happen: it stands where OUTPUT would be written without each row's record.
+// errLeft cannot happen: it would mean that OUTPUT is written without each row's record.
 var errLeft = errors.New("there are questions without a record")
 
-// budget is what has been asked.
+// errNotAllRead ends a run whose live input was not read to its end. What has cut it short says more.
+var errNotAllRead = errors.New("the input was not read to its end")
+
+// budget is for OUTPUT as a whole: earlier runs in its journal count. When it is used up nothing more is asked, and what is
+// in flight ends. The journal stays, so that a run with a larger budget resumes.
 type budget struct {
+	maxQuestions int // 0 = no bound
+	maxTokens    int64
+
 	questions int          // rows given to the queue, in earlier runs too, each as often as it was
-	open      int          // of these, so many of this run have no record yet
-	flying    map[int]bool // rows whose chats an earlier run has left: they are paid for, and counted
+	open      int          // of these, rows of this run without a record
+	begun     map[int]bool // rows whose chats an earlier run has left: they are paid for and counted
 	reached   *BudgetError
 }
 
-// settle takes a row into account that has ended.
+// firstGuess is the expected cost of a question, in tokens, before the first answer: a short one takes some 500, one to a
+// bot with a knowledge base a few thousand.
+const firstGuess = 1000
+
+// verdict says whether the budget allows one more question.
+type verdict int
+
+const (
+	allowed verdict = iota
+	refused
+	undecided // until it is known what the chats in flight cost
+)
+
+// take decides about one more question, and counts it if it is allowed. Under a budget of tokens there are never more
+// questions in the queue than it probably pays for: all of them would be asked, even after the budget is used up, so it is
+// exceeded only by little.
+func (b *budget) take(begun bool, t *progress.Tally) verdict {
+	expected := float64(firstGuess)
+	if t.Cost.N > 0 {
+		expected = t.Cost.Mean()
+	}
+	switch {
+	case begun:
+	case b.maxQuestions > 0 && b.questions >= b.maxQuestions:
+		b.reached = &BudgetError{What: BudgetQuestions, Limit: int64(b.maxQuestions)}
+		return refused
+	case b.maxTokens > 0 && t.Tokens >= b.maxTokens:
+		b.reached = &BudgetError{What: BudgetTokens, Limit: b.maxTokens}
+		return refused
+	case b.maxTokens > 0 && b.open > 0 && float64(t.Tokens)+float64(b.open+1)*expected > float64(b.maxTokens):
+		return undecided
+	}
+	b.open++
+	if !begun {
+		b.questions++
+	}
+	return allowed
+}
+
+// settle counts a row that has ended.
 func (b *budget) settle(res *results.Result) {
 	b.open--
 	if !progress.WasAsked(res) {
@@ -52,89 +93,23 @@ func (b *budget) settle(res *results.Result) {
 	}
 }
 
-// firstGuess is what a question is taken to cost, in tokens, as long as no answer has told: a short one takes some 500,
-// one to a bot with a knowledge base a few thousand.
-const firstGuess = 1000
-
-// Verdicts on one more question.
-const (
-	affordYes = iota
-	affordNo
-	affordLater // when it is known what those in flight have cost
-)
-
-// weigh decides about one more question; r.mu is held. Under a budget of tokens there are never more questions enqueued
-// than it probably pays for. They would all be asked, even if Redis held the whole window of them when the budget is
-// reached: so it is passed by little, whoever does the work.
-func (r *run) weigh() int {
-	b := &r.budget
-	switch {
-	case r.MaxQuestions > 0 && b.questions >= r.MaxQuestions:
-		b.reached = &BudgetError{What: BudgetQuestions, Limit: int64(r.MaxQuestions), Used: int64(b.questions)}
-		return affordNo
-	case r.MaxTokens > 0 && r.tally.Tokens >= r.MaxTokens:
-		b.reached = &BudgetError{What: BudgetTokens, Limit: r.MaxTokens, Used: r.tally.Tokens}
-		return affordNo
-	case r.MaxTokens > 0 && b.open > 0 && float64(r.tally.Tokens)+float64(b.open+1)*r.expected() > float64(r.MaxTokens):
-		return affordLater
-	}
-	return affordYes
-}
-
-// expected is what one question will probably cost.
-func (r *run) expected() float64 {
-	if r.tally.Cost.N == 0 {
-		return firstGuess
-	}
-	return r.tally.Cost.Mean()
-}
-
-// afford reports whether a row may be asked, and takes it into account. It waits where that depends on the answers that
-// are on their way.
-func (d *dueRows) afford(ctx context.Context, row *input.Row) (bool, error) {
-	if d.isCanceled() {
-		return true, nil // it ends without being asked
-	}
-	begun := d.budget.flying[row.N]
-	delete(d.budget.flying, row.N)
-	for {
-		d.mu.Lock()
-		verdict := affordYes
-		if !begun {
-			verdict = d.weigh()
-		}
-		if verdict == affordYes {
-			d.budget.open++
-			if !begun {
-				d.budget.questions++
-			}
-		}
-		d.mu.Unlock()
-		if verdict != affordLater {
-			return verdict == affordYes, nil
-		}
-		if err := d.await(ctx); err != nil {
-			return false, err
-		}
-	}
-}
-
-// unfinished says why rows are left without a record; nil = none is.
+// unfinished says why rows have no record; nil = all have one.
 func (r *run) unfinished() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	reached := r.budget.reached
 	switch {
-	case r.Input.Live() && !r.fed && r.budget.reached == nil:
+	case r.job.Input.Live() && !r.fed && reached == nil:
 		return errNotAllRead
 	case r.tally.Done() == r.total:
 		return nil
-	case r.budget.reached != nil:
-		r.budget.reached.Used = int64(r.budget.questions)
-		if r.budget.reached.What == BudgetTokens {
-			r.budget.reached.Used = r.tally.Tokens
+	case reached != nil:
+		reached.Used = int64(r.budget.questions)
+		if reached.What == BudgetTokens {
+			reached.Used = r.tally.Tokens
 		}
-		return r.budget.reached
-	case r.Sample > 0:
+		return reached
+	case r.job.Sample > 0:
 		return ErrSampled
 	}
 	return errLeft

@@ -1,155 +1,80 @@
 package filerun
 
-import (
-	"context"
-	"time"
+import "sync"
 
-	"github.com/cozeq/cozeq/internal/answercache"
-	"github.com/cozeq/cozeq/internal/input"
-	"github.com/cozeq/cozeq/results"
-)
-
-// twins are rows that ask the same, where there is a cache: the first is asked, the others wait for its answer. Where it
-// gets none the next one is asked.
-type twins struct {
-	waiting []*input.Row
+// coalescer has rows that ask the same, where there is a cache, asked once: the first is asked, the others wait for its
+// answer. If it gets none the next one is asked. A nil coalescer coalesces nothing. It is safe for concurrent use.
+type coalescer struct {
+	mu       sync.Mutex
+	asked    map[string][]*openRow // by cache key of a row that is being asked: the rows that wait for it
+	waiting  int                   // how many rows wait
+	released []*openRow            // rows to ask, as the one that they waited for got no answer
 }
 
-// fromCache answers a row from the cache, or has it wait for a twin that is being asked; if it can do neither the row
-// has to be asked.
-func (d *dueRows) fromCache(row *input.Row) (answered bool, err error) {
-	if row.CacheKey = d.Cache.Key(row.Chat); row.CacheKey == "" {
-		return false, nil
+// join makes a row wait for the same question, if that is being asked.
+func (c *coalescer) join(o *openRow) (joined bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting, joined := c.asked[o.cacheKey]
+	if joined {
+		c.asked[o.cacheKey] = append(waiting, o)
+		c.waiting++
 	}
-	d.mu.Lock()
-	t := d.twins[row.CacheKey]
-	if t != nil {
-		t.waiting = append(t.waiting, row)
-		d.parked++
-	}
-	d.mu.Unlock()
-	if t != nil {
-		return true, nil
-	}
-	// A twin that ends in this moment is in the cache before it is out of the map.
-	res := d.Cache.Get(row.CacheKey)
-	if res == nil {
-		return false, nil
-	}
-	d.recording.Lock()
-	defer d.recording.Unlock()
-	return true, d.recordCached(row, res)
+	return joined
 }
 
-// first notes that a row is asked, for those that ask the same.
-func (d *dueRows) first(row *input.Row) {
-	if row.CacheKey == "" {
+// begin notes that a row is being asked.
+func (c *coalescer) begin(o *openRow) {
+	if o.cacheKey == "" {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.twins[row.CacheKey] == nil {
-		d.twins[row.CacheKey] = &twins{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.asked[o.cacheKey]; !there {
+		c.asked[o.cacheKey] = nil
 	}
 }
 
-// serveTwins hands on the rows whose twin got no answer, until at most so many rows wait for one.
-func (d *dueRows) serveTwins(ctx context.Context, most int) error {
-	for {
-		d.mu.Lock()
-		parked, next := d.parked, (*input.Row)(nil)
-		if len(d.released) > 0 {
-			next, d.released = d.released[0], d.released[1:]
-		}
-		d.mu.Unlock()
-		if next == nil {
-			if parked <= most {
-				return nil
-			}
-			if err := d.await(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		afforded, err := d.afford(ctx, next)
-		if err != nil {
-			return err
-		}
-		if !afforded {
-			d.giveUpTwins(next)
-			continue
-		}
-		if err := d.take(next); err != nil {
-			return err
-		}
+// next returns a row that has to be asked after all, nil if there is none, and how many still wait.
+func (c *coalescer) next() (o *openRow, waiting int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.released) > 0 {
+		o, c.released = c.released[0], c.released[1:]
 	}
+	return o, c.waiting
 }
 
-// giveUpTwins lets go of rows that the budget does not allow: they are for a later run.
-func (d *dueRows) giveUpTwins(row *input.Row) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.parked -= len(d.twins[row.CacheKey].waiting)
-	delete(d.twins, row.CacheKey)
+// giveUp drops the rows that wait for one that is not asked: they are left for a later run.
+func (c *coalescer) giveUp(o *openRow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting -= len(c.asked[o.cacheKey])
+	delete(c.asked, o.cacheKey)
 }
 
-// settleTwins puts the answer to a row into the cache and gives it to all that wait for it; r.recording is held. What
-// cannot be written into the cache is asked again one day: that is no reason to stop.
-func (r *run) settleTwins(row *input.Row, res *results.Result) error {
-	if row.CacheKey == "" {
-		return nil
+// settle ends the asking of a row. It returns the rows that get its answer; if it has none the next of them is released.
+func (c *coalescer) settle(key string, answered bool) []*openRow {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting := c.asked[key]
+	if answered || len(waiting) == 0 {
+		delete(c.asked, key)
+		c.waiting -= len(waiting)
+		return waiting
 	}
-	answered := answercache.Cacheable(res)
-	if answered {
-		r.Cache.Put(row.CacheKey, res)
-	}
-	r.mu.Lock()
-	var waiting []*input.Row
-	if t := r.twins[row.CacheKey]; t != nil {
-		switch {
-		case answered || len(t.waiting) == 0:
-			waiting = t.waiting
-			delete(r.twins, row.CacheKey)
-			r.parked -= len(waiting)
-		default:
-			r.released = append(r.released, t.waiting[0])
-			t.waiting = t.waiting[1:]
-			r.parked--
-		}
-	}
-	r.mu.Unlock()
-	for _, twin := range waiting {
-		if err := r.recordCached(twin, res); err != nil {
-			return err
-		}
-	}
+	c.released = append(c.released, waiting[0])
+	c.asked[key] = waiting[1:]
+	c.waiting--
 	return nil
 }
 
-// recordCached writes down that a row has an earlier answer; r.recording is held.
-func (r *run) recordCached(row *input.Row, earlier *results.Result) error {
-	res := &results.Result{
-		ID: r.journal.TaskID(row.N), Status: results.Completed, Cached: true,
-		Answer: earlier.Answer, ContentType: earlier.ContentType, Parts: earlier.Parts, Reasoning: earlier.Reasoning, FollowUps: earlier.FollowUps,
-		BotID: row.Chat.BotID, UserID: row.Chat.UserID,
-		ConversationID: earlier.ConversationID, ChatID: earlier.ChatID,
-		CompletedAt: earlier.CompletedAt,
+// len is how many rows wait for the answer to another one.
+func (c *coalescer) len() int {
+	if c == nil {
+		return 0
 	}
-	if res.CompletedAt.IsZero() {
-		res.CompletedAt = results.At(time.Now())
-	}
-	if err := r.write(row, res); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	r.tally.Add(res, true)
-	r.mu.Unlock()
-	if r.Batches != nil {
-		r.letGo(res) // it was never in Redis, but its row counts there
-	}
-	if r.OnRecord != nil {
-		r.OnRecord(row, res)
-	}
-	r.show(false)
-	return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
 }

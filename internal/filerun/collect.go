@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/answercache"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/output"
@@ -48,43 +48,44 @@ func (r *run) collect(ctx context.Context) error {
 	}
 }
 
-// record brings a row's end to safety, and only then lets go of it.
+// record writes down the end of a row, and only then lets the result leave Redis.
 func (r *run) record(ctx context.Context, res *results.Result) error {
 	r.recording.Lock()
 	defer r.recording.Unlock()
-	r.mu.Lock()
-	f := r.flights[res.ID]
-	r.mu.Unlock()
-	if f == nil {
-		return nil // told twice
+	o := r.window.get(res.ID)
+	if o == nil {
+		return nil // it was reported twice
 	}
 	if res.Sealed != nil {
 		// Redis keeps it, for the same run with the key.
-		return fmt.Errorf("the answer to row %d is %w", f.row.N, res.Sealed)
+		return fmt.Errorf("the answer to row %d is %w", o.row.N, res.Sealed)
 	}
-	if err := r.write(f.row, res); err != nil {
+	if err := r.write(o.row, res); err != nil {
 		return err
 	}
 	if res.Status == results.Failed {
-		if err := r.block(ctx, f.row, res.ID); err != nil && !errors.Is(err, results.ErrNotFound) {
+		if err := r.block(ctx, o.row, res.ID); err != nil && !errors.Is(err, results.ErrNotFound) {
 			return err
 		}
 	}
-	r.letGo(res)
+	r.releaser.add(res)
 	r.mu.Lock()
-	delete(r.flights, res.ID)
+	r.window.remove(res.ID)
 	r.tally.Add(res, true)
 	r.meter.Add(time.Now())
 	r.budget.settle(res)
 	r.mu.Unlock()
-	<-r.window
-	if r.OnRecord != nil {
-		r.OnRecord(f.row, res)
+	r.window.leave()
+	if r.job.OnRecord != nil {
+		r.job.OnRecord(o.row, res)
 	}
-	if err := r.settleTwins(f.row, res); err != nil {
+	if err := r.share(o, res); err != nil {
 		return err
 	}
-	r.move()
+	select {
+	case r.ended <- struct{}{}:
+	default:
+	}
 	r.show(false)
 	r.stopIfEnded()
 	return nil
@@ -93,54 +94,94 @@ func (r *run) record(ctx context.Context, res *results.Result) error {
 // write puts a record where it is safe.
 func (r *run) write(row *input.Row, res *results.Result) error {
 	res.CustomID = row.CustomID
-	if r.Batches != nil {
+	if r.shared != nil {
 		res.BatchID = r.journal.RunID()
 	}
 	line, err := output.EncodeRecord(res, row)
 	if err != nil {
 		return fmt.Errorf("row %d: %w", row.N, err)
 	}
-	if r.Output == "" && r.Stdout != nil {
-		if _, err := r.Stdout.Write(append(line, '\n')); err != nil {
+	if r.job.Output == "" && r.job.Stdout != nil {
+		if _, err := r.job.Stdout.Write(append(line, '\n')); err != nil {
 			return fmt.Errorf("write the record of row %d: %w", row.N, err)
 		}
 	}
 	return r.journal.Record(row.N, line, res.Spent)
 }
 
-// reclaimAfter is how long a run waits, after it has heard of one record that is gone from Redis, before it looks for
-// all: they seldom go alone, and each look reads the whole window.
-const reclaimAfter = 2 * time.Second
-
-// reclaim enqueues the rows again whose records are gone from Redis: it was flushed, or failed over to a replica that
-// had not got them. What the journal knows of their chats goes with them. A row that is lost twice ends as failed.
-func (r *run) reclaim(ctx context.Context) error {
-	var open []*flight
-	r.mu.Lock()
-	for _, f := range r.flights {
-		if f.queued {
-			open = append(open, f)
+// share puts the answer to a row into the cache and gives it to all rows that wait for it. r.recording is held.
+func (r *run) share(o *openRow, res *results.Result) error {
+	if o.cacheKey == "" {
+		return nil
+	}
+	answered := answercache.Cacheable(res)
+	if answered {
+		r.job.Cache.Put(o.cacheKey, res)
+	}
+	for _, waiting := range r.same.settle(o.cacheKey, answered) {
+		if err := r.recordCached(waiting.row, res); err != nil {
+			return err
 		}
 	}
-	r.mu.Unlock()
-	// In the order of the input, for the conversations' sake.
-	slices.SortFunc(open, func(a, b *flight) int { return a.row.N - b.row.N })
-	for chunk := range slices.Chunk(open, feedChunk) {
-		there, err := r.Results.GetMany(ctx, ids(chunk))
+	return nil
+}
+
+// recordCached writes down that a row has an earlier answer. r.recording is held.
+func (r *run) recordCached(row *input.Row, earlier *results.Result) error {
+	res := &results.Result{
+		ID: r.journal.TaskID(row.N), Status: results.Completed, Cached: true,
+		Answer: earlier.Answer, ContentType: earlier.ContentType, Parts: earlier.Parts,
+		Reasoning: earlier.Reasoning, FollowUps: earlier.FollowUps,
+		BotID: row.Chat.BotID, UserID: row.Chat.UserID,
+		ConversationID: earlier.ConversationID, ChatID: earlier.ChatID,
+		CompletedAt: earlier.CompletedAt,
+	}
+	if res.CompletedAt.IsZero() {
+		res.CompletedAt = results.At(time.Now())
+	}
+	if err := r.write(row, res); err != nil {
+		return err
+	}
+	r.count(res, true)
+	if r.shared != nil {
+		r.releaser.add(res) // it was never in Redis, but its row counts there
+	}
+	if r.job.OnRecord != nil {
+		r.job.OnRecord(row, res)
+	}
+	r.show(false)
+	return nil
+}
+
+// reclaimAfter is how long a run waits after the first record that is gone from Redis before it looks for others: they
+// rarely go alone, and each look reads the whole window.
+const reclaimAfter = 2 * time.Second
+
+// reclaim enqueues the rows again whose records are gone from Redis, which was flushed or failed over to a replica that
+// lacks them. What the journal knows of their chats goes with them. A row that is lost twice ends as failed.
+func (r *run) reclaim(ctx context.Context) error {
+	// The order of the input is that of a conversation's turns.
+	for rows := range slices.Chunk(r.window.queued(), feedChunk) {
+		found, err := r.job.Results.GetMany(ctx, ids(rows))
 		if err != nil {
 			return err
 		}
-		var lost []*flight
-		for i, f := range chunk {
+		var lost []*openRow
+		for i, o := range rows {
 			switch {
-			case there[i] != nil:
-			case f.lost:
-				if err := r.record(ctx, lostTwice(f.id, f.row)); err != nil {
+			case found[i] != nil:
+			case o.lost:
+				err := r.record(ctx, ended(o, results.Failed, results.Failure{
+					Class:   classTransient,
+					Message: "the question's record has gone from Redis twice",
+					Hint:    "see that Redis does not evict keys (maxmemory-policy noeviction), then ask again with --retry-failed",
+				}))
+				if err != nil {
 					return err
 				}
 			default:
-				f.lost = true
-				lost = append(lost, f)
+				o.lost = true
+				lost = append(lost, o)
 			}
 		}
 		if err := r.enqueue(ctx, lost); err != nil {
@@ -150,62 +191,49 @@ func (r *run) reclaim(ctx context.Context) error {
 	return nil
 }
 
-func ids(flights []*flight) []string {
-	all := make([]string, len(flights))
-	for i, f := range flights {
-		all[i] = f.id
+// classTransient is the class of a failure that may not happen again.
+const classTransient = "transient"
+
+func ids(rows []*openRow) []string {
+	all := make([]string, len(rows))
+	for i, o := range rows {
+		all[i] = o.id
 	}
 	return all
-}
-
-func lostTwice(id string, row *input.Row) *results.Result {
-	return &results.Result{
-		ID: id, Status: results.Failed,
-		Error: &results.Failure{
-			Class:   "transient",
-			Message: "the question's record has gone from Redis twice",
-			Hint:    "see that Redis does not evict keys (maxmemory-policy noeviction), then ask again with --retry-failed",
-		},
-		BotID: row.Chat.BotID, ConversationID: row.Chat.ConversationID, ConversationKey: row.Chat.ConversationKey,
-		CompletedAt: results.At(time.Now()),
-	}
 }
 
 // lastLook bounds the reading of what has ended while the run was cut short.
 const lastLook = 10 * time.Second
 
-// cutShort stops the worker and writes down what has ended and how far the others' chats have come. It returns why the
-// run was cut short.
+// cutShort stops the worker, and writes down what has ended and how far the chats of the other rows have come. It returns
+// why the run was cut short.
 func (r *run) cutShort(ctx context.Context, why error) error {
-	if r.Drain != nil {
-		r.Drain()
+	if r.job.Drain != nil {
+		r.job.Drain()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
 	defer cancel()
 	err := r.lastLook(ctx)
 	if err == nil || journal.IsWriteError(why) && journal.IsWriteError(err) {
-		return why // a full disk is told once
+		return why // a full disk is reported once
 	}
 	return errors.Join(why, err)
 }
 
 func (r *run) lastLook(ctx context.Context) error {
-	r.mu.Lock()
-	open := slices.Collect(maps.Keys(r.flights))
-	r.mu.Unlock()
-	for chunk := range slices.Chunk(open, feedChunk) {
-		there, err := r.Results.GetMany(ctx, chunk)
+	for rows := range slices.Chunk(r.window.all(), feedChunk) {
+		found, err := r.job.Results.GetMany(ctx, ids(rows))
 		if err != nil {
 			return err
 		}
-		for _, res := range there {
+		for _, res := range found {
 			switch {
-			case res == nil: // not enqueued yet: it is asked by who goes on
-			case res.Sealed != nil && res.Status.Terminal(): // who goes on finds it ended
+			case res == nil: // not enqueued yet: the next run asks it
+			case res.Sealed != nil && res.Status.Terminal(): // the next run finds it ended
 			case res.Status.Terminal():
 				err = r.record(ctx, res)
 			default:
-				err = r.noteFlight(res)
+				err = r.noteChat(res)
 			}
 			if err != nil {
 				return err
@@ -215,14 +243,14 @@ func (r *run) lastLook(ctx context.Context) error {
 	return nil
 }
 
-// noteFlight writes down a chat that runs on: one of another process's worker, of whose steps this one was not told.
-func (r *run) noteFlight(res *results.Result) error {
+// noteChat writes down a chat that runs on in another process's worker, which does not call Progress here.
+func (r *run) noteChat(res *results.Result) error {
 	_, row, _, _ := batches.ParseTaskID(res.ID)
 	if known, _ := r.journal.InFlight(row); res.ChatID == "" || res.ChatID == known.ChatID {
 		return nil
 	}
 	return r.journal.Note(journal.Chat{
-		Cozeq: journal.EntryChat, Row: row, BotID: res.BotID,
+		Row: row, BotID: res.BotID,
 		ConversationID: res.ConversationID, ConversationKey: res.ConversationKey, ChatID: res.ChatID,
 	})
 }

@@ -6,52 +6,61 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/internal/sheet"
-	"github.com/cozeq/cozeq/results"
 )
 
-// writeOutput makes OUTPUT of the journal.
-func (r *run) writeOutput(ctx context.Context) error {
-	err := output.PutInPlace(r.Output, r.compressed,
-		func(w io.Writer) error { return r.writeFormat(ctx, w) },
+// deliver makes OUTPUT of the journal.
+func (r *run) deliver(ctx context.Context) error {
+	path := r.job.Output
+	if path == "" {
+		return nil
+	}
+	write := r.writeTable
+	if r.format.Objects() {
+		write = r.writeLines
+	}
+	err := output.PutInPlace(path, r.compressed,
+		func(w io.Writer) error { return write(ctx, w) },
 		func(name string) error {
-			if r.Batches == nil { // nobody else could have had a hand in it
+			if r.shared == nil { // only this process has written to the journal
 				return nil
 			}
-			return output.Verify(ctx, r.Input, name, r.format, r.compressed)
+			return output.Verify(ctx, r.job.Input, name, r.format, r.compressed)
 		})
 	if err != nil {
-		return fmt.Errorf("write %s: %w", r.Output, r.elsewhere(err))
+		return fmt.Errorf("write %s: %w", path, r.elsewhere(err))
+	}
+	if err := os.Remove(r.journal.Path()); err != nil {
+		return fmt.Errorf("%s is complete, but: %w", path, err)
 	}
 	return nil
 }
 
-// elsewhere adds to the error of a text that a sheet does not take how to get the answers nevertheless: they are paid.
+// elsewhere adds to the error of a text that does not fit into a sheet how to get the answers: they are paid for.
 func (r *run) elsewhere(err error) error {
 	if _, ok := errors.AsType[*sheet.TooLongError](err); !ok {
 		return err
 	}
-	other := strings.TrimSuffix(r.Output, filepath.Ext(r.Output)) + "." + string(input.JSONL)
+	path := r.job.Output
+	other := strings.TrimSuffix(path, filepath.Ext(path)) + "." + string(input.JSONL)
 	return fmt.Errorf("%w: rename %s to %s and give the same command with -o %s, which asks nothing again", err,
-		r.Output+journalSuffix, other+journalSuffix, other)
+		path+journalSuffix, other+journalSuffix, other)
 }
 
-// writeFormat writes all records in OUTPUT's format.
-func (r *run) writeFormat(ctx context.Context, w io.Writer) error {
-	if r.format.Objects() {
-		return r.writeLines(ctx, w)
-	}
-	c, err := r.Input.OutputColumns(ctx)
+// writeTable writes the rows with their answers, in the order of the input.
+func (r *run) writeTable(ctx context.Context, w io.Writer) error {
+	in := r.job.Input
+	c, err := in.OutputColumns(ctx)
 	if err != nil {
 		return err
 	}
-	t, err := output.NewTable(r.format, w, c, r.Input.Separator(r.format), r.Input.Spreadsheets())
+	t, err := output.NewTable(r.format, w, c, in.Separator(r.format), in.Spreadsheets())
 	if err != nil {
 		return err
 	}
@@ -61,10 +70,9 @@ func (r *run) writeFormat(ctx context.Context, w io.Writer) error {
 	return t.Close()
 }
 
-// writeRows writes the rows of a table, in the order of the input.
 func (r *run) writeRows(ctx context.Context, t output.TableWriter) error {
 	records := r.journal.Reader()
-	for row, err := range r.Input.Rows() {
+	for row, err := range r.job.Input.Rows() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -101,16 +109,4 @@ func (r *run) writeLines(ctx context.Context, w io.Writer) error {
 		}
 	}
 	return out.Close()
-}
-
-// outputRecords reads back an OUTPUT that is complete.
-func (r *run) outputRecords(ctx context.Context) iter.Seq2[*results.Result, error] {
-	return func(yield func(*results.Result, error) bool) {
-		c, err := r.Input.OutputColumns(ctx)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		output.File{Path: r.Output, ID: c.ID}.Records(ctx)(yield)
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/journal"
+	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
@@ -23,16 +24,15 @@ type Progress struct {
 	AskedAt         time.Time
 }
 
-// errRowEnded keeps a worker from asking once more what it finds in the queue although it has been answered: the machine
-// was asleep, say, so the task was put back as that of a dead worker while its handler ended it. Its result has left
-// Redis for the journal by then, and only the journal knows.
+// errRowEnded keeps a worker from asking a row that has its record: if the machine was asleep, the task may have been put
+// back as that of a dead worker while its handler ended it. Its result has left Redis for the journal by then, so only the
+// journal knows.
 var errRowEnded = errors.New("the row has its record already")
 
-// Progress writes down how far a row's chat has come: for the hook of a worker in this process, which must not ask
-// when it gets an error. It waits until Run has its journal. Tasks of others are none of its business. Safe for
-// concurrent use.
+// Progress writes down how far a row's chat has come. It is the hook of a worker in this process, which must not ask when
+// it gets an error. It waits until Run has its journal, and ignores tasks of others. It may be called concurrently.
 func (j *Job) Progress(ctx context.Context, p Progress) error {
-	r, err := j.gate.wait(ctx)
+	r, err := j.handle.wait(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,73 +44,85 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 		return errRowEnded
 	}
 	c := journal.Chat{
-		Cozeq: journal.EntryChat, Row: row, BotID: p.BotID,
-		ConversationID: p.ConversationID, ConversationKey: p.ConversationKey, ChatID: p.ChatID,
+		Row: row, BotID: p.BotID, ConversationID: p.ConversationID, ConversationKey: p.ConversationKey, ChatID: p.ChatID,
 	}
 	if !p.AskedAt.IsZero() {
 		c.AskedAt = results.At(p.AskedAt)
 	}
-	r.stepped(p)
+	r.window.update(p.ID, func(o *openRow) { o.wait, o.askedAt, o.chat = progress.NoWait, p.AskedAt, p.ChatID != "" })
 	err = r.journal.Note(c)
 	if journal.IsWriteError(err) {
-		// The worker tries again and again, and no row would ever end.
+		// The worker would try again and again, and no row would ever end.
 		r.cancel(err)
 	}
 	return err
 }
 
-// NoteLimits writes down which rates were learnt, in calls a second by credential, for the next run of the journal: see
-// OnLimits. It waits until Run has its journal. Safe for concurrent use.
+// Stepped notes that an attempt has ended without ending its row. It is the hook of a worker in this process, and ignores
+// tasks of others. It may be called concurrently.
+func (j *Job) Stepped(id string, why progress.Wait) {
+	if r := j.handle.get(); r != nil {
+		r.window.update(id, func(o *openRow) { o.wait, o.askedAt, o.chat = why, time.Time{}, false })
+	}
+}
+
+// NoteLimits writes down the rates that were learnt, in calls a second by credential, for the next run of the journal: see
+// OnLimits. It waits until Run has its journal. It may be called concurrently.
 func (j *Job) NoteLimits(ctx context.Context, learnt map[string]float64) error {
-	r, err := j.gate.wait(ctx)
+	r, err := j.handle.wait(ctx)
 	if err != nil {
 		return err
 	}
 	return r.journal.NoteLimits(learnt)
 }
 
-// gate keeps the callers of Progress waiting until there is a journal: a worker that serves a shared Redis may take up
-// a row of an earlier run before this one has come so far.
-type gate struct {
-	once  sync.Once
-	shown chan struct{} // closed by show
+// handle gives the run to callers in other goroutines. A worker that serves a shared Redis may take up a row of an earlier
+// run before this one has opened its journal; its calls wait.
+type handle struct {
+	init   sync.Once
+	once   sync.Once
+	opened chan struct{} // closed by ready
+	err    error         // why there is no journal; set before opened is closed
 
 	mu  sync.Mutex
 	run *run
 }
 
-func (g *gate) init() { g.once.Do(func() { g.shown = make(chan struct{}) }) }
-
-func (g *gate) show(r *run) {
-	g.init()
-	g.mu.Lock()
-	g.run = r
-	g.mu.Unlock()
-	close(g.shown)
+func (h *handle) open() chan struct{} {
+	h.init.Do(func() { h.opened = make(chan struct{}) })
+	return h.opened
 }
 
-func (g *gate) peek() *run {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.run
+func (h *handle) set(r *run) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.run = r
+}
+
+// get returns the run, nil before Run was called.
+func (h *handle) get() *run {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.run
+}
+
+// ready ends the waiting, with an error if there is no journal. Only the first call counts.
+func (h *handle) ready(err error) {
+	h.once.Do(func() {
+		h.err = err
+		close(h.open())
+	})
 }
 
 // wait returns the run once it has its journal.
-func (g *gate) wait(ctx context.Context) (*run, error) {
-	g.init()
+func (h *handle) wait(ctx context.Context) (*run, error) {
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case <-g.shown:
+	case <-h.open():
 	}
-	r := g.peek()
-	select {
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-r.opened:
+	if h.err != nil {
+		return nil, fmt.Errorf("write down what is asked: %w", h.err)
 	}
-	if r.openErr != nil {
-		return nil, fmt.Errorf("write down what is asked: %w", r.openErr)
-	}
-	return r, nil
+	return h.get(), nil
 }

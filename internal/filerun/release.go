@@ -12,73 +12,79 @@ import (
 // releaseChunk is how many results leave Redis together, at most.
 const releaseChunk = 250
 
-// forgets reports whether results leave Redis once they are in the journal.
-func (r *run) forgets() bool { return r.Forget || r.Batches != nil }
+// releaser takes results out of Redis that are in the journal, beside the run. While Redis is away they pile up, at most
+// the window and what the cache answers. A nil releaser leaves results in Redis. It is safe for concurrent use.
+type releaser struct {
+	remove func(context.Context, []*results.Result) error
 
-// releases are results that are in the journal, and in Redis or unknown to the run's batch still. While Redis is away they
-// are no more than the window and what the cache answers.
-type releases struct {
 	mu   sync.Mutex
 	all  []*results.Result
-	more chan struct{} // capacity 1: there are some
 	last bool          // no more will come
+	more chan struct{} // capacity 1: all or last has changed
 }
 
-func (r *releases) add(res *results.Result) {
-	r.mu.Lock()
-	r.all = append(r.all, res)
-	r.mu.Unlock()
-	r.wake()
+func newReleaser(remove func(context.Context, []*results.Result) error) *releaser {
+	return &releaser{remove: remove, more: make(chan struct{}, 1)}
 }
 
-func (r *releases) end() {
-	r.mu.Lock()
-	r.last = true
-	r.mu.Unlock()
-	r.wake()
+// add takes a result that is in the journal. Of its content only what the batch counts is held.
+func (l *releaser) add(res *results.Result) {
+	if l == nil {
+		return
+	}
+	l.change(func() {
+		l.all = append(l.all, &results.Result{
+			ID: res.ID, BatchID: res.BatchID, Status: res.Status, Usage: res.Usage, Error: res.Error, Attempts: res.Attempts,
+		})
+	})
 }
 
-func (r *releases) wake() {
+func (l *releaser) change(how func()) {
+	l.mu.Lock()
+	how()
+	l.mu.Unlock()
 	select {
-	case r.more <- struct{}{}:
+	case l.more <- struct{}{}:
 	default:
 	}
 }
 
-// next takes the next chunk, and waits for it. It is empty when there will be none.
-func (r *releases) next() []*results.Result {
+// next waits for the next chunk. It is empty when there will be none.
+func (l *releaser) next() []*results.Result {
 	for {
-		r.mu.Lock()
-		n := min(len(r.all), releaseChunk)
-		chunk, last := r.all[:n:n], r.last
-		r.all = r.all[n:]
-		r.mu.Unlock()
+		l.mu.Lock()
+		n := min(len(l.all), releaseChunk)
+		chunk, last := l.all[:n:n], l.last
+		l.all = l.all[n:]
+		l.mu.Unlock()
 		if n > 0 || last {
 			return chunk
 		}
-		<-r.more
+		<-l.more
 	}
 }
 
-// letGo gives a result that is in the journal to those that leave Redis.
-func (r *run) letGo(res *results.Result) {
-	if r.forgets() {
-		r.releases.add(&results.Result{
-			ID: res.ID, BatchID: res.BatchID, Status: res.Status, Usage: res.Usage, Error: res.Error, Attempts: res.Attempts,
-		})
+// start begins to release. stop waits for the last results, but not longer than lastLook.
+func (l *releaser) start(ctx context.Context) (stop func()) {
+	if l == nil {
+		return func() {}
 	}
-}
-
-// releasing takes results out of Redis beside the run. stop waits for the last of them, though not long.
-func (r *run) releasing(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r.release(ctx)
+		// Redis may be restarting. A result that stays costs memory until it expires, no more: the batch knows from the
+		// workers that its row has ended.
+		always := redisretry.Policy
+		always.For = 0
+		for chunk := l.next(); len(chunk) > 0; chunk = l.next() {
+			if always.Retry(ctx, func() error { return l.remove(ctx, chunk) }, nil) != nil {
+				return
+			}
+		}
 	}()
 	return func() {
-		r.releases.end()
+		l.change(func() { l.last = true })
 		late := time.AfterFunc(lastLook, cancel)
 		<-done
 		late.Stop()
@@ -86,25 +92,14 @@ func (r *run) releasing(ctx context.Context) (stop func()) {
 	}
 }
 
-func (r *run) release(ctx context.Context) {
-	waits := redisretry.Policy
-	waits.For = 0 // as long as the run lets it
-	for chunk := r.releases.next(); len(chunk) > 0; chunk = r.releases.next() {
-		// Redis may be restarting. What is in it after all is memory for the time that results are kept, and no more than
-		// that: their batch knows of them from the workers.
-		if waits.Retry(ctx, func() error { return r.releaseAll(ctx, chunk) }, nil) != nil {
-			return
-		}
-	}
-}
-
-func (r *run) releaseAll(ctx context.Context, chunk []*results.Result) error {
-	if r.Batches != nil {
-		return r.Batches.Release(ctx, chunk)
+// removeResults takes results out of Redis.
+func (r *run) removeResults(ctx context.Context, chunk []*results.Result) error {
+	if r.shared != nil {
+		return r.shared.batches.Release(ctx, chunk)
 	}
 	ids := make([]string, len(chunk))
 	for i, res := range chunk {
 		ids[i] = res.ID
 	}
-	return r.Results.Delete(ctx, ids...)
+	return r.job.Results.Delete(ctx, ids...)
 }

@@ -9,25 +9,25 @@ import (
 	"github.com/cozeq/cozeq/internal/progress"
 )
 
-// sampler looks at the whole input before a sample of it is asked.
-type sampler struct {
-	eligible []int32        // rows that can be in the sample
-	known    int            // rows that will cost nothing: the cache has them, or a row before them asks the same
-	left     int            // rows without a record that have to be asked
-	turns    map[uint64]int // of these, by lane
-	longest  int            // the most turns of one lane
+// sample is the rows of a sample, and what the whole input needs.
+type sample struct {
+	rows    map[int]bool // by number
+	known   int          // rows that will cost nothing: the cache has them, or a row before them asks the same
+	left    int          // rows without a record that have to be asked
+	longest int          // the most turns of one conversation, of these
 }
 
 // chooseSample chooses the rows of the sample: the same ones in each run over this input. Of a conversation only the first
 // turn can be chosen, as the later ones need all before them.
 func (r *run) chooseSample(ctx context.Context) error {
-	if r.Sample <= 0 {
+	if r.job.Sample <= 0 {
 		return nil
 	}
-	s := &sampler{turns: make(map[uint64]int)}
+	s := &sample{}
+	var eligible []int32 // rows that can be in the sample
 	seed := maphash.MakeSeed()
-	lanes, keys := make(map[uint64]bool), make(map[string]bool)
-	for row, err := range r.Input.Rows() {
+	turns, keys := make(map[uint64]int), make(map[string]bool)
+	for row, err := range r.job.Input.Rows() {
 		if err != nil {
 			return err
 		}
@@ -37,65 +37,65 @@ func (r *run) chooseSample(ctx context.Context) error {
 		ended := r.journal.Ended(row.N)
 		if lane := row.Chat.Lane(); lane != "" {
 			h := maphash.String(seed, lane)
-			if !lanes[h] {
-				lanes[h] = true
-				s.eligible = append(s.eligible, int32(row.N))
+			open, known := turns[h]
+			if !known {
+				eligible = append(eligible, int32(row.N))
 			}
 			if !ended {
 				s.left++
-				s.turns[h]++
-				s.longest = max(s.longest, s.turns[h])
+				open++
 			}
+			turns[h] = open
+			s.longest = max(s.longest, open)
 			continue
 		}
-		if r.Cache != nil && !ended {
-			if key := r.Cache.Key(row.Chat); key != "" {
-				if keys[key] || r.Cache.Get(key) != nil {
+		if r.job.Cache != nil && !ended {
+			if key := r.job.Cache.Key(row.Chat); key != "" {
+				if keys[key] || r.job.Cache.Get(key) != nil {
 					s.known++
 					continue
 				}
 				keys[key] = true
 			}
 		}
-		s.eligible = append(s.eligible, int32(row.N))
+		eligible = append(eligible, int32(row.N))
 		if !ended {
 			s.left++
 		}
 	}
-	n := min(r.Sample, len(s.eligible))
-	if r.MaxQuestions > 0 {
-		n = min(n, r.MaxQuestions)
+	n := min(r.job.Sample, len(eligible))
+	if r.job.MaxQuestions > 0 {
+		n = min(n, r.job.MaxQuestions)
 	}
-	r.sample = make(map[int]bool, n)
+	s.rows = make(map[int]bool, n)
 	for i := range n {
-		r.sample[int(s.eligible[(2*i+1)*len(s.eligible)/(2*n)])] = true
+		s.rows[int(eligible[(2*i+1)*len(eligible)/(2*n)])] = true
 	}
 	r.mu.Lock()
-	r.sampled = s
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	r.sample = s
 	return nil
 }
 
-// errors in 19 of 20 cases are within so many deviations; with 20 samples it is Student's 2.09.
+// deviations is the bound of errors in 19 of 20 cases; with 20 samples it is Student's 2.09.
 const deviations = 2.09
 
-// estimate projects; r.mu is held. nil where nothing was sampled.
-func (r *run) estimate() *progress.Estimate {
-	s := r.sampled
+// estimate projects from the rows that were asked; nil without a sample.
+func (s *sample) estimate(b *budget, t *progress.Tally) *progress.Estimate {
 	if s == nil {
 		return nil
 	}
-	cost, took := &r.tally.Cost, &r.tally.Took
-	e := &progress.Estimate{Asked: cost.N, Rest: max(0, s.left-r.tally.Asked), Known: s.known, Chain: s.longest}
+	cost, took := &t.Cost, &t.Took
+	e := &progress.Estimate{Asked: cost.N, Rest: max(0, s.left-t.Asked), Known: s.known, Chain: s.longest}
 	e.Allowed = e.Rest
-	if r.MaxQuestions > 0 {
-		e.Allowed = min(e.Allowed, max(0, r.MaxQuestions-r.budget.questions))
+	if b.maxQuestions > 0 {
+		e.Allowed = min(e.Allowed, max(0, b.maxQuestions-b.questions))
 	}
-	if r.MaxTokens > 0 && cost.Mean() > 0 {
-		e.Allowed = min(e.Allowed, int(max(0, math.Ceil(float64(r.MaxTokens-r.tally.Tokens)/cost.Mean()))))
+	if b.maxTokens > 0 && cost.Mean() > 0 {
+		e.Allowed = min(e.Allowed, int(max(0, math.Ceil(float64(b.maxTokens-t.Tokens)/cost.Mean()))))
 	}
 	if cost.N > 0 {
-		// Two things are not known: the mean, which the sample tells to s/sqrt(n), and what these m happen to cost.
+		// Two things are uncertain: the mean, which the sample gives to s/sqrt(n), and what these m questions happen to cost.
 		m, n := float64(e.Allowed), float64(cost.N)
 		off := deviations * cost.Deviation() * math.Sqrt(m+m*m/n)
 		e.Tokens = int64(m * cost.Mean())

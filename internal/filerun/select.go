@@ -8,94 +8,168 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 )
 
-// due yields the rows that are to be asked, in the order of the input. It leaves out those that have a record, that are
-// not of the sample, that the budget does not allow, and that the cache answers. It blocks where one row depends on the
-// answer to another that it has yielded before; before that it calls idle, so that what was yielded is on its way.
-func (r *run) due(ctx context.Context, idle func() error) iter.Seq2[*input.Row, error] {
-	return func(yield func(*input.Row, error) bool) {
-		d := &dueRows{run: r, idle: idle, take: func(row *input.Row) error {
-			if !yield(row, nil) {
-				return errNoTaker
+// selected yields the rows to ask, in the order of the input. It leaves out rows that have a record, that are not in the
+// sample, that the budget does not allow, and that the cache answers. Where one row depends on the answer to another that
+// was yielded before, it calls idle, so that what was yielded is on its way, and waits.
+func (r *run) selected(ctx context.Context, idle func() error) iter.Seq2[*openRow, error] {
+	return func(yield func(*openRow, error) bool) {
+		s := &selector{run: r, idle: idle, hand: func(o *openRow) error {
+			if !yield(o, nil) {
+				return errNoMore
 			}
 			return nil
 		}}
-		if err := d.all(ctx); err != nil && err != errNoTaker {
+		if err := s.all(ctx); err != nil && err != errNoMore {
 			yield(nil, err)
 		}
 	}
 }
 
-// errNoTaker ends the walk over the rows when nobody wants more of them.
-var errNoTaker = errors.New("nobody takes any more")
+// errNoMore ends the walk over the rows when no more of them are wanted.
+var errNoMore = errors.New("no more rows are wanted")
 
-// dueRows is one walk over the rows.
-type dueRows struct {
-	*run
+// selector is one walk over the rows.
+type selector struct {
+	run  *run
 	idle func() error
-	take func(*input.Row) error
+	hand func(*openRow) error
 }
 
-func (d *dueRows) all(ctx context.Context) error {
-	if d.Input.Live() {
-		return d.liveRows(ctx)
+func (s *selector) all(ctx context.Context) error {
+	r := s.run
+	rows := r.job.Input.Rows()
+	if r.job.Input.Live() {
+		rows = r.job.Input.LiveRows(ctx, s.idle)
 	}
-	for row, err := range d.Input.Rows() {
+	for row, err := range rows {
 		if err != nil {
 			return err
 		}
-		more, err := d.consider(ctx, row)
+		if r.job.Input.Live() {
+			r.journal.Grow(row.N)
+			r.setTotal(row.N)
+		}
+		more, err := s.consider(ctx, row)
 		if !more || err != nil {
 			return err
 		}
 	}
-	return d.serveTwins(ctx, 0)
+	return s.askReleased(ctx, 0)
 }
 
-// consider hands a row on if it is due. more is false if the rows behind it need not be looked at.
-func (d *dueRows) consider(ctx context.Context, row *input.Row) (more bool, err error) {
+// consider hands a row on if it is to be asked. more is false if the rows behind it need not be looked at.
+func (s *selector) consider(ctx context.Context, row *input.Row) (more bool, err error) {
+	r := s.run
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
-	if d.journal.Ended(row.N) || d.Sample > 0 && !d.sample[row.N] {
+	if row.Wrong == "" && (r.journal.Ended(row.N) || r.job.Sample > 0 && !r.sample.rows[row.N]) {
 		return true, nil
 	}
-	if d.Cache != nil {
-		if err := d.serveTwins(ctx, cap(d.window)); err != nil {
+	o := &openRow{row: row, id: r.journal.TaskID(row.N)}
+	if row.Wrong != "" {
+		return true, s.hand(o)
+	}
+	if r.same != nil {
+		if err := s.askReleased(ctx, cap(r.window.places)); err != nil {
 			return false, err
 		}
-		if answered, err := d.fromCache(row); answered || err != nil {
+		if answered, err := s.fromCache(o); answered || err != nil {
 			return true, err
 		}
 	}
-	afforded, err := d.afford(ctx, row)
+	afforded, err := s.afford(ctx, row)
 	if err != nil {
 		return false, err
 	}
 	if !afforded {
-		// Behind this row the cache may have answers, and there may be chats in flight.
-		return d.Cache != nil || len(d.budget.flying) > 0, nil
+		// The cache may have answers to later rows, and some may have chats in flight.
+		return r.same != nil || len(r.budget.begun) > 0, nil
 	}
-	d.first(row)
-	return true, d.take(row)
+	r.same.begin(o)
+	return true, s.hand(o)
+}
+
+// fromCache answers a row from the cache, or makes it wait for the same question. Otherwise the row has to be asked.
+func (s *selector) fromCache(o *openRow) (answered bool, err error) {
+	r := s.run
+	if o.cacheKey = r.job.Cache.Key(o.row.Chat); o.cacheKey == "" {
+		return false, nil
+	}
+	if r.same.join(o) {
+		return true, nil
+	}
+	// The answer to a question that ends at this moment is in the cache before the coalescer forgets the question.
+	res := r.job.Cache.Get(o.cacheKey)
+	if res == nil {
+		return false, nil
+	}
+	r.recording.Lock()
+	defer r.recording.Unlock()
+	return true, r.recordCached(o.row, res)
+}
+
+// askReleased hands on the rows that waited for a question without an answer, until at most so many rows wait for one.
+func (s *selector) askReleased(ctx context.Context, most int) error {
+	r := s.run
+	if r.same == nil {
+		return nil
+	}
+	for {
+		next, waiting := r.same.next()
+		if next == nil {
+			if waiting <= most {
+				return nil
+			}
+			if err := s.await(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		afforded, err := s.afford(ctx, next.row)
+		if err != nil {
+			return err
+		}
+		if !afforded {
+			r.same.giveUp(next)
+			continue
+		}
+		if err := s.hand(next); err != nil {
+			return err
+		}
+	}
+}
+
+// afford reports whether the budget allows a row, and counts it. It waits if that depends on the chats in flight.
+func (s *selector) afford(ctx context.Context, row *input.Row) (bool, error) {
+	r := s.run
+	if r.shared.isCanceled() {
+		return true, nil // it ends without being asked
+	}
+	begun := r.budget.begun[row.N]
+	delete(r.budget.begun, row.N)
+	for {
+		r.mu.Lock()
+		v := r.budget.take(begun, &r.tally)
+		r.mu.Unlock()
+		if v != undecided {
+			return v == allowed, nil
+		}
+		if err := s.await(ctx); err != nil {
+			return false, err
+		}
+	}
 }
 
 // await waits until a row has ended.
-func (d *dueRows) await(ctx context.Context) error {
-	if err := d.idle(); err != nil {
+func (s *selector) await(ctx context.Context) error {
+	if err := s.idle(); err != nil {
 		return err
 	}
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-d.moved:
+	case <-s.run.ended:
 		return nil
-	}
-}
-
-// move tells await that a row has ended.
-func (r *run) move() {
-	select {
-	case r.moved <- struct{}{}:
-	default:
 	}
 }

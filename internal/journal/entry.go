@@ -9,13 +9,13 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// journalVersion is the version of the journal that this package writes and reads.
-const journalVersion = 1
+// version is that of the journal that this package writes and reads.
+const version = 1
 
-// The lines of a journal that are no records say what they are in their field "cozeq".
+// The field "cozeq" of the lines that are not records.
 const (
 	entryRun    = "run"
-	EntryChat   = "chat"
+	entryChat   = "chat"
 	entryRetry  = "retry"
 	entrySpent  = "spent"
 	entryFed    = "fed"
@@ -30,9 +30,9 @@ type heading struct {
 	Input   input.Source `json:"input"`
 }
 
-// chat is what is needed to go on with a chat in flight.
+// Chat is what is needed to look up a chat in flight.
 type Chat struct {
-	Cozeq           string       `json:"cozeq"`
+	Cozeq           string       `json:"cozeq"` // Note sets it
 	Row             int          `json:"row"`
 	BotID           string       `json:"bot_id,omitempty"`
 	ConversationID  string       `json:"conversation_id,omitempty"`
@@ -41,14 +41,14 @@ type Chat struct {
 	AskedAt         results.Time `json:"asked_at,omitzero"`
 }
 
-// begun tells a question that was sent, or about to be, from one whose asking was taken back.
+// begun reports whether the question was sent, or about to be. If not, the asked note was taken back.
 func (c Chat) begun() bool { return c.ChatID != "" || !c.AskedAt.IsZero() }
 
 // retry voids a row's record.
 type retry struct {
 	Cozeq string `json:"cozeq"`
 	Row   int    `json:"row"`
-	Ask   int    `json:"ask"` // the how manieth task of the row is the next, from 2
+	Ask   int    `json:"ask"` // the number of the row's next task, from 2
 
 	Usage *results.Usage `json:"usage,omitempty"` // what the void record was billed
 
@@ -62,7 +62,7 @@ type spent struct {
 	Usage results.Usage `json:"usage"`
 }
 
-// fed says how far rows were given to a shared Redis.
+// fed says up to which row rows were given to a shared Redis.
 type fed struct {
 	Cozeq string `json:"cozeq"`
 	Row   int    `json:"row"`
@@ -86,7 +86,7 @@ type entry struct {
 
 func (e *entry) chat() Chat {
 	c := Chat{
-		Cozeq: EntryChat, Row: e.Row, BotID: e.BotID,
+		Row: e.Row, BotID: e.BotID,
 		ConversationID: e.ConversationID, ConversationKey: e.ConversationKey, ChatID: e.ChatID,
 	}
 	if !e.AskedAt.IsZero() {
@@ -95,5 +95,5 @@ func (e *entry) chat() Chat {
 	return c
 }
 
-// newRunID makes a run's name, of 50 random bits.
+// NewRunID makes a run's name, of 50 random bits.
 func NewRunID() string { return strings.ToLower(rand.Text()[:10]) }

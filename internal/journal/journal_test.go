@@ -26,7 +26,7 @@ func FuzzJournal(f *testing.F) {
 		f.Fatal(err)
 	}
 	for row := 1; row <= rows; row++ {
-		if err := j.Note(Chat{Cozeq: EntryChat, Row: row, ConversationID: "c"}); err != nil {
+		if err := j.Note(Chat{Row: row, ConversationID: "c"}); err != nil {
 			f.Fatal(err)
 		}
 		if row == rows {

@@ -13,8 +13,8 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// load reads what an earlier run wrote. began is false where that run did not get to write its heading: nothing was
-// asked then. What was written in part, the last line, is cut off.
+// Load reads what an earlier run wrote. began is false if that run did not get to write its heading: nothing was asked
+// then. A last line that was written in part is cut off.
 func (j *Journal) Load(s input.Source) (began bool, err error) {
 	lines := &lineReader{r: bufio.NewReader(io.NewSectionReader(j.file, 0, j.size))}
 	line, err := lines.read()
@@ -25,7 +25,7 @@ func (j *Journal) Load(s input.Source) (began bool, err error) {
 		return false, fmt.Errorf("read %s: %w", j.path, err)
 	}
 	if !lines.whole {
-		// The line is short, so a journal's is torn near its beginning; of anything else we know nothing.
+		// The heading is short, so that of a journal is torn near its beginning; anything else is not known to be one.
 		start, _ := json.Marshal(heading{Cozeq: entryRun})
 		start = start[:bytes.IndexByte(start, ',')]
 		if n := min(len(start), len(line)); bytes.Equal(line[:n], start[:n]) {
@@ -36,10 +36,10 @@ func (j *Journal) Load(s input.Source) (began bool, err error) {
 	if err != nil || j.head.Cozeq != entryRun || j.head.Run == "" || !lines.whole {
 		return false, &usage.Error{What: j.path + " is not the journal of a run", Hint: "move it away, or write to another file"}
 	}
-	if j.head.Version != journalVersion {
+	if j.head.Version != version {
 		return false, &usage.Error{
-			What: fmt.Sprintf("%s has version %d, this program reads %d", j.path, j.head.Version, journalVersion),
-			Hint: "go on with the program that wrote it, or start over with --force",
+			What: fmt.Sprintf("%s has version %d, this program reads %d", j.path, j.head.Version, version),
+			Hint: "use the program that wrote it, or start over with --force",
 		}
 	}
 	if what := s.Differs(j.head.Input); what != "" {
@@ -67,13 +67,13 @@ func (j *Journal) Load(s input.Source) (began bool, err error) {
 		if err := j.take(line, lines.at); err != nil {
 			return false, &usage.Error{
 				What: fmt.Sprintf("%s:%d: %v", j.path, lines.n, err),
-				Hint: "delete the line to go on without it, or start over with --force",
+				Hint: "delete the line to resume without it, or start over with --force",
 			}
 		}
 	}
 }
 
-// take learns from one line.
+// take applies one line.
 func (j *Journal) take(line []byte, at int64) error {
 	var e entry
 	if err := json.Unmarshal(line, &e); err != nil {
@@ -100,7 +100,7 @@ func (j *Journal) take(line []byte, at int64) error {
 			j.asks[e.Row] = e.Ask
 		}
 		delete(j.chats, e.Row)
-	case EntryChat:
+	case entryChat:
 		if j.records[e.Row-1] == 0 {
 			j.chats[e.Row] = e.chat()
 		}
@@ -114,12 +114,7 @@ func (j *Journal) take(line []byte, at int64) error {
 		if e.Ask < 2 {
 			return fmt.Errorf("ask %d of row %d cannot be asked again", e.Ask, e.Row)
 		}
-		j.records[e.Row-1] = 0
-		j.asks[e.Row] = e.Ask
-		j.doubt(e.Row, e.PossibleDuplicate)
-		if e.Usage != nil {
-			j.spent = j.spent.Plus(*e.Usage)
-		}
+		j.void(e.Row, e.Ask, e.Usage, e.PossibleDuplicate)
 		delete(j.chats, e.Row)
 	default:
 		return fmt.Errorf("%q is not known to this program", e.Cozeq)
@@ -149,18 +144,19 @@ func (l *lineReader) read() ([]byte, error) {
 	return line, nil
 }
 
-// recordReader reads records of a journal, one after the other.
-type recordReader struct {
+// Reader reads records of a journal.
+type Reader struct {
 	journal *Journal
 	buffer  *bufio.Reader
 }
 
-func (j *Journal) Reader() *recordReader {
-	return &recordReader{journal: j, buffer: bufio.NewReader(nil)}
+// Reader reads the journal's records.
+func (j *Journal) Reader() *Reader {
+	return &Reader{journal: j, buffer: bufio.NewReader(nil)}
 }
 
-// line returns a row's record with its newline; nil if it has none.
-func (r *recordReader) Line(row int) ([]byte, error) {
+// Line returns a row's record with its newline; nil if it has none.
+func (r *Reader) Line(row int) ([]byte, error) {
 	j := r.journal
 	j.mu.Lock()
 	at, size := j.records[row-1], j.size
@@ -176,7 +172,8 @@ func (r *recordReader) Line(row int) ([]byte, error) {
 	return line, nil
 }
 
-func (r *recordReader) Result(row int) (*results.Result, error) {
+// Result returns a row's record; nil if it has none.
+func (r *Reader) Result(row int) (*results.Result, error) {
 	line, err := r.Line(row)
 	if line == nil {
 		return nil, err

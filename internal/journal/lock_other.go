@@ -4,6 +4,6 @@ package journal
 
 import "os"
 
-// lock does nothing: flock is not to be had here, and a lock that a killed process leaves behind would be worse than
-// none. It is up to the user not to start one run twice.
+// lock does nothing: there is no flock here, and a lock that a killed process leaves behind would be worse than none. The
+// user must not start one run twice.
 func lock(*os.File) error { return nil }

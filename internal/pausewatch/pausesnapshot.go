@@ -84,7 +84,7 @@ func (w *Watch) PausedQueue(ctx context.Context) (p worker.QueuePause, ok bool, 
 }
 
 // holds reports for each question whether it is parked by the pause.
-func (w *Watch) holds(ctx context.Context, p worker.Pause, flights []progress.Flight) ([]bool, error) {
+func (w *Watch) holds(ctx context.Context, p worker.Pause, flights []progress.OpenRow) ([]bool, error) {
 	ids, at := map[string][]string{}, map[string][]int{} // by queue
 	for i, f := range flights {
 		queue, err := tasks.Shard(w.queue, cmp.Or(f.Lane, f.ID))
@@ -108,7 +108,7 @@ func (w *Watch) holds(ctx context.Context, p worker.Pause, flights []progress.Fl
 
 // findParked finds the questions that are parked, and those behind them in the same conversation.
 func (w *Watch) findParked(ctx context.Context, s *Snapshot) error {
-	flights := w.Flights()
+	flights := w.OpenRows()
 	aside, lanes := make([]bool, len(flights)), map[string]bool{}
 	for _, p := range s.standing {
 		if p.Aside == 0 {

@@ -33,7 +33,7 @@ const (
 type Watch struct {
 	rdb      redis.UniversalClient
 	queue    string
-	Flights  func() []progress.Flight // questions that are in the queue or being asked
+	OpenRows  func() []progress.OpenRow // questions that are in the queue or being asked
 	Done     func() int               // how many have ended
 	Settle   time.Duration            // the least patience if all questions are parked
 	Patience Timeouts
@@ -120,7 +120,7 @@ func (w *Watch) Limits() []worker.Limit {
 func (w *Watch) Verdict(id string, v worker.Verdict) {
 	switch {
 	case isNoToken(v.Err):
-		ours := slices.ContainsFunc(w.Flights(), func(f progress.Flight) bool { return f.ID == id })
+		ours := slices.ContainsFunc(w.OpenRows(), func(f progress.OpenRow) bool { return f.ID == id })
 		if ours && w.Patience.Other == 0 {
 			w.stop(&exitcode.StoppedError{Class: coze.ClassAuth, Err: v.Err, Again: w.Again})
 		}

@@ -149,7 +149,7 @@ func TestNoToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, stop := context.WithCancelCause(t.Context())
 			defer stop(nil)
-			w := &Watch{Patience: tt.patience, stop: stop, Flights: func() []progress.Flight { return []progress.Flight{{ID: "r-1"}} }}
+			w := &Watch{Patience: tt.patience, stop: stop, OpenRows: func() []progress.OpenRow { return []progress.OpenRow{{ID: "r-1"}} }}
 			w.Verdict(tt.id, missing)
 			if got := ctx.Err() != nil; got != tt.want {
 				t.Errorf("stopped: %v, want %v", got, tt.want)

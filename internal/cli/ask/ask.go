@@ -222,7 +222,7 @@ func (o *options) ask(signals context.Context, r request) error {
 	defer cancel(nil)
 	watch := pausewatch.New(s, o.queue, r.timeouts, cancel)
 	watch.Again, watch.Say = askAgain, o.streams.Err
-	watch.Flights = func() []progress.Flight { return []progress.Flight{{ID: r.options.ID, Lane: r.chat.Lane()}} }
+	watch.OpenRows = func() []progress.OpenRow { return []progress.OpenRow{{ID: r.options.ID, Lane: r.chat.Lane()}} }
 	reason := &waitReason{streams: o.streams, queue: o.queue}
 	switch {
 	case r.worker != nil:

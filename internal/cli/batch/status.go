@@ -61,7 +61,7 @@ func (f *target) status(ctx context.Context) (s progressNow, err error) {
 		return s, nil
 	}
 	watch := pausewatch.New(f.session, f.batch.Queue, pausewatch.Timeouts{}, nil)
-	watch.Flights = f.flights(ctx)
+	watch.OpenRows = f.flights(ctx)
 	seen, err := watch.Look(ctx)
 	if err != nil {
 		return s, err
@@ -85,10 +85,10 @@ func (f *target) status(ctx context.Context) (s progressNow, err error) {
 const sampledFlights = 1000
 
 // flights are some of the questions that are queued or being asked; none if Redis does not answer.
-func (f *target) flights(ctx context.Context) func() []progress.Flight {
+func (f *target) flights(ctx context.Context) func() []progress.OpenRow {
 	d := f.detached()
-	return func() []progress.Flight {
-		flights, err := d.Flights(ctx, sampledFlights)
+	return func() []progress.OpenRow {
+		flights, err := d.OpenRows(ctx, sampledFlights)
 		if err != nil {
 			return nil
 		}

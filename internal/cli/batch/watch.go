@@ -84,7 +84,7 @@ func (o *watchOptions) follow(signals context.Context, f *target, patience pause
 	seen := pace.Snapshot(f.batch)
 	panel := panel.New(o.streams)
 	watch := pausewatch.New(f.session, f.batch.Queue, patience, cancel)
-	watch.Flights, watch.Settle, watch.Say = f.flights(ctx), pausewatch.FeedTime, panel
+	watch.OpenRows, watch.Settle, watch.Say = f.flights(ctx), pausewatch.FeedTime, panel
 	watch.Again = fmt.Sprintf("'cozeq batch watch %s' goes on watching; the batch itself goes on when a question gets through", f.batch.ID)
 	watch.Done = func() int {
 		mu.Lock()

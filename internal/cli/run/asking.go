@@ -75,7 +75,7 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 		job.Stdout = o.streams.Out
 	}
 	watch := pausewatch.New(s, o.queue, p.patience, cancel)
-	watch.Flights, watch.Settle, watch.Say = job.Flights, pausewatch.FeedTime, panel
+	watch.OpenRows, watch.Settle, watch.Say = job.OpenRows, pausewatch.FeedTime, panel
 	watch.Done = func() int { return job.Snapshot().Done }
 	watch.Again = o.again()
 	panel.Note, panel.Limits, panel.JSON = watch.Note, watch.Limits, o.json

@@ -10,12 +10,12 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
-// TestFlights lists what is not answered yet, with the line in which it waits.
-func TestFlights(t *testing.T) {
+// TestOpenRows lists what is not answered yet, with the lane in which it waits.
+func TestOpenRows(t *testing.T) {
 	l, _ := filetest.NewLine(t, redistest.Embedded(t), filetest.NewBook())
 	content := `{"question":"alone"}` + "\n" + `{"question":"turn","conversation_key":"k"}` + "\n"
 	job := l.NewJob(filetest.Open(t, "q.jsonl", content, input.Options{}), filepath.Join(t.TempDir(), "a.jsonl"))
-	if got := job.Flights(); len(got) != 0 {
+	if got := job.OpenRows(); len(got) != 0 {
 		t.Errorf("before the run: %v", got)
 	}
 	asked, release := make(chan string, 2), make(chan struct{})
@@ -32,7 +32,7 @@ func TestFlights(t *testing.T) {
 	}()
 	ids := map[string]bool{<-asked: true, <-asked: true}
 	lanes := map[string]bool{}
-	for _, f := range job.Flights() {
+	for _, f := range job.OpenRows() {
 		if !ids[f.ID] {
 			t.Errorf("%s is not being asked", f.ID)
 		}
@@ -45,7 +45,7 @@ func TestFlights(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	if got := job.Flights(); len(got) != 0 {
+	if got := job.OpenRows(); len(got) != 0 {
 		t.Errorf("after the run: %v", got)
 	}
 }

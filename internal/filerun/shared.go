@@ -1,0 +1,181 @@
+package filerun
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/tally"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks/batches"
+)
+
+// sharedBatch is the run's batch in a shared Redis, where others see how far it has come and can cancel it. The journal
+// decides, the batch only mirrors it. A nil one is that of a Redis that is not shared.
+type sharedBatch struct {
+	batches *batches.Client
+	id      string
+	lost    map[int]*lostRow // by row; see lookForResults
+
+	mu       sync.Mutex
+	canceled bool
+	counts   batches.Counts // zero = not known
+}
+
+// register makes the run's batch, or takes it up again, with what is in the journal.
+func (r *run) register(ctx context.Context) error {
+	if r.shared == nil {
+		return nil
+	}
+	r.shared.id = r.journal.RunID()
+	b := batches.Spec{
+		ID: r.shared.id, Name: filepath.Base(r.job.Input.Name()), Rows: r.total,
+		SHA256: r.journal.InputSHA256(), Format: string(r.job.Input.Format()), BotID: r.job.Input.BotID(),
+		Queue: r.job.Options.Queue, Attempts: r.job.Options.Attempts, Timeout: r.job.Options.Timeout,
+		Keep: max(r.job.Options.Keep, batches.DefaultKeep),
+	}
+	if r.job.Output != "" {
+		var err error
+		if b.Output, err = filepath.Abs(r.job.Output); err != nil {
+			return err
+		}
+		if b.Host, err = os.Hostname(); err != nil {
+			return err
+		}
+	}
+	known := batches.NewRunRows(r.total)
+	records := r.journal.Reader()
+	for row := 1; row <= r.total; row++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		res, err := records.Result(row)
+		if err != nil {
+			return err
+		}
+		known.Set(markOf(row, r.journal.Ask(row), res))
+	}
+	if err := r.lookForResults(ctx, known); err != nil {
+		return err
+	}
+	return r.shared.batches.Register(ctx, b, known)
+}
+
+// markOf is what a batch keeps of a row's record; nil = it has none.
+func markOf(row, ask int, res *results.Result) tally.Mark {
+	m := tally.Mark{Row: row, Attempt: ask, Status: results.Queued}
+	if res != nil {
+		m.Status, m.Usage = res.Status, res.Billed()
+		if res.Error != nil {
+			m.Class, m.Code = res.Error.Class, res.Error.Code
+		}
+	}
+	return m
+}
+
+// noteFed notes in the journal and in the batch up to which row rows are about to be enqueued, and learns whether the batch
+// was canceled.
+func (r *run) noteFed(ctx context.Context, row int) error {
+	s := r.shared
+	if s == nil {
+		return nil
+	}
+	if err := r.journal.Feed(row); err != nil {
+		return err
+	}
+	err := s.batches.NoteEnqueued(ctx, s.id, row)
+	if errors.Is(err, batches.ErrCanceled) {
+		s.setCanceled()
+		return nil
+	}
+	return err
+}
+
+// noteSubmitted notes in the batch that every row was enqueued. If that fails, a time in a list is missing.
+func (s *sharedBatch) noteSubmitted(ctx context.Context) {
+	if s != nil {
+		_ = s.batches.Submitted(ctx, s.id)
+	}
+}
+
+// noteCollected notes in the batch that the journal has every row. If that fails, the workers' sweep looks once for
+// results that are not there.
+func (s *sharedBatch) noteCollected(ctx context.Context, rows int) {
+	if s != nil {
+		_ = s.batches.Collected(ctx, s.id, rows)
+	}
+}
+
+// watchEvery is how often a run that enqueues nothing looks whether it was canceled.
+const watchEvery = 2 * time.Second
+
+// watchCancel ends the open rows when the batch is canceled, until ctx ends. It ignores a Redis that is away.
+func (r *run) watchCancel(ctx context.Context) error {
+	s := r.shared
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for !s.isCanceled() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		b, err := s.batches.Get(ctx, s.id)
+		if err != nil {
+			continue
+		}
+		s.setCounts(b.Counts)
+		if !b.CanceledAt.IsZero() {
+			s.setCanceled()
+		}
+	}
+	// The cancel of a batch cancels its tasks; these were enqueued at the same time.
+	for _, o := range r.window.queued() {
+		if _, err := r.job.Tasks.Cancel(ctx, o.id); err != nil && !errors.Is(err, results.ErrNotFound) && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sharedBatch) setCounts(c batches.Counts) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts = c
+}
+
+// batchCounts is what the shared Redis has counted last; zero = not known.
+func (s *sharedBatch) batchCounts() batches.Counts {
+	if s == nil {
+		return batches.Counts{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts
+}
+
+func (s *sharedBatch) setCanceled() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.canceled = true
+}
+
+func (s *sharedBatch) isCanceled() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.canceled
+}
+
+// lostRow returns what is known of a row whose result is gone; nil for all others.
+func (s *sharedBatch) lostRow(row int) *lostRow {
+	if s == nil {
+		return nil
+	}
+	return s.lost[row]
+}
