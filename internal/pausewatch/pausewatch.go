@@ -33,9 +33,9 @@ const (
 type Watch struct {
 	rdb      redis.UniversalClient
 	queue    string
-	OpenRows  func() []progress.OpenRow // questions that are in the queue or being asked
-	Done     func() int               // how many have ended
-	Settle   time.Duration            // the least patience if all questions are parked
+	OpenRows func() []progress.OpenRow // questions that are in the queue or being asked
+	Done     func() int                // how many have ended
+	Settle   time.Duration             // the least patience if all questions are parked
 	Patience Timeouts
 	stop     context.CancelCauseFunc
 	Again    string    // how to resume after that
