@@ -22,11 +22,11 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// Cache is a directory with answers to questions that were asked before. Several processes may use it at a time: an
-// answer is one file, put into place as a whole, and what cannot be read as such is as good as not there.
+// Cache is a directory of answers. Several processes may use it at a time: an answer is one file, which appears as a whole,
+// and a file that is damaged counts as missing.
 //
-// A question is the same if the bot, the messages, custom_variables, parameters and extra_params are, to the letter. Who
-// asks does not matter. Questions of a conversation are never in it: their answers depend on what was said before.
+// Two questions are the same if bot, messages, custom_variables, parameters and extra_params are equal to the letter. The
+// user does not matter. Questions of a conversation are never cached: their answers depend on earlier turns.
 type Cache struct {
 	dir    string
 	origin string
@@ -36,26 +36,26 @@ type Cache struct {
 	failed error // the first answer that could not be written
 }
 
-// cacheVersion is that of keys and files.
-const cacheVersion = 1
+// version is that of keys and files.
+const version = 1
 
-// tagFile marks a directory as a cache, for backup programs too, and signature is what it has to begin with: see
-// bford.info/cachedir. It keeps us from strewing files over a directory that is something else.
+// tagFile marks a directory as a cache, for backup programs too, and begins with signature: see bford.info/cachedir. It
+// keeps us from writing into a directory that is something else.
 const (
 	tagFile   = "CACHEDIR.TAG"
 	signature = "Signature: 8a477f597d28d172789f06886806bc55\n"
 	tagText   = signature + "# Answers of Coze, kept by cozeq run --cache. The directory may be deleted at any time.\n"
 )
 
-// cacheTemporary is where files are written before they are put into place.
-const cacheTemporary = "tmp"
+// temporary is the subdirectory in which files are written before they are renamed.
+const temporary = "tmp"
 
-// staleAfter is how old a file must be that a killed process has left there.
+// staleAfter is the age from which a file there is one that a killed process has left.
 const staleAfter = time.Hour
 
-// OpenCache opens the cache in a directory, which is made if it is not there. origin is where the questions go, as one
-// bot id may stand for two bots at two places; answers older than ttl are not given, 0 = they never grow old. A
-// directory with other files in it is a *UsageError.
+// Open opens the cache in a directory and creates it if it does not exist. origin is where questions are sent, as one bot id
+// may be two bots at two places. Answers older than ttl are not returned, 0 = they never expire. A directory with other
+// files is a *usage.Error.
 func Open(dir, origin string, ttl time.Duration) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("make the cache: %w", err)
@@ -64,23 +64,22 @@ func Open(dir, origin string, ttl time.Duration) (*Cache, error) {
 	if err := c.claim(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, cacheTemporary), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, temporary), 0o777); err != nil {
 		return nil, fmt.Errorf("make the cache: %w", err)
 	}
 	c.sweep()
-	// What cannot be written is better known before anything is paid for.
+	// Better to fail before anything is paid for.
 	if err := c.place(filepath.Join(dir, tagFile), []byte(tagText)); err != nil {
 		return nil, fmt.Errorf("write into the cache: %w", err)
 	}
 	return c, nil
 }
 
-// claim sees that the directory is a cache, or empty.
+// claim checks that the directory is a cache, or empty.
 //
-// Several processes may make the same one at a moment. Each places its tag before any answer, so what stands beside
-// cacheTemporary is either somebody's own or was placed with or after a tag. Hence the order: the directory is listed
-// first, and the tag read after that, which finds the tag of everyone whose files are in the list. The other way round,
-// a tag that comes between the two is a file in a directory without a tag.
+// Several processes may create the same cache at once. Each writes its tag before any answer. So the directory is listed
+// first and the tag read after that: then any cache file in the list has its tag. The other way round, a tag written between
+// the two steps would be a file in a directory without a tag.
 func (c *Cache) claim() error {
 	there, err := os.ReadDir(c.dir)
 	if err != nil {
@@ -94,25 +93,25 @@ func (c *Cache) claim() error {
 		return fmt.Errorf("open the cache: %w", err)
 	}
 	for _, e := range there {
-		if e.Name() != cacheTemporary { // of a process that makes it at this moment
+		if e.Name() != temporary { // of a process that creates it at this moment
 			return &usage.Error{What: fmt.Sprintf("%s is not empty, and no cache", c.dir), Hint: "name a new directory for it"}
 		}
 	}
 	return nil
 }
 
-// sweep removes what killed processes have left.
+// sweep removes files that killed processes have left.
 func (c *Cache) sweep() {
-	left, _ := os.ReadDir(filepath.Join(c.dir, cacheTemporary))
+	left, _ := os.ReadDir(filepath.Join(c.dir, temporary))
 	for _, e := range left {
 		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > staleAfter {
-			_ = os.Remove(filepath.Join(c.dir, cacheTemporary, e.Name()))
+			_ = os.Remove(filepath.Join(c.dir, temporary, e.Name()))
 		}
 	}
 }
 
-// cacheQuestion is what makes a question the same as another; a key is a hash over it.
-type cacheQuestion struct {
+// question is what two questions must have in common to be the same; a key is a hash over it.
+type question struct {
 	Version         int               `json:"version"`
 	Origin          string            `json:"origin"`
 	BotID           string            `json:"bot_id"`
@@ -122,20 +121,20 @@ type cacheQuestion struct {
 	ExtraParams     map[string]string `json:"extra_params,omitempty"`
 }
 
-// key names a question; "" for one that is never cached.
+// Key is the key of a question; "" for one that is never cached.
 func (c *Cache) Key(chat *tasks.Chat) string {
 	if chat.Lane() != "" {
 		return ""
 	}
-	q := cacheQuestion{
-		Version: cacheVersion, Origin: c.origin, BotID: chat.BotID, Messages: chat.AdditionalMessages,
+	q := question{
+		Version: version, Origin: c.origin, BotID: chat.BotID, Messages: chat.AdditionalMessages,
 		CustomVariables: chat.CustomVariables, ExtraParams: chat.ExtraParams,
 	}
 	for name, raw := range chat.Parameters {
 		if q.Parameters == nil {
 			q.Parameters = make(map[string]any)
 		}
-		// Taken apart and put together again: spaces and the order of keys make no other question.
+		// Decoded and encoded again: spaces and the order of keys do not matter.
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.UseNumber()
 		var value any
@@ -152,34 +151,34 @@ func (c *Cache) Key(chat *tasks.Chat) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// path is where an answer is: 65,536 directories, so that none gets too full for any file system.
+// path is the file of an answer, in one of 65,536 directories, so that none has too many files.
 func (c *Cache) path(key string) string {
 	return filepath.Join(c.dir, key[:2], key[2:4], key[4:]+".json")
 }
 
-// cacheHead is the first line of a file; the record is the second.
-type cacheHead struct {
+// heading is the first line of a file; the record is the second.
+type heading struct {
 	Cozeq   string `json:"cozeq"`
 	Version int    `json:"version"`
 	Key     string `json:"key"`
 	SHA256  string `json:"sha256"` // of the record
 }
 
-const cacheKind = "answer"
+const kind = "answer"
 
-// cacheable tells the answers that are kept.
+// Cacheable reports whether a record is an answer that the cache keeps.
 func Cacheable(r *results.Result) bool { return r.Status == results.Completed && r.Answer != "" }
 
-// get returns an answer; nil if there is none, or none that is whole and young enough.
+// Get returns an answer; nil if there is none, or if it is damaged or too old.
 func (c *Cache) Get(key string) *results.Result {
 	raw, err := os.ReadFile(c.path(key))
 	if err != nil {
 		return nil
 	}
 	first, record, _ := bytes.Cut(raw, []byte("\n"))
-	var head cacheHead
+	var head heading
 	sum := sha256.Sum256(record)
-	if json.Unmarshal(first, &head) != nil || head.Cozeq != cacheKind || head.Version != cacheVersion ||
+	if json.Unmarshal(first, &head) != nil || head.Cozeq != kind || head.Version != version ||
 		head.Key != key || head.SHA256 != hex.EncodeToString(sum[:]) {
 		return nil
 	}
@@ -193,7 +192,7 @@ func (c *Cache) Get(key string) *results.Result {
 	return res
 }
 
-// put keeps an answer. That it could not be written is told by Err.
+// Put stores an answer. See Err for failures.
 func (c *Cache) Put(key string, res *results.Result) {
 	record, err := (&results.Result{
 		Status: res.Status, Answer: res.Answer, ContentType: res.ContentType, Parts: res.Parts, Reasoning: res.Reasoning, FollowUps: res.FollowUps, Usage: res.Usage,
@@ -202,7 +201,7 @@ func (c *Cache) Put(key string, res *results.Result) {
 	if err == nil {
 		sum := sha256.Sum256(record)
 		var head []byte
-		head, err = json.Marshal(cacheHead{Cozeq: cacheKind, Version: cacheVersion, Key: key, SHA256: hex.EncodeToString(sum[:])})
+		head, err = json.Marshal(heading{Cozeq: kind, Version: version, Key: key, SHA256: hex.EncodeToString(sum[:])})
 		if err == nil {
 			err = c.place(c.path(key), append(append(head, '\n'), record...))
 		}
@@ -217,16 +216,16 @@ func (c *Cache) Put(key string, res *results.Result) {
 	}
 }
 
-// Err is why an answer could not be kept; nil = all were.
+// Err is the first failure to store an answer; nil = all are stored.
 func (c *Cache) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.failed
 }
 
-// place puts a file into its place as a whole. It is not synced: what a loss of power takes is asked again.
+// place writes a file that appears as a whole. It is not synced: what a loss of power takes is asked again.
 func (c *Cache) place(path string, content []byte) error {
-	name := filepath.Join(c.dir, cacheTemporary, strings.ToLower(rand.Text()))
+	name := filepath.Join(c.dir, temporary, strings.ToLower(rand.Text()))
 	if err := os.WriteFile(name, content, 0o666); err != nil {
 		return errors.Join(err, ignoreMissing(os.Remove(name)))
 	}
@@ -249,15 +248,15 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// CacheSize is how much is in a cache.
+// Size is how large a cache is.
 type Size struct {
 	Dir     string
 	Answers int
 	Bytes   int64
-	More    bool // the count was cut short: there is more than that
+	More    bool // the count was cut short
 }
 
-// Size counts what is in the cache, as far as it gets until ctx ends.
+// Size counts the answers, until ctx ends.
 func (c *Cache) Size(ctx context.Context) Size {
 	s := Size{Dir: c.dir}
 	err := filepath.WalkDir(c.dir, func(_ string, e fs.DirEntry, err error) error {
@@ -266,7 +265,7 @@ func (c *Cache) Size(ctx context.Context) Size {
 			return ctx.Err()
 		case err != nil:
 			return nil // gone meanwhile, or not ours to read
-		case e.IsDir() && e.Name() == cacheTemporary:
+		case e.IsDir() && e.Name() == temporary:
 			return fs.SkipDir
 		case e.IsDir() || filepath.Ext(e.Name()) != ".json":
 			return nil

@@ -17,16 +17,15 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// Detached reads what became of a batch in a shared Redis. Of one whose Kind is BatchRun it can tell only the states: its
-// records are in its OUTPUT.
+// Detached reads a batch in a shared Redis. Of one that is a run it knows only the states: the records are in its OUTPUT.
 type Detached struct {
 	Batch   *batches.Status
 	Batches *batches.Client
 	Results *results.Store
 }
 
-// shape reads the form of the file that the batch was made of.
-func (d *Detached) shape() (s input.Form, err error) {
+// form reads the form of the file that the batch was made of.
+func (d *Detached) form() (s input.Form, err error) {
 	if d.Batch.Sealed != nil {
 		return s, fmt.Errorf("batch %s is %w", d.Batch.ID, d.Batch.Sealed)
 	}
@@ -46,21 +45,21 @@ func (d *Detached) Took() time.Duration {
 
 // detachedRow is one row of a batch with what became of it.
 type detachedRow struct {
-	Row    batches.Row     // only N and Ask where RowLost
+	Row    batches.Row     // only N and Ask if RowLost
 	Result *results.Result // never nil; CustomID is set
 
-	// Lost tells that the row had a record that has gone from Redis: it has expired, or Redis has evicted it. Result says
-	// so in its Error where the row had ended.
+	// Lost means that the row's record is gone from Redis: it has expired, or Redis has evicted it. Result says so in its
+	// Error if the row had ended.
 	Lost bool
 
-	// RowLost tells that the question has gone from Redis, so that the row cannot be asked again.
+	// RowLost means that the question is gone from Redis, so that the row cannot be asked again.
 	RowLost bool
 }
 
-// each yields one record for each row, in the order of the file, without ever holding more than a chunk. What has gone
-// from Redis is yielded as such. With texts the questions that are kept apart are read, too. An error ends the sequence.
+// each yields one record for each row, in the order of the file, and holds one chunk at a time. What is gone from Redis is
+// yielded as such. With texts, long questions that are stored separately are read, too. An error ends the sequence.
 //
-// The record of a task is what counts. The batch's own notes only say what became of one whose record is gone.
+// The record of a task decides. The batch's own state only says how a row ended whose record is gone.
 func (d *Detached) each(ctx context.Context, texts bool) iter.Seq2[*detachedRow, error] {
 	return func(yield func(*detachedRow, error) bool) {
 		states, err := d.Batches.States(ctx, d.Batch.ID)
@@ -137,12 +136,12 @@ func (d *Detached) read(ctx context.Context, states *batches.States, rows []batc
 	return records, nil
 }
 
-// complete reads the questions that are kept apart.
+// complete reads the questions that are stored separately.
 func (d *Detached) complete(ctx context.Context, rows []batches.Row) error {
 	var apart []batches.Row
 	for _, row := range rows {
 		if row.Chat != nil && row.Chat.HasBody() {
-			apart = append(apart, row) // with the same chat, which is filled
+			apart = append(apart, row) // it shares the chat, which is filled
 		}
 	}
 	if len(apart) == 0 {
@@ -151,7 +150,7 @@ func (d *Detached) complete(ctx context.Context, rows []batches.Row) error {
 	return d.Batches.Complete(ctx, d.Batch.ID, apart)
 }
 
-// fill adds what the row knows to its record: Redis keeps it once.
+// fill adds to the record what Redis keeps only in the row.
 func (d *Detached) fill(r *detachedRow) {
 	res := r.Result
 	res.CustomID = cmp.Or(r.Row.CustomID, res.CustomID, strconv.Itoa(r.Row.N))
@@ -163,8 +162,7 @@ func (d *Detached) fill(r *detachedRow) {
 	}
 }
 
-// withoutRecord is what there is to say of a row that has no record in Redis. One that had ended has failed: there is no
-// answer.
+// withoutRecord stands in for a record that is not in Redis. If the row had ended it has failed: there is no answer.
 func (d *Detached) withoutRecord(id string, status results.Status) *results.Result {
 	r := &results.Result{ID: id, BatchID: d.Batch.ID, Status: status}
 	if status.Terminal() {
@@ -173,7 +171,7 @@ func (d *Detached) withoutRecord(id string, status results.Status) *results.Resu
 	return r
 }
 
-// lostRecord is what stands in the place of a record that had ended and has gone.
+// lostRecord is the failure of a row that had ended and whose record is gone.
 func (d *Detached) lostRecord(status results.Status) *results.Failure {
 	return &results.Failure{
 		Class:   "transient",

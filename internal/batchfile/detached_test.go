@@ -40,7 +40,7 @@ func submit(t testing.TB, l *filetest.Line, in *input.Input) *batchfile.Detached
 // ended waits for the batch's end and looks at it again.
 func ended(t testing.TB, d *batchfile.Detached) {
 	t.Helper()
-	b, err := d.Follow(t.Context(), batchfile.Watcher{Mended: func(m batches.Repaired) { t.Errorf("mended: %+v", m) }})
+	b, err := d.Follow(t.Context(), batchfile.Watcher{Repaired: func(m batches.Repaired) { t.Errorf("mended: %+v", m) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +358,7 @@ func TestDetachedPartial(t *testing.T) {
 }
 
 // What Redis has lost of a batch that was submitted is put back by who submits it again.
-func TestSubmitAgainMends(t *testing.T) {
+func TestSubmitAgainRepairs(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Embedded(t)
 	book := filetest.NewBook()
@@ -413,7 +413,7 @@ func TestFollowGone(t *testing.T) {
 }
 
 // Where nothing moves for a minute, what Redis has lost is put back.
-func TestFollowMends(t *testing.T) {
+func TestFollowRepairs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rdb := redistest.Embedded(t)
 		store := results.NewStore(rdb)
@@ -434,7 +434,7 @@ func TestFollowMends(t *testing.T) {
 		began := time.Now()
 		var done batches.Repaired
 		d := &batchfile.Detached{Batch: b, Batches: bs, Results: store}
-		_, err = d.Follow(ctx, batchfile.Watcher{Mended: func(m batches.Repaired) {
+		_, err = d.Follow(ctx, batchfile.Watcher{Repaired: func(m batches.Repaired) {
 			done = m
 			stop()
 		}})
@@ -466,7 +466,7 @@ func TestFollowStalled(t *testing.T) {
 		var said []time.Duration
 		d := &batchfile.Detached{Batch: b, Batches: bs, Results: store}
 		_, err = d.Follow(ctx, batchfile.Watcher{
-			Mended: func(m batches.Repaired) { t.Errorf("mended: %+v", m) },
+			Repaired: func(m batches.Repaired) { t.Errorf("mended: %+v", m) },
 			Stalled: func(*batches.Status) {
 				if said = append(said, time.Since(began).Round(time.Minute)); len(said) == 3 {
 					stop()

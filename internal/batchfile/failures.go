@@ -11,14 +11,14 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// failureKind is what one kind of failure has in common.
+// failureKind is what failures of one kind have in common.
 type failureKind struct {
 	class string
 	code  int
 }
 
-// exampleReads bounds the records that are read to find examples: where many failures are of one kind, those of another
-// may be far behind them.
+// exampleReads bounds the records that are read to find examples: if many failures are of one kind, those of another may
+// be far behind them.
 const exampleReads = 10_000
 
 // Failures are the kinds of failures of the batch with their counts, the most frequent first, each with an example: the

@@ -9,27 +9,25 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// How often Follow looks at a batch, and how long nothing may move in it before its rows are compared with what is in
-// the queue: what Redis has lost would be waited for in vain. That costs as much as to enqueue them, so the next time
-// comes after twice as long.
+// How often Follow looks at a batch, and how long nothing may change before its rows are compared with the queue: what Redis
+// has lost would never end. That costs as much as enqueuing them, so the wait doubles each time.
 const (
-	followEvery = 500 * time.Millisecond
-	mendAfter   = time.Minute
-	mendLongest = time.Hour
+	followEvery   = 500 * time.Millisecond
+	repairAfter   = time.Minute
+	repairLongest = time.Hour
 )
 
-// Watcher is told what Follow sees. What of it is nil is told nothing.
+// Watcher gets what Follow sees. Each field may be nil.
 type Watcher struct {
-	Show    func(*batches.Status)  // at each look
-	Mended  func(batches.Repaired) // nothing has moved, and this was put right: see batches.Client.Mend
-	Stalled func(*batches.Status)  // nothing has moved, and nothing was found wrong
+	Show     func(*batches.Status)  // at each look
+	Repaired func(batches.Repaired) // nothing has changed, and this was repaired: see batches.Client.Repair
+	Stalled  func(*batches.Status)  // nothing has changed, and nothing is wrong
 }
 
-// Follow looks at the batch until it has ended, or ctx has, and returns it as it was seen last. While Redis is away for a
-// restart or a failover it waits.
+// Follow looks at the batch until it or ctx ends, and returns what it saw last. While Redis is away it waits.
 func (d *Detached) Follow(ctx context.Context, w Watcher) (*batches.Status, error) {
 	last := d.Batch
-	moved, after := time.Now(), mendAfter
+	moved, after := time.Now(), repairAfter
 	giveUp := time.Time{}
 	for {
 		b, err := d.Batches.Get(ctx, d.Batch.ID)
@@ -46,7 +44,7 @@ func (d *Detached) Follow(ctx context.Context, w Watcher) (*batches.Status, erro
 		default:
 			giveUp = time.Time{}
 			if b.Counts != last.Counts || b.Enqueued != last.Enqueued {
-				moved, after = time.Now(), mendAfter
+				moved, after = time.Now(), repairAfter
 			}
 			last = b
 			if w.Show != nil {
@@ -57,7 +55,7 @@ func (d *Detached) Follow(ctx context.Context, w Watcher) (*batches.Status, erro
 			}
 			if b.Counts.Running == 0 && time.Since(moved) >= after {
 				d.stalled(ctx, w, b)
-				moved, after = time.Now(), min(2*after, mendLongest)
+				moved, after = time.Now(), min(2*after, repairLongest)
 			}
 		}
 		select {
@@ -68,14 +66,14 @@ func (d *Detached) Follow(ctx context.Context, w Watcher) (*batches.Status, erro
 	}
 }
 
-// stalled looks after a batch in which nothing moves. What fails here is tried again later.
+// stalled repairs a batch in which nothing changes. A failure is retried later.
 func (d *Detached) stalled(ctx context.Context, w Watcher, b *batches.Status) {
 	done, err := d.Batches.Repair(ctx, b.ID)
 	switch {
 	case err != nil:
 	case done != (batches.Repaired{}):
-		if w.Mended != nil {
-			w.Mended(done)
+		if w.Repaired != nil {
+			w.Repaired(done)
 		}
 	case w.Stalled != nil:
 		w.Stalled(b)

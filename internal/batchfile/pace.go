@@ -7,13 +7,13 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// Pace makes snapshots of looks at a batch: how fast it goes shows only in several of them.
+// Pace makes snapshots of a batch that is looked at several times, which shows its rate.
 type Pace struct {
 	meter progress.Meter
 	done  int // at the last look
 }
 
-// Snapshot is how far the batch is at this look, which comes after all earlier ones.
+// Snapshot is how far the batch has come. Calls must be in the order of the looks.
 func (p *Pace) Snapshot(b *batches.Status) progress.Snapshot {
 	now := time.Now()
 	done := b.Counts.Total - b.Counts.Open()

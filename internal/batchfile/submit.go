@@ -15,8 +15,7 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// Submission brings an input into a shared Redis as a detached batch: it stands there as a whole, and no process of ours
-// has to wait for it.
+// Submission puts an input into a shared Redis as a detached batch, which needs no process of ours to wait for it.
 type Submission struct {
 	Input   *input.Input
 	Batches *batches.Client
@@ -24,15 +23,15 @@ type Submission struct {
 	// Batch says how the questions are asked. What the input tells is filled in by Run, as is an empty ID: BatchID's.
 	Batch batches.Spec
 
-	// OnProgress is told how many of the rows are in Redis, after each chunk. nil: nobody is.
+	// OnProgress, if it is not nil, gets how many of the rows are in Redis, after each chunk.
 	OnProgress func(rows int)
 }
 
-// batchIDs are spelt as the names of runs are: in small letters and digits, ten of them, 50 bits.
+// batchIDs look like the names of runs: ten small letters and digits, 50 bits.
 var batchIDs = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// BatchID is the name of the nth batch of one identity, from 1. Whoever submits the same input again comes to the same
-// name, and so to what is there already.
+// BatchID is the name of the nth batch of one identity, from 1. Submitting the same input again leads to the same name, and
+// so to the batch that is there already.
 func BatchID(identity string, nth int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", identity, nth))
 	return strings.ToLower(batchIDs.EncodeToString(sum[:])[:10])
@@ -67,7 +66,7 @@ func (s *Submission) Run(ctx context.Context) (b *batches.Status, already bool, 
 		if b.Counts.Open() == 0 {
 			return b, true, nil
 		}
-		// Whoever submits it again may miss something: what Redis has lost is put back.
+		// What Redis has lost is put back: perhaps that is why it is submitted again.
 		if _, err := s.Batches.Repair(ctx, b.ID); err != nil {
 			return b, true, err
 		}
@@ -104,7 +103,7 @@ func (s *Submission) describe(ctx context.Context, stats input.Stats) (form inpu
 	return form, nil
 }
 
-// feed adds the rows that are not in Redis yet, a chunk at a time.
+// feed adds the rows that are not in Redis yet, in chunks.
 func (s *Submission) feed(ctx context.Context, b *batches.Status, form input.Form) error {
 	columns, err := s.Input.OutputColumns(ctx)
 	if err != nil {

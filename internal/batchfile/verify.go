@@ -14,7 +14,7 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// Verification is what was found wrong with a batch.
+// Verification is the faults of a batch.
 type Verification struct {
 	Rows   int     // of the batch
 	Faulty int     // rows with a fault
@@ -22,10 +22,10 @@ type Verification struct {
 	Total  int     // how many faults there are
 }
 
-// Clean tells that each row has exactly one record, and that one in order.
+// Clean reports whether each row has exactly one valid record.
 func (v *Verification) Clean() bool { return v.Total == 0 }
 
-// Fault is one thing that is wrong.
+// Fault is one fault.
 type Fault struct {
 	Row      int    // from 1; 0 = not of one row
 	CustomID string // "" where it is not known
@@ -42,10 +42,10 @@ func (f Fault) String() string {
 	return fmt.Sprintf("row %d (custom_id %q): %s", f.Row, f.CustomID, f.What)
 }
 
-// maxFaults bounds the memory that a batch costs of which everything is gone.
+// maxFaults bounds the memory for a batch that is gone altogether.
 const maxFaults = 100_000
 
-// verifier looks for faults. Of a row it keeps some 60 bytes.
+// verifier looks for faults. It keeps some 60 bytes for a row.
 type verifier struct {
 	*Detached
 	Verification
@@ -58,15 +58,15 @@ type verifier struct {
 // expected is what a row's record must be.
 type expected struct {
 	status results.Status // "" = that of a row that has not ended
-	chat   uint64         // the hash of the chat that it came from; 0 = not known
-	seen   int32          // how often the file has it
+	chat   uint64         // the hash of its chat; 0 = not known
+	seen   int32          // how often it is in the file
 	faulty bool
 }
 
-// Verify checks that each row of the batch has ended and has exactly one record in Redis and, where output is not empty,
-// that this file holds exactly one record for each row, in their order and with their status.
+// Verify checks that each row of the batch has ended and has exactly one record in Redis, and that the file called output,
+// if any, holds exactly one record for each row, in their order and with their status.
 //
-// The records of a run are in its own file: without output only the ends are checked, as the batch has counted them.
+// The records of a run are in its own file: without output only the states of its rows are checked.
 func (d *Detached) Verify(ctx context.Context, output string) (*Verification, error) {
 	v := &verifier{Detached: d, seed: maphash.MakeSeed(), rows: make([]expected, d.Batch.Rows)}
 	v.Rows = d.Batch.Rows
@@ -98,7 +98,7 @@ func (v *verifier) fault(row int, customID, format string, args ...any) {
 	}
 }
 
-// records checks the records that stand in Redis.
+// records checks the records in Redis.
 func (v *verifier) records(ctx context.Context) error {
 	states, err := v.Batches.States(ctx, v.Batch.ID)
 	if err != nil {
@@ -139,7 +139,7 @@ func (v *verifier) records(ctx context.Context) error {
 	return nil
 }
 
-// states checks what the batch knows of a run.
+// states checks the states of a run's rows.
 func (v *verifier) states(ctx context.Context) error {
 	states, err := v.Batches.States(ctx, v.Batch.ID)
 	if err != nil {
@@ -160,7 +160,7 @@ func (v *verifier) file(ctx context.Context, path string) error {
 	form := input.Form{ID: input.FieldCustomID}
 	if v.ids != nil {
 		var err error
-		if form, err = v.shape(); err != nil {
+		if form, err = v.form(); err != nil {
 			return err
 		}
 	}
@@ -181,10 +181,10 @@ func (v *verifier) file(ctx context.Context, path string) error {
 		}
 		row := &v.rows[n-1]
 		if row.seen++; row.seen > 1 {
-			continue // told below
+			continue // counted reports it
 		}
 		if ordered && n < last {
-			ordered = false // one that is out of place puts others out of theirs
+			ordered = false // one record out of place moves the others
 			v.fault(n, res.CustomID, "%s: record %d is out of order, it stands behind that of row %d", path, at, last)
 		}
 		last = max(last, n)
@@ -199,8 +199,7 @@ func (v *verifier) file(ctx context.Context, path string) error {
 
 func (v *verifier) hash(text string) uint64 { return maphash.String(v.seed, text) }
 
-// rowOf finds the row that a record belongs to, 0 where there is none. A table of a run's answers has no ids by which
-// they could be told, but has them in order.
+// rowOf finds the row of a record, 0 if there is none. A table of a run's answers has no ids, but has them in order.
 func (v *verifier) rowOf(res *results.Result, at int) int {
 	if res.ID != "" {
 		if batch, n, _, ok := batches.ParseTaskID(res.ID); ok && batch == v.Batch.ID && n <= len(v.rows) {
@@ -217,7 +216,7 @@ func (v *verifier) rowOf(res *results.Result, at int) int {
 	return at
 }
 
-// counted tells the rows that the file does not have, or has more than once.
+// counted reports rows that the file does not have, or has more than once.
 func (v *verifier) counted(ctx context.Context, path string) error {
 	if !slices.ContainsFunc(v.rows, func(e expected) bool { return e.seen != 1 }) {
 		return nil

@@ -11,20 +11,19 @@ import (
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/sheet"
-	"github.com/cozeq/cozeq/results"
 )
 
-// Write writes one record for each row, in the order of the file that the batch was made of: to the file path, in the
-// format of its extension, as Job.Run does; or, where output is empty, as lines of JSON to w. A file is put into place
-// when it is complete. report is told how many are written; nil: nobody is.
+// Write writes one record for each row, in the order of the file that the batch was made of: to the file at path, in the
+// format of its extension, as a run does; or as lines of JSON to w if path is empty. The file appears when it is complete.
+// report, which may be nil, gets how many are written.
 //
-// Rows that have not ended are written with the status that they have. The summary counts those that have.
+// Rows that have not ended are written with their current status. The summary counts those that have ended.
 func (d *Detached) Write(ctx context.Context, path string, w io.Writer, report func(done, total int)) (progress.Summary, error) {
 	t := &progress.Tally{}
 	var err error
 	if path == "" {
 		buffered := bufio.NewWriterSize(w, 64<<10)
-		if err = d.writeLines(ctx, buffered, false, t, report); err == nil {
+		if err = d.write(ctx, buffered, input.JSONL, t, report); err == nil {
 			err = buffered.Flush()
 		}
 	} else {
@@ -40,12 +39,9 @@ func (d *Detached) writeFile(ctx context.Context, path string, t *progress.Tally
 	if err != nil {
 		return err
 	}
-	err = output.PutInPlace(path, compressed, func(w io.Writer) error {
-		if format.Objects() {
-			return d.writeLines(ctx, w, format == input.JSON, t, report)
-		}
-		return d.writeTable(ctx, w, format, t, report)
-	}, func(string) error { return nil })
+	err = output.PutInPlace(path, compressed,
+		func(w io.Writer) error { return d.write(ctx, w, format, t, report) },
+		func(string) error { return nil })
 	if err != nil {
 		if _, ok := errors.AsType[*sheet.TooLongError](err); ok {
 			err = fmt.Errorf("%w: write to a .csv or .jsonl", err)
@@ -55,56 +51,29 @@ func (d *Detached) writeFile(ctx context.Context, path string, t *progress.Tally
 	return nil
 }
 
-func (d *Detached) writeLines(ctx context.Context, w io.Writer, array bool, t *progress.Tally, report func(done, total int)) error {
-	out := &output.RecordLines{W: w, Array: array}
-	err := d.hand(ctx, false, t, report, func(row *input.Row, res *results.Result) error {
-		record, err := output.EncodeRecord(res, row)
-		if err != nil {
-			return err
-		}
-		return out.Write(record)
-	})
-	if err != nil {
-		return err
-	}
-	return out.Close()
-}
-
-func (d *Detached) writeTable(ctx context.Context, w io.Writer, f input.Format, t *progress.Tally, report func(done, total int)) error {
-	form, err := d.shape()
-	if err != nil {
-		return err
-	}
-	table, err := output.NewTable(f, w, form.Columns(d.Batch.Columns), form.Separator(f), form.BOM)
-	if err != nil {
-		return err
-	}
-	if err := d.hand(ctx, !form.Table, t, report, table.Write); err != nil {
-		return errors.Join(err, table.Discard())
-	}
-	return table.Close()
-}
-
-// hand gives each row with its record to write, in their order.
-func (d *Detached) hand(ctx context.Context, texts bool, t *progress.Tally, report func(done, total int), write func(*input.Row, *results.Result) error) error {
-	form, err := d.shape()
+func (d *Detached) write(ctx context.Context, w io.Writer, f input.Format, t *progress.Tally, report func(done, total int)) error {
+	form, err := d.form()
 	if err != nil {
 		return err
 	}
 	columns := form.Columns(d.Batch.Columns)
+	out, err := output.NewWriter(f, w, columns, form.Separator(f), form.BOM)
+	if err != nil {
+		return err
+	}
+	texts := !f.Objects() && !form.Table // a table of an input without columns has the questions
 	for r, err := range d.each(ctx, texts) {
+		if err == nil && r.Result.Sealed != nil {
+			err = fmt.Errorf("the result of row %d is %w", r.Row.N, r.Result.Sealed)
+		}
+		if err == nil {
+			row := &input.Row{N: r.Row.N, CustomID: r.Result.CustomID, Chat: r.Row.Chat, Columns: r.Row.Columns}
+			if err = form.Restore(columns, row); err == nil {
+				err = out.Write(row, r.Result)
+			}
+		}
 		if err != nil {
-			return err
-		}
-		if r.Result.Sealed != nil {
-			return fmt.Errorf("the result of row %d is %w", r.Row.N, r.Result.Sealed)
-		}
-		row, err := form.Restore(columns, r.Row, r.Result.CustomID)
-		if err != nil {
-			return err
-		}
-		if err := write(row, r.Result); err != nil {
-			return err
+			return errors.Join(err, out.Discard())
 		}
 		if r.Result.Status.Terminal() {
 			t.Add(r.Result, true)
@@ -113,5 +82,5 @@ func (d *Detached) hand(ctx context.Context, texts bool, t *progress.Tally, repo
 			report(r.Row.N, d.Batch.Rows)
 		}
 	}
-	return nil
+	return out.Close()
 }

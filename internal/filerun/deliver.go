@@ -60,7 +60,7 @@ func (r *run) writeTable(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	t, err := output.NewTable(r.format, w, c, in.Separator(r.format), in.Spreadsheets())
+	t, err := output.NewWriter(r.format, w, c, in.Separator(r.format), in.Spreadsheets())
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (r *run) writeTable(ctx context.Context, w io.Writer) error {
 	return t.Close()
 }
 
-func (r *run) writeRows(ctx context.Context, t output.TableWriter) error {
+func (r *run) writeRows(ctx context.Context, t output.Writer) error {
 	records := r.journal.Reader()
 	for row, err := range r.job.Input.Rows() {
 		if ctx.Err() != nil {
@@ -95,7 +95,7 @@ func (r *run) writeRows(ctx context.Context, t output.TableWriter) error {
 
 // writeLines copies the records, in the order of the input.
 func (r *run) writeLines(ctx context.Context, w io.Writer) error {
-	records, out := r.journal.Reader(), &output.RecordLines{W: w, Array: r.format == input.JSON}
+	records, out := r.journal.Reader(), &output.Lines{W: w, Array: r.format == input.JSON}
 	for row := 1; row <= r.total; row++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -104,7 +104,7 @@ func (r *run) writeLines(ctx context.Context, w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if err := out.Write(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
+		if err := out.WriteRecord(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// line is a queue with a worker that answers without Coze. What it is asked, and what it only looks up, it remembers
+// Line is a queue with a worker that answers without Coze. What it is asked, and what it only looks up, it remembers
 // over all the runs that it serves.
 type Line struct {
 	Redis         redis.UniversalClient
@@ -44,7 +44,7 @@ type Line struct {
 	book  *Book
 	Fails func(question string) bool
 
-	// doubts picks those of them whose chat may have an answer.
+	// Doubts picks those of them whose chat may have an answer.
 	Doubts func(question string) bool
 	After  func(id string) // called when its chat runs, before it ends
 
@@ -52,7 +52,7 @@ type Line struct {
 	Job *filerun.Job // told of progress
 }
 
-// book is what a Coze would remember.
+// Book is what a Coze would remember.
 type Book struct {
 	Mu       sync.Mutex
 	Taken    []string       // ids of tasks, in the order in which a worker took them up
@@ -65,7 +65,7 @@ func NewBook() *Book {
 	return &Book{Asked: make(map[string]int), Turns: make(map[string][]string)}
 }
 
-// newLine starts a line. stop ends its worker; it may be called twice.
+// NewLine starts a line. stop ends its worker; it may be called twice.
 func NewLine(t testing.TB, rdb redis.UniversalClient, b *Book) (l *Line, stop func()) {
 	t.Helper()
 	l = &Line{Redis: rdb, Store: results.NewStore(rdb), Conversations: conversation.New(rdb), book: b}
@@ -221,7 +221,7 @@ func Records(t testing.TB, path string) []results.Result {
 	return records
 }
 
-// complete checks that OUTPUT has one completed record for each question, in order, and nothing is left beside it.
+// Complete checks that OUTPUT has one completed record for each question, in order, and nothing is left beside it.
 func Complete(t testing.TB, path string, questions []string) {
 	t.Helper()
 	records := Records(t, path)
@@ -236,7 +236,7 @@ func Complete(t testing.TB, path string, questions []string) {
 	Alone(t, path)
 }
 
-// alone checks that no journal and no temporary file is left.
+// Alone checks that no journal and no temporary file is left.
 func Alone(t testing.TB, path string) {
 	t.Helper()
 	left, err := filepath.Glob(path + ".*")
@@ -256,7 +256,7 @@ func AskedOnce(t testing.TB, b *Book, questions []string) {
 	}
 }
 
-// quiz makes an input of n questions, every third of one conversation.
+// Quiz makes an input of n questions, every third of one conversation.
 func Quiz(n int) (content string, questions []string) {
 	var b strings.Builder
 	for i := range n {
@@ -273,7 +273,7 @@ func Quiz(n int) (content string, questions []string) {
 
 var ErrStopped = errors.New("stopped by the test")
 
-// open writes content to a file of that name and opens it with a default bot.
+// Open writes content to a file of that name and opens it with a default bot.
 func Open(t testing.TB, name, content string, o input.Options) *input.Input {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -291,7 +291,7 @@ func Open(t testing.TB, name, content string, o input.Options) *input.Input {
 	return in
 }
 
-// gzipped packs a text.
+// Gzipped packs a text.
 func Gzipped(t testing.TB, text string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -314,7 +314,7 @@ func Chinese(t testing.TB, text string) string {
 	return s
 }
 
-// xlsx makes a workbook of rows on its first sheet, and of what more does.
+// XLSX makes a workbook of rows on its first sheet, and of what more does.
 func XLSX(t testing.TB, rows [][]any, more func(f *excelize.File)) string {
 	t.Helper()
 	f := excelize.NewFile()
@@ -335,14 +335,14 @@ func XLSX(t testing.TB, rows [][]any, more func(f *excelize.File)) string {
 	return b.String()
 }
 
-// withStop is a context that stop ends with errStopped.
+// WithStop is a context that stop ends with errStopped.
 func WithStop(t testing.TB) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	t.Cleanup(func() { cancel(nil) })
 	return ctx, func() { cancel(ErrStopped) }
 }
 
-// eventually waits for what others bring about.
+// Eventually waits for what others bring about.
 func Eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !ok(); {
@@ -353,7 +353,7 @@ func Eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// anonymous takes out what differs from run to run: the run's name and the times.
+// Anonymous takes out what differs from run to run: the run's name and the times.
 func Anonymous(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -373,7 +373,7 @@ func Anonymous(text string) string {
 	return out
 }
 
-// ran asks a file's questions and returns the output's path.
+// Ran asks a file's questions and returns the output's path.
 func Ran(t *testing.T, file, content, output string, o input.Options) string {
 	t.Helper()
 	l, _ := NewLine(t, redistest.Embedded(t), NewBook())

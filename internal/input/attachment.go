@@ -12,10 +12,10 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// attachment is a file that goes with a question: one that Coze fetches, or one that was uploaded to it.
+// attachment is a file of a question: one that Coze fetches, or one that was uploaded to it.
 type attachment struct {
 	field string // the row's field that names it
-	kind  string // image, audio or file, as Coze tells them
+	kind  string // image, audio or file, in Coze's words
 	url   string
 	id    string
 }
@@ -26,15 +26,15 @@ const (
 	kindFile  = "file"
 )
 
-// kinds are told by the extension of a file_url.
+// kinds are those of the extensions of a file_url.
 var kinds = map[string]string{
 	".png": kindImage, ".jpg": kindImage, ".jpeg": kindImage, ".gif": kindImage, ".webp": kindImage, ".bmp": kindImage,
 	".heic": kindImage, ".heif": kindImage, ".tif": kindImage, ".tiff": kindImage,
 	".mp3": kindAudio, ".wav": kindAudio, ".m4a": kindAudio, ".aac": kindAudio, ".ogg": kindAudio, ".flac": kindAudio, ".amr": kindAudio,
 }
 
-// attachmentsOf reads a field that names files: one in a string or several apart by spaces or newlines, as there are
-// none in a URL; or an array of strings.
+// attachmentsOf reads a field that names files: a string with one or several, separated by white space, or an array of
+// strings.
 func attachmentsOf(field string, raw json.RawMessage) ([]attachment, error) {
 	var names []string
 	if kind(raw) == "an array" {
@@ -82,7 +82,7 @@ func newAttachment(field, name string) (attachment, error) {
 	return a, nil
 }
 
-// QuestionWithImages is a user's question with pictures: URLs that Coze can fetch, or ids of uploaded files.
+// QuestionWithImages is a user's question with images: URLs that Coze can fetch, or ids of uploaded files.
 func QuestionWithImages(text string, images []string) (tasks.Message, error) {
 	var files []attachment
 	for _, name := range images {
@@ -107,7 +107,7 @@ type object struct {
 	FileURL string `json:"file_url,omitempty"`
 }
 
-// questionWith is a user's question with the files that go with it.
+// questionWith is a user's question with its files.
 func questionWith(text string, files []attachment) tasks.Message {
 	m := tasks.Question(text)
 	if len(files) > 0 {
@@ -116,7 +116,7 @@ func questionWith(text string, files []attachment) tasks.Message {
 	return m
 }
 
-// objectString is text and files as Coze takes them: the text first, once.
+// objectString is text and files in Coze's format: the text first, once.
 func objectString(text string, files []attachment) string {
 	var objects []object
 	if text != "" {
@@ -129,7 +129,7 @@ func objectString(text string, files []attachment) string {
 	return string(raw)
 }
 
-// messageText is what a message says, without its files.
+// messageText is a message's text without its files.
 func messageText(m *tasks.Message) string {
 	var objects []object
 	if m.ContentType != "object_string" || json.Unmarshal([]byte(m.Content), &objects) != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/cozeq/cozeq/internal/sheet"
 )
 
-// cellReader reads the rows of a table that have anything in them. Its errors are *csv.ParseError for a row that cannot
-// be read, behind which the next call goes on, and others at which it ends.
+// cellReader reads the rows of a table that are not empty. After a *csv.ParseError the next call continues behind the bad
+// row; other errors are final.
 type cellReader interface {
 	read() (cellRow, error)
 }
@@ -24,10 +24,10 @@ type cellRow struct {
 	marks []sheet.Mark // of an xlsx
 }
 
-// errRecordTooLong stops a reader of csv that looks for the end of a quote.
+// errRecordTooLong stops a csv reader that looks for the end of a quote.
 var errRecordTooLong = errors.New("the next row has more than 32 MiB: is a quote not closed?")
 
-// bounded reads on only while its allowance lasts, so that a quote that is not closed does not swallow the file.
+// bounded reads only so many bytes, so that a quote that is not closed does not swallow the file.
 type bounded struct {
 	r    io.Reader
 	left int
@@ -52,7 +52,7 @@ type csvReader struct {
 func newCSVReader(r io.Reader, comma rune) *csvReader {
 	source := &bounded{r: r, left: maxLine}
 	c := &csvReader{csv: csv.NewReader(source), source: source}
-	c.csv.FieldsPerRecord = -1 // told by us, with the header's count
+	c.csv.FieldsPerRecord = -1 // evenOut checks the number of cells
 	c.csv.Comma = comma
 	return c
 }
@@ -89,7 +89,7 @@ func (s sheetReader) read() (cellRow, error) {
 	}
 }
 
-// damaged says which cell cannot be read, and why; "" = none.
+// Damaged says which cell cannot be read, and why; "" = none.
 func (r *cellRow) Damaged() string {
 	if i := slices.Index(r.marks, sheet.Damaged); i >= 0 {
 		return damagedCell(i, r.Line, r.Cells[i])
@@ -97,7 +97,7 @@ func (r *cellRow) Damaged() string {
 	return ""
 }
 
-// tableCells yields the rows of a table as they stand in the file, header included. What the file is to blame for is a
+// TableCells yields the rows of a table as they stand in the file, header included. What the file is to blame for is a
 // *Problem. An error ends the sequence.
 func (in *Input) TableCells(ctx context.Context) iter.Seq2[cellRow, error] {
 	return func(yield func(cellRow, error) bool) {

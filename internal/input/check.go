@@ -11,29 +11,29 @@ import (
 	"slices"
 )
 
-// Stats is what Check found out about an input.
+// Stats is what Check counts of an input.
 type Stats struct {
 	Rows    int
 	SHA256  string   // of the file as it is, in hex
-	Text    int64    // bytes of what is asked
+	Text    int64    // bytes of the questions
 	Carried int64    // bytes of the custom_ids, and of the cells that go into the output
-	Ignored []string // what rows of the shape of OpenAI's batches ask for, and the bot decides
+	Ignored []string // fields of rows in the format of OpenAI's batches that are left to the bot
 
-	Dropped []string // what rows have, a bot cannot be asked for, and is left out
+	Dropped []string // fields that a bot does not support and that are left out
 
-	StandIns []string // names of columns or fields that were taken for the question, as there is none of its name
+	StandIns []string // names of columns or fields that are used as the question, as none has its name
 }
 
-// Check reads the whole input once and reports everything that is wrong with it, repeated custom_ids included, as an
-// *InvalidInput. An input without any row is wrong, too.
+// Check reads the whole input once and reports all errors together, repeated custom_ids included, as an *InvalidInput. An
+// input without any row is an error, too.
 func (in *Input) Check(ctx context.Context) (Stats, error) {
 	if in.stats != nil {
 		return *in.stats, nil
 	}
 	digest, blocks := sha256.New(), newBlockWriter()
-	content := io.TeeReader(heedful{ctx, in.content()}, io.MultiWriter(digest, blocks))
+	content := io.TeeReader(cancelable{ctx, in.content()}, io.MultiWriter(digest, blocks))
 	invalid := &InvalidInput{}
-	// A custom_id is kept as a hash of 64 bits: at a million rows one in forty million inputs would be told of a
+	// A custom_id is kept as a hash of 64 bits: at a million rows, one in forty million inputs would be refused for a
 	// repetition that is none.
 	seed := maphash.MakeSeed()
 	first := make(map[uint64]uint32)
@@ -74,7 +74,7 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		return Stats{}, invalid
 	}
 	if in.blocks != nil { // of an xlsx, whose rows were not read from content
-		content = io.TeeReader(heedful{ctx, in.content()}, digest)
+		content = io.TeeReader(cancelable{ctx, in.content()}, digest)
 	}
 	if _, err := io.Copy(io.Discard, content); err != nil {
 		return Stats{}, fmt.Errorf("read %s: %w", in.name, err)
@@ -89,7 +89,7 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 	return stats, nil
 }
 
-// with is the names and one more, each once.
+// with appends a name, unless it is there already.
 func with(names []string, name string) []string {
 	if slices.Contains(names, name) {
 		return names

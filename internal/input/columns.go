@@ -8,14 +8,14 @@ import (
 	"github.com/cozeq/cozeq/internal/sheet"
 )
 
-// columns are those of a table OUTPUT that come from the input, before those of the answer.
+// Columns are those of a table OUTPUT that come from the input, before those of the answer.
 type Columns struct {
 	Names []string
 	from  []int  // for each its place in Row.Columns; nil: the input has no columns, and these are custom_id and question
 	ID    string // the name of the one with the custom_id; "" = there is none
 }
 
-// outputColumns are the input's columns, in their order. Those of an earlier answer are left out, as the new ones take
+// OutputColumns are the input's columns, in their order. Those of an earlier answer are left out, as the new ones take
 // their place. Another that has the name of one of the answer's is called input_NAME, so that no name is there twice.
 func (in *Input) OutputColumns(ctx context.Context) (*Columns, error) {
 	if !in.format.table() {
@@ -50,7 +50,7 @@ func (in *Input) OutputColumns(ctx context.Context) (*Columns, error) {
 	return c, nil
 }
 
-// cells are what a row has in these columns.
+// Cells are what a row has in these columns.
 func (c *Columns) Cells(row *Row) []string {
 	if c.from == nil {
 		return []string{row.CustomID, row.Question()}
@@ -62,7 +62,7 @@ func (c *Columns) Cells(row *Row) []string {
 	return cells
 }
 
-// answerColumns stand behind the input's columns in a table.
+// AnswerColumns follow the input's columns in a table. Package output fills them in.
 var AnswerColumns = []string{"answer", "status", ColumnErrorCode, "error_msg", ColumnTokenCount, "conversation_id", "chat_id"}
 
 // The columns that are numbers.
@@ -71,7 +71,7 @@ const (
 	ColumnTokenCount = "token_count"
 )
 
-// isNumber reports whether a row's cell in the ith of these columns is a number of a sheet.
+// IsNumber reports whether a row's cell in the ith of these columns is a number of a sheet.
 func (c *Columns) IsNumber(row *Row, i int) bool {
 	return c.from != nil && row.mark(c.from[i]) == sheet.Number
 }

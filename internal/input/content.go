@@ -11,11 +11,11 @@ import (
 	"github.com/cozeq/cozeq/internal/charset"
 )
 
-// What an input's bytes go through on their way to its rows:
+// The steps from an input's bytes to its rows:
 //
 //	content ─► unpacked (gzip) ─► behind the mark ─► decoded to UTF-8 ─► CR made LF ─► rows
 //
-// Each step holds some KiB. What is wrong with the bytes comes out as a *damagedError, or as bytes that are no UTF-8.
+// Each step holds some KiB. Damage comes out as a *damagedError, or as bytes that are not UTF-8.
 
 // text reads the input's content as UTF-8.
 func (in *Input) text(content io.Reader) io.Reader {
@@ -34,7 +34,7 @@ func (in *Input) unpacked(content io.Reader) io.Reader {
 	return &gunzip{packed: bufio.NewReaderSize(content, 64<<10)}
 }
 
-// damagedError is a file that is compressed, and cut short or damaged.
+// damagedError is a compressed file that is cut short or damaged.
 type damagedError struct{ err error }
 
 func (e *damagedError) Error() string {
@@ -46,7 +46,7 @@ func (e *damagedError) Error() string {
 
 func (e *damagedError) Unwrap() error { return e.err }
 
-// gunzip unpacks, from its first Read on.
+// gunzip unpacks; the header is read at the first Read.
 type gunzip struct {
 	packed *bufio.Reader
 	plain  *gzip.Reader
@@ -67,7 +67,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// damagedOr tells what is the file's fault from what is the disk's.
+// damagedOr makes a damagedError of a fault of the file; other errors are the disk's.
 func damagedOr(err error) error {
 	_, corrupt := errors.AsType[flate.CorruptInputError](err)
 	switch {
@@ -77,7 +77,7 @@ func damagedOr(err error) error {
 	return err
 }
 
-// undamaged ends where a damage begins: for a look at the beginning.
+// undamaged ends where damage begins: for detection at the beginning.
 type undamaged struct{ r io.Reader }
 
 func (u undamaged) Read(p []byte) (int, error) {
@@ -88,7 +88,7 @@ func (u undamaged) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// behind passes over the first bytes.
+// behind skips the first bytes.
 type behind struct {
 	r    io.Reader
 	over int
@@ -129,13 +129,13 @@ func (l *lineFeeds) Read(p []byte) (int, error) {
 	}
 }
 
-// heedful ends with ctx: a row may be a long time in coming.
-type heedful struct {
+// cancelable ends with ctx: a row may take long to arrive.
+type cancelable struct {
 	ctx context.Context
 	r   io.Reader
 }
 
-func (h heedful) Read(p []byte) (int, error) {
+func (h cancelable) Read(p []byte) (int, error) {
 	if h.ctx.Err() != nil {
 		return 0, context.Cause(h.ctx)
 	}

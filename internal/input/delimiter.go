@@ -11,13 +11,13 @@ import (
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
-// delimiters are what may stand between the cells of a csv or tsv, in the order in which they are preferred.
+// delimiters may separate the cells of a csv or tsv; earlier ones are preferred.
 var delimiters = []struct {
 	char rune
 	name string
 }{{',', "comma"}, {';', "semicolon"}, {'\t', "tab"}}
 
-// parseDelimiter takes a delimiter's name, or itself.
+// parseDelimiter takes a delimiter's name or the character.
 func parseDelimiter(name string) (rune, error) {
 	for _, d := range delimiters {
 		if name == string(d.char) || strings.EqualFold(name, d.name) || d.char == '\t' && name == `\t` {
@@ -36,7 +36,7 @@ func delimiterName(char rune) string {
 	return string(char)
 }
 
-// delimiter is the one that the format's name promises.
+// delimiter is the format's default.
 func (f Format) delimiter() rune {
 	if f == TSV {
 		return '\t'
@@ -44,9 +44,9 @@ func (f Format) delimiter() rune {
 	return ','
 }
 
-// findDelimiter tells what stands between the cells of a table that begins with head. It is the one that a first line
-// "sep=;" names, or with which the header has the columns that are needed; where that does not decide, the one with
-// which most rows have as many cells as the header, then the one with the most columns, then the format's own.
+// findDelimiter detects the delimiter of a table that begins with head: the one that a first line "sep=;" names, or with
+// which the header has the needed columns. If that does not decide: the one with which most rows have as many cells as the
+// header, then the one with the most columns, then the format's default.
 func findDelimiter(head []byte, whole bool, f Format, needed []string) rune {
 	if hint, ok := hinted(head); ok {
 		return hint
@@ -61,9 +61,9 @@ func findDelimiter(head []byte, whole bool, f Format, needed []string) rune {
 	return best
 }
 
-// fit is how well a delimiter goes with a table.
+// fit is how well a delimiter matches a table.
 type fit struct {
-	needed  int // of the columns that are needed, how many are in the header, or in a row that should have been it
+	needed  int // how many of the needed columns are in the header, or in a row that should have been it
 	even    int // of a hundred rows, how many have as many cells as the header
 	columns int
 }
@@ -73,7 +73,7 @@ func (f fit) better(than fit) bool {
 		return f.needed > than.needed
 	}
 	if f.columns < 2 || than.columns < 2 {
-		return f.columns > than.columns // one column is one whatever separates it from none
+		return f.columns > than.columns // a single column is the same with any delimiter
 	}
 	if f.even != than.even {
 		return f.even > than.even
@@ -126,7 +126,7 @@ func countNeeded(cells, needed []string) (n int) {
 	return n
 }
 
-// sepHint begins the line "sep=;", which Excel writes and heeds.
+// sepHint begins the line "sep=;", which Excel writes and reads.
 const sepHint = "sep="
 
 // hinted reads such a first line.
@@ -144,13 +144,13 @@ func hinted(head []byte) (delimiter rune, ok bool) {
 	return 0, false
 }
 
-// isHint reports whether a row is such a line, with whatever delimiter it was read.
+// isHint reports whether a row is such a line, read with any delimiter.
 func isHint(cells []string) bool {
 	text := strings.Join(cells, ";")
 	return len(cells) < 3 && len(text) == len(sepHint)+1 && strings.EqualFold(text[:len(sepHint)], sepHint)
 }
 
-// readHead reads what is looked at to find something out.
+// readHead reads the beginning of a text, for detection.
 func readHead(r io.Reader) (head []byte, whole bool, err error) {
 	head = make([]byte, headSize)
 	n, err := io.ReadFull(r, head)
@@ -160,5 +160,5 @@ func readHead(r io.Reader) (head []byte, whole bool, err error) {
 	return head[:n], whole, err
 }
 
-// headSize is how much of a text is looked at.
+// headSize is how much of a text is read for detection.
 const headSize = 256 << 10

@@ -9,7 +9,7 @@ import (
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
-// fitsSheet finds what an xlsx has no place for: an *InvalidInput if it is texts.
+// FitsSheet checks that an xlsx has room for the input. Texts that are too long are an *InvalidInput.
 func (in *Input) FitsSheet(ctx context.Context) error {
 	if in.fits {
 		return nil
@@ -49,7 +49,7 @@ func (in *Input) FitsSheet(ctx context.Context) error {
 	return nil
 }
 
-// isFile reports whether info is that of the input's file.
+// IsFile reports whether info is that of the input's file.
 func (in *Input) IsFile(info os.FileInfo) (bool, error) {
 	if in.file == nil {
 		return false, nil

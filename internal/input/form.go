@@ -10,17 +10,17 @@ import (
 	"github.com/cozeq/cozeq/internal/charset"
 	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/tasks"
-	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// shape is what a detached batch keeps of its input's form, besides the names of its columns, so that the answers can be
-// written when the input is long gone. It stands in the batch as JSON.
+// Form is what a detached batch keeps of its input besides the names of its columns, so that the answers can be written
+// when the input is gone. The batch holds it as JSON.
 type Form struct {
-	Table   bool     `json:"table,omitempty"`   // a row keeps a cell for each column; else it may keep one, the JSON of what it carries, and one of its request
-	Marked  bool     `json:"marked,omitempty"`  // ... and one more, a letter for each cell: which of them are numbers
-	Carried []string `json:"carried,omitempty"` // by column its name in a record's "input"; "" = it has its place elsewhere
+	// Table: a row keeps a cell for each column. Otherwise it may keep the JSON of what is passed through, and its request.
+	Table   bool     `json:"table,omitempty"`
+	Marked  bool     `json:"marked,omitempty"`  // a row keeps one more cell, a letter for each cell: which of them are numbers
+	Carried []string `json:"carried,omitempty"` // by column its name in a record's "input"; "" = it is not in there
 	ID      string   `json:"id,omitempty"`      // the name of the column with the custom_id
-	Comma   string   `json:"comma,omitempty"`   // what stands between the cells of a .csv output; "" = a comma
+	Comma   string   `json:"comma,omitempty"`   // the delimiter of a .csv output; "" = a comma
 	BOM     bool     `json:"bom,omitempty"`     // such an output begins with the mark of UTF-8
 }
 
@@ -56,7 +56,7 @@ func (in *Input) Form(ctx context.Context) (s Form, names []string, err error) {
 	return s, c.Names, nil
 }
 
-// keep is what a batch keeps of a row, beside its question.
+// Keep is what a batch keeps of a row, beside its question.
 func (s *Form) Keep(c *Columns, row *Row) (kept []string, err error) {
 	if !s.Table {
 		return row.keepObject()
@@ -110,7 +110,7 @@ func (r *Row) restoreObject(kept []string) error {
 	return nil
 }
 
-// columns are those of a table output.
+// Columns are those of a table output.
 func (s *Form) Columns(names []string) *Columns {
 	if !s.Table {
 		return &Columns{Names: []string{FieldCustomID, FieldQuestion}, ID: s.ID}
@@ -122,9 +122,9 @@ func (s *Form) Columns(names []string) *Columns {
 	return c
 }
 
-// restore makes the row of what was kept of it. One whose question has gone has no more than its number and custom_id.
-func (s *Form) Restore(c *Columns, kept batches.Row, customID string) (*Row, error) {
-	row := &Row{N: kept.N, CustomID: customID, Chat: kept.Chat, Columns: kept.Columns}
+// Restore completes a row of which number, custom_id, chat and, as Columns, what Keep returned are known. Without a chat its
+// question is gone.
+func (s *Form) Restore(c *Columns, row *Row) error {
 	if row.Chat == nil {
 		row.Chat = new(tasks.Chat)
 	}
@@ -133,32 +133,30 @@ func (s *Form) Restore(c *Columns, kept batches.Row, customID string) (*Row, err
 		chat.AdditionalMessages = []tasks.Message{tasks.Question(chat.Preview)}
 		row.Chat = &chat
 	}
+	kept := row.Columns
 	if !s.Table {
-		if err := row.restoreObject(kept.Columns); err != nil {
-			return nil, fmt.Errorf("read what row %d of the batch carries: %w", kept.N, err)
-		}
 		row.Columns = nil
-		return row, nil
+		if err := row.restoreObject(kept); err != nil {
+			return fmt.Errorf("read what row %d of the batch carries: %w", row.N, err)
+		}
+		return nil
 	}
 	row.table = &header{carried: s.Carried}
-	marks := ""
-	if s.Marked && len(row.Columns) == len(c.Names)+1 {
-		marks = row.Columns[len(c.Names)]
-	}
-	cells := make([]string, len(c.Names)) // all of them empty where the row has gone
-	copy(cells, row.Columns)
-	row.Columns = cells
-	for _, letter := range marks {
-		mark := sheet.Text
-		if letter == cellNumber {
-			mark = sheet.Number
+	row.Columns = make([]string, len(c.Names)) // all of them empty if the row is gone
+	copy(row.Columns, kept)
+	if s.Marked && len(kept) == len(c.Names)+1 {
+		for _, letter := range kept[len(c.Names)] {
+			mark := sheet.Text
+			if letter == cellNumber {
+				mark = sheet.Number
+			}
+			row.marks = append(row.marks, mark)
 		}
-		row.marks = append(row.marks, mark)
 	}
-	return row, nil
+	return nil
 }
 
-// separator is what stands between the cells of an output.
+// Separator is the delimiter of an output.
 func (s *Form) Separator(f Format) rune {
 	if f == CSV && s.Comma != "" {
 		comma, _ := utf8.DecodeRuneInString(s.Comma)
@@ -167,8 +165,7 @@ func (s *Form) Separator(f Format) rune {
 	return f.delimiter()
 }
 
-// separator is what stands between the cells of an OUTPUT. Whoever has a table with semicolons has a spreadsheet that
-// wants them.
+// Separator is the delimiter of an OUTPUT. An input with semicolons is from a spreadsheet that needs them.
 func (in *Input) Separator(output Format) rune {
 	if output == CSV && in.format == CSV {
 		return in.reading.delimiter(CSV)
@@ -176,8 +173,7 @@ func (in *Input) Separator(output Format) rune {
 	return output.delimiter()
 }
 
-// spreadsheets reports whether the input was made by a spreadsheet, which takes UTF-8 without its mark for something
-// else and shows no Chinese.
+// Spreadsheets reports whether the input was made by a spreadsheet. Those need the mark of UTF-8 to show Chinese.
 func (in *Input) Spreadsheets() bool {
 	return in.format == XLSX || in.format.table() && (in.mark > 0 || in.reading.encoding() != charset.UTF8)
 }

@@ -31,10 +31,10 @@ var (
 // table reports whether the format has a header row and cells.
 func (f Format) table() bool { return f == CSV || f == TSV || f == XLSX }
 
-// objects reports whether the format's rows are JSON objects.
+// Objects reports whether rows are JSON objects.
 func (f Format) Objects() bool { return f == JSONL || f == JSON }
 
-// compressedSuffix is that of a file packed with gzip.
+// CompressedSuffix is that of a file packed with gzip.
 const CompressedSuffix = ".gz"
 
 func List[S ~string](names []S, prefix string) string {
@@ -48,7 +48,7 @@ func List[S ~string](names []S, prefix string) string {
 	return b.String()
 }
 
-// formatOf takes a name's extension apart: answers.CSV.gz is a csv, compressed.
+// formatOf reads a name's extension: answers.CSV.gz is a csv, compressed.
 func formatOf(path string) (f Format, compressed bool) {
 	name := strings.ToLower(filepath.Base(path))
 	name, compressed = strings.CutSuffix(name, CompressedSuffix)
@@ -59,7 +59,7 @@ func directoryError(path string) error {
 	return &usage.Error{What: path + " is a directory", Hint: "name a file of questions"}
 }
 
-// inputFormat is the format of the input at path, or the one that name says; compressed is what the names promise.
+// inputFormat is the format called name, or that of the extension of path. compressed is whether it ends in .gz.
 func inputFormat(path, name string) (f Format, compressed bool, err error) {
 	switch {
 	case name != "":
@@ -93,7 +93,7 @@ func inputFormat(path, name string) (f Format, compressed bool, err error) {
 	return f, compressed, nil
 }
 
-// extra says more of an extension that people take for one of the others.
+// extra adds a hint for extensions that are easily confused with ours.
 func extra(f Format) string {
 	switch f {
 	case "xls", "et":
@@ -109,7 +109,7 @@ func orName(path, name string) string {
 	return path
 }
 
-// outputFormat is the format that an OUTPUT of that name gets.
+// OutputFormat is the format of an OUTPUT of that name.
 func OutputFormat(path string) (f Format, compressed bool, err error) {
 	f, compressed = formatOf(path)
 	if !slices.Contains(outputFormats, f) || f == XLSX && compressed {

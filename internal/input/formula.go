@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// quoteFormula puts a ' before a text that a spreadsheet would run, as people do who type one. A text that begins with
-// such a ' gets one more, so that unquoteFormula gives back what was there.
+// QuoteFormula puts a ' before a text that a spreadsheet would run, as people do when they type one. A text that begins
+// with such a ' gets one more, so that UnquoteFormula restores it.
 func QuoteFormula(cell string) string {
 	if isFormula(strings.TrimLeft(cell, "'")) {
 		return "'" + cell
@@ -21,11 +21,11 @@ func UnquoteFormula(cell string) string {
 	return cell
 }
 
-// formulaStarts are the characters that OWASP names, and their full-width forms, which Chinese and Japanese keyboards
-// give and spreadsheets there take for the same.
+// formulaStarts are the characters that OWASP names, and their full-width forms, which Chinese and Japanese keyboards give
+// and spreadsheets there treat as the same.
 const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
-// number is what a spreadsheet reads as a number and not as a sum: -5, +1,234.50, -12%, -1.5E-7.
+// number is what a spreadsheet reads as a number, not as a formula: -5, +1,234.50, -12%, -1.5E-7.
 var number = regexp.MustCompile(`^[+-](\d+([.,]\d+)*|\.\d+)([eE][+-]?\d+)?%?$`)
 
 func isFormula(cell string) bool {

@@ -19,18 +19,18 @@ var tableFields = []string{
 // header is a table's columns.
 type header struct {
 	line     int
-	names    []string // as they stand there
+	names    []string // as in the file
 	meant    []string // the names that they stand for
-	standIn  string   // the name of the column that is taken for the question; "" = it has its own
+	standIn  string   // the name of the column that is used as the question; "" = it has its own
 	question int      // -1: there is a prompt
 	fields   map[string]int
 	prompted map[string]int // the columns that the prompt names
-	carried  []string       // for each column its name in a record's "input"; "" = it has its place elsewhere
+	carried  []string       // for each column its name in a record's "input"; "" = it is not in there
 	again    bool           // the table is an earlier output: its answers are old
 	quoted   bool           // and formulas in it are quoted
 }
 
-// header reads the header row. A header that will not do is a *Problem.
+// header reads the header row. A bad header is a *Problem.
 func (in *Input) header(t cellReader) (*header, error) {
 	first, err := t.read()
 	for err == nil && first.Line == 1 && isHint(first.Cells) {
@@ -75,7 +75,7 @@ func (h *header) isOutput() bool {
 	return true
 }
 
-// isAnswer reports whether a column holds what an earlier run has made, and is not what is asked now.
+// isAnswer reports whether a column holds an answer of an earlier run and is not used for the question now.
 func (h *header) isAnswer(column int) bool {
 	if !h.again || column == h.question || h.isPrompted(column) {
 		return false
@@ -94,10 +94,10 @@ func (h *header) isPrompted(column int) bool {
 	return false
 }
 
-// name is the name that the column's stands for.
+// name is the name that a column's stands for.
 func (h *header) name(column int) string { return h.meant[column] }
 
-// ownName is the column's name without what is around it.
+// ownName is a column's name without blanks and quotes.
 func (h *header) ownName(column int) string {
 	name := strings.TrimSpace(h.names[column])
 	if h.quoted {
@@ -106,14 +106,14 @@ func (h *header) ownName(column int) string {
 	return name
 }
 
-// assign finds what the columns mean. A column that means something must be there once.
+// assign finds what the columns mean. A column with a meaning must be there once.
 func (in *Input) assign(h *header) (wrong string) {
 	for i := range h.names {
 		name := h.name(i)
 		if name == "" {
 			continue
 		}
-		old := h.again && slices.Contains(AnswerColumns, name) // asked anew only if it is named
+		old := h.again && slices.Contains(AnswerColumns, name) // used only if it is named
 		into, key := h.fields, name
 		switch {
 		case in.prompt == nil && name == in.questionCol():
@@ -163,7 +163,7 @@ func (in *Input) lacks(h *header, t cellReader) (wrong string) {
 	return ""
 }
 
-// takeStandIn takes the column of another name for the question where it has none and there is one such column.
+// takeStandIn uses a column of another name as the question if it has none and there is exactly one such column.
 func (in *Input) takeStandIn(h *header) {
 	if h.question >= 0 {
 		return
@@ -199,10 +199,10 @@ func (in *Input) lacksColumn(name, flag string, names []string, t cellReader) st
 	return what
 }
 
-// belowTitle is how many rows below the first are looked at for a header.
+// belowTitle is how many rows below the first are searched for a header.
 const belowTitle = 10
 
-// headerBelow looks for the header below a title; 0 = it is not in the next rows either.
+// headerBelow looks for the header below a title; 0 = it is not there.
 func headerBelow(name string, t cellReader) int {
 	for range belowTitle {
 		row, err := t.read()
@@ -216,7 +216,7 @@ func headerBelow(name string, t cellReader) int {
 	return 0
 }
 
-// carry names the columns that a record carries. Those that have no name, or one that is taken, get their number.
+// carry names the columns that are passed through. Those without a name, or with one that is taken, get their number.
 func (h *header) carry() {
 	h.carried = make([]string, len(h.names))
 	used := make(map[string]bool)
@@ -236,7 +236,7 @@ func (h *header) carry() {
 	}
 }
 
-// means reports whether a column is one of a row's fields.
+// means reports whether a column is a field of the row.
 func (h *header) means(column int) bool {
 	for _, i := range h.fields {
 		if i == column {

@@ -20,33 +20,32 @@ import (
 
 // Input is a file of questions.
 type Input struct {
-	name    string // as errors name it
+	name    string // for errors
 	format  Format
 	options Options
 	prompt  *prompt  // nil: there is a column with the question
 	known   []string // the names by which a column or field means something
 	data    io.ReaderAt
 	file    *os.File // the data, unless they are in memory
-	live    *live    // what is read as it comes, data being its beginning; nil: all of it is there
-	spooled bool     // file is a copy of ours that has still its name
+	live    *live    // a pipe that is read as it is written, data being its beginning; nil: all of it is there
+	spooled bool     // file is a temporary copy that still has its name
 
 	reading reading
-	mark    int  // bytes at the beginning that only tell the encoding
+	mark    int  // bytes of the byte order mark at the beginning
 	array   bool // a json is one array of objects, not an object a line
 	found   findings
 
 	book   *sheet.Book  // of an xlsx
 	unpack sync.Mutex   // guards table
-	table  *sheet.Table // its rows, once they are wanted
+	table  *sheet.Table // its rows, once they are needed
 
-	stats  *Stats  // of the Check that found nothing wrong
+	stats  *Stats  // of a Check without errors
 	blocks *blocks // of the content as it was then, of an xlsx as it was unpacked; nil = not known yet
 	fits   bool    // all of it goes into an xlsx
 }
 
-// Open opens the file at path, or stdin for "-", and finds out how it is to be read. Options that do not go together or
-// with the file are a *UsageError. What can be read only once, a pipe, is copied to a temporary file. The caller closes
-// the Input.
+// Open opens the file at path, or stdin for "-", and detects how to read it. Options that do not fit together or the file
+// are a *usage.Error. A pipe, which can be read only once, is copied to a temporary file. The caller closes the Input.
 func Open(path string, o Options) (*Input, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -63,7 +62,7 @@ func Open(path string, o Options) (*Input, error) {
 		err = in.open(path)
 	}
 	if err == nil {
-		err = in.look(compressed)
+		err = in.sniff(compressed)
 	}
 	if err == nil && in.live != nil {
 		in.findLiveStandIn()
@@ -74,7 +73,7 @@ func Open(path string, o Options) (*Input, error) {
 	return in, nil
 }
 
-// plan settles what can be known before the file is opened.
+// plan decides what can be decided before the file is opened.
 func (in *Input) plan(path string) (compressed bool, err error) {
 	if in.format, compressed, err = inputFormat(path, in.options.Format); err != nil {
 		return false, err
@@ -140,7 +139,7 @@ func (in *Input) open(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// standard takes what the path - stands for.
+// standard opens what the path - stands for.
 func (in *Input) standard() error {
 	content, stdin := in.options.Content, in.options.Stdin
 	switch {
@@ -178,7 +177,7 @@ func (in *Input) spool(r io.Reader) error {
 	return nil
 }
 
-// forget takes the name of a copy away, where a system allows that for an open file: so a process that is killed leaves
+// forget removes the name of a copy, where a system allows that for an open file, so that a process that is killed leaves
 // nothing behind. An .xlsx is opened by its name until it is unpacked.
 func (in *Input) forget() {
 	if in.spooled {
@@ -186,7 +185,7 @@ func (in *Input) forget() {
 	}
 }
 
-// Close closes the file, and removes the copy of one that could be read only once.
+// Close closes the file and removes its temporary copy.
 func (in *Input) Close() error {
 	if in.file == nil {
 		return nil
@@ -211,8 +210,7 @@ func (in *Input) Format() Format { return in.format }
 // BotID is the bot of the rows that name none.
 func (in *Input) BotID() string { return in.options.BotID }
 
-// Found is what was found out about the input, for people; "" where it is what everybody would expect. It is whole
-// after Check.
+// Found is what was detected and is not the default, for people. It is complete after Check.
 func (in *Input) Found() string {
 	found := in.found
 	if in.stats == nil {
@@ -231,7 +229,7 @@ func (in *Input) Found() string {
 	return found.String()
 }
 
-// NamesBot reports whether the first row names the bot that it is for. A row that is not in order is taken to.
+// NamesBot reports whether the first row names its bot, or is wrong.
 func (in *Input) NamesBot() bool {
 	const nobody = "?"
 	bot := in.options.BotID
@@ -243,13 +241,13 @@ func (in *Input) NamesBot() bool {
 	return true
 }
 
-// Rows yields the rows in the order of the file, from its beginning at each call, without ever holding more than one.
-// What is wrong with a row is yielded as a *Problem, several for one row where there are several, and the sequence goes
-// on; any other error ends it. Blank lines, and rows of empty cells, are no rows.
+// Rows yields the rows in the order of the file, from its beginning at each call, and holds one at a time. Each error in a
+// row is yielded as a *Problem, and the sequence continues; any other error ends it. Blank lines, and rows of empty cells,
+// are skipped.
 func (in *Input) Rows() iter.Seq2[*Row, error] { return in.rows(context.Background(), in.content()) }
 
-// content reads the file from its beginning, after a Check as it was then: what has changed is ErrEdited. Readers
-// of one file do not disturb each other.
+// content reads the file from its beginning. After a Check, content that has changed since is ErrEdited. Readers of one
+// file are independent.
 func (in *Input) content() io.Reader {
 	if in.blocks != nil {
 		return in.blocks.read(in.data)
@@ -287,7 +285,7 @@ func (in *Input) unreadable() string {
 	return fmt.Sprintf("not %s, which the file was taken for: say what it is with --encoding, or save it as UTF-8", e)
 }
 
-// wrongText finds what no text may hold; "" = nothing. column is the name of the one that the text stands in, or "".
+// wrongText finds what no text may contain; "" = nothing. column is the name of the text's column, if it has one.
 func (in *Input) wrongText(text []byte, column string) string {
 	if !validUTF8(text) {
 		return in.unreadable()

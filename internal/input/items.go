@@ -10,9 +10,9 @@ import (
 	"math"
 )
 
-// pieceReader cuts a text into the pieces of which each makes a row: lines, or the items of an array.
+// pieceReader splits a text into pieces that make a row each: lines, or the items of an array.
 type pieceReader interface {
-	// read returns the next piece, good until the next call; io.EOF behind the last one.
+	// read returns the next piece, valid until the next call; io.EOF behind the last one.
 	read() ([]byte, error)
 
 	// place is where the last piece begins: its line, from 1, and its number among the items of an array, from 1, or 0.
@@ -35,11 +35,11 @@ type Piece struct {
 	Text []byte
 }
 
-// Pieces yields the lines or items as they stand in the file, whatever their length. What the file is to blame for is a
-// *Problem, and ends the sequence.
+// Pieces yields the lines or items as they stand in the file, whatever their length. A damaged file is a *Problem, which
+// ends the sequence.
 func (in *Input) Pieces() iter.Seq2[Piece, error] { return in.eachPiece(in.content(), math.MaxInt32) }
 
-// eachPiece yields the pieces of content. One that is too long is a *Problem, and the sequence goes on behind it.
+// eachPiece yields the pieces of content. One that is too long is a *Problem, and the sequence continues.
 func (in *Input) eachPiece(content io.Reader, max int) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		for pieces := in.pieces(content, max); ; {
@@ -71,18 +71,18 @@ func (in *Input) eachPiece(content io.Reader, max int) iter.Seq2[Piece, error] {
 	}
 }
 
-// arrayError is an array that cannot be read on.
+// arrayError is an array that cannot be read to its end.
 type arrayError struct{ what string }
 
 func (e *arrayError) Error() string { return e.what }
 
-// itemReader reads the items of a JSON array one by one, as an array of a million objects does not go into memory. Each is
-// cut out by its brackets and quotes, so that one with another mistake in it is one bad row.
+// itemReader reads the items of a JSON array one by one, as an array of a million objects does not fit into memory. It
+// looks at brackets and quotes only, so that an item with another mistake is one bad row.
 type itemReader struct {
 	r   *bufio.Reader
 	max int
 
-	line   int // up to which the text is read
+	line   int // the last one read
 	begin  int // on which the last item begins
 	n      int // items read
 	closed bool
@@ -99,7 +99,7 @@ func (r *itemReader) next() (byte, error) {
 	return b, err
 }
 
-// skip reads the next byte that is no white space.
+// skip reads the next byte that is not white space.
 func (r *itemReader) skip() (byte, error) {
 	for {
 		b, err := r.next()
@@ -114,7 +114,7 @@ func (r *itemReader) read() ([]byte, error) {
 		return nil, r.end()
 	}
 	if r.n == 0 {
-		if _, err := r.skip(); err != nil { // the [ by which the array was told
+		if _, err := r.skip(); err != nil { // the array's [
 			return nil, cutShort(err)
 		}
 	}
@@ -157,7 +157,7 @@ func (r *itemReader) read() ([]byte, error) {
 	}
 }
 
-// end is io.EOF if nothing stands behind the array.
+// end is io.EOF if nothing follows the array.
 func (r *itemReader) end() error {
 	_, err := r.skip()
 	if err == nil {
@@ -167,7 +167,7 @@ func (r *itemReader) end() error {
 	return err
 }
 
-// cutShort tells an array that is not closed from what the disk does not give out.
+// cutShort makes an arrayError of an array that is not closed; other errors are the disk's.
 func cutShort(err error) error {
 	if errors.Is(err, io.EOF) {
 		return &arrayError{"the array is not closed: the file is cut short, or a quote or a bracket is not closed"}

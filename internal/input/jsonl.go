@@ -17,7 +17,7 @@ func (in *Input) jsonRows(content io.Reader, yield func(*Row, error) bool) {
 	in.pieceRows(content, yield, in.parseObject)
 }
 
-// parseObject fills the row from a line of JSON and returns everything that is wrong with it.
+// parseObject fills the row from a JSON object and returns all its errors.
 func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	if len(line) == 0 { // of an array: empty lines are skipped
 		return []string{"no item: a comma too many"}
@@ -75,8 +75,8 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	return wrong
 }
 
-// mayMeanQuestion reports whether an unknown field is probably the question: it has nearly the name, or a name like no
-// other and a text. Then that there is no question is not said as well: it is the same mistake.
+// mayMeanQuestion reports whether an unknown field is probably the question: its name is nearly that, or near no other and
+// it holds a text. Then the missing question is the same mistake and is not reported as well.
 func (in *Input) mayMeanQuestion(name string, raw json.RawMessage) bool {
 	if slices.Contains(knownFields, in.meant(name)) || in.meant(name) == "" {
 		return false
@@ -90,7 +90,7 @@ func (in *Input) mayMeanQuestion(name string, raw json.RawMessage) bool {
 	return false
 }
 
-// findStandIn finds the field that is taken for the question, "" = none; ambiguous says why none of several is.
+// findStandIn finds the field that is used as the question, "" = none. ambiguous says so if several could be.
 func (in *Input) findStandIn(fields map[string]json.RawMessage) (name, ambiguous string) {
 	for _, own := range []string{in.questionCol(), fieldMessages} {
 		if _, there := fields[own]; there {
@@ -115,7 +115,7 @@ func (in *Input) findStandIn(fields map[string]json.RawMessage) (name, ambiguous
 	return "", bothMayBe(found)
 }
 
-// setStandIn takes a field for the question, or for its messages.
+// setStandIn uses a field as the question, or as its messages.
 func (in *Input) setStandIn(row *Row, name string, raw json.RawMessage) (err error) {
 	if name != fieldChat {
 		if err = setField(row, FieldQuestion, raw); err != nil {
@@ -123,7 +123,7 @@ func (in *Input) setStandIn(row *Row, name string, raw json.RawMessage) (err err
 		}
 		return err
 	}
-	// Coze's messages and those of OpenAI are told apart by what only the former have.
+	// Coze's messages have fields that those of OpenAI lack.
 	if row.Chat.AdditionalMessages, err = messagesOf(raw); err != nil || !slices.ContainsFunc(row.Chat.AdditionalMessages, isCozes) {
 		err = in.setAsked(row, name, raw, nil)
 	}
@@ -135,7 +135,7 @@ func (in *Input) setStandIn(row *Row, name string, raw json.RawMessage) (err err
 
 func isCozes(m tasks.Message) bool { return m.Type != "" || m.ContentType != "" || m.MetaData != nil }
 
-// meant is the field that a key stands for.
+// meant is the field that a key stands for; "" if another key was given for it.
 func (in *Input) meant(name string) string {
 	switch name {
 	case in.questionCol():
@@ -143,7 +143,7 @@ func (in *Input) meant(name string) string {
 	case in.customIDCol():
 		return FieldCustomID
 	case FieldQuestion, FieldCustomID:
-		return "" // another name was given for it
+		return ""
 	}
 	return name
 }
@@ -157,7 +157,7 @@ func (in *Input) setMeant(row *Row, name string, raw json.RawMessage) error {
 	return setField(row, meant, raw)
 }
 
-// parseData makes the question of a row's fields. Those that mean nothing to a row are data, and carried.
+// parseData makes the question of a row's fields with the prompt. Fields without a meaning are data and are passed through.
 func (in *Input) parseData(fields map[string]json.RawMessage, own map[string]string, row *Row) (wrong []string) {
 	if _, there := fields[fieldMessages]; there {
 		return []string{"additional_messages and a prompt: give one of the two"}
@@ -188,7 +188,7 @@ func (in *Input) parseData(fields map[string]json.RawMessage, own map[string]str
 	return wrong
 }
 
-// valueOf is a field as a template takes it: numbers as they are written, null as nothing.
+// valueOf is a field for a template: numbers as they are written, null as "".
 func valueOf(raw json.RawMessage) any {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
@@ -252,7 +252,7 @@ func setField(row *Row, name string, raw json.RawMessage) error {
 
 var errEmpty = errors.New("empty")
 
-// unknownFieldIs begins what is said of an unknown field.
+// unknownFieldIs begins the message of an unknown field.
 const unknownFieldIs = "unknown field "
 
 func unknownField(name string) error {
@@ -263,7 +263,7 @@ func unknownField(name string) error {
 	return fmt.Errorf(unknownFieldIs+"%q: known are %s; with a --prompt, as '{{.question}}', others are carried through", name, known)
 }
 
-// What a piece of JSON is, for people.
+// The kinds of JSON values, for people.
 const (
 	kindNull   = "null"
 	kindNumber = "a number"

@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// maxLine bounds a line of input, in bytes: Coze takes 15 MiB of content, which JSON may double.
+// maxLine bounds a line of input, in bytes: Coze accepts 15 MiB of content, which JSON may double.
 const maxLine = 32 << 20
 
 var errLineTooLong = errors.New("line is longer than 32 MiB")
@@ -30,8 +30,8 @@ func newLineReader(r io.Reader, max int) *lineReader {
 
 func (l *lineReader) place() (line, item int) { return l.n, 0 }
 
-// read returns the next line without its end, good until the next call. A line that is too long is passed over and
-// reported as errLineTooLong; the next call goes on behind it.
+// read returns the next line without its end, valid until the next call. A line that is too long is skipped and reported as
+// errLineTooLong.
 func (l *lineReader) read() ([]byte, error) {
 	l.buffer = l.buffer[:0]
 	l.at = l.next

@@ -14,9 +14,9 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// A live input is a pipe whose rows are asked as they come: the writer at its other end may wait for an answer before it
-// writes the next question. So it is read once, nothing is known of it beforehand but its beginning, and a row that is
-// wrong gets a record like any other, of class invalid.
+// live is a pipe whose rows are asked as they are written: its writer may wait for an answer before it writes the next
+// question. So it is read once, nothing but its beginning is known beforehand, and a wrong row gets a record like any
+// other, of class invalid.
 type live struct {
 	pieces chan []byte // what was read, in order; closed at the end
 	err    error       // of the last read, once pieces is closed; nil: the end of the file
@@ -29,8 +29,8 @@ const (
 	livePiece = 64 << 10
 	liveHead  = 1 << 20
 
-	// livePause is how long the pipe is silent before its beginning is taken to be all that is there for now: a file that
-	// is piped in comes in one go, and its encoding is told by more than its first line.
+	// livePause is how long the pipe must be silent before its beginning is used for detection: a file that is piped in
+	// arrives at once, and more than its first line helps to detect its encoding.
 	livePause = 50 * time.Millisecond
 )
 
@@ -44,7 +44,7 @@ func isPipe(r io.Reader) bool {
 	return err == nil && !info.Mode().IsRegular()
 }
 
-// openLive starts to read r, and waits for its first line.
+// openLive starts reading r and waits for its first line.
 func openLive(r io.Reader) *live {
 	l := &live{pieces: make(chan []byte, 1)}
 	go func() { // a read cannot be interrupted: it ends with the pipe or the process
@@ -120,7 +120,7 @@ func (r liveReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// findLiveStandIn finds what is taken for the question, by the first row: no Check does.
+// findLiveStandIn notes what is used as the question, by the first row: there is no Check.
 func (in *Input) findLiveStandIn() {
 	for row, err := range in.Rows() {
 		if err == nil && row.standIn != "" {
@@ -130,11 +130,11 @@ func (in *Input) findLiveStandIn() {
 	}
 }
 
-// Live reports whether the input's rows are asked as they come.
+// Live reports whether the input's rows are asked as they are written.
 func (in *Input) Live() bool { return in.live != nil }
 
-// liveRows yields the rows of a live input as they come, once; before it waits it calls idle. A row that is wrong is one
-// like any other, and says why. An error ends the sequence.
+// LiveRows yields the rows of a live input as they are written, once. Before it waits it calls idle. A wrong row is yielded
+// like any other and has Wrong set. An error ends the sequence.
 func (in *Input) LiveRows(ctx context.Context, idle func() error) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		seed := maphash.MakeSeed()

@@ -8,11 +8,10 @@ import (
 	"strings"
 )
 
-// Other tools call the question, or its messages, something else. Where a row has no question and exactly one of these, that
-// is it.
+// standIns are other tools' names for the question. If a row has no question and exactly one of these, that is used.
 var standIns = []string{"prompt", "input", "query"}
 
-// fieldChat holds the messages in data sets for OpenAI's models, of the shape of a request to its API.
+// fieldChat holds the messages in data sets for OpenAI's models, in the format of a request to its API.
 const fieldChat = "messages"
 
 // standIn reports whether a column or field may stand in for the question that a row lacks.
@@ -20,12 +19,12 @@ func (in *Input) standIn(name string) bool {
 	return in.prompt == nil && in.options.QuestionCol == "" && slices.Contains(standIns, name)
 }
 
-// bothMayBe says why none of several names is taken for the question.
+// bothMayBe says why none of several names is used as the question.
 func bothMayBe(names []string) string {
 	return fmt.Sprintf("no question: %s may each be it: name the one with --question-col", quoted(names))
 }
 
-// knownNames are the names by which a column or field means something.
+// knownNames are the names of columns and fields that have a meaning.
 func (in *Input) knownNames() []string {
 	names := append([]string{in.questionCol(), in.customIDCol()}, tableFields...)
 	if in.prompt != nil {
@@ -35,8 +34,8 @@ func (in *Input) knownNames() []string {
 	return append(names, standIns...)
 }
 
-// meantNames gives for each name the known one that it stands for: itself, or the one from which it differs in case and in
-// blanks around it only. Where two names differ from a known one so, neither stands for it, nor does any if it is there itself.
+// meantNames returns for each name the known one that it stands for: itself, or the one that differs only in case and
+// surrounding blanks. If two names differ so from a known one, or that is there itself, none stands for it.
 func meantNames(names, known []string) []string {
 	meant := slices.Clone(names)
 	for i, name := range names {
@@ -56,7 +55,7 @@ func meantNames(names, known []string) []string {
 
 func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
-// meantFields gives fields the names that they stand for; own has those that they had, where these are others.
+// meantFields renames fields to the names that they stand for. own has the original names of those that changed.
 func (in *Input) meantFields(fields map[string]json.RawMessage) (meant map[string]json.RawMessage, own map[string]string) {
 	plain := true
 	for name := range fields {
@@ -76,7 +75,7 @@ func (in *Input) meantFields(fields map[string]json.RawMessage) (meant map[strin
 	return meant, own
 }
 
-// ownName is the name that a field has in the file.
+// ownName is a field's name in the file.
 func ownName(own map[string]string, name string) string {
 	if there, ok := own[name]; ok {
 		return there

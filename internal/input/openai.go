@@ -12,21 +12,21 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// A row of the shape of OpenAI's batches is a request to its API:
+// A row in the format of OpenAI's batches is a request to its API:
 //
 //	{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"...","messages":[{"role":"user","content":"hello"}]}}
 //	{"custom_id":"a","method":"POST","url":"/v1/responses","body":{"model":"...","instructions":"...","input":"hello"}}
 //
-// Its messages are asked. What in its body only tunes a model is left to the bot, whose model has its own settings.
-// What changes what is asked for, and cannot be asked of a bot, makes the row wrong, unless it is to be dropped.
+// Its messages are asked. Settings of a model are left to the bot. A field that changes the answer and that a bot does not
+// support makes the row wrong, unless such fields are dropped.
 
-// request is what the response to such a row needs of it.
+// Request is what the response to such a row needs of it.
 type Request struct {
 	API   string `json:"api"`
 	Model string `json:"model,omitempty"`
 }
 
-// isRequest reports whether the row has that shape.
+// isRequest reports whether the row has that format.
 func isRequest(fields map[string]json.RawMessage) bool {
 	raw, there := fields["body"]
 	return there && kind(raw) == "an object"
@@ -38,7 +38,7 @@ const (
 	ResponsesAPI = "/responses"
 )
 
-// apiOf is the API that a request is for. A request that has no URL is told by its body.
+// apiOf is the API that a request is for. Without a URL its body decides.
 func apiOf(fields map[string]json.RawMessage) (string, error) {
 	raw := fields["url"]
 	if kind(raw) != "a string" {
@@ -68,7 +68,7 @@ var leftToTheBot = []string{
 	"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "parallel_tool_calls", "max_tool_calls",
 }
 
-// parseRequest fills the row from a request and returns everything that is wrong with it.
+// parseRequest fills the row from a request and returns all its errors.
 func (in *Input) parseRequest(fields map[string]json.RawMessage, row *Row) (wrong []string) {
 	if in.prompt != nil {
 		return []string{"body and a prompt: give one of the two"}
@@ -146,15 +146,15 @@ func (in *Input) parseBody(raw json.RawMessage, api string, row *Row) (wrong []s
 	return wrong
 }
 
-// isNothing reports whether a field says as much as none.
+// isNothing reports whether a field is the same as a missing one.
 func isNothing(raw json.RawMessage) bool {
 	return kind(raw) == kindNull || string(raw) == "[]" || string(raw) == "{}"
 }
 
-// plainText are the fields by which an answer may be asked for in another form than text.
+// plainText are the fields that ask for an answer in a form, text or another.
 var plainText = []string{"response_format", "text", "modalities", "tool_choice"}
 
-// isPlainText reports whether such a field asks for text, which is what a bot answers.
+// isPlainText reports whether such a field asks for text, the form of a bot's answers.
 func isPlainText(raw json.RawMessage) bool {
 	switch string(raw) {
 	case `["text"]`, `"auto"`, `"none"`:
@@ -173,7 +173,7 @@ func isPlainText(raw json.RawMessage) bool {
 	return kind == "text"
 }
 
-// cannotAsk notes what the row has and a bot cannot be asked for.
+// cannotAsk notes a field that a bot does not support.
 func (in *Input) cannotAsk(row *Row, field string) {
 	if in.options.Unsupported == UnsupportedDrop {
 		row.dropped = append(row.dropped, field)
@@ -182,7 +182,7 @@ func (in *Input) cannotAsk(row *Row, field string) {
 	}
 }
 
-// setAsked makes the row's messages of those of a request; a text alone is the user's. name is that of the field.
+// setAsked makes the row's messages of those in the field called name. A text alone is the user's.
 func (in *Input) setAsked(row *Row, name string, raw, instructions json.RawMessage) (err error) {
 	var system []string
 	if instructions != nil {
@@ -206,7 +206,7 @@ func (in *Input) setAsked(row *Row, name string, raw, instructions json.RawMessa
 	return prepend(system, row.Chat.AdditionalMessages)
 }
 
-// requestMessages makes messages of those of a request, apart from the system's, whose texts go behind those of system.
+// requestMessages converts the messages of a request. The texts of system messages are appended to system instead.
 func (in *Input) requestMessages(row *Row, name string, raw json.RawMessage, system []string) ([]tasks.Message, []string, error) {
 	var all []map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &all); err != nil {
@@ -224,7 +224,7 @@ func (in *Input) requestMessages(row *Row, name string, raw json.RawMessage, sys
 			messages = append(messages, m)
 		}
 	}
-	// The last answer of a data set is the one that is wanted.
+	// A data set ends with the expected answer.
 	for n := len(messages); n > 1 && messages[n-1].Role == RoleAssistant; n-- {
 		in.cannotAsk(row, name+": an answer behind the question")
 		messages = messages[:n-1]
@@ -241,7 +241,7 @@ const (
 	roleSystem    = "system"
 )
 
-// wantSystem says why there can be no system message, where nothing was said of them.
+// wantSystem is the error of a system message, unless an option says what to do with it.
 func (in *Input) wantSystem(field, what string) error {
 	if in.options.System == SystemPrepend || in.options.System == SystemDrop {
 		return nil
@@ -347,7 +347,7 @@ func requestPicture(raw json.RawMessage) (attachment, error) {
 	return newAttachment(fieldImageURL, url)
 }
 
-// prepend puts the system's texts before the first message of the user, with an empty line between.
+// prepend puts the system's texts before the first user message, with an empty line between.
 func prepend(system []string, messages []tasks.Message) error {
 	if len(system) == 0 {
 		return nil

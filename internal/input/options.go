@@ -9,49 +9,47 @@ import (
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
-// InputOptions say how an input is read. The zero value is good for a file whose rows name their bots.
+// Options say how an input is read. The zero value is valid for a file whose rows name their bots.
 type Options struct {
-	// Format is jsonl, csv, tsv, xlsx or txt; but for xlsx with .gz behind it where the input is compressed. Empty: by
-	// the file's extension; of stdin, jsonl.
+	// Format is jsonl, json, csv, tsv, xlsx or txt; all but xlsx with .gz behind it if the input is compressed. Empty: by
+	// the file's extension; jsonl for stdin.
 	Format string
 
 	// QuestionCol is the column of a table, or the field of a jsonl, that holds the question. Empty: question.
 	QuestionCol string
 
-	// CustomIDCol is the column or field that holds the custom_id, and has to be there. Empty: custom_id, if it is there.
+	// CustomIDCol is the column or field that holds the custom_id, and must exist. Empty: custom_id, if it exists.
 	CustomIDCol string
 
-	// Delimiter stands between the cells of a csv or tsv: comma, semicolon or tab, or the character itself. Empty: found
-	// out.
+	// Delimiter separates the cells of a csv or tsv: comma, semicolon or tab, or the character itself. Empty: detected.
 	Delimiter string
 
-	// Encoding is that of a text: see charset.Parse. Empty: found out.
+	// Encoding is that of a text: see charset.Parse. Empty: detected.
 	Encoding string
 
 	// Sheet is the sheet of an xlsx. Empty: the first.
 	Sheet string
 
-	// Prompt is a text/template that makes the question of a row's columns or fields. Empty: there is a column with the
-	// question.
+	// Prompt is a text/template that makes the question of a row's columns or fields. Empty: a column has the question.
 	Prompt string
 
-	// System says what becomes of a system message in a row of the shape of OpenAI's batches, as Coze knows none:
+	// System says what happens to a system message in a row in the format of OpenAI's batches, as Coze has none:
 	// SystemRefuse, SystemPrepend or SystemDrop. Empty: SystemRefuse.
 	System string
 
-	// Unsupported says what becomes of what a row of the shape of OpenAI's batches has and a bot cannot be asked for, as
+	// Unsupported says what happens to a field of a row in the format of OpenAI's batches that a bot does not support, as
 	// tools: UnsupportedRefuse or UnsupportedDrop. Empty: UnsupportedRefuse.
 	Unsupported string
 
 	// Stdin is what the path - reads. nil: os.Stdin.
 	Stdin io.Reader
 
-	// Live has the rows of a Stdin that is a pipe asked as they come, where nobody has checked them before: see Job.Run. What
-	// is compressed, a json and an xlsx are read to its end first all the same.
+	// Live makes the rows of a Stdin that is a pipe available as they are written, without a check of the whole: see
+	// LiveRows. A compressed input, a json and an xlsx are read to their end first all the same.
 	Live bool
 
-	// Content is what the path - reads instead of Stdin, if it is not nil: what is in memory anyway, and must not change.
-	// No text is copied to a temporary file then.
+	// Content is what the path - reads instead of Stdin, if it is not nil. It must not change. A text is not copied to a
+	// temporary file then.
 	Content []byte
 
 	// BotID is the bot of rows that name none. Empty: each row must name its own.
@@ -62,20 +60,20 @@ type Options struct {
 	OnTurnFailure string
 }
 
-// Values of InputOptions.System.
+// Values of Options.System.
 const (
 	SystemRefuse  = "refuse"  // the row is wrong
-	SystemPrepend = "prepend" // its text goes before that of the first user's message
+	SystemPrepend = "prepend" // its text is put before the first user message
 	SystemDrop    = "drop"    // it is left out: the bot has its own
 )
 
-// Values of InputOptions.Unsupported.
+// Values of Options.Unsupported.
 const (
 	UnsupportedRefuse = "refuse" // the row is wrong
 	UnsupportedDrop   = "drop"   // it is left out
 )
 
-// Check finds what is wrong with the options themselves, whatever the input is: a *UsageError.
+// Check validates the options without the input. Its error is a *usage.Error.
 func (o Options) Check() error {
 	if o.Format != "" {
 		if _, _, err := inputFormat("", o.Format); err != nil {

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// What a row holds beside its question is carried through to OUTPUT: in a table as the columns that it has, in a .jsonl
-// as the record's field "input".
+// What a row holds beside its question is passed through to OUTPUT: to a table as columns, to a .jsonl as the record's
+// field "input".
 
 // input is what is carried as a JSON object, a table's columns in their order; nil if there is nothing.
 func (r *Row) Passthrough() ([]byte, error) {
@@ -20,7 +20,7 @@ func (r *Row) Passthrough() ([]byte, error) {
 	for i, cell := range r.Columns {
 		name := r.table.carried[i]
 		if name == "" {
-			continue // it has a meaning, and its place in the record
+			continue // it is elsewhere in the record
 		}
 		key, err := Marshal(name)
 		if err != nil {
@@ -42,7 +42,7 @@ func (r *Row) Passthrough() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// marshal is json.Marshal, but leaves <, > and & as they are.
+// Marshal is json.Marshal, but leaves <, > and & as they are.
 func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

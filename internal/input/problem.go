@@ -13,10 +13,10 @@ type Problem struct {
 	Line int // from 1, of an xlsx the sheet's row; 0 = the file as a whole
 	What string
 
-	// Rows is how many rows have it, where one Problem, of the first, stands for all of them. 0 = for its own.
+	// Rows is how many rows have it, if one Problem stands for all of them. 0 = it is of one row.
 	Rows int
 
-	field string // what the row has and a bot cannot be asked for; "" = another problem
+	field string // the field that a bot does not support; "" = another problem
 	ends  bool   // nothing behind it can be read
 
 	customID string // of the row, where it is known
@@ -31,30 +31,30 @@ func (p *Problem) place() string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// InvalidInput is everything wrong with an input. Nothing was asked.
+// InvalidInput is all errors of an input. Nothing was asked.
 type InvalidInput struct {
 	Problems []*Problem // in the order of the file, the first maxProblems of them
 	Total    int        // how many there are
 
-	fields map[string]*Problem // by field: those that stand for all rows which have it
+	fields map[string]*Problem // by field: those that stand for all rows with it
 	kinds  map[string]*ProblemKind
-	order  []*ProblemKind // as they were met
+	order  []*ProblemKind // as they were found
 }
 
-// ProblemKind counts the problems that differ by the row alone.
+// ProblemKind counts problems that differ only by the row.
 type ProblemKind struct {
-	What  string // quoted values and numbers are left out where they differ
+	What  string // without quoted values and numbers that differ
 	Count int
 	First *Problem
 }
 
-// Kinds sums the problems up, in the order in which they were met. All of them count, those beyond Problems, too.
+// Kinds counts the problems by kind, in the order of the file, those beyond Problems included.
 func (e *InvalidInput) Kinds() []*ProblemKind { return e.order }
 
-// maxProblems bounds the memory that a file of another kind costs, each line of which is wrong.
+// maxProblems bounds the memory for a file of another kind, in which each line is wrong.
 const maxProblems = 100_000
 
-// Error shows a screen: a few problems of each kind, and sums up the rest. Beyond maxKinds all kinds are one.
+// Error shows one screen: a few problems of each kind, and a sum of the rest. Beyond maxKinds all kinds are one.
 const (
 	maxShown = 20
 	ofAKind  = 10
@@ -127,7 +127,7 @@ func kindOf(p *Problem) string {
 	return b.String()
 }
 
-// briefly leaves the advice out that follows a long problem: those that are shown have it.
+// briefly omits the advice at the end of a long problem: those that are shown have it.
 func briefly(what string) string {
 	const enough = 60
 	if head, _, found := strings.Cut(what, ": "); found && len(what) > enough {
@@ -170,7 +170,7 @@ func (e *InvalidInput) Unwrap() []error {
 	return errs
 }
 
-// cannotBeAsked says of how many rows have a field that a bot cannot be asked for.
+// cannotBeAsked is the message for a field that a bot does not support.
 func cannotBeAsked(field string, rows int) string {
 	const what = "a bot cannot be asked for it: take it out, or go on without it with --unsupported " + UnsupportedDrop
 	if rows < 2 {
@@ -179,7 +179,7 @@ func cannotBeAsked(field string, rows int) string {
 	return fmt.Sprintf("%s: %s rows have it, and %s", field, grouped(rows), what)
 }
 
-// grouped is a number with its thousands apart, as 1,000.
+// grouped is a number as 1,000.
 func grouped(n int) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {

@@ -17,15 +17,15 @@ import (
 type prompt struct {
 	template *template.Template
 	names    []string // the columns or fields that it names, in order, each once
-	whole    bool     // it takes the row as a whole, too
+	whole    bool     // it uses the row as a whole, too
 	sha256   string   // of its text
 }
 
-// promptName is what errors call the template.
+// promptName is the template's name in errors.
 const promptName = "prompt"
 
-// newPrompt reads a template. One that cannot be read, or names no column, is a *UsageError: it would ask one question
-// for all rows.
+// newPrompt parses a template. One that cannot be parsed is a *usage.Error, as is one that names no column: it would ask the
+// same question for all rows.
 func newPrompt(text string) (*prompt, error) {
 	t, err := template.New(promptName).Option("missingkey=error").Parse(text)
 	if err != nil {
@@ -45,8 +45,8 @@ func newPrompt(text string) (*prompt, error) {
 	return p, nil
 }
 
-// collect finds the names that a row must have. dot tells whether the dot is the row: inside of range and with it is
-// something else, and the row is $.
+// collect finds the names that a row must have. dot is whether the dot is the row: inside range and with it is something
+// else, and the row is $.
 func (p *prompt) collect(node parse.Node, dot bool) {
 	switch n := node.(type) {
 	case *parse.ListNode:
@@ -123,7 +123,7 @@ func (p *prompt) name(name string) {
 	}
 }
 
-// missing tells which of the names are not there; "" = none.
+// missing reports the first name that is not there; "" = all are.
 func (p *prompt) missing(there []string) string {
 	for _, name := range p.names {
 		if slices.Contains(there, name) {
@@ -138,7 +138,7 @@ func (p *prompt) missing(there []string) string {
 	return ""
 }
 
-// quotedSome lists names, but not a hundred.
+// quotedSome lists names, 20 at most.
 func quotedSome(names []string) string {
 	const some = 20
 	if len(names) <= some {
@@ -164,7 +164,7 @@ func (p *prompt) fill(fields map[string]any) (string, error) {
 
 var errQuestionTooLong = errors.New("the prompt makes a question of more than 15 MiB of it")
 
-// limited holds as much as Coze takes.
+// limited holds as much as Coze accepts.
 type limited struct{ strings.Builder }
 
 func (l *limited) Write(p []byte) (int, error) {

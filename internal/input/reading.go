@@ -7,8 +7,8 @@ import (
 	"github.com/cozeq/cozeq/internal/charset"
 )
 
-// reading is how an input is read, as its options say or as was found out. It stands in the journal, so that a run is
-// gone on with only by one that reads the same questions. What is left empty is what was read before there was a choice.
+// reading is how an input is read, by its options or as detected. The journal holds it, so that a run resumes only if it
+// reads the same questions. The zero value is how inputs were read before there was a choice.
 type reading struct {
 	Compressed bool             `json:"gzip,omitempty"`
 	Encoding   charset.Encoding `json:"encoding,omitempty"`  // "" = UTF-8
@@ -17,7 +17,7 @@ type reading struct {
 	Sheet      string           `json:"sheet,omitempty"`
 }
 
-// newlineCR is the end of lines of old Macs.
+// newlineCR is the line end of old Macs.
 const newlineCR = "cr"
 
 func (r *reading) setEncoding(e charset.Encoding) {
@@ -46,7 +46,7 @@ func (r *reading) delimiter(f Format) rune {
 	return f.delimiter()
 }
 
-// differs says how the reading differs from the one that a run was begun with; "" = not at all.
+// differs says how the reading differs from the one that a run began with; "" = not at all.
 func (r reading) differs(begun reading) string {
 	switch {
 	case r.encoding() != begun.encoding():
@@ -61,7 +61,7 @@ func (r reading) differs(begun reading) string {
 	return ""
 }
 
-// findings are what was found out about an input and is not what everybody would expect.
+// findings are what was detected of an input and is not the default.
 type findings []string
 
 func (f *findings) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }

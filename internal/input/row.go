@@ -21,15 +21,14 @@ type Row struct {
 
 	item int // of an array, from 1
 
-	Wrong    string // why it cannot be asked: of a live input's rows alone
-	CacheKey string // see Cache; "" = not looked for, or not to be cached
+	Wrong string // why it cannot be asked; only of a live input
 
-	question    *string      // what is asked in plain text, where it is not said as messages
-	attachments []attachment // what goes with it
+	question    *string      // what is asked as plain text; nil: it is given as messages
+	attachments []attachment // its files
 	ignored     []string     // see Stats
-	unsupported []string     // what the row has and a bot cannot be asked for
-	dropped     []string     // the same, where it is to be left out
-	standIn     string       // the name of what is taken for the question; "" = it has its own
+	unsupported []string     // fields that a bot does not support
+	dropped     []string     // the same, if they are left out
+	standIn     string       // the name of the field that is used as the question; "" = it has its own
 
 	Request *Request // of a row of the shape of OpenAI's batches
 
@@ -66,8 +65,7 @@ var knownFields = []string{
 	fieldCustomVariables, fieldParameters, fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID,
 }
 
-// finish puts the question together, fills in what the row left open and checks the whole. What is returned is what is
-// wrong.
+// finish builds the question, applies defaults and validates the row. It returns the errors.
 func (in *Input) finish(row *Row) (wrong []string) {
 	if row.question != nil {
 		row.Chat.AdditionalMessages = []tasks.Message{questionWith(*row.question, row.attachments)}

@@ -12,16 +12,15 @@ import (
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
-// What files begin with.
+// The first bytes of files.
 var (
 	magicGzip = []byte("\x1f\x8b")
 	magicZip  = []byte("PK\x03\x04")
 	magicOLE  = []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 )
 
-// look finds out how the file is to be read: from its beginning, in bounded memory. promised tells that its name says
-// it is compressed.
-func (in *Input) look(promised bool) error {
+// sniff detects from the file's beginning how to read it, in bounded memory. promised means that its name ends in .gz.
+func (in *Input) sniff(promised bool) error {
 	head := make([]byte, len(magicOLE))
 	n, err := in.data.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
@@ -29,7 +28,7 @@ func (in *Input) look(promised bool) error {
 	}
 	head = head[:n]
 	if in.format == XLSX {
-		return in.lookAtBook(head)
+		return in.sniffBook(head)
 	}
 	in.reading.Compressed = bytes.HasPrefix(head, magicGzip)
 	switch {
@@ -42,14 +41,14 @@ func (in *Input) look(promised bool) error {
 	case in.reading.Compressed && !promised:
 		in.found.add("compressed with gzip")
 	}
-	if err := in.lookAtEncoding(); err != nil {
+	if err := in.sniffEncoding(); err != nil {
 		return err
 	}
-	return in.lookAtText()
+	return in.sniffText()
 }
 
-// lookAtEncoding finds the encoding.
-func (in *Input) lookAtEncoding() error {
+// sniffEncoding detects the encoding.
+func (in *Input) sniffEncoding() error {
 	if in.options.Encoding == "" {
 		found, err := charset.Sniff(undamaged{in.unpacked(in.content())})
 		if err != nil {
@@ -83,8 +82,8 @@ func (in *Input) lookAtEncoding() error {
 	return nil
 }
 
-// lookAtText finds the ends of lines and the delimiter, from the text's beginning.
-func (in *Input) lookAtText() error {
+// sniffText detects the ends of lines and the delimiter.
+func (in *Input) sniffText() error {
 	head, whole, err := readHead(undamaged{in.text(in.content())})
 	if err != nil {
 		return fmt.Errorf("read %s: %w", in.name, err)
@@ -95,7 +94,7 @@ func (in *Input) lookAtText() error {
 		head = bytes.ReplaceAll(head, []byte("\r"), []byte("\n"))
 	}
 	if in.format == JSON {
-		return in.lookAtObjects(head, whole)
+		return in.sniffObjects(head, whole)
 	}
 	if in.format != CSV && in.format != TSV {
 		return nil
@@ -113,8 +112,8 @@ func (in *Input) lookAtText() error {
 	return nil
 }
 
-// lookAtObjects tells an array of objects from an object a line.
-func (in *Input) lookAtObjects(head []byte, whole bool) error {
+// sniffObjects distinguishes an array of objects from an object a line.
+func (in *Input) sniffObjects(head []byte, whole bool) error {
 	head = bytes.TrimLeft(head, " \t\r\n")
 	if in.array = bytes.HasPrefix(head, []byte("[")); in.array {
 		return nil
@@ -126,8 +125,8 @@ func (in *Input) lookAtObjects(head []byte, whole bool) error {
 	return nil
 }
 
-// endsInCR reports whether CR alone ends the lines of a text that begins with text, or is it where whole. In a table an
-// end of a line in quotes is part of a cell.
+// endsInCR reports whether CR alone ends the lines of a text that begins with text, or is text if whole. In a table a
+// quoted line end is part of a cell.
 func endsInCR(text []byte, whole, table bool) bool {
 	found, quoted := false, false
 	for i, b := range text {
@@ -146,7 +145,7 @@ func endsInCR(text []byte, whole, table bool) bool {
 	return found
 }
 
-// neededColumns are those without which the rows make no questions.
+// neededColumns are the columns that each question needs.
 func (in *Input) neededColumns() (names []string) {
 	if in.prompt != nil {
 		names = append(names, in.prompt.names...)
@@ -159,8 +158,8 @@ func (in *Input) neededColumns() (names []string) {
 	return names
 }
 
-// lookAtBook finds the sheet.
-func (in *Input) lookAtBook(head []byte) error {
+// sniffBook finds the sheet.
+func (in *Input) sniffBook(head []byte) error {
 	if bytes.HasPrefix(head, magicOLE) {
 		return &usage.Error{What: in.name + " is an .xls, or an .xlsx with a password", Hint: "save it as .xlsx without one"}
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// source is what makes an input the same as another.
+// Source identifies an input: two with the same Source ask the same questions.
 type Source struct {
 	SHA256 string `json:"sha256"`
 	Rows   int    `json:"rows"`
@@ -36,7 +36,7 @@ func (in *Input) Source(stats Stats) Source {
 	return s
 }
 
-// differs says how the source differs from the one that a run was begun with; "" = not at all.
+// Differs says how the source differs from the one that a run began with; "" = not at all.
 func (s Source) Differs(begun Source) string {
 	switch {
 	case s.SHA256 != begun.SHA256:
@@ -57,15 +57,14 @@ func (s Source) Differs(begun Source) string {
 	return s.reading.differs(begun.reading)
 }
 
-// Identity is a hash, in hex, over all that makes the questions of a checked input what they are: its Fingerprint, the
-// credential, what follows a turn that fails.
+// Identity is a hash, in hex, over all that determines the questions of a checked input: its Fingerprint, the credential,
+// OnTurnFailure.
 func (in *Input) Identity() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q", in.Fingerprint(), in.options.Credential, in.options.OnTurnFailure))
 	return hex.EncodeToString(sum[:])
 }
 
-// Fingerprint is the same for inputs that make the same questions of the same bytes: for an id that does not change. It
-// needs a Check that found nothing wrong.
+// Fingerprint is the same for inputs that make the same questions of the same bytes. It needs a Check without errors.
 func (in *Input) Fingerprint() string {
 	raw, _ := json.Marshal(in.Source(*in.stats)) // plain fields always marshal
 	sum := sha256.Sum256(raw)

@@ -7,15 +7,15 @@ import (
 	"math"
 )
 
-// ErrEdited is an input that was changed between its check and the reading of its rows.
+// ErrEdited is an input that changed between its check and the reading of its rows.
 var ErrEdited = errors.New("it has changed since it was checked: nothing from the changed part on was asked")
 
 // An input is read more than once: it is checked as a whole, and its rows are read again as the window allows, which
-// may take hours. Who edits the file meanwhile would have questions asked that nobody has checked, and that the journal
-// takes for others: it knows a row by its number, and an input by the SHA-256 of the check.
+// may take hours. If the file is edited meanwhile, questions would be asked that were not checked, and the journal would
+// confuse them with others: it knows a row by its number, and an input by the SHA-256 of the check.
 //
-// So the check keeps a hash of each block, and a later reader gives out no byte of a block before it has hashed the
-// whole of it. That costs 8 bytes for each 64 KiB: 25 KiB for a million rows of 200 bytes.
+// So the check keeps a hash of each block, and a later reader returns no byte of a block before it has hashed all of it.
+// That costs 8 bytes for each 64 KiB: 25 KiB for a million rows of 200 bytes.
 
 const blockSize = 64 << 10
 
@@ -66,21 +66,21 @@ func (w *blockWriter) blocks() *blocks {
 	return &blocks{w.seed, w.sums}
 }
 
-// steady reads a file that has to be as it was when its blocks were hashed.
-type steady struct {
+// unchanged reads a file that must be the same as when its blocks were hashed.
+type unchanged struct {
 	want *blocks
 	r    io.Reader
 
 	block [blockSize]byte
-	left  []byte // of the block, to be given out
+	left  []byte // of the block, not returned yet
 	n     int    // blocks so far
 }
 
 func (b *blocks) read(from io.ReaderAt) io.Reader {
-	return &steady{want: b, r: io.NewSectionReader(from, 0, math.MaxInt64)}
+	return &unchanged{want: b, r: io.NewSectionReader(from, 0, math.MaxInt64)}
 }
 
-func (s *steady) Read(p []byte) (int, error) {
+func (s *unchanged) Read(p []byte) (int, error) {
 	if len(s.left) == 0 {
 		n, err := io.ReadFull(s.r, s.block[:])
 		switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// cells reads the table from its beginning. An xlsx is unpacked at the first call.
+// cells opens the table at its beginning. An xlsx is unpacked at the first call.
 func (in *Input) cells(ctx context.Context, content io.Reader) (cellReader, error) {
 	if in.format != XLSX {
 		return newCSVReader(in.text(content), in.reading.delimiter(in.format)), nil
@@ -23,7 +23,7 @@ func (in *Input) cells(ctx context.Context, content io.Reader) (cellReader, erro
 	defer in.unpack.Unlock()
 	if in.table == nil {
 		blocks := newBlockWriter()
-		if _, err := io.Copy(blocks, heedful{ctx, in.content()}); err != nil {
+		if _, err := io.Copy(blocks, cancelable{ctx, in.content()}); err != nil {
 			return nil, fmt.Errorf("read %s: %w", in.name, err)
 		}
 		table, err := in.book.Unpack(ctx, in.reading.Sheet)
@@ -42,8 +42,8 @@ func (in *Input) cells(ctx context.Context, content io.Reader) (cellReader, erro
 	return sheetReader{in.table.Rows()}, nil
 }
 
-// sameBook makes sure that the rows that were unpacked are those of the content. A book is opened by its name, and a
-// spreadsheet that saves it puts another file under that name.
+// sameBook checks that the unpacked rows are those of the content: a workbook is opened by its name, and a spreadsheet that
+// saves it puts another file under that name.
 func (in *Input) sameBook() error {
 	f, err := os.Open(in.file.Name())
 	if err != nil {
@@ -94,7 +94,7 @@ func (in *Input) tableRows(ctx context.Context, content io.Reader, yield func(*R
 	}
 }
 
-// tableError makes a *Problem of what is the file's fault; line is where the last good row begins.
+// tableError makes a *Problem of a fault of the file. line is where the last good row begins.
 func (in *Input) tableError(line int, err error) error {
 	if _, ok := errors.AsType[*Problem](err); ok {
 		return err
@@ -117,7 +117,7 @@ func (in *Input) tableError(line int, err error) error {
 	return in.problem(parse.Line, "%v", parse.Err)
 }
 
-// parseCells makes the row of its cells and returns everything that is wrong with them.
+// parseCells fills the row from its cells and returns all errors in them.
 func (in *Input) parseCells(row *Row) (wrong []string) {
 	h := row.table
 	if what := in.evenOut(row); what != "" {
@@ -151,7 +151,7 @@ func (in *Input) parseCells(row *Row) (wrong []string) {
 }
 
 // evenOut gives the row as many cells as the header has. A sheet stores no empty cells at the end of a row, and a
-// spreadsheet that saves a .csv may leave them out from some row on, or write some more.
+// spreadsheet that saves a .csv may omit them, or write some more.
 func (in *Input) evenOut(row *Row) (wrong string) {
 	width := len(row.table.names)
 	cells, over := Evened(row.Columns, width)
@@ -165,8 +165,8 @@ func (in *Input) evenOut(row *Row) (wrong string) {
 	return fmt.Sprintf("%s, but the header has %d", countOf(len(row.Columns), "cell"), width)
 }
 
-// evened makes width cells of those of a row, by empty ones at its end; over is the column, from 1, of the first cell
-// that is not empty and one too many, 0 = there is none.
+// Evened makes a row width cells long with empty cells. over is the column, from 1, of the first cell that is not empty and
+// beyond the width, 0 = there is none.
 func Evened(cells []string, width int) (even []string, over int) {
 	for i := width; i < len(cells); i++ {
 		if !Blank(cells[i]) {
@@ -186,7 +186,7 @@ func countOf(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// wrongCells tells of the cells of a sheet that have no text of their own, where one is needed.
+// wrongCells reports cells of a sheet that have no value of their own where one is needed.
 func (r *Row) wrongCells() (wrong []string) {
 	if r.marks == nil {
 		return nil
@@ -196,7 +196,7 @@ func (r *Row) wrongCells() (wrong []string) {
 	}
 	for i := range r.table.names {
 		name := r.table.ownName(i)
-		if r.mark(i) == sheet.Damaged { // carried, it would be lost
+		if r.mark(i) == sheet.Damaged { // passed through, it would be lost
 			wrong = append(wrong, fmt.Sprintf("%s: %s", name, damagedCell(i, r.Line, r.Columns[i])))
 		}
 		if !used(i) {
@@ -230,7 +230,7 @@ func (r *Row) mark(column int) sheet.Mark {
 	return sheet.Text
 }
 
-// setQuestion takes the question from its column, or makes it of several.
+// setQuestion takes the question from its column, or makes it with the prompt.
 func (in *Input) setQuestion(row *Row) error {
 	h := row.table
 	if in.prompt == nil {
@@ -254,7 +254,7 @@ func (in *Input) setQuestion(row *Row) error {
 	return err
 }
 
-// cellJSON is a cell as a line of JSON would have it: an object as it stands, anything else a string.
+// cellJSON is a cell as JSON: an object as it stands, anything else as a string.
 func cellJSON(name, cell string) json.RawMessage {
 	switch name {
 	case fieldCustomVariables, fieldParameters, fieldMetaData:

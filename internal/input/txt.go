@@ -7,7 +7,7 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// pieceRows yields what parse makes of each line that is not blank, or of each item of an array.
+// pieceRows yields the row that parse fills from each line that is not blank, or from each item of an array.
 func (in *Input) pieceRows(content io.Reader, yield func(*Row, error) bool, parse func(piece []byte, row *Row) []string) {
 	n := 0
 	for piece, err := range in.eachPiece(content, maxLine) {
@@ -35,7 +35,7 @@ func (in *Input) pieceRows(content io.Reader, yield func(*Row, error) bool, pars
 	}
 }
 
-// deliver yields the row, or what is wrong with it.
+// deliver yields the row, or its errors.
 func (in *Input) deliver(row *Row, wrong []string, yield func(*Row, error) bool) bool {
 	for _, what := range wrong {
 		problem := in.problem(row.Line, "%s%s", itemName(row.item), what)
@@ -54,7 +54,7 @@ func (in *Input) deliver(row *Row, wrong []string, yield func(*Row, error) bool)
 	return len(wrong)+len(row.unsupported) > 0 || yield(row, nil)
 }
 
-// itemName says which item of an array it is, as all of them may stand on one line; "" = it is none.
+// itemName names an item of an array, as all of them may be on one line; "" for a line.
 func itemName(item int) string {
 	if item == 0 {
 		return ""

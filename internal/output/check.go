@@ -12,8 +12,8 @@ import (
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
-// CheckOutput finds out whether an OUTPUT can be written to path, as far as that can be told without its input: its
-// format, and that there is a directory. What cannot be is a *UsageError, or the system's.
+// Check reports whether an OUTPUT can be written to path, as far as that is known without its input: its format, and that
+// the directory exists. Its error is a *usage.Error, or the system's.
 func Check(path string) error {
 	if path == "-" {
 		return &usage.Error{What: "-o -: stdout is no file", Hint: "leave -o out, then the records go to stdout"}
@@ -37,8 +37,8 @@ func Check(path string) error {
 	return err
 }
 
-// CheckFor finds out, before anything is asked, whether the answers to an input can be written to path: as CheckOutput
-// does, and an *InvalidInput if it is texts of the input that do not go into an xlsx.
+// CheckFor reports, before anything is asked, whether the answers to an input can be written to path: as Check does, and
+// with an *input.InvalidInput if texts of the input do not fit into an xlsx.
 func CheckFor(ctx context.Context, in *input.Input, path string) error {
 	if err := Check(path); err != nil {
 		return err

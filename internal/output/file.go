@@ -9,11 +9,10 @@ import (
 	"path/filepath"
 )
 
-// temporaryFile marks a file that is not put into place yet. What a killed run leaves is overwritten by the next.
+// temporaryFile marks a file that is not in place yet. What a killed run leaves is overwritten by the next.
 const temporaryFile = ".tmp"
 
-// putInPlace makes the file at path of what write writes: beside its place, and then moved there as a whole, if check
-// finds nothing wrong with it.
+// PutInPlace writes the file at path: write writes it under another name, check checks it, and then it is renamed.
 func PutInPlace(path string, compressed bool, write func(io.Writer) error, check func(name string) error) error {
 	name := path + temporaryFile
 	f, err := os.Create(name)
@@ -45,7 +44,7 @@ func PutInPlace(path string, compressed bool, write func(io.Writer) error, check
 	if err != nil {
 		return errors.Join(err, os.Remove(name))
 	}
-	// The new name, too, must be on the disk before the journal goes. Not every system can do that.
+	// The new name must be on the disk before the journal is removed. Not every system can do that.
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
 		_ = dir.Sync()
 		_ = dir.Close()

@@ -1,16 +1,30 @@
 package output
 
-import "io"
+import (
+	"io"
 
-// recordLines writes records as lines, or as the items of an array, one a line.
-type RecordLines struct {
+	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/results"
+)
+
+// Lines writes records as lines of JSON, or as the items of an array, one a line.
+type Lines struct {
 	W     io.Writer
 	Array bool
 	n     int
 }
 
-// write takes a record without its end of a line.
-func (l *RecordLines) Write(record []byte) error {
+// Write writes a row's record.
+func (l *Lines) Write(row *input.Row, res *results.Result) error {
+	record, err := EncodeRecord(res, row)
+	if err != nil {
+		return err
+	}
+	return l.WriteRecord(record)
+}
+
+// WriteRecord writes a record that is JSON already, without a line end.
+func (l *Lines) WriteRecord(record []byte) error {
 	before, after := "", "\n"
 	switch {
 	case l.Array && l.n == 0:
@@ -29,7 +43,8 @@ func (l *RecordLines) Write(record []byte) error {
 	return err
 }
 
-func (l *RecordLines) Close() error {
+// Close ends the array.
+func (l *Lines) Close() error {
 	if !l.Array {
 		return nil
 	}
@@ -40,3 +55,6 @@ func (l *RecordLines) Close() error {
 	_, err := io.WriteString(l.W, end)
 	return err
 }
+
+// Discard does nothing: there is nothing to clean up.
+func (l *Lines) Discard() error { return nil }

@@ -16,15 +16,15 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// outputFile is an OUTPUT that is complete.
+// File is a complete OUTPUT.
 type File struct {
 	Path   string
 	format string // as InputOptions take it; "" = by the extension
 	ID     string // of a table, the name of the column with the custom_id; "" = there is none
 }
 
-// records reads it back, in whatever encoding and with whatever delimiters somebody has saved it since. The errors name
-// what in it cannot be.
+// Records reads it back, in any encoding and with any delimiter in which it was saved since. Its errors name what does not
+// belong into an OUTPUT.
 func (o File) Records(ctx context.Context) iter.Seq2[*results.Result, error] {
 	return func(yield func(*results.Result, error) bool) {
 		out, err := input.Open(o.Path, input.Options{Format: o.format, QuestionCol: input.AnswerColumns[0]})
@@ -41,7 +41,7 @@ func (o File) Records(ctx context.Context) iter.Seq2[*results.Result, error] {
 	}
 }
 
-// notReadable tells an OUTPUT that is none from one that the disk does not give out.
+// notReadable is the error for a file that is not an OUTPUT; errors of the disk stay as they are.
 func notReadable(path string, err error) error {
 	invalid, ok := errors.AsType[*input.InvalidInput](err)
 	if ok {
@@ -77,8 +77,7 @@ func (o File) objectRecords(out *input.Input, yield func(*results.Result, error)
 	}
 }
 
-// tableRecords makes records of the columns that a table has. The custom_id is the column that the input has it in, or
-// the row's number, as it is in an input.
+// tableRecords makes records of a table's columns. The custom_id is in the input's column for it, or is the row's number.
 func (o File) tableRecords(ctx context.Context, out *input.Input, yield func(*results.Result, error) bool) {
 	next, stop := iter.Pull2(out.TableCells(ctx))
 	defer stop()
@@ -132,7 +131,7 @@ func (o File) tableRecords(ctx context.Context, out *input.Input, yield func(*re
 	}
 }
 
-// plainCells takes off the quotes that formulas have in a csv or tsv.
+// plainCells removes the quotes of formulas in a csv or tsv.
 func plainCells(out *input.Input, cells []string) []string {
 	if out.Format() == input.XLSX {
 		return cells

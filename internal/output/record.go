@@ -7,7 +7,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// encodeRecord is a row's record as it stands in a .jsonl OUTPUT and in the journal.
+// EncodeRecord is a row's record as it stands in a .jsonl OUTPUT and in the journal.
 func EncodeRecord(res *results.Result, row *input.Row) ([]byte, error) {
 	line, err := res.Encode()
 	if err != nil {
@@ -18,10 +18,10 @@ func EncodeRecord(res *results.Result, row *input.Row) ([]byte, error) {
 			return nil, err
 		}
 	}
-	input, err := row.Passthrough()
-	if input == nil || err != nil {
+	rest, err := row.Passthrough()
+	if rest == nil || err != nil {
 		return line, err
 	}
 	line = append(bytes.TrimSuffix(line, []byte("}")), `,"input":`...)
-	return append(append(line, input...), '}'), nil
+	return append(append(line, rest...), '}'), nil
 }

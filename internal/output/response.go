@@ -8,8 +8,8 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// The record of a row of the shape of OpenAI's batches is a line of their output, too: beside what every record has it has
-// "response", and "error" is null where there is none. A program that reads OpenAI's output reads it as it is.
+// The record of a row in the format of OpenAI's batches is a line of their output, too: it has "response", and "error" is
+// null if there is none. A program that reads OpenAI's output can read it.
 
 type response struct {
 	StatusCode int    `json:"status_code"`
@@ -31,7 +31,7 @@ func appendResponse(r *input.Request, record []byte, res *results.Result) ([]byt
 	return append(record, '}'), nil
 }
 
-// respond makes the response; nil for a row that was not asked to its end.
+// respond makes the response; nil for a row that was canceled or expired.
 func respond(r *input.Request, res *results.Result) *response {
 	switch {
 	case res.Status == results.Completed && r.API == input.ResponsesAPI:

@@ -13,14 +13,14 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// tableWriter writes a table OUTPUT: the input's columns, then those of the answer.
-type TableWriter interface {
+// Writer writes an OUTPUT, a row at a time. A table has the input's columns, then those of the answer.
+type Writer interface {
 	Write(row *input.Row, res *results.Result) error
-	Close() error   // writes what is left
+	Close() error   // completes the file
 	Discard() error // gives up
 }
 
-// csvWriter writes a csv or tsv, in which a text that a spreadsheet would run is quoted.
+// csvWriter writes a csv or tsv. A text that a spreadsheet would run as a formula is quoted.
 type csvWriter struct {
 	columns *input.Columns
 	csv     *csv.Writer
@@ -28,7 +28,6 @@ type csvWriter struct {
 
 const utf8BOM = "\ufeff"
 
-// newCSVWriter begins a table; marked puts the mark of UTF-8 before it.
 func newCSVWriter(w io.Writer, c *input.Columns, comma rune, marked bool) (*csvWriter, error) {
 	if marked {
 		if _, err := io.WriteString(w, utf8BOM); err != nil {
@@ -59,8 +58,7 @@ func (t *csvWriter) Close() error {
 
 func (t *csvWriter) Discard() error { return nil }
 
-// sheetWriter writes an xlsx. What was a number in the input's sheet is one here, and so are the answer's; all else is
-// text.
+// sheetWriter writes an xlsx. Numbers of the input's sheet and of the answer are numbers, all else is text.
 type sheetWriter struct {
 	columns *input.Columns
 	sheet   *sheet.Writer
@@ -99,7 +97,7 @@ func (t *sheetWriter) Write(row *input.Row, res *results.Result) error {
 	return err
 }
 
-// numeric is a number that was told to be one.
+// numeric is a text that is known to be a number.
 func numeric(text string) any {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n
@@ -113,9 +111,13 @@ func numeric(text string) any {
 func (t *sheetWriter) Close() error   { return t.sheet.Close() }
 func (t *sheetWriter) Discard() error { return t.sheet.Discard() }
 
-// newTable begins a table; a csv or tsv has its cells separated by comma, and marked puts the mark of UTF-8 before it.
-func NewTable(f input.Format, w io.Writer, c *input.Columns, comma rune, marked bool) (TableWriter, error) {
-	if f == input.XLSX {
+// NewWriter begins a file in a format. Of a table, c is the columns from the input; comma separates the cells of a csv or
+// tsv, and marked puts the mark of UTF-8 before it.
+func NewWriter(f input.Format, w io.Writer, c *input.Columns, comma rune, marked bool) (Writer, error) {
+	switch {
+	case f.Objects():
+		return &Lines{W: w, Array: f == input.JSON}, nil
+	case f == input.XLSX:
 		return newSheetWriter(w, c)
 	}
 	return newCSVWriter(w, c, comma, marked)

@@ -10,7 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 )
 
-// verifyOutput reads the file back, and finds whether it holds exactly one record for each row, in the order of the input.
+// Verify reads the file back and checks that it holds exactly one record for each row, in the order of the input.
 func Verify(ctx context.Context, in *input.Input, name string, format input.Format, compressed bool) error {
 	c, err := in.OutputColumns(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func Verify(ctx context.Context, in *input.Input, name string, format input.Form
 	return nil
 }
 
-// plainID leaves out what a table does not give back as it was: spaces around a cell, line ends, control characters.
+// plainID removes what a table does not preserve: white space, line ends, control characters.
 func plainID(id string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.IsControl(r) {

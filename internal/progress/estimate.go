@@ -2,25 +2,24 @@ package progress
 
 import "time"
 
-// Estimate is what the rest of an input will probably take, by the questions that were asked so far.
+// Estimate projects what the rest of an input takes from the questions that were asked.
 type Estimate struct {
-	Asked int // questions that it rests on
+	Asked int // questions that it is based on
 	Rest  int // questions that have to be asked
-	Known int // questions that need not: the cache has them, or they are asked once for several rows
+	Known int // questions that need not be asked: the cache has them, or one question serves several rows
 
-	// Allowed is how many of the rest the budget allows; Rest where there is none.
+	// Allowed is how many of the rest the budget allows; Rest without a budget.
 	Allowed int
 
 	// Tokens of the questions that are allowed, and the range in which they will be in 19 of 20 cases.
 	Tokens, TokensLow, TokensHigh int64
 
-	// Question is what one takes, and Chain what the longest conversation does, turn by turn.
+	// Question is the time of one question.
 	Question, QuestionLow, QuestionHigh time.Duration
-	Chain                               int // its turns
+	Chain                               int // the turns of the longest conversation
 }
 
-// Time is how long the questions that are allowed will take if so many are asked at a time and no more than rate a
-// second, 0 = as many as there are.
+// Time is how long the allowed questions take with so many at a time and at most rate a second; 0 = no limit.
 func (e *Estimate) Time(concurrency int, rate float64) (likely, low, high time.Duration) {
 	of := func(question time.Duration) time.Duration {
 		d := question * time.Duration(e.Allowed) / time.Duration(max(1, min(concurrency, e.Allowed)))

@@ -2,22 +2,22 @@ package progress
 
 import "time"
 
-// How far back a meter looks: for the rate as it is now, and for one that says when all will be done, which must not
-// jump whenever a slow bot answers.
+// The seconds over which a meter averages: for the current rate, and for the time that is left, which must not jump whenever
+// a slow bot answers.
 const (
 	shortSight = 10
 	longSight  = 60
 )
 
-// meter counts events by the second, over the last minute.
+// Meter counts events in each second of the last minute.
 type Meter struct {
 	Start  time.Time
 	counts [longSight]int
-	last   int64 // the second, since start, that was counted last
+	last   int64 // the second since Start that was counted last
 	total  int
 }
 
-// advance empties the buckets of the seconds that have passed without an event.
+// advance clears the buckets of the seconds since the last event.
 func (m *Meter) advance(now time.Time) int64 {
 	second := int64(now.Sub(m.Start) / time.Second)
 	for s := max(m.last+1, second-longSight+1); s <= second; s++ {
@@ -34,7 +34,7 @@ func (m *Meter) Count(now time.Time, n int) {
 	m.total += n
 }
 
-// over is events a second in the last so many seconds. The first seconds divide by the time there was.
+// over is events a second over the last so many seconds, or since the start if that is later.
 func (m *Meter) over(now time.Time, seconds int64) float64 {
 	last, n := m.advance(now), 0
 	for s := max(0, last-seconds+1); s <= last; s++ {
@@ -43,19 +43,18 @@ func (m *Meter) over(now time.Time, seconds int64) float64 {
 	return float64(n) / max(min(now.Sub(m.Start).Seconds(), float64(seconds)), 0.1)
 }
 
-// rate is events a second, as it is now.
+// Rate is the current events a second.
 func (m *Meter) Rate(now time.Time) float64 { return m.over(now, shortSight) }
 
-// mean is events a second since the beginning.
+// Mean is events a second since the start.
 func (m *Meter) Mean(now time.Time) float64 {
 	return float64(m.total) / max(now.Sub(m.Start).Seconds(), 0.1)
 }
 
-// tooSoon is how long after its start a meter cannot tell how long the rest takes: the first answers are still awaited.
+// tooSoon is how long after the start the time that is left is unknown: the first answers are still awaited.
 const tooSoon = 3 * time.Second
 
-// left is how long so many more events will take; 0 = that cannot be told: it is too soon, or there was none for a
-// minute.
+// Left is how long so many more events will take; 0 = unknown: it is too soon, or there was none for a minute.
 func (m *Meter) Left(now time.Time, events int) time.Duration {
 	rate := m.over(now, longSight)
 	if rate == 0 || events <= 0 || now.Sub(m.Start) < tooSoon {

@@ -4,9 +4,9 @@ package progress
 
 import "time"
 
-// Snapshot is how far a run or a detached batch has come. What is not known is zero.
+// Snapshot is how far a run or a detached batch has come. Unknown fields are zero.
 type Snapshot struct {
-	Total  int // rows of the input; 0 while it is still checked
+	Total  int // rows of the input; 0 during its check
 	Done   int // rows that have a record, of earlier runs too
 	Failed int // of these, without an answer: failed, canceled, expired
 	Cached int // of these, answered from the cache
@@ -15,18 +15,18 @@ type Snapshot struct {
 	Failures []ClassCount
 
 	// Of the rest, the open rows:
-	Enqueued int   // given to the queue, at most Job.Window, and rows that wait for the answer to one of them
+	Enqueued int   // given to the queue, at most the window, and rows that wait for the answer to one of them
 	InFlight int   // of these, chats at Coze
 	Queued   int   // of these, in the queue
 	Waiting  Waits // of these, by what they wait for
 
 	Tokens, TokensIn, TokensOut int64 // of all records; in and out may sum up to less: a .csv has only their sum
-	Counted                     int   // the questions that Tokens are of
+	Counted                     int   // the questions in Tokens
 
 	Rate    float64       // records a second, over the last ten seconds; those from the cache do not count
 	Mean    float64       // the same, since the beginning
 	Left    time.Duration // until all have ended, by the last minute's rate
-	Elapsed time.Duration // since Run was called, or the batch was made
+	Elapsed time.Duration // since the run began, or the batch was created
 }
 
 // Open is how many rows have no record yet.
@@ -38,5 +38,5 @@ type ClassCount struct {
 	Count int
 }
 
-// snapshotEvery is the least time between two calls of OnSnapshot: what an eye can follow.
+// SnapshotEvery is the least time between two calls of OnSnapshot: what people can follow.
 const SnapshotEvery = 100 * time.Millisecond

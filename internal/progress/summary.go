@@ -2,7 +2,7 @@ package progress
 
 import "time"
 
-// Summary is what a run has come to, over all rows that have a record.
+// Summary is the result of a run, over all rows that have a record.
 type Summary struct {
 	Rows int // of the input
 
@@ -11,7 +11,7 @@ type Summary struct {
 	Canceled int
 	Expired  int
 
-	// Resumed of these records were there when the run began, Asked came from Coze now.
+	// Resumed of these were there when the run began, Asked came from Coze now.
 	Resumed int
 	Asked   int
 
@@ -19,26 +19,26 @@ type Summary struct {
 
 	Doubtful int // marked possible_duplicate: Coze may have been asked, and have billed, twice
 
-	// AlreadyComplete is true where OUTPUT was complete before, so nothing was done.
+	// AlreadyComplete is true if OUTPUT was complete before, so nothing was done.
 	AlreadyComplete bool
 
-	// Failures counts what did not get an answer, the most frequent first.
+	// Failures counts the rows without an answer by kind, the most frequent first.
 	Failures []FailureCount
 
-	// Tokens is what Coze counted for all chats, as far as OUTPUT and its journal tell: those that got no answer
-	// included, answers from the cache not. In and out sum up to less where some of it is known from a table only.
+	// Tokens is what Coze counted for all chats that OUTPUT and its journal know: failed ones included, answers from the
+	// cache not. In and out sum up to less if some of it was read from a table, which has only the total.
 	Tokens, TokensIn, TokensOut int64
 
-	// Elapsed is the time that this run took; Mean and P95 are what one question took from its start to its end,
-	// over all records that tell. P95 is exact to 10 %.
+	// Elapsed is the time of this run; Mean and P95 are that of one question from its start to its end, over all records
+	// with both. P95 is exact to 10 %.
 	Elapsed   time.Duration
 	Mean, P95 time.Duration
 
-	// Estimate is what the rest will take, where only a sample was to be asked; else nil.
+	// Estimate projects the rest from a sample; nil if there was none.
 	Estimate *Estimate
 
 	Output  string // "" = stdout
-	Journal string // where the run goes on; "" once OUTPUT is complete, and with stdout
+	Journal string // from which the run resumes; "" once OUTPUT is complete, and with stdout
 }
 
 // FailureCount counts one kind of failure, with an example.
@@ -47,7 +47,7 @@ type FailureCount struct {
 	Code  int // Coze's; 0 = none
 	Count int
 
-	CustomID string // of the first row that had it
+	CustomID string // of the first row with it
 	Message  string
 	Hint     string
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// tally adds records up in bounded memory.
+// Tally sums records up in bounded memory.
 type Tally struct {
 	Answered, failed, canceled, expired int
 	resumed, Asked, Cached, doubtful    int
@@ -23,7 +23,7 @@ type failureKind struct {
 	code  int
 }
 
-// spread keeps what it takes to tell the mean and the deviation.
+// spread is the mean and the deviation of numbers.
 type spread struct {
 	N           int
 	sum, square float64
@@ -42,7 +42,7 @@ func (s *spread) Mean() float64 {
 	return s.sum / float64(s.N)
 }
 
-// deviation is that of the population, as far as the sample tells.
+// Deviation estimates that of the population.
 func (s *spread) Deviation() float64 {
 	if s.N < 2 {
 		return 0
@@ -72,7 +72,7 @@ func (t *Tally) Add(r *results.Result, now bool) {
 		t.failed++
 	}
 	if r.Cached {
-		t.Cached++ // nothing was billed, and nothing took its time
+		t.Cached++ // nothing was billed, and no time was spent
 		return
 	}
 	billed := r.Billed()
@@ -88,15 +88,14 @@ func (t *Tally) Add(r *results.Result, now bool) {
 	}
 }
 
-// spend adds what was billed.
+// Spend adds what was billed.
 func (t *Tally) Spend(u results.Usage) {
 	t.Tokens += u.TokenCount
 	t.TokensIn += u.InputCount
 	t.TokensOut += u.OutputCount
 }
 
-// wasAsked tells a record of a question that went to Coze from one of a question that was canceled or had expired
-// before.
+// WasAsked reports whether the question of a record went to Coze. One that was canceled or expired before did not.
 func WasAsked(r *results.Result) bool {
 	if r.Cached {
 		return false
@@ -105,7 +104,7 @@ func WasAsked(r *results.Result) bool {
 }
 
 func (t *Tally) fail(r *results.Result) {
-	// A record read back from a .csv has no class: its status says at least what became of it.
+	// A record read back from a .csv has no class; its status stands in for it.
 	f := results.Failure{Class: string(r.Status)}
 	if r.Error != nil {
 		f = *r.Error
@@ -125,7 +124,7 @@ func (t *Tally) fail(r *results.Result) {
 
 func (t *Tally) Done() int { return t.Answered + t.failed + t.canceled + t.expired }
 
-// classes counts the failures by class.
+// Classes counts the failures by class.
 func (t *Tally) Classes() []ClassCount {
 	classes := make(map[string]int)
 	for kind, f := range t.failures {

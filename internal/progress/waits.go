@@ -7,12 +7,12 @@ type Wait uint8
 const (
 	NoWait      Wait = iota
 	WaitTurn         // an earlier turn of its conversation
-	WaitRate         // leave to ask: the rate limit
-	WaitBusy         // its conversation, in which another chat runs
+	WaitRate         // a permit of the rate limiter
+	WaitBusy         // another chat in its conversation
 	WaitBackOff      // the next attempt, after one that failed
 	WaitPause        // the end of a pause
 	WaitSame         // the answer to the same question, which is being asked
-	WaitOther        // something that is not known here
+	WaitOther        // unknown
 	waitKinds        // how many there are
 )
 

@@ -1,8 +1,8 @@
-// Package usage is what there is to tell somebody who asked for something that cannot be: [Error], and the name that was
-// probably meant.
+// Package usage is for mistakes in what a user asked for: [Error] says what is wrong and what to do, [Nearest] finds the
+// name that a misspelt one stands for.
 package usage
 
-// UsageError is a mistake in what was asked for, found before anything was read or asked.
+// Error is a mistake in what a user asked for. Nothing was asked of Coze.
 type Error struct {
 	What string // what is wrong, naming the file
 	Hint string // what to do

@@ -2,9 +2,9 @@ package usage
 
 import "strings"
 
-// Nearest returns the name that a misspelt one most probably stands for, "" if none is near.
+// Nearest returns the name that a misspelt one probably stands for, "" if none is near.
 func Nearest(name string, names []string) string {
-	best, least := "", 3 // more than two slips are another word
+	best, least := "", 3 // three or more typos make another word
 	for _, candidate := range names {
 		if d := distance(plain(name), plain(candidate)); d < least && 2*d < len(candidate) {
 			best, least = candidate, d
@@ -13,7 +13,7 @@ func Nearest(name string, names []string) string {
 	return best
 }
 
-// plain forgets what people write differently: customId, Custom-ID, custom id.
+// plain removes differences in spelling: customId, Custom-ID, custom id.
 func plain(name string) string {
 	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name))
 }

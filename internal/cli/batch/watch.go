@@ -113,7 +113,7 @@ func (o *watchOptions) follow(signals context.Context, f *target, patience pause
 			defer mu.Unlock()
 			seen = pace.Snapshot(b)
 		},
-		Mended: func(m batches.Repaired) {
+		Repaired: func(m batches.Repaired) {
 			fmt.Fprintf(panel, "cozeq: nothing moved: %s that Redis had lost put back, %s that had ended counted\n", terminal.Questions(m.Enqueued), terminal.Count(m.Marked))
 		},
 		Stalled: func(b *batches.Status) {
