@@ -2,15 +2,19 @@ package tasks_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"log/slog"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/localredis"
-	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
 )
 
 // dial stands for redis.NewClient, as examples bring their own Redis.
@@ -22,42 +26,76 @@ func dial() (rdb redis.UniversalClient, hangUp func()) {
 	return s.Client(), func() { s.Close() }
 }
 
-// work stands for "cozeq worker".
-func work(rdb redis.UniversalClient, id string) {
-	ctx := context.Background()
-	attempt, err := record.New(results.NewStore(rdb)).Begin(ctx, results.Result{ID: id}, false)
+// work stands for "cozeq worker", and its fake for Coze.
+func work(rdb redis.UniversalClient) (stop func()) {
+	fake, err := cozetest.Start("", cozetest.Config{
+		Answer: func(string) string { return "Because of Rayleigh scattering." },
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	attempt.Result.Status, attempt.Result.Answer = results.Completed, "Because of Rayleigh scattering."
-	_ = attempt.Finish(ctx, false) // who waits may hang up before we have the reply
+	w, err := worker.New(worker.Config{Redis: rdb, Coze: fake.Client(), Concurrency: 2, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- w.Run(ctx) }()
+	return func() {
+		cancel()
+		<-ended
+		fake.Close()
+	}
 }
 
 // Ask one question and wait for its answer.
-func ExampleClient_Enqueue() {
+func ExampleClient_Ask() {
 	rdb, hangUp := dial()
 	defer hangUp()
-	ctx := context.Background()
+	defer work(rdb)() // some other process
 	store := results.NewStore(rdb)
 	defer store.Close()
 	client := tasks.NewClient(store)
 
-	id, err := client.Enqueue(ctx, tasks.Ask("7461001", "Why is the sky blue?"), tasks.Options{})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	answer, err := client.Ask(ctx, tasks.Ask("7461001", "Why is the sky blue?"), tasks.Options{})
+	switch {
+	case errors.Is(err, results.ErrQuota):
+		log.Fatal("top up the account")
+	case err != nil:
+		log.Fatal(err) // the task failed, or is in the queue still: see UnfinishedError
+	}
+	fmt.Println(answer.Answer)
+	// Output: Because of Rayleigh scattering.
+}
+
+// Print an answer while it is written.
+func ExampleClient_Stream() {
+	rdb, hangUp := dial()
+	defer hangUp()
+	defer work(rdb)() // some other process
+	store := results.NewStore(rdb)
+	defer store.Close()
+	client := tasks.NewClient(store)
+
+	ctx := context.Background()
+	chat := tasks.Ask("7461001", "Why is the sky blue?")
+	chat.Stream = true
+	id, err := client.Enqueue(ctx, chat, tasks.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-
-	go work(rdb, id) // some other process
-
-	r, err := store.Wait(ctx, id)
-	if err != nil {
-		log.Fatal(err)
+	for piece, err := range client.Stream(ctx, id) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if piece.Restart {
+			fmt.Println() // another worker has taken the task over
+		}
+		fmt.Print(piece.Text)
 	}
-	fmt.Println(r.Status)
-	fmt.Println(r.Answer)
-	// Output:
-	// completed
-	// Because of Rayleigh scattering.
+	// Output: Because of Rayleigh scattering.
 }
 
 // Many questions go into the queue in a few round trips.
