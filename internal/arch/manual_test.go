@@ -180,6 +180,144 @@ func TestTranslations(t *testing.T) {
 	}
 }
 
+var (
+	code = regexp.MustCompile("`([^`\n]+)`")
+
+	// A path of this repository: a file or a directory under one of its top directories, or a file at the top.
+	repoPath = regexp.MustCompile(`^(\./)?((cmd|coze|deploy|docs|internal|results|tasks|worker)(/[\w.-]+)+|[\w.-]+\.md)/?$`)
+
+	makeCall   = regexp.MustCompile(`\bmake ([a-z][a-z-]*[a-z])\b`)
+	makeTarget = regexp.MustCompile(`(?m)^([a-z-]+):`)
+)
+
+// stale are paths that a page names and that do not exist, and make targets likewise. The changelog may name what is gone.
+func stale(files []file) (faults []string) {
+	paths, targets := map[string]bool{}, map[string]bool{}
+	for _, f := range files {
+		for name := f.path; name != "."; name = path.Dir(name) {
+			paths[name] = true
+		}
+		if f.path == "Makefile" {
+			for _, target := range makeTarget.FindAllStringSubmatch(string(f.data), -1) {
+				targets[target[1]] = true
+			}
+		}
+	}
+	for _, f := range files {
+		if path.Ext(f.path) != ".md" || f.path == "CHANGELOG.md" {
+			continue
+		}
+		for _, span := range code.FindAllStringSubmatch(prose(f.data), -1) {
+			name := strings.Trim(strings.TrimPrefix(strings.TrimSuffix(span[1], "/..."), "./"), "/")
+			if repoPath.MatchString(span[1]) && !paths[name] && !paths[path.Join(f.dir, name)] {
+				faults = append(faults, fmt.Sprintf("%s: there is no %s", f.path, name))
+			}
+			for _, call := range makeCall.FindAllStringSubmatch(span[1], -1) {
+				if !targets[call[1]] {
+					faults = append(faults, fmt.Sprintf("%s: there is no make %s", f.path, call[1]))
+				}
+			}
+		}
+	}
+	return faults
+}
+
+func TestPagesNameWhatExists(t *testing.T) {
+	obeyed(t, stale, map[string]string{
+		"docs/a.md":       "see `worker/none.go`\n",
+		"docs/b.md":       "see `internal/none`\n",
+		"CONTRIBUTING.md": "run `make none PKG=./worker`\n",
+	})
+	good := tree(t, fstest.MapFS{
+		"Makefile":       {Data: []byte("fmt: # format\n\tgofmt -w .\n")},
+		"worker/a.go":    {Data: []byte("package worker\n")},
+		"worker/a.lua":   {Data: []byte("return 1\n")},
+		"docs/a.md":      {Data: []byte("`worker/a.go` `./worker/` `worker/a.lua` `b.md` `make fmt` `make` `task/id` `results.Store`\n")},
+		"docs/b.md":      {Data: []byte("```\n`worker/none.go`\n```\n")},
+		"docs/img/a.svg": {Data: []byte("<svg/>\n")},
+	})
+	if faults := stale(good); len(faults) != 0 {
+		t.Errorf("good pages: %q", faults)
+	}
+}
+
+// unlisted are packages without a line in docs/architecture.md; one for internal/cli/... is for all commands.
+func unlisted(files []file) (faults []string) {
+	var page string
+	packages := map[string]bool{}
+	for _, f := range files {
+		switch {
+		case f.path == "docs/architecture.md":
+			page = string(f.data)
+		case f.pkg != "" && !f.test && path.Dir(f.dir) != "internal/cli":
+			packages[f.dir] = true
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(packages)) {
+		if !strings.Contains(page, "\n| `"+dir+"` |") {
+			faults = append(faults, fmt.Sprintf("%s: docs/architecture.md has no line for it under The packages", dir))
+		}
+	}
+	return faults
+}
+
+func TestPackagesAreListed(t *testing.T) {
+	obeyed(t, unlisted, map[string]string{"internal/new/a.go": "package new"})
+}
+
+// maxReadme is how many lines a newcomer reads.
+const maxReadme = 250
+
+func tooMuchToRead(files []file) (faults []string) {
+	for _, f := range files {
+		if n := strings.Count(string(f.data), "\n"); path.Dir(f.path) == "." && strings.HasPrefix(f.path, "README") && n > maxReadme {
+			faults = append(faults, fmt.Sprintf("./%s: %d lines, want at most %d: the rest belongs into docs", f.path, n, maxReadme))
+		}
+	}
+	return faults
+}
+
+func TestReadmeLength(t *testing.T) {
+	obeyed(t, tooMuchToRead, map[string]string{"README.md": strings.Repeat("line\n", maxReadme+1)})
+}
+
+// warnings is the table of the log's warnings in docs/operations.md.
+var warnings = regexp.MustCompile(`(?ms)^## Warnings in the log$.*?^## `)
+
+// pieces of a message: three dots stand for what varies, and what is behind a colon may be put together.
+var pieces = regexp.MustCompile(`\.\.\.|: `)
+
+// unsaid are warnings that the page explains and that no line of the program says.
+func unsaid(files []file) (faults []string) {
+	var program strings.Builder
+	for _, f := range files {
+		if f.pkg != "" && !f.test {
+			program.Write(f.data)
+		}
+	}
+	for _, f := range files {
+		if path.Base(f.path) != "operations.md" {
+			continue
+		}
+		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?`) \\|").FindAllStringSubmatch(warnings.FindString(string(f.data)), -1) {
+			for _, message := range code.FindAllStringSubmatch(row[1], -1) {
+				for _, part := range pieces.Split(message[1], -1) {
+					if !strings.Contains(program.String(), strings.TrimSpace(part)) {
+						faults = append(faults, fmt.Sprintf("%s: nothing in the program says %q", f.path, part))
+					}
+				}
+			}
+		}
+	}
+	return faults
+}
+
+func TestWarningsInOperations(t *testing.T) {
+	obeyed(t, unsaid, map[string]string{
+		"docs/operations.md": "## Warnings in the log\n\n| warning | what |\n| --- | --- |\n| `never said` | x |\n\n## Pauses\n",
+	})
+}
+
 // opens is how a page says who should read it.
 var opens = regexp.MustCompile(`^# [^\n]+\n\n((English \||\[English\]).*\n\n)?(For |写给)`)
 
