@@ -214,7 +214,8 @@ func (s *scripted) asks() (n, probes int) {
 // ours differ by.
 const firstProbe = 29 * time.Second
 
-// checkPause waits for the question to step aside and checks for what.
+// checkPause waits until the question waits for the end of a pause, and checks the pause. For a pause of the account it is
+// back in its queue, which is paused; for any other it is parked.
 func (s *scripted) checkPause(t *testing.T) {
 	t.Helper()
 	bot := ""
@@ -223,13 +224,13 @@ func (s *scripted) checkPause(t *testing.T) {
 	}
 	var pause worker.Pause
 	var r *results.Result
-	until(t, s.name+" to step aside", func() bool {
+	until(t, s.name+" to wait", func() bool {
 		var err error
 		if r, err = s.line.store.Get(t.Context(), s.id); err != nil {
 			t.Fatalf("%s: %v", s.name, err)
 		}
 		for _, pause = range s.line.paused() {
-			if pause.Code == s.Code.Code && pause.BotID == bot && pause.Aside == 1 {
+			if pause.Code == s.Code.Code && pause.BotID == bot && (pause.Aside == 1 || s.place() == s.name && s.line.queue().Paused) {
 				return r.Status == results.Waiting
 			}
 		}

@@ -243,7 +243,7 @@ func TestEncryption(t *testing.T) {
 		})
 		c.askAll()
 		paused := c.enqueue(chatAbout("paused"), tasks.Options{})
-		until(t, "the pause", func() bool { p := c.paused(); return len(p) == 1 && p[0].Aside == 1 })
+		until(t, "the pause", func() bool { p := c.paused(); return len(p) == 1 && c.queue().Paused })
 		all := c.everyKey()
 		if _, err := worker.ProbeNow(t.Context(), c.rdb); err != nil {
 			t.Fatal(err)

@@ -171,7 +171,7 @@ func TestSecrets(t *testing.T) {
 	for _, way := range []string{"mirror:auth ", "mirror:redirect "} {
 		front.clear.Store(false)
 		refused := send(way)
-		until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && p[0].Aside == 1 })
+		until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && l.queue().Paused })
 		paused = append(append(paused, l.left(ids, reg)...), fmt.Sprintf("pause %+v", l.paused()))
 		front.clear.Store(true)
 		if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
