@@ -34,7 +34,7 @@ func (w *Worker) askHint(client *coze.Client, credential string) {
 			w.log.Debug("the plan's rate is not to be had, it will be learnt", "credential", credential, "err", err)
 			return
 		}
-		if err := w.limit.known(ctx, credential, rate*hintShare); err != nil {
+		if err := w.limit.Know(ctx, credential, rate*hintShare); err != nil {
 			w.log.Debug("could not note the plan's rate, it will be learnt", "credential", credential, "err", err)
 			return
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 )
@@ -139,7 +140,7 @@ func (a *attempt) putBack(ctx context.Context, v Verdict) Verdict {
 		a.log.Warn("could not note that the task waits", "err", err)
 	}
 	if v.Parked != "" {
-		v.After = probeFirst // without a credential there is no pause to wait for
+		v.After = pause.ProbeFirst // without a credential there is no pause to wait for
 		if a.calls.credential != "" {
 			after, err := a.calls.awaitPauseEnd(ctx, v.Parked, a.rec.Result.Queue, a.id)
 			if err == nil {

@@ -64,7 +64,7 @@ func (w *Worker) sweep(ctx context.Context) {
 		if elected == 0 || now.Sub(trouble) < calm {
 			continue // another process does it, or it is too early to judge
 		}
-		if err := w.sweepPauses(ctx); err != nil && ctx.Err() == nil {
+		if err := w.sweeper.Sweep(ctx); err != nil && ctx.Err() == nil {
 			w.log.Warn("could not look after pauses, will try again", "err", err)
 		}
 		if err = w.reviveOrphans(ctx); err != nil {

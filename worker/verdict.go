@@ -6,6 +6,8 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/limit"
+	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -87,8 +89,8 @@ func judge(err error, h history) Verdict {
 	v := Verdict{Err: err}
 	var ask *coze.Error
 	var bad *tasks.InvalidError
-	var far *farError
-	var paused *pausedError
+	var far *limit.FarError
+	var paused *limit.PausedError
 	var key *results.KeyError
 	switch {
 	case err == nil:
@@ -100,9 +102,9 @@ func judge(err error, h history) Verdict {
 	case errors.Is(err, errTurn):
 		v.Action, v.After = Later, turnWait
 	case errors.As(err, &far):
-		v.Action, v.Class, v.After = Later, coze.ClassRate, far.after
+		v.Action, v.Class, v.After = Later, coze.ClassRate, far.After
 	case errors.As(err, &paused):
-		v.Action, v.Class, v.After, v.Parked = Later, paused.class, asideWait, paused.scope
+		v.Action, v.Class, v.After, v.Parked = Later, paused.Class, pause.ParkedFor, paused.Scope
 	case errors.Is(err, errCanceled):
 		v.Action, v.Class = Cancel, coze.ClassCanceled
 	case errors.Is(err, errExpired):
@@ -134,12 +136,12 @@ func judge(err error, h history) Verdict {
 
 // ask judges an error of Coze, or of the way to it.
 func (v *Verdict) ask(e *coze.Error, h history) {
-	if scope := pauseScope(e); scope != "" {
-		v.Action, v.After, v.Parked = Later, asideWait, scope
+	if scope := pause.Scope(e); scope != "" {
+		v.Action, v.After, v.Parked = Later, pause.ParkedFor, scope
 		return
 	}
 	if h.paused {
-		v.Action, v.After, v.Parked = Later, asideWait, coze.ScopeAccount
+		v.Action, v.After, v.Parked = Later, pause.ParkedFor, coze.ScopeAccount
 		return
 	}
 	if unsent(e) {

@@ -40,6 +40,8 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
+	"github.com/cozeq/cozeq/internal/limit"
+	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/internal/telemetry"
@@ -112,10 +114,12 @@ func New(cfg Config) (*Worker, error) {
 	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())
 	w.throttle = throttle{
-		cfg: &w.cfg, codes: codes, limit: &limiter{rdb: rdb, highest: cfg.Rate}, pauses: pauses{rdb},
-		queuePauses: asynqx.QueuePauses{Redis: rdb}, sweepPauses: w.sweepPauses, askHint: w.askHint,
+		cfg: &w.cfg, codes: codes, limit: &limit.Limiter{Redis: rdb, Highest: cfg.Rate}, askHint: w.askHint,
+		sweeper: &pause.Sweeper{
+			Pauses: pause.Store{Redis: rdb}, Queues: asynqx.QueuePauses{Redis: rdb}, Inspector: w.inspector, Log: w.log,
+		},
 	}
-	w.gate = asynqx.NewGate(rdb, queueNames(cfg.Queues), w.streaks.away)
+	w.gate = asynqx.NewGate(rdb, queueNames(cfg.Queues), w.streaks.Away)
 	return w, nil
 }
 

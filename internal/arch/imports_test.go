@@ -53,13 +53,17 @@ var edges = map[string][]string{
 	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
 
 	// The only place where the three meet.
-	"worker": {"internal/asynqx", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
+	"worker": {"internal/asynqx", "internal/limit", "internal/pause", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
 		"otel/trace"},
 	"internal/telemetry": {"coze", "results", "internal/asynqx", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// Rooms beside it.
 	"internal/backoff": {},
+
+	// The circuit breaker, and the rate limiter whose permits respect it.
+	"internal/pause": {"coze", "internal/asynqx", "asynq", "redis"},
+	"internal/limit": {"coze", "internal/backoff", "internal/pause", "redis"},
 
 	// Files of questions and answers. They reach the queue through tasks and results, so they need neither asynq nor redis.
 	// What reads and writes files knows no run, a journal and a cache know only what they keep, and filerun and batchfile,

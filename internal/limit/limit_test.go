@@ -1,4 +1,4 @@
-package worker
+package limit
 
 import (
 	"context"
@@ -78,14 +78,14 @@ func settles(t *testing.T, rate float64, processes int) {
 	ctx, stop := context.WithCancel(t.Context())
 	var callers sync.WaitGroup
 	for range processes {
-		l := &limiter{rdb: rdb}
+		l := &Limiter{Redis: rdb}
 		for range 64 {
 			callers.Go(func() {
 				for ctx.Err() == nil {
-					p, err := l.take(ctx, forChat, "credential", "bot")
+					p, err := l.Take(ctx, ForChat, "credential", "bot")
 					if err != nil {
-						if far, ok := errors.AsType[*farError](err); ok && ctx.Err() == nil {
-							_ = backoff.Sleep(ctx, far.after)
+						if far, ok := errors.AsType[*FarError](err); ok && ctx.Err() == nil {
+							_ = backoff.Sleep(ctx, far.After)
 							continue
 						}
 						return
@@ -94,7 +94,7 @@ func settles(t *testing.T, rate float64, processes int) {
 						_ = backoff.Sleep(ctx, 250*time.Millisecond) // the answer
 						continue
 					}
-					if err := l.refused(ctx, p, "credential", "bot", coze4013); err != nil {
+					if err := l.Refused(ctx, p, "credential", "bot", coze4013); err != nil {
 						return
 					}
 					_ = backoff.Sleep(ctx, time.Second)
@@ -128,7 +128,7 @@ func settles(t *testing.T, rate float64, processes int) {
 // they come. Each of them can make a call a second.
 type crowd struct {
 	callers int
-	limiter limiter // without its Redis
+	limiter Limiter // without its Redis
 	known   float64 // before the first call
 	limit   float64 // 0 = none
 
@@ -146,14 +146,14 @@ func (c *crowd) set(noise float64) {
 func (c *crowd) gather(t *testing.T) (s *server, count func() (taken, denied int)) {
 	t.Helper()
 	l := c.limiter
-	l.rdb = redistest.Embedded(t)
+	l.Redis = redistest.Embedded(t)
 	refusal := &coze.Error{Code: 4013, Class: coze.ClassRate, Scope: coze.ScopeAccount}
 	s = &server{rate: c.limit, level: c.limit, filled: time.Now()}
 	if c.limit == 0 {
 		s.rate, s.level = 1e6, 1e6
 	}
 	if c.known > 0 {
-		if err := l.known(t.Context(), "credential", c.known); err != nil {
+		if err := l.Know(t.Context(), "credential", c.known); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,9 +164,9 @@ func (c *crowd) gather(t *testing.T) (s *server, count func() (taken, denied int
 	for range c.callers {
 		callers.Go(func() {
 			for ctx.Err() == nil {
-				p, err := l.take(ctx, forChat, "credential", "bot")
-				if far, ok := errors.AsType[*farError](err); ok {
-					_ = backoff.Sleep(ctx, far.after)
+				p, err := l.Take(ctx, ForChat, "credential", "bot")
+				if far, ok := errors.AsType[*FarError](err); ok {
+					_ = backoff.Sleep(ctx, far.After)
 					continue
 				}
 				if err != nil {
@@ -179,7 +179,7 @@ func (c *crowd) gather(t *testing.T) (s *server, count func() (taken, denied int
 				}
 				c.mu.Unlock()
 				if chance || !s.take() {
-					_ = l.refused(ctx, p, "credential", "bot", refusal)
+					_ = l.Refused(ctx, p, "credential", "bot", refusal)
 				}
 				_ = backoff.Sleep(ctx, time.Second)
 			}
@@ -250,7 +250,7 @@ func TestLimiterFarAboveTheLimit(t *testing.T) {
 		then        float64 // the limit, after half a minute
 		least, most float64 // used, refused
 	}{
-		{"--rate is wrong", &crowd{callers: 64, limiter: limiter{highest: 1000}, limit: 20}, 20, 0.95, 0.02},
+		{"--rate is wrong", &crowd{callers: 64, limiter: Limiter{Highest: 1000}, limit: 20}, 20, 0.95, 0.02},
 		{"the limit falls", &crowd{callers: 256, limit: 200}, 4, 0.7, 0.1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -280,9 +280,9 @@ func TestLimiterStart(t *testing.T) {
 		least float64 // calls a second in the first 5 s
 	}{
 		{"nothing is known", &crowd{callers: 256, limit: 200}, 0},
-		{"--rate", &crowd{callers: 256, limiter: limiter{highest: 100}, limit: 200}, 98},
+		{"--rate", &crowd{callers: 256, limiter: Limiter{Highest: 100}, limit: 200}, 98},
 		{"the plan's", &crowd{callers: 256, known: 180, limit: 200}, 176},
-		{"the plan's, but --rate is lower", &crowd{callers: 256, limiter: limiter{highest: 50}, known: 180, limit: 200}, 49},
+		{"the plan's, but --rate is lower", &crowd{callers: 256, limiter: Limiter{Highest: 50}, known: 180, limit: 200}, 49},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -304,7 +304,7 @@ func TestLimiterStart(t *testing.T) {
 // TestKnownRateIsNoNews has a rate that comes late change nothing that was learnt.
 func TestKnownRateIsNoNews(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		ctx, l := t.Context(), &limiter{rdb: rdb}
+		ctx, l := t.Context(), &Limiter{Redis: rdb}
 		rate := func(want float64) {
 			t.Helper()
 			if got, learnt, err := l.rate(ctx, "credential"); err != nil || got != want || !learnt {
@@ -312,23 +312,23 @@ func TestKnownRateIsNoNews(t *testing.T) {
 			}
 		}
 		for _, known := range []float64{100, 300} { // the second comes from another process
-			if err := l.known(ctx, "credential", known); err != nil {
+			if err := l.Know(ctx, "credential", known); err != nil {
 				t.Fatal(err)
 			}
 			rate(100)
 		}
-		p, err := l.take(ctx, forChat, "credential", "bot")
+		p, err := l.Take(ctx, ForChat, "credential", "bot")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.refused(ctx, p, "credential", "bot", &coze.Error{Code: 4013, Class: coze.ClassRate, Scope: coze.ScopeAccount}); err != nil {
+		if err := l.Refused(ctx, p, "credential", "bot", &coze.Error{Code: 4013, Class: coze.ClassRate, Scope: coze.ScopeAccount}); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.known(ctx, "credential", 300); err != nil {
+		if err := l.Know(ctx, "credential", 300); err != nil {
 			t.Fatal(err)
 		}
 		rate(85)
-		if ttl := rdb.TTL(ctx, limitKey("credential", "")).Val(); ttl <= 0 || ttl > time.Hour {
+		if ttl := rdb.TTL(ctx, Key("credential", "")).Val(); ttl <= 0 || ttl > time.Hour {
 			t.Errorf("kept for %v, want an hour", ttl)
 		}
 	})
@@ -337,17 +337,17 @@ func TestKnownRateIsNoNews(t *testing.T) {
 // TestBotIsCounted has a bot's calls counted under its own limit: a share is taken of them.
 func TestBotIsCounted(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		ctx, l := t.Context(), &limiter{rdb: rdb}
+		ctx, l := t.Context(), &Limiter{Redis: rdb}
 		for range 3 { // the first is refused, and makes the bot's limit
-			p, err := l.take(ctx, forChat, "credential", "bot")
+			p, err := l.Take(ctx, ForChat, "credential", "bot")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p.rate == 20 {
-				_ = l.refused(ctx, p, "credential", "bot", &coze.Error{Class: coze.ClassRate, Scope: coze.ScopeBot})
+			if p.Rate == 20 {
+				_ = l.Refused(ctx, p, "credential", "bot", &coze.Error{Class: coze.ClassRate, Scope: coze.ScopeBot})
 			}
 		}
-		if n := rdb.HGet(ctx, limitKey("credential", "bot"), "calls").Val(); n != "2" {
+		if n := rdb.HGet(ctx, Key("credential", "bot"), "calls").Val(); n != "2" {
 			t.Errorf("%q calls of the bot, want 2", n)
 		}
 	})

@@ -1,4 +1,4 @@
-package worker
+package pause
 
 import (
 	"context"
@@ -31,25 +31,11 @@ func PausedQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (
 		return p, true, nil
 	}
 	p.Credentials = note.Credentials
-	p.Others, err = rdb.ZRangeByScore(ctx, servedKey(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
-	if err != nil {
-		return p, false, fmt.Errorf("read who serves queue %s: %w", queue, err)
+	if p.Others, err = servingQueue(ctx, rdb, queue); err != nil {
+		return p, false, err
 	}
 	p.Others = slices.DeleteFunc(p.Others, func(c string) bool { return slices.Contains(p.Credentials, c) })
 	return p, true, nil
-}
-
-// PauseQueue pauses a queue for an operator, as asynqmon would: nothing but
-// ResumeQueue or asynqmon ends that. A pause that cozeq has made becomes the
-// operator's. fresh is false if it was one already.
-func PauseQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (fresh bool, err error) {
-	return asynqx.QueuePauses{Redis: rdb}.OperatorPause(ctx, queue)
-}
-
-// ResumeQueue ends an operator's pause; resumed is false if there is none. One that
-// cozeq has made ends when a probe gets through: see ProbeNow.
-func ResumeQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (resumed bool, err error) {
-	return asynqx.QueuePauses{Redis: rdb}.OperatorResume(ctx, queue)
 }
 
 // holdsChunk is how many ids are looked up in one go.
@@ -57,7 +43,7 @@ const holdsChunk = 1000
 
 // Holds tells of each of a queue's tasks whether it waits aside for the end of p.
 func (p Pause) Holds(ctx context.Context, rdb redis.UniversalClient, queue string, ids []string) ([]bool, error) {
-	key := asideKey(pauseKey(p.Credential, p.BotID))
+	key := asideKey(Key(p.Credential, p.BotID))
 	held := make([]bool, 0, len(ids))
 	for len(ids) > 0 {
 		n := min(len(ids), holdsChunk)

@@ -1,11 +1,12 @@
-package worker
+package limit
 
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/pause"
 )
 
 // Limit is what the workers of one Redis have learnt of a credential's limit.
@@ -16,13 +17,13 @@ type Limit struct {
 	Learnt     bool    `json:"-"`                          // a refusal or the plan has set the rate; else it doubles still
 }
 
-// KnowLimits has the workers of a Redis start at rates that an earlier run had learnt, in calls a second by credential.
+// KnowAll has the workers of a Redis start at rates that an earlier run had learnt, in calls a second by credential.
 // What they have learnt themselves stays.
-func KnowLimits(ctx context.Context, rdb redis.UniversalClient, rates map[string]float64) error {
-	l := limiter{rdb: rdb}
+func KnowAll(ctx context.Context, rdb redis.UniversalClient, rates map[string]float64) error {
+	l := Limiter{Redis: rdb}
 	for credential, rate := range rates {
 		if rate > 0 {
-			if err := l.known(ctx, credential, rate); err != nil {
+			if err := l.Know(ctx, credential, rate); err != nil {
 				return err
 			}
 		}
@@ -30,18 +31,17 @@ func KnowLimits(ctx context.Context, rdb redis.UniversalClient, rates map[string
 	return nil
 }
 
-// Limits returns the limits of all credentials that are served, or were within the
+// All returns the limits of all credentials that are served, or were within the
 // last hour, sorted by when they were served last.
-func Limits(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {
-	seen, err := rdb.ZRangeWithScores(ctx, seenKey, 0, -1).Result()
+func All(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {
+	seen, err := pause.Serving(ctx, rdb)
 	if err != nil {
-		return nil, fmt.Errorf("read credentials: %w", err)
+		return nil, err
 	}
-	l := limiter{rdb: rdb}
+	l := Limiter{Redis: rdb}
 	var all []Limit
-	for _, z := range seen {
-		limit := Limit{Served: time.Since(time.Unix(int64(z.Score), 0)) < unseenAfter}
-		limit.Credential, _ = z.Member.(string)
+	for _, credential := range seen {
+		limit := Limit{Credential: credential.ID, Served: credential.Served}
 		if limit.Rate, limit.Learnt, err = l.rate(ctx, limit.Credential); err != nil {
 			return nil, fmt.Errorf("read the limit of credential %s: %w", limit.Credential, err)
 		}

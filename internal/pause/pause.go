@@ -1,4 +1,20 @@
-package worker
+// Package pause is the circuit breaker. It is closed while chats are asked; after an answer that would only repeat (a
+// refused token, a used-up quota, an unpublished bot) it opens for one credential, or for one bot with it: a pause. The
+// script that gives permits (package limit) reads the pause, so no worker of the Redis starts a chat from that moment on.
+// It is half-open when a probe is due: one real task is asked, and its answer ends the pause.
+//
+// The package keeps the pauses ([Store]), ends them and brings back what waits for their end ([Sweeper]), shows them
+// ([All], [PausedQueue]) and knows which credentials live workers serve ([Announce], [Serving]). It does not decide which
+// answer begins or ends a pause: worker/pausetrigger.go does, with [Scope], [OfWay] and [Streaks].
+//
+// Where the tasks wait: a worker with one credential pauses its queues in asynq ([asynqx.QueuePauses]), where asynqmon
+// shows it, and takes only probes out of them. Tasks of a paused bot, or of one credential of several, are parked, each
+// once: scheduled far ahead, listed under the pause's key, and run when the pause ends.
+//
+// Keys: cozeq:pause:{CREDENTIAL}, with :bot:BOT, a pause; the same with :aside, its parked tasks; cozeq:pauses, the keys
+// of all pauses; cozeq:credentials and cozeq:queue:{Q}:credentials, which credentials were served when. All keys of one
+// credential share a slot, and so do those of one queue.
+package pause
 
 import (
 	"context"
@@ -14,17 +30,6 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// A pause stops all chats of one credential, or of one bot with it, after Coze has
-// said what no further question would change: a token that expired, a quota that is
-// used up, a bot that is not published. The permit that every chat takes tells of
-// it, so no worker starts one from that moment on. It ends when one real task, sent
-// as a probe, is taken by Coze.
-//
-// Where the tasks wait meanwhile: a worker with one credential pauses its queues in
-// asynq, for all to see in asynqmon, and takes nothing out of them but probes. Tasks
-// of a paused bot, or of one credential of several, step aside, each once: they are
-// scheduled far ahead, listed under asideKey, and run when the pause ends.
-
 // Pause is one pause as it stands.
 type Pause struct {
 	Credential string    `json:"credential"`       // hash, see coze.Client.Identity
@@ -39,22 +44,22 @@ type Pause struct {
 	Aside      int64     `json:"aside,omitempty"` // tasks that stepped aside
 }
 
-// probeFirst is the time to the first probe; each next one takes twice as long, up to
+// ProbeFirst is the time to the first probe; each next one takes twice as long, up to
 // probeMost. A network is back by itself, and to try it costs nothing: its probes are
 // closer together.
 const (
-	probeFirst    = 30 * time.Second
+	ProbeFirst    = 30 * time.Second
 	probeMost     = 10 * time.Minute
 	probeNetFirst = time.Second
 	probeNetMost  = 30 * time.Second
 )
 
-// probeTimes are the time to the first probe after a failure, and the longest between two.
-func probeTimes(e *coze.Error) (first, most time.Duration) {
+// ProbeTimes are the time to the first probe after a failure, and the longest between two.
+func ProbeTimes(e *coze.Error) (first, most time.Duration) {
 	if e.Unreached {
 		return probeNetFirst, probeNetMost
 	}
-	return probeFirst, probeMost
+	return ProbeFirst, probeMost
 }
 
 // OfWay reports whether the pause is for the way to Coze, as something else answers or
@@ -64,14 +69,14 @@ func (p Pause) OfWay() bool {
 	return p.BotID == "" && (p.Class == string(coze.ClassEndpoint) || p.Class == string(coze.ClassTransient))
 }
 
-// asideWait is how far ahead a task is scheduled that steps aside. Less than half
+// ParkedFor is how far ahead a task is scheduled that steps aside. Less than half
 // of what a waiting turn gets, or the sweep would take it for a turn that is stuck.
-const asideWait = 365 * 24 * time.Hour
+const ParkedFor = 365 * 24 * time.Hour
 
 // pausesKey lists the keys of all pauses that were and may still be.
 const pausesKey = "cozeq:pauses"
 
-func pauseKey(credential, bot string) string {
+func Key(credential, bot string) string {
 	key := "cozeq:pause:{" + credential + "}"
 	if bot != "" {
 		key += ":bot:" + bot
@@ -79,7 +84,7 @@ func pauseKey(credential, bot string) string {
 	return key
 }
 
-func asideKey(pauseKey string) string { return pauseKey + ":aside" }
+func asideKey(key string) string { return key + ":aside" }
 
 // pauseScript begins a pause, or notes what the last probe was told.
 //
@@ -101,24 +106,24 @@ end
 redis.call('HSET', KEYS[1], unpack(ARGV, 4))
 return fresh`)
 
-// pauses of one Redis.
-type pauses struct{ rdb redis.UniversalClient }
+// Store keeps the pauses of one Redis.
+type Store struct{ Redis redis.UniversalClient }
 
-// begin pauses a credential, or one bot of it; fresh tells that it was not paused
+// Begin pauses a credential, or one bot of it; fresh tells that it was not paused
 // before. message is what may be told of Coze's words.
-func (p pauses) begin(ctx context.Context, credential, bot string, e *coze.Error, message string) (fresh bool, err error) {
-	key := pauseKey(credential, bot)
+func (p Store) Begin(ctx context.Context, credential, bot string, e *coze.Error, message string) (fresh bool, err error) {
+	key := Key(credential, bot)
 	// The list first: a key on it without a pause is taken off, a pause that is not
 	// on it would never be probed.
-	if err := p.rdb.SAdd(ctx, pausesKey, key).Err(); err != nil {
+	if err := p.Redis.SAdd(ctx, pausesKey, key).Err(); err != nil {
 		return false, fmt.Errorf("pause: %w", err)
 	}
-	now, err := p.rdb.Time(ctx).Result()
+	now, err := p.Redis.Time(ctx).Result()
 	if err != nil {
 		return false, fmt.Errorf("pause: %w", err)
 	}
-	first, most := probeTimes(e)
-	n, err := pauseScript.Run(ctx, p.rdb, []string{key}, now.UnixMilli(), first.Milliseconds(), most.Milliseconds(),
+	first, most := ProbeTimes(e)
+	n, err := pauseScript.Run(ctx, p.Redis, []string{key}, now.UnixMilli(), first.Milliseconds(), most.Milliseconds(),
 		"probe_most", most.Milliseconds(), "credential", credential, "bot_id", bot, "code", e.Code, "class", string(e.Class),
 		"message", message, "hint", e.Hint(), "logid", e.LogID).Int()
 	if err != nil {
@@ -127,9 +132,9 @@ func (p pauses) begin(ctx context.Context, credential, bot string, e *coze.Error
 	return n == 1, nil
 }
 
-// end ends a pause. Those who stepped aside are run by the sweep.
-func (p pauses) end(ctx context.Context, credential, bot string) error {
-	if err := p.rdb.Del(ctx, pauseKey(credential, bot)).Err(); err != nil {
+// End ends a pause. Those who stepped aside are run by the sweep.
+func (p Store) End(ctx context.Context, credential, bot string) error {
+	if err := p.Redis.Del(ctx, Key(credential, bot)).Err(); err != nil {
 		return fmt.Errorf("end a pause: %w", err)
 	}
 	return nil
@@ -144,13 +149,13 @@ redis.call('HSET', KEYS[1], 'next_probe', 0)
 if ARGV[1] ~= '0' then redis.call('HSET', KEYS[1], 'interval', ARGV[1]) end
 return 1`)
 
-func (p pauses) probeNow(ctx context.Context, key string) error {
-	return probeScript.Run(ctx, p.rdb, []string{key}, probeFirst.Milliseconds()).Err()
+func (p Store) probeNow(ctx context.Context, key string) error {
+	return probeScript.Run(ctx, p.Redis, []string{key}, ProbeFirst.Milliseconds()).Err()
 }
 
 // keys lists what is or was paused.
-func (p pauses) keys(ctx context.Context) ([]string, error) {
-	keys, err := p.rdb.SMembers(ctx, pausesKey).Result()
+func (p Store) keys(ctx context.Context) ([]string, error) {
+	keys, err := p.Redis.SMembers(ctx, pausesKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list pauses: %w", err)
 	}
@@ -158,9 +163,9 @@ func (p pauses) keys(ctx context.Context) ([]string, error) {
 	return keys, nil
 }
 
-// get reads one pause; ok is false if it has ended.
-func (p pauses) get(ctx context.Context, key string) (pause Pause, ok bool, err error) {
-	f, err := p.rdb.HGetAll(ctx, key).Result()
+// Get reads one pause; ok is false if it has ended.
+func (p Store) Get(ctx context.Context, key string) (pause Pause, ok bool, err error) {
+	f, err := p.Redis.HGetAll(ctx, key).Result()
 	if err != nil {
 		return Pause{}, false, fmt.Errorf("read a pause: %w", err)
 	}
@@ -173,7 +178,7 @@ func (p pauses) get(ctx context.Context, key string) (pause Pause, ok bool, err 
 		Message: f["message"], Hint: f["hint"], LogID: f["logid"],
 		Since: millis(f["since"]), NextProbe: millis(f["next_probe"]),
 	}
-	if pause.Aside, err = p.rdb.SCard(ctx, asideKey(key)).Result(); err != nil {
+	if pause.Aside, err = p.Redis.SCard(ctx, asideKey(key)).Result(); err != nil {
 		return Pause{}, false, fmt.Errorf("read a pause: %w", err)
 	}
 	return pause, true, nil
@@ -184,16 +189,16 @@ func millis(s string) time.Time {
 	return time.UnixMilli(int64(ms)).UTC()
 }
 
-// Pauses returns what is paused in this Redis.
-func Pauses(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
-	p := pauses{rdb}
+// All returns what is paused in this Redis.
+func All(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
+	p := Store{rdb}
 	keys, err := p.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all []Pause
 	for _, key := range keys {
-		pause, ok, err := p.get(ctx, key)
+		pause, ok, err := p.Get(ctx, key)
 		if err != nil {
 			return nil, err
 		}
@@ -207,14 +212,14 @@ func Pauses(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
 // ProbeNow lets the next task of every pause try at once, instead of at NextProbe,
 // and returns how many pauses there are.
 func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
-	p := pauses{rdb}
+	p := Store{rdb}
 	keys, err := p.keys(ctx)
 	if err != nil {
 		return 0, err
 	}
 	n := 0
 	for _, key := range keys {
-		if _, ok, err := p.get(ctx, key); err != nil {
+		if _, ok, err := p.Get(ctx, key); err != nil {
 			return n, err
 		} else if !ok {
 			continue
@@ -227,11 +232,11 @@ func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
 	return n, nil
 }
 
-// stepAside lists a task that waits for the end of a pause, and the pause once more:
+// Park lists a task that waits for the end of a pause, and the pause once more:
 // a sweep that looked between begin's two steps has found it on the list, not there
 // yet, and taken it off.
-func (p pauses) stepAside(ctx context.Context, key, queue, id string) error {
-	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+func (p Store) Park(ctx context.Context, key, queue, id string) error {
+	_, err := p.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.SAdd(ctx, asideKey(key), queue+"/"+id)
 		pipe.SAdd(ctx, pausesKey, key)
 		return nil
@@ -250,8 +255,8 @@ var errNone = errors.New("nobody stepped aside")
 
 // comeBack runs up to n of those who stepped aside. A task is taken off the list
 // only after it was run: dying in between runs it twice, which does nothing.
-func (p pauses) comeBack(ctx context.Context, key string, n int64, run func(queue, id string) error) error {
-	members, err := p.rdb.SRandMemberN(ctx, asideKey(key), n).Result()
+func (p Store) comeBack(ctx context.Context, key string, n int64, run func(queue, id string) error) error {
+	members, err := p.Redis.SRandMemberN(ctx, asideKey(key), n).Result()
 	if err != nil {
 		return fmt.Errorf("bring back who stepped aside: %w", err)
 	}
@@ -264,5 +269,19 @@ func (p pauses) comeBack(ctx context.Context, key string, n int64, run func(queu
 			return err
 		}
 	}
-	return p.rdb.SRem(ctx, asideKey(key), members).Err()
+	return p.Redis.SRem(ctx, asideKey(key), members).Err()
 }
+
+// Scope is what a failure pauses, "" for nothing.
+func Scope(e *coze.Error) coze.Scope {
+	switch {
+	case e.Scope == coze.ScopeBot && e.Class != coze.ClassRate:
+		return coze.ScopeBot
+	case e.Class == coze.ClassAuth, e.Class == coze.ClassQuota, e.Class == coze.ClassEndpoint:
+		return coze.ScopeAccount
+	}
+	return ""
+}
+
+// OfWay reports whether a failure is of the way to Coze: nothing of Coze's has answered.
+func OfWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unreached }

@@ -1,0 +1,239 @@
+// Package limit is the adaptive rate limiter. [Limiter.Request] gives a permit for one call to Coze, [Limiter.Refused]
+// reports that Coze refused a call for its rate. All processes of one Redis share the limits, which belong to a
+// credential and, once Coze has named one, to a bot with it.
+//
+// It promises: the rate settles just below a limit that Coze does not name, without a setting; a change of the rate acts
+// at once on every caller that waits; a refusal that has nothing to do with the rate does not end in a standstill; a
+// caller that dies costs one permit at the most. A permit for a chat respects pauses (package pause), in the same round
+// trip. It is not for limits of your own: [Limiter.Highest] only bounds what is learnt.
+//
+// Keys: cozeq:limit:{CREDENTIAL}, with :bot:BOT, a hash that lives an hour after its last call. Its fields may change
+// between versions: the workers learn the rate again.
+//
+// Scripts, each behind limitbase.lua: limit.lua gives a permit and raises the rate, refused.lua cuts it, known.lua starts
+// at a rate that is known. docs/limits.md has the figures.
+package limit
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/pause"
+)
+
+// Limiter shares Coze's limits among all processes of one Redis: every chat, and
+// every call that counts for the same quota, takes a permit first. The limits are
+// kept by credential and, under it, by bot; they set themselves: see limit.lua and
+// refused.lua.
+type Limiter struct {
+	Redis   redis.UniversalClient
+	Highest float64 // calls a second, 0 = no bound but what is learnt
+}
+
+//go:embed limitbase.lua
+var limitBase string
+
+//go:embed limit.lua
+var limitSource string
+
+//go:embed refused.lua
+var refusedSource string
+
+//go:embed known.lua
+var knownSource string
+
+var (
+	limitScript   = redis.NewScript(limitBase + limitSource)
+	refusedScript = redis.NewScript(limitBase + refusedSource)
+	knownScript   = redis.NewScript(limitBase + knownSource)
+)
+
+// What a permit is for.
+const (
+	ForChat   = "chat" // held up by pauses
+	ForLookup = "poll" // of a chat that is paid for: not held up
+)
+
+const (
+	// nearWait is the longest wait for a permit in place. Who waits in place is one
+	// of the chats in flight, so there are never more of them than the concurrency
+	// of all processes; this bounds it for a low rate.
+	nearWait = 30 * time.Second
+
+	// recheck is how long a waiter sleeps at the most before it looks again: the
+	// rate may have risen.
+	recheck = time.Second
+)
+
+// Permit is leave to make one call.
+type Permit struct {
+	At    string  // Redis' time when it was given
+	Rate  float64 // of the account, calls a second
+	Probe bool    // the call is to show whether a pause is over
+}
+
+// FarError says that the next permit is so far away that the task should not wait
+// for it in a slot.
+type FarError struct{ After time.Duration }
+
+func (e *FarError) Error() string {
+	return fmt.Sprintf("the rate limit is reached: its turn comes in about %v", e.After.Round(time.Second))
+}
+
+// PausedError says that nothing may be asked for now with a credential or of a bot.
+type PausedError struct {
+	Scope coze.Scope
+	Class coze.Class
+	After time.Duration // until the next probe
+}
+
+func (e *PausedError) Error() string {
+	what := "the credential"
+	if e.Scope == coze.ScopeBot {
+		what = "the bot"
+	}
+	return fmt.Sprintf("%s is paused; the next probe is in %v", what, e.After.Round(time.Second))
+}
+
+// Request is one caller's way to a permit.
+type Request struct {
+	limiter           *Limiter
+	what              string
+	keys              []string
+	botTicket, ticket string
+}
+
+// Request begins a way to a permit for a call.
+func (l *Limiter) Request(what, credential, bot string) *Request {
+	return &Request{
+		limiter: l, what: what, botTicket: "0", ticket: "0",
+		keys: []string{Key(credential, ""), Key(credential, bot), pause.Key(credential, ""), pause.Key(credential, bot)},
+	}
+}
+
+func (q *Request) args() []any {
+	return []any{q.what, q.limiter.Highest, q.botTicket, q.ticket, nearWait.Milliseconds()}
+}
+
+// Send sends the first step along with other commands; Await takes its reply.
+func (q *Request) Send(ctx context.Context, p redis.Cmdable) *redis.Cmd {
+	return limitScript.EvalSha(ctx, p, q.keys, q.args()...)
+}
+
+// Take waits for a permit. One round trip where nobody waits. Its error may be a
+// *FarError or, for a chat, a *PausedError.
+func (l *Limiter) Take(ctx context.Context, what, credential, bot string) (Permit, error) {
+	q := l.Request(what, credential, bot)
+	return q.Await(ctx, limitScript.Run(ctx, l.Redis, q.keys, q.args()...))
+}
+
+// Await goes on from the first step's reply.
+func (q *Request) Await(ctx context.Context, cmd *redis.Cmd) (Permit, error) {
+	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+		cmd = limitScript.Run(ctx, q.limiter.Redis, q.keys, q.args()...)
+	}
+	for {
+		reply, err := cmd.StringSlice()
+		if err != nil {
+			return Permit{}, fmt.Errorf("take a permit: %w", err)
+		}
+		p, wait, err := q.read(reply)
+		if err != nil {
+			return Permit{}, err
+		}
+		if wait > 0 {
+			if err := backoff.Sleep(ctx, min(wait, recheck)); err != nil {
+				return Permit{}, err
+			}
+		}
+		if p.At != "" {
+			return p, nil
+		}
+		cmd = limitScript.Run(ctx, q.limiter.Redis, q.keys, q.args()...)
+	}
+}
+
+// read understands one reply of limit.lua: a permit, perhaps good only after a short
+// wait, or none and the time to ask again.
+func (q *Request) read(reply []string) (p Permit, wait time.Duration, err error) {
+	if len(reply) != 7 {
+		return Permit{}, 0, fmt.Errorf("take a permit: %d values from the script, want 7", len(reply))
+	}
+	ms, _ := strconv.ParseInt(reply[1], 10, 64)
+	wait = time.Duration(ms) * time.Millisecond
+	switch reply[0] {
+	case "go", "probe":
+		rate, _ := strconv.ParseFloat(reply[4], 64)
+		return Permit{At: reply[5], Rate: rate, Probe: reply[0] == "probe"}, wait, nil
+	case "wait":
+		q.botTicket, q.ticket = reply[2], reply[3]
+		return Permit{}, wait, nil
+	case "far":
+		if q.what == ForChat {
+			return Permit{}, 0, &FarError{wait}
+		}
+		return Permit{}, wait, nil
+	case "paused":
+		return Permit{}, 0, &PausedError{coze.ScopeAccount, coze.Class(reply[6]), wait}
+	case "bot":
+		return Permit{}, 0, &PausedError{coze.ScopeBot, coze.Class(reply[6]), wait}
+	}
+	return Permit{}, 0, fmt.Errorf("take a permit: the script answered %q", reply[0])
+}
+
+// maxHold bounds how long a server's Retry-After holds all calls up.
+const maxHold = time.Minute
+
+// Refused tells the Limiter that a call with this permit was refused for its rate.
+// A Retry-After of a second is the shortest that a server can name, and says
+// nothing that the cut does not; a longer one holds everybody up.
+func (l *Limiter) Refused(ctx context.Context, p Permit, credential, bot string, e *coze.Error) error {
+	if e.Scope != coze.ScopeBot {
+		bot = ""
+	}
+	hold := time.Duration(0)
+	if e.RetryAfter > time.Second {
+		hold = min(e.RetryAfter, maxHold)
+	}
+	err := refusedScript.Run(ctx, l.Redis, []string{Key(credential, bot)}, p.At, hold.Milliseconds(), p.Rate).Err()
+	if err != nil {
+		return fmt.Errorf("cut the rate: %w", err)
+	}
+	return nil
+}
+
+// Know tells the Limiter a rate that the account is known to have, before anything was refused.
+func (l *Limiter) Know(ctx context.Context, credential string, rate float64) error {
+	if err := knownScript.Run(ctx, l.Redis, []string{Key(credential, "")}, rate).Err(); err != nil {
+		return fmt.Errorf("note the rate: %w", err)
+	}
+	return nil
+}
+
+// Key is the hash of an account's limit, or of one bot's under it. The braces
+// keep all of one credential's keys in one slot.
+func Key(credential, bot string) string {
+	key := "cozeq:limit:{" + credential + "}"
+	if bot != "" {
+		key += ":bot:" + bot
+	}
+	return key
+}
+
+// rate returns the account's rate as it was left, 0 if nothing is known.
+func (l *Limiter) rate(ctx context.Context, credential string) (rate float64, learnt bool, err error) {
+	var now struct {
+		Rate float64 `redis:"rate"`
+		Top  float64 `redis:"top"`
+	}
+	err = l.Redis.HMGet(ctx, Key(credential, ""), "rate", "top").Scan(&now)
+	return math.Max(0, now.Rate), now.Top > 0, err
+}

@@ -1,0 +1,101 @@
+package pause
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// seenKey tells when each credential was last served by a worker, in Unix seconds.
+// The pause of one that no worker serves any more, as its token was replaced, would
+// never be probed.
+const seenKey = "cozeq:credentials"
+
+// servedKey tells the same for one queue: while a credential is paused, workers of
+// another one may go on.
+func servedKey(queue string) string { return "cozeq:queue:{" + queue + "}:credentials" }
+
+// unseenAfter is how long a credential may not be heard of before its pauses end.
+const unseenAfter = 30 * time.Second
+
+// oldest is the score of a credential that was served just long enough ago to count.
+func oldest() string { return strconv.FormatInt(time.Now().Add(-unseenAfter).Unix(), 10) }
+
+// Announce notes that a live worker serves these queues with these credentials. Call it every few seconds.
+func Announce(ctx context.Context, rdb redis.UniversalClient, queues, credentials []string) error {
+	if len(credentials) == 0 {
+		return nil
+	}
+	members := make([]redis.Z, len(credentials))
+	for i, id := range credentials {
+		members[i] = redis.Z{Score: float64(time.Now().Unix()), Member: id}
+	}
+	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAdd(ctx, seenKey, members...)
+		for _, queue := range queues {
+			p.ZAdd(ctx, servedKey(queue), members...)
+			p.ZRemRangeByScore(ctx, servedKey(queue), "-inf", oldest())
+			p.Expire(ctx, servedKey(queue), unseenAfter)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("announce credentials: %w", err)
+	}
+	return nil
+}
+
+// Replaced notes at once that a credential is served no more: its pauses end.
+func Replaced(ctx context.Context, rdb redis.UniversalClient, credential string) error {
+	if err := rdb.ZRem(ctx, seenKey, credential).Err(); err != nil {
+		return fmt.Errorf("announce credentials: %w", err)
+	}
+	return nil
+}
+
+// Credential is one that a worker serves, or served.
+type Credential struct {
+	ID     string // hash, see coze.Client.Identity
+	Served bool   // by a live worker
+}
+
+// Serving returns all credentials that were ever served, the last ones last.
+func Serving(ctx context.Context, rdb redis.UniversalClient) ([]Credential, error) {
+	seen, err := rdb.ZRangeWithScores(ctx, seenKey, 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read credentials: %w", err)
+	}
+	all := make([]Credential, len(seen))
+	for i, z := range seen {
+		all[i].ID, _ = z.Member.(string)
+		all[i].Served = isServed(z.Score)
+	}
+	return all, nil
+}
+
+func isServed(score float64) bool { return time.Since(time.Unix(int64(score), 0)) < unseenAfter }
+
+// served reports whether a live worker serves the credential.
+func served(ctx context.Context, rdb redis.UniversalClient, id string) (bool, error) {
+	at, err := rdb.ZScore(ctx, seenKey, id).Result()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read credentials: %w", err)
+	}
+	return isServed(at), nil
+}
+
+// servingQueue are the credentials of the live workers that serve a queue.
+func servingQueue(ctx context.Context, rdb redis.UniversalClient, queue string) ([]string, error) {
+	all, err := rdb.ZRangeByScore(ctx, servedKey(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read who serves queue %s: %w", queue, err)
+	}
+	return all, nil
+}

@@ -1,0 +1,59 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/limit"
+	"github.com/cozeq/cozeq/internal/pause"
+)
+
+// What a program that operates workers may read and do. It needs no worker of its own.
+type (
+	Pause      = pause.Pause      // one pause as it stands
+	QueuePause = pause.QueuePause // the pause of one queue, as asynqmon shows it
+	Limit      = limit.Limit      // what the workers of one Redis have learnt of a credential's limit
+)
+
+// Pauses returns what is paused in this Redis.
+func Pauses(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
+	return pause.All(ctx, rdb)
+}
+
+// ProbeNow lets the next task of every pause try at once, instead of at NextProbe,
+// and returns how many pauses there are.
+func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
+	return pause.ProbeNow(ctx, rdb)
+}
+
+// PausedQueue returns the pause of a queue; ok is false if there is none.
+func PausedQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (p QueuePause, ok bool, err error) {
+	return pause.PausedQueue(ctx, rdb, queue)
+}
+
+// PauseQueue pauses a queue for an operator, as asynqmon would: nothing but
+// ResumeQueue or asynqmon ends that. A pause that cozeq has made becomes the
+// operator's. fresh is false if it was one already.
+func PauseQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (fresh bool, err error) {
+	return asynqx.QueuePauses{Redis: rdb}.OperatorPause(ctx, queue)
+}
+
+// ResumeQueue ends an operator's pause; resumed is false if there is none. One that
+// cozeq has made ends when a probe gets through: see ProbeNow.
+func ResumeQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (resumed bool, err error) {
+	return asynqx.QueuePauses{Redis: rdb}.OperatorResume(ctx, queue)
+}
+
+// KnowLimits has the workers of a Redis start at rates that an earlier run had learnt, in calls a second by credential.
+// What they have learnt themselves stays.
+func KnowLimits(ctx context.Context, rdb redis.UniversalClient, rates map[string]float64) error {
+	return limit.KnowAll(ctx, rdb, rates)
+}
+
+// Limits returns the limits of all credentials that are served, or were within the
+// last hour, sorted by when they were served last.
+func Limits(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {
+	return limit.All(ctx, rdb)
+}

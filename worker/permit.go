@@ -1,0 +1,105 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/limit"
+	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// calls is an attempt's way to Coze. It takes a permit for each call, and draws from what comes back what concerns more
+// than this task: the rate limit, or a pause.
+type calls struct {
+	*throttle
+	log   *slog.Logger
+	chat  *tasks.Chat // nil: the payload could not be read
+	began time.Time   // the attempt
+
+	coze       *coze.Client // of the task's credential
+	credential string       // its identity, once a permit was asked for
+	permitted  limit.Permit // the last one
+	probe      bool         // the chat shows whether a pause is over
+}
+
+// throttle is what the attempts of a process share on their way to Coze: the limits and pauses of its credentials, and what
+// the process has met with them.
+type throttle struct {
+	cfg         *Config
+	codes       *coze.CodeTable
+	gate        *asynqx.Gate
+	limit       *limit.Limiter
+	sweeper     *pause.Sweeper // with all pauses
+	streaks     pause.Streaks
+	unknown     unknownCodes
+	missingKeys missingKeys
+
+	askHint func(*coze.Client, string) // asks for the rate of a credential's plan
+}
+
+// permit takes leave for one call that looks a chat up.
+func (a *calls) permit(ctx context.Context) (err error) {
+	if a.credential == "" { // a cancellation that came before anything else
+		if err := a.identify(ctx); err != nil {
+			return err
+		}
+	}
+	a.permitted, err = a.limit.Take(ctx, limit.ForLookup, a.credential, a.chat.BotID)
+	return err
+}
+
+func (a *calls) identify(ctx context.Context) (err error) {
+	a.credential, err = a.coze.Identity(ctx)
+	return err
+}
+
+// permitToAsk takes a permit for a chat in two steps: draw sends the request along with other commands, await waits for
+// the permit.
+func (a *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await func(context.Context) error) {
+	what := limit.ForChat
+	if a.probe {
+		what = limit.ForLookup // asked again within one attempt: the pause that it probes holds up the others
+	}
+	q := a.limit.Request(what, a.credential, a.chat.BotID)
+	var began time.Time
+	var drawn *redis.Cmd
+	draw = func(ctx context.Context, p redis.Cmdable) { began, drawn = time.Now(), q.Send(ctx, p) }
+	return draw, func(ctx context.Context) (err error) {
+		a.permitted, err = q.Await(ctx, drawn)
+		if far, ok := errors.AsType[*limit.FarError](err); ok && len(a.cfg.Credentials) == 0 {
+			a.gate.Hold(min(far.After, farHold)) // the others in the queue are as far away
+		}
+		if err != nil {
+			return err
+		}
+		a.probe = a.probe || a.permitted.Probe
+		if time.Since(began) > hintAfter {
+			a.askHint(a.coze, a.credential)
+		}
+		return nil
+	}
+}
+
+// permitGiven names what became of a wait for a permit. A permit that is far away, and a pause, are no failures.
+func permitGiven(err error) string {
+	if err == nil {
+		return "given"
+	}
+	if _, ok := errors.AsType[*limit.FarError](err); ok {
+		return "far"
+	}
+	if _, ok := errors.AsType[*limit.PausedError](err); ok {
+		return "paused"
+	}
+	return "error"
+}
+
+// farHold is the longest that a process takes no tasks because permits are far.
+const farHold = 5 * time.Second
