@@ -127,8 +127,7 @@ func (g *Gate) foundEmpty(pending string) {
 	g.mu.Unlock()
 }
 
-// hold takes nothing out of the queues for a while: what came out would only be put
-// back.
+// Hold takes nothing out of the queues for a while: it would only be put back.
 func (g *Gate) Hold(d time.Duration) {
 	g.mu.Lock()
 	g.held = time.Now().Add(d)
@@ -139,14 +138,8 @@ func (g *Gate) waitHeld() {
 	g.mu.Lock()
 	d := time.Until(g.held)
 	g.mu.Unlock()
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-g.closed:
+	if d > 0 {
+		g.sleep(d)
 	}
 }
 
@@ -157,7 +150,7 @@ const (
 	shyWait = 3 * peekEvery
 )
 
-// yieldToPeers lets other processes go first for a while: what is in the queues may be for them
+// YieldToPeers lets other processes go first for a while: what is in the queues may be for them
 // only.
 func (g *Gate) YieldToPeers() {
 	g.mu.Lock()
@@ -169,10 +162,14 @@ func (g *Gate) waitShy() {
 	g.mu.Lock()
 	shy := time.Now().Before(g.shy)
 	g.mu.Unlock()
-	if !shy && !g.away() {
-		return
+	if shy || g.away() {
+		g.sleep(shyWait)
 	}
-	timer := time.NewTimer(shyWait)
+}
+
+// sleep waits, until the gate is closed at the latest.
+func (g *Gate) sleep(d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

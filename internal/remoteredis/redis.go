@@ -3,6 +3,7 @@
 package remoteredis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,12 +143,7 @@ func (r *Server) sentinel(user string, hosts []string, tail string, secure redis
 	if err := secure.apply(o.TLSConfig, tlsOption); err != nil {
 		return err
 	}
-	if o.PoolSize == 0 {
-		o.PoolSize = pool
-	}
-	if o.DialerRetries == 0 {
-		o.DialerRetries = groupDials
-	}
+	o.PoolSize, o.DialerRetries = cmp.Or(o.PoolSize, pool), cmp.Or(o.DialerRetries, groupDials)
 	o.ContextTimeoutEnabled = true
 	r.Client, r.Watched = redis.NewFailoverClient(o), o
 	r.hosts, r.secure = o.SentinelAddrs, o.TLSConfig != nil
@@ -170,12 +166,7 @@ func (r *Server) cluster(user string, hosts []string, tail string, secure redisT
 	if err := secure.apply(o.TLSConfig, tlsOption); err != nil {
 		return err
 	}
-	if o.PoolSize == 0 {
-		o.PoolSize = pool
-	}
-	if o.DialerRetries == 0 {
-		o.DialerRetries = groupDials
-	}
+	o.PoolSize, o.DialerRetries = cmp.Or(o.PoolSize, pool), cmp.Or(o.DialerRetries, groupDials)
 	o.ClusterStateReloadInterval = clusterStale
 	o.ContextTimeoutEnabled = true
 	r.Client = redis.NewClusterClient(o)
