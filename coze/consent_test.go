@@ -1,11 +1,9 @@
 package coze_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -127,21 +125,13 @@ func TestStoodStill(t *testing.T) {
 }
 
 // What consent costs: a small question still goes out in one write, once the client knows that the server speaks HTTP/1.
-func TestOneWriteWithLeave(t *testing.T) {
+func TestOneWriteWithConsent(t *testing.T) {
 	c, _ := served(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, whole)
 	})
-	var writes atomic.Int32
-	transport := coze.NewTransport(1)
-	t.Cleanup(transport.CloseIdleConnections)
-	dial := transport.DialContext
-	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		return countedConn{conn, &writes}, err
-	}
-	c.HTTP = &http.Client{Transport: transport}
+	writes := countWrites(t, c)
 	for _, want := range []int32{2, 1, 1} {
 		writes.Store(0)
 		q := question()

@@ -70,21 +70,27 @@ func TestOneWrite(t *testing.T) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, whole)
 	})
-	var writes atomic.Int32
-	transport := coze.NewTransport(1)
-	t.Cleanup(transport.CloseIdleConnections)
-	dial := transport.DialContext
-	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		return countedConn{conn, &writes}, err
-	}
-	c.HTTP = &http.Client{Transport: transport}
+	writes := countWrites(t, c)
 	if got := listen(t, c, false); got.err != nil {
 		t.Fatal(got.err)
 	}
 	if n := writes.Load(); n != 1 {
 		t.Errorf("%d writes", n)
 	}
+}
+
+// countWrites gives a client a transport whose connections count their writes.
+func countWrites(t *testing.T, c *coze.Client) *atomic.Int32 {
+	writes := new(atomic.Int32)
+	transport := coze.NewTransport(1)
+	t.Cleanup(transport.CloseIdleConnections)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		return countedConn{conn, writes}, err
+	}
+	c.HTTP = &http.Client{Transport: transport}
+	return writes
 }
 
 type countedConn struct {

@@ -1,10 +1,10 @@
 package results_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/goleak"
 
 	"github.com/cozeq/cozeq/internal/record"
@@ -12,13 +12,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(silence{}) // broken connections are what some tests are about
+	logging.Disable() // broken connections are what some tests are about
 	goleak.VerifyTestMain(m)
 }
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
 
 // newStore returns a store that is closed with the test.
 func newStore(t testing.TB, rdb redis.UniversalClient) *results.Store {

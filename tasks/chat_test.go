@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"testing/synctest"
 	"time"
 
@@ -56,7 +58,7 @@ func TestGoldenPayload(t *testing.T) {
 		if err := json.Indent(&indented, info.Payload, "", "  "); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "chat-v1.json", indented.String()+"\n")
+		tasktest.Golden(t, "chat-v1.json", indented.String()+"\n")
 		if info.Type != "coze:chat" {
 			t.Errorf("type %q", info.Type)
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"time"
 
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -129,7 +131,7 @@ func TestInvalid(t *testing.T) {
 		}
 		fmt.Fprintf(&report, "%s\n\t%v\n", name, errs[name])
 	}
-	golden(t, "invalid.txt", report.String())
+	tasktest.Golden(t, "invalid.txt", report.String())
 	if n := len(redistest.Keys(t, rdb, "*")); n != 0 {
 		t.Errorf("what was refused left %d keys", n)
 	}

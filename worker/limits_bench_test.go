@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -71,7 +72,7 @@ func TestLimits(t *testing.T) {
 	if os.Getenv(envLimits) == "" {
 		t.Skip("make bench-limits runs it")
 	}
-	redis.SetLogger(silence{}) // of a server that is not up yet
+	logging.Disable() // of a server that is not up yet
 	var table strings.Builder
 	row := func(cells ...string) {
 		fmt.Fprintf(&table, "| %-27s | %-33s | %-26s | %-11s | %-7s |\n", cells[0], cells[1], cells[2], cells[3], cells[4])
@@ -116,10 +117,6 @@ func TestLimits(t *testing.T) {
 	}
 	fmt.Print(table.String())
 }
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
 
 // tape is what was seen of a trial.
 type tape struct {

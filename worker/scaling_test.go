@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -32,7 +33,7 @@ func TestScaling(t *testing.T) {
 	if os.Getenv(envScaling) == "" {
 		t.Skip("make scaling runs it")
 	}
-	redis.SetLogger(silence{}) // of servers that are not up yet
+	logging.Disable() // of servers that are not up yet
 	t.Run("task", func(t *testing.T) {
 		fmt.Println("\n| a task on | Redis, enqueued | Redis, worked off | commands | worker's CPU | bytes queued | bytes done | of these asynq's |")
 		fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- |")

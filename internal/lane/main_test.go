@@ -1,23 +1,19 @@
 package lane_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(silence{}) // tests that look at no log do not fill it
+	logging.Disable() // tests that look at no log do not fill it
 	goleak.VerifyTestMain(m)
 }
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
 
 // line is a tasktest.Line with what the tests of this package add to it.
 type line struct{ *tasktest.Line }

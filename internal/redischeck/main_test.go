@@ -1,18 +1,13 @@
 package redischeck_test
 
 import (
-	"context"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/goleak"
 )
 
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
-
 func TestMain(m *testing.M) {
-	redis.SetLogger(silence{}) // servers that are not there are what some tests are about
+	logging.Disable() // servers that are not there are what some tests are about
 	goleak.VerifyTestMain(m)
 }

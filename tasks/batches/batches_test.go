@@ -817,7 +817,7 @@ func TestBatchHash(t *testing.T) {
 			lines = append(lines, name+"="+value)
 		}
 		slices.Sort(lines)
-		golden(t, "batch.hash", strings.Join(lines, "\n")+"\n")
+		tasktest.Golden(t, "batch.hash", strings.Join(lines, "\n")+"\n")
 		if b := f.get(); !b.ExpiresAt.Equal(expires) || b.Timeout != 90*time.Second || b.Keep != 48*time.Hour || b.Attempts != 3 || !slices.Equal(b.Columns, []string{"主题", "b"}) {
 			t.Errorf("%+v", b)
 		}
