@@ -79,6 +79,10 @@ var edges = map[string][]string{
 		"internal/progress", "internal/redisretry", "internal/sheet"},
 	"internal/batchfile": {"tasks/batches", "tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
 		"internal/sheet", "internal/usage"},
+
+	// Files that come over HTTP.
+	"internal/filestore": {"results", "internal/pipeline", "redis", "uuid"},
+
 	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/record", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only
 
 	"internal/charset":    {"x/text"},
