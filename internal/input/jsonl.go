@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -63,13 +64,13 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 		}
 	}
 	_, question := fields[in.questionCol()]
-	_, messages := fields[fieldMessages]
+	_, given := fields[fieldMessages]
 	switch {
-	case question && messages:
+	case question && given:
 		wrong = append(wrong, in.questionCol()+" and additional_messages: give one of the two")
 	case ambiguous != "":
 		wrong = append(wrong, ambiguous)
-	case !question && !messages && standIn == "" && !misnamed:
+	case !question && !given && standIn == "" && !misnamed:
 		wrong = append(wrong, "no question: give it as "+in.questionCol()+", or as additional_messages")
 	}
 	return wrong
@@ -269,25 +270,7 @@ const (
 	kindNumber = "a number"
 )
 
-func kind(raw []byte) string {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 {
-		return "nothing"
-	}
-	switch raw[0] {
-	case '"':
-		return "a string"
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case 't', 'f':
-		return "a boolean"
-	case 'n':
-		return kindNull
-	}
-	return kindNumber
-}
+func kind(raw []byte) string { return messages.Kind(raw) }
 
 func stringOf(raw json.RawMessage) (string, error) {
 	var s *string
@@ -328,10 +311,10 @@ func stringsOf(raw json.RawMessage) (map[string]string, error) {
 func messagesOf(raw json.RawMessage) ([]tasks.Message, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	var messages []tasks.Message
-	err := dec.Decode(&messages)
+	var all []tasks.Message
+	err := dec.Decode(&all)
 	if err == nil {
-		return messages, nil
+		return all, nil
 	}
 	const want = "want an array of {role, type, content, content_type, meta_data}"
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {

@@ -3,13 +3,12 @@ package input
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/internal/messages"
 )
 
 // A row in the format of OpenAI's batches is a request to its API:
@@ -111,7 +110,7 @@ func (in *Input) parseBody(raw json.RawMessage, api string, row *Row) (wrong []s
 	if api == ResponsesAPI {
 		asked = "input"
 	}
-	maps.DeleteFunc(body, func(name string, raw json.RawMessage) bool { return name != asked && isNothing(raw) })
+	maps.DeleteFunc(body, func(name string, raw json.RawMessage) bool { return name != asked && messages.Nothing(raw) })
 	for _, name := range slices.Sorted(maps.Keys(body)) {
 		raw := body[name]
 		var err error
@@ -144,11 +143,6 @@ func (in *Input) parseBody(raw json.RawMessage, api string, row *Row) (wrong []s
 		wrong = append(wrong, "body."+asked+": missing")
 	}
 	return wrong
-}
-
-// isNothing reports whether a field is the same as a missing one.
-func isNothing(raw json.RawMessage) bool {
-	return kind(raw) == kindNull || string(raw) == "[]" || string(raw) == "{}"
 }
 
 // plainText are the fields that ask for an answer in a form, text or another.
@@ -184,192 +178,13 @@ func (in *Input) cannotAsk(row *Row, field string) {
 
 // setAsked makes the row's messages of those in the field called name. A text alone is the user's.
 func (in *Input) setAsked(row *Row, name string, raw, instructions json.RawMessage) (err error) {
-	var system []string
-	if instructions != nil {
-		text, err := stringOf(instructions)
-		if err == nil {
-			err = in.wantSystem("instructions", "instructions")
-		}
-		if err != nil {
-			return err
-		}
-		system = append(system, text)
-	}
-	if text, err := stringOf(raw); err == nil && name == "body.input" {
-		row.Chat.AdditionalMessages = []tasks.Message{tasks.Question(text)}
-	} else if row.Chat.AdditionalMessages, system, err = in.requestMessages(row, name, raw, system); err != nil {
-		return err
-	}
-	if in.options.System != SystemPrepend {
-		return nil
-	}
-	return prepend(system, row.Chat.AdditionalMessages)
-}
-
-// requestMessages converts the messages of a request. The texts of system messages are appended to system instead.
-func (in *Input) requestMessages(row *Row, name string, raw json.RawMessage, system []string) ([]tasks.Message, []string, error) {
-	var all []map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &all); err != nil {
-		return nil, nil, fmt.Errorf("want an array of {role, content}, not %s", kind(raw))
-	}
-	var messages []tasks.Message
-	for i, fields := range all {
-		m, err := in.requestMessage(row, name, fields)
-		if err != nil {
-			return nil, nil, fmt.Errorf("[%d]: %w", i, err)
-		}
-		if m.Role == roleSystem {
-			system = append(system, m.Content)
+	reader := messages.Reader{System: in.options.System, Unsupported: func(_ int, field string) {
+		if field == "" {
+			in.cannotAsk(row, name+": an answer behind the question")
 		} else {
-			messages = append(messages, m)
+			in.cannotAsk(row, name+"[]."+field)
 		}
-	}
-	// A data set ends with the expected answer.
-	for n := len(messages); n > 1 && messages[n-1].Role == RoleAssistant; n-- {
-		in.cannotAsk(row, name+": an answer behind the question")
-		messages = messages[:n-1]
-	}
-	if len(messages) == 0 {
-		return nil, nil, errors.New("there is no question in it")
-	}
-	return messages, system, nil
-}
-
-const (
-	roleUser      = "user"
-	RoleAssistant = "assistant"
-	roleSystem    = "system"
-)
-
-// wantSystem is the error of a system message, unless an option says what to do with it.
-func (in *Input) wantSystem(field, what string) error {
-	if in.options.System == SystemPrepend || in.options.System == SystemDrop {
-		return nil
-	}
-	return fmt.Errorf("%s: Coze has no %s: put its text into the bot's own prompt and say --system %s, or have it before the question with --system %s", field, what, SystemDrop, SystemPrepend)
-}
-
-func (in *Input) requestMessage(row *Row, name string, fields map[string]json.RawMessage) (m tasks.Message, err error) {
-	item, _ := stringOf(fields["type"])
-	if item != "" && item != "message" {
-		return m, fmt.Errorf("type: %q, want message", item)
-	}
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		switch {
-		case key == "role", key == "content", isNothing(fields[key]):
-		case item == "message" && (key == "type" || key == "id" || key == "status"): // an item of a response
-		default:
-			in.cannotAsk(row, name+"[]."+key)
-		}
-	}
-	role, err := stringOf(fields["role"])
-	if err != nil {
-		return m, fmt.Errorf("role: %w", err)
-	}
-	switch role {
-	case roleUser:
-		m.Role, m.Type = roleUser, "question"
-	case RoleAssistant:
-		m.Role, m.Type = RoleAssistant, "answer"
-	case roleSystem, "developer":
-		if err := in.wantSystem("role", role+" messages"); err != nil {
-			return m, err
-		}
-		m.Role = roleSystem
-	default:
-		return m, fmt.Errorf("role: %q, want %s or %s", role, roleUser, RoleAssistant)
-	}
-	m.Content, m.ContentType, err = requestContent(fields["content"])
-	if err != nil {
-		return m, fmt.Errorf("content: %w", err)
-	}
-	if m.ContentType != "text" && m.Role != roleUser {
-		return m, fmt.Errorf("content: a picture in a message of %s", m.Role)
-	}
-	return m, nil
-}
-
-// requestContent reads a content: a string, or an array of texts and pictures.
-func requestContent(raw json.RawMessage) (content, contentType string, err error) {
-	if kind(raw) != "an array" {
-		content, err = stringOf(raw)
-		return content, "text", err
-	}
-	var parts []struct {
-		Type  string          `json:"type"`
-		Text  string          `json:"text"`
-		Image json.RawMessage `json:"image_url"`
-	}
-	if err := json.Unmarshal(raw, &parts); err != nil {
-		return "", "", errors.New(`want a string or an array of {"type":"text","text"} and {"type":"image_url","image_url":{"url"}}`)
-	}
-	var texts []string
-	var pictures []attachment
-	for i, part := range parts {
-		switch part.Type {
-		case "text", "input_text", "output_text":
-			texts = append(texts, part.Text)
-		case "image_url", "input_image":
-			a, err := requestPicture(part.Image)
-			if err != nil {
-				return "", "", fmt.Errorf("[%d]: %w", i, err)
-			}
-			pictures = append(pictures, a)
-		default:
-			return "", "", fmt.Errorf("[%d]: type %q, want text or image_url", i, part.Type)
-		}
-	}
-	text := strings.Join(texts, "\n")
-	switch {
-	case len(pictures) == 0:
-		return text, "text", nil
-	case Blank(text):
-		return "", "", errors.New("pictures only: Coze wants a text beside them")
-	}
-	return objectString(text, pictures), "object_string", nil
-}
-
-// requestPicture reads an image_url: a string in one of the APIs, an object with the url in the other.
-func requestPicture(raw json.RawMessage) (attachment, error) {
-	url, err := stringOf(raw)
-	if err != nil {
-		var image struct {
-			URL string `json:"url"`
-		}
-		if json.Unmarshal(raw, &image) != nil || image.URL == "" {
-			return attachment{}, errors.New("a picture without image_url: a file that was uploaded to OpenAI is not there for Coze")
-		}
-		url = image.URL
-	}
-	if strings.HasPrefix(url, "data:") {
-		return attachment{}, errors.New("a picture as data: upload it to Coze and give its id as an object_string, or a URL of it")
-	}
-	return newAttachment(fieldImageURL, url)
-}
-
-// prepend puts the system's texts before the first user message, with an empty line between.
-func prepend(system []string, messages []tasks.Message) error {
-	if len(system) == 0 {
-		return nil
-	}
-	for i := range messages {
-		m := &messages[i]
-		if m.Role != roleUser {
-			continue
-		}
-		text := strings.Join(append(system, messageText(m)), "\n\n")
-		if m.ContentType == "text" {
-			m.Content = text
-			return nil
-		}
-		var objects []object
-		if err := json.Unmarshal([]byte(m.Content), &objects); err != nil {
-			return err
-		}
-		objects[0].Text = text
-		raw, err := Marshal(objects)
-		m.Content = string(raw)
-		return err
-	}
-	return errors.New("no message of the user that the system's could go before")
+	}}
+	row.Chat.AdditionalMessages, err = reader.Read(raw, instructions, name == "body.input")
+	return err
 }

@@ -117,7 +117,7 @@ func TestRequestProblems(t *testing.T) {
 		{request(`{"role":"user","content":""}`), "additional_messages[0].content: empty"},
 		{request(`{"role":"assistant","content":"x","tool_calls":[{}]}`), "body.messages[].tool_calls" + cannot},
 		{request(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.cn/a.png"}}]}`), "body.messages: [0]: content: pictures only: Coze wants a text beside them"},
-		{request(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}`), "body.messages: [0]: content: [0]: a picture as data: upload it to Coze and give its id as an object_string, or a URL of it"},
+		{request(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}`), "body.messages: [0]: content: [0]: a picture as data is not possible yet: upload it to Coze and give its id as file_id, or a URL of it"},
 		{request(`{"role":"user","content":[{"type":"input_audio"}]}`), `body.messages: [0]: content: [0]: type "input_audio", want text or image_url`},
 		{body(`"tools":[{}]`), "body.tools" + cannot},
 		{body(`"n":3`), "body.n" + cannot},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/charset"
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
@@ -62,9 +63,9 @@ type Options struct {
 
 // Values of Options.System.
 const (
-	SystemRefuse  = "refuse"  // the row is wrong
-	SystemPrepend = "prepend" // its text is put before the first user message
-	SystemDrop    = "drop"    // it is left out: the bot has its own
+	SystemRefuse  = messages.Refuse
+	SystemPrepend = messages.Prepend
+	SystemDrop    = messages.Drop
 )
 
 // Values of Options.Unsupported.

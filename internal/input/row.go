@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -39,7 +40,7 @@ type Row struct {
 
 // Question is the text of what is asked: that of the row's last message.
 func (r *Row) Question() string {
-	return messageText(&r.Chat.AdditionalMessages[len(r.Chat.AdditionalMessages)-1])
+	return messages.Text(&r.Chat.AdditionalMessages[len(r.Chat.AdditionalMessages)-1])
 }
 
 // The fields of a row: keys of a JSON object, columns of a table.

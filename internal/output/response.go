@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -54,7 +55,7 @@ func completionBody(r *input.Request, res *results.Result) any {
 		"id": "chatcmpl-" + res.ID, "object": "chat.completion", "created": res.CompletedAt.Unix(), "model": r.Model,
 		"choices": []any{fields{
 			"index": 0, "finish_reason": "stop", "logprobs": nil,
-			"message": fields{"role": input.RoleAssistant, "content": res.Answer, "refusal": nil},
+			"message": fields{"role": messages.Assistant, "content": res.Answer, "refusal": nil},
 		}},
 	}
 	if u := res.Usage; u != nil {
@@ -68,7 +69,7 @@ func responseBody(r *input.Request, res *results.Result) any {
 	body := fields{
 		"id": "resp_" + res.ID, "object": "response", "created_at": res.CompletedAt.Unix(), "status": "completed", "model": r.Model,
 		"output": []any{fields{
-			"id": "msg_" + res.ID, "type": "message", "status": "completed", "role": input.RoleAssistant,
+			"id": "msg_" + res.ID, "type": "message", "status": "completed", "role": messages.Assistant,
 			"content": []any{fields{"type": "output_text", "text": res.Answer, "annotations": []any{}}},
 		}},
 		"error": nil, "incomplete_details": nil, "instructions": nil, "metadata": fields{},

@@ -1,0 +1,142 @@
+package messages
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// part is a part of a message's content. The two APIs write pictures and files differently.
+type part struct {
+	Type    string          `json:"type"`
+	Text    string          `json:"text"`
+	Image   json.RawMessage `json:"image_url"` // a string, or an object with the url
+	File    source          `json:"file"`
+	FileURL string          `json:"file_url"`
+	FileID  string          `json:"file_id"`
+	Data    string          `json:"file_data"`
+}
+
+// source is where a file of a part is.
+type source struct {
+	URL  string `json:"file_url"`
+	ID   string `json:"file_id"`
+	Data string `json:"file_data"`
+}
+
+// content reads a content: a string, or an array of texts, pictures and files.
+func content(raw json.RawMessage) (text, contentType string, err error) {
+	if Kind(raw) != "an array" {
+		text, err = stringOf(raw)
+		return text, "text", err
+	}
+	var parts []part
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		return "", "", errors.New(`want a string or an array of {"type":"text","text"} and {"type":"image_url","image_url":{"url"}}`)
+	}
+	var texts []string
+	var files []File
+	for i, p := range parts {
+		var file File
+		switch p.Type {
+		case "text", "input_text", "output_text":
+			texts = append(texts, p.Text)
+			continue
+		case "image_url", "input_image":
+			file, err = p.picture()
+		case "file":
+			file, err = p.File.file()
+		case "input_file":
+			file, err = source{p.FileURL, p.FileID, p.Data}.file()
+		default:
+			err = fmt.Errorf("type %q, want text or image_url", p.Type)
+		}
+		if err != nil {
+			return "", "", at(fmt.Sprintf("[%d]", i), err)
+		}
+		files = append(files, file)
+	}
+	text = strings.Join(texts, "\n")
+	switch {
+	case len(files) == 0:
+		return text, "text", nil
+	case strings.TrimSpace(text) == "":
+		return "", "", errors.New("pictures only: Coze wants a text beside them")
+	}
+	return objectString(text, files), "object_string", nil
+}
+
+// picture is the file of a picture: a string in one of the APIs, an object with the url in the other.
+func (p *part) picture() (File, error) {
+	url, err := stringOf(p.Image)
+	if err != nil {
+		var image struct {
+			URL string `json:"url"`
+		}
+		switch {
+		case json.Unmarshal(p.Image, &image) == nil && image.URL != "":
+			url = image.URL
+		case numeric(p.FileID):
+			return ByID(Image, p.FileID)
+		default:
+			return File{}, errors.New("a picture without image_url: a file that was uploaded to OpenAI is not there for Coze")
+		}
+	}
+	if strings.HasPrefix(url, "data:") {
+		return File{}, errData("a picture")
+	}
+	return ByURL(Image, url)
+}
+
+func (s source) file() (File, error) {
+	switch {
+	case s.URL != "" && !strings.HasPrefix(s.URL, "data:"):
+		return ByURL("", s.URL)
+	case numeric(s.ID):
+		return ByID(Document, s.ID)
+	case s.ID != "":
+		return File{}, fmt.Errorf("file_id %.60q is not of a file at Coze: upload it to Coze and give its id, or give a URL of it as file_url", s.ID)
+	case s.Data != "" || s.URL != "":
+		return File{}, errData("a file")
+	}
+	return File{}, errors.New("a file without file_url, which is an extension of Coze's: give a URL that Coze can fetch")
+}
+
+// errData is about content that came as data. Uploading it is not possible yet.
+func errData(what string) error {
+	return errors.New(what + " as data is not possible yet: upload it to Coze and give its id as file_id, or a URL of it")
+}
+
+// numeric reports whether an id may be one of a file at Coze.
+func numeric(id string) bool { return id != "" && strings.Trim(id, "0123456789") == "" }
+
+// Kind is the kind of a JSON value, for people.
+func Kind(raw []byte) string {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 {
+		return "nothing"
+	}
+	switch raw[0] {
+	case '"':
+		return "a string"
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+func stringOf(raw json.RawMessage) (string, error) {
+	var s *string
+	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
+		return "", fmt.Errorf("want a string, not %s", Kind(raw))
+	}
+	return *s, nil
+}

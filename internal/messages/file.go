@@ -1,0 +1,108 @@
+package messages
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// File is a file of a message: one that Coze fetches, or one that was uploaded to it.
+type File struct {
+	Kind string // Image, Audio or Document
+	URL  string
+	ID   string
+}
+
+// The kinds of files, in Coze's words.
+const (
+	Image    = "image"
+	Audio    = "audio"
+	Document = "file"
+)
+
+// kinds are those of the extensions of a URL.
+var kinds = map[string]string{
+	".png": Image, ".jpg": Image, ".jpeg": Image, ".gif": Image, ".webp": Image, ".bmp": Image,
+	".heic": Image, ".heif": Image, ".tif": Image, ".tiff": Image,
+	".mp3": Audio, ".wav": Audio, ".m4a": Audio, ".aac": Audio, ".ogg": Audio, ".flac": Audio, ".amr": Audio,
+}
+
+// ByURL is a file that Coze fetches. With kind "" the extension decides which kind it is.
+func ByURL(kind, name string) (File, error) {
+	u, err := url.Parse(name)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return File{}, fmt.Errorf("%.60q is not a URL that Coze can fetch: want http:// or https://, or upload the file to Coze and give its id as file_id", name)
+	}
+	if kind == "" {
+		kind = Document
+		if known, ok := kinds[strings.ToLower(path.Ext(u.Path))]; ok {
+			kind = known
+		}
+	}
+	return File{Kind: kind, URL: name}, nil
+}
+
+// ByID is a file that was uploaded to Coze.
+func ByID(kind, id string) (File, error) {
+	if id == "" || strings.Contains(id, "/") {
+		return File{}, fmt.Errorf("%q is not the id of a file that was uploaded to Coze", id)
+	}
+	return File{Kind: kind, ID: id}, nil
+}
+
+// Question is a user's question with files.
+func Question(text string, files []File) tasks.Message {
+	m := tasks.Question(text)
+	if len(files) > 0 {
+		m.Content, m.ContentType = objectString(text, files), "object_string"
+	}
+	return m
+}
+
+// object is an item of a message's object_string.
+type object struct {
+	Type    string `json:"type"`
+	Text    string `json:"text,omitempty"`
+	FileID  string `json:"file_id,omitempty"`
+	FileURL string `json:"file_url,omitempty"`
+}
+
+// objectString is text and files in Coze's format: the text first, once.
+func objectString(text string, files []File) string {
+	var objects []object
+	if text != "" {
+		objects = append(objects, object{Type: "text", Text: text})
+	}
+	for _, f := range files {
+		objects = append(objects, object{Type: f.Kind, FileID: f.ID, FileURL: f.URL})
+	}
+	return encode(objects)
+}
+
+// encode is the JSON of objects, with <, > and & as they are.
+func encode(objects []object) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(objects) // strings always marshal
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Text is a message's text without its files.
+func Text(m *tasks.Message) string {
+	var objects []object
+	if m.ContentType != "object_string" || json.Unmarshal([]byte(m.Content), &objects) != nil {
+		return m.Content
+	}
+	i := slices.IndexFunc(objects, func(o object) bool { return o.Type == "text" })
+	if i < 0 {
+		return m.Content
+	}
+	return objects[i].Text
+}
