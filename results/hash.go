@@ -33,6 +33,7 @@ func (r *Result) Fields() []any {
 	str("id", r.ID)
 	str("custom_id", r.CustomID)
 	str("batch_id", r.BatchID)
+	str("tenant", r.Tenant)
 	str("status", string(r.Status))
 	str("answer", r.Answer)
 	str("content_type", r.ContentType)
@@ -114,6 +115,7 @@ func Parse(id string, hash map[string]string, keys *Keys) *Result {
 		ID:                hash["id"],
 		CustomID:          hash["custom_id"],
 		BatchID:           hash["batch_id"],
+		Tenant:            hash["tenant"],
 		Status:            Status(hash["status"]),
 		Answer:            hash["answer"],
 		ContentType:       hash["content_type"],

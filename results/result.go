@@ -12,6 +12,7 @@ type Result struct {
 	ID              string   `json:"id"`
 	CustomID        string   `json:"custom_id,omitempty"`
 	BatchID         string   `json:"batch_id,omitempty"`
+	Tenant          string   `json:"tenant,omitempty"` // who asked: the name of an API key
 	Status          Status   `json:"status"`
 	Answer          string   `json:"answer,omitempty"`
 	ContentType     string   `json:"content_type,omitempty"` // of an answer that is not text: card, audio, object_string

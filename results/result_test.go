@@ -46,7 +46,7 @@ var moment = time.Date(2026, 2, 3, 4, 5, 6, 789_999_999, time.FixedZone("", 8*60
 // goldens are a result with all there is to say and one with nothing.
 var goldens = map[string]results.Result{
 	"full": {
-		ID: "0197-full", CustomID: "row 7", BatchID: "b1", Status: results.Failed,
+		ID: "0197-full", CustomID: "row 7", BatchID: "b1", Tenant: "shop", Status: results.Failed,
 		Answer: "a < b && \"c\"\n你好", Reasoning: "first, …", FollowUps: []string{"Why <?", "And \"now\"?"},
 		Usage: &results.Usage{TokenCount: 12, OutputCount: 5, InputCount: 7},
 		Error: &results.Failure{Code: 4013, Class: "rate", Message: "too fast", LogID: "2026log", Hint: "wait"},
@@ -150,6 +150,7 @@ func anyResult() *rapid.Generator[results.Result] {
 			ID:              rapid.StringMatching(`[A-Za-z0-9._:-]{1,40}`).Draw(t, "id"),
 			CustomID:        text.Draw(t, "custom id"),
 			BatchID:         text.Draw(t, "batch"),
+			Tenant:          text.Draw(t, "tenant"),
 			Status:          rapid.SampledFrom([]results.Status{results.Queued, results.Running, results.Waiting, results.Completed, results.Failed}).Draw(t, "status"),
 			Answer:          text.Draw(t, "answer"),
 			ContentType:     text.Draw(t, "content type"),

@@ -55,6 +55,9 @@ type Chat struct {
 	// Stream publishes the answer's deltas too.
 	Stream bool `json:"stream,omitempty"`
 
+	// Tenant is who asks: the name of an API key, never the key. Empty where there are none.
+	Tenant string `json:"tenant,omitempty"`
+
 	BatchID   string    `json:"batch_id,omitempty"`
 	CustomID  string    `json:"custom_id,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // not asked after this moment
@@ -107,6 +110,7 @@ func (c *Chat) Record(id, queue string) results.Result {
 		ID:              id,
 		CustomID:        c.CustomID,
 		BatchID:         c.BatchID,
+		Tenant:          c.Tenant,
 		BotID:           c.BotID,
 		UserID:          c.UserID,
 		ConversationID:  c.ConversationID,

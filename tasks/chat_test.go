@@ -36,6 +36,7 @@ func fullChat() *tasks.Chat {
 		MetaData:        map[string]string{"k": "v"},
 		AutoSaveHistory: new(false),
 		Stream:          true,
+		Tenant:          "shop",
 		BatchID:         "b1", CustomID: "row 7",
 		ExpiresAt:   time.Date(2100, 1, 2, 3, 4, 5, 0, time.UTC),
 		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

@@ -84,6 +84,11 @@ func (c *Chat) Validate() error {
 	if !utf8.ValidString(c.ConversationKey) {
 		return invalid("conversation_key", "not UTF-8")
 	}
+	if c.Tenant != "" {
+		if err := ValidateTenant(c.Tenant); err != nil {
+			return err
+		}
+	}
 	switch c.OnTurnFailure {
 	case "", TurnSkip, TurnBlock:
 	default:
@@ -196,7 +201,7 @@ func validateMeta(field string, meta map[string]string) error {
 
 var (
 	idPattern    = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,200}$`)
-	queuePattern = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+	queuePattern = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`) // and of tenants
 )
 
 // ValidateID checks the id of a task: 1 to 200 letters, digits and . _ : - as it becomes part of Redis keys.
@@ -211,6 +216,14 @@ func ValidateID(id string) error {
 func ValidateQueue(name string) error {
 	if !queuePattern.MatchString(name) {
 		return invalid("queue", "%q, want 1 to 64 lower-case letters, digits, _ or -", name)
+	}
+	return nil
+}
+
+// ValidateTenant checks the name of a tenant: 1 to 64 lower-case letters, digits, _ and -
+func ValidateTenant(name string) error {
+	if !queuePattern.MatchString(name) {
+		return invalid("tenant", "%q, want 1 to 64 lower-case letters, digits, _ or -", name)
 	}
 	return nil
 }

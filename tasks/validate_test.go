@@ -96,6 +96,8 @@ func TestInvalid(t *testing.T) {
 		"meta value long":            with(func(c *tasks.Chat) { c.MetaData = map[string]string{"k": strings.Repeat("值", 513)} }),
 		"two conversations":          with(func(c *tasks.Chat) { c.ConversationID, c.ConversationKey = "1", "k" }),
 		"conversation key long":      with(func(c *tasks.Chat) { c.ConversationKey = strings.Repeat("k", 513) }),
+		"tenant":                     with(func(c *tasks.Chat) { c.Tenant = "The Shop" }),
+		"tenant long":                with(func(c *tasks.Chat) { c.Tenant = strings.Repeat("a", 65) }),
 		"conversation key not UTF-8": with(func(c *tasks.Chat) { c.ConversationKey = "\xff" }),
 	}
 	options := map[string]tasks.Options{

@@ -90,7 +90,7 @@ func (c *Client) enqueue(ctx context.Context, rows []Row, items []tasks.Item) er
 // item is the task of a row's current attempt.
 func (c *Client) item(b *Status, row *Row) tasks.Item {
 	chat := *row.Chat
-	chat.BatchID, chat.CustomID = b.ID, row.CustomID
+	chat.BatchID, chat.CustomID, chat.Tenant = b.ID, row.CustomID, b.Tenant
 	if chat.ExpiresAt.IsZero() || row.Attempt > 1 { // a retry sets the batch's
 		chat.ExpiresAt = b.ExpiresAt
 	}

@@ -787,6 +787,24 @@ func TestBatchTaskID(t *testing.T) {
 	}
 }
 
+// A batch's tenant is that of its rows, also of one that was never added.
+func TestBatchTenant(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		f := l.file("b")
+		f.create(300, func(b *batches.Spec) { b.Tenant = "shop" })
+		f.add(rows(1, 250, func(r *batches.Row) { r.Chat.Tenant = "another" }))
+		f.Must(f.Cancel(t.Context(), "b", nil))
+		if b := f.get(); b.Tenant != "shop" {
+			t.Errorf("the batch's is %q", b.Tenant)
+		}
+		for _, id := range []string{"b-1", "b-250", "b-251", "b-300"} {
+			if r, err := f.Store.Get(t.Context(), id); err != nil || r.Tenant != "shop" {
+				t.Errorf("%s: %+v, %v", id, r, err)
+			}
+		}
+	})
+}
+
 // The hash is for other languages to read.
 func TestBatchHash(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
@@ -794,7 +812,7 @@ func TestBatchHash(t *testing.T) {
 		expires := time.Date(2027, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 		f.create(4, func(b *batches.Spec) {
 			b.Queue, b.Attempts, b.Timeout, b.Keep, b.ExpiresAt = "low", 3, 90*time.Second, 48*time.Hour, expires
-			b.Columns, b.Shape = []string{"主题", "b"}, "opaque"
+			b.Columns, b.Shape, b.Tenant = []string{"主题", "b"}, "opaque", "shop"
 		})
 		f.add(rows(1, 4))
 		f.Must(f.Submitted(t.Context(), "b1"))

@@ -59,12 +59,13 @@ func (c *Client) Cancel(ctx context.Context, id string, progress func(done, tota
 
 // cancelTasks cancels tasks of a batch.
 func (c *Client) cancelTasks(ctx context.Context, id string, ids []string) error {
-	of, err := c.rdb.HMGet(ctx, tally.Key(id), "queue", "kind").Result()
+	of, err := c.rdb.HMGet(ctx, tally.Key(id), "queue", "kind", "tenant").Result()
 	if err != nil {
 		return fmt.Errorf("cancel batch %s: %w", id, err)
 	}
 	name, _ := of[0].(string)
 	isRun := of[1] == KindRun
+	tenant, _ := of[2].(string)
 	tidy, err := c.short(ctx, name)
 	if err != nil {
 		return fmt.Errorf("cancel batch %s: %w", id, err)
@@ -84,7 +85,7 @@ func (c *Client) cancelTasks(ctx context.Context, id string, ids []string) error
 	for range min(len(ids), cancelWorkers) {
 		cancelers.Go(func() {
 			for task := range next {
-				if err := cancelOrCreate(ctx, q, id, task, tidy, isRun); err != nil {
+				if err := cancelOrCreate(ctx, q, results.Result{ID: task, BatchID: id, Tenant: tenant}, tidy, isRun); err != nil {
 					stop(fmt.Errorf("cancel %s: %w", task, err))
 				}
 			}
@@ -121,17 +122,15 @@ func (c *Client) short(ctx context.Context, name string) (bool, error) {
 // cancelOrCreate cancels a task of a batch. A row without a record, because it was never added or its record is gone, gets
 // one that has ended: a process that is about to add the row finds it and does not enqueue. A run writes the records of
 // the rows that it has not enqueued itself.
-func cancelOrCreate(ctx context.Context, q *queue.Queue, batch, id string, tidy, isRun bool) error {
+func cancelOrCreate(ctx context.Context, q *queue.Queue, r results.Result, tidy, isRun bool) error {
 	for {
-		_, err := q.Cancel(ctx, id, tidy)
+		_, err := q.Cancel(ctx, r.ID, tidy)
 		if !errors.Is(err, results.ErrNotFound) {
 			return err
 		}
-		r := results.Result{
-			ID: id, BatchID: batch, Status: results.Canceled,
-			Error:       &results.Failure{Class: "canceled", Message: "canceled before it was asked"},
-			CompletedAt: results.At(time.Now()),
-		}
+		r.Status = results.Canceled
+		r.Error = &results.Failure{Class: "canceled", Message: "canceled before it was asked"}
+		r.CompletedAt = results.At(time.Now())
 		if isRun {
 			return q.Tally.MarkResult(ctx, &r)
 		}

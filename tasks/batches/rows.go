@@ -76,7 +76,7 @@ func packRows(rows []Row) (chunk []byte, bodies int, err error) {
 		} else if messages != nil {
 			bodies++
 		}
-		chat.BatchID, chat.CustomID = "", "" // they are in the batch and in storedRow
+		chat.BatchID, chat.CustomID, chat.Tenant = "", "", "" // they are in the batch and in storedRow
 		if err := lines.Encode(storedRow{CustomID: row.CustomID, Columns: row.Columns, Chat: &chat}); err != nil {
 			return nil, 0, fmt.Errorf("row %d: %w", row.N, err)
 		}

@@ -50,6 +50,7 @@ type Spec struct {
 	Format string // of the file
 	BotID  string // of rows that name none
 	Queue  string // empty: default
+	Tenant string // see tasks.Chat; Add sets it in each row
 
 	// Columns are the names of the cells that each row carries to the output.
 	Columns []string
@@ -129,6 +130,11 @@ func (b *Spec) complete() error {
 	if b.Keep == 0 {
 		b.Keep = DefaultKeep
 	}
+	if b.Tenant != "" {
+		if err := tasks.ValidateTenant(b.Tenant); err != nil {
+			return err
+		}
+	}
 	if b.Rows < 1 || b.Rows > maxRows {
 		return invalid("rows", "%d, want 1 to %d: split the file", b.Rows, maxRows)
 	}
@@ -162,6 +168,7 @@ func (b *Spec) fields(keys *results.Keys, created time.Time) []any {
 	str("format", b.Format)
 	str("bot_id", b.BotID)
 	str("queue", b.Queue)
+	str("tenant", b.Tenant)
 	if len(b.Columns) > 0 {
 		columns, _ := json.Marshal(b.Columns) // strings always marshal
 		str("columns", keys.Seal(b.ID, fieldColumns, string(columns)))
@@ -206,7 +213,7 @@ func parse(hash map[string]string, keys *results.Keys) (*Status, error) {
 	}
 	b := &Status{Spec: Spec{
 		ID: hash["id"], Kind: hash["kind"], Name: hash["name"], Rows: number("rows"),
-		SHA256: hash["sha256"], Format: hash["format"], BotID: hash["bot_id"], Queue: hash["queue"],
+		SHA256: hash["sha256"], Format: hash["format"], BotID: hash["bot_id"], Queue: hash["queue"], Tenant: hash["tenant"],
 		Keep:     time.Duration(number("keep")) * time.Second,
 		Attempts: number("attempts"), Timeout: time.Duration(number("timeout")) * time.Second,
 		ExpiresAt: at("expires_at"), Output: hash["output"], Host: hash["host"],
