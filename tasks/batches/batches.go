@@ -29,7 +29,7 @@ import (
 //	cozeq:batch:{ID}:asks    string  for each row a byte, its attempt less one; missing until a row is retried
 //	cozeq:batch:{ID}:rows    hash    by chunk: the rows, compressed; missing for a run
 //
-// and the results of its tasks, BATCH-N. cozeq:batches has the ids of all batches.
+// and the results of its tasks, BATCH-N. cozeq:batches has the ids of all batches, cozeq:batches:{TENANT} those of a tenant's.
 //
 // A batch expires as a whole. Its keys live as long as it is open, and Spec.Keep from then on. The worker's sweep gives
 // its results the same time to live.
@@ -80,14 +80,6 @@ func (c *Client) Create(ctx context.Context, b Spec) (there *Status, created boo
 	return there, n == 1, c.list(ctx, there)
 }
 
-func (c *Client) list(ctx context.Context, b *Status) error {
-	err := c.rdb.ZAddNX(ctx, tally.ListKey, redis.Z{Score: float64(b.CreatedAt.UnixMilli()), Member: b.ID}).Err()
-	if err != nil {
-		return fmt.Errorf("list batch %s: %w", b.ID, err)
-	}
-	return nil
-}
-
 // Get returns a batch, or ErrNotFound.
 func (c *Client) Get(ctx context.Context, id string) (*Status, error) {
 	hash, err := c.rdb.HGetAll(ctx, tally.Key(id)).Result()
@@ -98,36 +90,6 @@ func (c *Client) Get(ctx context.Context, id string) (*Status, error) {
 		return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
 	}
 	return parse(hash, c.results.Keys)
-}
-
-// List returns all batches, the newest first.
-func (c *Client) List(ctx context.Context) ([]*Status, error) {
-	ids, err := c.rdb.ZRevRange(ctx, tally.ListKey, 0, -1).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list batches: %w", err)
-	}
-	replies := make([]*redis.MapStringStringCmd, len(ids))
-	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, id := range ids {
-			replies[i] = p.HGetAll(ctx, tally.Key(id))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list batches: %w", err)
-	}
-	all := make([]*Status, 0, len(ids))
-	for _, reply := range replies {
-		if len(reply.Val()) == 0 {
-			continue // it has expired; the sweep takes its id off the list
-		}
-		b, err := parse(reply.Val(), c.results.Keys)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, b)
-	}
-	return all, nil
 }
 
 // Submitted notes that every row has been added. It returns ErrCanceled if the batch was canceled in the meantime.

@@ -805,6 +805,56 @@ func TestBatchTenant(t *testing.T) {
 	})
 }
 
+// A tenant's list has its batches alone, in pages, the newest first, and forgets those that are gone.
+func TestBatchPage(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		all := batches.New(l.Tasks)
+		var mine []string
+		for n := range 5 {
+			for _, tenant := range []string{"shop", "other"} {
+				f := l.file(fmt.Sprintf("%s-%d", tenant, n))
+				f.create(1, func(b *batches.Spec) { b.Tenant, b.Note = tenant, fmt.Sprint("note ", n) })
+				l.Must(l.Redis.ZAdd(t.Context(), "cozeq:batches:{"+tenant+"}", redis.Z{Score: float64(n), Member: f.id}).Err())
+			}
+			mine = append([]string{fmt.Sprintf("shop-%d", n)}, mine...)
+		}
+		l.Must(l.Redis.Del(t.Context(), "cozeq:batch:{shop-2}").Err())
+		page := func(o batches.PageOptions) string {
+			t.Helper()
+			o.Tenant = "shop"
+			found, more, err := all.Page(t.Context(), o)
+			l.Must(err)
+			var ids []string
+			for _, b := range found {
+				ids = append(ids, b.ID)
+			}
+			return fmt.Sprint(ids, more)
+		}
+		for _, c := range []struct {
+			o    batches.PageOptions
+			want string
+		}{
+			{batches.PageOptions{Limit: 9}, "[shop-4 shop-3 shop-1 shop-0] false"},
+			{batches.PageOptions{Limit: 2}, "[shop-4 shop-3] true"},
+			{batches.PageOptions{Limit: 2, After: "shop-3"}, "[shop-1 shop-0] false"},
+			{batches.PageOptions{Limit: 1, Want: func(b *batches.Status) bool { return b.Note == "note 1" }}, "[shop-1] false"},
+		} {
+			if got := page(c.o); got != c.want {
+				t.Errorf("%+v: got %s, want %s", c.o, got, c.want)
+			}
+		}
+		if n := l.Redis.ZCard(t.Context(), "cozeq:batches:{shop}").Val(); n != 4 {
+			t.Errorf("%d ids are left of %v", n, mine)
+		}
+		if _, _, err := all.Page(t.Context(), batches.PageOptions{Tenant: "shop", After: "other-1", Limit: 1}); !errors.Is(err, batches.ErrNotFound) {
+			t.Errorf("behind another tenant's: %v", err)
+		}
+		if found, err := all.List(t.Context()); err != nil || len(found) != 9 {
+			t.Errorf("all: %d, %v", len(found), err)
+		}
+	})
+}
+
 // The hash is for other languages to read.
 func TestBatchHash(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
@@ -812,7 +862,7 @@ func TestBatchHash(t *testing.T) {
 		expires := time.Date(2027, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 		f.create(4, func(b *batches.Spec) {
 			b.Queue, b.Attempts, b.Timeout, b.Keep, b.ExpiresAt = "low", 3, 90*time.Second, 48*time.Hour, expires
-			b.Columns, b.Shape, b.Tenant = []string{"主题", "b"}, "opaque", "shop"
+			b.Columns, b.Shape, b.Tenant, b.Note = []string{"主题", "b"}, "opaque", "shop", "noted"
 		})
 		f.add(rows(1, 4))
 		f.Must(f.Submitted(t.Context(), "b1"))

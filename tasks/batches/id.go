@@ -33,6 +33,7 @@ func invalid(field, format string, args ...any) error {
 const (
 	fieldColumns = "columns"
 	fieldShape   = "shape"
+	fieldNote    = "note"
 )
 
 // fieldRows is the name for a chunk of rows.

@@ -58,6 +58,9 @@ type Spec struct {
 	// Shape is what else the caller needs to write the output. This package does not read it.
 	Shape string
 
+	// Note is what else the caller wants to know of the batch later. This package does not read it.
+	Note string
+
 	Keep      time.Duration // how long it is kept after its end; 0 = DefaultKeep
 	Attempts  int           // see tasks.Options
 	Timeout   time.Duration // see tasks.Options
@@ -77,7 +80,7 @@ type Status struct {
 	EndedAt     time.Time // the last row ended
 	CanceledAt  time.Time
 
-	// Sealed is set if Columns and Shape are encrypted and cannot be read. They are empty then, and reading rows fails
+	// Sealed is set if Columns, Shape and Note are encrypted and cannot be read. They are empty then, and reading rows fails
 	// with the same error.
 	Sealed *results.SealedError
 
@@ -174,6 +177,7 @@ func (b *Spec) fields(keys *results.Keys, created time.Time) []any {
 		str("columns", keys.Seal(b.ID, fieldColumns, string(columns)))
 	}
 	str("shape", keys.Seal(b.ID, fieldShape, b.Shape))
+	str("note", keys.Seal(b.ID, fieldNote, b.Note))
 	number("keep", int(tally.Seconds(b.Keep)))
 	number("attempts", b.Attempts)
 	number("timeout", int(tally.Seconds(b.Timeout)))
@@ -231,10 +235,11 @@ func parse(hash map[string]string, keys *results.Keys) (*Status, error) {
 			InputCount:  int64(number("input_tokens")),
 		},
 	}
-	var sealed error
+	var sealed, hidden error
 	b.Shape, sealed = keys.Open(b.ID, fieldShape, hash["shape"])
+	b.Note, hidden = keys.Open(b.ID, fieldNote, hash["note"])
 	text, err := keys.Open(b.ID, fieldColumns, hash["columns"])
-	b.Sealed, _ = errors.AsType[*results.SealedError](cmp.Or(sealed, err))
+	b.Sealed, _ = errors.AsType[*results.SealedError](cmp.Or(sealed, hidden, err))
 	if text != "" {
 		if err := json.Unmarshal([]byte(text), &b.Columns); err != nil && failed == nil {
 			failed = fmt.Errorf("columns: %w", err)
