@@ -90,6 +90,7 @@ var edges = map[string][]string{
 	"internal/sheet":      {"excelize"},
 	"internal/localredis": {"miniredis", "gopher-lua", "redis"},
 	"internal/pipeline":   {"redis"},
+	"internal/sse":        {},
 	"internal/textfile":   {},
 	"internal/flags":      {"pflag"},
 	"internal/monitor":    {"tasks", "results", "asynq", "asynqmon", "redis"},
