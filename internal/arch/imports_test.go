@@ -65,6 +65,9 @@ var edges = map[string][]string{
 	"internal/pause": {"coze", "internal/asynqx", "asynq", "redis"},
 	"internal/limit": {"coze", "internal/backoff", "internal/pause", "redis"},
 
+	// Who may ask over HTTP.
+	"internal/apikey": {"tasks/batches", "tasks", "results", "internal/jsonobject", "internal/pipeline", "internal/textfile", "internal/usage", "redis"},
+
 	// Files of questions and answers. They reach the queue through tasks and results, so they need neither asynq nor redis.
 	// What reads and writes files knows no run, a journal and a cache know only what they keep, and filerun and batchfile,
 	// the two ways to ask a file, do not know each other.
@@ -92,6 +95,7 @@ var edges = map[string][]string{
 	"internal/pipeline":   {"redis"},
 	"internal/sse":        {},
 	"internal/textfile":   {},
+	"internal/jsonobject": {},
 	"internal/flags":      {"pflag"},
 	"internal/monitor":    {"tasks", "results", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
@@ -106,7 +110,7 @@ var edges = map[string][]string{
 	"internal/exitcode": {"coze", "results", "tasks", "internal/input", "internal/journal", "internal/misuse",
 		"internal/remoteredis", "internal/terminal", "internal/usage"},
 	"internal/settings": {"coze", "coze/oauth", "results", "tasks", "worker", "redis", "internal/exitcode",
-		"internal/flags", "internal/input", "internal/misuse", "internal/remoteredis", "internal/terminal",
+		"internal/flags", "internal/input", "internal/jsonobject", "internal/misuse", "internal/remoteredis", "internal/terminal",
 		"internal/textfile", "*"},
 	"internal/tracing": {"worker", "uuid", "*"},
 	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/exitcode", "internal/flags",

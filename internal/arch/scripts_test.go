@@ -10,7 +10,7 @@ import (
 )
 
 // luaFiles are the directories whose Lua scripts are .lua files, embedded and with a head, and never Go strings.
-var luaFiles = []string{"tasks", "tasks/batches", "internal/conversation", "internal/filestore", "internal/lane", "internal/queue", "internal/tally"}
+var luaFiles = []string{"tasks", "tasks/batches", "internal/apikey", "internal/conversation", "internal/filestore", "internal/lane", "internal/queue", "internal/tally"}
 
 // scripts wants no Lua in Go files outside tests, and in each .lua file a head: what it does, KEYS, ARGV and Reply, or that
 // it stands before other scripts.

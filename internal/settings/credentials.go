@@ -1,17 +1,15 @@
 package settings
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"regexp"
-	"slices"
 
 	"github.com/cozeq/cozeq/coze/oauth"
+	"github.com/cozeq/cozeq/internal/jsonobject"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/internal/textfile"
 )
@@ -61,7 +59,7 @@ type credentialsReader struct {
 
 func (r credentialsReader) read(ctx context.Context, text []byte) ([]Credential, error) {
 	var found []Credential
-	err := members(text, func(name string, raw json.RawMessage) error {
+	err := jsonobject.Members(text, func(name string, raw json.RawMessage) error {
 		err := CheckCredentialName(name)
 		if err != nil {
 			return err
@@ -85,7 +83,7 @@ func (r credentialsReader) entry(ctx context.Context, c Credential, raw json.Raw
 	var file string
 	var app *oauth.Config
 	var keyFile string
-	err := members(raw, func(field string, raw json.RawMessage) error {
+	err := jsonobject.Members(raw, func(field string, raw json.RawMessage) error {
 		switch field {
 		case "token_file":
 			return text(field, raw, &file)
@@ -106,7 +104,7 @@ func (r credentialsReader) entry(ctx context.Context, c Credential, raw json.Raw
 			return nil
 		case "jwt":
 			app = new(oauth.Config)
-			return members(raw, func(field string, raw json.RawMessage) error {
+			return jsonobject.Members(raw, func(field string, raw json.RawMessage) error {
 				switch field {
 				case "client_id":
 					return text("jwt."+field, raw, &app.ClientID)
@@ -160,41 +158,6 @@ func text(field string, raw json.RawMessage, into *string) error {
 	err := json.Unmarshal(raw, into)
 	if *into = terminal.Trim(*into); err != nil || *into == "" {
 		return fmt.Errorf("%s: want a text that is not empty", field)
-	}
-	return nil
-}
-
-// members calls f for each member of a JSON object, in order. A name that comes
-// twice is an error, where encoding/json would take the last.
-func members(object []byte, f func(name string, raw json.RawMessage) error) error {
-	d := json.NewDecoder(bytes.NewReader(object))
-	if first, err := d.Token(); err != nil || first != json.Delim('{') {
-		return errors.New("want a JSON object")
-	}
-	var seen []string
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return fmt.Errorf("not JSON: %w", err)
-		}
-		name, _ := key.(string)
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return fmt.Errorf("not JSON: %w", err)
-		}
-		if slices.Contains(seen, name) {
-			return fmt.Errorf("%q comes twice", name)
-		}
-		seen = append(seen, name)
-		if err := f(name, raw); err != nil {
-			return err
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return fmt.Errorf("not JSON: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more than one JSON object")
 	}
 	return nil
 }
