@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -28,6 +30,17 @@ func (c *Config) client(name string) (*coze.Client, error) {
 		}
 	}
 	return nil, &tasks.InvalidError{Field: "credential", Reason: fmt.Sprintf("the worker that took the task has none named %q", name)}
+}
+
+// announceEvery is how often a process says which credentials it serves. The first time is before anything can pause.
+const announceEvery = 5 * time.Second
+
+func (w *Worker) keepAnnouncing(ctx context.Context) {
+	for backoff.Sleep(ctx, announceEvery) == nil {
+		if err := w.announce(ctx); err != nil && ctx.Err() == nil {
+			w.log.Warn("could not announce this worker", "err", err)
+		}
+	}
 }
 
 // announce notes which credentials this process serves, and ends the pauses of one

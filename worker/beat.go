@@ -32,7 +32,7 @@ import (
 // the calls that fail.
 const (
 	beatEvery = 500 * time.Millisecond
-	stoodFor  = 5 * time.Second // much less than orphanLease leaves
+	stoodFor  = 5 * time.Second // much less than the 13 s after which others take its tasks
 	takeAfter = 3 * time.Second // two beats that fail and are tried again
 
 	// lossWindow is how much Redis may forget: the append-only file is synced once a second,

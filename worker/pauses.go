@@ -8,13 +8,15 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/recovery"
 )
 
 // What a program that operates workers may read and do. It needs no worker of its own.
 type (
-	Pause      = pause.Pause      // one pause as it stands
-	QueuePause = pause.QueuePause // the pause of one queue, as asynqmon shows it
-	Limit      = limit.Limit      // what the workers of one Redis have learnt of a credential's limit
+	Pause      = pause.Pause         // one pause as it stands
+	QueuePause = pause.QueuePause    // the pause of one queue, as asynqmon shows it
+	Limit      = limit.Limit         // what the workers of one Redis have learnt of a credential's limit
+	Unreadable = recovery.Unreadable // a task that was taken out of its queue: see Unreadables
 )
 
 // Pauses returns what is paused in this Redis.
@@ -56,4 +58,10 @@ func KnowLimits(ctx context.Context, rdb redis.UniversalClient, rates map[string
 // last hour, sorted by when they were served last.
 func Limits(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {
 	return limit.All(ctx, rdb)
+}
+
+// Unreadables lists the tasks that were taken out of these queues because their messages cannot be read, the oldest first.
+// Each is listed for some days.
+func Unreadables(ctx context.Context, rdb redis.UniversalClient, queues ...string) ([]Unreadable, error) {
+	return recovery.Unreadables(ctx, rdb, queues...)
 }

@@ -18,7 +18,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics { return telemetry.NewMetric
 // numbers: take the maximum, not the sum.
 func Collectors(rdb redis.UniversalClient, queues []string) []prometheus.Collector {
 	return []prometheus.Collector{
-		telemetry.NewQueueCollector(rdb, queues), newPauseCollector(rdb),
+		telemetry.NewQueueCollector(rdb, queues), telemetry.NewPauseCollector(rdb),
 		telemetry.NewServerCollector(rdb, queues), telemetry.NewRedisCollector(rdb),
 	}
 }

@@ -43,6 +43,7 @@ import (
 	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/recovery"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
@@ -143,7 +144,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	var actors sync.WaitGroup
 	actors.Go(func() { w.gate.Watch(background) })
 	actors.Go(func() { w.hearCancellations(background) })
-	actors.Go(func() { w.sweep(background) })
+	actors.Go(func() { w.keepAnnouncing(background) })
+	actors.Go(func() { w.newSweeper().Run(background) })
 	actors.Go(func() { w.beat(background) })
 	defer actors.Wait()
 	defer stop()
@@ -165,6 +167,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.shutdown()
 	w.log.Info("stopped")
 	return nil
+}
+
+// newSweeper is this process's part in the sweep of all workers.
+func (w *Worker) newSweeper() *recovery.Sweeper {
+	return &recovery.Sweeper{
+		Name: w.name, Queues: w.gate.Queues, Redis: w.cfg.Redis, Coze: w.coze, Results: w.results, Records: w.records,
+		Lanes: w.lanes, Tally: w.tally, Pauses: w.sweeper, Log: w.log, Revived: w.cfg.Metrics.Revived,
+	}
 }
 
 // shutdown stops all servers at the same time, then the handlers that are left.

@@ -53,17 +53,21 @@ var edges = map[string][]string{
 	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
 
 	// The only place where the three meet.
-	"worker": {"internal/asynqx", "internal/limit", "internal/pause", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
+	"worker": {"internal/asynqx", "internal/limit", "internal/pause", "internal/recovery", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
 		"otel/trace"},
-	"internal/telemetry": {"coze", "results", "internal/asynqx", "asynq", "redis", "prometheus",
+	"internal/telemetry": {"coze", "results", "internal/asynqx", "internal/limit", "internal/pause", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// Rooms beside it.
 	"internal/backoff": {},
 
 	// The circuit breaker, and the rate limiter whose permits respect it.
-	"internal/pause": {"coze", "internal/asynqx", "asynq", "redis"},
-	"internal/limit": {"coze", "internal/backoff", "internal/pause", "redis"},
+	"internal/pause": {"coze", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
+	"internal/limit": {"coze", "internal/backoff", "internal/pause", "internal/pipeline", "redis"},
+
+	// The sweep of all workers.
+	"internal/recovery": {"coze", "results", "internal/asynqx", "internal/backoff", "internal/lane", "internal/pause", "internal/pipeline",
+		"internal/record", "internal/tally", "redis"},
 
 	// Who may ask over HTTP.
 	"internal/apikey": {"tasks/batches", "tasks", "results", "internal/jsonobject", "internal/pipeline", "internal/textfile", "internal/usage", "redis"},

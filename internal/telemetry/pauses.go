@@ -1,19 +1,19 @@
-package worker
+package telemetry
 
 import (
 	"context"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/limit"
+	"github.com/cozeq/cozeq/internal/pause"
 )
 
-// pauseCollector mirrors pauses and learnt limits at each scrape. All workers of one
-// Redis report the same numbers: take the maximum, not the sum. Credentials are told
-// by their hash, bots not at all: there may be any number of them.
-type pauseCollector struct {
+// PauseCollector mirrors pauses and learnt limits at each scrape. All workers of one Redis report the same numbers: take
+// the maximum, not the sum. A credential is shown by its hash. Bots are not shown: there may be any number of them.
+type PauseCollector struct {
 	rdb    redis.UniversalClient
 	paused *prometheus.Desc
 	pauses *prometheus.Desc
@@ -21,9 +21,9 @@ type pauseCollector struct {
 	rate   *prometheus.Desc
 }
 
-// newPauseCollector returns a collector for the pauses and limits of rdb.
-func newPauseCollector(rdb redis.UniversalClient) *pauseCollector {
-	return &pauseCollector{
+// NewPauseCollector returns a collector for the pauses and limits of rdb.
+func NewPauseCollector(rdb redis.UniversalClient) *PauseCollector {
+	return &PauseCollector{
 		rdb: rdb,
 		paused: prometheus.NewDesc("cozeq_paused",
 			"1 if the credential is paused (scope credential), or one of its bots (scope bot).",
@@ -39,25 +39,22 @@ func newPauseCollector(rdb redis.UniversalClient) *pauseCollector {
 }
 
 // Describe implements prometheus.Collector.
-func (c *pauseCollector) Describe(ch chan<- *prometheus.Desc) {
+func (c *PauseCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.paused
 	ch <- c.pauses
 	ch <- c.aside
 	ch <- c.rate
 }
 
-// scrapeTime bounds the reads of one scrape.
-const scrapeTime = 5 * time.Second
-
 // Collect implements prometheus.Collector. What cannot be read is left out.
-func (c *pauseCollector) Collect(ch chan<- prometheus.Metric) {
+func (c *PauseCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
-	limits, err := Limits(ctx, c.rdb)
+	limits, err := limit.All(ctx, c.rdb)
 	if err != nil {
 		return
 	}
-	all, err := Pauses(ctx, c.rdb)
+	all, err := pause.All(ctx, c.rdb)
 	if err != nil {
 		return
 	}
