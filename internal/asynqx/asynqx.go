@@ -27,6 +27,8 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
 // Key is one of asynq's keys of a queue: pending, active, lease, scheduled, retry, archived, completed, paused, groups,
@@ -55,10 +57,4 @@ func Register(ctx context.Context, rdb redis.Cmdable, queue string) error {
 //go:embed *.lua
 var sources embed.FS
 
-func source(name string) string {
-	text, err := sources.ReadFile(name)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
+func source(name string) string { return pipeline.Source(sources, name) }

@@ -8,21 +8,29 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
-// QueuePauses pause asynq's queues for credentials that are paused. asynq's own key
-// shows that to everybody; our note beside it has the same stamp, which tells our
-// pauses from an operator's, and a field for each credential that the queue is paused
-// for. Workers of other credentials go on: see dequeue.lua. Both keys share the
-// queue's slot.
+// QueuePauses pause asynq's queues for credentials that are paused. asynq's own key shows the pause in asynqmon. cozeq's note
+// beside it has the same stamp, which an operator's pause has not, and a field for each credential that the queue is paused
+// for. Workers of other credentials continue: see dequeue.lua. Both keys share the queue's slot.
 type QueuePauses struct{ Redis redis.UniversalClient }
 
 func queuePauseKey(queue string) string { return "cozeq:queue:{" + queue + "}:paused" }
 
 func credentialField(credential string) string { return "credential:" + credential }
 
-// probeDue in a credential's field lets its workers take one task.
+// probeDue in a credential's field lets its workers take one task. probequeue.lua and dequeue.lua have the same word.
 const probeDue = "probe"
+
+var (
+	pauseQueueScript     = pipeline.Script(sources, "pausequeue.lua")
+	resumeQueueScript    = pipeline.Script(sources, "resumequeue.lua")
+	probeQueueScript     = pipeline.Script(sources, "probequeue.lua")
+	operatorPauseScript  = pipeline.Script(sources, "operatorpause.lua")
+	operatorResumeScript = pipeline.Script(sources, "operatorresume.lua")
+)
 
 // Queues lists all queues that asynq knows.
 func (q QueuePauses) Queues(ctx context.Context) ([]string, error) {
@@ -33,23 +41,7 @@ func (q QueuePauses) Queues(ctx context.Context) ([]string, error) {
 	return queues, nil
 }
 
-// pauseQueueScript pauses a queue as asynq's Inspector does, and notes for whom, in one
-// step: a process that died between two would leave a pause that nobody undoes. An
-// operator's pause is not touched. Neither is a queue that an operator has resumed: the
-// sweep probes it first.
-//
-// KEYS: asynq's pause, ours. ARGV: now in seconds, credential, its field.
-var pauseQueueScript = redis.NewScript(`
-local stamp = redis.call('GET', KEYS[1])
-if stamp ~= redis.call('HGET', KEYS[2], 'stamp') then return 0 end
-if not stamp then
-	redis.call('SET', KEYS[1], ARGV[1])
-	redis.call('HSET', KEYS[2], 'stamp', ARGV[1], 'credential', ARGV[2])
-end
-return redis.call('HSETNX', KEYS[2], ARGV[3], '')`)
-
-// pause pauses a queue for a credential. fresh is false if it was before, or an operator
-// has paused it.
+// Pause pauses a queue for a credential. fresh is false if it was before, or an operator has paused it.
 func (q QueuePauses) Pause(ctx context.Context, queue, credential string) (fresh bool, err error) {
 	if err := Register(ctx, q.Redis, queue); err != nil {
 		return false, err
@@ -62,21 +54,7 @@ func (q QueuePauses) Pause(ctx context.Context, queue, credential string) (fresh
 	return fresh, nil
 }
 
-// resumeQueueScript ends our pause for one credential, and the queue's with the last.
-//
-// KEYS: asynq's pause, ours. ARGV: the credential's field.
-var resumeQueueScript = redis.NewScript(`
-local stamp = redis.call('HGET', KEYS[2], 'stamp')
-if not stamp then return 0 end
-redis.call('HDEL', KEYS[2], ARGV[1])
-for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
-	local other = string.match(field, '^credential:(.+)$')
-	if other then return redis.call('HSET', KEYS[2], 'credential', other) end
-end
-redis.call('DEL', KEYS[2])
-if redis.call('GET', KEYS[1]) ~= stamp then return 0 end
-return redis.call('DEL', KEYS[1])`)
-
+// Resume ends the pause of a queue for a credential.
 func (q QueuePauses) Resume(ctx context.Context, queue, credential string) error {
 	keys := []string{Key(queue, "paused"), queuePauseKey(queue)}
 	if err := resumeQueueScript.Run(ctx, q.Redis, keys, credentialField(credential)).Err(); err != nil {
@@ -85,16 +63,7 @@ func (q QueuePauses) Resume(ctx context.Context, queue, credential string) error
 	return nil
 }
 
-// probeQueueScript lets the workers of a credential take one task from a queue that is
-// paused for it, if there is one.
-//
-// KEYS: pending, ours. ARGV: the credential's field.
-var probeQueueScript = redis.NewScript(`
-if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 or redis.call('LLEN', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[2], ARGV[1], '` + probeDue + `')
-return 1`)
-
-// probe lets one task be taken from the first of these queues that has one.
+// Probe lets one task be taken from the first of these queues that has one.
 func (q QueuePauses) Probe(ctx context.Context, queues []string, credential string) error {
 	for _, queue := range queues {
 		keys := []string{Key(queue, "pending"), queuePauseKey(queue)}
@@ -109,14 +78,14 @@ func (q QueuePauses) Probe(ctx context.Context, queues []string, credential stri
 	return nil
 }
 
-// QueueNote is what we have noted of a queue's pause.
+// QueueNote is what is known of a queue's pause.
 type QueueNote struct {
-	Credentials []string // sorted; empty: we have not paused it
-	Stands      bool     // asynq's pause is ours still: an operator may have taken it away, or made it theirs
+	Credentials []string // sorted; empty: cozeq has not paused it
+	Stands      bool     // asynq's pause is still cozeq's: an operator may have ended it, or made it theirs
 	Since       string   // asynq's stamp, "" = not paused
 }
 
-// note reads who has paused a queue.
+// Note reads who has paused a queue.
 func (q QueuePauses) Note(ctx context.Context, queue string) (n QueueNote, err error) {
 	var stamp *redis.StringCmd
 	var ours *redis.MapStringStringCmd
@@ -139,20 +108,8 @@ func (q QueuePauses) Note(ctx context.Context, queue string) (n QueueNote, err e
 	return n, nil
 }
 
-// operatorPauseScript pauses a queue for an operator; without our note beside it a
-// pause is theirs.
-//
-// KEYS: asynq's pause, ours. ARGV: now in seconds.
-var operatorPauseScript = redis.NewScript(`
-local stamp = redis.call('HGET', KEYS[2], 'stamp')
-redis.call('DEL', KEYS[2])
-if redis.call('SETNX', KEYS[1], ARGV[1]) == 1 then return 1 end
-if stamp and redis.call('GET', KEYS[1]) == stamp then return 1 end
-return 0`)
-
-// OperatorPause pauses a queue for an operator, as asynqmon would: nothing but
-// OperatorResume or asynqmon ends that. A pause that cozeq has made becomes the
-// operator's. fresh is false if it was one already.
+// OperatorPause pauses a queue for an operator, as asynqmon would. Only OperatorResume or asynqmon ends that. A pause that
+// cozeq has made becomes the operator's. fresh is false if it was the operator's already.
 func (q QueuePauses) OperatorPause(ctx context.Context, queue string) (fresh bool, err error) {
 	if err := Register(ctx, q.Redis, queue); err != nil {
 		return false, err
@@ -165,16 +122,8 @@ func (q QueuePauses) OperatorPause(ctx context.Context, queue string) (fresh boo
 	return fresh, nil
 }
 
-// operatorResumeScript ends a pause that is not ours.
-//
-// KEYS: asynq's pause, ours.
-var operatorResumeScript = redis.NewScript(`
-local stamp = redis.call('GET', KEYS[1])
-if not stamp or redis.call('HGET', KEYS[2], 'stamp') == stamp then return 0 end
-return redis.call('DEL', KEYS[1])`)
-
-// OperatorResume ends an operator's pause; resumed is false if there is none. One that
-// cozeq has made ends when a probe gets through.
+// OperatorResume ends an operator's pause. resumed is false if there is none. A pause that cozeq has made ends when a probe
+// is answered.
 func (q QueuePauses) OperatorResume(ctx context.Context, queue string) (resumed bool, err error) {
 	keys := []string{Key(queue, "paused"), queuePauseKey(queue)}
 	resumed, err = operatorResumeScript.Run(ctx, q.Redis, keys).Bool()

@@ -16,7 +16,7 @@ package limit
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"math"
 	"strconv"
@@ -27,6 +27,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
 // Limiter shares Coze's limits among all processes of one Redis: every chat, and
@@ -38,22 +39,13 @@ type Limiter struct {
 	Highest float64 // calls a second, 0 = no bound but what is learnt
 }
 
-//go:embed limitbase.lua
-var limitBase string
-
-//go:embed limit.lua
-var limitSource string
-
-//go:embed refused.lua
-var refusedSource string
-
-//go:embed known.lua
-var knownSource string
+//go:embed *.lua
+var sources embed.FS
 
 var (
-	limitScript   = redis.NewScript(limitBase + limitSource)
-	refusedScript = redis.NewScript(limitBase + refusedSource)
-	knownScript   = redis.NewScript(limitBase + knownSource)
+	limitScript   = pipeline.Script(sources, "limitbase.lua", "limit.lua")
+	refusedScript = pipeline.Script(sources, "limitbase.lua", "refused.lua")
+	knownScript   = pipeline.Script(sources, "limitbase.lua", "known.lua")
 )
 
 // What a permit is for.

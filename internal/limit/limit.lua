@@ -1,34 +1,33 @@
--- One permit for one call to Coze, of one credential and for one bot.
+-- Gives one permit for one call to Coze, of one credential and for one bot.
 --
 -- KEYS: 1 the account's limit, 2 the bot's limit, 3 the account's pause, 4 the bot's pause
 -- ARGV: 1 "chat" or "poll", 2 the account's highest rate (calls a second, 0 = none),
 --       3 ticket at the bot, 4 ticket at the account (0 = none yet), 5 longest wait in place (ms)
--- Answer: { verdict, ms, ticket at the bot, ticket at the account, rate, now, class of the pause }
+-- Reply: { verdict, ms, ticket at the bot, ticket at the account, rate, now, class of the pause }
 --   "go"      the call may be made after so many ms, mostly 0
---   "probe"   the same, and the call is to show whether the pause is over
+--   "probe"   the same, and the call shows whether the pause is over
 --   "wait"    ask again with these tickets after so many ms
 --   "far"     no ticket was drawn: come back after so many ms
---   "paused"  by the account's pause; "bot"  by the bot's; ms to the next probe
+--   "paused"  by the account's pause; "bot" by the bot's; ms to the next probe
 --
--- A limit is a queue at a counter. Who comes draws a ticket (issued); the counter
--- serves tickets (served) at the rate, and a ticket is good when it has been
--- served. So a change of the rate acts at once on all who wait, which it would not
--- on times that were promised to them. Somebody who drew a ticket and died is
--- served like the others.
+-- Invariant: all processes together make no more calls than the rate, and one probe at a time tests a pause.
 --
--- The rate follows CUBIC (RFC 9438), which settles just under a limit that nobody
--- tells: after a refusal it is cut a little, comes back fast to just below where it
--- was refused, stays there, and only then feels its way up, ever faster. It grows
--- only while there is somebody who waits: an idle limit learns nothing.
+-- A limit is a queue at a counter. A caller draws a ticket (issued). The counter serves tickets (served) at the rate, and a
+-- ticket is good when it has been served. So a change of the rate acts at once on all callers that wait; promised times
+-- would not. The ticket of a caller that died is served like the others.
+--
+-- The rate follows CUBIC (RFC 9438), which settles just under a limit that is not known. After a refusal the rate is cut a
+-- little, comes back fast to just below where it was refused, stays there, and only then rises, ever faster. It rises only
+-- while a caller waits: an idle limit learns nothing.
 
 local DOUBLE = 1  -- s to double the rate before the first refusal
-local SHORT = 100 -- ms: a wait that nobody need come back from to ask again
+local SHORT = 100 -- ms: after so short a wait the caller need not ask again
 
 -- The fields of HOT that a permit changes. Not top, which refused.lua and known.lua set.
 local CHANGED = { 'rate', 'grown', 'at', 'issued', 'served', 'calls', 'deferred' }
 
--- step brings a limit to now. Its first rate is the highest, where there is one: the
--- operator's word for what the account allows.
+-- step brings a limit to now. Its first rate is the highest, where there is one: an operator sets that to what the account
+-- allows.
 local function step(b, highest)
 	if b.rate == 0 then b.rate = highest > 0 and highest or START end
 	local from = math.max(b.at, b.blocked)
@@ -45,8 +44,8 @@ local function step(b, highest)
 	end
 	b.rate = math.max(b.rate, FLOOR)
 	if highest > 0 and b.rate > highest then b.rate = highest end
-	-- A counter that is idle saves up a twentieth of a second, one call at the least:
-	-- without that the first who comes would wait, and a late one would be lost.
+	-- An idle counter saves up a twentieth of a second, one call at the least. Without that the first caller would wait,
+	-- and a late one would be lost.
 	b.served = math.min(b.served + b.rate * dt, b.issued + math.max(1, b.rate / 20))
 	b.deferred = math.max(0, b.deferred - b.rate * dt)
 end

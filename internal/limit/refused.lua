@@ -1,46 +1,41 @@
--- A call was refused for its rate: the limit is cut, unless the refusal has nothing to do with the rate.
+-- Cuts a limit after a call was refused for its rate, unless the refusal has nothing to do with the rate.
 --
 -- KEYS: 1 the limit
--- ARGV: 1 when the call's permit was given (ms, the "now" of limit.lua), 2 for how long the server
---       wants nobody to call (ms, 0 = it did not say), 3 the account's rate: what a bot's limit begins
---       with, of which nothing was known
+-- ARGV: 1 when the call's permit was given (ms, the "now" of limit.lua), 2 for how long the server wants no call (ms,
+--       0 = it did not say), 3 the account's rate: a bot's limit of which nothing is known starts with it
+-- Reply: 1
 --
--- Permits that were given before the last cut, or within SPAN after it, tell nothing:
--- they were too many by the rate that has been cut already, or meet a server that
--- has nothing left of its own allowance at that moment. One refusal a while after
--- the last cut is the limit being felt for, which lies a little below as servers let
--- a burst pass first: 10 % less, and back to 5 % less. One soon after it says that
--- the limit is far below: 15 % less, and again. The last of these may be met just above
--- the limit, and then costs what it cuts: with 20 %, and back to 10 % less, the next
--- 6 s used 87 % of the limit; so it is back to 7 % less, which makes that 91 %.
+-- Permits that were given before the last cut, or within SPAN after it, say nothing. They were too many by a rate that has
+-- been cut since, or met a server that had used up its own allowance at that moment. A single refusal a while after the
+-- last cut comes from a rate that rises to the limit, which is a little lower than the refused rate, as servers let a burst
+-- pass first: 10 % less, and back to 5 % less. A refusal soon after a cut says that the limit is far below: 15 % less, and
+-- again. The last of these cuts may be met just above the limit, and is then too deep. With 20 %, and back to 10 % less, the
+-- next 6 s used 87 % of the limit. So it is back to 7 % less, which makes that 91 %.
 --
--- Not every refusal is of the rate: an overloaded model refuses a share of the calls
--- however slowly they come, and cutting for that ends in a standstill. So a row of ROW
--- cuts without a return to its first rate ends in a trial. The calls are counted over
--- two windows: the base, from the first cut to the last of the row, and the window since.
--- Where the window has at most 1/1.6 of the base's calls a second:
+-- Not every refusal is about the rate. An overloaded model refuses a share of the calls however slowly they come, and cuts
+-- for that end in a standstill. So a row of ROW cuts without a return to its first rate ends in a trial. The calls are
+-- counted over two windows: the base, from the first cut to the last of the row, and the window since. Where the window has
+-- at most 1/1.6 of the base's calls a second:
 --   noise   refuses the same share of them,
 --   a limit lets through as many calls a second as before, and refuses the rest.
--- Whichever is nearer to what was refused is believed. It is noise: the rate climbs back to
--- where the row began, and for NOISY only more than that share counts as a refusal; then
--- half the rate is tried again. It is a limit: the rate falls to what was let through.
--- Calls are counted, not taken from the rate, as callers may be slower than it. Where
--- the two differ by less than chance, half as many calls are tried, down to a quarter;
--- where that does not tell either, it is a limit.
+-- The trial decides for the one that is nearer to what was refused. If it is noise, the rate climbs back to where the row
+-- began, and for NOISY only more than that share counts as a refusal; then half the rate is tried again. If it is a limit,
+-- the rate falls to what was let through. Calls are counted, not derived from the rate, as callers may be slower. Where the
+-- two differ by less than chance, half as many calls are tried, down to a quarter. Where that does not decide it either, it
+-- is a limit.
 --
--- Races. The script is atomic; what comes between two of its runs is limit.lua, which
--- only adds calls, tickets and growth, and other refusals. Many come at once, of permits
--- that were out together: the first cuts, the others are older than cut_at. Refusals
--- come late, by the time that Coze takes, so one of a permit older than the window
--- belongs to the window before and is taken out of this one; and of the youngest calls no answer
--- is known yet, so the window ends with the permit of the call that was refused, not now.
--- A refusal that never arrives, because its worker died, makes the share too small by one.
+-- Races. The script is atomic. Between two of its runs come limit.lua, which only adds calls, tickets and growth, and other
+-- refusals. Many refusals come at once, of permits that were out together: the first cuts, the others are older than
+-- cut_at. Refusals come late, by the time that Coze takes. So one of a permit older than the window belongs to the window
+-- before and is taken out of this one. Of the youngest calls no answer is known yet, so the window ends with the permit of
+-- the call that was refused, not now. A refusal that never arrives, because its worker died, makes the share too small by
+-- one.
 
 local SPAN, SOON = 300, 1500    -- ms
 local ROW = 8                   -- cuts in a row, to 0.3 of the rate: more than a limit that was halved takes
-local QUIET = 8000              -- ms without a refusal that end a row: a limit is felt for every 12 s
-local CALLS, HITS, TAKEN = 40, 3, 5 -- the fewest calls, refused and taken ones of a window that tells
-local MANY = 100                -- calls: a window that tells, or never will
+local QUIET = 8000              -- ms without a refusal that end a row: a rising rate meets the limit every 12 s
+local CALLS, HITS, TAKEN = 40, 3, 5 -- the fewest calls, refused and taken ones of a window that decides
+local MANY = 100                -- calls: a window that decides, or never will
 local NOISY = 60000             -- ms that noise is believed in
 
 local COLD = { 'refusals', 'refused_at', 'cut_at', 'cuts', 'row_rate', 'window_at', 'window_calls', 'window_refusals',
@@ -106,7 +101,7 @@ local function trial()
 	local chance = math.sqrt(by_limit * (1 - by_limit / n) + base_taken * (ms / cold.base_ms) ^ 2)
 	local unclear = by_limit > 0 and by_noise - by_limit < 3 * chance
 	if slower < 1.6 or base_taken < TAKEN or not unclear and k > by_noise + 3 * math.sqrt(by_noise) then
-		set_base(ms, n, k) -- the base is no measure, or of another time: more is refused although less is asked
+		set_base(ms, n, k) -- the base says nothing, or is too old: more is refused although less is asked
 		return halve()
 	end
 	if unclear and slower < 4 then return halve() end

@@ -18,6 +18,7 @@ package pause
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,6 +29,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
 // Pause is one pause as it stands.
@@ -86,25 +88,13 @@ func Key(credential, bot string) string {
 
 func asideKey(key string) string { return key + ":aside" }
 
-// pauseScript begins a pause, or notes what the last probe was told.
-//
-// A probe takes its permit, which moves the next one on, only when it has a
-// conversation to ask in: one that is refused before that has been a probe too.
-//
-// KEYS: pause. ARGV: now in ms, time to the first probe in ms, the longest between two,
-// then names and values.
-var pauseScript = redis.NewScript(`
-local fresh = redis.call('HSETNX', KEYS[1], 'since', ARGV[1])
-if fresh == 1 then
-	redis.call('HSET', KEYS[1], 'next_probe', ARGV[1] + ARGV[2], 'interval', 2 * ARGV[2])
-else
-	local due = redis.call('HMGET', KEYS[1], 'next_probe', 'interval')
-	if tonumber(ARGV[1]) >= tonumber(due[1]) then
-		redis.call('HSET', KEYS[1], 'next_probe', ARGV[1] + due[2], 'interval', math.min(2 * due[2], ARGV[3]))
-	end
-end
-redis.call('HSET', KEYS[1], unpack(ARGV, 4))
-return fresh`)
+//go:embed *.lua
+var sources embed.FS
+
+var (
+	beginScript    = pipeline.Script(sources, "begin.lua")
+	probeNowScript = pipeline.Script(sources, "probenow.lua")
+)
 
 // Store keeps the pauses of one Redis.
 type Store struct{ Redis redis.UniversalClient }
@@ -123,7 +113,7 @@ func (p Store) Begin(ctx context.Context, credential, bot string, e *coze.Error,
 		return false, fmt.Errorf("pause: %w", err)
 	}
 	first, most := ProbeTimes(e)
-	n, err := pauseScript.Run(ctx, p.Redis, []string{key}, now.UnixMilli(), first.Milliseconds(), most.Milliseconds(),
+	n, err := beginScript.Run(ctx, p.Redis, []string{key}, now.UnixMilli(), first.Milliseconds(), most.Milliseconds(),
 		"probe_most", most.Milliseconds(), "credential", credential, "bot_id", bot, "code", e.Code, "class", string(e.Class),
 		"message", message, "hint", e.Hint(), "logid", e.LogID).Int()
 	if err != nil {
@@ -140,17 +130,8 @@ func (p Store) End(ctx context.Context, credential, bot string) error {
 	return nil
 }
 
-// probeScript lets the next probe of a pause go now, if there is a pause.
-//
-// KEYS: pause. ARGV: 1 to start with the first interval again.
-var probeScript = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'next_probe', 0)
-if ARGV[1] ~= '0' then redis.call('HSET', KEYS[1], 'interval', ARGV[1]) end
-return 1`)
-
 func (p Store) probeNow(ctx context.Context, key string) error {
-	return probeScript.Run(ctx, p.Redis, []string{key}, ProbeFirst.Milliseconds()).Err()
+	return probeNowScript.Run(ctx, p.Redis, []string{key}, ProbeFirst.Milliseconds()).Err()
 }
 
 // keys lists what is or was paused.

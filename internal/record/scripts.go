@@ -2,9 +2,10 @@ package record
 
 import (
 	"embed"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
 // Each script says in its head what it takes, replies and promises. All but the first
@@ -23,15 +24,4 @@ var (
 //go:embed *.lua
 var sources embed.FS
 
-// script is the script that these files make together.
-func script(names ...string) *redis.Script {
-	var source strings.Builder
-	for _, name := range names {
-		text, err := sources.ReadFile(name)
-		if err != nil {
-			panic(err)
-		}
-		source.Write(text)
-	}
-	return redis.NewScript(source.String())
-}
+func script(names ...string) *redis.Script { return pipeline.Script(sources, names...) }

@@ -3,6 +3,7 @@ package redischeck
 import (
 	"context"
 	"crypto/rand"
+	_ "embed"
 	"strings"
 	"time"
 
@@ -30,9 +31,12 @@ func keysOf(ctx context.Context, cluster *redis.ClusterClient) (map[string]strin
 	return keys, nil
 }
 
+//go:embed write.lua
+var writeSource string
+
 // write lets a script write, as everything in the queue is written.
 func write(ctx context.Context, rdb redis.Cmdable, key string) error {
-	return rdb.Eval(ctx, `return redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])`, []string{key}, keyLife.Milliseconds()).Err()
+	return rdb.Eval(ctx, writeSource, []string{key}, keyLife.Milliseconds()).Err()
 }
 
 func (s state) writes() Finding {
