@@ -89,6 +89,7 @@ var edges = map[string][]string{
 		"internal/sheet", "internal/usage"},
 
 	// Files that come over HTTP.
+	"internal/upload":    {},
 	"internal/filestore": {"results", "internal/pipeline", "redis", "uuid"},
 
 	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/record", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only

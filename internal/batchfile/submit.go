@@ -27,6 +27,23 @@ type Submission struct {
 	OnProgress func(rows int)
 }
 
+// TakenError says that a batch of that id is there, made of other questions or by another tenant.
+type TakenError struct {
+	ID   string
+	Name string // of its file; "" if that is none of the caller's business
+}
+
+func (e *TakenError) Error() string { return e.Unwrap().Error() }
+
+// Unwrap returns it as a *usage.Error.
+func (e *TakenError) Unwrap() error {
+	what := fmt.Sprintf("batch %s is there, and was made of other questions", e.ID)
+	if e.Name != "" {
+		what += fmt.Sprintf(" (%q)", e.Name)
+	}
+	return &usage.Error{What: what, Hint: "choose another --id"}
+}
+
 // batchIDs look like the names of runs: ten small letters and digits, 50 bits.
 var batchIDs = base32.StdEncoding.WithPadding(base32.NoPadding)
 
@@ -39,7 +56,7 @@ func BatchID(identity string, nth int) string {
 
 // Run makes the batch, or goes on with one that was left half-way, and returns it as it then stands. already is true for
 // one that had been submitted as a whole, or was canceled: nothing is enqueued then, but what Redis has lost of it. A
-// name that is another input's is a *UsageError.
+// name that is another input's, or another tenant's, is a *TakenError.
 //
 // Every step may be repeated: the ids of batch and tasks come from the input alone, and a chunk that is there already is
 // left as it is. So whatever ends Run, the next one with the same input goes on where this one was.
@@ -56,11 +73,12 @@ func (s *Submission) Run(ctx context.Context) (b *batches.Status, already bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	if !created && (b.SHA256 != s.Batch.SHA256 || b.Rows != s.Batch.Rows) {
-		return nil, false, &usage.Error{
-			What: fmt.Sprintf("batch %s is there, and was made of other questions (%q)", b.ID, b.Name),
-			Hint: "choose another --id",
+	if !created && (b.SHA256 != s.Batch.SHA256 || b.Rows != s.Batch.Rows || b.Tenant != s.Batch.Tenant) {
+		taken := &TakenError{ID: b.ID}
+		if b.Tenant == s.Batch.Tenant {
+			taken.Name = b.Name
 		}
+		return nil, false, taken
 	}
 	if !created && (!b.SubmittedAt.IsZero() || !b.CanceledAt.IsZero()) {
 		if b.Counts.Open() == 0 {

@@ -34,6 +34,15 @@ func (d *Detached) Write(ctx context.Context, path string, w io.Writer, report f
 	return s, err
 }
 
+// Encode is Write to w in any format, without a count.
+func (d *Detached) Encode(ctx context.Context, w io.Writer, f input.Format) error {
+	buffered := bufio.NewWriterSize(w, 64<<10)
+	if err := d.write(ctx, buffered, f, &progress.Tally{}, nil); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}
+
 func (d *Detached) writeFile(ctx context.Context, path string, t *progress.Tally, report func(done, total int)) error {
 	format, compressed, err := input.OutputFormat(path)
 	if err != nil {

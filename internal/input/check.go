@@ -49,6 +49,10 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		if err != nil {
 			return Stats{}, err
 		}
+		if problem := in.tooMany(row); problem != nil {
+			invalid.add(problem)
+			break // what follows is not worth reading
+		}
 		stats.Rows++
 		stats.measure(row)
 		for _, name := range row.ignored {

@@ -28,12 +28,19 @@ func (in *Input) parseObject(line []byte, row *Row) (wrong []string) {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return []string{fmt.Sprintf("bad JSON at byte %d: %v", syntax.Offset, err)}
 	}
+	strict := in.options.Requests != nil
 	if err != nil || fields == nil {
+		if strict {
+			return []string{fmt.Sprintf("want an object with %s, not %s", List(requestFields, ""), kind(line))}
+		}
 		what := fmt.Sprintf(`want an object, {"question": "..."}, not %s`, kind(line))
 		if in.format == JSONL && kind(line) == "an array" {
 			what += ": if the file is one array of objects, say --format json"
 		}
 		return []string{what}
+	}
+	if strict {
+		return in.parseStrictly(fields, row)
 	}
 	fields, own := in.meantFields(fields)
 	if _, there := fields[in.customIDCol()]; !there && in.options.CustomIDCol != "" {

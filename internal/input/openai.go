@@ -23,6 +23,9 @@ import (
 type Request struct {
 	API   string `json:"api"`
 	Model string `json:"model,omitempty"`
+
+	// Echo is what else the HTTP API's reply repeats of the request: see Requests. This package does not read it.
+	Echo json.RawMessage `json:"echo,omitempty"`
 }
 
 // isRequest reports whether the row has that format.

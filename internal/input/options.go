@@ -8,6 +8,7 @@ import (
 	"github.com/cozeq/cozeq/internal/charset"
 	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/usage"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // Options say how an input is read. The zero value is valid for a file whose rows name their bots.
@@ -59,6 +60,12 @@ type Options struct {
 	// Credential and OnTurnFailure are those of all rows: see tasks.Chat.
 	Credential    string
 	OnTurnFailure string
+
+	// Requests wants each row in the format of OpenAI's batches, as its Batch API does; nil: rows may have any.
+	Requests *Requests
+
+	// Allow says whether a row may be asked, and may change its chat; nil: all may. Its error makes the row wrong.
+	Allow func(*tasks.Chat) error
 }
 
 // Values of Options.System.

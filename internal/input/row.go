@@ -87,6 +87,11 @@ func (in *Input) finish(row *Row) (wrong []string) {
 	if err := row.Chat.Validate(); err != nil {
 		wrong = append(wrong, err.Error())
 	}
+	if in.options.Allow != nil && len(wrong) == 0 {
+		if err := in.options.Allow(row.Chat); err != nil {
+			wrong = append(wrong, err.Error())
+		}
+	}
 	return wrong
 }
 
