@@ -3,10 +3,17 @@ package results
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"sync"
 )
+
+// MissingError is an ErrNotFound that names the id: one of many that are waited for has no record.
+type MissingError struct{ ID string }
+
+func (e *MissingError) Error() string { return e.ID + ": " + ErrNotFound.Error() }
+
+// Unwrap returns ErrNotFound.
+func (e *MissingError) Unwrap() error { return ErrNotFound }
 
 // ErrClosed is returned to those who wait on a Store that is closed.
 var ErrClosed = errors.New("result store is closed")
@@ -127,7 +134,7 @@ func (w *Waiter) add(ctx context.Context, ids []string) (int, error) {
 	return len(fresh), err
 }
 
-// Next returns the next task that has ended. Its error wraps ErrNotFound for an
+// Next returns the next task that has ended. Its error is a *MissingError for an
 // id without a record, and the context's error or ErrClosed when nothing more
 // will come.
 func (w *Waiter) Next(ctx context.Context) (*Result, error) {
@@ -167,8 +174,8 @@ func (w *Waiter) deliver(id string, r *Result, err error) {
 	w.mu.Lock()
 	if _, ok := w.ids[id]; ok {
 		delete(w.ids, id)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", id, err)
+		if errors.Is(err, ErrNotFound) {
+			err = &MissingError{ID: id}
 		}
 		w.ended = append(w.ended, outcome{r, err})
 	}

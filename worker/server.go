@@ -2,14 +2,13 @@ package worker
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
+
+	"github.com/cozeq/cozeq/internal/asynqx"
 )
 
 // asynq dequeues with one goroutine a Server, one round trip a task. At 2.5 ms to Redis that is under 200 tasks a second,
@@ -56,19 +55,8 @@ func (w *Worker) newServer(i, concurrency int) *asynq.Server {
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
 		ErrorHandler:             asynq.ErrorHandlerFunc(w.tooLate),
-		Logger:                   asynqLog{w.log},
+		Logger:                   asynqx.Log{To: w.log},
 		LogLevel:                 asynq.WarnLevel,
 		BaseContext:              context.Background,
 	})
 }
-
-// asynqLog passes asynq's lines on. Its warnings are routine here: one for each task that fails or is put back.
-type asynqLog struct{ log *slog.Logger }
-
-func (l asynqLog) Debug(args ...any) { l.log.Debug(line(args)) }
-func (l asynqLog) Info(args ...any)  { l.log.Debug(line(args)) }
-func (l asynqLog) Warn(args ...any)  { l.log.Debug(line(args)) }
-func (l asynqLog) Error(args ...any) { l.log.Error(line(args)) }
-func (l asynqLog) Fatal(args ...any) { l.log.Error(line(args)) }
-
-func line(args []any) string { return "asynq: " + strings.TrimSpace(fmt.Sprint(args...)) }

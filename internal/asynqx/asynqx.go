@@ -14,8 +14,9 @@
 //   - [Message] and [Belongs] read which task a message names, so that one that asynq cannot decode never stops a server.
 //     They can go when asynq passes over such messages itself.
 //   - [QueueInfo] counts a queue in which a task is gone. It can go when asynq's Inspector does.
-//   - [Key] serves the reaper in package recovery, which takes back tasks of dead workers after 14 s and without a retry,
-//     where asynq needs 55 to 120 s, and sweeps that compare what is queued with what should be.
+//   - [Leases] find the tasks of dead servers: 14 s after their death, and without a retry used up, where asynq needs 55 to
+//     120 s. They can go when asynq can be told how soon.
+//   - [Key] serves sweeps that compare what is queued with what should be, and [Log] takes asynq's lines.
 //
 // Keys: asynq's `asynq:{QUEUE}:...`, `asynq:queues`, `asynq:servers`, and beside them `cozeq:queue:{QUEUE}:paused`, the
 // note of a pause. All keys of a queue share its slot of a Redis Cluster.

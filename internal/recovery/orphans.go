@@ -2,15 +2,10 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/cozeq/cozeq/internal/asynqx"
-	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
 // asynq brings back the tasks of a dead worker after 55 to 120 s, uses up a retry for each, and has no setting for either.
@@ -31,19 +26,12 @@ import (
 //
 // Either way the question is asked once and its answer written once.
 const (
-	orphanLease = 17 * time.Second
+	orphanLease = asynqx.OrphanLease
 	orphanChunk = 100 // tasks moved by one script, as asynq's own scripts do
 
 	// strayEvery is how often active tasks without a lease are looked for. That reads the whole list of active tasks, and
 	// only a failover makes them.
 	strayEvery = 10 * time.Second
-	strayChunk = 1000
-)
-
-var (
-	dueScript     = pipeline.Script(sources, "due.lua")
-	orphansScript = pipeline.Script(sources, "orphans.lua")
-	strayScript   = pipeline.Script(sources, "stray.lua")
 )
 
 // reviveOrphans puts the tasks of dead workers back.
@@ -57,25 +45,23 @@ func (s *Sweeper) reviveOrphans(ctx context.Context) error {
 }
 
 func (s *Sweeper) reviveOrphansOf(ctx context.Context, queue string) error {
-	keys := []string{asynqx.Key(queue, "lease"), asynqx.Key(queue, "active"), asynqx.Key(queue, "pending")}
+	leases := asynqx.Leases{Redis: s.Redis}
 	for {
-		now := time.Now()
-		limit, prefix := now.Add(orphanLease).Unix(), asynqx.Key(queue, "t:")
-		due, err := dueScript.Run(ctx, s.Redis, keys[:1], limit, prefix, orphanChunk).StringSlice()
+		limit := time.Now().Add(orphanLease)
+		due, err := leases.Due(ctx, queue, limit, orphanChunk)
 		if err != nil {
 			return err
 		}
-		args := []any{limit, prefix, now.UnixNano()}
-		for task := range slices.Chunk(due, 2) {
-			id, raw := task[0], task[1]
-			if why := poisoned(queue, id, raw); why == "" {
-				args = append(args, id)
-			} else if err := s.discard(ctx, queue, id, raw, why); err != nil {
+		var ids []string
+		for _, task := range due {
+			if why := poisoned(queue, task.ID, task.Message); why == "" {
+				ids = append(ids, task.ID)
+			} else if err := s.discard(ctx, queue, task.ID, task.Message, why); err != nil {
 				return err
 			}
 		}
-		if len(args) > 3 {
-			back, err := orphansScript.Run(ctx, s.Redis, keys, args...).StringSlice()
+		if len(ids) > 0 {
+			back, err := leases.PutBackDue(ctx, queue, limit, ids)
 			if err != nil {
 				return err
 			}
@@ -83,7 +69,7 @@ func (s *Sweeper) reviveOrphansOf(ctx context.Context, queue string) error {
 				s.revived(queue, id, "its worker is gone")
 			}
 		}
-		if len(due) < 2*orphanChunk {
+		if len(due) < orphanChunk {
 			return nil
 		}
 	}
@@ -91,11 +77,12 @@ func (s *Sweeper) reviveOrphansOf(ctx context.Context, queue string) error {
 
 // reviveStrays puts active tasks without a lease back.
 func (s *Sweeper) reviveStrays(ctx context.Context) error {
+	leases := asynqx.Leases{Redis: s.Redis}
 	for _, queue := range s.Queues {
-		ids, err := s.Redis.LRange(ctx, asynqx.Key(queue, "active"), 0, -1).Result()
-		for chunk := range slices.Chunk(ids, strayChunk) {
+		strays, err := leases.Strays(ctx, queue)
+		for _, task := range strays {
 			if err == nil {
-				err = s.reviveStraysOf(ctx, queue, chunk)
+				err = s.reviveStray(ctx, leases, queue, task)
 			}
 		}
 		if err != nil {
@@ -105,40 +92,13 @@ func (s *Sweeper) reviveStrays(ctx context.Context) error {
 	return nil
 }
 
-func (s *Sweeper) reviveStraysOf(ctx context.Context, queue string, ids []string) error {
-	leases := make([]*redis.FloatCmd, len(ids))
-	_, err := s.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, id := range ids {
-			leases[i] = p.ZScore(ctx, asynqx.Key(queue, "lease"), id)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return err
+func (s *Sweeper) reviveStray(ctx context.Context, leases asynqx.Leases, queue string, task asynqx.Leased) error {
+	if why := poisoned(queue, task.ID, task.Message); why != "" {
+		return s.discard(ctx, queue, task.ID, task.Message, why)
 	}
-	for i, lease := range leases {
-		if !errors.Is(lease.Err(), redis.Nil) {
-			continue
-		}
-		if err := s.reviveStray(ctx, queue, ids[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Sweeper) reviveStray(ctx context.Context, queue, id string) error {
-	raw, err := s.Redis.HGet(ctx, asynqx.Key(queue, "t:"+id), "msg").Result()
-	if _, answered := errors.AsType[redis.Error](err); err != nil && !answered {
-		return err
-	}
-	if why := poisoned(queue, id, raw); why != "" {
-		return s.discard(ctx, queue, id, raw, why)
-	}
-	keys := []string{asynqx.Key(queue, "lease"), asynqx.Key(queue, "active"), asynqx.Key(queue, "pending"), asynqx.Key(queue, "t:"+id)}
-	moved, err := strayScript.Run(ctx, s.Redis, keys, id, time.Now().UnixNano()).Bool()
-	if moved {
-		s.revived(queue, id, "it was active without a lease")
+	back, err := leases.PutBackStray(ctx, queue, task.ID)
+	if back {
+		s.revived(queue, task.ID, "it was active without a lease")
 	}
 	return err
 }

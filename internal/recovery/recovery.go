@@ -12,8 +12,8 @@
 // Keys: cozeq:sweeper, the process that sweeps; cozeq:queue:{Q}:unreadable, the notes of poison messages. It moves tasks
 // between asynq's lists, as asynq's own recoverer does.
 //
-// Scripts: elect.lua says who sweeps; due.lua lists leases that run out, orphans.lua and stray.lua put tasks back; jams.lua
-// and discard.lua deal with poison messages.
+// Scripts: elect.lua says who sweeps; jams.lua and discard.lua deal with poison messages. Those about leases are in
+// internal/asynqx.
 package recovery
 
 import (
