@@ -18,7 +18,8 @@
 //
 //	cozeq:result:{ID}   hash    the record
 //	cozeq:body:{ID}     string  messages too long for the queue's payload
-//	cozeq:deltas:{ID}   stream  the pieces of an answer: type (delta, reset, end) and text
+//	cozeq:deltas:{ID}   stream  the pieces of an answer: type (delta, reset, end) and text; also
+//	                            the channel on which each is published
 //	cozeq:done:ID       channel one message when the task ends: the result as JSON
 //
 // docs/contract.md has the fields. The braces are part of the keys: they put all keys of one

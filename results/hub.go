@@ -2,20 +2,19 @@ package results
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/subscription"
 )
 
-// subscribeChunk is how many channels one SUBSCRIBE names, and how many records
-// one pipeline reads.
-const subscribeChunk = 500
+// readChunk is how many records one pipeline reads.
+const readChunk = 500
 
 // recheck is how often the records of all tasks that are waited for are read
 // although nothing was heard: pub/sub promises no delivery, and a message lost
@@ -26,7 +25,7 @@ const recheck = 30 * time.Second
 // its file takes subscriptions before it answers.
 const retryRead = time.Second
 
-// hub is the one subscription of a Store.
+// hub is what the waiters of a Store share: one subscription.
 //
 // The lost wake-up: a task may end after its waiter looked and before the
 // subscription stands. So the record is read after Redis has confirmed the
@@ -36,68 +35,51 @@ const retryRead = time.Second
 // the first connection and for every later one.
 type hub struct {
 	store  *Store
-	sub    *redis.PubSub
+	sub    *subscription.Subscription
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	closed chan struct{} // closed when nothing more will come
-
-	// order is held (capacity 1) from the look at waiters to the change of the
-	// subscription that follows from it. Otherwise the UNSUBSCRIBE of the last
-	// waiter could overtake the SUBSCRIBE of the next one. Taken before mu.
-	order chan struct{}
 
 	mu      sync.Mutex
 	waiters map[string][]*Waiter // by id
 	confirm []string             // ids to read, their subscription is confirmed
-	gone    []string             // ids to unsubscribe, if nobody waits for them by then
-	wake    chan struct{}        // capacity 1: confirm or gone has grown
+	wake    chan struct{}        // capacity 1: confirm has grown
 }
 
 func newHub(s *Store) *hub {
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &hub{
 		store:   s,
-		sub:     s.rdb.Subscribe(ctx),
 		cancel:  cancel,
-		closed:  make(chan struct{}),
-		order:   make(chan struct{}, 1),
 		waiters: make(map[string][]*Waiter),
 		wake:    make(chan struct{}, 1),
 	}
-	messages := h.sub.ChannelWithSubscriptions(redis.WithChannelSize(1000))
-	h.done.Go(func() { h.receive(messages) })
+	h.sub = subscription.New(s.rdb, h)
 	h.done.Go(func() { h.read(ctx) })
 	return h
 }
 
 func (h *hub) close() error {
 	h.cancel()
-	close(h.closed)
 	err := h.sub.Close()
 	h.done.Wait()
 	return err
 }
 
 func (h *hub) add(ctx context.Context, w *Waiter, ids []string) error {
-	for len(ids) > 0 {
-		chunk := ids[:min(len(ids), subscribeChunk)]
-		ids = ids[len(chunk):]
-		if err := h.addChunk(ctx, w, chunk); err != nil {
+	for chunk := range slices.Chunk(ids, readChunk) {
+		err := h.sub.Subscribe(ctx, func() []string { return h.note(w, chunk) })
+		if errors.Is(err, redis.ErrClosed) {
+			return ErrClosed
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (h *hub) addChunk(ctx context.Context, w *Waiter, ids []string) error {
-	select {
-	case h.order <- struct{}{}:
-		defer func() { <-h.order }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-h.closed:
-		return ErrClosed
-	}
+// note adds a waiter and returns the channels that nobody has waited for.
+func (h *hub) note(w *Waiter, ids []string) []string {
 	channels := make([]string, 0, len(ids))
 	h.mu.Lock()
 	for _, id := range ids {
@@ -111,56 +93,22 @@ func (h *hub) addChunk(ctx context.Context, w *Waiter, ids []string) error {
 	}
 	h.mu.Unlock()
 	h.poke()
-	if len(channels) == 0 {
-		return nil
-	}
-	err := h.sub.Subscribe(ctx, channels...)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, redis.ErrClosed):
-		return ErrClosed
-	}
-	return fmt.Errorf("subscribe: %w", err)
+	return channels
 }
 
 // remove does not wait for Redis: it is called where a context has ended.
 func (h *hub) remove(w *Waiter, ids []string) {
+	var gone []string
 	h.mu.Lock()
 	for _, id := range ids {
 		h.waiters[id] = slices.DeleteFunc(h.waiters[id], func(other *Waiter) bool { return other == w })
 		if len(h.waiters[id]) == 0 {
 			delete(h.waiters, id)
-			h.gone = append(h.gone, id)
+			gone = append(gone, Channel(id))
 		}
 	}
 	h.mu.Unlock()
-	h.poke()
-}
-
-// unsubscribe may fail: the channels of ended tasks stay silent, and a dropped
-// connection forgets them anyway.
-func (h *hub) unsubscribe(ctx context.Context) {
-	select {
-	case h.order <- struct{}{}:
-		defer func() { <-h.order }()
-	case <-ctx.Done():
-		return
-	}
-	var channels []string
-	h.mu.Lock()
-	for _, id := range h.gone {
-		if len(h.waiters[id]) == 0 {
-			channels = append(channels, Channel(id))
-		}
-	}
-	h.gone = nil
-	h.mu.Unlock()
-	if len(channels) > 0 {
-		_ = h.sub.Unsubscribe(ctx, channels...)
-	}
+	h.sub.Release(gone...)
 }
 
 func (h *hub) poke() {
@@ -170,31 +118,28 @@ func (h *hub) poke() {
 	}
 }
 
-func (h *hub) receive(messages <-chan any) {
-	for m := range messages {
-		switch m := m.(type) {
-		case *redis.Subscription:
-			if m.Kind != "subscribe" {
-				continue
-			}
-			h.mu.Lock()
-			h.confirm = append(h.confirm, strings.TrimPrefix(m.Channel, channelPrefix))
-			h.mu.Unlock()
-			h.poke()
-		case *redis.Message:
-			id := strings.TrimPrefix(m.Channel, channelPrefix)
-			r := new(Result)
-			if err := json.Unmarshal([]byte(m.Payload), r); err != nil || !r.Status.Terminal() {
-				// Somebody else's message on our channel: the record decides.
-				h.mu.Lock()
-				h.confirm = append(h.confirm, id)
-				h.mu.Unlock()
-				h.poke()
-				continue
-			}
-			r.open(h.store.Keys, id)
-			h.deliver(id, r, nil)
-		}
+// Wanted implements subscription.Listener.
+func (h *hub) Wanted(channel string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.waiters[strings.TrimPrefix(channel, channelPrefix)]) > 0
+}
+
+// Stands implements subscription.Listener.
+func (h *hub) Stands(channel string) {
+	h.mu.Lock()
+	h.confirm = append(h.confirm, strings.TrimPrefix(channel, channelPrefix))
+	h.mu.Unlock()
+	h.poke()
+}
+
+// Heard implements subscription.Listener.
+func (h *hub) Heard(channel, message string) {
+	id := strings.TrimPrefix(channel, channelPrefix)
+	if r, err := Decode(id, []byte(message), h.store.Keys); err == nil && r.Status.Terminal() {
+		h.deliver(id, r, nil)
+	} else {
+		h.Stands(channel) // somebody else's message on our channel: the record decides
 	}
 }
 
@@ -203,18 +148,16 @@ func (h *hub) deliver(id string, r *Result, err error) {
 	h.mu.Lock()
 	waiters := h.waiters[id]
 	delete(h.waiters, id)
-	if len(waiters) > 0 {
-		h.gone = append(h.gone, id)
-	}
 	h.mu.Unlock()
 	for _, w := range waiters {
 		w.deliver(id, r, err)
 	}
-	h.poke()
+	if len(waiters) > 0 {
+		h.sub.Release(Channel(id))
+	}
 }
 
-// read looks at the records of confirmed ids, and now and then at all, and ends
-// the subscriptions that nobody needs.
+// read looks at the records of confirmed ids, and now and then at all.
 func (h *hub) read(ctx context.Context) {
 	tick := time.NewTicker(recheck)
 	defer tick.Stop()
@@ -230,17 +173,16 @@ func (h *hub) read(ctx context.Context) {
 			}
 			h.mu.Unlock()
 		}
-		h.unsubscribe(ctx)
 		for {
 			h.mu.Lock()
-			n := min(len(h.confirm), subscribeChunk)
+			n := min(len(h.confirm), readChunk)
 			chunk := h.confirm[:n:n]
 			h.confirm = h.confirm[n:]
 			h.mu.Unlock()
 			if n == 0 {
 				break
 			}
-			if h.readChunk(ctx, chunk) != nil {
+			if h.readRecords(ctx, chunk) != nil {
 				h.mu.Lock()
 				h.confirm = append(h.confirm, chunk...)
 				h.mu.Unlock()
@@ -251,7 +193,7 @@ func (h *hub) read(ctx context.Context) {
 	}
 }
 
-func (h *hub) readChunk(ctx context.Context, ids []string) error {
+func (h *hub) readRecords(ctx context.Context, ids []string) error {
 	states := make([]*redis.StringCmd, len(ids))
 	_, err := h.store.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {

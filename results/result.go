@@ -3,6 +3,7 @@ package results
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -118,6 +119,17 @@ func (r *Result) Encode() ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// Decode reads what Encode wrote of the task with this id, such as the message on [Channel], and
+// decrypts it with keys, which may be nil: see [Parse].
+func Decode(id string, message []byte, keys *Keys) (*Result, error) {
+	r := new(Result)
+	if err := json.Unmarshal(message, r); err != nil {
+		return nil, fmt.Errorf("result of %s: %w", id, err)
+	}
+	r.open(keys, id)
+	return r, nil
 }
 
 // Time is a moment as results keep it: RFC 3339, UTC, milliseconds.

@@ -53,7 +53,7 @@ func (s *Store) WaitAll(ctx context.Context, ids iter.Seq[string]) iter.Seq2[*Re
 			return true
 		}
 		for id := range ids {
-			if chunk = append(chunk, id); len(chunk) == subscribeChunk && !flush() {
+			if chunk = append(chunk, id); len(chunk) == readChunk && !flush() {
 				return
 			}
 		}
@@ -151,7 +151,7 @@ func (w *Waiter) Next(ctx context.Context) (*Result, error) {
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-w.hub.closed:
+		case <-w.hub.sub.Closed():
 			return nil, ErrClosed
 		case <-w.notify:
 		}

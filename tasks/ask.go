@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 
-	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -54,48 +52,4 @@ func (c *Client) Wait(ctx context.Context, id string) (*results.Result, error) {
 		return nil, err
 	}
 	return nil, &UnfinishedError{id, err}
-}
-
-// Piece is a step of an answer on its way: see [Client.Stream].
-type Piece struct {
-	Text string // the next part of the answer
-
-	// Restart is true if the answer begins again, as another worker has taken the task over:
-	// forget the pieces before this one.
-	Restart bool
-
-	// Result is set in the last piece: the task has ended.
-	Result *results.Result
-}
-
-// Stream yields the answer of a task while it is written. The task must have been enqueued
-// with [Chat.Stream]; of any other there is only the last piece, with the result. The pieces
-// of a task are kept as long as its result, so a stream can begin late or once more. Of a very
-// long answer the first pieces may be gone; the answer in the result is complete.
-//
-// Errors are those of [Client.Wait]. With the error of a task that has failed comes the last
-// piece. A stream holds a connection of the pool while it waits.
-func (c *Client) Stream(ctx context.Context, id string) iter.Seq2[Piece, error] {
-	return func(yield func(Piece, error) bool) {
-		for d, err := range record.New(c.Results()).Deltas(ctx, id) {
-			switch {
-			case err != nil && ctx.Err() != nil:
-				yield(Piece{}, &UnfinishedError{id, context.Cause(ctx)})
-				return
-			case err != nil:
-				yield(Piece{}, err)
-				return
-			case d.Type == record.DeltaEnd:
-				r, err := c.Results().Get(ctx, id)
-				if err == nil {
-					err = r.Err()
-				}
-				yield(Piece{Result: r}, err)
-				return
-			}
-			if !yield(Piece{Text: d.Text, Restart: d.Type == record.DeltaReset}, nil) {
-				return
-			}
-		}
-	}
 }

@@ -61,10 +61,13 @@ type Options struct {
 }
 
 // Client puts tasks into the queue. It is safe for concurrent use.
-type Client struct{ queue *queue.Queue }
+type Client struct {
+	queue   *queue.Queue
+	streams streams
+}
 
 // NewClient returns a Client on the Redis of the store. If the store has Keys, questions are encrypted with them.
-func NewClient(store *results.Store) *Client { return &Client{queue.New(store)} }
+func NewClient(store *results.Store) *Client { return &Client{queue: queue.New(store)} }
 
 // Results returns the store that the client was made with.
 func (c *Client) Results() *results.Store { return c.queue.Results }

@@ -25,7 +25,6 @@ import (
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/input"
-	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -315,14 +314,14 @@ func (c *confidential) readable(keys *results.Keys) {
 		}
 	}
 	text := ""
-	for d, err := range record.New(store).Deltas(t.Context(), c.ids["again"]) {
+	for piece, err := range tasks.NewClient(store).Stream(t.Context(), c.ids["again"]) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.Type == record.DeltaReset {
+		if piece.Restart {
 			text = ""
 		}
-		text += d.Text
+		text += piece.Text
 	}
 	if !strings.Contains(text, private) {
 		t.Errorf("deltas with %v: %q", keys, text)
@@ -377,7 +376,7 @@ func (c *confidential) unreadable(keys *results.Keys) {
 			t.Errorf("with %v: %v", keys, err)
 		}
 	}
-	for _, err := range record.New(store).Deltas(t.Context(), c.ids["long"]) {
+	for _, err := range tasks.NewClient(store).Stream(t.Context(), c.ids["long"]) {
 		if _, ok := errors.AsType[*results.SealedError](err); !ok {
 			t.Errorf("with %v: %v", keys, err)
 		}

@@ -40,8 +40,8 @@ var edges = map[string][]string{
 	"coze":          {"internal/textfile"},
 	"coze/cozetest": {"coze"},
 	"coze/oauth":    {"coze", "internal/textfile", "jwt"}, // apart from coze, so that who has a plain token links no JWT
-	"results":       {"internal/textfile", "redis"},
-	"tasks":         {"results", "internal/record", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
+	"results":       {"internal/subscription", "internal/textfile", "redis"},
+	"tasks":         {"results", "internal/record", "internal/watch", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
 	"tasks/batches": {"tasks", "results", "internal/record", "internal/asynqx", "internal/queue", "internal/tally", "redis"},
 
 	// What tasks, batches and worker share of the queue.
@@ -107,6 +107,10 @@ var edges = map[string][]string{
 	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
 	"internal/tasktest":   {"tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
 	"internal/arch":       {},
+
+	// What happens to tasks, for many listeners over one connection.
+	"internal/subscription": {"redis"},
+	"internal/watch":        {"results", "internal/record", "internal/subscription", "internal/backoff", "redis"},
 
 	// Rooms of the command line, from the bottom up. No command is imported by any of them.
 	"internal/terminal":    {"*"},

@@ -71,6 +71,8 @@ type Attempt struct {
 
 	store *Store
 	owner string
+	delta string // id of the entry of the deltas that this attempt appended last
+	again sealedDelta
 	known string // the chat that the record names, as far as this attempt knows
 	keep  int64
 	kept  bool // see Entry

@@ -3,8 +3,7 @@ package record
 import (
 	"context"
 	"fmt"
-	"iter"
-	"time"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -28,71 +27,76 @@ const (
 	DeltaEnd   DeltaType = "end"   // the task has ended: the result holds the answer
 )
 
+// deltaStatus is the type of a message that is about no delta: the record's status has changed.
+const deltaStatus DeltaType = "status"
+
 // Delta is one step of an answer on its way.
 type Delta struct {
 	Type DeltaType
 	Text string
+	ID   EntryID // of its entry in the stream; ignored by Attempt.Delta
 }
 
-// Delta appends to the task's stream of deltas.
+// sealedDelta is a delta that may have been appended or not, as Redis got it: encrypted anew it would not be known again.
+type sealedDelta struct{ kind, text, sealed string }
+
+// Delta appends to the task's stream of deltas and publishes it. After an error
+// the same delta may be given again: it is appended once.
 func (a *Attempt) Delta(ctx context.Context, d Delta) error {
 	id := a.Result.ID
-	ok, err := deltaScript.Run(ctx, a.store.rdb, []string{results.Key(id), results.DeltasKey(id)},
-		a.owner, seconds(openTTL), maxDeltas, string(d.Type), a.store.results.Keys.Seal(id, fieldDelta, d.Text)).Int()
+	if kind := string(d.Type); a.again.kind != kind || a.again.text != d.Text {
+		a.again = sealedDelta{kind, d.Text, a.store.results.Keys.Seal(id, fieldDelta, d.Text)}
+	}
+	entry, err := deltaScript.Run(ctx, a.store.rdb, []string{results.Key(id), results.DeltasKey(id)},
+		a.owner, seconds(openTTL), maxDeltas, a.again.kind, a.again.sealed, a.delta).Text()
 	if err != nil {
 		return fmt.Errorf("delta of %s: %w", id, err)
 	}
-	if ok == 0 {
+	if entry == "" {
 		return fmt.Errorf("%s: %w", id, ErrFenced)
 	}
+	a.delta, a.again = entry, sealedDelta{}
 	return nil
 }
 
-// deltaBlock is how long one read waits for the next delta before the record is
-// looked at: a task may end without a stream (canceled before it was asked).
-const deltaBlock = 2 * time.Second
+// Announce tells those who watch a task that its status has changed: the change must
+// be in Redis by now, as they read the record.
+func Announce(ctx context.Context, c redis.Cmdable, id string) error {
+	return c.Publish(ctx, results.DeltasKey(id), string(deltaStatus)).Err()
+}
 
-// Deltas yields a task's deltas from the first one kept to its end. Each
-// sequence holds one connection of the pool while it waits. One that is encrypted with
-// a key that the store does not have ends the sequence with a *SealedError.
-func (s *Store) Deltas(ctx context.Context, id string) iter.Seq2[Delta, error] {
-	return func(yield func(Delta, error) bool) {
-		last := "0"
-		for {
-			reply, err := s.rdb.XRead(ctx, &redis.XReadArgs{
-				Streams: []string{results.DeltasKey(id), last},
-				Count:   200,
-				Block:   deltaBlock,
-			}).Result()
-			if err == redis.Nil {
-				r, err := s.results.Get(ctx, id)
-				if err != nil {
-					yield(Delta{}, err)
-					return
-				}
-				if r.Status.Terminal() {
-					yield(Delta{Type: DeltaEnd}, nil)
-					return
-				}
-				continue
-			}
-			if err != nil {
-				yield(Delta{}, fmt.Errorf("read deltas of %s: %w", id, err))
-				return
-			}
-			for _, message := range reply[0].Messages {
-				last = message.ID
-				kind, _ := message.Values["type"].(string)
-				text, _ := message.Values["text"].(string)
-				d := Delta{Type: DeltaType(kind)}
-				if d.Text, err = s.results.Keys.Open(id, fieldDelta, text); err != nil {
-					yield(Delta{}, fmt.Errorf("read deltas of %s: %w", id, err))
-					return
-				}
-				if !yield(d, nil) || d.Type == DeltaEnd {
-					return
-				}
-			}
-		}
+// Message is what is said on the channel of a task's deltas.
+type Message struct {
+	Delta
+	Before EntryID // the entry before it, zero for none
+}
+
+// Status reports whether the message is no delta: it tells that the record has changed.
+func (m Message) Status() bool { return m.Type == deltaStatus }
+
+// ParseMessage reads a message: a type, then of a delta its id, the id before it, and the text, encrypted as in the stream,
+// or of an end the result as on [results.Channel].
+func (s *Store) ParseMessage(id, message string) (Message, error) {
+	kind, rest, _ := strings.Cut(message, " ")
+	m := Message{Delta: Delta{Type: DeltaType(kind)}}
+	if m.Status() {
+		return m, nil
 	}
+	own, rest, _ := strings.Cut(rest, " ")
+	before, text, ok := strings.Cut(rest, " ")
+	var err, errBefore error
+	m.ID, err = ParseEntryID(own)
+	m.Before, errBefore = ParseEntryID(before)
+	if !ok || err != nil || errBefore != nil {
+		return m, fmt.Errorf("message about %s: want TYPE ID BEFORE TEXT", id)
+	}
+	switch m.Type {
+	case DeltaEnd:
+		m.Text = text
+		return m, nil
+	case DeltaText, DeltaReset:
+		m.Text, err = s.results.Keys.Open(id, fieldDelta, text)
+		return m, err
+	}
+	return m, fmt.Errorf("message about %s: of no known type", id)
 }

@@ -1,13 +1,10 @@
 package record_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/redis/go-redis/v9"
 
@@ -23,27 +20,32 @@ func delta(t testing.TB, a *record.Attempt, kind record.DeltaType, text string) 
 	}
 }
 
-// readDeltas reads a stream to its end.
-func readDeltas(t testing.TB, s store, id string) []record.Delta {
+// deltas are a task's deltas without their ids, which grow.
+func deltas(t testing.TB, s store, id string) (all []record.Delta) {
 	t.Helper()
-	var got []record.Delta
-	for d, err := range s.Deltas(t.Context(), id) {
+	var last record.EntryID
+	for {
+		l, err := s.Look(t.Context(), id, last)
 		if err != nil {
-			t.Error(err) // not Fatal: it runs in goroutines, too, for which the test waits
-			break
+			t.Fatal(err)
 		}
-		got = append(got, d)
+		for _, d := range l.Deltas {
+			if d.ID.Compare(last) <= 0 {
+				t.Errorf("%v behind %v", d.ID, last)
+			}
+			last, d.ID = d.ID, record.EntryID{}
+			all = append(all, d)
+		}
+		if !l.More {
+			return all
+		}
 	}
-	return got
 }
 
 func TestDeltas(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
 		create(t, s, "t1")
-		early := make(chan []record.Delta)
-		go func() { early <- readDeltas(t, s, "t1") }()
-
 		a := begin(t, s, "t1")
 		delta(t, a, record.DeltaText, "An")
 		b := begin(t, s, "t1") // another worker goes on
@@ -63,11 +65,8 @@ func TestDeltas(t *testing.T) {
 			{Type: record.DeltaText, Text: "answer"},
 			{Type: record.DeltaEnd},
 		}
-		if got := <-early; !slices.Equal(got, want) {
-			t.Errorf("who read along got %v", got)
-		}
-		if got := readDeltas(t, s, "t1"); !slices.Equal(got, want) {
-			t.Errorf("who came late got %v", got)
+		if got := deltas(t, s, "t1"); !slices.Equal(got, want) {
+			t.Errorf("got %v", got)
 		}
 		if n := rdb.XLen(t.Context(), results.DeltasKey("t1")).Val(); n != int64(len(want)) {
 			t.Errorf("%d entries, want %d", n, len(want))
@@ -89,72 +88,17 @@ func TestDeltasCanceled(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []record.Delta{{Type: record.DeltaText, Text: "An"}, {Type: record.DeltaEnd}}
-		if got := readDeltas(t, s, "t1"); !slices.Equal(got, want) {
+		if got := deltas(t, s, "t1"); !slices.Equal(got, want) {
 			t.Errorf("got %v", got)
 		}
 	})
 }
 
-// A task may end without a stream: canceled before it was asked, say.
-func TestDeltasWithoutStream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, redistest.Embedded(t))
-		create(t, s, "t1")
-		got := make(chan []record.Delta)
-		go func() { got <- readDeltas(t, s, "t1") }()
-		synctest.Wait() // it reads, and there is nothing
-		if _, err := s.Cancel(t.Context(), "t1"); err != nil {
-			t.Fatal(err)
-		}
-		if d := <-got; !slices.Equal(d, []record.Delta{{Type: record.DeltaEnd}}) {
-			t.Errorf("got %v", d)
-		}
-		if d := readDeltas(t, s, "t1"); !slices.Equal(d, []record.Delta{{Type: record.DeltaEnd}}) {
-			t.Errorf("who came late got %v", d)
-		}
-	})
-}
-
-func TestDeltasUnknown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, redistest.Embedded(t))
-		n := 0
-		for _, err := range s.Deltas(t.Context(), "nobody") {
-			if n++; !errors.Is(err, results.ErrNotFound) {
-				t.Errorf("got %v", err)
-			}
-		}
-		if n != 1 {
-			t.Errorf("%d steps, want one error", n)
-		}
-	})
-}
-
-func TestDeltasGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, redistest.Embedded(t))
-		create(t, s, "t1")
-		a := begin(t, s, "t1")
-		delta(t, a, record.DeltaText, "An")
-		delta(t, a, record.DeltaText, "swer")
-		for d := range s.Deltas(t.Context(), "t1") {
-			if d.Text != "An" {
-				t.Errorf("got %v", d)
-			}
-			break
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		var last error
-		n := 0
-		for _, err := range s.Deltas(ctx, "t1") {
-			if n++; n == 2 {
-				cancel()
-			}
-			last = err
-		}
-		if n != 3 || !errors.Is(last, context.Canceled) {
-			t.Errorf("%d steps, then %v", n, last)
+func TestLookAtNobody(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s := newStore(t, rdb)
+		if _, err := s.Look(t.Context(), "nobody", record.EntryID{}); !errors.Is(err, results.ErrNotFound) {
+			t.Errorf("got %v", err)
 		}
 	})
 }
@@ -176,13 +120,27 @@ func TestDeltasBounded(t *testing.T) {
 		if err := a.Finish(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
-		var text strings.Builder
-		got := readDeltas(t, s, "t1")
-		for _, d := range got[len(got)-3:] {
-			text.WriteString(d.Text)
+		got := deltas(t, s, "t1")
+		want := []record.Delta{
+			{Type: record.DeltaText, Text: fmt.Sprint(written-2, " ")}, {Type: record.DeltaText, Text: fmt.Sprint(written-1, " ")},
+			{Type: record.DeltaEnd},
 		}
-		if want := fmt.Sprint(written-2, " ", written-1, " "); text.String() != want || got[len(got)-1].Type != record.DeltaEnd {
-			t.Errorf("it ends with %q, want %q", text.String(), want)
+		if last := got[len(got)-3:]; !slices.Equal(last, want) {
+			t.Errorf("it ends with %v, want %v", last, want)
+		}
+		if l, err := s.Look(t.Context(), "t1", record.EntryID{}); err != nil || !l.Cut || l.Lost {
+			t.Errorf("from the start: %+v, %v", l, err)
+		}
+	})
+}
+
+func FuzzEntryID(f *testing.F) {
+	for _, seed := range []string{"", "0-0", "1700000000000-0", "01-0", "1-", "-1", "18446744073709551616-0", "1-18446744073709551615"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if id, err := record.ParseEntryID(text); err == nil && id.String() != text {
+			t.Errorf("%q is %v", text, id)
 		}
 	})
 }

@@ -37,8 +37,13 @@ local function close(ttl, keep_body, has_deltas, channel, message)
 		redis.call('UNLINK', KEYS[2])
 	end
 	if has_deltas then
-		redis.pcall('XADD', KEYS[3], '*', 'type', 'end', 'text', '') -- a key of another type must not stop the message
+		-- A key of another type must not stop the message.
+		local last = redis.pcall('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
+		local id = redis.pcall('XADD', KEYS[3], '*', 'type', 'end', 'text', '')
 		redis.call('EXPIRE', KEYS[3], ttl)
+		if type(id) == 'string' then
+			redis.call('PUBLISH', KEYS[3], 'end ' .. id .. ' ' .. (last and last[1] or '0-0') .. ' ' .. message)
+		end
 	end
 	redis.call('PUBLISH', channel, message)
 end

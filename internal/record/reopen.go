@@ -11,7 +11,7 @@ import (
 // terminal record, and only because a person wants it. A record that did not fail is
 // left as it is.
 func (s *Store) Reopen(ctx context.Context, id string) error {
-	if err := reopenScript.Run(ctx, s.rdb, []string{results.Key(id)}, seconds(openTTL)).Err(); err != nil {
+	if err := reopenScript.Run(ctx, s.rdb, []string{results.Key(id), results.DeltasKey(id)}, seconds(openTTL)).Err(); err != nil {
 		return fmt.Errorf("reopen %s: %w", id, err)
 	}
 	return nil

@@ -1,16 +1,18 @@
 -- Makes a failed task a queued one again.
 --
--- KEYS: 1 record
+-- KEYS: 1 record, 2 deltas
 -- ARGV: 1 TTL in seconds
 -- Reply: 1 reopened, 0 the record has not failed and is left alone
 --
 -- The question stands in the conversation of the failed attempt, so that one is forgotten: the task is asked in the
--- conversation of its payload, or in a new one.
+-- conversation of its payload, or in a new one. So are the pieces of its answer: their end would be taken for that of
+-- the new ones.
 
 if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return 0 end
 redis.call('HDEL', KEYS[1], 'owner', 'completed_at', 'attempts', 'conversation_id', 'chat_id', 'ended_chat',
 	'ended_conversation', 'removed_chat', 'answer', 'content_type', 'parts', 'reasoning', 'follow_ups',
 	'token_count', 'output_count', 'input_count', 'spent', 'error_code', 'error_class', 'error_msg', 'error_hint', 'logid')
 redis.call('HSET', KEYS[1], 'status', 'queued')
+redis.call('UNLINK', KEYS[2])
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return 1

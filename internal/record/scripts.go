@@ -8,8 +8,7 @@ import (
 	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
-// Each script says in its head what it takes, replies and promises. All but the first
-// two and delta.lua stand behind record.lua.
+// Each script says in its head what it takes, replies and promises.
 var (
 	createScript = script("create.lua")
 	reopenScript = script("reopen.lua")
