@@ -73,6 +73,7 @@ func (r *Result) Fields() []any {
 	str("chat_id", r.ChatID)
 	str("queue", r.Queue)
 	str("lane", r.Lane)
+	str("digest", r.Digest)
 	str("traceparent", r.TraceParent)
 	if r.Attempts > 0 {
 		f = append(f, "attempts", r.Attempts)
@@ -129,6 +130,7 @@ func Parse(id string, hash map[string]string, keys *Keys) *Result {
 		ChatID:            hash["chat_id"],
 		Queue:             hash["queue"],
 		Lane:              hash["lane"],
+		Digest:            hash["digest"],
 		TraceParent:       hash["traceparent"],
 		Attempts:          int(number("attempts")),
 		PossibleDuplicate: hash["possible_duplicate"] == "true",

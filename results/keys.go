@@ -32,6 +32,7 @@ var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
 type Keys struct {
 	ids   []string // in the order of the file
 	aeads map[string]cipher.AEAD
+	macs  map[string][]byte // keys of digests, made from the others
 }
 
 // LoadKeys reads keys from a file, as [ParseKeys] has it. One that people other than
@@ -81,7 +82,7 @@ func ParseKeys(text []byte) (*Keys, error) {
 	if len(text) > maxKeyFile {
 		return nil, fmt.Errorf("over %d bytes: that is no file of keys", maxKeyFile)
 	}
-	k := &Keys{aeads: make(map[string]cipher.AEAD)}
+	k := &Keys{aeads: make(map[string]cipher.AEAD), macs: make(map[string][]byte)}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++
@@ -128,6 +129,7 @@ func (k *Keys) add(line []byte) error {
 	}
 	k.ids = append(k.ids, string(id))
 	k.aeads[string(id)] = aead
+	k.macs[string(id)] = macKey(key[:size])
 	return nil
 }
 

@@ -63,6 +63,10 @@ type Result struct {
 	Queue string `json:"-"`
 	Lane  string `json:"-"`
 
+	// Digest tells whether a request with this id is the one that the task was made of: see
+	// tasks.Options. In the hash only.
+	Digest string `json:"-"`
+
 	// TraceParent, a traceparent as W3C writes it, is the span that the task's spans
 	// belong to where a worker had to make one. In the hash only.
 	TraceParent string `json:"-"`

@@ -47,6 +47,14 @@ type Options struct {
 	ChatID         string
 	AskedAt        time.Time
 
+	// Delay is how long after now the question is asked at the earliest. It doesn't go with a conversation, whose turns run
+	// in order.
+	Delay time.Duration
+
+	// Digest is kept in the record. An id that exists with another digest belongs to another question: Enqueue then changes
+	// nothing, and the caller finds the other digest in the record.
+	Digest string
+
 	// PossibleDuplicate marks the record from the start: an earlier task has asked the question, and its chat may have an
 	// answer.
 	PossibleDuplicate bool
@@ -122,6 +130,9 @@ func (o *Options) complete() error {
 		if err := ValidateID(o.InsteadOf); err != nil {
 			return invalid("instead_of", "%q is no task's id", o.InsteadOf)
 		}
+	}
+	if o.Delay < 0 || o.Delay > maxTimeout {
+		return invalid("delay", "%v, want 0s to %v", o.Delay, maxTimeout)
 	}
 	if o.Timeout < time.Second || o.Timeout > maxTimeout {
 		return invalid("timeout", "%v, want 1s to %v", o.Timeout, maxTimeout)

@@ -77,6 +77,9 @@ func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *resu
 	if place.Queue, err = Shard(o.Queue, cmp.Or(place.Lane, o.ID)); err != nil {
 		return err
 	}
+	if o.Delay > 0 && place.Lane != "" {
+		return invalid("delay", "it doesn't go with a conversation, whose turns run in order")
+	}
 	s.Turn.Place = place
 	payload, body, err := c.pack(keys, o.ID)
 	if err != nil {
@@ -90,8 +93,9 @@ func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *resu
 		return c.encode()
 	}
 	s.Attempts, s.Timeout, s.Retention, s.InsteadOf = o.Attempts, o.Timeout, o.Retention, o.InsteadOf
+	s.Delay = o.Delay
 	s.Entry = record.Entry{Result: c.Record(o.ID, place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt}
-	s.Entry.ChatID, s.Entry.PossibleDuplicate = o.ChatID, o.PossibleDuplicate
+	s.Entry.ChatID, s.Entry.PossibleDuplicate, s.Entry.Digest = o.ChatID, o.PossibleDuplicate, o.Digest
 	s.Entry.ConversationID = cmp.Or(o.ConversationID, s.Entry.ConversationID)
 	return nil
 }

@@ -37,6 +37,7 @@ type Submission struct {
 	Attempts  int
 	Timeout   time.Duration
 	Retention time.Duration
+	Delay     time.Duration // of a task without a lane
 
 	// InsteadOf is the id of a failed turn that keeps the same lane waiting. The task takes its place.
 	InsteadOf string
@@ -162,8 +163,8 @@ func (q *Queue) findPredecessors(ctx context.Context, all []*Submission) {
 }
 
 // resume prepares tasks whose records were there before. Such a task stays in the queue that its record names: an id is
-// unique in one of asynq's queues only, and two tasks of one id would fence each other. A record of another lane belongs
-// to another task.
+// unique in one of asynq's queues only, and two tasks of one id would fence each other. A record of another lane or digest
+// belongs to another task.
 func (q *Queue) resume(ctx context.Context, all []*Submission) {
 	all = slices.DeleteFunc(all, func(s *Submission) bool { return s.known == "" })
 	ids := make([]string, len(all))
@@ -176,7 +177,8 @@ func (q *Queue) resume(ctx context.Context, all []*Submission) {
 		case err != nil:
 			s.Err = err
 		case records[i] == nil: // it has just expired
-		case records[i].Status.Terminal(), records[i].Lane != s.Turn.Place.Lane: // it may have just ended
+		case records[i].Status.Terminal(), records[i].Lane != s.Turn.Place.Lane, // it may have just ended
+			records[i].Digest != s.Entry.Digest:
 			s.Err = duplicate(s.Turn.Place.ID)
 		case records[i].Queue != "":
 			s.Turn.Place.Queue = records[i].Queue
@@ -283,8 +285,11 @@ func (s *Submission) forAsynq() (*asynqx.Submission, error) {
 	if s.Retention > 0 {
 		options = append(options, asynq.Retention(s.Retention))
 	}
-	if !s.Turn.Head {
+	switch {
+	case !s.Turn.Head:
 		options = append(options, asynq.ProcessIn(lane.Far))
+	case s.Delay > 0:
+		options = append(options, asynq.ProcessIn(s.Delay))
 	}
 	return &asynqx.Submission{Task: asynq.NewTask(lane.TypeChat, payload), Options: options}, nil
 }
