@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
@@ -25,18 +25,11 @@ func (s *Session) Served(queue string) error {
 	if err != nil {
 		return err
 	}
-	servers, err := asynq.NewInspectorFromRedisClient(s.Redis).Servers()
-	if err != nil {
+	missing, err := asynqx.Unserved(s.Redis, shards)
+	if err != nil || missing == "" {
 		return err
 	}
-	for _, queue := range shards {
-		if !slices.ContainsFunc(servers, func(i *asynq.ServerInfo) bool {
-			return i.Status == "active" && i.Queues[queue] > 0
-		}) {
-			return &exitcode.NoWorkerError{Queue: queue}
-		}
-	}
-	return nil
+	return &exitcode.NoWorkerError{Queue: missing}
 }
 
 // workerWait is how long a command looks for a worker before it gives up. A worker that starts is visible within a second.
