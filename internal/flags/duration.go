@@ -25,7 +25,7 @@ func (d *duration) Type() string   { return DurationType }
 func (d *duration) String() string { return Format(time.Duration(*d)) }
 
 func (d *duration) Set(text string) error {
-	value, err := parse(text)
+	value, err := ParseDuration(text)
 	if err == nil {
 		*d = duration(value)
 	}
@@ -36,8 +36,8 @@ const day = 24 * time.Hour
 
 var errDuration = errors.New("not a duration")
 
-// parse reads days in front of a duration of the standard library's. A sign is for all of it.
-func parse(text string) (time.Duration, error) {
+// ParseDuration reads days in front of a duration of the standard library's. A sign is for all of it.
+func ParseDuration(text string) (time.Duration, error) {
 	number, rest, found := strings.Cut(text, "d")
 	if !found {
 		return time.ParseDuration(text)

@@ -21,12 +21,12 @@ func TestDuration(t *testing.T) {
 		if err := f.Parse([]string{"--d=" + text}); err != nil || got != want {
 			t.Errorf("%s: %v, %v, want %v", text, got, err, want)
 		}
-		if again, err := parse(Format(want)); err != nil || again != want {
+		if again, err := ParseDuration(Format(want)); err != nil || again != want {
 			t.Errorf("%v is written as %s and read as %v, %v", want, Format(want), again, err)
 		}
 	}
 	for _, text := range []string{"", "d", "7", "soon", "7d7", "7dd", "1d-1h", "1h7d", "NaNd", "1e9d", "106751d24h", "7days"} {
-		if got, err := parse(text); err == nil {
+		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("%q is read as %v", text, got)
 		}
 	}
