@@ -30,7 +30,10 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/yuin/gopher-lua v1.1.1
+require (
+	github.com/danielgtaylor/huma/v2 v2.37.2
+	github.com/yuin/gopher-lua v1.1.1
+)
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/cozeq/cozeq/internal/apikey"
+)
+
+// open are the pages that need no key. Load balancers ask for them, and the reference says nothing secret.
+var open = []string{"/healthz", "/readyz", "/docs", "/openapi.json"}
+
+// authenticate finds the API key of a request and refuses one without, if keys are configured.
+func (g *Gateway) authenticate(next http.Handler) http.Handler {
+	if g.keys == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(open, r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || token == "" {
+			g.refuse(w, r, fault(http.StatusUnauthorized, "this needs an API key: send the header Authorization: Bearer KEY"))
+			return
+		}
+		key, err := g.keys.Lookup(strings.TrimSpace(token))
+		switch {
+		case errors.Is(err, apikey.ErrExpired):
+			g.refuse(w, r, fault(http.StatusUnauthorized, "the API key has expired: ask the operator for another one"))
+			return
+		case err != nil:
+			g.refuse(w, r, fault(http.StatusUnauthorized, "there is no such API key"))
+			return
+		}
+		callOf(r.Context()).key = key.Name
+		next.ServeHTTP(w, r.WithContext(apikey.NewContext(r.Context(), key)))
+	})
+}
+
+// refuse answers in the shape of the API that was called.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	callOf(r.Context()).route = "refused"
+	write(w, p)
+}
+
+// cors lets pages of other origins call, and only those of Config.Origins. There are no cookies, so an answer that a page
+// may not read is all there is to protect: the key is in a header that the page itself must set.
+func (g *Gateway) cors(next http.Handler) http.Handler {
+	if len(g.Origins) == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := r.Header.Get("Origin")
+		w.Header().Add("Vary", "Origin")
+		if origin == "" || !slices.Contains(g.Origins, "*") && !slices.Contains(g.Origins, origin) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", "X-Request-Id, Retry-After, Location, Server-Timing")
+		if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+		h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
+		h.Set("Access-Control-Max-Age", "600")
+		callOf(r.Context()).route = "preflight"
+		w.WriteHeader(http.StatusNoContent)
+	})
+}

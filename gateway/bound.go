@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// bodyGap bounds the wait for the next piece of a body. A client that sends a byte now and then must not hold a connection
+// for ever, and one on a slow line may upload for long.
+const bodyGap = 30 * time.Second
+
+// maxDepth bounds the nesting of JSON. Coze's own shapes are five deep.
+const maxDepth = 64
+
+// bound limits what a request may send, and unpacks it. It is next to the routes, so that it can name the route for the log.
+func (g *Gateway) bound(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := mux.Handler(r)
+		callOf(r.Context()).route = pattern
+		if r.Body != nil && r.Body != http.NoBody {
+			if p := g.boundBody(w, r); p != nil {
+				write(w, p)
+				return
+			}
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
+	body := io.ReadCloser(&steadyBody{r.Body, http.NewResponseController(w)})
+	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+	case "gzip":
+		// The packed bytes are bounded as well: a body may be larger packed than not.
+		unpacked, err := gzip.NewReader(http.MaxBytesReader(w, body, g.MaxBody))
+		if err != nil {
+			return fault(http.StatusBadRequest, "the body is not gzip, as Content-Encoding says: %v", err)
+		}
+		body = &packedBody{unpacked, body}
+		r.Header.Del("Content-Encoding")
+		r.ContentLength = -1
+	default:
+		return fault(http.StatusUnsupportedMediaType, "Content-Encoding %q: send the body plain or as gzip", encoding)
+	}
+	if r.ContentLength > g.MaxBody {
+		return fault(http.StatusRequestEntityTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, g.MaxBody)
+	}
+	r.Body = http.MaxBytesReader(w, body, g.MaxBody)
+	return nil
+}
+
+// steadyBody sets the connection's deadline anew before each read.
+type steadyBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (b *steadyBody) Read(p []byte) (int, error) {
+	_ = b.control.SetReadDeadline(time.Now().Add(bodyGap)) // a writer without deadlines is one of a test
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{}) // net/http reads on, to notice a client that hangs up
+	}
+	return n, err
+}
+
+type packedBody struct {
+	*gzip.Reader
+	packed io.Closer
+}
+
+func (b *packedBody) Close() error { return b.packed.Close() }
+
+// depth is how deep JSON is nested. It need not be valid.
+func depth(text []byte) (deepest int) {
+	level, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			level++
+			deepest = max(deepest, level)
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return deepest
+}

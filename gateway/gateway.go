@@ -1,0 +1,130 @@
+// Package gateway serves the queue over HTTP: an API of its own for every language under /api/v1. A chat asked through it is
+// a task like any other. It is paid once, limited together with all others, found again after a crash, and seen in the
+// dashboard.
+//
+// A Gateway keeps nothing but caches, so any number of processes may serve one Redis behind a load balancer. It asks nothing
+// itself: workers do.
+//
+// docs/http.md is the guide for callers; /openapi.json and /docs are served.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/submit"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// Config is what a Gateway serves. Tasks alone is required.
+type Config struct {
+	// Tasks is the queue; its store's Redis and keys are used.
+	Tasks *tasks.Client
+
+	// KeysFile has the API keys: see docs/api-keys.md. It is read again when it changes. Without it everybody who reaches the
+	// gateway may do everything.
+	KeysFile string
+
+	// BotID is asked where a request names no bot.
+	BotID string
+
+	// Models are names for bots, beside their ids, for OpenAI's clients.
+	Models map[string]string
+
+	// JoinFor is how old a task may be that a retry of a client of OpenAI's joins; 0: 15 min, negative: none.
+	JoinFor time.Duration
+
+	// MaxBody bounds a request in bytes, after unpacking; 0: 20 MiB, which holds the 15 MiB that Coze takes.
+	MaxBody int64
+
+	// Origins are the web origins whose pages may call, such as https://example.com; "*": all. None: no page of another
+	// origin.
+	Origins []string
+
+	Version        string                // of the program, for the OpenAPI document
+	Logger         *slog.Logger          // of requests and faults; nil: none
+	Metrics        prometheus.Registerer // nil: none
+	MetricsHandler http.Handler          // /metrics; nil: there is no such page
+	TracerProvider trace.TracerProvider  // nil: spans are not made, but a traceparent is passed on
+}
+
+// Gateway is the http.Handler. Make it with New, and Close it after the server.
+type Gateway struct {
+	Config
+	submit  *submit.Client
+	keys    *apikey.File // nil: none are configured
+	api     huma.API
+	handler http.Handler
+	metrics *metrics
+}
+
+const defaultMaxBody = 20 << 20
+
+// New checks the configuration. It does not call Redis.
+func New(c Config) (*Gateway, error) {
+	if c.Tasks == nil {
+		return nil, errors.New("gateway: Config.Tasks is not set")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = defaultMaxBody
+	}
+	g := &Gateway{Config: c, metrics: newMetrics(c.Metrics)}
+	if c.KeysFile != "" {
+		keys, err := apikey.Load(c.KeysFile, c.Logger)
+		if err != nil {
+			return nil, err
+		}
+		g.keys = keys
+	}
+	g.submit = submit.New(submit.Config{Tasks: c.Tasks, Limits: apikey.NewLimits(c.Tasks.Results()), JoinFor: c.JoinFor})
+	mux := http.NewServeMux()
+	g.api = humago.New(mux, document(c.Version, g.keys != nil))
+	g.routes(mux)
+	g.handler = g.observe(g.cors(g.authenticate(g.bound(mux))))
+	return g, nil
+}
+
+func (g *Gateway) routes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", g.ready)
+	if g.MetricsHandler != nil {
+		mux.Handle("GET /metrics", g.MetricsHandler)
+	}
+	mux.HandleFunc("GET /docs", g.reference)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		write(w, fault(http.StatusNotFound, "there is no %s %s: see /docs", r.Method, r.URL.Path))
+	})
+	g.taskRoutes()
+	g.queueRoutes()
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// Close ends what watches Redis. Requests that still run end with an error.
+func (g *Gateway) Close() {}
+
+const readyTime = 2 * time.Second
+
+// ready answers 200 if Redis does.
+func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
+	defer cancel()
+	if err := g.Tasks.Results().Redis().Ping(ctx).Err(); err != nil {
+		write(w, fault(http.StatusServiceUnavailable, "redis does not answer: %v", err))
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}

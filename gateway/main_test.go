@@ -1,0 +1,150 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"go.uber.org/goleak"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/gateway"
+	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
+)
+
+func TestMain(m *testing.M) {
+	logging.Disable() // go-redis says that a server went away
+	goleak.VerifyTestMain(m)
+}
+
+// site is a gateway over a Redis with a worker that asks a mock of Coze.
+type site struct {
+	t       *testing.T
+	redis   redis.UniversalClient
+	tasks   *tasks.Client
+	mock    *cozetest.Server
+	gateway *gateway.Gateway
+	url     string
+}
+
+func newSite(t *testing.T, rdb redis.UniversalClient, c gateway.Config, mock cozetest.Config) *site {
+	t.Helper()
+	s := &site{t: t, redis: rdb}
+	store := results.NewStore(rdb)
+	t.Cleanup(func() { store.Close() })
+	s.tasks = tasks.NewClient(store)
+	var err error
+	if s.mock, err = cozetest.Start("", mock); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.mock.Close() })
+	s.startWorker()
+	s.serve(c)
+	return s
+}
+
+func (s *site) startWorker() {
+	w, err := worker.New(worker.Config{Redis: s.redis, Coze: s.mock.Client(), Concurrency: 16, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	defer s.awaitWorker()
+	go func() { ended <- w.Run(ctx) }()
+	s.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			s.t.Error(err)
+		}
+	})
+}
+
+// awaitWorker waits until the worker is seen in Redis.
+func (s *site) awaitWorker() {
+	for {
+		missing, err := asynqx.Unserved(s.redis, []string{tasks.QueueDefault})
+		if err == nil && missing == "" {
+			return
+		}
+		select {
+		case <-s.t.Context().Done():
+			s.t.Fatal(s.t.Context().Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (s *site) serve(c gateway.Config) {
+	c.Tasks = s.tasks
+	if c.BotID == "" {
+		c.BotID = "7461001"
+	}
+	var err error
+	if s.gateway, err = gateway.New(c); err != nil {
+		s.t.Fatal(err)
+	}
+	server := httptest.NewServer(s.gateway)
+	s.url = server.URL
+	s.t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+		s.gateway.Close()
+	})
+}
+
+// answer is what a request got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (a answer) decode(t *testing.T) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(a.body), &m); err != nil {
+		t.Fatalf("%q: %v", a.body, err)
+	}
+	return m
+}
+
+// call sends a request. headers are "Name: value".
+func (s *site) call(method, path, body string, headers ...string) answer {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}
+}
+
+// each runs a test on both stores.
+func each(t *testing.T, c gateway.Config, f func(t *testing.T, s *site)) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) { f(t, newSite(t, rdb, c, cozetest.Config{})) })
+}

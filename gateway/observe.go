@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// call is what the log and the metrics say of a request. The inner handlers fill it in.
+type call struct {
+	key    string // the API key's name
+	route  string // the pattern, so that metrics have few values
+	status int
+	bytes  int64
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+
+const requestIDHeader = "X-Request-Id"
+
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+
+// observe is the outermost handler: request id, trace, access log, metrics, and an answer instead of a panic.
+func (g *Gateway) observe(next http.Handler) http.Handler {
+	provider := g.TracerProvider
+	if provider == nil {
+		provider = noop.NewTracerProvider()
+	}
+	tracer, w3c := provider.Tracer("github.com/cozeq/cozeq/gateway"), propagation.TraceContext{}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began, c := time.Now(), &call{}
+		id := r.Header.Get(requestIDHeader)
+		if !requestID.MatchString(id) {
+			id = uuid.NewString()
+		}
+		w.Header().Set(requestIDHeader, id)
+		ctx := w3c.Extract(context.WithValue(r.Context(), callKey{}, c), propagation.HeaderCarrier(r.Header))
+		ctx, span := tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
+		w3c.Inject(ctx, propagation.HeaderCarrier(w.Header()))
+		g.metrics.inFlight.Inc()
+		defer func() {
+			g.metrics.inFlight.Dec()
+			if fault := recover(); fault != nil {
+				if fault == http.ErrAbortHandler {
+					panic(fault) // net/http's way to break off an answer
+				}
+				g.Logger.Error("a request failed inside", "fault", fault, "request", id, "stack", string(debug.Stack()))
+				if c.status == 0 {
+					write(&recorder{w, c, began}, problemOf(fmt.Errorf("a fault in this server, see its log for request %s", id)))
+				}
+			}
+			took := time.Since(began)
+			span.SetName(c.route)
+			span.SetAttributes(attribute.String("http.route", c.route), attribute.Int("http.response.status_code", c.status))
+			if c.status >= 500 {
+				span.SetStatus(codes.Error, http.StatusText(c.status))
+			}
+			span.End()
+			g.metrics.observe(c, took)
+			g.Logger.LogAttrs(ctx, level(c.status), "request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", c.status),
+				slog.Int64("bytes", c.bytes), slog.Duration("took", took), slog.String("key", c.key), slog.String("request", id), slog.String("client", r.RemoteAddr))
+		}()
+		next.ServeHTTP(&recorder{w, c, began}, r.WithContext(ctx))
+	})
+}
+
+// level keeps what works out of a log of warnings.
+func level(status int) slog.Level {
+	if status >= 500 {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// recorder notes what is sent. It adds Server-Timing: the time until the answer begins.
+type recorder struct {
+	http.ResponseWriter
+	call  *call
+	began time.Time
+}
+
+// Unwrap is for http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *recorder) WriteHeader(status int) {
+	if w.call.status == 0 {
+		w.call.status = status
+		w.Header().Set("Server-Timing", fmt.Sprintf("app;dur=%.1f", float64(time.Since(w.began).Microseconds())/1000))
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.call.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.call.bytes += int64(n)
+	return n, err
+}
+
+// metrics count requests.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cozeq_http_requests_total", Help: "HTTP requests that ended, by route, status and API key.",
+		}, []string{"route", "status", "key"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "cozeq_http_request_seconds", Help: "Duration of HTTP requests by route; those that wait for answers take as long as these.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900},
+		}, []string{"route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cozeq_http_requests_in_flight", Help: "HTTP requests that are being answered, event streams included.",
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.requests, m.seconds, m.inFlight)
+	}
+	return m
+}
+
+func (m *metrics) observe(c *call, took time.Duration) {
+	m.requests.WithLabelValues(c.route, fmt.Sprint(c.status), c.key).Inc()
+	m.seconds.WithLabelValues(c.route).Observe(took.Seconds())
+}
