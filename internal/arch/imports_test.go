@@ -22,6 +22,8 @@ var thirdParties = map[string]string{
 	"jwt":        "github.com/golang-jwt/jwt/v5",
 	"asynqmon":   "github.com/hibiken/asynqmon",
 	"pflag":      "github.com/spf13/pflag",
+	"huma":       "github.com/danielgtaylor/huma/v2",
+	"humago":     "github.com/danielgtaylor/huma/v2/adapters/humago",
 
 	// Of OpenTelemetry the API alone: which SDK there is, and where spans go, is the program's affair.
 	"otel/attribute":   "go.opentelemetry.io/otel/attribute",
@@ -29,6 +31,7 @@ var thirdParties = map[string]string{
 	"otel/propagation": "go.opentelemetry.io/otel/propagation",
 	"otel/semconv":     "go.opentelemetry.io/otel/semconv",
 	"otel/trace":       "go.opentelemetry.io/otel/trace",
+	"otel/noop":        "go.opentelemetry.io/otel/trace/noop",
 }
 
 // edges is what a package may import besides the standard library: packages of ours by their directory, third parties
@@ -57,6 +60,11 @@ var edges = map[string][]string{
 		"otel/trace"},
 	"internal/telemetry": {"coze", "results", "internal/asynqx", "internal/limit", "internal/pause", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
+
+	// The HTTP API. It needs no worker: a process may serve without asking.
+	"internal/submit": {"tasks", "results", "internal/apikey", "internal/asynqx", "redis", "uuid"},
+	"gateway": {"tasks", "results", "internal/apikey", "internal/flags", "internal/submit", "huma", "humago", "uuid", "prometheus",
+		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
 	// Rooms beside it.
 	"internal/backoff": {},
@@ -122,7 +130,7 @@ var edges = map[string][]string{
 		"internal/flags", "internal/input", "internal/jsonobject", "internal/misuse", "internal/remoteredis", "internal/terminal",
 		"internal/textfile", "*"},
 	"internal/tracing": {"worker", "uuid", "*"},
-	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/exitcode", "internal/flags",
+	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/asynqx", "internal/exitcode", "internal/flags",
 		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
 		"internal/terminal", "internal/tracing", "*"},
 	"internal/site": {"coze/oauth", "worker", "internal/exitcode", "internal/monitor", "internal/session",
@@ -156,6 +164,8 @@ var edges = map[string][]string{
 		"internal/progress", "internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/worker": {"results", "worker", "internal/flags", "internal/misuse", "internal/session",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
+	"internal/cli/serve": {"coze", "coze/cozetest", "gateway", "worker", "internal/misuse", "internal/mockserver", "internal/session",
+		"internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/doctor": {"coze", "coze/oauth", "worker", "asynq", "redis", "internal/asynqx", "internal/exitcode", "internal/misuse",
 		"internal/pausewatch", "internal/queuestate", "internal/redischeck", "internal/remoteredis",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
@@ -167,7 +177,7 @@ var edges = map[string][]string{
 	// The root command gathers them, and the program starts it.
 	"internal/cli": {"asynq", "coze", "worker", "internal/cli/ask", "internal/cli/batch", "internal/cli/cancel",
 		"internal/cli/dashboard", "internal/cli/doctor", "internal/cli/errorcodes", "internal/cli/health",
-		"internal/cli/help", "internal/cli/mock", "internal/cli/queues", "internal/cli/result", "internal/cli/run",
+		"internal/cli/help", "internal/cli/mock", "internal/cli/queues", "internal/cli/result", "internal/cli/run", "internal/cli/serve",
 		"internal/cli/worker", "internal/exitcode", "internal/flags", "internal/misuse", "internal/session",
 		"internal/settings", "internal/terminal", "internal/tracing", "*"},
 	"cmd/cozeq": {"internal/cli"},

@@ -22,6 +22,7 @@ import (
 	"github.com/cozeq/cozeq/internal/cli/queues"
 	"github.com/cozeq/cozeq/internal/cli/result"
 	"github.com/cozeq/cozeq/internal/cli/run"
+	"github.com/cozeq/cozeq/internal/cli/serve"
 	"github.com/cozeq/cozeq/internal/cli/worker"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/misuse"
@@ -101,7 +102,7 @@ workers around a shared Redis (cozeq worker).`,
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
 	grouped(root, groupAsk, run.New(s), ask.New(s), batch.New(s), result.New(s), cancel.New(s))
-	grouped(root, groupOperate, worker.New(s), queues.New(s), dashboard.New(s), doctor.New(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
+	grouped(root, groupOperate, worker.New(s), serve.New(s), queues.New(s), dashboard.New(s), doctor.New(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
 	root.AddCommand(help.NewEnvironment(), help.NewExitCodes(), help.NewMan(s))
 	root.SetHelpCommand(help.New())
 	root.InitDefaultHelpCmd()

@@ -36,6 +36,14 @@ type Setting struct {
 	Def   string // for the help; the commands that have their own are in defs
 	defs  map[string]string
 	Words []string // the values it takes, if they are few
+
+	many bool   // the flag may be repeated: its values are joined with commas
+	only string // the command that it is for, where another setting has the same flag
+}
+
+// of reports whether the setting is that of a command's flag.
+func (s Setting) of(cmd *cobra.Command, flag string) bool {
+	return s.Flag == flag && (s.only == "" || s.only == cmd.Name())
 }
 
 const (
@@ -51,6 +59,7 @@ const (
 	Codes       = "codes"
 	Monitor     = "monitor"
 	Prometheus  = "prometheus-addr"
+	Models      = "model"
 
 	EnvToken       = "COZE_API_TOKEN"
 	EnvTokenFile   = "COZE_API_TOKEN_FILE"
@@ -61,6 +70,8 @@ const (
 	EnvCredentials = "COZEQ_CREDENTIALS_FILE"
 
 	EnvKeyFile = "COZEQ_ENCRYPTION_KEY_FILE"
+
+	EnvAPIKeys = "COZEQ_API_KEYS_FILE"
 
 	EnvMonitorToken     = "COZEQ_MONITOR_TOKEN"
 	EnvMonitorTokenFile = "COZEQ_MONITOR_TOKEN_FILE"
@@ -83,6 +94,9 @@ func All() []Setting {
 		{Flag: MaxAnswer, Env: "COZEQ_MAX_ANSWER", Usage: "accept answers of up to `N` MiB; a longer one is cut off and its question fails", Def: "8"},
 		{Flag: Queues, Env: "COZEQ_QUEUES", Usage: "queues to serve, as `NAME=WEIGHT,...`; NAME/N stands for NAME-0 to NAME-(N-1)", Def: "critical=6,default=3,low=1"},
 		{Flag: Rate, Env: "COZEQ_RATE", Usage: "start at most `N/s` chats, all processes together; also N/m or N/h", Def: "none, Coze's own limit is learnt"},
+		{Flag: HTTP, Env: "COZEQ_SERVE", only: "serve", Usage: "serve the API on `HOST:PORT`; other machines need an API key", Def: DefaultServe},
+		{Env: EnvAPIKeys, Usage: "file with the API keys of 'cozeq serve' and what each may; read again when it changes"},
+		{Flag: Models, Env: "COZEQ_MODELS", Usage: "a name for a bot, as `NAME=BOT,...`; may be repeated", many: true},
 		{Flag: HTTP, Env: "COZEQ_HTTP", Usage: "serve /metrics, /healthz and /readyz on `HOST:PORT`, or off", Def: "off",
 			defs: map[string]string{"worker": DefaultHTTP, "dashboard": DefaultDashboard}},
 		{Flag: Monitor, Env: "COZEQ_MONITOR", Usage: "serve the dashboard at /monitor of a worker's --http", Def: "on", Words: []string{"on", "off"}},
@@ -129,9 +143,13 @@ func AddFlags(cmd *cobra.Command, names ...string) {
 
 func Flag(cmd *cobra.Command, name string) *pflag.Flag {
 	all := All()
-	s := all[slices.IndexFunc(all, func(s Setting) bool { return s.Flag == name })]
+	s := all[slices.IndexFunc(all, func(s Setting) bool { return s.of(cmd, name) })]
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	f.String(s.Flag, "", s.Usage)
+	if s.many {
+		f.Var(new(joined), s.Flag, s.Usage)
+	} else {
+		f.String(s.Flag, "", s.Usage)
+	}
 	if s.Words != nil {
 		flags.OneOf(f, s.Flag, s.Words...)
 	}
@@ -139,6 +157,16 @@ func Flag(cmd *cobra.Command, name string) *pflag.Flag {
 	flag.DefValue = cmp.Or(s.defs[cmd.Name()], s.Def) // of lookup's caller: the flag itself is empty
 	flags.SetEnv(flag, s.Env)
 	return flag
+}
+
+// joined is the value of a flag that may be repeated.
+type joined string
+
+func (j *joined) String() string { return string(*j) }
+func (j *joined) Type() string   { return "string" }
+func (j *joined) Set(value string) error {
+	*j = joined(strings.TrimPrefix(string(*j)+","+value, ","))
+	return nil
 }
 
 // FromDefault is the source of a value that is not set.
@@ -149,7 +177,7 @@ const FromDefault = "the default"
 // good as none; an empty flag means empty.
 func (c Config) Lookup(name, def string) (value, source string) {
 	for _, s := range All() {
-		if s.Flag != name {
+		if !s.of(c.Cmd, name) {
 			continue
 		}
 		if f := c.Cmd.Flags().Lookup(name); f != nil && f.Changed {
@@ -158,6 +186,7 @@ func (c Config) Lookup(name, def string) (value, source string) {
 		if v, _ := c.Env(s.Env); v != "" {
 			return v, s.Env
 		}
+		break
 	}
 	return def, FromDefault
 }
@@ -305,6 +334,9 @@ const (
 
 // DefaultHTTP is where the command worker serves its metrics.
 const DefaultHTTP = "127.0.0.1:9464"
+
+// DefaultServe is where the command serve listens.
+const DefaultServe = "127.0.0.1:8787"
 
 // DefaultDashboard is where the command dashboard serves.
 const DefaultDashboard = "127.0.0.1:8081"

@@ -16,18 +16,22 @@ const (
 	readTimeout   = 30 * time.Second // a request with its body
 	writeTimeout  = time.Minute      // an answer to a slow reader, from the end of its request's header
 	idleTimeout   = 75 * time.Second // between two requests: Prometheus asks once a minute
+	headerBytes   = 64 << 10
 
 	mostConnections  = 64
 	leastConnections = 4
+
+	// mostClients is for an API: 10,000 event streams, and as many again to come and go. One takes about 30 KiB.
+	mostClients = 20_000
 )
 
 // connectionsFor is how many connections a site may have in a process that needs so many
 // descriptors for its work. Go has raised the soft limit to the hard one.
-func connectionsFor(limit, needed uint64) int {
+func connectionsFor(limit, needed, most uint64) int {
 	if limit <= needed+leastConnections {
 		return leastConnections
 	}
-	return int(min(mostConnections, limit-needed))
+	return int(min(most, limit-needed))
 }
 
 // descriptorsOf is how many descriptors a worker needs: one a chat, two pools of Redis (the

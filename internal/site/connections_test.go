@@ -108,7 +108,7 @@ func TestSiteConnections(t *testing.T) {
 	}{
 		{256, 64, 64}, {256, 150, 24}, {256, 200, 4}, {64, 64, 4}, {1 << 20, 10_000, 64},
 	} {
-		if got := connectionsFor(tt.limit, descriptorsOf(tt.concurrency)); got != tt.want {
+		if got := connectionsFor(tt.limit, descriptorsOf(tt.concurrency), mostConnections); got != tt.want {
 			t.Errorf("with %d descriptors and %d chats: %d connections, want %d", tt.limit, tt.concurrency, got, tt.want)
 		}
 	}

@@ -39,6 +39,9 @@ func NewObserver(s *session.Session) http.Handler {
 	return showMetrics(registry)
 }
 
+// Observe shows what Redis knows of all queues, for a process without a worker.
+func Observe(reg prometheus.Registerer, s *session.Session) { observe(reg, s, nil) }
+
 // observe mirrors what Redis knows, of these queues or, with none, of all.
 func observe(reg prometheus.Registerer, s *session.Session, queues []string) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{

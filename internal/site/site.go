@@ -23,6 +23,7 @@ type Site struct {
 	Ready     func(context.Context) error // for /readyz
 	Metrics   http.Handler                // for /metrics
 	Dashboard http.Handler                // for /monitor
+	API       http.Handler                // for all of it, instead of these: it answers as long as its callers wait
 
 	Chats       int // that this process may have in flight, whose descriptors are not the site's
 	connections int // at a time; 0: by the limit of descriptors
@@ -79,10 +80,14 @@ func Start(ctx context.Context, addr string, s Site, logger *slog.Logger) (*Serv
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    headerBytes,
 			ConnState:         listener.state,
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		},
 		served: make(chan struct{}),
+	}
+	if s.API != nil {
+		web.server.Handler, web.server.ReadTimeout, web.server.WriteTimeout = s.API, 0, 0 // it sets deadlines itself
 	}
 	go func() {
 		defer close(web.served)
@@ -104,16 +109,20 @@ func (s Site) bound(logger *slog.Logger) int {
 	if s.connections > 0 {
 		return s.connections
 	}
+	most := uint64(mostConnections)
+	if s.API != nil {
+		most = mostClients
+	}
 	limit, known := descriptorLimit()
 	if !known {
-		return mostConnections
+		return int(most)
 	}
 	needed := descriptorsOf(s.Chats)
 	if limit < needed+leastConnections {
 		logger.Warn("this process may open too few files for so many chats: raise its limit (ulimit -n, LimitNOFILE), or lower --concurrency",
 			"limit", limit, "needed", needed+leastConnections, "concurrency", s.Chats)
 	}
-	return connectionsFor(limit, needed)
+	return connectionsFor(limit, needed, most)
 }
 
 // Close lets a scrape in progress end.

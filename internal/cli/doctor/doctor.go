@@ -59,7 +59,7 @@ also if there is a warning.`,
 	f.BoolVar(&c.strict, "strict", false, "treat warnings as failures")
 	f.StringVarP(&c.output, "output", "o", "", "check the disk where a run would write `FILE` (default this directory's disk)")
 	for _, s := range settings.All() {
-		if s.Flag != "" && s.Flag != settings.Lang {
+		if s.Flag != "" && s.Flag != settings.Lang && f.Lookup(s.Flag) == nil {
 			settings.AddFlags(cmd, s.Flag)
 		}
 	}

@@ -1,0 +1,234 @@
+// Package serve is the command serve: it serves the queue over HTTP, for programs in every language.
+package serve
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/gateway"
+	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/mockserver"
+	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/internal/terminal"
+	"github.com/cozeq/cozeq/worker"
+)
+
+const (
+	// The demo's mock answers in about a second, piece by piece.
+	demoBot     = "demo"
+	demoLatency = 300 * time.Millisecond
+	demoPace    = 40 * time.Millisecond
+
+	// callersRedis is how many connections to Redis callers may use at a time, beside those of a worker.
+	callersRedis = 64
+)
+
+type options struct {
+	streams    *terminal.Streams
+	demo       bool
+	withWorker bool
+	origins    []string
+	drain      time.Duration
+	rules      session.RedisRules
+}
+
+// New is the command serve.
+func New(s *terminal.Streams) *cobra.Command {
+	o := &options{streams: s}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the queue over HTTP, for every language",
+		Long: `Serves an HTTP API over the queue. A question asked through it is as safe as one
+from a file: it is paid once, limited together with all others, and found again
+after a crash.
+
+Without --redis this process asks Coze itself and keeps the questions in its
+memory: nothing outlives it. With --redis the workers there ask, and any number
+of 'cozeq serve' may stand behind a load balancer.
+
+Other machines are let in only with API keys, from $COZEQ_API_KEYS_FILE.
+/docs is a reference of the API, /openapi.json the same for programs.`,
+		Example: `  cozeq serve --demo
+  cozeq serve --model support=7342866812345
+  cozeq serve --redis redis://redis:6379/0 --http 0.0.0.0:8787
+  curl -d '{"question": "What is a goroutine?"}' \
+    -H 'Prefer: wait=60' http://127.0.0.1:8787/api/v1/tasks`,
+		Args: misuse.CheckArgs(0, 0, ""),
+		RunE: o.run,
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs")
+	f.BoolVar(&o.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
+	f.StringSliceVar(&o.origins, "cors", nil, "let web pages of this `ORIGIN` call, such as https://example.com; may be repeated")
+	settings.AddDrain(cmd, &o.drain)
+	o.rules.AddFlag(f)
+	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Models, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Log, settings.Codes, settings.MaxAnswer)
+	return cmd
+}
+
+// setup is a command whose settings were read.
+type setup struct {
+	cfg     settings.Config
+	serve   settings.Serve
+	gateway gateway.Config
+	worker  *worker.Config // of this process; nil: others ask
+	account settings.Account
+}
+
+func (o *options) run(cmd *cobra.Command, _ []string) error {
+	p, err := o.read(cmd)
+	if err != nil {
+		return err
+	}
+	if o.demo {
+		m, err := mockserver.Start(cmd.Context(), "127.0.0.1:0", cozetest.Config{Latency: demoLatency, DeltaPace: demoPace, KeepLog: -1})
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		p.account.Base, p.account.Token = m.URL, coze.StaticToken(demoBot)
+	}
+	return o.serve(cmd.Context(), p)
+}
+
+func (o *options) read(cmd *cobra.Command) (p setup, err error) {
+	p.cfg = settings.Of(cmd, o.streams)
+	alone := o.demo || !p.cfg.Shared()
+	switch {
+	case o.demo && cmd.Flags().Changed(settings.Redis):
+		return p, misuse.Errorf(cmd, "--demo works alone: leave --redis out")
+	case o.withWorker && alone:
+		return p, misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", session.ErrNeedsRedis)
+	}
+	level, err := p.cfg.Level(slog.LevelInfo)
+	if err != nil {
+		return p, err
+	}
+	logger := terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, level)
+	if p.serve, err = p.cfg.Serve(); err != nil {
+		return p, err
+	}
+	p.gateway = gateway.Config{
+		KeysFile: p.serve.KeysFile, BotID: p.cfg.Text(settings.Bot, ""), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
+	}
+	if p.gateway.Models, err = p.cfg.Models(); err != nil {
+		return p, err
+	}
+	if o.demo {
+		p.gateway.BotID = cmp.Or(p.gateway.BotID, demoBot)
+	}
+	if !alone && !o.withWorker {
+		return p, nil
+	}
+	p.worker = &worker.Config{BotID: p.gateway.BotID, Drain: session.DrainOf(o.drain), Logger: logger}
+	if p.worker.Concurrency, err = p.cfg.Concurrency(); err != nil {
+		return p, err
+	}
+	if p.worker.Queues, err = p.cfg.Queues(); err != nil {
+		return p, err
+	}
+	if p.worker.Rate, err = p.cfg.Rate(); err != nil {
+		return p, err
+	}
+	if o.demo {
+		p.account.Codes, err = p.cfg.Codes()
+	} else {
+		p.account, err = p.cfg.Account(cmd.Context(), "")
+	}
+	return p, err
+}
+
+// serve opens the store, starts what this process needs, and serves until a signal.
+func (o *options) serve(signals context.Context, p setup) error {
+	ctx, cancel := context.WithCancelCause(signals)
+	defer cancel(nil)
+	s, err := o.open(p)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if s.Remote != nil {
+		if err := s.Remote.Await(ctx, p.gateway.Logger); err != nil {
+			return site.WhileServing(signals, err)
+		}
+		if err := o.rules.Check(ctx, s.Redis, p.gateway.Logger); err != nil {
+			return err
+		}
+	}
+	registry := prometheus.NewRegistry()
+	if p.worker != nil {
+		p.worker.Metrics = site.RegisterMetrics(registry, s, p.account, nil)
+		if err := s.StartWorker(ctx, p.account, *p.worker, cancel); err != nil {
+			return err
+		}
+	} else {
+		site.Observe(registry, s)
+	}
+	p.gateway.Tasks, p.gateway.Metrics = s.Tasks, registry
+	p.gateway.MetricsHandler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	g, err := gateway.New(p.gateway)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	chats := 0
+	if p.worker != nil {
+		chats = p.worker.Concurrency
+	}
+	web, err := site.Start(ctx, p.serve.Addr, site.Site{API: g, Chats: chats}, p.gateway.Logger)
+	if err != nil {
+		return err
+	}
+	defer web.Close()
+	o.greet(web.URL, p)
+	<-ctx.Done()
+	return site.WhileServing(signals, context.Cause(ctx))
+}
+
+// open opens the shared Redis, or a store in this process.
+func (o *options) open(p setup) (*session.Session, error) {
+	connections := callersRedis
+	if p.worker != nil {
+		connections += p.worker.Concurrency
+	}
+	if o.demo || !p.cfg.Shared() {
+		return session.OpenEmbedded(p.cfg, connections, p.gateway.Logger)
+	}
+	return session.NewShared(p.cfg, connections, p.gateway.Logger)
+}
+
+// greet says how to call.
+func (o *options) greet(url string, p setup) {
+	key, header := "any", ""
+	if p.serve.KeysFile != "" {
+		key, header = "YOUR_KEY", ` -H "Authorization: Bearer YOUR_KEY"`
+	}
+	model := "BOT_ID"
+	for name := range p.gateway.Models {
+		model = name
+	}
+	if p.gateway.BotID != "" {
+		model = p.gateway.BotID
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "cozeq: serving %s, reference at %s/docs\n", url, url)
+	if o.demo || !p.cfg.Shared() {
+		b.WriteString("cozeq: questions are kept in this process and do not outlive it; --redis keeps them\n")
+	}
+	fmt.Fprintf(&b, "\n  curl %s/api/v1/tasks%s -H 'Prefer: wait=60' -d '{\"question\": \"What is a goroutine?\"}'\n", url, header)
+	fmt.Fprintf(&b, "\n  client = openai.OpenAI(base_url=\"%s/v1\", api_key=\"%s\")\n", url, key)
+	fmt.Fprintf(&b, "  client.chat.completions.create(model=\"%s\", messages=[{\"role\": \"user\", \"content\": \"Hi\"}])\n\n", model)
+	fmt.Fprint(o.streams.Err, b.String())
+}
