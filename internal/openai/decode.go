@@ -1,0 +1,303 @@
+package openai
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cozeq/cozeq/internal/messages"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// The two APIs, by their paths.
+const (
+	ChatAPI      = "/v1/chat/completions"
+	ResponsesAPI = "/v1/responses"
+)
+
+// Decoder makes tasks of requests. It is safe for concurrent use.
+type Decoder struct {
+	Models Models
+
+	// System says what happens to system and developer messages, which Coze does not have: messages.Prepend, messages.Drop
+	// or messages.Refuse. Empty: messages.Prepend.
+	System string
+}
+
+// Ask is a request as the queue gets it.
+type Ask struct {
+	Chat    *tasks.Chat
+	Options tasks.Options
+	Echo    Echo
+
+	Stream       bool
+	IncludeUsage bool // a stream ends with the usage
+	WaitForEnd   bool // a stream sends nothing that may be taken back
+}
+
+// Echo is what a reply repeats of its request.
+type Echo struct {
+	API          string            `json:"api"`
+	Model        string            `json:"model"`
+	Metadata     map[string]string `json:"metadata,omitempty"`
+	Previous     string            `json:"previous_response_id,omitempty"`
+	Conversation string            `json:"conversation,omitempty"`
+	Background   bool              `json:"background,omitempty"`
+	Store        *bool             `json:"store,omitempty"`
+}
+
+// kept reports whether the response may be retrieved.
+func (e *Echo) kept() bool { return e.Store == nil || *e.Store }
+
+// outlives reports whether the task goes on if its client hangs up: it is to be retrieved.
+func (e *Echo) outlives() bool { return e.Background || e.Store != nil && *e.Store }
+
+// unstoredKeep is how long the result of a request with store false is kept: a retry of the request has to find it.
+const unstoredKeep = tasks.DefaultTimeout
+
+// Decode makes a task of the body of a request to one of the two APIs. Errors are *Error, and *tasks.InvalidError for what
+// Coze's limits forbid.
+func (d *Decoder) Decode(ctx context.Context, api string, body []byte) (*Ask, error) {
+	if !utf8.Valid(body) {
+		return nil, bad("", "invalid_json", "the body is not UTF-8")
+	}
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal(body, &fields)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return nil, bad("", "invalid_json", fmt.Sprintf("the body is no JSON at byte %d: %v", syntax.Offset, err))
+	}
+	if err != nil || fields == nil {
+		return nil, bad("", "invalid_json", "the body is "+messages.Kind(body)+", want an object")
+	}
+	a := &Ask{Chat: new(tasks.Chat), Echo: Echo{API: api}}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		raw := fields[name]
+		switch {
+		case messages.Kind(raw) == "null":
+		case slices.Contains(own[api], name):
+			err = a.set(name, raw)
+		case slices.Contains(extensions, name):
+			err = a.extend(name, raw)
+		default:
+			err = checkName(api, name, raw)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if a.Chat.BotID, err = d.Models.Bot(ctx, a.Echo.Model); err != nil {
+		return nil, err
+	}
+	if err := d.setMessages(a, fields); err != nil {
+		return nil, err
+	}
+	if err := a.complete(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// decodeInto decodes a parameter, and says what kind of value it is instead.
+func decodeInto(name string, raw json.RawMessage, v any, want string) error {
+	if err := json.Unmarshal(raw, v); err != nil {
+		return bad(name, "invalid_type", fmt.Sprintf("want %s, not %s", want, messages.Kind(raw)))
+	}
+	return nil
+}
+
+// set sets a parameter of OpenAI's.
+func (a *Ask) set(name string, raw json.RawMessage) (err error) {
+	switch name {
+	case "model":
+		return decodeInto(name, raw, &a.Echo.Model, "a string")
+	case "stream":
+		err = decodeInto(name, raw, &a.Stream, "true or false")
+		a.Chat.Stream = a.Stream
+	case "stream_options":
+		var o struct {
+			IncludeUsage bool `json:"include_usage"`
+		}
+		err = decodeInto(name, raw, &o, "an object")
+		a.IncludeUsage = o.IncludeUsage
+	case "user":
+		return decodeInto(name, raw, &a.Chat.UserID, "a string")
+	case "safety_identifier": // user comes later and decides
+		return decodeInto(name, raw, &a.Chat.UserID, "a string")
+	case "metadata":
+		err = decodeInto(name, raw, &a.Echo.Metadata, "an object of strings")
+		a.Chat.MetaData = a.Echo.Metadata
+	case "store":
+		return decodeInto(name, raw, &a.Echo.Store, "true or false")
+	case "background":
+		return decodeInto(name, raw, &a.Echo.Background, "true or false")
+	case "previous_response_id":
+		return decodeInto(name, raw, &a.Echo.Previous, "a string")
+	case "conversation":
+		if messages.Kind(raw) == "an object" {
+			var o struct {
+				ID string `json:"id"`
+			}
+			err = decodeInto(name, raw, &o, `a string, or {"id"}`)
+			a.Echo.Conversation = o.ID
+		} else {
+			err = decodeInto(name, raw, &a.Echo.Conversation, `a string, or {"id"}`)
+		}
+		a.Chat.ConversationKey = a.Echo.Conversation
+	}
+	return err
+}
+
+// extend sets a parameter of cozeq's.
+func (a *Ask) extend(name string, raw json.RawMessage) error {
+	c := a.Chat
+	switch name {
+	case "conversation_key":
+		if a.Echo.Conversation != "" {
+			return bad(name, "invalid_value", "set together with conversation: give one of the two")
+		}
+		return decodeInto(name, raw, &c.ConversationKey, "a string")
+	case "conversation_id":
+		return decodeInto(name, raw, &c.ConversationID, "a string")
+	case "custom_variables":
+		return decodeInto(name, raw, &c.CustomVariables, "an object of strings")
+	case "parameters":
+		return decodeInto(name, raw, &c.Parameters, "an object")
+	case "extra_params":
+		return decodeInto(name, raw, &c.ExtraParams, "an object of strings")
+	case "auto_save_history":
+		return decodeInto(name, raw, &c.AutoSaveHistory, "true or false")
+	case "on_turn_failure":
+		return decodeInto(name, raw, &c.OnTurnFailure, "a string")
+	case "queue":
+		return decodeInto(name, raw, &a.Options.Queue, "a string")
+	case "expires_at":
+		return decodeInto(name, raw, &c.ExpiresAt, "a time as 2026-12-31T23:59:59Z")
+	}
+	var o struct {
+		OnReset string `json:"on_reset"`
+	}
+	if err := decodeInto(name, raw, &o, `an object as {"on_reset": "error"}`); err != nil {
+		return err
+	}
+	switch o.OnReset {
+	case "", "error":
+	case "wait":
+		a.WaitForEnd = true
+	default:
+		return bad("cozeq.on_reset", "invalid_value", fmt.Sprintf("%.60q, want error or wait", o.OnReset))
+	}
+	return nil
+}
+
+// setMessages sets what is asked.
+func (d *Decoder) setMessages(a *Ask, fields map[string]json.RawMessage) (err error) {
+	name, instructions := "messages", json.RawMessage(nil)
+	if a.Echo.API == ResponsesAPI {
+		name, instructions = "input", fields["instructions"]
+		if messages.Nothing(instructions) {
+			instructions = nil
+		}
+	}
+	raw, there := fields[name]
+	if !there || messages.Kind(raw) == "null" {
+		return bad(name, "missing_required_parameter", "missing: there is no question")
+	}
+	reader := messages.Reader{System: cmp.Or(d.System, messages.Prepend), Unsupported: func(i int, field string) {
+		switch {
+		case err != nil || field == "name" || field == "refusal" || field == "annotations" || field == "reasoning_content":
+		case field == "":
+			err = bad(name, "invalid_value", "the last message is an answer, but a bot does not go on with an answer: end with a message of the user")
+		default:
+			err = bad(fmt.Sprintf("%s[%d].%s", name, i, field), "unsupported_parameter", "a bot cannot be asked for it")
+		}
+	}}
+	all, read := reader.Read(raw, instructions, a.Echo.API == ResponsesAPI)
+	if err != nil {
+		return err
+	}
+	if read != nil {
+		return messageError(name, read)
+	}
+	if a.Echo.API == ChatAPI && (a.Chat.ConversationID != "" || a.Chat.ConversationKey != "") {
+		all = lastTurn(all)
+	}
+	a.Chat.AdditionalMessages = all
+	return nil
+}
+
+// lastTurn is what comes behind the last answer: the conversation at Coze has what is before it.
+func lastTurn(all []tasks.Message) []tasks.Message {
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].Role == messages.Assistant {
+			return all[i+1:]
+		}
+	}
+	return all
+}
+
+// messageError names the parameter of an error as OpenAI does: messages[0].content[1].
+func messageError(name string, err error) error {
+	message := err.Error()
+	e, ok := errors.AsType[*messages.Error](err)
+	if ok {
+		message = e.Err.Error()
+		for _, step := range e.Path {
+			switch {
+			case strings.HasPrefix(step, "["):
+				name += step
+			case step == "instructions":
+				name = step
+			default:
+				name += "." + step
+			}
+		}
+	}
+	if s, ok := errors.AsType[*messages.SystemError](err); ok {
+		message = "Coze has no " + s.What + ", and this server refuses them: put its text into the bot's own prompt, or start the server with " +
+			"--system drop or --system prepend"
+	}
+	return bad(name, "invalid_value", message)
+}
+
+// complete applies what follows from several parameters and checks the task.
+func (a *Ask) complete() error {
+	e := &a.Echo
+	if !e.kept() {
+		if e.Background {
+			return bad("store", "invalid_value", "false, but a response in the background has to be stored: it is retrieved later")
+		}
+		a.Options.Keep = unstoredKeep
+	}
+	if e.Previous != "" && (a.Chat.ConversationKey != "" || a.Chat.ConversationID != "") {
+		return bad("previous_response_id", "invalid_value", "set together with a conversation: give one of the two")
+	}
+	if e.Background { // it may be streamed later
+		a.Chat.Stream = true
+	}
+	if !a.Chat.ExpiresAt.IsZero() && !a.Chat.ExpiresAt.After(time.Now()) {
+		return bad("expires_at", "invalid_value", "in the past")
+	}
+	if err := a.Chat.Validate(); err != nil {
+		return errorFor(e.API, err)
+	}
+	if err := a.Options.Validate(); err != nil {
+		return errorFor(e.API, err)
+	}
+	return nil
+}
+
+// errorFor is errorOf, with the name that the API has for the messages.
+func errorFor(api string, err error) *Error {
+	e := errorOf(err)
+	if e.Param == "messages" && api == ResponsesAPI {
+		e.Param = "input"
+	}
+	return e
+}

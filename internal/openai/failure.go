@@ -1,0 +1,224 @@
+package openai
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// Error is an error in OpenAI's shape.
+type Error struct {
+	Status  int    // of HTTP
+	Message string // what is wrong, where, and what to do
+	Type    string
+	Param   string // the parameter that is wrong; "" = null
+	Code    string // "" = null
+
+	// Retry is the header x-should-retry, which beats the status for OpenAI's SDKs: true, false, or "" = none.
+	Retry string
+
+	// RetryAfter is the header of this name, at most maxRetryAfter; 0: none.
+	RetryAfter time.Duration
+
+	// Failure is the failure of the task, if that is what the error is about.
+	Failure *results.Failure
+}
+
+// maxRetryAfter is the longest wait that all SDKs obey. Above 60 s the one for Node falls back to half a second, above 120 s
+// the one for Python gives up.
+const maxRetryAfter = time.Minute
+
+// The types of errors.
+const (
+	typeRequest = "invalid_request_error"
+	typeRate    = "rate_limit_exceeded"
+	typeQuota   = "insufficient_quota"
+	typeServer  = "server_error"
+)
+
+// Values of Error.Retry.
+const (
+	retryYes = "true"
+	retryNo  = "false"
+)
+
+func (e *Error) Error() string {
+	if e.Param != "" {
+		return e.Param + ": " + e.Message
+	}
+	return e.Message
+}
+
+// MarshalJSON implements json.Marshaler: {"error": {...}} with all keys that OpenAI's schema requires.
+func (e *Error) MarshalJSON() ([]byte, error) { return encode(object{"error": e.object()}) }
+
+func (e *Error) object() object {
+	o := object{"message": e.Message, "type": e.Type, "param": orNull(e.Param), "code": orNull(e.Code)}
+	if f := e.Failure; f != nil {
+		o["cozeq"] = f
+	}
+	return o
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// bad is a request that is wrong at a parameter.
+func bad(param, code, message string) *Error {
+	return &Error{Status: http.StatusBadRequest, Type: typeRequest, Param: param, Code: code, Message: message}
+}
+
+// WriteError answers with an error, of whatever kind it is. The gateway uses it too, for what it refuses under /v1.
+func WriteError(w http.ResponseWriter, err error) {
+	e := errorOf(err)
+	h := w.Header()
+	if e.Retry != "" {
+		h.Set("x-should-retry", e.Retry)
+	}
+	if e.RetryAfter > 0 {
+		seconds := math.Ceil(min(e.RetryAfter, maxRetryAfter).Seconds())
+		h.Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))
+	}
+	writeJSON(w, e.Status, e)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := encode(v)
+	if err != nil { // of ours: what we send always encodes
+		http.Error(w, `{"error":{"message":"the reply could not be encoded","type":"server_error","param":null,"code":null}}`, http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone
+}
+
+// errorOf is any error in OpenAI's shape.
+func errorOf(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*tasks.InvalidError](err); ok {
+		return bad(paramOf(e.Field), "invalid_value", e.Error())
+	}
+	if e, ok := errors.AsType[*apikey.LimitError](err); ok {
+		return &Error{Status: http.StatusTooManyRequests, Type: typeRate, Code: "rate_limit_exceeded", Message: e.Error(), Retry: retryYes, RetryAfter: max(e.RetryAfter, time.Second)}
+	}
+	if e, ok := errors.AsType[*apikey.ForbiddenError](err); ok {
+		return &Error{Status: http.StatusForbidden, Type: typeRequest, Code: "permission_denied", Message: e.Error(), Retry: retryNo}
+	}
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &Error{Status: http.StatusRequestEntityTooLarge, Type: typeRequest, Code: "request_too_large",
+			Message: "the body is larger than " + strconv.FormatInt(e.Limit, 10) + " bytes"}
+	}
+	if e, ok := errors.AsType[*results.SealedError](err); ok {
+		return &Error{Status: http.StatusInternalServerError, Type: typeServer, Code: "encrypted", Message: e.Error(), Retry: retryNo}
+	}
+	if e, ok := errors.AsType[*results.Failure](err); ok {
+		return failed(e)
+	}
+	switch {
+	case errors.Is(err, results.ErrNotFound):
+		return &Error{Status: http.StatusNotFound, Type: typeRequest, Code: "not_found", Message: "there is nothing of this id, or it is kept no longer"}
+	case errors.Is(err, context.Canceled): // nobody reads it
+		return &Error{Status: http.StatusRequestTimeout, Type: typeServer, Code: "gone", Message: "the client has hung up"}
+	}
+	return &Error{Status: http.StatusInternalServerError, Type: typeServer, Code: "internal", Message: "cozeq serve failed: its log says more"}
+}
+
+// paramOf is the parameter for a field of the task.
+func paramOf(field string) string {
+	switch {
+	case strings.HasPrefix(field, "additional_messages"):
+		return "messages"
+	case strings.HasPrefix(field, "meta_data"):
+		return "metadata" + strings.TrimPrefix(field, "meta_data")
+	case field == "bot_id":
+		return "model"
+	case field == "user_id":
+		return "user"
+	case field == "payload":
+		return ""
+	}
+	return field
+}
+
+// Codes of Coze that have a meaning of their own at OpenAI.
+var (
+	filtered  = []int{4014, 4105, 700012050, 702095075, 702095081}
+	cutShort  = []int{702232007, 702112107}
+	tooLong   = []int{4010, 702112107}
+	noSuchBot = []int{4006, 4015, 702242003, 103100002}
+)
+
+// failed is the failure of a task that has ended. The queue has tried whatever may help, and the same request would only
+// find the ended task: no SDK is to retry it by itself.
+func failed(f *results.Failure) *Error {
+	e := &Error{Status: http.StatusBadRequest, Type: typeRequest, Retry: retryNo, Failure: f, Message: cmp.Or(f.Message, "the task ended as "+f.Class)}
+	if f.Hint != "" {
+		e.Message = strings.TrimSuffix(e.Message, ".") + ". " + f.Hint
+	}
+	e.Code = f.Class
+	if f.Code != 0 {
+		e.Code = "coze_" + strconv.Itoa(f.Code)
+	}
+	switch f.Class {
+	case "quota":
+		e.Status, e.Type, e.Code = http.StatusTooManyRequests, typeQuota, "insufficient_quota"
+	case "rate", "busy":
+		e.Status, e.Type, e.Code = http.StatusTooManyRequests, typeRate, "rate_limit_exceeded"
+	case "auth": // the caller's key is another one
+		e.Status, e.Type, e.Code = http.StatusServiceUnavailable, typeServer, "upstream_auth"
+	case "transient", "truncated", "endpoint":
+		e.Status, e.Type = http.StatusBadGateway, typeServer
+	case "timeout", "expired":
+		e.Status, e.Type = http.StatusGatewayTimeout, typeServer
+	case "canceled":
+		e.Status, e.Code = http.StatusConflict, "canceled"
+	case "action":
+		e.Code = "action_required"
+	case "permanent":
+		e.permanent(f.Code)
+	}
+	return e
+}
+
+func (e *Error) permanent(code int) {
+	switch {
+	case slices.Contains(filtered, code):
+		e.Code = "content_filter"
+	case slices.Contains(tooLong, code):
+		e.Code = "context_length_exceeded"
+	case slices.Contains(noSuchBot, code):
+		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
+	}
+}
+
+// object is an object of JSON.
+type object map[string]any
+
+// encode is json.Marshal, but leaves <, > and & as they are.
+func encode(v any) (json.RawMessage, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return json.RawMessage(strings.TrimSuffix(b.String(), "\n")), err
+}

@@ -1,0 +1,69 @@
+package openai
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/cozeq/cozeq/internal/apikey"
+)
+
+// Models are the names that stand for bots. A bot that the key of a request may not ask does not exist for it.
+type Models struct {
+	Aliases map[string]string // names for bots, by their names
+}
+
+// Bot is the bot that a model stands for: an alias, the id of a bot, or bot-ID.
+func (m *Models) Bot(ctx context.Context, model string) (string, error) {
+	bot, known := m.Aliases[model]
+	if !known {
+		bot = strings.TrimPrefix(model, "bot-")
+		known = isID(bot)
+	}
+	if model == "" {
+		return "", bad("model", "missing_required_parameter", "missing: give the id of a bot"+m.names(ctx, ", or "))
+	}
+	if !known || !visible(ctx, bot) {
+		return "", &Error{
+			Status: http.StatusNotFound, Type: typeRequest, Param: "model", Code: "model_not_found", Retry: retryNo,
+			Message: fmt.Sprintf("the model %.100q does not exist, or this key may not use it: give the id of a bot%s", model, m.names(ctx, ", or ")),
+		}
+	}
+	return bot, nil
+}
+
+func visible(ctx context.Context, bot string) bool {
+	return apikey.FromContext(ctx).CheckBot(bot) == nil
+}
+
+// names lists the aliases that the key may use, for an error.
+func (m *Models) names(ctx context.Context, before string) string {
+	all := m.list(ctx)
+	if len(all) == 0 {
+		return ""
+	}
+	const shown = 10
+	if len(all) > shown {
+		all = append(all[:shown], "...")
+	}
+	return before + strings.Join(all, ", ")
+}
+
+func (m *Models) list(ctx context.Context) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(m.Aliases)) {
+		if visible(ctx, m.Aliases[name]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// isID reports whether a text may be the id of a bot.
+func isID(s string) bool { return s != "" && len(s) <= 32 && strings.Trim(s, "0123456789") == "" }
+
+func modelObject(id, bot string) object {
+	return object{"id": id, "object": "model", "created": 0, "owned_by": "coze", "cozeq": object{"bot_id": bot}}
+}

@@ -1,0 +1,122 @@
+package openai
+
+import (
+	"github.com/cozeq/cozeq/internal/messages"
+	"github.com/cozeq/cozeq/results"
+)
+
+// response is the object of a response, whatever its task's state. It has every key that the SDKs do not take for optional.
+func (e *Echo) response(r *results.Result) object {
+	o := object{
+		"id": responsePrefix + r.ID, "object": "response", "created_at": created(r), "status": status(r), "model": e.Model,
+		"output": e.output(r), "error": nil, "incomplete_details": nil, "instructions": nil, "metadata": e.metadata(),
+		"parallel_tool_calls": false, "tool_choice": "none", "tools": []any{}, "temperature": nil, "top_p": nil,
+		"background": e.Background, "store": e.kept(), "previous_response_id": orNull(e.Previous),
+		"text": object{"format": object{"type": "text"}}, "truncation": "disabled", "usage": nil, "user": orNull(r.UserID),
+		"cozeq": extension(r),
+	}
+	if e.Conversation != "" {
+		o["conversation"] = object{"id": e.Conversation}
+	}
+	if !r.CompletedAt.IsZero() && r.Status == results.Completed {
+		o["completed_at"] = r.CompletedAt.Unix()
+	}
+	if r.Usage != nil {
+		o["usage"] = responseUsage(r.Usage)
+	}
+	switch o["status"] {
+	case "failed":
+		o["error"] = responseError(r)
+	case "incomplete":
+		reason := finish(r)
+		if reason == "length" {
+			reason = "max_output_tokens"
+		}
+		o["incomplete_details"] = object{"reason": reason}
+	}
+	return o
+}
+
+func (e *Echo) metadata() any {
+	if e.Metadata == nil {
+		return object{}
+	}
+	return e.Metadata
+}
+
+// status is the state of a task in the words of responses.
+func status(r *results.Result) string {
+	switch r.Status {
+	case results.Completed:
+		return "completed"
+	case results.Canceled:
+		return "cancelled"
+	case results.Failed, results.Expired:
+		if finish(r) != "" {
+			return "incomplete"
+		}
+		return "failed"
+	case results.Running:
+		return "in_progress"
+	}
+	if !r.StartedAt.IsZero() { // it waits between two attempts
+		return "in_progress"
+	}
+	return "queued"
+}
+
+// output are the items of an answer: the message, and the bot's reasoning, which is known at the end.
+func (e *Echo) output(r *results.Result) []any {
+	items := []any{}
+	if r.Answer != "" || r.Status == results.Completed {
+		state := "completed"
+		if r.Status != results.Completed {
+			state = "incomplete"
+		}
+		items = append(items, messageItem(r.ID, state, textPart(r.Answer)))
+	}
+	if r.Reasoning != "" {
+		items = append(items, reasoningItem(r))
+	}
+	return items
+}
+
+func messageItem(id, state string, content ...any) object {
+	if content == nil {
+		content = []any{}
+	}
+	return object{"id": messagePrefix + id, "type": "message", "status": state, "role": messages.Assistant, "content": content}
+}
+
+func textPart(text string) object {
+	return object{"type": "output_text", "text": text, "annotations": []any{}, "logprobs": []any{}}
+}
+
+func reasoningItem(r *results.Result) object {
+	return object{"id": reasoningPrefix + r.ID, "type": "reasoning", "summary": []any{object{"type": "summary_text", "text": r.Reasoning}}}
+}
+
+func responseUsage(u *results.Usage) object {
+	return object{
+		"input_tokens": u.InputCount, "input_tokens_details": object{"cached_tokens": 0},
+		"output_tokens": u.OutputCount, "output_tokens_details": object{"reasoning_tokens": 0}, "total_tokens": u.TokenCount,
+	}
+}
+
+// responseError is why a response failed, with one of the few codes that OpenAI's schema has. The code of its HTTP errors,
+// which says more, is in the message's object beside it.
+func responseError(r *results.Result) object {
+	e := errorOf(r.Err())
+	code := "server_error"
+	switch {
+	case e.Type == typeRate || e.Type == typeQuota:
+		code = "rate_limit_exceeded"
+	case e.Type == typeRequest:
+		code = "invalid_prompt"
+	}
+	o := object{"code": code, "message": e.Message}
+	if e.Failure != nil {
+		o["cozeq"] = e.Failure
+	}
+	return o
+}
