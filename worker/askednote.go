@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/record"
 )
 
 // note bounds how long after the asked note a byte of the question may leave.
@@ -78,11 +80,15 @@ func (n *note) close() {
 // written again when the question is sent: see note.
 func (a *attempt) permitToAsk(ctx context.Context, conversation string) error {
 	draw, await := a.calls.permitToAsk()
-	if err := a.noteAsked(ctx, conversation, func(p redis.Cmdable) { draw(ctx, p) }); err != nil {
+	err := a.noteAsked(ctx, conversation, func(p redis.Cmdable) {
+		draw(ctx, p)
+		a.announce(ctx, p) // that it runs, which was written before
+	})
+	if err != nil {
 		return err
 	}
 	began := a.noted
-	err := await(ctx)
+	err = await(ctx)
 	a.spans.Permit(began, permitGiven(err), err)
 	if err != nil {
 		a.clearAsked(ctx, conversation)
@@ -90,6 +96,13 @@ func (a *attempt) permitToAsk(ctx context.Context, conversation string) error {
 	}
 	a.cfg.Metrics.Permitted(time.Since(began))
 	return nil
+}
+
+// announce tells those who watch the answer that the record's status has changed.
+func (a *attempt) announce(ctx context.Context, c redis.Cmdable) {
+	if a.chat != nil && a.chat.Stream {
+		_ = record.Announce(ctx, c, a.id) // they read the record now and then anyway
+	}
 }
 
 // noteAsked notes that the question is about to be sent, first in the journal: if the record alone said so, only a process

@@ -138,6 +138,8 @@ func (a *attempt) putBack(ctx context.Context, v Verdict) Verdict {
 		a.disown(ctx)
 	} else if err != nil {
 		a.log.Warn("could not note that the task waits", "err", err)
+	} else {
+		a.announce(ctx, a.results.Redis())
 	}
 	if v.Parked != "" {
 		v.After = pause.ProbeFirst // without a credential there is no pause to wait for

@@ -91,10 +91,10 @@ func (r *recorder) EvalSha(ctx context.Context, sha string, keys []string, args 
 	return cmd
 }
 
-// Eval records a call and learns the script.
-func (r *recorder) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
-	sum := sha1.Sum([]byte(source))
+// Eval records a call and learns the script: asynq's behind enqueue.lua.
+func (r *recorder) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
+	sum := sha1.Sum([]byte(text))
 	sha := hex.EncodeToString(sum[:])
-	r.scripts[sha] = redis.NewScript(source)
+	r.scripts[sha] = redis.NewScript(source("enqueue.lua") + text)
 	return r.EvalSha(ctx, sha, keys, args...)
 }
