@@ -1,6 +1,8 @@
 -- Wakes idle workers when a queue that was empty gets a task. asynq's own script to enqueue is put behind it.
 --
 -- KEYS: as asynq has them: 1 the task, 2 the list that it goes to
+-- ARGV: asynq's
+-- Reply: asynq's
 --
 -- Where the list has tasks already nobody is idle, so 100,000 tasks at once wake once. The message comes before the task,
 -- but both are one step, and who hears it finds the task. If asynq then refuses the task (its id is taken), or the message
