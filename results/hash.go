@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+
+	"github.com/cozeq/cozeq/internal/seal"
 )
 
 // Key returns the Redis key of a task's result hash.
@@ -43,7 +45,7 @@ func (r *Result) Fields() []any {
 	str("reasoning", r.Reasoning)
 	list := func(name string, values []string) {
 		switch {
-		case len(values) == 1 && IsSealed(values[0]):
+		case len(values) == 1 && seal.Is(values[0]):
 			str(name, values[0])
 		case len(values) > 0:
 			str(name, listText(values))
@@ -96,7 +98,7 @@ func (r *Result) Fields() []any {
 // parseList reads a list as Fields writes it. An encrypted one has one element.
 func parseList(value string) (values []string) {
 	switch {
-	case IsSealed(value):
+	case seal.Is(value):
 		return []string{value}
 	case value != "":
 		_ = json.Unmarshal([]byte(value), &values)

@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
@@ -22,8 +22,6 @@ const keySize = 32
 
 // maxKeyFile bounds what is read of a file of keys: a thousand of them.
 const maxKeyFile = 64 << 10
-
-var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
 
 // Keys encrypt what people wrote and what bots said before it goes to Redis, and
 // decrypt it again. The first key encrypts, all decrypt. Keys are safe for concurrent
@@ -104,7 +102,7 @@ func (k *Keys) add(line []byte) error {
 	if !ok {
 		return errors.New("not a key, want ID:BASE64")
 	}
-	if !keyIDPattern.Match(id) {
+	if !seal.IsKeyID(string(id)) {
 		return errors.New("the key's id, before the colon, is not 1 to 32 letters, digits or any of . _ -")
 	}
 	key := make([]byte, base64.StdEncoding.DecodedLen(len(encoded)))

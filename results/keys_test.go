@@ -15,6 +15,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -126,7 +127,7 @@ func TestSealAndOpen(t *testing.T) {
 	one, other, none := parseKeys(t, "k1:"+keyText('a')), parseKeys(t, "k1:"+keyText('b')), (*results.Keys)(nil)
 	rotated := parseKeys(t, "k2:"+keyText('b')+"\nk1:"+keyText('a'))
 	value := one.Seal("t1", "answer", "42")
-	if !results.IsSealed(value) || !strings.HasPrefix(value, "enc:v1:k1:") || value == one.Seal("t1", "answer", "42") {
+	if !seal.Is(value) || !strings.HasPrefix(value, "enc:v1:k1:") || value == one.Seal("t1", "answer", "42") {
 		t.Errorf("got %q", value)
 	}
 	for _, keys := range []*results.Keys{one, rotated} {
@@ -158,7 +159,7 @@ func TestSealAndOpen(t *testing.T) {
 		}
 	}
 	for _, clear := range []string{"", "42", "enc:", "enc:v1:", "enc:v1:k1:", "enc:v1:k1:MTIz", "enc:v1:k 1:" + strings.Repeat("a", 44), "enc:v2:k1:" + strings.Repeat("a", 44)} {
-		if text, err := one.Open("t1", "answer", clear); err != nil || text != clear || results.IsSealed(clear) {
+		if text, err := one.Open("t1", "answer", clear); err != nil || text != clear || seal.Is(clear) {
 			t.Errorf("%q opens as %q, %v", clear, text, err)
 		}
 	}
@@ -208,7 +209,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add("enc:v1:k1:" + strings.Repeat("A", 40))
 	f.Fuzz(func(t *testing.T, value string) {
 		text, err := keys.Open("t2", "answer", value) // where nothing of this can belong
-		if results.IsSealed(value) != (err != nil) || err == nil && text != value {
+		if seal.Is(value) != (err != nil) || err == nil && text != value {
 			t.Errorf("%q opens as %q, %v", value, text, err)
 		}
 	})

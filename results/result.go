@@ -90,12 +90,6 @@ func (r *Result) Billed() Usage {
 	return r.Spent.Plus(*r.Usage)
 }
 
-// Spend moves Usage to Spent: the chat that it is of has ended without an answer,
-// and another one will be asked for.
-func (r *Result) Spend() {
-	r.Spent, r.Usage = r.Billed(), nil
-}
-
 // Usage is what Coze counted, in tokens.
 type Usage struct {
 	TokenCount  int64 `json:"token_count"`

@@ -6,37 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/cozeq/cozeq/internal/seal"
 )
 
-// SaysMore is how a worker that encrypts ends what it tells asynq of a failure: the
-// message is in the record alone.
-const SaysMore = ": the record says more"
-
-// sealMark begins an encrypted value: enc:v1:KEYID:BASE64. The base64 is that of a
-// random nonce of 12 bytes, the ciphertext of AES-256-GCM, and its tag of 16 bytes. Its
-// additional data is OWNER/FIELD: the id of the task or batch that the value belongs
-// to, and its name, so that a value in another's place does not decrypt.
-const sealMark = "enc:v1:"
-
-// sealExtra is what a ciphertext has more than its text: nonce and tag.
-const sealExtra = 12 + 16
-
-// The fields of a task that are encrypted, as they stand in the additional data.
-const (
-	fieldAnswer    = "answer"
-	fieldReasoning = "reasoning"
-	fieldFollowUps = "follow_ups"
-	fieldWarnings  = "warnings"
-
-	// FieldError is that of a failure's message in the result's hash.
-	FieldError = "error_msg"
-
-	// FieldSummary is that of what asynq shows as a task's result.
-	FieldSummary = "summary"
-)
-
-// fieldPart is that of one of several answers, by its place.
+// fieldPart names one of several answers, by its place.
 func fieldPart(i int) string { return "parts." + strconv.Itoa(i) }
 
 // SealedError says that a value is encrypted and cannot be read here.
@@ -71,33 +45,13 @@ func (e *SealedError) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// parseSealed takes a value apart. ok is false for text that is not encrypted, also if
-// it begins as if it were.
-func parseSealed(value string) (keyID, encoded string, ok bool) {
-	rest, ok := strings.CutPrefix(value, sealMark)
-	if !ok {
-		return "", "", false
-	}
-	keyID, encoded, ok = strings.Cut(rest, ":")
-	if !ok || !keyIDPattern.MatchString(keyID) || len(encoded)%4 != 0 || len(encoded) < base64.StdEncoding.EncodedLen(sealExtra) {
-		return "", "", false
-	}
-	return keyID, encoded, true
-}
-
-// IsSealed reports whether a value is an encrypted one.
-func IsSealed(value string) bool {
-	_, _, ok := parseSealed(value)
-	return ok
-}
-
 // Seal encrypts a value that belongs to owner, a task or a batch, as its field. Without
 // keys it is returned as it is, and so is what is empty.
 func (k *Keys) Seal(owner, field, text string) string {
 	if k == nil || text == "" {
 		return text
 	}
-	head := sealMark + k.ids[0] + ":"
+	head := seal.Mark + k.ids[0] + ":"
 	sealed := k.aeads[k.ids[0]].Seal(nil, nil, []byte(text), additional(owner, field))
 	value := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(len(sealed)))
 	return string(base64.StdEncoding.AppendEncode(append(value, head...), sealed))
@@ -106,7 +60,7 @@ func (k *Keys) Seal(owner, field, text string) string {
 // Open decrypts what Seal has made for the same owner and field; what is not encrypted
 // is returned as it is. One that cannot be decrypted is a *SealedError.
 func (k *Keys) Open(owner, field, value string) (string, error) {
-	id, encoded, ok := parseSealed(value)
+	id, encoded, ok := seal.Parse(value)
 	if !ok {
 		return value, nil
 	}
@@ -138,27 +92,27 @@ func (r *Result) Seal(k *Keys, id string) *Result {
 	if k == nil {
 		return &s
 	}
-	seal := func(field, text string) string {
-		if r.Sealed != nil && IsSealed(text) {
+	text := func(field, text string) string {
+		if r.Sealed != nil && seal.Is(text) {
 			return text
 		}
 		return k.Seal(id, field, text)
 	}
 	list := func(field string, values []string) []string {
-		if len(values) == 0 || len(values) == 1 && r.Sealed != nil && IsSealed(values[0]) {
+		if len(values) == 0 || len(values) == 1 && r.Sealed != nil && seal.Is(values[0]) {
 			return values
 		}
 		return []string{k.Seal(id, field, listText(values))}
 	}
 	s.Parts = slices.Clone(r.Parts)
 	for i := range s.Parts {
-		s.Parts[i].Content = seal(fieldPart(i), r.Parts[i].Content)
+		s.Parts[i].Content = text(fieldPart(i), r.Parts[i].Content)
 	}
-	s.Answer, s.Reasoning = seal(fieldAnswer, r.Answer), seal(fieldReasoning, r.Reasoning)
-	s.FollowUps, s.Warnings = list(fieldFollowUps, r.FollowUps), list(fieldWarnings, r.Warnings)
+	s.Answer, s.Reasoning = text(seal.Answer, r.Answer), text(seal.Reasoning, r.Reasoning)
+	s.FollowUps, s.Warnings = list(seal.FollowUps, r.FollowUps), list(seal.Warnings, r.Warnings)
 	if r.Error != nil && !r.Error.Unencrypted {
 		failure := *r.Error
-		failure.Message = seal(FieldError, r.Error.Message)
+		failure.Message = text(seal.Error, r.Error.Message)
 		s.Error = &failure
 	}
 	return &s
@@ -172,12 +126,12 @@ func (r *Result) Readable() *Result {
 	}
 	clean := *r
 	drop := func(text *string) {
-		if IsSealed(*text) {
+		if seal.Is(*text) {
 			*text = ""
 		}
 	}
 	list := func(values *[]string) {
-		if len(*values) == 1 && IsSealed((*values)[0]) {
+		if len(*values) == 1 && seal.Is((*values)[0]) {
 			*values = nil
 		}
 	}
@@ -211,24 +165,24 @@ func (r *Result) open(k *Keys, id string) {
 		}
 	}
 	list := func(field string, values *[]string) {
-		if len(*values) != 1 || !IsSealed((*values)[0]) {
+		if len(*values) != 1 || !seal.Is((*values)[0]) {
 			return
 		}
 		all := (*values)[0]
-		if text(field, &all); !IsSealed(all) {
+		if text(field, &all); !seal.Is(all) {
 			*values = nil
 			_ = json.Unmarshal([]byte(all), values)
 		}
 	}
-	text(fieldAnswer, &r.Answer)
-	text(fieldReasoning, &r.Reasoning)
+	text(seal.Answer, &r.Answer)
+	text(seal.Reasoning, &r.Reasoning)
 	for i := range r.Parts {
 		text(fieldPart(i), &r.Parts[i].Content)
 	}
-	list(fieldFollowUps, &r.FollowUps)
-	list(fieldWarnings, &r.Warnings)
+	list(seal.FollowUps, &r.FollowUps)
+	list(seal.Warnings, &r.Warnings)
 	if r.Error != nil {
-		text(FieldError, &r.Error.Message)
+		text(seal.Error, &r.Error.Message)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -54,7 +55,7 @@ func (c *Chat) Open(keys *results.Keys, id string) error {
 	if c.Sealed == "" {
 		return nil
 	}
-	if !results.IsSealed(c.Sealed) {
+	if !seal.Is(c.Sealed) {
 		return invalid("sealed", "not an encrypted value")
 	}
 	if p := c.private(); len(p.AdditionalMessages)+len(p.CustomVariables)+len(p.Parameters)+len(p.ExtraParams)+len(p.MetaData) > 0 || p.Preview != "" {

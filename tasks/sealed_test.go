@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -60,7 +61,7 @@ func TestSealedPayload(t *testing.T) {
 			}
 			if got.HasBody() {
 				body, err := rdb.Get(t.Context(), results.BodyKey(name)).Bytes()
-				if err != nil || !results.IsSealed(string(body)) {
+				if err != nil || !seal.Is(string(body)) {
 					t.Fatalf("%.40q, %v", body, err)
 				}
 				if err := got.OpenBody(keys, "another", body); err == nil {

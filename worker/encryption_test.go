@@ -26,6 +26,7 @@ import (
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -278,7 +279,7 @@ func TestEncryption(t *testing.T) {
 		c.unreadable(nil)
 		c.unreadable(theKeys(t, "k2"))
 		rows, err := c.rdb.HGetAll(t.Context(), "cozeq:batch:{b1}:rows").Result()
-		if err != nil || !results.IsSealed(rows["0"]) { // which no search would find, as it is compressed
+		if err != nil || !seal.Is(rows["0"]) { // which no search would find, as it is compressed
 			t.Errorf("rows %.40q, %v", rows["0"], err)
 		}
 	})
@@ -304,7 +305,7 @@ func (c *confidential) readable(keys *results.Keys) {
 		}
 		switch r.Status {
 		case results.Completed:
-			if !strings.Contains(r.Answer, private) || len(r.FollowUps) != 2 || results.IsSealed(r.FollowUps[0]) {
+			if !strings.Contains(r.Answer, private) || len(r.FollowUps) != 2 || seal.Is(r.FollowUps[0]) {
 				t.Errorf("%s with %v: %+v", kind, keys, r)
 			}
 		case results.Failed:
@@ -363,7 +364,7 @@ func (c *confidential) unreadable(keys *results.Keys) {
 		t.Errorf("with %v: %+v", keys, clean)
 	}
 	r, err = store.Get(t.Context(), c.ids["failed"])
-	if err != nil || r.Error.Code != 4010 || r.Error.Class != "permanent" || !results.IsSealed(r.Error.Message) {
+	if err != nil || r.Error.Code != 4010 || r.Error.Class != "permanent" || !seal.Is(r.Error.Message) {
 		t.Errorf("with %v: %+v, %v", keys, r, err)
 	}
 	bs := batches.New(tasks.NewClient(store))
@@ -471,7 +472,7 @@ func TestMixedQueue(t *testing.T) {
 		if r := l.wait(id); r.Status != results.Completed || r.Sealed != nil || r.Answer == "" {
 			t.Errorf("got %+v", r)
 		}
-		if answer := l.rdb.HGet(t.Context(), results.Key(id), "answer").Val(); !results.IsSealed(answer) {
+		if answer := l.rdb.HGet(t.Context(), results.Key(id), "answer").Val(); !seal.Is(answer) {
 			t.Errorf("the answer stands in Redis as %q", answer)
 		}
 	}

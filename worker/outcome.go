@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -48,7 +49,7 @@ func (a *attempt) toAsynq(v Verdict) error {
 		if e, ok := errors.AsType[*coze.Error](v.Err); ok && e.Code != 0 {
 			o.text = fmt.Sprintf("%d (%s)", e.Code, v.Class)
 		}
-		o.text += results.SaysMore
+		o.text += seal.SaysMore
 	}
 	return err
 }

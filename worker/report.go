@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/internal/telemetry"
-	"github.com/cozeq/cozeq/results"
 )
 
 // report logs, counts and traces how the attempt ended.
@@ -63,7 +63,7 @@ func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
 	}
 	key := asynqx.Key(a.rec.Result.Queue, "t:"+a.id)
 	return []func(redis.Cmdable){func(p redis.Cmdable) {
-		p.HSet(ctx, key, "result", a.results.Keys.Seal(a.id, results.FieldSummary, a.summary()))
+		p.HSet(ctx, key, "result", a.results.Keys.Seal(a.id, seal.Summary, a.summary()))
 	}}
 }
 

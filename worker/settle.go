@@ -129,7 +129,8 @@ func (a *attempt) putBack(ctx context.Context, v Verdict) Verdict {
 		why = failure(v)
 	}
 	if a.rec.Result.ChatID == "" {
-		a.rec.Result.Spend()
+		r := &a.rec.Result // the chat that Usage is of has ended without an answer; another one will be asked for
+		r.Spent, r.Usage = r.Billed(), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()

@@ -43,8 +43,8 @@ var edges = map[string][]string{
 	"coze":          {"internal/textfile"},
 	"coze/cozetest": {"coze"},
 	"coze/oauth":    {"coze", "internal/textfile", "jwt"}, // apart from coze, so that who has a plain token links no JWT
-	"results":       {"internal/subscription", "internal/textfile", "redis"},
-	"tasks":         {"results", "internal/record", "internal/watch", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
+	"results":       {"internal/seal", "internal/subscription", "internal/textfile", "redis"},
+	"tasks":         {"results", "internal/record", "internal/seal", "internal/watch", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
 	"tasks/batches": {"tasks", "results", "internal/record", "internal/asynqx", "internal/queue", "internal/tally", "redis"},
 
 	// What tasks, batches and worker share of the queue.
@@ -56,7 +56,7 @@ var edges = map[string][]string{
 	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
 
 	// The only place where the three meet.
-	"worker": {"internal/asynqx", "internal/limit", "internal/pause", "internal/recovery", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
+	"worker": {"internal/asynqx", "internal/limit", "internal/pause", "internal/recovery", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/seal", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
 		"otel/trace"},
 	"internal/telemetry": {"coze", "results", "internal/asynqx", "internal/limit", "internal/pause", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
@@ -109,9 +109,10 @@ var edges = map[string][]string{
 	"internal/pipeline":   {"redis"},
 	"internal/sse":        {},
 	"internal/textfile":   {},
+	"internal/seal":       {},
 	"internal/jsonobject": {},
 	"internal/flags":      {"pflag"},
-	"internal/monitor":    {"tasks", "results", "asynq", "asynqmon", "redis"},
+	"internal/monitor":    {"tasks", "results", "internal/seal", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
 	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
 	"internal/tasktest":   {"tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
@@ -122,7 +123,7 @@ var edges = map[string][]string{
 	"internal/watch":        {"results", "internal/record", "internal/subscription", "internal/backoff", "redis"},
 
 	// Rooms of the command line, from the bottom up. No command is imported by any of them.
-	"internal/terminal":    {"*"},
+	"internal/terminal":    {"internal/flags", "*"},
 	"internal/misuse":      {"internal/flags", "internal/usage", "*"},
 	"internal/remoteredis": {"redis", "internal/backoff", "internal/redischeck", "internal/textfile"},
 	"internal/exitcode": {"coze", "results", "tasks", "internal/input", "internal/journal", "internal/misuse",

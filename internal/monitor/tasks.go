@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -103,7 +104,7 @@ func opened(keys *results.Keys, id string, payload []byte) (*tasks.Chat, error) 
 
 // tellError replaces asynq's shortened error by the record's, decrypted or with the name of the key that it needs.
 func (o object) tellError(f *results.Failure) {
-	if f != nil && strings.HasSuffix(o.text("error_message"), results.SaysMore) {
+	if f != nil && strings.HasSuffix(o.text("error_message"), seal.SaysMore) {
 		o.set("error_message", f.Error())
 	}
 }
@@ -141,8 +142,8 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 			t.tellError(states[i].failure())
 		} else if result := t.text("result"); result == "" {
 			t.set("result", states[i].line(true))
-		} else if results.IsSealed(result) {
-			t.set("result", openedText(h.Results.Keys, ids[i], results.FieldSummary, result))
+		} else if seal.Is(result) {
+			t.set("result", openedText(h.Results.Keys, ids[i], seal.Summary, result))
 		}
 		t.set("payload", s.String())
 	}
@@ -251,7 +252,7 @@ func (h *handler) states(ctx context.Context, ids []string) []state {
 			for i, value := range reply.Val() {
 				fields[i], _ = value.(string)
 			}
-			message := openedText(h.Results.Keys, chunk[i], results.FieldError, fields[3])
+			message := openedText(h.Results.Keys, chunk[i], seal.Error, fields[3])
 			all = append(all, state{fields[0], fields[1], fields[2], message})
 		}
 	}

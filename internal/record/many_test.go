@@ -132,7 +132,7 @@ func TestSpent(t *testing.T) {
 				t.Errorf("attempt %d takes the record for its producer's", i)
 			}
 			a.Result.Usage = &results.Usage{TokenCount: 10, OutputCount: 7, InputCount: 3}
-			a.Result.Spend()
+			a.Result.Spent, a.Result.Usage = a.Result.Billed(), nil
 			if err := a.Wait(ctx, nil); err != nil {
 				t.Fatal(err)
 			}

@@ -627,7 +627,7 @@ func TestBatchOfRun(t *testing.T) {
 		a := f.Begin("r-3") // it has ended, and the run is quicker than the mark
 		a.Result.Attempts = 1
 		a.Result.Usage = &results.Usage{TokenCount: 3}
-		a.Result.Spend()
+		a.Result.Spent, a.Result.Usage = a.Result.Billed(), nil
 		a.Result.Attempts, a.Result.Status, a.Result.Usage = 2, results.Completed, &results.Usage{TokenCount: 4}
 		f.Must(a.Finish(ctx, false))
 		published := results.Result{ID: "r-3", BatchID: "r", Status: results.Completed, Attempts: 2, Usage: &results.Usage{TokenCount: 4}}

@@ -201,7 +201,7 @@ func (m *tallyModel) worker(a *redistest.Actor, how results.Status) {
 		if how == results.Waiting {
 			mark.Status = how
 			r.ChatID, r.Usage = "", &results.Usage{TokenCount: 1}
-			r.Spend()
+			r.Spent, r.Usage = r.Billed(), nil
 			if at.Wait(ctx, nil, mark.Along(ctx)) == nil {
 				m.end(ctx, a, id, "pending")
 			}
