@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/internal/flags"
 )
 
 // Error is a command called wrongly.
@@ -20,8 +23,13 @@ func (e *Error) Error() string { return e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf is wrong usage found by the command itself.
+// Errorf is wrong usage found by the command itself. Durations among args are written as users write them: 15m, 7d.
 func Errorf(cmd *cobra.Command, format string, args ...any) error {
+	for i, arg := range args {
+		if d, ok := arg.(time.Duration); ok {
+			args[i] = flags.Format(d)
+		}
+	}
 	return &Error{Command: cmd.CommandPath(), Err: fmt.Errorf(format, args...)}
 }
 

@@ -34,9 +34,9 @@ func TestPanelInPipe(t *testing.T) {
 		fmt.Fprintln(p, "a line of the log")
 		time.Sleep(10 * time.Second)
 		stop()
-		want := "1,500/12,000 done  3 failed  20 cached  10,500 open (64 in flight, 430 in the queue)  17.5/s  45,678 tokens  10s  ~10m0s left\n" +
+		want := "1,500/12,000 done  3 failed  20 cached  10,500 open (64 in flight, 430 in the queue)  17.5/s  45,678 tokens  10s  ~10m left\n" +
 			"a line of the log\n" +
-			"1,500/12,000 done  3 failed  20 cached  10,500 open (64 in flight, 430 in the queue)  17.5/s  45,678 tokens  20s  ~10m0s left\n"
+			"1,500/12,000 done  3 failed  20 cached  10,500 open (64 in flight, 430 in the queue)  17.5/s  45,678 tokens  20s  ~10m left\n"
 		if errs.String() != want {
 			t.Errorf("got\n%s\nwant\n%s", errs.String(), want)
 		}

@@ -63,5 +63,5 @@ func upTo(d time.Duration) string {
 	if d >= Forever {
 		return "for its end"
 	}
-	return "up to " + d.String()
+	return "up to " + flags.Format(d)
 }

@@ -61,7 +61,7 @@ func (s *Session) AwaitServed(ctx context.Context, queue string, wait time.Durat
 	if !missing || wait == 0 {
 		return err
 	}
-	fmt.Fprintf(say, "cozeq: waiting for a worker of queue %s, for up to %v\n", none.Queue, wait)
+	fmt.Fprintf(say, "cozeq: waiting for a worker of queue %s, for up to %s\n", none.Queue, flags.Format(wait))
 	giveUp := time.After(wait)
 	again := time.NewTicker(workerWait / 30)
 	defer again.Stop()

@@ -3,8 +3,9 @@ package terminal
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/cozeq/cozeq/internal/flags"
 )
 
 // Count is a number with its thousands apart: 1,234,567.
@@ -24,9 +25,9 @@ func Rounded(d time.Duration) string {
 	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
 	case d < time.Hour:
-		return d.Round(time.Second).String()
+		return flags.Format(d.Round(time.Second))
 	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	return flags.Format(d.Round(time.Minute))
 }
 
 func Seconds(d time.Duration) float64 {

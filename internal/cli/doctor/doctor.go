@@ -25,15 +25,16 @@ const doctorTime = 10 * time.Second
 
 var errTooLong = fmt.Errorf("no answer within the %v that all checks have together", doctorTime)
 
-type doctorCommand struct {
+type options struct {
 	streams *terminal.Streams
 	json    bool
 	strict  bool
 	output  string
 }
 
+// New is the command doctor.
 func New(s *terminal.Streams) *cobra.Command {
-	c := &doctorCommand{streams: s}
+	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check settings, Redis, Coze, workers, queues and disk",
@@ -52,12 +53,12 @@ also if there is a warning.`,
   cozeq doctor --json |
     jq -r '.checks[] | select(.status == "fail") | .fix'`,
 		Args: misuse.CheckArgs(0, 0, ""),
-		RunE: c.run,
+		RunE: o.run,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.json, "json", false, "print JSON")
-	f.BoolVar(&c.strict, "strict", false, "treat warnings as failures")
-	f.StringVarP(&c.output, "output", "o", "", "check the disk where a run would write `FILE` (default this directory's disk)")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	f.BoolVar(&o.strict, "strict", false, "treat warnings as failures")
+	f.StringVarP(&o.output, "output", "o", "", "check the disk where a run would write `FILE` (default this directory's disk)")
 	for _, s := range settings.All() {
 		if s.Flag != "" && s.Flag != settings.Lang && f.Lookup(s.Flag) == nil {
 			settings.AddFlags(cmd, s.Flag)
@@ -69,13 +70,13 @@ also if there is a warning.`,
 	return cmd
 }
 
-func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
+func (o *options) run(cmd *cobra.Command, _ []string) error {
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), doctorTime, errTooLong)
 	defer cancel()
-	d := &doctor{cfg: settings.Of(cmd, c.streams), environ: c.streams.Environ, output: c.output}
-	d.logger = terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, slog.LevelError)
+	d := &doctor{cfg: settings.Of(cmd, o.streams), environ: o.streams.Environ, output: o.output}
+	d.logger = terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, slog.LevelError)
 	if level, err := d.cfg.Level(slog.LevelError); err == nil {
-		d.logger = terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
+		d.logger = terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, level)
 	}
 	defer d.close()
 	sum := diagnosis{OK: true}
@@ -83,23 +84,23 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 		if cmd.Context().Err() != nil {
 			return &exitcode.InterruptedError{}
 		}
-		sum.add(c.strict, found...)
-		if c.json {
+		sum.add(o.strict, found...)
+		if o.json {
 			continue
 		}
-		if err := c.print(found); err != nil {
+		if err := o.print(found); err != nil {
 			return err
 		}
 	}
-	if c.json {
-		if err := terminal.WriteJSON(c.streams.Out, sum); err != nil {
+	if o.json {
+		if err := terminal.WriteJSON(o.streams.Out, sum); err != nil {
 			return err
 		}
 	}
 	if !sum.OK {
 		return errors.New(sum.summary())
 	}
-	fmt.Fprintf(c.streams.Err, "cozeq: %s\n", sum.summary())
+	fmt.Fprintf(o.streams.Err, "cozeq: %s\n", sum.summary())
 	return nil
 }
 
@@ -107,20 +108,20 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 const nameWidth = 24
 
 // print writes each finding as a line for programs, or as lines for people.
-func (c *doctorCommand) print(found []finding) error {
-	if !c.streams.OutTTY {
+func (o *options) print(found []finding) error {
+	if !o.streams.OutTTY {
 		t := &terminal.Table{}
 		for _, f := range found {
-			t.Add(string(f.Status), f.Name, f.Detail, c.streams.Translate(f.Fix))
+			t.Add(string(f.Status), f.Name, f.Detail, o.streams.Translate(f.Fix))
 		}
-		return t.Write(c.streams)
+		return t.Write(o.streams)
 	}
 	const left = len("skip") + 2 + nameWidth + 2
-	indent, width := strings.Repeat(" ", left), max(c.streams.Width, left+30)
+	indent, width := strings.Repeat(" ", left), max(o.streams.Width, left+30)
 	colors := map[redischeck.Status]terminal.Paint{redischeck.OK: terminal.Green, redischeck.Skip: terminal.Dim, redischeck.Warn: terminal.Yellow, redischeck.Fail: terminal.Red}
 	var b strings.Builder
 	for _, f := range found {
-		b.WriteString(c.streams.Paint(true, colors[f.Status], fmt.Sprintf("%-4s", f.Status)))
+		b.WriteString(o.streams.Paint(true, colors[f.Status], fmt.Sprintf("%-4s", f.Status)))
 		name := f.Name
 		if pad := nameWidth - terminal.Columns(name); pad >= 0 {
 			name += strings.Repeat(" ", pad)
@@ -129,9 +130,9 @@ func (c *doctorCommand) print(found []finding) error {
 			b.WriteString("  " + name + "\n" + terminal.Wrap(terminal.OneLine(f.Detail), indent, width))
 		}
 		if f.Fix != "" {
-			b.WriteString(terminal.Wrap("fix: "+terminal.OneLine(c.streams.Translate(f.Fix)), indent, width))
+			b.WriteString(terminal.Wrap("fix: "+terminal.OneLine(o.streams.Translate(f.Fix)), indent, width))
 		}
 	}
-	_, err := fmt.Fprint(c.streams.Out, b.String())
+	_, err := fmt.Fprint(o.streams.Out, b.String())
 	return err
 }

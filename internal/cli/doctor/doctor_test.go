@@ -49,7 +49,7 @@ const (
 
 func TestDoctorOnTerminal(t *testing.T) {
 	var out bytes.Buffer
-	c := &doctorCommand{streams: &terminal.Streams{Out: &out, OutTTY: true, Width: 72}}
+	c := &options{streams: &terminal.Streams{Out: &out, OutTTY: true, Width: 72}}
 	err := c.print([]finding{
 		well("redis.version", "Redis 7.0.15"),
 		skipped("coze.bot", "none is set, so each question has to name its bot"),
@@ -176,10 +176,10 @@ func TestRoute(t *testing.T) {
 			{"coze.clock", ok, `within 1s`},
 		}},
 		"a path":           {plain + "/coze/", false, true, []want{{"coze.connect", ok, "answers"}, {"coze.clock", ok, ""}}},
-		"clock behind":     {server(t, false, 2*time.Minute), false, true, []want{{"coze.connect", ok, ""}, {"coze.clock", warn, `^2m0s behind Coze's \| set this machine's clock`}}},
+		"clock behind":     {server(t, false, 2*time.Minute), false, true, []want{{"coze.connect", ok, ""}, {"coze.clock", warn, `^2m behind Coze's \| set this machine's clock`}}},
 		"behind, an app":   {server(t, false, 2*time.Minute), true, true, []want{{"coze.connect", ok, ""}, {"coze.clock", warn, `behind`}}},
-		"far behind":       {server(t, false, 20*time.Minute), true, true, []want{{"coze.connect", ok, ""}, {"coze.clock", fail, `^20m0s behind Coze's: it gives an OAuth app no token`}}},
-		"ahead, an app":    {server(t, false, -2*time.Minute), true, true, []want{{"coze.connect", ok, ""}, {"coze.clock", fail, `^2m0s ahead of`}}},
+		"far behind":       {server(t, false, 20*time.Minute), true, true, []want{{"coze.connect", ok, ""}, {"coze.clock", fail, `^20m behind Coze's: it gives an OAuth app no token`}}},
+		"ahead, an app":    {server(t, false, -2*time.Minute), true, true, []want{{"coze.connect", ok, ""}, {"coze.clock", fail, `^2m ahead of`}}},
 		"no trust":         {server(t, true, 0), false, false, []want{{"coze.tls", fail, `certificate.*\| install the certificates of the system`}}},
 		"no TLS":           {strings.Replace(plain, "http:", "https:", 1), false, false, []want{{"coze.tls", fail, `^no TLS.*\| check scheme and port`}}},
 		"nobody":           {"http://127.0.0.1:1", false, false, []want{{"coze.connect", fail, `refused.*\| let this machine reach 127\.0\.0\.1:1`}}},

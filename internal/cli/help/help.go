@@ -135,6 +135,9 @@ func Head(f *pflag.Flag) string {
 func Usage(f *pflag.Flag) string {
 	_, text := flags.Placeholder(f)
 	if def := flags.Default(f); def != "" {
+		if def == "default" {
+			def = `"default"` // the name of a queue
+		}
 		text += " (default " + def + ")"
 	}
 	if env := flags.Env(f); env != "" {

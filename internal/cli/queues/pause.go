@@ -19,7 +19,7 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-func newQueuesPauseCmd(s *terminal.Streams) *cobra.Command {
+func newPause(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pause NAME",
 		Short: "Pause a queue",
@@ -44,7 +44,7 @@ Prints the name of the queue and "paused".`,
 	return cmd
 }
 
-func newQueuesResumeCmd(s *terminal.Streams) *cobra.Command {
+func newResume(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume NAME",
 		Short: "Resume a queue, or probe at once",
@@ -67,8 +67,8 @@ queue until a probe succeeds.`,
 	return cmd
 }
 
-// withQueue does something to a queue and prints what it is now. A name that was
-// never seen is taken for a slip, unless it is one that every worker serves.
+// withQueue does something to a queue and prints its state. A name that Redis does not know is an error, unless every worker
+// serves it by default.
 func withQueue(cmd *cobra.Command, s *terminal.Streams, name string, do func(*session.Session, string) (string, error)) error {
 	if err := tasks.ValidateQueue(name); err != nil {
 		return misuse.Errorf(cmd, "%w", err)

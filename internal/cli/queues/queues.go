@@ -19,13 +19,14 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-type queuesCommand struct {
+type options struct {
 	streams *terminal.Streams
 	json    bool
 }
 
+// New is the command queues.
 func New(s *terminal.Streams) *cobra.Command {
-	c := &queuesCommand{streams: s}
+	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "queues",
 		Short: "Show the queues of a shared Redis, and pause or resume one",
@@ -42,16 +43,16 @@ line (queue, pause, limit or unserved), and ages are in seconds.`,
   cozeq queues pause low
   cozeq queues resume default`,
 		Args: func(cmd *cobra.Command, args []string) error { return misuse.UnknownCommand(cmd, args) },
-		RunE: c.run,
+		RunE: o.run,
 	}
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
-	cmd.AddCommand(newQueuesPauseCmd(s), newQueuesResumeCmd(s))
+	cmd.AddCommand(newPause(s), newResume(s))
 	return cmd
 }
 
-func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {
-	s, err := session.OpenFor(cmd, c.streams)
+func (o *options) run(cmd *cobra.Command, _ []string) error {
+	s, err := session.OpenFor(cmd, o.streams)
 	if err != nil {
 		return err
 	}
@@ -60,18 +61,18 @@ func (c *queuesCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if c.json {
-		return terminal.WriteJSON(c.streams.Out, state)
+	if o.json {
+		return terminal.WriteJSON(o.streams.Out, state)
 	}
-	return c.print(state)
+	return o.print(state)
 }
 
 // print writes a table of each kind that there is.
-func (c *queuesCommand) print(state queuestate.All) error {
+func (o *options) print(state queuestate.All) error {
 	queues := &terminal.Table{Header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}, Whole: true}
 	for _, q := range state.Queues {
-		queues.Add(q.Queue, c.streams.Number(q.Pending), c.streams.Number(q.Active), c.streams.Number(q.Scheduled), c.streams.Number(q.Retry), c.streams.Number(q.Archived),
-			c.streams.Age(time.Duration(q.OldestPending*float64(time.Second))), c.pausedBy(q, state.Pauses))
+		queues.Add(q.Queue, o.streams.Number(q.Pending), o.streams.Number(q.Active), o.streams.Number(q.Scheduled), o.streams.Number(q.Retry), o.streams.Number(q.Archived),
+			o.streams.Age(time.Duration(q.OldestPending*float64(time.Second))), o.pausedBy(q, state.Pauses))
 	}
 	pauses := &terminal.Table{Header: []string{"PAUSED", "SINCE", "WHY", "NEXT PROBE", "ASIDE", "MESSAGE AND HINT"}, Whole: true}
 	for _, p := range state.Pauses {
@@ -79,8 +80,8 @@ func (c *queuesCommand) print(state queuestate.All) error {
 		if p.BotID != "" {
 			what = "bot " + p.BotID + " with " + p.Credential
 		}
-		pauses.Add(what, c.streams.Moment(p.Since), pausewatch.Cause(p), c.streams.Moment(p.NextProbe), c.streams.Number(int(p.Aside)),
-			strings.Trim(p.Message+" - "+c.streams.Translate(p.Hint), " -"))
+		pauses.Add(what, o.streams.Moment(p.Since), pausewatch.Cause(p), o.streams.Moment(p.NextProbe), o.streams.Number(int(p.Aside)),
+			strings.Trim(p.Message+" - "+o.streams.Translate(p.Hint), " -"))
 	}
 	limits := &terminal.Table{Header: []string{"CREDENTIAL", "CALLS A SECOND", "SERVED"}}
 	for _, l := range state.Limits {
@@ -95,14 +96,14 @@ func (c *queuesCommand) print(state queuestate.All) error {
 	}
 	unserved := &terminal.Table{Header: []string{"NOT SERVED", "QUEUE", "SINCE", "WHY", "WHAT TO DO"}, Whole: true}
 	for _, u := range state.Unreadable {
-		unserved.Add("task "+u.ID, u.Queue, c.streams.Moment(u.Since), u.Why, u.Hint)
+		unserved.Add("task "+u.ID, u.Queue, o.streams.Moment(u.Since), u.Why, u.Hint)
 	}
 	for _, q := range state.Queues {
 		if q.Grouped > 0 {
 			unserved.Add(terminal.Plural(q.Grouped, "task"), q.Queue, "", "enqueued with asynq.Group, and workers of cozeq serve no groups", "enqueue them without it")
 		}
 	}
-	return c.sections([]section{{"queue", queues}, {"pause", pauses}, {"limit", limits}, {"unserved", unserved}})
+	return o.sections([]section{{"queue", queues}, {"pause", pauses}, {"limit", limits}, {"unserved", unserved}})
 }
 
 // section is one of several tables; kind tells its lines in a pipe.
@@ -111,39 +112,39 @@ type section struct {
 	*terminal.Table
 }
 
-func (c *queuesCommand) sections(all []section) error {
+func (o *options) sections(all []section) error {
 	written := 0
 	for _, s := range all {
 		if len(s.Rows) == 0 {
 			continue
 		}
-		if !c.streams.OutTTY {
+		if !o.streams.OutTTY {
 			for i, row := range s.Rows {
 				s.Rows[i] = append([]string{s.kind}, row...)
 			}
 		} else if written > 0 {
-			fmt.Fprintln(c.streams.Out)
+			fmt.Fprintln(o.streams.Out)
 		}
-		if err := s.Write(c.streams); err != nil {
+		if err := s.Write(o.streams); err != nil {
 			return err
 		}
 		written++
 	}
 	if written == 0 {
-		fmt.Fprintln(c.streams.Err, "cozeq: there is no queue yet: nothing was ever enqueued, and no worker runs")
+		fmt.Fprintln(o.streams.Err, "cozeq: there is no queue yet: nothing was ever enqueued, and no worker runs")
 	}
 	return nil
 }
 
 // pausedBy says who has paused a queue, and why.
-func (c *queuesCommand) pausedBy(q queuestate.Queue, pauses []worker.Pause) string {
+func (o *options) pausedBy(q queuestate.Queue, pauses []worker.Pause) string {
 	switch {
 	case q.Paused == nil:
 		return "no"
 	case q.Paused.By == queuestate.ByOperator:
-		return "by an operator since " + c.streams.Moment(q.Paused.Since)
+		return "by an operator since " + o.streams.Moment(q.Paused.Since)
 	}
-	text := "by cozeq since " + c.streams.Moment(q.Paused.Since)
+	text := "by cozeq since " + o.streams.Moment(q.Paused.Since)
 	separator := ": "
 	for _, p := range pauses {
 		if p.BotID == "" && slices.Contains(q.Paused.Credentials, p.Credential) {

@@ -35,7 +35,7 @@ func TestQueuesOnNarrowTerminal(t *testing.T) {
 		{[]worker.Pause{paused, ofBot}, `(?m)^PAUSED            bot 客服机器人9 with 4f9032b3e48948c4\nsince             [^ ]+\nwhy               4028 \(quota\)\n`},
 	} {
 		var out bytes.Buffer
-		c := &queuesCommand{streams: &terminal.Streams{Out: &out, OutTTY: true, Width: 80}}
+		c := &options{streams: &terminal.Streams{Out: &out, OutTTY: true, Width: 80}}
 		state := queuestate.All{Queues: []queuestate.Queue{{Queue: "critical", Paused: &queuestate.Pause{By: queuestate.ByOperator, Since: now}}}, Pauses: test.pauses}
 		if err := c.print(state); err != nil {
 			t.Fatal(err)
@@ -67,7 +67,7 @@ func TestQueuesPrint(t *testing.T) {
 	}
 	show := func(tty bool) string {
 		var out bytes.Buffer
-		c := &queuesCommand{streams: &terminal.Streams{Out: &out, OutTTY: tty, Width: 120}}
+		c := &options{streams: &terminal.Streams{Out: &out, OutTTY: tty, Width: 120}}
 		if err := c.print(state); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestQueuesShowWhatIsNotServed(t *testing.T) {
 			t.Errorf("%+v", state)
 		}
 		var out bytes.Buffer
-		c := &queuesCommand{streams: &terminal.Streams{Out: &out}}
+		c := &options{streams: &terminal.Streams{Out: &out}}
 		if err := c.print(state); err != nil {
 			t.Fatal(err)
 		}

@@ -74,7 +74,7 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 	}
 	if o.wait > 0 && !r.Status.Terminal() {
 		return &exitcode.HintedError{
-			Err:  fmt.Errorf("%s has not ended within %v", id, o.wait),
+			Err:  fmt.Errorf("%s has not ended within %s", id, flags.Format(o.wait)),
 			Hint: "wait longer, or see that a worker serves its queue",
 		}
 	}

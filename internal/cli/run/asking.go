@@ -9,6 +9,7 @@ import (
 	"github.com/cozeq/cozeq/internal/answercache"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/filerun"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
@@ -184,7 +185,7 @@ func (a *asking) announce(signals context.Context, text string) (stop func()) {
 
 // draining is said at the first signal: after a second one there is no time to say it.
 func (a *asking) draining() string {
-	text := fmt.Sprintf("interrupted: chats in flight may finish, for up to %v; interrupt again to stop at once", a.options.drain)
+	text := fmt.Sprintf("interrupted: chats in flight may finish, for up to %s; interrupt again to stop at once", flags.Format(a.options.drain))
 	if a.options.output != "" {
 		text += "; run the same command again to resume"
 	}

@@ -20,15 +20,16 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-type workerCommand struct {
+type options struct {
 	streams *terminal.Streams
 	drain   time.Duration
 	keep    time.Duration
 	rules   session.RedisRules
 }
 
+// New is the command worker.
 func New(s *terminal.Streams) *cobra.Command {
-	c := &workerCommand{streams: s}
+	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Serve the queues of a shared Redis",
@@ -52,31 +53,21 @@ can reach that address, it starts only with a token for the dashboard or with
   cozeq worker --concurrency 500 --queues critical=6,default=3,low=1
   cozeq worker --rate 300/m`,
 		Args: misuse.CheckArgs(0, 0, ""),
-		RunE: c.run,
+		RunE: o.run,
 	}
-	settings.AddDrain(cmd, &c.drain)
-	flags.Duration(cmd.Flags(), &c.keep, "keep", results.DefaultKeep, "keep results this long if the question does not say")
-	c.rules.AddFlag(cmd.Flags())
+	settings.AddDrain(cmd, &o.drain)
+	flags.Duration(cmd.Flags(), &o.keep, "keep", results.DefaultKeep, "keep results this long if the question does not say")
+	o.rules.AddFlag(cmd.Flags())
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Monitor, settings.Log, settings.Codes, settings.MaxAnswer)
 	settings.AddDashboardFlags(cmd)
 	return cmd
 }
 
-func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
-	cfg := settings.Of(cmd, c.streams)
-	level, err := cfg.Level(slog.LevelInfo)
+// run reads the settings and opens what the worker needs.
+func (o *options) run(cmd *cobra.Command, _ []string) error {
+	cfg := settings.Of(cmd, o.streams)
+	wc, err := o.config(cmd, cfg)
 	if err != nil {
-		return err
-	}
-	logger := terminal.NewLogger(c.streams.Err, c.streams.ErrTTY, level)
-	wc := worker.Config{BotID: cfg.Text(settings.Bot, ""), Drain: session.DrainOf(c.drain), Logger: logger}
-	if wc.Concurrency, err = cfg.Concurrency(); err != nil {
-		return err
-	}
-	if wc.Queues, err = cfg.Queues(); err != nil {
-		return err
-	}
-	if wc.Rate, err = cfg.Rate(); err != nil {
 		return err
 	}
 	addr, err := cfg.HTTP(settings.DefaultHTTP)
@@ -87,15 +78,11 @@ func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if c.keep < time.Second {
-		return misuse.Errorf(cmd, "--keep %v, want at least 1s", c.keep)
-	}
-	s, err := session.NewShared(cfg, wc.Concurrency, logger)
+	s, err := session.NewShared(cfg, wc.Concurrency, wc.Logger)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	wc.Keep = c.keep
 	account, err := cfg.Account(cmd.Context(), "")
 	if err != nil {
 		return err
@@ -104,17 +91,43 @@ func (c *workerCommand) run(cmd *cobra.Command, _ []string) error {
 	if plan != nil {
 		addr = plan.Addr
 		// Connections of its own: people who look must not hold those of chats.
-		s, err := session.NewShared(cfg, site.DashboardPool, logger)
+		s, err := session.NewShared(cfg, site.DashboardPool, wc.Logger)
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		web.Dashboard = site.NewDashboard(plan, s, logger)
+		web.Dashboard = site.NewDashboard(plan, s, wc.Logger)
 	}
-	return c.serve(cmd.Context(), s, account, wc, addr, web)
+	return o.serve(cmd.Context(), s, account, wc, addr, web)
 }
 
-func (c *workerCommand) serve(signals context.Context, s *session.Session, a settings.Account, wc worker.Config, addr string, web site.Site) error {
+// config is the worker's part of the settings.
+func (o *options) config(cmd *cobra.Command, cfg settings.Config) (wc worker.Config, err error) {
+	level, err := cfg.Level(slog.LevelInfo)
+	if err != nil {
+		return wc, err
+	}
+	wc = worker.Config{
+		BotID: cfg.Text(settings.Bot, ""), Drain: session.DrainOf(o.drain), Keep: o.keep,
+		Logger: terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, level),
+	}
+	if wc.Concurrency, err = cfg.Concurrency(); err != nil {
+		return wc, err
+	}
+	if wc.Queues, err = cfg.Queues(); err != nil {
+		return wc, err
+	}
+	if wc.Rate, err = cfg.Rate(); err != nil {
+		return wc, err
+	}
+	if o.keep < time.Second {
+		return wc, misuse.Errorf(cmd, "--keep %v, want at least 1s", o.keep)
+	}
+	return wc, nil
+}
+
+// serve works until a signal, then drains.
+func (o *options) serve(signals context.Context, s *session.Session, a settings.Account, wc worker.Config, addr string, web site.Site) error {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	wc.Metrics, web.Metrics = site.NewMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
@@ -129,7 +142,7 @@ func (c *workerCommand) serve(signals context.Context, s *session.Session, a set
 	if err := s.Remote.Await(ctx, wc.Logger); err != nil {
 		return site.WhileServing(signals, err)
 	}
-	if err := c.rules.Check(ctx, s.Redis, wc.Logger); err != nil {
+	if err := o.rules.Check(ctx, s.Redis, wc.Logger); err != nil {
 		return err
 	}
 	if err := s.StartWorker(ctx, a, wc, cancel); err != nil {
