@@ -62,7 +62,8 @@ var edges = map[string][]string{
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// The HTTP API. It needs no worker: a process may serve without asking.
-	"internal/submit": {"tasks", "results", "internal/apikey", "internal/asynqx", "redis", "uuid"},
+	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
+	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "redis", "uuid"},
 	"gateway": {"tasks", "results", "internal/apikey", "internal/flags", "internal/submit", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
