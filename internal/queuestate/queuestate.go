@@ -12,8 +12,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/limit"
+	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/recovery"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/worker"
 )
 
 // Who pauses a queue.
@@ -24,28 +26,28 @@ const (
 
 // All is what cozeq queues shows, for programs.
 type All struct {
-	Queues []Queue        `json:"queues"`
-	Pauses []worker.Pause `json:"pauses"`
-	Limits []worker.Limit `json:"limits"`
+	Queues []Queue       `json:"queues"`
+	Pauses []pause.Pause `json:"pauses"`
+	Limits []limit.Limit `json:"limits"`
 
-	Unreadable []worker.Unreadable `json:"unreadable"` // taken out of the queues, as nobody can work on them
+	Unreadable []recovery.Unreadable `json:"unreadable"` // taken out of the queues, as nobody can work on them
 }
 
 // Queue is one queue, by asynq's states.
 type Queue struct {
-	Queue         string  `json:"queue"`
-	Pending       int     `json:"pending"`
-	Active        int     `json:"active"`
-	Scheduled     int     `json:"scheduled"` // wait for their turn, a back-off or the end of a pause
-	Retry         int     `json:"retry"`
-	Archived      int     `json:"archived"`
-	Completed     int     `json:"completed"`
-	Grouped       int     `json:"grouped"` // in asynq's groups, which workers do not serve
-	OldestPending float64 `json:"oldest_pending_seconds"`
-	Paused        *Pause  `json:"paused,omitempty"`
+	Queue         string      `json:"queue"`
+	Pending       int         `json:"pending"`
+	Active        int         `json:"active"`
+	Scheduled     int         `json:"scheduled"` // wait for their turn, a back-off or the end of a pause
+	Retry         int         `json:"retry"`
+	Archived      int         `json:"archived"`
+	Completed     int         `json:"completed"`
+	Grouped       int         `json:"grouped"` // in asynq's groups, which workers do not serve
+	OldestPending float64     `json:"oldest_pending_seconds"`
+	Paused        *QueuePause `json:"paused,omitempty"`
 }
 
-type Pause struct {
+type QueuePause struct {
 	By          string    `json:"by"`
 	Since       time.Time `json:"since"`
 	Credential  string    `json:"credential,omitempty"`  // the first of Credentials
@@ -53,15 +55,15 @@ type Pause struct {
 	Others      []string  `json:"others,omitempty"`      // credentials whose workers go on with it
 }
 
-func NewPause(p worker.QueuePause) *Pause {
+func NewPause(p pause.QueuePause) *QueuePause {
 	if len(p.Credentials) == 0 {
-		return &Pause{By: ByOperator, Since: p.Since}
+		return &QueuePause{By: ByOperator, Since: p.Since}
 	}
-	return &Pause{By: ByCozeq, Since: p.Since, Credential: p.Credentials[0], Credentials: p.Credentials, Others: p.Others}
+	return &QueuePause{By: ByCozeq, Since: p.Since, Credential: p.Credentials[0], Credentials: p.Credentials, Others: p.Others}
 }
 
 func ReadAll(ctx context.Context, rdb redis.UniversalClient) (All, error) {
-	state := All{Queues: []Queue{}, Pauses: []worker.Pause{}, Limits: []worker.Limit{}}
+	state := All{Queues: []Queue{}, Pauses: []pause.Pause{}, Limits: []limit.Limit{}}
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	names, err := Known(inspector)
 	if err != nil {
@@ -78,19 +80,19 @@ func ReadAll(ctx context.Context, rdb redis.UniversalClient) (All, error) {
 		}
 		state.Queues = append(state.Queues, q)
 	}
-	pauses, err := worker.Pauses(ctx, rdb)
+	pauses, err := pause.All(ctx, rdb)
 	if err != nil {
 		return state, err
 	}
-	limits, err := worker.Limits(ctx, rdb)
+	limits, err := limit.All(ctx, rdb)
 	if err != nil {
 		return state, err
 	}
-	unreadable, err := worker.Unreadables(ctx, rdb, names...)
+	unreadable, err := recovery.Unreadables(ctx, rdb, names...)
 	if err != nil {
 		return state, err
 	}
-	state.Unreadable = append([]worker.Unreadable{}, unreadable...)
+	state.Unreadable = append([]recovery.Unreadable{}, unreadable...)
 	state.Pauses = append(state.Pauses, pauses...)
 	state.Limits = append(state.Limits, limits...)
 	return state, nil
@@ -127,7 +129,7 @@ func Read(ctx context.Context, rdb redis.UniversalClient, name string, used bool
 		q.Grouped = info.Aggregating
 		q.Archived, q.Completed, q.OldestPending = info.Archived, info.Completed, terminal.Seconds(info.Latency)
 	}
-	p, paused, err := worker.PausedQueue(ctx, rdb, name)
+	p, paused, err := pause.PausedQueue(ctx, rdb, name)
 	if err != nil || !paused {
 		return q, err
 	}

@@ -46,10 +46,10 @@ speed, what it is waiting for, and what failed, with one example per kind.`,
 type progressNow struct {
 	*batches.Status
 	failures []progress.FailureCount
-	pauses   []worker.Pause    // that delay its questions
-	paused   *queuestate.Pause // of its queue
-	served   bool              // by a live worker
-	took     time.Duration     // from its creation to its end, or until now
+	pauses   []worker.Pause         // that delay its questions
+	paused   *queuestate.QueuePause // of its queue
+	served   bool                   // by a live worker
+	took     time.Duration          // from its creation to its end, or until now
 }
 
 func (f *target) status(ctx context.Context) (s progressNow, err error) {
@@ -115,13 +115,13 @@ func (s *progressNow) rate() float64 {
 // statusJSON is a batch with its progress; durations are in seconds.
 type statusJSON struct {
 	recordJSON
-	Enqueued int               `json:"enqueued"`
-	Age      float64           `json:"age_seconds"`
-	Took     float64           `json:"took_seconds"`
-	Rate     float64           `json:"rate_per_second"`
-	Served   bool              `json:"served"`
-	Pauses   []worker.Pause    `json:"pauses,omitempty"`
-	Paused   *queuestate.Pause `json:"queue_paused,omitempty"`
+	Enqueued int                    `json:"enqueued"`
+	Age      float64                `json:"age_seconds"`
+	Took     float64                `json:"took_seconds"`
+	Rate     float64                `json:"rate_per_second"`
+	Served   bool                   `json:"served"`
+	Pauses   []worker.Pause         `json:"pauses,omitempty"`
+	Paused   *queuestate.QueuePause `json:"queue_paused,omitempty"`
 }
 
 func (s *progressNow) record() statusJSON {

@@ -241,9 +241,9 @@ func TestQueueFinding(t *testing.T) {
 		{queuestate.Queue{Pending: 3, OldestPending: 2}, false, fail, `no worker serves it \| start a worker.*--queues q$`},
 		{queuestate.Queue{Pending: 3, OldestPending: 700}, true, warn, `since 11m40s \| see 'A queue that does not move'`},
 		{queuestate.Queue{Archived: 9_500}, true, warn, `9500 archived: of failed tasks asynq keeps 10000, and drops the oldest \| `},
-		{queuestate.Queue{Pending: 3, Paused: &queuestate.Pause{By: queuestate.ByOperator, Since: at}}, false, warn, `paused by an operator since 2026-11-24T01:02:03Z \| cozeq queues resume q$`},
-		{queuestate.Queue{Paused: &queuestate.Pause{By: queuestate.ByCozeq, Since: at, Credential: "abc"}}, true, fail, `paused by cozeq since .*\| see pause\[abc\]$`},
-		{queuestate.Queue{Paused: &queuestate.Pause{By: queuestate.ByCozeq, Since: at, Credential: "abc", Credentials: []string{"abc"}, Others: []string{"def"}}}, true, warn,
+		{queuestate.Queue{Pending: 3, Paused: &queuestate.QueuePause{By: queuestate.ByOperator, Since: at}}, false, warn, `paused by an operator since 2026-11-24T01:02:03Z \| cozeq queues resume q$`},
+		{queuestate.Queue{Paused: &queuestate.QueuePause{By: queuestate.ByCozeq, Since: at, Credential: "abc"}}, true, fail, `paused by cozeq since .*\| see pause\[abc\]$`},
+		{queuestate.Queue{Paused: &queuestate.QueuePause{By: queuestate.ByCozeq, Since: at, Credential: "abc", Credentials: []string{"abc"}, Others: []string{"def"}}}, true, warn,
 			`paused by cozeq since .* for the workers of 1 credential; those of 1 other go on \| see pause\[abc\]$`},
 	} {
 		tt.q.Queue = "q"

@@ -36,7 +36,7 @@ func TestQueuesOnNarrowTerminal(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		c := &options{streams: &terminal.Streams{Out: &out, OutTTY: true, Width: 80}}
-		state := queuestate.All{Queues: []queuestate.Queue{{Queue: "critical", Paused: &queuestate.Pause{By: queuestate.ByOperator, Since: now}}}, Pauses: test.pauses}
+		state := queuestate.All{Queues: []queuestate.Queue{{Queue: "critical", Paused: &queuestate.QueuePause{By: queuestate.ByOperator, Since: now}}}, Pauses: test.pauses}
 		if err := c.print(state); err != nil {
 			t.Fatal(err)
 		}
@@ -56,8 +56,8 @@ func TestQueuesPrint(t *testing.T) {
 	now := time.Now()
 	state := queuestate.All{
 		Queues: []queuestate.Queue{
-			{Queue: "default", Pending: 100_000, Active: 3, OldestPending: 3725, Paused: &queuestate.Pause{By: queuestate.ByCozeq, Since: now, Credentials: []string{"c1"}}},
-			{Queue: "low", Paused: &queuestate.Pause{By: queuestate.ByOperator, Since: now.AddDate(0, 0, -3)}},
+			{Queue: "default", Pending: 100_000, Active: 3, OldestPending: 3725, Paused: &queuestate.QueuePause{By: queuestate.ByCozeq, Since: now, Credentials: []string{"c1"}}},
+			{Queue: "low", Paused: &queuestate.QueuePause{By: queuestate.ByOperator, Since: now.AddDate(0, 0, -3)}},
 		},
 		Pauses: []worker.Pause{
 			{Credential: "c1", Code: 4028, Class: "quota", Since: now, NextProbe: now, Message: "used up", Hint: "Buy more."},
