@@ -24,6 +24,7 @@ type Key struct {
 	Rate        Rate   // of submissions
 	MaxInFlight int    // tasks that have not ended
 	Expires     time.Time
+	Operator    bool // it may see, pause and resume queues, which concerns all tenants
 }
 
 // Tenant is the name of the key, "" where there are no keys.
@@ -51,6 +52,14 @@ func list(names []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 	}
 	return strings.Join(names, ", ")
+}
+
+// CheckOperator says whether the key may see, pause and resume queues.
+func (k *Key) CheckOperator() error {
+	if k == nil || k.Operator {
+		return nil
+	}
+	return &ForbiddenError{Key: k.Name, What: "what concerns all tenants", May: []string{"its own tasks and batches"}}
 }
 
 // CheckBot says whether the key may ask a bot. The error is a *ForbiddenError, as that of the other checks.

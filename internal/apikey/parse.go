@@ -59,7 +59,7 @@ func parse(text []byte) (map[digest]*Key, error) {
 var keyName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
 // fields are what an entry may have.
-var fields = []string{"sha256", "bots", "queues", "credential", "rate", "in_flight", "expires"}
+var fields = []string{"sha256", "bots", "queues", "credential", "rate", "in_flight", "expires", "operator"}
 
 // read reads an entry, all but its name.
 func (k *Key) read(raw json.RawMessage) (digests []digest, err error) {
@@ -86,6 +86,10 @@ func (k *Key) read(raw json.RawMessage) (digests []digest, err error) {
 			var value string
 			if value, err = text(raw); err == nil {
 				k.Expires, err = parseExpiry(value)
+			}
+		case "operator":
+			if err = json.Unmarshal(raw, &k.Operator); err != nil {
+				err = errors.New("want true or false")
 			}
 		default:
 			return unknown(field)
