@@ -22,6 +22,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/submit"
+	"github.com/cozeq/cozeq/internal/watch"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -61,6 +62,7 @@ type Config struct {
 type Gateway struct {
 	Config
 	submit  *submit.Client
+	watch   *watch.Hub
 	keys    *apikey.File // nil: none are configured
 	api     huma.API
 	handler http.Handler
@@ -89,6 +91,7 @@ func New(c Config) (*Gateway, error) {
 		g.keys = keys
 	}
 	g.submit = submit.New(submit.Config{Tasks: c.Tasks, Limits: apikey.NewLimits(c.Tasks.Results()), JoinFor: c.JoinFor})
+	g.watch = watch.New(c.Tasks.Results())
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, document(c.Version, g.keys != nil))
 	g.routes(mux)
@@ -107,6 +110,7 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 		write(w, fault(http.StatusNotFound, "there is no %s %s: see /docs", r.Method, r.URL.Path))
 	})
 	g.taskRoutes()
+	g.eventRoutes(mux)
 	g.queueRoutes()
 }
 
@@ -114,7 +118,7 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
 // Close ends what watches Redis. Requests that still run end with an error.
-func (g *Gateway) Close() {}
+func (g *Gateway) Close() error { return g.watch.Close() }
 
 const readyTime = 2 * time.Second
 

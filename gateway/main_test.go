@@ -101,7 +101,9 @@ func (s *site) serve(c gateway.Config) {
 	s.t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
-		s.gateway.Close()
+		if err := s.gateway.Close(); err != nil {
+			s.t.Error(err)
+		}
 	})
 }
 

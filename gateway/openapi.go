@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	_ "embed"
 	"net/http"
 	"reflect"
@@ -37,6 +38,17 @@ func document(version string, keys bool) huma.Config {
 func operation(method, path, id, tag, summary, description string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Tags: []string{tag}, Summary: summary, Description: description,
 		MaxBodyBytes: -1, BodyReadTimeout: -1, SkipValidateBody: true, Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable}}
+}
+
+// register is huma.Register, with errors turned into problems.
+func register[I, O any](g *Gateway, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	huma.Register(g.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		return out, nil
+	})
 }
 
 func schemaOf[T any](r huma.Registry, name string) *huma.Schema {

@@ -50,7 +50,7 @@ the task that is there. An array submits many questions and gives each its own v
 		"202": jsonResponse("the task is in the queue", record),
 		"207": jsonResponse("an array: one verdict each", many),
 	}
-	huma.Register(g.api, op, func(ctx context.Context, in *struct {
+	register(g, op, func(ctx context.Context, in *struct {
 		IdempotencyKey string `header:"Idempotency-Key" doc:"makes a request without an id repeatable" maxLength:"255"`
 		Prefer         string `header:"Prefer" doc:"wait=N: answer with the result if the task ends within N seconds, 60 at most"`
 		ContentType    string `header:"Content-Type" hidden:"true"`
@@ -78,7 +78,7 @@ the task that is there. An array submits many questions and gives each its own v
 	})
 
 	op = operation(http.MethodGet, tasksPath+"/{id}", "result", "Tasks", "Look at a task, or wait for it", "Returns the task's record as it stands. With wait it is held until the task ends, or until the time is over: the status says which.")
-	huma.Register(g.api, op, func(ctx context.Context, in *struct {
+	register(g, op, func(ctx context.Context, in *struct {
 		ID   string `path:"id"`
 		Wait string `query:"wait" doc:"hold the answer until the task ends, for at most this time: 30s; 60s at most"`
 	}) (*result, error) {
@@ -94,7 +94,7 @@ the task that is there. An array submits many questions and gives each its own v
 			r, err = g.await(ctx, r, min(wait, mostWait))
 		}
 		if err != nil {
-			return nil, problemOf(err)
+			return nil, err
 		}
 		return &result{r}, nil
 	})
@@ -102,15 +102,15 @@ the task that is there. An array submits many questions and gives each its own v
 	op = operation(http.MethodPost, tasksPath+"/{id}/cancel", "cancel", "Tasks", "Cancel a task",
 		`A task that was not asked yet is canceled at once. One that runs is canceled a moment later by its worker, at Coze too. One
 that has ended stays as it is.`)
-	huma.Register(g.api, op, func(ctx context.Context, in *struct {
+	register(g, op, func(ctx context.Context, in *struct {
 		ID string `path:"id"`
 	}) (*result, error) {
 		if _, err := g.submit.Cancel(ctx, in.ID); err != nil {
-			return nil, problemOf(err)
+			return nil, err
 		}
 		r, err := g.submit.Result(ctx, in.ID)
 		if err != nil {
-			return nil, problemOf(err)
+			return nil, err
 		}
 		return &result{r}, nil
 	})
@@ -119,19 +119,19 @@ that has ended stays as it is.`)
 func (g *Gateway) submitOne(ctx context.Context, t *taskRequest, idempotencyKey string, wait time.Duration) (*reply, error) {
 	r, err := t.request(g.BotID)
 	if err != nil {
-		return nil, problemOf(err)
+		return nil, err
 	}
 	r.IdempotencyKey = idempotencyKey
 	ticket, err := g.submit.Submit(ctx, r)
 	if err != nil {
-		return nil, problemOf(err)
+		return nil, err
 	}
 	record, err := g.submit.Result(ctx, ticket.ID)
 	if err == nil {
 		record, err = g.await(ctx, record, wait)
 	}
 	if err != nil {
-		return nil, problemOf(err)
+		return nil, err
 	}
 	status := http.StatusAccepted
 	if ticket.Existed || record.Status.Terminal() {

@@ -64,7 +64,8 @@ var edges = map[string][]string{
 	// The HTTP API. It needs no worker: a process may serve without asking.
 	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
 	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "redis", "uuid"},
-	"gateway": {"tasks", "results", "internal/apikey", "internal/flags", "internal/submit", "huma", "humago", "uuid", "prometheus",
+	"gateway": {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
+		"internal/submit", "internal/watch", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
 	// Rooms beside it.
@@ -140,7 +141,7 @@ var edges = map[string][]string{
 		"internal/settings", "*"},
 	"internal/mockserver": {"coze/cozetest", "internal/exitcode", "internal/site"},
 	"internal/panel":      {"results", "worker", "internal/input", "internal/progress", "internal/terminal"},
-	"internal/queuestate": {"internal/asynqx", "worker", "asynq", "redis", "internal/terminal"},
+	"internal/queuestate": {"internal/asynqx", "internal/limit", "internal/pause", "internal/recovery", "asynq", "redis", "internal/terminal"},
 	"internal/pausewatch": {"coze", "tasks", "worker", "redis", "internal/exitcode", "internal/flags",
 		"internal/misuse", "internal/progress", "internal/session", "internal/terminal", "*"},
 
