@@ -10,26 +10,37 @@
 -- The message names the entry before its own: who has heard that one has missed nothing, and who has not reads the
 -- stream. Entry and message are one step.
 --
--- A piece is sent again if its reply was lost, by go-redis or by the worker. Then the last entry is not the one that the
--- attempt knows, but this piece. An attempt's first piece begins the answer anew if an earlier attempt has left some.
+-- A piece is sent again if its reply was lost, by go-redis or by the worker. It is known by its id then: an attempt numbers
+-- its entries, so that nothing has to be read. Only its first piece gets an id from Redis, and is known by its text. It
+-- begins the answer anew if an earlier attempt has left some.
 
 local record = redis.call('HMGET', KEYS[1], 'owner', 'status')
 if record[1] ~= ARGV[1] or record[2] ~= 'running' then return '' end
-local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
-local before = '0-0'
 
-local function append(kind, text)
-	local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'type', kind, 'text', text)
-	redis.call('PUBLISH', KEYS[2], kind .. ' ' .. id .. ' ' .. before .. ' ' .. text)
-	before = id
+local function append(id, before, kind, text)
+	local made = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], id, 'type', kind, 'text', text)
+	if type(made) ~= 'string' then
+		if id ~= '*' and string.find(made.err, 'equal or smaller', 1, true) then return id end -- it is there
+		error(made.err)
+	end
+	redis.call('PUBLISH', KEYS[2], kind .. ' ' .. made .. ' ' .. before .. ' ' .. text)
+	return made
 end
 
-if last then
-	local kind, text = last[2][2], last[2][4]
-	before = last[1]
-	if before ~= ARGV[6] and kind == ARGV[4] and text == ARGV[5] then return before end
-	if ARGV[6] == '' and ARGV[4] ~= 'reset' and kind ~= 'reset' then append('reset', '') end
+local before, id = ARGV[6], '*'
+if before ~= '' then
+	local ms, n = string.match(before, '^(%d+)-(%d+)$')
+	id = ms .. '-' .. string.format('%.0f', n + 1)
+else
+	before = '0-0'
+	local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+	if last then
+		local kind, text = last[2][2], last[2][4]
+		before = last[1]
+		if kind == ARGV[4] and text == ARGV[5] then return before end
+		if ARGV[4] ~= 'reset' and kind ~= 'reset' then before = append('*', before, 'reset', '') end
+	end
 end
-append(ARGV[4], ARGV[5])
+id = append(id, before, ARGV[4], ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-return before
+return id

@@ -41,10 +41,13 @@ type Delta struct {
 type sealedDelta struct{ kind, text, sealed string }
 
 // Delta appends to the task's stream of deltas and publishes it. After an error
-// the same delta may be given again: it is appended once.
+// the same delta may be given again, and is appended once; another one must be a reset.
 func (a *Attempt) Delta(ctx context.Context, d Delta) error {
 	id := a.Result.ID
 	if kind := string(d.Type); a.again.kind != kind || a.again.text != d.Text {
+		if a.again.kind != "" {
+			a.delta = "" // the one before was given up, and may be there under the id that comes next
+		}
 		a.again = sealedDelta{kind, d.Text, a.store.results.Keys.Seal(id, fieldDelta, d.Text)}
 	}
 	entry, err := deltaScript.Run(ctx, a.store.rdb, []string{results.Key(id), results.DeltasKey(id)},

@@ -157,8 +157,13 @@ func TestPieceSentTwice(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		lost.next.Store(true)
+		if err := a.Delta(t.Context(), record.Delta{Type: record.DeltaText, Text: "!"}); err == nil {
+			t.Fatal("the reply was not lost")
+		}
+		h.write(a, "|", "ha ha ha") // it is given up, and the answer told anew
 		h.finish(a, "ha ha ha", true)
-		want := []string{"'ha '", "'ha '", "'ha'", "end: ha ha ha"}
+		want := []string{"'ha '", "'ha '", "'ha'", "'!'", "|", "'ha ha ha'", "end: ha ha ha"}
 		if got := h.watch(t.Context(), "t1", ""); !slices.Equal(got.said, want) {
 			t.Errorf("got %q", got.said)
 		}
