@@ -10,33 +10,29 @@ import (
 	"github.com/cozeq/cozeq/internal/record"
 )
 
-// The beat tells a worker when it must not trust what it holds.
+// The beat finds out when a worker must not trust what it holds.
 //
-// It may have stood still, so that others have its tasks: two beats are further apart than
-// they should be. Or Redis may have forgotten what was written last: it was flushed, it
-// lost power with an append-only file that is synced once a second, or a replica took over
-// that had not got all. For that each beat counts in Redis, and a count that is not higher
-// than the last one was taken back. A beat that fails is as suspicious: whatever
-// happens to a Redis, it is away for a moment.
+// The worker may have stood still, so that others have its tasks: two beats are further apart than they should be. Or Redis
+// may have forgotten the last writes: it was flushed, it lost power with an append-only file that is synced once a second, or
+// a replica that lagged took over. So each beat increments a counter in Redis. A counter that is not higher than the last
+// one was taken back. A beat that fails is as suspicious, as Redis is always away for a moment when that happens.
 //
-// Then each attempt that runs looks whether the task is still its own, and each chat that a
-// worker has or had lately is brought into its record again: the record may say that
-// nothing was asked. See record.Store.GiveOver. A task that was answered in the lost
-// second is in the queue again; its chat is looked up, not asked for.
+// Then each running attempt checks whether it still owns its task, and each chat that the worker has or had lately is brought
+// into its record again: the record may say that nothing was asked. See record.Store.GiveOver. A task that was answered in the
+// lost second is in the queue again; its chat is looked up, not asked for.
 //
-// Others, and this worker's free slots, may be quicker: they see a task that nobody has
-// asked, as far as Redis knows. So while beats fail, and for takeAfter longer, no worker
-// takes a task. Where that is not enough the question is asked twice, and its record says so.
+// Other workers, and this worker's free slots, may be faster: in Redis the task looks as if it was not asked. So while beats
+// fail, and for takeAfter longer, no worker takes a task. If that is not enough, the question is asked twice, and its record
+// says so.
 //
-// Of a Redis Cluster the count is on one node only; a node that is away without it is told by
-// the calls that fail.
+// In a Redis Cluster the counter is on one node. Another node that is away is noticed by the calls that fail.
 const (
 	beatEvery = 500 * time.Millisecond
 	stoodFor  = 5 * time.Second // much less than the 13 s after which others take its tasks
-	takeAfter = 3 * time.Second // two beats that fail and are tried again
+	takeAfter = 3 * time.Second // two beats that fail and are repeated
 
-	// lossWindow is how much Redis may forget: the append-only file is synced once a second,
-	// and Redis waits for a slow disk one second more.
+	// lossWindow is how much Redis may forget: it syncs the append-only file once a second, and waits one second more for a slow
+	// disk.
 	lossWindow = 5 * time.Second
 	beatTTL    = time.Hour
 )
@@ -54,7 +50,7 @@ func (w *Worker) beat(ctx context.Context) {
 		case <-ctx.Done():
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			w.cfg.Redis.Del(ctx, beatKey(w.name)) // else it lapses
+			w.cfg.Redis.Del(ctx, beatKey(w.name)) // if this fails, it lapses
 			return
 		case <-tick.C:
 		}
@@ -95,7 +91,7 @@ func (w *Worker) countBeat(ctx context.Context) (int64, error) {
 	return n.Val(), err
 }
 
-// distrust checks all that this worker holds. It reports whether some of it could not be.
+// distrust checks everything that this worker holds. failed: some of it could not be checked.
 func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
 	var checks sync.WaitGroup
 	var mu sync.Mutex
@@ -124,8 +120,8 @@ func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
 	return failed
 }
 
-// endedChats are those of attempts that ended lately, with an answer or because they had
-// lost their task. Redis may have forgotten all that came of them.
+// endedChats are the chats of attempts that ended lately, with an answer or because they had lost their task. Redis may have
+// forgotten everything about them.
 type endedChats struct {
 	mu    sync.Mutex
 	chats []endedChat // oldest first
@@ -143,7 +139,7 @@ func (e *endedChats) add(c record.GivenChat) {
 	e.chats = append(e.chats, endedChat{c, time.Now()})
 }
 
-// drop forgets those that ended before a moment.
+// drop forgets the chats that ended before a moment.
 func (e *endedChats) drop(before time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

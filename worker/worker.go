@@ -7,7 +7,7 @@
 // attempt are files in running order: see the type attempt. It asks Coze only if nothing else answers:
 //
 //	canceled                cancel its chat at Coze
-//	not its turn            wait without a slot                            (lookfirst.go)
+//	not its turn            wait without a slot                            (takeup.go)
 //	a chat is noted         look it up                                     (poll.go)
 //	a question was sent     find out whether Coze took it                  (recover.go)
 //	expired                 end without asking

@@ -16,19 +16,17 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// Panel is stderr while a run is under way: on a terminal some lines of progress below
-// whatever else is printed, in a pipe a line now and then. Others write through it, so
-// that their lines and the panel's do not mix. What of its fields is not set is not
-// shown.
+// Panel is stderr during a run: on a terminal a few lines of progress below everything else, in a pipe a line now and then.
+// Others write through it, so that their lines and the panel's do not mix. Fields that are not set are not shown.
 type Panel struct {
 	streams *terminal.Streams
 	Title   string                         // what is under way
-	Note    func() (text string, all bool) // what holds the run up, and whether altogether
-	Limits  func() []worker.Limit          // what has been learnt of Coze's limits
+	Note    func() (text string, all bool) // what holds the run up, and whether it holds up everything
+	Limits  func() []worker.Limit          // the learnt limits of Coze
 	JSON    bool                           // in a pipe lines of JSON
 
 	mu    sync.Mutex
-	frame []string // what stands at the terminal's end
+	frame []string // the lines at the terminal's end
 }
 
 func New(s *terminal.Streams) *Panel { return &Panel{streams: s} }
@@ -43,7 +41,7 @@ func (p *Panel) Write(b []byte) (int, error) {
 	if len(p.frame) == 0 {
 		return p.streams.Err.Write(b)
 	}
-	// In one piece: what is erased and drawn again apart from each other flickers.
+	// In one write: erasing and drawing apart would flicker.
 	text := p.erased() + string(b) + p.drawn()
 	if n, err := io.WriteString(p.streams.Err, text); err != nil {
 		return min(n, len(b)), err
@@ -87,7 +85,7 @@ func (p *Panel) show(s progress.Snapshot) {
 	defer p.mu.Unlock()
 	switch {
 	case p.live() && p.streams.Background != nil && p.streams.Background():
-		// What it drew before is not at the terminal's end any more: the shell's prompt is.
+		// The shell's prompt is at the terminal's end now, not the old panel.
 		p.frame = nil
 	case p.live():
 		before := p.erased()
@@ -106,7 +104,7 @@ func (p *Panel) View(s progress.Snapshot) *panelView {
 	v := &panelView{Snapshot: s, streams: p.streams, title: p.Title}
 	if p.Note != nil {
 		if v.note, v.stopped = p.Note(); v.note == "" {
-			// The pause is over; who waited for its end stands in the queue.
+			// The pause is over; its parked tasks are in the queue again.
 			v.Queued += v.Waiting[progress.WaitPause]
 			v.Waiting[progress.WaitPause] = 0
 		}
@@ -134,9 +132,8 @@ func (p *Panel) clear() {
 	p.frame = nil
 }
 
-// erased takes the panel off the terminal, line by line: to erase the rest of the
-// screen from its top makes tmux keep what was there in its history. A terminal that has
-// become narrower since has broken the lines into more.
+// erased removes the panel line by line. tmux keeps erased lines in its history if the rest of the screen is erased at once.
+// A terminal that was made narrower has wrapped the lines into more.
 func (p *Panel) erased() string {
 	if len(p.frame) == 0 {
 		return ""

@@ -9,8 +9,7 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// progressJSON is a look at a run for programs: a line on stderr. Durations are in
-// seconds, rates in questions a second.
+// progressJSON is the state of a run for programs: a line on stderr. Durations are in seconds, rates in questions a second.
 type progressJSON struct {
 	Event    string         `json:"event"` // progress
 	Time     time.Time      `json:"time"`

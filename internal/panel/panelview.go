@@ -11,7 +11,7 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// panelView is one look at a run, laid out for a terminal of some size or for a line.
+// panelView is the state of a run at one moment, laid out for a terminal of some size or for one line.
 type panelView struct {
 	progress.Snapshot
 	streams *terminal.Streams
@@ -24,21 +24,20 @@ type panelView struct {
 // Where the layout changes.
 const (
 	labelWidth = 9   // of the column with the names of facts
-	leastBar   = 10  // cells; a shorter one tells nothing
-	leftWidth  = 56  // from this width on the time that is left stands behind the bar
-	twoColumns = 120 // from this width on facts stand side by side
+	leastBar   = 10  // cells; a shorter one shows nothing
+	leftWidth  = 56  // from this width on, the time left is behind the bar
+	twoColumns = 120 // from this width on, facts are side by side
 )
 
-// fact is a line of the panel: parts that are joined by commas, or stand in several
-// lines where one is too short for them.
+// fact is a line of the panel. Its parts are joined by commas, and take several lines if one is too short.
 type fact struct {
 	label string
 	parts []string
 	paint terminal.Paint
 }
 
-// frame is the panel in lines of less than width columns, so that none wraps, and in
-// less lines than the terminal has. What matters most stands first.
+// frame is the panel in lines shorter than width, so that none wraps, and in fewer lines than the terminal has. The most
+// important come first.
 func (v *panelView) frame(width, height int) []string {
 	width = max(width-1, 1)
 	var lines []string
@@ -107,8 +106,8 @@ func (f fact) lines(s *terminal.Streams, width int) []string {
 	return lines
 }
 
-// words are the parts with their commas; one that is too long for a line may be broken
-// at its spaces, and is cut where that does not help.
+// words are the parts with their commas. A part that is too long for a line is broken at its spaces, and cut if that does
+// not help.
 func (f fact) words(width int) (words []string) {
 	for i, part := range f.parts {
 		if i < len(f.parts)-1 {
@@ -160,7 +159,7 @@ func (v *panelView) left() string {
 	return "~" + terminal.Rounded(max(v.Left.Round(time.Second), time.Second)) + " left" // no finer: it is a guess
 }
 
-// urgent is what a person may have to do something about.
+// urgent is what a person may have to act on.
 func (v *panelView) urgent() (facts []fact) {
 	if v.note != "" {
 		label, text, found := strings.Cut(v.note, ": ")
@@ -218,8 +217,8 @@ func (v *panelView) facts(width int) (facts []fact) {
 	return facts
 }
 
-// open says where open questions are. Those that are not enqueued yet are in no part. Without word from the
-// workers there are no parts.
+// open says where the open questions are. Those that are not enqueued yet are in no part. If workers report nothing, there
+// are no parts.
 func (v *panelView) open() (parts []string) {
 	for _, of := range []struct {
 		n    int
@@ -232,7 +231,7 @@ func (v *panelView) open() (parts []string) {
 	return parts
 }
 
-// waitTexts say what rows wait for.
+// waitTexts are the reasons that rows wait.
 var waitTexts = map[progress.Wait]string{
 	progress.WaitTurn:    "for their turn",
 	progress.WaitRate:    "for the rate limit",
@@ -276,7 +275,7 @@ func (v *panelView) rates() (parts []string) {
 
 func (v *panelView) tokens() []string {
 	var parts []string
-	if v.TokensIn+v.TokensOut == v.Tokens { // a table tells their sum only
+	if v.TokensIn+v.TokensOut == v.Tokens { // a table has only their sum
 		parts = append(parts, terminal.Count(int(v.TokensIn))+" in", terminal.Count(int(v.TokensOut))+" out")
 	}
 	if v.Counted > 0 {

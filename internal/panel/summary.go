@@ -8,7 +8,7 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// PrintSummary says on stderr what a run has come to.
+// PrintSummary prints the result of a run on stderr.
 func PrintSummary(s *terminal.Streams, sum progress.Summary) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }

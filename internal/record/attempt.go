@@ -12,61 +12,53 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Attempt is the right to write one task's result, held by the newest Begin.
-// It is not safe for concurrent use.
+// Attempt is the right to write one task's result. The newest Begin holds it. It is not safe for concurrent use.
 type Attempt struct {
-	// Result is the record as this attempt found it, kept up to date with what
-	// it writes.
+	// Result is the record as this attempt found it, updated with what the attempt writes.
 	Result results.Result
 
-	// Ended is true where the task had ended before: nothing is left to do but
-	// to let the queue know.
+	// Ended is true if the task had ended before. Only the queue has to learn it.
 	Ended bool
 
-	// Made is true where the record is not its producer's: there was none, and this
-	// Begin, or one before it, has made it from the seed, or the note of an older attempt
-	// has. Nobody created it, or it was lost, or somebody has deleted it after the end.
+	// Made is true if the record is not its producer's. There was none, and this Begin, an earlier one, or the note of an older
+	// attempt has made it from the seed. It was never created, or lost, or deleted after the end.
 	Made bool
 
-	// AskedAt is not zero where an earlier attempt was about to send the
-	// question and left no word of what became of it.
+	// AskedAt is set if an earlier attempt was about to send the question and did not note the outcome.
 	AskedAt time.Time
 
-	// FencedFor is how long before Begin the attempt that noted AskedAt was fenced, by an
-	// owner in between that has come to nothing. 0: by this one.
+	// FencedFor is how long before Begin the attempt that noted AskedAt was fenced, by an owner in between that achieved nothing.
+	// 0: this Begin fenced it.
 	FencedFor time.Duration
 
-	// CancelRequested is true where somebody asked for the task's end, as far as
-	// the last note (Begin, Asking, Created, Wait) could tell.
+	// CancelRequested is true if the task is to be canceled, as of the last note (Begin, Asking, Created, Wait).
 	CancelRequested bool
 
-	// EndedChat is the task's last chat that ended without an answer: its question
-	// may stand in the conversation still, and is not the one that AskedAt is about.
+	// EndedChat is the task's last chat that ended without an answer. Its question may still be in the conversation, and is not
+	// the one that AskedAt is about.
 	EndedChat string
 
-	// EndedConversation is where that was, if the task's next chat is in another one.
+	// EndedConversation is the conversation of EndedChat, if the task's next chat is in another one.
 	EndedConversation string
 
-	// RemovedChat is the ended chat whose question is out of the conversation, or was found
-	// to have to stay there: see EndedChat.
+	// RemovedChat is the ended chat whose question was removed from the conversation, or has to stay there: see EndedChat.
 	RemovedChat string
 
-	// LogID is Coze's id of the request that made the chat, for its support: what Created
-	// is to note. A failure that names none gets this one.
+	// LogID is Coze's id of the request that made the chat, for its support. Created notes it. A failure that names none gets
+	// this one.
 	LogID string
 
 	// Waits counts the waits since the last ask that ended in anything else.
 	Waits int
 
-	// WaitingSince is when the wait for a busy conversation began; zero while the
-	// task waits for anything else.
+	// WaitingSince is when the wait for a busy conversation began; zero if the task waits for anything else.
 	WaitingSince time.Time
 
-	// Body is what Create was given, encrypted if that was, if Begin was asked for it.
+	// Body is what Create was given, as it was encrypted there, if Begin was asked for it.
 	Body []byte
 
-	// Over reports whether the task has ended although its record is gone. It is called
-	// where a write finds no record: see [Attempt.lost]. nil: no.
+	// Over reports whether the task has ended although its record is gone. It is called if a write finds no record: see
+	// [Attempt.lost]. nil: no.
 	Over func(context.Context) (bool, error)
 
 	store *Store
@@ -78,9 +70,8 @@ type Attempt struct {
 	kept  bool // see Entry
 }
 
-// Begin takes a task up: it becomes running, and every older attempt may write
-// no more. The seed fills the record if it is gone. One round trip; along adds
-// commands of the caller's to it.
+// Begin takes a task up: it becomes running, and older attempts may not write any more. The seed fills the record if it is
+// gone. It is one round trip; along adds commands of the caller to it.
 func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, along ...func(redis.Cmdable)) (*Attempt, error) {
 	owner := newOwner()
 	if seed.CreatedAt.IsZero() {
@@ -153,8 +144,8 @@ func (a *Attempt) take(ctx context.Context) error {
 	return fmt.Errorf("%s: %w", a.Result.ID, ErrChatGiven)
 }
 
-// write runs a script for the owner alone, and once more where it finds no record and
-// may make it again. The script's first two arguments are the owner and that leave.
+// write runs a script for the owner alone, and a second time if it finds no record and may make it again. The script's first
+// two arguments are the owner and that permission.
 func (a *Attempt) write(ctx context.Context, script *redis.Script, keys []string, args []any, along ...func(redis.Cmdable)) (int, error) {
 	ok, err := a.store.run(ctx, script, keys, append([]any{a.owner, 0}, args...), along...).Int()
 	if err == nil && ok == gone {
@@ -176,24 +167,21 @@ const (
 	stale  = 4 // of finish.lua
 )
 
-// lost decides what a record that is gone means: nil, and this attempt may make it again;
-// or ErrFenced.
+// lost decides what a missing record means: nil, and this attempt may make it again; or ErrFenced.
 //
-// Redis may have lost it: it was flushed, or failed over to a replica that had not got it.
-// The chat is paid for, and its answer is worth a new record. Or the task is over:
+// Redis may have lost it: it was flushed, or failed over to a replica that lagged. The chat is paid for, and its answer is
+// worth a new record. Or the task has ended:
 //
-//  1. Worker A stands still (a paused VM, SIGSTOP). Its lease runs out, and worker B takes
-//     the task up and ends it.
-//  2. A run has the answer in its journal. It tells the batch so, and then deletes the
-//     record, and with it the owner that would fence A.
-//  3. A goes on, and writes. A record made now would be a second end: a second message on
-//     the channel, and a record that nobody collects.
+//  1. Worker A stands still (a paused VM, SIGSTOP). Its lease lapses, and worker B takes the task up and ends it.
+//  2. A run has the answer in its journal. It marks the row in the batch and then deletes the record, and with it the owner
+//     that would fence A.
+//  3. A continues and writes. A record made now would be a second end: a second message on the channel, and a record that
+//     is never collected.
 //
-// The batch is told before the record is deleted (batches.Client.Release) and outlives it,
-// so Over asks the batch. A chat runs for minutes; what is left open is one round trip:
-// A would have to stand still between the batch's "no" and its write, while B ends the
-// task and the run collects it. A tombstone in the record's place would close that for as
-// long as it lives, for 100 bytes a row of every run; the batch is there anyway.
+// The row is marked before the record is deleted (batches.Client.Release), and the batch outlives the record. So Over asks the
+// batch. A chat runs for minutes; what remains is a window of one round trip: A would have to stand still between the batch's
+// "no" and its write, while B ends the task and the run collects it. A tombstone instead of the record would close that
+// window for as long as it lives, for 100 bytes a row of every run.
 func (a *Attempt) lost(ctx context.Context) error {
 	if a.Over == nil {
 		return nil
@@ -221,13 +209,12 @@ func (a *Attempt) Owned(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// Asking notes that the question is about to be sent in this conversation. From
-// now until Created, Wait or Finish nobody knows whether it was taken: who
-// begins next finds AskedAt set and must find out before it asks again. along adds
-// commands of the caller's to the same round trip.
+// Asking notes that the question is about to be sent in this conversation. From now until Created, Wait or Finish it is not
+// known whether Coze took it. The next attempt finds AskedAt set, and must find out before it asks again. along adds commands
+// of the caller to the same round trip.
 //
-// ErrChatGiven says that the question was asked after all, by an attempt that this one has
-// fenced: nothing is noted, and Result names that chat.
+// ErrChatGiven means that an attempt that this one has fenced asked the question after all. Then nothing is noted, and Result
+// names that chat.
 func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...func(redis.Cmdable)) error {
 	now := results.At(time.Now())
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, "", now.Time
@@ -246,8 +233,8 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 	return err
 }
 
-// Created notes the chat that now runs for this task, and LogID. The conversation's id
-// can differ from the one asked in.
+// Created notes the chat that now runs for this task, and LogID. The conversation's id can differ from the one that was asked
+// in.
 func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) error {
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, chatID, time.Time{}
 	set := []any{"conversation_id", conversationID, "chat_id", chatID}
@@ -259,13 +246,11 @@ func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) er
 	return err
 }
 
-// Wait puts the task aside, with the reason why; a nil reason only gives it
-// back, as a worker that shuts down does. What a holds of the conversation, the
-// chat, AskedAt, EndedChat, EndedConversation, RemovedChat, Attempts, Waits and PossibleDuplicate is written as it stands,
-// so that the caller forgets a chat by emptying a.Result.ChatID and AskedAt. So is what
-// the last chat said before it ended without an answer. So are
-// Spent, see Result.Spend, and TraceParent. along adds commands of the caller's to the same round trip;
-// they are run even if this attempt may not write.
+// Wait parks the task with the reason; a nil reason only gives it back, as a worker that shuts down does. It writes what the
+// attempt holds: the conversation, the chat, AskedAt, EndedChat, EndedConversation, RemovedChat, Attempts, Waits,
+// PossibleDuplicate, Spent, TraceParent, and what the last chat said before it ended without an answer. So a caller forgets a
+// chat by emptying Result.ChatID and AskedAt. along adds commands of the caller to the same round trip; they run even if this
+// attempt may not write.
 func (a *Attempt) Wait(ctx context.Context, why *results.Failure, along ...func(redis.Cmdable)) error {
 	r := results.Result{Status: results.Waiting, Error: why,
 		ConversationID: a.Result.ConversationID, ChatID: a.Result.ChatID, Attempts: a.Result.Attempts,
@@ -298,10 +283,9 @@ func (a *Attempt) Wait(ctx context.Context, why *results.Failure, along ...func(
 	return a.update(ctx, r.ChatID, false, drop, set, along...)
 }
 
-// Finish ends the task: a.Result, whose Status must be terminal, goes to the
-// hash and to the channel. CompletedAt is set here. stream tells that the task
-// has a stream of deltas, which gets its end. along adds commands of the caller's to
-// the same round trip; they are run even if this attempt may not write.
+// Finish ends the task: a.Result, whose Status must be terminal, goes to the hash and to the channel. It sets CompletedAt.
+// stream says that the task has a stream of deltas, which gets its end. along adds commands of the caller to the same round
+// trip; they run even if this attempt may not write.
 func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.Cmdable)) error {
 	if !a.Result.Status.Terminal() {
 		return fmt.Errorf("finish %s: %q is not a terminal status", a.Result.ID, a.Result.Status)
@@ -321,7 +305,7 @@ func (a *Attempt) Finish(ctx context.Context, stream bool, along ...func(redis.C
 	}
 }
 
-// merge reads what other attempts have said of their chats since this one began.
+// merge reads what other attempts have noted about their chats since this one began.
 func (a *Attempt) merge(ctx context.Context) error {
 	all, err := a.store.rdb.HGet(ctx, results.Key(a.Result.ID), "other_chat_ids").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {

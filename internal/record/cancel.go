@@ -13,10 +13,9 @@ import (
 // cancelChannel carries the ids of tasks that their workers must cancel.
 const cancelChannel = "cozeq:cancel"
 
-// Cancel ends a task that no worker has asked yet: its record is returned with
-// status canceled. A task that runs, or waits with a chat of its own, is marked
-// and its worker told; the record returned has the status it had. A task that
-// has ended is returned as it is.
+// Cancel ends a task that was not asked yet, and returns its record with status canceled. A task that runs, or waits with a
+// chat of its own, is marked and its worker is told; the record returned has the status it had. A task that has ended is
+// returned as it is.
 func (s *Store) Cancel(ctx context.Context, id string) (*results.Result, error) {
 	for {
 		hash, err := s.rdb.HGetAll(ctx, results.Key(id)).Result()
@@ -60,9 +59,8 @@ func (s *Store) Cancel(ctx context.Context, id string) (*results.Result, error) 
 	}
 }
 
-// Cancellations calls f with the id of each task that is to be canceled, until
-// ctx ends. After each (re)connection it calls check, as requests may have been
-// missed: check should ask CancelRequested for the tasks it runs.
+// Cancellations calls f with the id of each task that is to be canceled, until ctx ends. After each connection it calls check,
+// which should ask CancelRequested for its tasks: requests may have been missed meanwhile.
 func (s *Store) Cancellations(ctx context.Context, f func(id string), check func()) error {
 	sub := s.rdb.Subscribe(ctx, cancelChannel)
 	defer sub.Close()
@@ -85,8 +83,8 @@ func (s *Store) Cancellations(ctx context.Context, f func(id string), check func
 	}
 }
 
-// CancelRequested returns those of ids that somebody asked to end. With an error it
-// returns those that it could read: of a cluster one node may be away.
+// CancelRequested returns those of ids whose cancellation was requested. With an error it returns those that it could read, as
+// one node of a cluster may be away.
 func (s *Store) CancelRequested(ctx context.Context, ids []string) ([]string, error) {
 	replies := make([]*redis.StringCmd, len(ids))
 	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command keeps its own error

@@ -13,40 +13,34 @@ import (
 
 // Entry is what a producer knows of a task.
 type Entry struct {
-	// Result holds the ids, the queue, the bot and the conversation. Status and
-	// CreatedAt are set by Create where they are empty. A ConversationID and a
-	// ChatID make the worker look that chat up before it asks.
+	// Result has the ids, the queue, the bot and the conversation. Create sets Status and CreatedAt if they are empty. With a
+	// ConversationID and a ChatID, the worker looks that chat up before it asks.
 	results.Result
 
-	// Body is kept under BodyKey for as long as the task has not ended. It is the
-	// caller's to encrypt.
+	// Body is kept under BodyKey until the task has ended. The caller encrypts it.
 	Body []byte
 
-	// Kept tells that the task is one of many that are kept together, with what they
-	// were asked. Body is then kept as long as the result, and a result that has ended is
-	// written without custom_id, bot_id, user_id and queue: these four, of the hash's
-	// nineteen fields, are a fifth of what a short answer takes in Redis, as 17 fields take
-	// room for 32.
+	// Kept is true for a row of a batch, whose question is kept with the batch. Body is then kept as long as the result, and a
+	// result that has ended is written without custom_id, bot_id, user_id and queue. These four of the hash's nineteen fields
+	// are a fifth of what a short answer takes in Redis, as 17 fields already take the room of 32.
 	Kept bool
 
 	// Keep overrides Store.Keep for this task; 0 = no override.
 	Keep time.Duration
 
-	// AskedAt tells, for a task taken over from an earlier run, when its
-	// question was last sent with nothing known of what became of it.
+	// AskedAt is for a task taken over from an earlier run: when its question was last sent, if the outcome is not known.
 	AskedAt time.Time
 }
 
-// Create writes the record of a task that is about to be enqueued. If the id
-// has a record already it changes nothing and returns that record's status; a
-// new record returns "".
+// Create writes the record of a task that is about to be enqueued, and returns "". If the id has a record already, it changes
+// nothing and returns that record's status.
 func (s *Store) Create(ctx context.Context, e Entry) (results.Status, error) {
 	c := e.create(s.results.Keys)
 	return created(s.run(ctx, c.Script, c.Keys, c.Args), e.ID)
 }
 
-// CreateMany is Create for many records in one round trip. Both slices are aligned with
-// entries; a record has a status or an error.
+// CreateMany is Create for many records in one round trip. Both slices are aligned with entries: each record has a status or
+// an error.
 func (s *Store) CreateMany(ctx context.Context, entries []Entry) ([]results.Status, []error) {
 	calls := make([]pipeline.Call, len(entries))
 	for i := range entries {

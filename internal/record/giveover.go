@@ -8,29 +8,25 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// GivenChat is a chat that an attempt has made and may not note, or has noted and Redis
-// may have lost.
+// GivenChat is a chat that an attempt has made and may not note, or that Redis may have lost after it was noted.
 type GivenChat struct {
 	TaskID, ConversationID, ChatID string
 
 	// AskedAt is the attempt's note that it was about to ask, as it was written.
 	AskedAt time.Time
 
-	// Noted tells that the record named the chat once. Then whoever owns the record now
-	// knew it, unless Redis has lost it since.
+	// Noted is true if the record named the chat once. Then the present owner knows it, unless Redis has lost it since.
 	Noted bool
 
-	// Lost tells that Redis has forgotten writes, or may have.
+	// Lost is true if Redis has forgotten writes, or may have.
 	Lost bool
 
-	// Runs tells that the attempt has not ended: a record that is gone is made again for
-	// the chat.
+	// Runs is true if the attempt has not ended. Then a record that is gone is made again for the chat.
 	Runs bool
 }
 
-// GiveOver brings a chat into its task's record, for the owner of now. wanted is false for
-// one too many: the record says so, if it is there, and the caller should cancel the chat
-// at Coze.
+// GiveOver brings a chat into its task's record, for the present owner. wanted is false if it is one chat too many: the record
+// then says so, if it exists, and the caller should cancel the chat at Coze.
 func (s *Store) GiveOver(ctx context.Context, c GivenChat) (wanted bool, err error) {
 	n, err := giveScript.Run(ctx, s.rdb, []string{results.Key(c.TaskID)}, c.ChatID, c.ConversationID, results.At(c.AskedAt).String(),
 		c.Noted, c.Lost, c.Runs, seconds(openTTL)).Int()

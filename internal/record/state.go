@@ -12,7 +12,7 @@ type state struct {
 	results.Result
 	owner             string    // token of the Attempt that may write
 	askedAt           time.Time // set just before a question is sent, cleared when the ask has ended
-	cancel            bool      // somebody asked for an end
+	cancel            bool      // a cancellation was requested
 	made              bool      // see Attempt
 	endedChat         string    // see Attempt
 	endedConversation string    // see Attempt

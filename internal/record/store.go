@@ -13,14 +13,11 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// openTTL bounds the life of a record whose task never ends: a producer that
-// died between its two steps, a queue that was deleted. Each Begin and each
-// wait sets it anew; a task that outlives it loses its count of attempts, not
-// its question.
+// openTTL bounds the life of a record whose task never ends, as its producer died between its two steps, or the queue was
+// deleted. Each Begin and each wait renews it. A task that outlives it loses its count of attempts, not its question.
 const openTTL = 30 * 24 * time.Hour
 
-// ErrFenced is returned to an [Attempt] that may write no more: a newer one has
-// begun, or the task has ended without it.
+// ErrFenced is returned to an [Attempt] that may not write any more: a newer one has begun, or the task has ended without it.
 var ErrFenced = errors.New("another attempt owns this task")
 
 // ErrChatGiven is returned by [Attempt.Asking] where the question has a chat already: see

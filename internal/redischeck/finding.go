@@ -5,23 +5,23 @@ import (
 	"strings"
 )
 
-// Status is how grave a finding is.
+// Status is the severity of a finding.
 type Status string
 
 // The statuses, from well to worse.
 const (
 	OK   Status = "ok"
-	Skip Status = "skip" // could not be looked at; Detail says why
+	Skip Status = "skip" // could not be checked; Detail says why
 	Warn Status = "warn" // works, but loses data or time some day
 	Fail Status = "fail" // does not work, or loses data
 )
 
 var gravity = []Status{OK, Skip, Warn, Fail}
 
-// Worse reports whether s is graver than t.
+// Worse reports whether s is more severe than t.
 func (s Status) Worse(t Status) bool { return slices.Index(gravity, s) > slices.Index(gravity, t) }
 
-// Finding is one thing that was looked at.
+// Finding is the result of one check.
 type Finding struct {
 	// Name is one of role, version, eviction, memory, persistence, writes.
 	Name   string
@@ -32,7 +32,7 @@ type Finding struct {
 	Fix string
 }
 
-// OfConcern are the findings that somebody should do something about, the gravest first.
+// OfConcern returns the findings that need action, the most severe first.
 func OfConcern(all []Finding) []Finding {
 	of := slices.DeleteFunc(slices.Clone(all), func(f Finding) bool { return !f.Status.Worse(Skip) })
 	slices.SortStableFunc(of, func(a, b Finding) int {
@@ -47,8 +47,8 @@ type node struct {
 	findings []Finding
 }
 
-// merged makes one list of what was found at several servers. Where all say the same, it is said once; where they do
-// not, only the worst is, with the addresses of whom it concerns.
+// merged makes one list of the findings of several servers. If all agree, the finding is listed once. If not, only the worst
+// is listed, with the addresses of the servers that it concerns.
 func merged(nodes []node) []Finding {
 	if len(nodes) == 1 {
 		return nodes[0].findings
@@ -66,7 +66,7 @@ func merged(nodes []node) []Finding {
 	return all
 }
 
-// together are the i-th findings of that status, one for each detail; of those that are well one for all.
+// together are the i-th findings of that status: one for each detail, and a single one if they are well.
 func together(nodes []node, i int, status Status) []Finding {
 	var all []Finding
 	var whose [][]string

@@ -5,9 +5,8 @@ import "fmt"
 // Eviction is the name of the finding about a policy that drops keys.
 const Eviction = "eviction"
 
-// eviction: with any policy but noeviction a full Redis drops keys, and even those with a TTL are the leases of tasks
-// at work and the results. The policy is wrong also where there is no maxmemory yet: whoever sets one will not think
-// of it.
+// eviction: with any policy but noeviction a full Redis drops keys. Keys with a TTL include the leases of active tasks and the
+// results. The policy is wrong even without a maxmemory, as it takes effect once somebody sets one.
 func (s state) eviction() Finding {
 	f := Finding{Name: Eviction, Status: OK}
 	policy, ok := s.value("maxmemory_policy", "maxmemory-policy")
@@ -26,7 +25,7 @@ func (s state) eviction() Finding {
 // lasting follows a CONFIG SET.
 const lasting = ", and in redis.conf, or among the parameters of a managed Redis"
 
-// How full it may be, in percent of maxmemory. A full one refuses writes: nothing is lost, and nothing goes on.
+// How full it may be, in percent of maxmemory. A full Redis refuses writes: nothing is lost, but no task makes progress.
 const (
 	filling = 75
 	full    = 95

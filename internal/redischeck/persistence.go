@@ -1,6 +1,6 @@
 package redischeck
 
-// persistence: what is there after a restart of Redis.
+// persistence: what Redis still has after a restart.
 func (s state) persistence() Finding {
 	f := Finding{Name: "persistence", Status: OK}
 	switch file, known := s.appends(); {

@@ -2,7 +2,7 @@ package redischeck
 
 import "fmt"
 
-// role: only a master takes writes, and a node of a cluster only those of its share.
+// role: only a master takes writes, and a node of a cluster takes only those of its own slots.
 func (s state) role() Finding {
 	f := Finding{Name: "role", Status: OK, Detail: "master"}
 	role, ok := s.value("role", "")

@@ -14,10 +14,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Server looks at the Redis behind a client, at every master if it is a cluster. An error means that it could not be
-// reached, and is of ctx or of the connection; what a server refuses to tell is a finding of status Skip.
+// Server checks the Redis behind a client, at every master if it is a cluster. An error means that it could not be reached:
+// it comes from ctx or the connection. What a server refuses to tell is a finding of status Skip.
 //
-// It takes a few round trips to each. One key with a life of 5 s is written, to see that scripts may write.
+// It takes a few round trips for each server. One key that lives 5 s is written, to see that scripts may write.
 func Server(ctx context.Context, rdb redis.UniversalClient) ([]Finding, error) {
 	cluster, ok := rdb.(*redis.ClusterClient)
 	if !ok {
@@ -57,18 +57,18 @@ func Server(ctx context.Context, rdb redis.UniversalClient) ([]Finding, error) {
 
 var errNoMaster = errors.New("the cluster has no master")
 
-// state is what one server says of itself.
+// state is what one server reports.
 type state struct {
 	info, config map[string]string // nil: the server does not tell
-	wrote        error             // that a script could not write
-	noKey        bool              // it was not asked to
-	inCluster    bool              // and our client knows it
+	wrote        error             // why a script could not write
+	noKey        bool              // it was not tried
+	inCluster    bool              // and the client knows it
 }
 
 // ask reads the state of one server. An error is one of the connection.
 func ask(ctx context.Context, rdb redis.Cmdable, key string) (state, error) {
 	var s state
-	// One by one and not in a pipeline: a server that refuses one answers the others all the same.
+	// One by one, not in a pipeline: a server that refuses one command still answers the others.
 	text, err := rdb.Info(ctx).Result()
 	if s.info = ParseInfo(text); err != nil {
 		if !refused(err) {
@@ -98,7 +98,7 @@ func ask(ctx context.Context, rdb redis.Cmdable, key string) (state, error) {
 	return s, nil
 }
 
-// refused tells an answer that is an error of this one command from one that did not come, and from one that any
+// refused reports whether err is the server's refusal of this one command. A missing reply is none, nor is an error that any
 // command would get.
 func refused(err error) bool {
 	_, answered := errors.AsType[redis.Error](err)
@@ -140,7 +140,7 @@ func (s state) findings() []Finding {
 	return []Finding{s.role(), s.version(), s.eviction(), s.memory(), s.persistence(), s.writes()}
 }
 
-// untold is what the server does not tell.
+// untold is a finding about what the server does not tell.
 func untold(name, what string) Finding {
 	return Finding{Name: name, Status: Skip, Detail: what + " not known: this user may not ask for it (INFO, CONFIG GET)"}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// oldest is what the queue needs: asynq is content with 4.0, but GETEX and SMISMEMBER came with 6.2.
+// oldest is what the queue needs: asynq needs 4.0, but GETEX and SMISMEMBER came with 6.2.
 var oldest = [2]int{6, 2}
 
 func (s state) version() Finding {

@@ -13,7 +13,7 @@ import (
 // keyLife is how long a key of a check lives.
 const keyLife = 5 * time.Second
 
-// newKey is a key that nobody else has.
+// newKey is a key that no other process has.
 func newKey() string { return "cozeq:check:{" + rand.Text() + "}" }
 
 // keysOf finds a key for each master of a cluster. A master of very few slots may be left without one.
@@ -34,7 +34,7 @@ func keysOf(ctx context.Context, cluster *redis.ClusterClient) (map[string]strin
 //go:embed write.lua
 var writeSource string
 
-// write lets a script write, as everything in the queue is written.
+// write runs a script that writes, as every write of the queue is a script.
 func write(ctx context.Context, rdb redis.Cmdable, key string) error {
 	return rdb.Eval(ctx, writeSource, []string{key}, keyLife.Milliseconds()).Err()
 }
@@ -64,8 +64,8 @@ func (s state) writes() Finding {
 	return f
 }
 
-// Forbidden reports whether an error is that of a user who may not do what was asked. What a script may not do is in
-// words alone: those of Redis 7.0, and those of later ones and Valkey.
+// Forbidden reports whether the user may not do what was asked. For commands inside a script there is no error code, only
+// words: one text in Redis 7.0, another in later versions and Valkey.
 func Forbidden(err error) bool {
 	return redis.IsPermissionError(err) || err != nil &&
 		(strings.Contains(err.Error(), "The user executing the script can't") || strings.Contains(err.Error(), "ACL failure in script"))

@@ -12,16 +12,16 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// Credential is what it takes to ask Coze.
+// Credential is an identity at Coze: its token and where to ask.
 type Credential struct {
-	Name  string // that questions ask for it by; empty: of the default one
+	Name  string // by which questions name it; empty: the default one
 	Base  string
 	Token coze.TokenSource
 	Codes *coze.CodeTable
 	most  int // bytes of an answer
 	Life  TokenLife
 	Agent string // the program's User-Agent
-	File  string // that its token or key is in; empty: in none, or in one that a variable names
+	File  string // with its token or key; empty: there is none, or a variable names it
 }
 
 // Account is the credential that asks, and others that questions may name.
@@ -30,8 +30,7 @@ type Account struct {
 	Others []Credential
 }
 
-// Account reads the settings of Coze. No call is made. pick names the credential
-// that stands in for the default one; empty: none does.
+// Account reads the settings of Coze. It makes no call. pick names a credential that replaces the default one; empty: none.
 func (c Config) Account(ctx context.Context, pick string) (Account, error) {
 	a := Account{Credential: Credential{Agent: c.Agent()}}
 	var err error
@@ -64,7 +63,7 @@ func (c Config) Account(ctx context.Context, pick string) (Account, error) {
 	return a, err
 }
 
-// Find gives the place of a credential among the others.
+// Find returns the place of a credential among the others.
 func (a Account) Find(c Config, name string) (int, error) {
 	i := slices.IndexFunc(a.Others, Named(name))
 	if i < 0 {
@@ -77,7 +76,7 @@ func Named(name string) func(Credential) bool {
 	return func(c Credential) bool { return c.Name == name }
 }
 
-// unknownCredential lists the credentials that exist: the name is probably a typo.
+// unknownCredential lists the credentials that exist, as the name is probably a typo.
 func (c Config) unknownCredential(name string, known []Credential) error {
 	if path, _ := c.Env(EnvCredentials); path == "" {
 		return c.Errorf("--credential", "there is no credential %q: set %s to the file that has it", name, EnvCredentials)
@@ -95,8 +94,8 @@ func (a Account) client(concurrency int) (*coze.Client, func()) {
 	return a.Over(coze.NoRedirects(&http.Client{Transport: transport})), transport.CloseIdleConnections
 }
 
-// Clients makes the client that asks and those of the others, and the closer of
-// them all. They share one pool of connections.
+// Clients makes the client that asks, those of the other credentials, and a closer of all. They share one pool of
+// connections.
 func (a Account) Clients(concurrency int) (*coze.Client, []worker.Credential, func()) {
 	client, closeIdle := a.client(concurrency)
 	others := make([]worker.Credential, len(a.Others))

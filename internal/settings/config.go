@@ -172,9 +172,8 @@ func (j *joined) Set(value string) error {
 // FromDefault is the source of a value that is not set.
 const FromDefault = "the default"
 
-// Lookup is the one place where a flag beats its variable and both beat the
-// default. The source is for error texts. A variable that is set but empty is as
-// good as none; an empty flag means empty.
+// Lookup is the one place where a flag beats its variable, and both beat the default. The source is for error texts. A
+// variable that is set but empty counts as not set. An empty flag means empty.
 func (c Config) Lookup(name, def string) (value, source string) {
 	for _, s := range All() {
 		if !s.of(c.Cmd, name) {
@@ -213,7 +212,7 @@ func (c Config) Concurrency() (int, error) {
 	return n, nil
 }
 
-// mostAnswer is half of what Redis takes as one value: what is encrypted is longer.
+// mostAnswer is half of Redis' largest value, as encryption makes an answer longer.
 const mostAnswer = 256
 
 // MaxAnswer is in bytes.
@@ -226,8 +225,7 @@ func (c Config) MaxAnswer() (int, error) {
 	return n << 20, nil
 }
 
-// Queues reads NAME=WEIGHT pairs; a name alone weighs 1. A NAME/N stands for its
-// shards, each of that weight.
+// Queues reads NAME=WEIGHT pairs. A name alone has weight 1. NAME/N stands for its N shards, each with that weight.
 func (c Config) Queues() (map[string]int, error) {
 	value, source := c.Lookup(Queues, "")
 	if value == "" {
@@ -320,8 +318,8 @@ func (c Config) Codes() (*coze.CodeTable, error) {
 	return table, nil
 }
 
-// Secret reports whether a setting's value may not be shown: of those without a
-// flag all but names of files, ids and days, so that a new one is secret.
+// Secret reports whether a setting's value may not be shown. A setting without a flag is secret unless it is a file's name, an
+// id or a day. So a new setting is secret by default.
 func (s Setting) Secret() bool {
 	return s.Flag == "" && !slices.ContainsFunc([]string{FileSuffix, idSuffix, endSuffix}, func(suffix string) bool { return strings.HasSuffix(s.Env, suffix) })
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
-// DefaultCredential is for questions that name none, where no token is set.
+// DefaultCredential is for questions that name no credential, if no token is set.
 const DefaultCredential = "default"
 
 var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -27,8 +27,7 @@ func CheckCredentialName(name string) error {
 	return nil
 }
 
-// Credentials reads COZEQ_CREDENTIALS_FILE, in its order. What an entry does not
-// say is as in inherited.
+// Credentials reads COZEQ_CREDENTIALS_FILE, in its order. What an entry does not say it takes from inherited.
 func (c Config) Credentials(ctx context.Context, inherited Credential) ([]Credential, error) {
 	path, _ := c.Env(EnvCredentials)
 	if path == "" {
@@ -145,8 +144,7 @@ func (r credentialsReader) entry(ctx context.Context, c Credential, raw json.Raw
 	return c, err
 }
 
-// path is relative to the credentials file; what looks like a token is left for
-// tokenFile to find.
+// path is relative to the credentials file. A path that looks like a token is left for tokenFile to report.
 func (r credentialsReader) path(name string) string {
 	if filepath.IsAbs(name) || IsToken(name) {
 		return name

@@ -15,8 +15,7 @@ import (
 	"github.com/cozeq/cozeq/internal/exitcode"
 )
 
-// FlagMonitorWrite is a flag without a variable: nobody should be able to change the
-// queues from a page because of something in an environment.
+// FlagMonitorWrite has no variable, so that a leftover in an environment cannot let a page change the queues.
 const FlagMonitorWrite = "monitor-write"
 
 // AddDashboardFlags gives cmd the flags of the dashboard.
@@ -25,16 +24,16 @@ func AddDashboardFlags(cmd *cobra.Command) {
 	AddFlags(cmd, Prometheus)
 }
 
-// Dashboard is a dashboard as the settings want it.
+// Dashboard has the settings of a dashboard.
 type Dashboard struct {
 	Addr       string // where to listen
 	Write      bool
-	Token      func(context.Context) (string, error) // nil: none is asked for
+	Token      func(context.Context) (string, error) // nil: no token is needed
 	Prometheus *url.URL
 }
 
-// Dashboard reads the settings of the dashboard on addr; nil: there is none. They are
-// wrong where other machines could look at it and no token is set.
+// Dashboard reads the settings of the dashboard on addr; nil: there is none. It is an error if other machines can reach the
+// address and no token is set.
 func (c Config) Dashboard(ctx context.Context, addr string) (*Dashboard, error) {
 	write, err := c.Cmd.Flags().GetBool(FlagMonitorWrite)
 	if err != nil {
@@ -73,8 +72,7 @@ func (c Config) Dashboard(ctx context.Context, addr string) (*Dashboard, error) 
 	return p, nil
 }
 
-// MonitorOn is whether there is a dashboard; the command of that name has no setting
-// for it.
+// MonitorOn reports whether there is a dashboard. The command dashboard has no setting for it.
 func (c Config) MonitorOn() (bool, error) {
 	if c.Cmd.Flags().Lookup(Monitor) == nil {
 		return true, nil
@@ -89,7 +87,7 @@ func (c Config) MonitorOn() (bool, error) {
 	}
 }
 
-// orNoDashboard is the way out that only a worker has.
+// orNoDashboard is another way to fix it, which only a worker has.
 func (c Config) orNoDashboard() string {
 	if c.Cmd.Flags().Lookup(Monitor) == nil {
 		return ""
@@ -113,12 +111,12 @@ func (c Config) Prometheus() (*url.URL, error) {
 	return u, nil
 }
 
-// minMonitorToken is the shortest token that is taken, in characters. Nothing slows
-// down who guesses, and a token is made by a program, not remembered.
+// minMonitorToken is the shortest token, in characters. Nothing slows an attacker who guesses, and tokens are generated, not
+// remembered.
 const minMonitorToken = 16
 
-// MonitorToken is where the dashboard's token comes from, nil for nowhere. It sees
-// that there is one.
+// MonitorToken is the source of the dashboard's token; nil: none is set. It reads the token once, so that an error is found
+// now.
 func (c Config) MonitorToken(ctx context.Context) (func(context.Context) (string, error), error) {
 	var source coze.TokenSource
 	env := EnvMonitorToken

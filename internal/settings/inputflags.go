@@ -16,7 +16,7 @@ import (
 	"github.com/cozeq/cozeq/internal/textfile"
 )
 
-// InputFlags say how a file of questions is read, for every command that reads one.
+// InputFlags are the flags of every command that reads a file of questions.
 type InputFlags struct {
 	format      string
 	questionCol string
@@ -49,8 +49,7 @@ func (i *InputFlags) Add(cmd *cobra.Command) {
 	flags.OneOf(f, "unsupported", "refuse", "drop")
 }
 
-// Options are the flags as package batch takes them. What else there is to say about
-// an input, its bot and its credential, is the command's to add.
+// Options are the flags as package input takes them. The command adds the bot and the credential.
 func (i *InputFlags) Options(cmd *cobra.Command) (input.Options, error) {
 	o := input.Options{
 		Format: i.format, QuestionCol: i.questionCol, CustomIDCol: i.customIDCol,
@@ -89,15 +88,14 @@ func (i *InputFlags) template(cmd *cobra.Command) (string, error) {
 	case strings.TrimSpace(string(text)) == "":
 		return "", misuse.Errorf(cmd, "--prompt-file: %s is empty", i.promptFile)
 	}
-	// An editor ends a file with a newline for itself.
+	// Editors end a file with a newline that is not part of the prompt.
 	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
 }
 
-// OpenInput opens a file of questions and checks all of it, so that whatever is wrong
-// is known before anything is asked. The caller closes the Input.
+// OpenInput opens a file of questions and checks all of it, so that every error is known before anything is asked. The caller
+// closes the Input.
 //
-// A file whose first row lacks a bot, with none by default, lacks a setting rather
-// than a thousand cells.
+// If the first row has no bot and none is set, the error is one about the setting, not a thousand about rows.
 func OpenInput(cmd *cobra.Command, path string, o input.Options) (*input.Input, error) {
 	in, err := input.Open(path, o)
 	if err != nil {
@@ -114,7 +112,7 @@ func OpenInput(cmd *cobra.Command, path string, o input.Options) (*input.Input, 
 			if json, _ := cmd.Flags().GetBool("json"); json {
 				err = errors.Join(err, terminal.WriteJSON(cmd.OutOrStdout(), invalidRecord(invalid)))
 			}
-			// Perhaps it is because of a wrong guess.
+			// The format may have been guessed wrongly.
 			if text := Detected(in); text != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), text)
 			}
@@ -124,7 +122,7 @@ func OpenInput(cmd *cobra.Command, path string, o input.Options) (*input.Input, 
 	return in, nil
 }
 
-// invalidJSON is everything that is wrong with an input, for programs.
+// invalidJSON has all errors of an input, for programs.
 type invalidJSON struct {
 	Total    int               `json:"total"`
 	Kinds    []problemKindJSON `json:"kinds"`
@@ -135,7 +133,7 @@ type problemJSON struct {
 	File string `json:"file"`
 	Line int    `json:"line,omitempty"` // of an .xlsx the sheet's row
 	What string `json:"what"`
-	Rows int    `json:"rows,omitempty"` // that have it, where one stands for all
+	Rows int    `json:"rows,omitempty"` // how many have it, if one stands for all
 }
 
 type problemKindJSON struct {
@@ -156,10 +154,10 @@ func invalidRecord(e *input.InvalidInput) invalidJSON {
 	return out
 }
 
-// patientFor is how long one waits before a silent screen.
+// patientFor is how long a person accepts a silent screen.
 const patientFor = 5 * time.Second
 
-// checkInput reads the whole input. Where that takes long it says so.
+// checkInput reads the whole input, and says so if that takes long.
 func checkInput(cmd *cobra.Command, in *input.Input) error {
 	said := make(chan struct{})
 	timer := time.AfterFunc(patientFor, func() {
@@ -173,8 +171,7 @@ func checkInput(cmd *cobra.Command, in *input.Input) error {
 	return err
 }
 
-// Detected says what was found out about an input where it is not what everybody would
-// expect; "" = nothing.
+// Detected says what was detected about an input if a reader would not expect it; "" = nothing.
 func Detected(in *input.Input) string {
 	if found := in.Found(); found != "" {
 		return fmt.Sprintf("cozeq: %s: %s", in.Name(), found)

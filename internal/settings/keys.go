@@ -7,8 +7,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Keys are those that questions and answers are encrypted with in Redis; nil where none
-// are set.
+// Keys encrypt questions and answers in Redis; nil: none are set.
 func (c Config) Keys() (*results.Keys, error) {
 	path, _ := c.Env(EnvKeyFile)
 	if path == "" {
@@ -21,8 +20,7 @@ func (c Config) Keys() (*results.Keys, error) {
 	return keys, nil
 }
 
-// LoadKeys reads keys from a file. Of a key in the place of its file's name nothing is
-// repeated in the error.
+// LoadKeys reads keys from a file. If the setting holds a key instead of a file's name, the error does not repeat it.
 func LoadKeys(path string) (*results.Keys, error) {
 	keys, err := results.LoadKeys(path)
 	if err == nil {

@@ -9,7 +9,7 @@ import (
 
 const Lang = "lang"
 
-// Hints gives hints in the language that is set.
+// Hints translates hints into the language that is set.
 func (c Config) Hints() (func(string) string, error) {
 	lang, err := c.Lang()
 	if err != nil {
@@ -22,7 +22,7 @@ func (c Config) Hints() (func(string) string, error) {
 	return func(hint string) string { return exitcode.HintIn(lang, codes, hint) }, nil
 }
 
-// Lang is the language to explain in: as set, else the locale's.
+// Lang is the language of explanations: the one that is set, else the locale's.
 func (c Config) Lang() (coze.Lang, error) {
 	value, source := c.Lookup(Lang, "")
 	if value == "" {
@@ -35,8 +35,7 @@ func (c Config) Lang() (coze.Lang, error) {
 	return "", c.Errorf(source, "%q, want %s or %s", value, coze.English, coze.Chinese)
 }
 
-// locale takes the first variable that is set, in POSIX's order: LC_ALL=C makes
-// a Chinese LANG speak English.
+// locale returns the first variable that is set, in POSIX's order. So LC_ALL=C beats a Chinese LANG.
 func (c Config) locale() coze.Lang {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		value, _ := c.Env(name)

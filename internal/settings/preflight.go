@@ -13,17 +13,13 @@ import (
 	"github.com/cozeq/cozeq/internal/exitcode"
 )
 
-// preflightTime bounds the question whether the token is accepted. It is answered
-// in far less, or it is not worth waiting for.
+// preflightTime bounds the check of the token. Coze answers it in far less.
 const preflightTime = 15 * time.Second
 
-// Preflight asks Coze whether it accepts the token, before anything is spent. A token
-// that it does not accept, or a base URL that leads elsewhere, is a *stoppedError.
-// Trouble on the way is told on w, and no more than that: it may be over when the first
-// question is asked.
+// Preflight asks Coze whether it accepts the token, before anything is spent. A refused token, or a base URL where something
+// else answers, is a *stoppedError. A network error is only reported on w: it may be over when the first question is asked.
 //
-// An account that was checked knows more of 4200, which on POST /v3/chat may as well
-// be said of a bad token or the wrong region.
+// After the check more is known about code 4200, which POST /v3/chat also gives for a bad token or the wrong region.
 func (a *Account) Preflight(ctx context.Context, w io.Writer, again string) error {
 	client, closeIdle := a.client(1)
 	defer closeIdle()

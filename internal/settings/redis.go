@@ -12,7 +12,7 @@ import (
 // Shared reports whether the settings name a Redis.
 func (c Config) Shared() bool { return c.Text(Redis, "") != "" }
 
-// Redis makes a client of the Redis that the settings name; nothing is dialled.
+// Redis makes a client of the Redis that the settings name. It does not connect yet.
 func (c Config) Redis(concurrency int, logger *slog.Logger) (*remoteredis.Server, error) {
 	value, source := c.Lookup(Redis, "")
 	if value == "" {

@@ -13,8 +13,7 @@ import (
 	"github.com/cozeq/cozeq/internal/exitcode"
 )
 
-// Token finds the secret, and sees that there is one. The forms come in the order
-// in which the help names them.
+// Token returns the source of the token, and an error if there is none. It tries the settings in the order of the help.
 func (c Config) Token(ctx context.Context, base string) (coze.TokenSource, error) {
 	if token, _ := c.Env(EnvToken); token != "" {
 		return coze.StaticToken(token), nil
@@ -82,8 +81,8 @@ func AddMissingBot(err error, bot *exitcode.MissingError) error {
 	return cmp.Or(err, error(bot))
 }
 
-// tokenFile is the source of a file that can be read. A token in the place of its
-// file's name is not repeated in the error.
+// tokenFile is the source of a file that can be read. If the setting holds a token instead of a file's name, the error does
+// not repeat it.
 func tokenFile(ctx context.Context, path string) (coze.TokenSource, error) {
 	if IsToken(path) {
 		return nil, errors.New("it is a token, want the name of a file that holds it")
@@ -93,7 +92,7 @@ func tokenFile(ctx context.Context, path string) (coze.TokenSource, error) {
 	return file, err
 }
 
-// IsToken reports whether a text begins as Coze's tokens do.
+// IsToken reports whether a text begins like a token of Coze.
 func IsToken(s string) bool {
 	return slices.ContainsFunc([]string{"pat_", "sat_", "czs_"}, func(prefix string) bool { return strings.HasPrefix(s, prefix) })
 }

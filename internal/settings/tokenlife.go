@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// TokenLife is what is known about the end of a token. Coze shows it on its web pages only.
+// TokenLife is what is known about the end of a token. Coze shows it only on its web pages.
 type TokenLife struct {
 	Set  time.Time // as set; zero: not set
-	File string    // that the token is in; empty: in none
+	File string    // with the token; empty: there is none
 }
 
-// TokenLife is that of the token which the variables name.
+// TokenLife is the life of the token that the variables name.
 func (c Config) TokenLife() (TokenLife, error) {
 	var l TokenLife
 	if token, _ := c.Env(EnvToken); strings.TrimSpace(token) == "" {
@@ -30,7 +30,7 @@ func (c Config) TokenLife() (TokenLife, error) {
 	return l, nil
 }
 
-// parseExpiry reads a moment, or a day, at whose beginning the token may be gone.
+// parseExpiry reads a moment, or a day. A token with a day may be gone when that day begins.
 func parseExpiry(value string) (time.Time, error) {
 	value = strings.TrimSpace(value)
 	for _, layout := range []string{time.DateOnly, time.RFC3339} {
@@ -44,8 +44,8 @@ func parseExpiry(value string) (time.Time, error) {
 // PersonalLife is the longest that Coze gives a personal token.
 const PersonalLife = 30 * 24 * time.Hour
 
-// End is when the token ends, zero where that is not known. A personal token's end that
-// nobody has set is the latest possible one: a token has to be there before its file.
+// End is when the token ends; zero: not known. For a personal token whose end is not set, it is the latest possible end,
+// counted from the file's time: the token is older than its file.
 func (l TokenLife) End(token string) time.Time {
 	if !l.Set.IsZero() || l.File == "" || !strings.HasPrefix(token, "pat_") {
 		return l.Set

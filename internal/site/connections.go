@@ -9,8 +9,8 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 )
 
-// A site is looked at by a few probes, scrapers and people, from a process whose
-// descriptors belong to chats. These bounds hold what others may keep of it.
+// Few clients look at a site: probes, scrapers and people. The process needs its descriptors for chats. These bounds hold
+// what a client may take of it.
 const (
 	headerTimeout = 5 * time.Second  // a connection that sends nothing, or slowly
 	readTimeout   = 30 * time.Second // a request with its body
@@ -25,8 +25,8 @@ const (
 	mostClients = 20_000
 )
 
-// connectionsFor is how many connections a site may have in a process that needs so many
-// descriptors for its work. Go has raised the soft limit to the hard one.
+// connectionsFor is how many connections a site may have if the process needs so many descriptors for its work. Go raises
+// the soft limit to the hard one at start.
 func connectionsFor(limit, needed, most uint64) int {
 	if limit <= needed+leastConnections {
 		return leastConnections
@@ -40,11 +40,9 @@ func descriptorsOf(concurrency int) uint64 {
 	return uint64(concurrency) + 2*uint64(settings.PoolSize(concurrency)) + 32
 }
 
-// boundedListener accepts no more than most connections at a time. When all are taken the
-// one that has been idle longest is closed to make room: a client that keeps connections
-// open must not keep a health check out, as it would if new ones had to wait for idle ones
-// to time out. Where none is idle new ones wait in the kernel's queue, where they take no
-// descriptor, for one to become so; the server's timeouts bound that.
+// boundedListener accepts no more than most connections at a time. When all are taken, it closes the one that has been idle
+// longest: a client that keeps connections open must not keep a health check out. If none is idle, new connections wait in
+// the kernel's queue, where they take no descriptor. The server's timeouts bound that wait.
 type boundedListener struct {
 	net.Listener
 	most int

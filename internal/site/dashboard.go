@@ -14,7 +14,7 @@ import (
 
 // NewDashboard is the dashboard of a Redis.
 func NewDashboard(p *settings.Dashboard, s *session.Session, logger *slog.Logger) http.Handler {
-	// asynqmon tells the standard logger what a button could not do.
+	// asynqmon writes errors of its buttons to the standard logger.
 	log.SetFlags(0)
 	log.SetOutput(slogWriter{logger})
 	return monitor.New(monitor.Config{

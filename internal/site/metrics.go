@@ -15,9 +15,8 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// NewMetrics are the counters of this process's worker, and the handler that shows
-// them together with what is told of the queues, of Redis, of tokens and of the
-// process.
+// NewMetrics returns the counters of this process's worker, and a handler that shows them with what is known of the queues,
+// Redis, tokens and the process.
 func NewMetrics(s *session.Session, a settings.Account, queues []string) (*worker.Metrics, http.Handler) {
 	registry := prometheus.NewRegistry()
 	metrics := RegisterMetrics(registry, s, a, queues)
@@ -31,8 +30,7 @@ func RegisterMetrics(reg prometheus.Registerer, s *session.Session, a settings.A
 	return metrics
 }
 
-// NewObserver shows what Redis knows, for a process without a worker: also when there
-// is no worker at all.
+// NewObserver shows what Redis knows. It needs no worker.
 func NewObserver(s *session.Session) http.Handler {
 	registry := prometheus.NewRegistry()
 	observe(registry, s, nil)
@@ -42,7 +40,7 @@ func NewObserver(s *session.Session) http.Handler {
 // Observe shows what Redis knows of all queues, for a process without a worker.
 func Observe(reg prometheus.Registerer, s *session.Session) { observe(reg, s, nil) }
 
-// observe mirrors what Redis knows, of these queues or, with none, of all.
+// observe mirrors what Redis knows of these queues, or of all if none is named.
 func observe(reg prometheus.Registerer, s *session.Session, queues []string) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "cozeq_build_info", Help: "1, with the version that runs.",
@@ -61,8 +59,7 @@ func showMetrics(registry *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
-// tokenCollector exports when tokens end that a person has to replace. Those of an OAuth
-// app are renewed by themselves.
+// tokenCollector exports the ends of tokens that a person has to replace. Tokens of an OAuth app renew themselves.
 type tokenCollector struct {
 	credentials []settings.Credential
 	expires     *prometheus.Desc
@@ -80,8 +77,7 @@ func NewTokenCollector(a settings.Account) *tokenCollector {
 // Describe implements prometheus.Collector.
 func (t *tokenCollector) Describe(ch chan<- *prometheus.Desc) { ch <- t.expires }
 
-// Collect implements prometheus.Collector. Of several credentials with one token the
-// earliest end counts.
+// Collect implements prometheus.Collector. If several credentials have one token, the earliest end counts.
 func (t *tokenCollector) Collect(ch chan<- prometheus.Metric) {
 	ends := make(map[string]time.Time)
 	for _, c := range t.credentials {

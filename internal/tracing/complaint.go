@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	complainEvery = time.Minute // each export in vain is a complaint, and there is one every few seconds
+	complainEvery = time.Minute // there is an export every few seconds, and each one that fails complains
 	maxComplaint  = 500         // bytes; a collector may answer with a page
-	minHidden     = 4           // characters; to hide shorter values would hide half of each text
+	minHidden     = 4           // characters; hiding shorter values would hide half of each text
 )
 
-// complaints are what the exporter has to say: once a minute, as each attempt in vain
-// says it, and without the secrets of the headers, which a collector may repeat.
+// complaints are the exporter's errors. Each failed export is one, every few seconds, so they are logged once a minute. A
+// collector may repeat headers in its reply, so their values are hidden.
 type complaints struct {
 	logger  *slog.Logger
 	secrets []string
@@ -53,8 +53,7 @@ func (c *complaints) clean(err error) string {
 	return text
 }
 
-// headerValues are the values of headers as the variables hold them, NAME=VALUE with
-// commas between: as they stand and unescaped.
+// headerValues are the values of headers in the variables (NAME=VALUE, separated by commas), both as written and unescaped.
 func headerValues(lists ...string) []string {
 	var values []string
 	for _, list := range lists {
@@ -82,8 +81,8 @@ func headerValues(lists ...string) []string {
 	return slices.Compact(values)
 }
 
-// otelLog takes the SDK's own errors, of variables that it cannot read, and of each
-// what happened but not the value: it may be a secret.
+// otelLog takes the errors of the SDK itself, for example about variables that it cannot read. It logs what happened, but no
+// value: it may be a secret.
 type otelLog struct{ complaints *complaints }
 
 // Enabled implements slog.Handler.
@@ -108,14 +107,14 @@ func (h otelLog) WithAttrs([]slog.Attr) slog.Handler { return h }
 // WithGroup implements slog.Handler.
 func (h otelLog) WithGroup(string) slog.Handler { return h }
 
-// complaintLimit lets one complaint through in a while, and counts the others.
+// complaintLimit lets one complaint through per interval and counts the others.
 type complaintLimit struct {
 	mu     sync.Mutex
 	next   time.Time
 	unsaid int
 }
 
-// allow reports whether this one may be said, and how many since the last were not.
+// allow reports whether this one may be logged, and how many were held back since the last one.
 func (l *complaintLimit) allow(now time.Time) (unsaid int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

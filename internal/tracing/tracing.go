@@ -23,8 +23,7 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// The variables of OpenTelemetry that decide whether anything is traced. The others of
-// its SDK and exporter work too, as these read them themselves.
+// The variables of OpenTelemetry that decide whether spans are sent. Its SDK and exporter read the others themselves.
 const (
 	envOTelOff           = "OTEL_SDK_DISABLED"
 	envOTelExporter      = "OTEL_TRACES_EXPORTER"
@@ -41,12 +40,11 @@ const (
 // traceFlush bounds the wait for a collector when the program ends.
 const traceFlush = 5 * time.Second
 
-// traces are the spans of this process on their way to a collector. Nil: nothing is
-// traced.
+// traces sends the spans of this process. Nil: nothing is traced.
 type traces struct{ provider *sdk.TracerProvider }
 
-// Start reads the variables of OpenTelemetry. What is wrong with them is worth a
-// warning and no more: a fleet shares them, and no question depends on them.
+// Start reads the variables of OpenTelemetry. An error in them is only a warning: many processes share them, and no question
+// depends on them.
 func Start(ctx context.Context, version string, logger *slog.Logger) *traces {
 	on, err := traced(os.Getenv)
 	if err != nil {
@@ -106,7 +104,7 @@ func traced(env func(string) string) (bool, error) {
 	return true, nil
 }
 
-// Use makes the worker's spans ours.
+// Use gives the worker's spans to this exporter.
 func (t *traces) Use(c *worker.Config) {
 	if t != nil {
 		c.TracerProvider = t.provider
@@ -125,9 +123,8 @@ func (t *traces) Close() {
 	}
 }
 
-// WithParent puts ctx into the span of the program that started this one, by the
-// variable that OpenTelemetry has for that: questions that are put into a queue belong
-// to it.
+// WithParent puts ctx into the span of the program that started this one, which OpenTelemetry's variable names. Questions
+// that are enqueued then belong to that span.
 func WithParent(ctx context.Context, env func(string) (string, bool)) context.Context {
 	parent, _ := env(envTraceParent)
 	if parent == "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/cozeq/cozeq/coze/oauth"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/terminal"
 )
 
 // credentials reads who may be asked with, and tells what can be seen of it from
@@ -98,7 +99,7 @@ func (d *doctor) credential(ctx context.Context, name string, c settings.Credent
 		case left <= 0:
 			return failed(name, replace+"; and set its end anew", "%s: by that it has ended", shown)
 		case left < settings.PersonalLife-lifeWarning:
-			return warned(name, replace+"; and set its end anew", "%s: it ends in %v", shown, left.Round(time.Hour))
+			return warned(name, replace+"; and set its end anew", "%s: it ends in %s", shown, terminal.Rounded(left.Round(time.Hour)))
 		}
 		return secretFile(name, c.File, shown)
 	}

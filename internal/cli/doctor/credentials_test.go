@@ -20,7 +20,7 @@ func TestDoctorTokenLife(t *testing.T) {
 		pattern string
 	}{
 		{-time.Minute, fail, `, until 20.*Z: by that it has ended \| make a new one .*; and set its end anew`},
-		{4*24*time.Hour + time.Minute, warn, `: it ends in 96h0m0s \| make a new one`},
+		{4*24*time.Hour + time.Minute, warn, `: it ends in 4d \| make a new one`},
 		{6 * 24 * time.Hour, ok, `^a personal token in COZE_API_TOKEN, for https://api.coze.cn, until 20.*Z \| $`},
 	} {
 		got := d.credential(t.Context(), "credential", settings.Credential{
