@@ -8,6 +8,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// Webhooks is the queue of deliveries. Processes that serve the HTTP API serve it, and workers do not.
+const Webhooks = "webhooks"
+
+// IsWorker reports whether a server asks questions: it serves another queue than Webhooks.
+func IsWorker(s *asynq.ServerInfo) bool {
+	_, delivers := s.Queues[Webhooks]
+	return !delivers || len(s.Queues) > 1
+}
+
 // Unserved is the first of these queues that no live worker serves, "" if all are served. asynq counts a killed worker as
 // alive for 10 s more.
 func Unserved(rdb redis.UniversalClient, queues []string) (string, error) {

@@ -7,6 +7,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/asynqx"
 )
 
 // ServerCollector counts live workers at each scrape. All processes of one Redis report the same numbers: take the maximum,
@@ -51,11 +53,15 @@ func (c *ServerCollector) Collect(ch chan<- prometheus.Metric) {
 		serving[queue] = 0
 	}
 	processes := make(map[string]map[string]bool) // a Worker is several asynq Servers
+	workers := make(map[string]bool)
 	for _, s := range servers {
 		if s.Status != "active" {
 			continue
 		}
 		process := fmt.Sprint(s.Host, " ", s.PID)
+		if asynqx.IsWorker(s) {
+			workers[process] = true
+		}
 		if processes[process] == nil {
 			processes[process] = make(map[string]bool)
 		}
@@ -68,7 +74,7 @@ func (c *ServerCollector) Collect(ch chan<- prometheus.Metric) {
 			serving[queue]++
 		}
 	}
-	ch <- prometheus.MustNewConstMetric(c.workers, prometheus.GaugeValue, float64(len(processes)))
+	ch <- prometheus.MustNewConstMetric(c.workers, prometheus.GaugeValue, float64(len(workers)))
 	for queue, n := range serving {
 		ch <- prometheus.MustNewConstMetric(c.serving, prometheus.GaugeValue, float64(n), queue)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/tasks/batches"
+	"github.com/cozeq/cozeq/worker"
 )
 
 func (l *logged) logger() *slog.Logger {
@@ -336,4 +337,69 @@ func TestSlowReceiverHoldsNobodyUp(t *testing.T) {
 	r.Answer("q")
 	quick.next(t)
 	r.receiver.none(t)
+}
+
+// A task that was never enqueued, one whose result is not kept any more, and what others put into the queue: nothing of it
+// is dropped, and nothing of it is tried for ever.
+func TestNothingToSend(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		r := newRig(t, rdb, nil).start()
+		client := asynq.NewClientFromRedisClient(rdb)
+		for id, c := range map[string]struct{ kind, payload, why string }{
+			"wh-never": {webhook.TypeName, `{"v":1,"kind":"task","id":"never","url":"https://example.com","secret":"default","created_at":"2026-01-01T00:00:00.000Z"}`, "no such task or batch"},
+			"whb-gone": {webhook.TypeName, `{"v":1,"kind":"batch","id":"gone","url":"https://example.com","secret":"default","created_at":"2026-01-01T00:00:00.000Z"}`, "no such task or batch"},
+			"wh-later": {webhook.TypeName, `{"v":2,"kind":"task","id":"later"}`, "version 2"},
+			"wh-text":  {webhook.TypeName, `hello`, "no note of a webhook"},
+			"chat":     {tasks.TypeChat, `{}`, "type coze:chat"},
+		} {
+			if _, err := client.Enqueue(asynq.NewTask(c.kind, []byte(c.payload)), asynq.TaskID(id), asynq.Queue(webhook.Queue), asynq.MaxRetry(webhook.Tries)); err != nil {
+				t.Fatal(err)
+			}
+			if info := r.comesTo(id, asynq.TaskStateArchived, 0); !strings.Contains(info.LastErr, c.why) {
+				t.Errorf("%s: %q, want %q", id, info.LastErr, c.why)
+			}
+		}
+	})
+}
+
+// A secret that is taken away while its deliveries wait.
+func TestSecretIsGone(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Embedded(t)
+	before := newRig(t, rdb, nil)
+	before.schedule("a")
+	r := newRig(t, rdb, func(c *webhook.Config) {
+		var err error
+		if c.Secrets, err = webhook.LoadSecrets(secretsFile(t, "other "+oldSecret), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	r.start().Answer("a")
+	r.runAgain("wh-a")
+	if info := r.comesTo("wh-a", asynq.TaskStateRetry, 1); !strings.Contains(info.LastErr, "no secret default any more") {
+		t.Errorf("it says %q", info.LastErr)
+	}
+	before.receiver.none(t)
+}
+
+// Who counts workers does not count those that deliver webhooks: they ask nothing.
+func TestIsNoWorker(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, redistest.Embedded(t), nil).start()
+	eventually(t, func() bool {
+		servers, err := r.Inspector.Servers()
+		return err == nil && len(servers) == 1
+	}, func() any { return "no server" })
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(worker.Collectors(r.Redis, nil)...)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "cozeq_workers" && f.GetMetric()[0].GetGauge().GetValue() != 0 {
+			t.Errorf("%v workers", f.GetMetric())
+		}
+	}
 }

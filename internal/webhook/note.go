@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -31,7 +32,7 @@ func (k Kind) taskID(id string) string {
 
 // Names of what asynq gets.
 const (
-	Queue    = "webhooks"
+	Queue    = asynqx.Webhooks
 	TypeName = "cozeq:webhook"
 )
 

@@ -70,6 +70,7 @@ const beatLife = 10 * time.Second
 // workers tells which processes are alive; waiting is how many questions wait.
 func (d *doctor) workers(ctx context.Context, rdb redis.UniversalClient, servers []*asynq.ServerInfo, waiting int) finding {
 	const name = "workers"
+	servers = slices.DeleteFunc(servers, func(s *asynq.ServerInfo) bool { return !asynqx.IsWorker(s) })
 	if len(servers) == 0 {
 		const fix = "start one with 'cozeq worker'"
 		if waiting > 0 {
@@ -142,7 +143,9 @@ func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspecto
 				"cannot be counted, as when the data of a task in it are gone: %s", terminal.Short(err.Error(), 120)))
 			continue
 		}
-		waiting += q.Pending
+		if queue != asynqx.Webhooks {
+			waiting += q.Pending
+		}
 		found = append(found, queueFinding(q, served[queue]))
 	}
 	return found, waiting
@@ -164,6 +167,10 @@ func queueFinding(q queuestate.Queue, served bool) finding {
 		return failed(name, "see pause["+q.Paused.Credential+"]", "%s; paused by cozeq since %s: Coze refuses everything", shown, since(q.Paused.Since))
 	case q.Paused != nil:
 		return warned(name, "cozeq queues resume "+q.Queue, "%s; paused by an operator since %s", shown, since(q.Paused.Since))
+	case q.Queue == asynqx.Webhooks && q.Pending+q.Retry+q.Scheduled > 0 && !served:
+		return failed(name, "start 'cozeq serve' with COZEQ_WEBHOOK_SECRETS_FILE", "%s; nobody delivers them", shown)
+	case q.Queue == asynqx.Webhooks && q.Archived > 0:
+		return warned(name, "see 'If it fails' in docs/webhooks.md", "%s: the archived ones were given up", shown)
 	case q.Pending > 0 && !served:
 		return failed(name, "start a worker that serves it: cozeq worker --queues "+q.Queue, "%s; no worker serves it", shown)
 	case q.Archived >= archivedNear:
