@@ -19,13 +19,12 @@ type (
 	Unreadable = recovery.Unreadable // a task that was taken out of its queue: see Unreadables
 )
 
-// Pauses returns what is paused in this Redis.
+// Pauses returns the pauses in this Redis.
 func Pauses(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
 	return pause.All(ctx, rdb)
 }
 
-// ProbeNow lets the next task of every pause try at once, instead of at NextProbe,
-// and returns how many pauses there are.
+// ProbeNow makes a probe of every pause due now, and returns how many pauses there are.
 func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
 	return pause.ProbeNow(ctx, rdb)
 }
@@ -35,21 +34,20 @@ func PausedQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (
 	return pause.PausedQueue(ctx, rdb, queue)
 }
 
-// PauseQueue pauses a queue for an operator, as asynqmon would: nothing but
-// ResumeQueue or asynqmon ends that. A pause that cozeq has made becomes the
-// operator's. fresh is false if it was one already.
+// PauseQueue pauses a queue for an operator, as asynqmon would. Only ResumeQueue or asynqmon ends that. A pause that cozeq has
+// made becomes the operator's. fresh is false if it was the operator's already.
 func PauseQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (fresh bool, err error) {
 	return asynqx.QueuePauses{Redis: rdb}.OperatorPause(ctx, queue)
 }
 
-// ResumeQueue ends an operator's pause; resumed is false if there is none. One that
-// cozeq has made ends when a probe gets through: see ProbeNow.
+// ResumeQueue ends an operator's pause. resumed is false if there is none. A pause that cozeq has made ends when a probe is
+// answered: see ProbeNow.
 func ResumeQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (resumed bool, err error) {
 	return asynqx.QueuePauses{Redis: rdb}.OperatorResume(ctx, queue)
 }
 
-// KnowLimits has the workers of a Redis start at rates that an earlier run had learnt, in calls a second by credential.
-// What they have learnt themselves stays.
+// KnowLimits gives the workers of a Redis the rates that an earlier run had learnt, in calls a second by credential. Rates that
+// they have learnt themselves stay.
 func KnowLimits(ctx context.Context, rdb redis.UniversalClient, rates map[string]float64) error {
 	return limit.KnowAll(ctx, rdb, rates)
 }

@@ -348,7 +348,7 @@ func TestDetachedPartial(t *testing.T) {
 	if got := v.Faults[0].String(); got != "row 1: it has not ended: queued" {
 		t.Error(got)
 	}
-	if got := v.Faults[250].String(); got != "row 251: it was never enqueued: the batch's submit was cut short" {
+	if got := v.Faults[250].String(); got != "row 251: it was never enqueued: the batch's submit was interrupted" {
 		t.Error(got)
 	}
 	flights, err := d.OpenRows(t.Context(), 100)

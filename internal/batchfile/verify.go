@@ -122,7 +122,7 @@ func (v *verifier) records(ctx context.Context) error {
 		case r.Lost:
 			v.fault(r.Row.N, id, "its record has gone from Redis before it ended")
 		case r.Row.N > v.Batch.Enqueued:
-			v.fault(r.Row.N, id, "it was never enqueued: the batch's submit was cut short")
+			v.fault(r.Row.N, id, "it was never enqueued: the batch's submit was interrupted")
 		case !r.Result.Status.Terminal():
 			v.fault(r.Row.N, id, "it has not ended: %s", r.Result.Status)
 		case noted != r.Result.Status:

@@ -16,7 +16,7 @@ import (
 type QueuePause struct {
 	Since       time.Time
 	Credentials []string // whose pauses it comes from, sorted; empty: an operator's, which stops all workers
-	Others      []string // other credentials, whose workers go on with the queue
+	Others      []string // other credentials, whose workers continue to serve the queue
 }
 
 // PausedQueue returns the pause of a queue; ok is false if there is none.
@@ -41,7 +41,7 @@ func PausedQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (
 // holdsChunk is how many ids are looked up in one go.
 const holdsChunk = 1000
 
-// Holds tells of each of a queue's tasks whether it waits aside for the end of p.
+// Holds reports, for each of a queue's tasks, whether it is parked until the end of p.
 func (p Pause) Holds(ctx context.Context, rdb redis.UniversalClient, queue string, ids []string) ([]bool, error) {
 	key := asideKey(Key(p.Credential, p.BotID))
 	held := make([]bool, 0, len(ids))
@@ -53,7 +53,7 @@ func (p Pause) Holds(ctx context.Context, rdb redis.UniversalClient, queue strin
 		}
 		part, err := rdb.SMIsMember(ctx, key, members...).Result()
 		if err != nil {
-			return nil, fmt.Errorf("read who stepped aside: %w", err)
+			return nil, fmt.Errorf("read parked tasks: %w", err)
 		}
 		held, ids = append(held, part...), ids[n:]
 	}

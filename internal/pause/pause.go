@@ -32,7 +32,7 @@ import (
 	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
-// Pause is one pause as it stands.
+// Pause is one pause at this moment.
 type Pause struct {
 	Credential string    `json:"credential"`       // hash, see coze.Client.Identity
 	BotID      string    `json:"bot_id,omitempty"` // empty: the whole credential
@@ -43,12 +43,11 @@ type Pause struct {
 	LogID      string    `json:"logid,omitempty"`
 	Since      time.Time `json:"since"`
 	NextProbe  time.Time `json:"next_probe"`
-	Aside      int64     `json:"aside,omitempty"` // tasks that stepped aside
+	Aside      int64     `json:"aside,omitempty"` // parked tasks
 }
 
-// ProbeFirst is the time to the first probe; each next one takes twice as long, up to
-// probeMost. A network is back by itself, and to try it costs nothing: its probes are
-// closer together.
+// ProbeFirst is the time to the first probe. Each next one takes twice as long, up to probeMost. A network comes back by
+// itself, and a try costs nothing, so its probes are closer together.
 const (
 	ProbeFirst    = 30 * time.Second
 	probeMost     = 10 * time.Minute
@@ -64,18 +63,17 @@ func ProbeTimes(e *coze.Error) (first, most time.Duration) {
 	return ProbeFirst, probeMost
 }
 
-// OfWay reports whether the pause is for the way to Coze, as something else answers or
-// nothing does; the class of the latter is transient, and no other pause of a credential
-// has that.
+// OfWay reports whether the pause is about the way to Coze: something else answers, or nothing does. The class of the latter
+// is transient, which no other pause of a credential has.
 func (p Pause) OfWay() bool {
 	return p.BotID == "" && (p.Class == string(coze.ClassEndpoint) || p.Class == string(coze.ClassTransient))
 }
 
-// ParkedFor is how far ahead a task is scheduled that steps aside. Less than half
-// of what a waiting turn gets, or the sweep would take it for a turn that is stuck.
+// ParkedFor is how far ahead a parked task is scheduled. It is less than half of what a waiting turn gets, or the sweep would
+// take the task for a turn that is stuck.
 const ParkedFor = 365 * 24 * time.Hour
 
-// pausesKey lists the keys of all pauses that were and may still be.
+// pausesKey has the keys of all pauses, and of ended ones until the sweep has run their parked tasks.
 const pausesKey = "cozeq:pauses"
 
 func Key(credential, bot string) string {
@@ -99,12 +97,11 @@ var (
 // Store keeps the pauses of one Redis.
 type Store struct{ Redis redis.UniversalClient }
 
-// Begin pauses a credential, or one bot of it; fresh tells that it was not paused
-// before. message is what may be told of Coze's words.
+// Begin pauses a credential, or one bot of it. fresh is false if it was paused before. message is Coze's, as far as it may be
+// readable in Redis.
 func (p Store) Begin(ctx context.Context, credential, bot string, e *coze.Error, message string) (fresh bool, err error) {
 	key := Key(credential, bot)
-	// The list first: a key on it without a pause is taken off, a pause that is not
-	// on it would never be probed.
+	// The list first: the sweep removes a key on it that has no pause, but would never probe a pause that is not on it.
 	if err := p.Redis.SAdd(ctx, pausesKey, key).Err(); err != nil {
 		return false, fmt.Errorf("pause: %w", err)
 	}
@@ -122,7 +119,7 @@ func (p Store) Begin(ctx context.Context, credential, bot string, e *coze.Error,
 	return n == 1, nil
 }
 
-// End ends a pause. Those who stepped aside are run by the sweep.
+// End ends a pause. The sweep runs its parked tasks.
 func (p Store) End(ctx context.Context, credential, bot string) error {
 	if err := p.Redis.Del(ctx, Key(credential, bot)).Err(); err != nil {
 		return fmt.Errorf("end a pause: %w", err)
@@ -134,7 +131,7 @@ func (p Store) probeNow(ctx context.Context, key string) error {
 	return probeNowScript.Run(ctx, p.Redis, []string{key}, ProbeFirst.Milliseconds()).Err()
 }
 
-// keys lists what is or was paused.
+// keys lists the pauses, and ended ones that may have parked tasks.
 func (p Store) keys(ctx context.Context) ([]string, error) {
 	keys, err := p.Redis.SMembers(ctx, pausesKey).Result()
 	if err != nil {
@@ -170,7 +167,7 @@ func millis(s string) time.Time {
 	return time.UnixMilli(int64(ms)).UTC()
 }
 
-// All returns what is paused in this Redis.
+// All returns the pauses in this Redis.
 func All(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
 	p := Store{rdb}
 	keys, err := p.keys(ctx)
@@ -190,8 +187,7 @@ func All(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
 	return all, nil
 }
 
-// ProbeNow lets the next task of every pause try at once, instead of at NextProbe,
-// and returns how many pauses there are.
+// ProbeNow makes a probe of every pause due now, and returns how many pauses there are.
 func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
 	p := Store{rdb}
 	keys, err := p.keys(ctx)
@@ -213,9 +209,8 @@ func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
 	return n, nil
 }
 
-// Park lists a task that waits for the end of a pause, and the pause once more:
-// a sweep that looked between begin's two steps has found it on the list, not there
-// yet, and taken it off.
+// Park lists a parked task under its pause, and lists the pause again: a sweep between the two steps of Begin saw a key without
+// a pause and removed it.
 func (p Store) Park(ctx context.Context, key, queue, id string) error {
 	_, err := p.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.SAdd(ctx, asideKey(key), queue+"/"+id)
@@ -223,23 +218,23 @@ func (p Store) Park(ctx context.Context, key, queue, id string) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("step aside: %w", err)
+		return fmt.Errorf("park a task: %w", err)
 	}
 	return nil
 }
 
-// asideChunk is how many tasks that stepped aside are run in one go.
+// asideChunk is how many parked tasks are run at once.
 const asideChunk = 500
 
-// errNone is returned where nobody stepped aside.
-var errNone = errors.New("nobody stepped aside")
+// errNone is returned if no task is parked.
+var errNone = errors.New("no parked task")
 
-// comeBack runs up to n of those who stepped aside. A task is taken off the list
-// only after it was run: dying in between runs it twice, which does nothing.
+// comeBack runs up to n parked tasks. A task leaves the list only after it was run. If the process dies in between, it is run
+// twice, which does nothing.
 func (p Store) comeBack(ctx context.Context, key string, n int64, run func(queue, id string) error) error {
 	members, err := p.Redis.SRandMemberN(ctx, asideKey(key), n).Result()
 	if err != nil {
-		return fmt.Errorf("bring back who stepped aside: %w", err)
+		return fmt.Errorf("bring back parked tasks: %w", err)
 	}
 	if len(members) == 0 {
 		return errNone
@@ -264,5 +259,5 @@ func Scope(e *coze.Error) coze.Scope {
 	return ""
 }
 
-// OfWay reports whether a failure is of the way to Coze: nothing of Coze's has answered.
+// OfWay reports whether a failure is about the way to Coze: Coze itself has not answered.
 func OfWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unreached }

@@ -10,19 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// seenKey tells when each credential was last served by a worker, in Unix seconds.
-// The pause of one that no worker serves any more, as its token was replaced, would
-// never be probed.
+// seenKey has when each credential was last served by a worker, in Unix seconds. If its token was replaced, no worker serves
+// it any more, and its pause would never be probed.
 const seenKey = "cozeq:credentials"
 
-// servedKey tells the same for one queue: while a credential is paused, workers of
-// another one may go on.
+// servedKey has the same for one queue: while a credential is paused, workers of another one may continue.
 func servedKey(queue string) string { return "cozeq:queue:{" + queue + "}:credentials" }
 
-// unseenAfter is how long a credential may not be heard of before its pauses end.
+// unseenAfter is how long no worker has announced a credential when its pauses end.
 const unseenAfter = 30 * time.Second
 
-// oldest is the score of a credential that was served just long enough ago to count.
+// oldest is the score of a credential that was announced just recently enough.
 func oldest() string { return strconv.FormatInt(time.Now().Add(-unseenAfter).Unix(), 10) }
 
 // Announce notes that a live worker serves these queues with these credentials. Call it every few seconds.
@@ -49,7 +47,7 @@ func Announce(ctx context.Context, rdb redis.UniversalClient, queues, credential
 	return nil
 }
 
-// Replaced notes at once that a credential is served no more: its pauses end.
+// Replaced notes that a credential is not served any more. Its pauses end at once.
 func Replaced(ctx context.Context, rdb redis.UniversalClient, credential string) error {
 	if err := rdb.ZRem(ctx, seenKey, credential).Err(); err != nil {
 		return fmt.Errorf("announce credentials: %w", err)
@@ -63,7 +61,7 @@ type Credential struct {
 	Served bool   // by a live worker
 }
 
-// Serving returns all credentials that were ever served, the last ones last.
+// Serving returns all credentials that were ever served, the latest last.
 func Serving(ctx context.Context, rdb redis.UniversalClient) ([]Credential, error) {
 	seen, err := rdb.ZRangeWithScores(ctx, seenKey, 0, -1).Result()
 	if err != nil {

@@ -7,37 +7,37 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// What a process meets in a row with one credential says more than each failure by itself. Connections that fail one
-// after the other are a network that is away: that pauses as a refused token does, so that nothing turns around in Redis
-// and one probe finds Coze back. Questions that all fail alike, before any was ever answered, are a fault that no class
-// has a name for, but not of the questions.
+// A row of failures with one credential says more than each failure by itself. Connections that fail one after the other mean
+// that the network is away. That pauses like a refused token, so that tasks do not circle in Redis and one probe finds Coze
+// again. Questions that all fail alike, before any was ever answered, are a fault that no class names, but not of the
+// questions.
 const (
-	// missedMost is how many asks in a row may get no connection before that pauses. One or two are a blip; a pause
-	// costs all questions a second.
+	// missedMost is how many asks in a row may get no connection before that pauses. One or two may be chance; a pause costs all
+	// questions a second.
 	missedMost = 3
 
 	// AlikeMost is how many of a bot's first questions may fail alike before that pauses the bot.
 	AlikeMost = 10
 
-	// OthersReach is how long a process takes nothing out of the queues that gets no connection where others do.
+	// OthersReach is how long a process takes no tasks if it gets no connection although others do.
 	OthersReach = 30 * time.Second
 )
 
-// Streaks are a process's, by credential and by bot of it.
+// Streaks are the rows of failures of one process, by credential and by bot with it.
 type Streaks struct {
 	mu   sync.Mutex
 	ways map[string]*way
 	bots map[[2]string]*sameFault
 }
 
-// way is how this process has got to Coze with a credential of late.
+// way is this process's recent connections to Coze with a credential.
 type way struct {
 	missed int       // attempts in a row that did not get to Coze
 	paused bool      // this process has paused for the way there since Coze was last heard
 	heard  time.Time // last
 }
 
-// sameFault counts a bot's failures as long as they are the same, until it has answered.
+// sameFault counts a bot's equal failures until it has answered once.
 type sameFault struct {
 	answered     bool
 	code, status int
@@ -56,7 +56,7 @@ func (s *Streaks) way(credential string) *way {
 	return w
 }
 
-// Heard notes a word of Coze. It reports whether this process had paused for the way there.
+// Heard notes an answer of Coze. It reports whether this process had paused for the way there.
 func (s *Streaks) Heard(credential string) (paused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,8 +66,8 @@ func (s *Streaks) Heard(credential string) (paused bool) {
 	return paused
 }
 
-// Missed notes an attempt that did not get to Coze, and reports whether it is one too many. Of attempts that began before
-// Coze was last heard, some may still wait for a dial to time out: they say nothing of now.
+// Missed notes an attempt that did not reach Coze, and reports whether there are too many. Attempts that began before Coze was
+// last heard may still wait for a dial to time out. They do not count.
 func (s *Streaks) Missed(credential string, began time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *Streaks) HasBegun(credential string) bool {
 	return s.way(credential).paused
 }
 
-// Away reports whether this process does not get to Coze with some credential.
+// Away reports whether this process does not reach Coze with some credential.
 func (s *Streaks) Away() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,8 +105,7 @@ func (s *Streaks) Away() bool {
 	return false
 }
 
-// Fault counts a failure that concerns one question, as far as its class says. It reports whether it is the last of too
-// many that are alike.
+// Fault counts a failure that, by its class, concerns one question. It reports whether there are now too many equal ones.
 func (s *Streaks) Fault(credential, bot string, e *coze.Error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +123,7 @@ func (s *Streaks) Fault(credential, bot string, e *coze.Error) bool {
 	return f.n >= AlikeMost
 }
 
-// Answered notes that a bot has answered, and reports whether that is news.
+// Answered notes that a bot has answered, and reports whether it is the first answer.
 func (s *Streaks) Answered(credential, bot string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

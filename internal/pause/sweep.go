@@ -12,8 +12,7 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 )
 
-// Sweeper ends pauses, and brings back what waits for their end. Any number may work at
-// the same time.
+// Sweeper ends pauses and brings back their parked tasks. Several may work at the same time.
 type Sweeper struct {
 	Pauses    Store
 	Queues    asynqx.QueuePauses
@@ -21,9 +20,8 @@ type Sweeper struct {
 	Log       *slog.Logger
 }
 
-// Sweep looks at all pauses: it lets probes go that are due, ends the pauses
-// of credentials that nobody serves any more, and where a pause has ended brings
-// everybody back and undoes our pauses of queues.
+// Sweep makes due probes, ends the pauses of credentials that no worker serves any more, and, for pauses that have ended, runs
+// the parked tasks and resumes the queues.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	keys, err := s.Pauses.keys(ctx)
 	if err != nil {
@@ -44,7 +42,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 				return err
 			}
 			if !served {
-				s.Log.Info("a pause ends: nobody serves its credential any more", "credential", p.Credential, "bot", p.BotID)
+				s.Log.Info("a pause ends: no worker serves its credential any more", "credential", p.Credential, "bot", p.BotID)
 				if err := s.Pauses.End(ctx, p.Credential, p.BotID); err != nil {
 					return err
 				}
@@ -72,9 +70,8 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	return s.sweepQueuePauses(ctx, queues)
 }
 
-// sweepQueuePauses resumes queues that we paused for a credential that is paused
-// no longer. Where an operator has resumed one of ours, the credentials are probed
-// at once, and the queue paused again until that says otherwise.
+// sweepQueuePauses resumes queues that were paused for a credential whose pause has ended. If an operator has resumed such a
+// queue earlier, the credential is probed at once, and the queue is paused again until the probe is answered.
 func (s *Sweeper) sweepQueuePauses(ctx context.Context, queues []string) error {
 	for _, queue := range queues {
 		note, err := s.Queues.Note(ctx, queue)
@@ -90,9 +87,8 @@ func (s *Sweeper) sweepQueuePauses(ctx context.Context, queues []string) error {
 	return nil
 }
 
-// sweepQueuePause does so for one credential. Its pause begins before its queues are
-// paused, so it is looked up after them; and again after one was resumed, as it may have
-// begun anew in between.
+// sweepQueuePause does so for one credential. A pause begins before its queues are paused, so it is read after them, and again
+// after a queue was resumed, as it may have begun again in between.
 func (s *Sweeper) sweepQueuePause(ctx context.Context, queue, credential string, stands bool) error {
 	key := Key(credential, "")
 	_, paused, err := s.Pauses.Get(ctx, key)
@@ -100,7 +96,7 @@ func (s *Sweeper) sweepQueuePause(ctx context.Context, queue, credential string,
 		return err
 	}
 	if paused {
-		s.Log.Info("somebody resumed a paused queue: probing at once", "queue", queue, "credential", credential)
+		s.Log.Info("an operator resumed a paused queue: probing at once", "queue", queue, "credential", credential)
 		if err := s.Pauses.probeNow(ctx, key); err != nil {
 			return err
 		}
@@ -118,8 +114,7 @@ func (s *Sweeper) sweepQueuePause(ctx context.Context, queue, credential string,
 	return err
 }
 
-// bringBack runs all who stepped aside for a pause that has ended, and takes it off
-// the list of pauses when nobody is left.
+// bringBack runs all parked tasks of a pause that has ended, and then removes the pause from the list.
 func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 	for {
 		err := s.Pauses.comeBack(ctx, key, asideChunk, s.runAside)
@@ -127,7 +122,7 @@ func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 			continue
 		}
 		if errors.Is(err, errStillActive) {
-			return nil // the next sweep will find it put aside
+			return nil // the next sweep finds it parked
 		}
 		if !errors.Is(err, errNone) {
 			return err
@@ -135,7 +130,7 @@ func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 		if err := s.Pauses.Redis.SRem(ctx, pausesKey, key).Err(); err != nil {
 			return fmt.Errorf("forget a pause: %w", err)
 		}
-		// Somebody may have stepped aside, or a pause begun, since we looked.
+		// A task may have been parked, or a pause may have begun, meanwhile.
 		n, err := s.Pauses.Redis.Exists(ctx, key).Result()
 		if err != nil {
 			return fmt.Errorf("forget a pause: %w", err)
@@ -151,12 +146,11 @@ func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 	}
 }
 
-// errStillActive is a task that has listed itself but is not put aside yet.
+// errStillActive is for a task that is listed but not parked yet.
 var errStillActive = errors.New("the task is active still")
 
-// runAside runs a task that stepped aside. It listed itself before its handler
-// returned to asynq: until then there is nothing to run, and to take it off the list
-// would leave it aside for good.
+// runAside runs a parked task. The task is listed before its handler returns to asynq. Until then it is active and cannot be
+// run, and it must stay on the list, or it would be parked for good.
 func (s *Sweeper) runAside(queue, id string) error {
 	err := s.Inspector.RunTask(queue, id)
 	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {

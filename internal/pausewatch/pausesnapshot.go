@@ -191,7 +191,7 @@ func NextProbe(p worker.Pause) string {
 	if left := time.Until(p.NextProbe).Round(time.Second); left > 0 {
 		return "next probe in " + terminal.Rounded(left)
 	}
-	return "a probe goes out now"
+	return "a probe is sent now"
 }
 
 // reasons is the error behind each pause.

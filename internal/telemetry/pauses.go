@@ -32,7 +32,7 @@ func NewPauseCollector(rdb redis.UniversalClient) *PauseCollector {
 			"Pauses that stand, by what they are of (scope credential, or bot: one for each bot) and why (error class).",
 			[]string{"credential", "scope", "class"}, nil),
 		aside: prometheus.NewDesc("cozeq_tasks_aside",
-			"Tasks that have stepped aside until a pause ends.", []string{"credential", "scope"}, nil),
+			"Tasks that are parked until a pause ends.", []string{"credential", "scope"}, nil),
 		rate: prometheus.NewDesc("cozeq_rate_limit_calls_per_second",
 			"What the credential's limit is taken to be, all processes together.", []string{"credential"}, nil),
 	}

@@ -52,7 +52,7 @@ func (o *cancelOptions) run(cmd *cobra.Command, args []string) error {
 		err = f.all.Cancel(ctx, f.batch.ID, line.Progress)
 		line.End()
 		if errors.Is(err, context.Canceled) {
-			return &exitcode.InterruptedError{Again: "run the same command again to go on"}
+			return &exitcode.InterruptedError{Again: "run the same command again to resume"}
 		}
 		if err != nil {
 			return err

@@ -103,10 +103,10 @@ func (o *resultsOptions) ready(b *batches.Status) error {
 	}
 	e := &exitcode.HintedError{
 		Err:  fmt.Errorf("batch %s has not ended: %s of %s open", b.ID, terminal.Count(open), terminal.Questions(b.Counts.Total)),
-		Hint: fmt.Sprintf("wait with 'cozeq batch watch %s', or take what there is with --partial", b.ID),
+		Hint: fmt.Sprintf("wait with 'cozeq batch watch %s', or take the answers so far with --partial", b.ID),
 	}
 	if unfinishedSubmit(b) {
-		e.Hint = "its submit was cut short: give the same 'cozeq batch submit' again; or take what there is with --partial"
+		e.Hint = "its submit was interrupted: run the same 'cozeq batch submit' again; or take the answers so far with --partial"
 	}
 	return e
 }
@@ -118,7 +118,7 @@ func answersElsewhere(b *batches.Status) error {
 	case where == "":
 		e.Hint = "the run has written them to its stdout"
 	case b.Counts.Open() > 0:
-		e.Hint = fmt.Sprintf("the run on %s writes them to %s; until it has ended, what there is stands in %s.partial", b.Host, where, where)
+		e.Hint = fmt.Sprintf("the run on %s writes them to %s; until it ends, the answers so far are in %s.partial", b.Host, where, where)
 	default:
 		e.Hint = fmt.Sprintf("the run on %s has written them to %s", b.Host, where)
 	}

@@ -158,7 +158,7 @@ func (o *retryOptions) say(b *batches.Status, n int) {
 	case o.dryRun:
 		text = terminal.Questions(n) + " would be asked again"
 	case n > 0:
-		text += fmt.Sprintf("; 'cozeq batch watch %s' shows how it goes on", b.ID)
+		text += fmt.Sprintf("; 'cozeq batch watch %s' shows its progress", b.ID)
 	}
 	fmt.Fprintln(o.streams.Err, "cozeq: "+text)
 }
@@ -167,7 +167,7 @@ func (o *retryOptions) explain(b *batches.Status, err error) error {
 	missing, isMissing := errors.AsType[*batches.MissingRowsError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &exitcode.InterruptedError{Again: "run the same command again to go on: nothing is asked twice"}
+		return &exitcode.InterruptedError{Again: "run the same command again to resume: nothing is asked twice"}
 	case errors.Is(err, batches.ErrIsRun):
 		return &exitcode.HintedError{
 			Err:  fmt.Errorf("batch %s is a run of %s: its questions are not in Redis", b.ID, terminal.OneLine(b.Name)),

@@ -172,7 +172,7 @@ func (o *statusOptions) print(s *progressNow) error {
 		t.Add(line.name, st.Number(line.n))
 	}
 	if unfinishedSubmit(s.Status) && s.Kind != batches.KindRun {
-		t.Add("submitted", fmt.Sprintf("%s of %s: its submit is under way, or was cut short; the same 'cozeq batch submit' goes on with it",
+		t.Add("submitted", fmt.Sprintf("%s of %s: its submit is running, or was interrupted; run the same 'cozeq batch submit' to resume",
 			terminal.Count(s.Enqueued), terminal.Count(n.Total)))
 	}
 	t.Add("tokens", fmt.Sprintf("%s (%s in, %s out)", terminal.Count(int(s.Tokens.TokenCount)), terminal.Count(int(s.Tokens.InputCount)), terminal.Count(int(s.Tokens.OutputCount))))

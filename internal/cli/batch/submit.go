@@ -222,7 +222,7 @@ func (o *submitOptions) conclude(s *session.Session, b *batches.Status, already 
 	case already:
 		fmt.Fprintf(o.streams.Err, "cozeq: submitted already, %s ago: nothing was enqueued; --again makes another batch of the same questions\n", ago)
 	default:
-		fmt.Fprintf(o.streams.Err, "cozeq: %s submitted; 'cozeq batch watch %s' shows how it goes on\n", terminal.Questions(b.Rows), b.ID)
+		fmt.Fprintf(o.streams.Err, "cozeq: %s submitted; 'cozeq batch watch %s' shows its progress\n", terminal.Questions(b.Rows), b.ID)
 	}
 	if b.Counts.Open() > 0 {
 		s.NoteUnserved(o.streams.Err, b.Queue, "the questions wait until one does")
@@ -242,13 +242,13 @@ type submitJSON struct {
 
 func (o *submitOptions) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return &exitcode.InterruptedError{Again: "run the same command again to go on: nothing is enqueued twice"}
+		return &exitcode.InterruptedError{Again: "run the same command again to resume: nothing is enqueued twice"}
 	}
 	if errors.Is(err, input.ErrEdited) {
-		return &exitcode.HintedError{Err: err, Hint: "put the file back as it was and give the same command again to go on; with the file as it is now it makes another batch"}
+		return &exitcode.HintedError{Err: err, Hint: "restore the file and run the same command again to resume; with the present file it makes another batch"}
 	}
 	if errors.Is(err, batches.ErrCanceled) {
-		return &exitcode.HintedError{Err: err, Hint: "somebody has canceled it meanwhile; --again makes another batch"}
+		return &exitcode.HintedError{Err: err, Hint: "it was canceled meanwhile; --again makes another batch"}
 	}
 	return err
 }

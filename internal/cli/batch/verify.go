@@ -125,11 +125,11 @@ func (o *verifyOptions) fault(b *batches.Status, v *batchfile.Verification) erro
 	e := &exitcode.HintedError{Err: fmt.Errorf("batch %s is not clean: %s of %s", b.ID, terminal.Count(v.Faulty), terminal.Questions(v.Rows))}
 	switch {
 	case b.Counts.Open() > 0 && unfinishedSubmit(b) && b.Kind != batches.KindRun:
-		e.Hint = "its submit was cut short: give the same 'cozeq batch submit' again"
+		e.Hint = "its submit was interrupted: run the same 'cozeq batch submit' again"
 	case b.Counts.Open() > 0:
 		e.Hint = fmt.Sprintf("it has not ended: wait with 'cozeq batch watch %s'", b.ID)
 	case b.Kind != batches.KindRun:
-		e.Hint = fmt.Sprintf("'cozeq batch retry %s --status %s' asks those again whose record has gone; 'cozeq batch results' writes FILE anew", b.ID, statusLost)
+		e.Hint = fmt.Sprintf("'cozeq batch retry %s --status %s' asks the questions without a record again; 'cozeq batch results' writes FILE again", b.ID, statusLost)
 	}
 	return e
 }

@@ -85,7 +85,7 @@ func (o *watchOptions) follow(signals context.Context, f *target, patience pause
 	panel := panel.New(o.streams)
 	watch := pausewatch.New(f.session, f.batch.Queue, patience, cancel)
 	watch.OpenRows, watch.Settle, watch.Say = f.flights(ctx), pausewatch.FeedTime, panel
-	watch.Again = fmt.Sprintf("'cozeq batch watch %s' goes on watching; the batch itself goes on when a question gets through", f.batch.ID)
+	watch.Again = fmt.Sprintf("'cozeq batch watch %s' watches it again; the batch continues once Coze answers again", f.batch.ID)
 	watch.Done = func() int {
 		mu.Lock()
 		defer mu.Unlock()
@@ -118,7 +118,7 @@ func (o *watchOptions) follow(signals context.Context, f *target, patience pause
 		},
 		Stalled: func(b *batches.Status) {
 			if unfinishedSubmit(b) && b.Kind != batches.KindRun {
-				fmt.Fprintf(panel, "cozeq: nothing moves: %s of %s were submitted; the same 'cozeq batch submit' goes on with it\n", terminal.Count(b.Enqueued), terminal.Questions(b.Rows))
+				fmt.Fprintf(panel, "cozeq: no progress: %s of %s were submitted; run the same 'cozeq batch submit' to resume\n", terminal.Count(b.Enqueued), terminal.Questions(b.Rows))
 			}
 		},
 	})
@@ -155,8 +155,8 @@ func (o *watchOptions) conclude(ctx context.Context, f *target) error {
 func (o *watchOptions) explain(b *batches.Status, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintf(o.streams.Err, "cozeq: the batch goes on: %s of %s have ended\n", terminal.Count(b.Counts.Total-b.Counts.Open()), terminal.Questions(b.Counts.Total))
-		return &exitcode.InterruptedError{Again: fmt.Sprintf("'cozeq batch watch %s' goes on watching, 'cozeq batch cancel %s' ends the batch", b.ID, b.ID)}
+		fmt.Fprintf(o.streams.Err, "cozeq: the batch continues: %s of %s have ended\n", terminal.Count(b.Counts.Total-b.Counts.Open()), terminal.Questions(b.Counts.Total))
+		return &exitcode.InterruptedError{Again: fmt.Sprintf("'cozeq batch watch %s' watches it again, 'cozeq batch cancel %s' cancels it", b.ID, b.ID)}
 	case errors.Is(err, batches.ErrNotFound):
 		return &exitcode.HintedError{Err: fmt.Errorf("batch %s has gone from Redis", b.ID), Hint: "Redis was flushed, or has evicted it (maxmemory-policy noeviction prevents that): submit the file again"}
 	}

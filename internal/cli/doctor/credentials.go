@@ -97,9 +97,9 @@ func (d *doctor) credential(ctx context.Context, name string, c settings.Credent
 		shown += ", until " + end.UTC().Format(time.RFC3339)
 		switch left := time.Until(end); {
 		case left <= 0:
-			return failed(name, replace+"; and set its end anew", "%s: by that it has ended", shown)
+			return failed(name, replace+"; and set the new end", "%s: so it has ended", shown)
 		case left < settings.PersonalLife-lifeWarning:
-			return warned(name, replace+"; and set its end anew", "%s: it ends in %s", shown, terminal.Rounded(left.Round(time.Hour)))
+			return warned(name, replace+"; and set the new end", "%s: it ends in %s", shown, terminal.Rounded(left.Round(time.Hour)))
 		}
 		return secretFile(name, c.File, shown)
 	}

@@ -19,7 +19,7 @@ func TestDoctorTokenLife(t *testing.T) {
 		status  redischeck.Status
 		pattern string
 	}{
-		{-time.Minute, fail, `, until 20.*Z: by that it has ended \| make a new one .*; and set its end anew`},
+		{-time.Minute, fail, `, until 20.*Z: so it has ended \| make a new one .*; and set the new end`},
 		{4*24*time.Hour + time.Minute, warn, `: it ends in 4d \| make a new one`},
 		{6 * 24 * time.Hour, ok, `^a personal token in COZE_API_TOKEN, for https://api.coze.cn, until 20.*Z \| $`},
 	} {

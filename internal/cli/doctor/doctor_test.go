@@ -244,7 +244,7 @@ func TestQueueFinding(t *testing.T) {
 		{queuestate.Queue{Pending: 3, Paused: &queuestate.QueuePause{By: queuestate.ByOperator, Since: at}}, false, warn, `paused by an operator since 2026-11-24T01:02:03Z \| cozeq queues resume q$`},
 		{queuestate.Queue{Paused: &queuestate.QueuePause{By: queuestate.ByCozeq, Since: at, Credential: "abc"}}, true, fail, `paused by cozeq since .*\| see pause\[abc\]$`},
 		{queuestate.Queue{Paused: &queuestate.QueuePause{By: queuestate.ByCozeq, Since: at, Credential: "abc", Credentials: []string{"abc"}, Others: []string{"def"}}}, true, warn,
-			`paused by cozeq since .* for the workers of 1 credential; those of 1 other go on \| see pause\[abc\]$`},
+			`paused by cozeq since .* for the workers of 1 credential; those of 1 other continue \| see pause\[abc\]$`},
 	} {
 		tt.q.Queue = "q"
 		like(t, queueFinding(tt.q, tt.served), "queue[q]", tt.status, tt.pattern)
@@ -255,7 +255,7 @@ func TestPauseFinding(t *testing.T) {
 	at := time.Date(2026, 11, 24, 1, 2, 3, 0, time.UTC)
 	p := worker.Pause{Credential: "abc", Code: 4015, Class: "permanent", Message: "not published", Hint: "Publish it.", Since: at, NextProbe: at.Add(time.Minute), Aside: 2, BotID: "7"}
 	like(t, pauseFinding(p, true), "pause[abc bot 7]", fail,
-		`^4015 \(permanent\) since 2026-11-24T01:02:03Z: not published; 2 questions stepped aside; next probe 2026-11-24T01:03:03Z \| Publish it\. Then cozeq queues resume NAME`)
+		`^4015 \(permanent\) since 2026-11-24T01:02:03Z: not published; 2 questions parked; next probe 2026-11-24T01:03:03Z \| Publish it\. Then cozeq queues resume NAME`)
 	like(t, pauseFinding(p, false), "pause[abc bot 7]", ok, `so it ends by itself \| $`)
 }
 

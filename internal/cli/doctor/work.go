@@ -161,7 +161,7 @@ func queueFinding(q queuestate.Queue, served bool) finding {
 	}
 	switch {
 	case q.Paused != nil && len(q.Paused.Others) > 0:
-		return warned(name, "see pause["+q.Paused.Credential+"]", "%s; paused by cozeq since %s for the workers of %s; those of %s go on",
+		return warned(name, "see pause["+q.Paused.Credential+"]", "%s; paused by cozeq since %s for the workers of %s; those of %s continue",
 			shown, since(q.Paused.Since), terminal.Plural(len(q.Paused.Credentials), "credential"), terminal.Plural(len(q.Paused.Others), "other"))
 	case q.Paused != nil && q.Paused.By == queuestate.ByCozeq:
 		return failed(name, "see pause["+q.Paused.Credential+"]", "%s; paused by cozeq since %s: Coze refuses everything", shown, since(q.Paused.Since))
@@ -227,7 +227,7 @@ func pauseFinding(p worker.Pause, served bool) finding {
 	name := checkName("pause", subject)
 	shown := fmt.Sprintf("%s since %s: %s", pausewatch.Cause(p), since(p.Since), terminal.Short(p.Message, 200))
 	if p.Aside > 0 {
-		shown += fmt.Sprintf("; %s stepped aside", terminal.Questions(int(p.Aside)))
+		shown += fmt.Sprintf("; %s parked", terminal.Questions(int(p.Aside)))
 	}
 	if !served {
 		return well(name, "%s; no worker has the credential now, so it ends by itself", shown)

@@ -51,7 +51,7 @@ var ownActions = map[coze.Class]coze.Text{
 // The pauses of the worker, and its probes.
 var (
 	pausedBot = coze.Text{
-		EN: "pauses this bot alone, while other bots go on: " + untilProbed.EN,
+		EN: "pauses this bot alone, while other bots continue: " + untilProbed.EN,
 		ZH: "只暂停该智能体，其他智能体不受影响：" + untilProbed.ZH,
 	}
 	pausedCredential = coze.Text{

@@ -116,10 +116,10 @@ func resume(cmd *cobra.Command, s *terminal.Streams, session *session.Session, n
 	switch {
 	case paused:
 		state = "probing"
-		fmt.Fprintf(s.Err, "cozeq: cozeq has paused queue %s for credential %s: a probe goes out now, and if Coze takes it the queue goes on\n",
+		fmt.Fprintf(s.Err, "cozeq: queue %s is paused by cozeq for credential %s: a probe is sent now, and if Coze accepts it the queue resumes\n",
 			name, strings.Join(before.Credentials, ", "))
 	case pauses > 0:
-		fmt.Fprintln(s.Err, "cozeq: a probe of what cozeq has paused goes out now, see 'cozeq queues'")
+		fmt.Fprintln(s.Err, "cozeq: a probe of each pause of cozeq is sent now, see 'cozeq queues'")
 	case !resumed:
 		fmt.Fprintf(s.Err, "cozeq: queue %s was not paused\n", name)
 	}
@@ -127,7 +127,7 @@ func resume(cmd *cobra.Command, s *terminal.Streams, session *session.Session, n
 		return state, nil
 	}
 	if _, none := errors.AsType[*exitcode.NoWorkerError](session.Served(name)); none {
-		fmt.Fprintf(s.Err, "cozeq: no worker serves queue %s now: the probe goes out when one comes\n", name)
+		fmt.Fprintf(s.Err, "cozeq: no worker serves queue %s: the probe is sent once one does\n", name)
 	}
 	return state, nil
 }

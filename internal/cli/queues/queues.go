@@ -153,7 +153,7 @@ func (o *options) pausedBy(q queuestate.Queue, pauses []worker.Pause) string {
 		}
 	}
 	if len(q.Paused.Others) > 0 {
-		text += fmt.Sprintf("; workers of %s go on", terminal.Plural(len(q.Paused.Others), "other credential"))
+		text += fmt.Sprintf("; workers of %s continue", terminal.Plural(len(q.Paused.Others), "other credential"))
 	}
 	return text
 }

@@ -88,7 +88,7 @@ func (b *runBounds) openCache(cfg settings.Config, demo bool) (*answercache.Cach
 func reached(e *filerun.BudgetError, s progress.Summary) error {
 	left := terminal.Questions(s.Rows-s.Done()) + " left"
 	flag := "--max-" + e.What
-	f := &exitcode.SomeFailedError{Hint: "give the same command a higher " + flag + " to continue: what is answered is not asked again"}
+	f := &exitcode.SomeFailedError{Hint: "give the same command a higher " + flag + " to continue: answered questions are not asked again"}
 	if s.Output == "" {
 		f.Hint = "give the command a higher " + flag + "; without -o it starts from the beginning"
 	}

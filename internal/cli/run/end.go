@@ -114,7 +114,7 @@ func (o *options) explain(err error) error {
 	case errors.Is(err, context.Canceled):
 		return &exitcode.InterruptedError{Again: o.again()}
 	case edited && o.output != "":
-		return &exitcode.HintedError{Err: err, Hint: "put the file back as it was and give the same command again to go on, or start over with --force"}
+		return &exitcode.HintedError{Err: err, Hint: "restore the file and run the same command again to resume, or start over with --force"}
 	case edited:
 		return &exitcode.HintedError{Err: err, Hint: o.again()}
 	case errors.Is(err, syscall.ENOSPC):
@@ -155,7 +155,7 @@ func (c *runEnd) print(s *terminal.Streams) error {
 	if c.Estimate != nil {
 		printEstimate(&b, c.Estimate, c.pace, c.bounds)
 		if c.err == nil && c.Journal != "" {
-			b.WriteString("  the same command without --estimate asks the rest: what is answered is not asked again\n")
+			b.WriteString("  the same command without --estimate asks the rest: answered questions are not asked again\n")
 		}
 	}
 	_, err := fmt.Fprint(s.Err, b.String())

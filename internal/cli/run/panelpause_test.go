@@ -26,7 +26,7 @@ func TestPanelShowsPause(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 		time.Sleep(29 * time.Second)
-		if got := panel.View(shot).Line(); !strings.Contains(got, ", a probe goes out now") {
+		if got := panel.View(shot).Line(); !strings.Contains(got, ", a probe is sent now") {
 			t.Errorf("got %q", got)
 		}
 		w.Wait = pausewatch.Wait{}

@@ -195,5 +195,5 @@ func (o *options) again() string {
 	if o.output == "" {
 		return "run the command again; without -o it starts from the beginning"
 	}
-	return "run the same command again to go on: what is answered is not asked again"
+	return "run the same command again to resume: answered questions are not asked again"
 }
