@@ -55,7 +55,8 @@ type Chat struct {
 	// Stream publishes the answer's deltas too.
 	Stream bool `json:"stream,omitempty"`
 
-	// Tenant is who asks: the name of an API key, never the key. Empty where there are none.
+	// Tenant is who asks: the name of an API key, never the key. Empty where there are none. Tenants of one queue take
+	// turns, see docs/fairness.md.
 	Tenant string `json:"tenant,omitempty"`
 
 	BatchID   string    `json:"batch_id,omitempty"`

@@ -19,7 +19,7 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// TestChaos asks questions, half of them in conversations of five turns, while
+// TestChaos asks questions of several tenants, half of them in conversations of five turns, while
 // streams are cut, worker processes are killed and Redis is restarted twice. Then
 // every question has its one answer, Coze accepted each once, and each
 // conversation was held in order.
@@ -66,6 +66,7 @@ func chaos(t *testing.T, questions int) {
 	order := make(map[string][]string)          // questions by conversation key
 	for i := range questions {
 		chat := tasks.Ask("bot", fmt.Sprint("question ", i))
+		chat.Tenant = []string{"", "big", "big", "big", "small"}[i%5]
 		if i%2 == 0 {
 			chat.ConversationKey = fmt.Sprint("conversation ", (i/2)%(questions/2/turns))
 			order[chat.ConversationKey] = append(order[chat.ConversationKey], chat.AdditionalMessages[0].Content)

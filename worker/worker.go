@@ -108,7 +108,7 @@ func New(cfg Config) (*Worker, error) {
 		lanes:         lane.New(rdb),
 		tally:         tally.New(rdb),
 		conversations: conversation.New(rdb),
-		inspector:     asynq.NewInspectorFromRedisClient(cfg.Redis),
+		inspector:     asynqx.NewInspector(cfg.Redis),
 		hinted:        make(map[string]bool),
 		tracing:       telemetry.NewTracing(cfg.TracerProvider),
 	}

@@ -8,6 +8,8 @@
 //     in one place (a millisecond, or 25 ms, instead of up to 1 s), holds tasks back while this process cannot use
 //     them, and lets a pause of a queue concern one credential. It can go when asynq waits for work itself and asks
 //     before it takes a task.
+//   - The tenants' lists (tenants.lua) have the tenants of a queue take turns. asynq's scripts for what becomes pending, or is
+//     taken, run behind or before ours: of [Gate], [Bulk] and the inspector of [NewInspector]. docs/fairness.md says why.
 //   - [QueuePauses] pause queues in asynq's way and note for which credentials. It stays as long as cozeq pauses queues
 //     by itself.
 //   - [Bulk] enqueues many tasks in one round trip, and wakes idle gates. It can go when asynq's client can (hibiken/asynq has no batch API).
@@ -19,7 +21,8 @@
 //   - [Key] serves sweeps that compare what is queued with what should be, and [Log] takes asynq's lines.
 //
 // Keys: asynq's `asynq:{QUEUE}:...`, `asynq:queues`, `asynq:servers`, and beside them `cozeq:queue:{QUEUE}:paused`, the
-// note of a pause. All keys of a queue share its slot of a Redis Cluster.
+// note of a pause, and `cozeq:queue:{QUEUE}:tenants`, whose turn it is, with a list for each tenant. All keys of a queue
+// share its slot of a Redis Cluster.
 package asynqx
 
 import (

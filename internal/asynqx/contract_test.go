@@ -68,7 +68,7 @@ func TestContract(t *testing.T) {
 		gate.Serves([]string{credential})
 		got := make(chan string)
 		server := asynq.NewServerFromRedisClient(gate.Client(), asynq.Config{
-			Concurrency: 1, Queues: map[string]int{queue: 1}, TaskCheckInterval: time.Microsecond, LogLevel: asynq.FatalLevel,
+			Concurrency: 1, Queues: map[string]int{queue: 1}, TaskCheckInterval: time.Microsecond, DelayedTaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel,
 		})
 		watch, stop := context.WithCancel(ctx)
 		defer stop()
@@ -92,8 +92,11 @@ func TestContract(t *testing.T) {
 		if id := <-got; id != "first" {
 			t.Errorf("got %s", id)
 		}
-		if gate.script.Load() == nil {
+		if gate.take.script.Load() == nil {
 			t.Error("asynq's dequeue script was not recognised")
+		}
+		for gate.forward.script.Load() == nil { // asynq's script for what falls due is recognised
+			time.Sleep(time.Millisecond)
 		}
 		submit("second")
 		if note, err := pauses.Note(ctx, queue); err != nil || !note.Stands || len(note.Credentials) != 1 {

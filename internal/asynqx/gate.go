@@ -30,20 +30,21 @@ const emptyFor = 10 * time.Millisecond
 // when there is work. A Server that got a task wakes the next, so a burst wakes
 // as many as it needs, and a single task no more than one.
 //
-// It also decides which pauses of a queue concern this worker: it runs asynq's script
-// behind dequeue.lua.
+// It also decides which pauses of a queue concern this worker, and which tenant's turn it
+// is: it runs asynq's scripts behind dequeue.lua and forward.lua.
 //
-// It works by recognising asynq's dequeue script by its keys (pending, paused,
-// active, lease of one queue; asynq v0.26). If a later version asked otherwise, idle
-// workers would poll, and a pause of one credential would stop the workers of all:
-// TestPauseOfAnotherCredential would say so.
+// It works by recognising asynq's scripts by their keys (pending, paused, active, lease
+// of one queue; scheduled or retry, pending; asynq v0.26). If a later version asked
+// otherwise, idle workers would poll, and a pause of one credential would stop the
+// workers of all: TestPauseOfAnotherCredential would say so.
 type Gate struct {
 	rdb    redis.UniversalClient
 	Queues []string
 	away   func() bool // this process does not get to Coze: others go first
 
-	credentials atomic.Pointer[[]string]     // of this worker; nil: not known yet, so every pause holds
-	script      atomic.Pointer[redis.Script] // asynq's behind dequeue.lua, once asynq has sent it
+	credentials atomic.Pointer[[]string] // of this worker; nil: not known yet, so every pause holds
+	take        extended                 // asynq's dequeue script behind dequeue.lua
+	forward     extended                 // asynq's script for what falls due behind forward.lua
 
 	mu     sync.Mutex
 	parked int
@@ -58,13 +59,15 @@ type Gate struct {
 
 func NewGate(rdb redis.UniversalClient, queues []string, away func() bool) *Gate {
 	return &Gate{
-		rdb:    rdb,
-		Queues: queues,
-		away:   away,
-		empty:  make(map[string]time.Time),
-		idle:   make(chan struct{}, 1),
-		wake:   make(chan struct{}, 1),
-		closed: make(chan struct{}),
+		rdb:     rdb,
+		Queues:  queues,
+		away:    away,
+		take:    extended{text: behind("dequeue.lua")},
+		forward: extended{text: behind("forward.lua")},
+		empty:   make(map[string]time.Time),
+		idle:    make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+		closed:  make(chan struct{}),
 	}
 }
 
@@ -249,7 +252,7 @@ func (g *Gate) peek(ctx context.Context) (bool, error) {
 	notes := make([]*redis.SliceCmd, len(g.Queues))
 	_, err := g.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, queue := range g.Queues {
-			pending[i] = p.Exists(ctx, Key(queue, "pending"))
+			pending[i] = p.Exists(ctx, Key(queue, "pending"), ringKey(queue))
 			paused[i] = p.Get(ctx, Key(queue, "paused"))
 			notes[i] = p.HMGet(ctx, queuePauseKey(queue), fields...)
 		}
@@ -290,31 +293,27 @@ type gatedClient struct {
 	empty int // queues found empty in a row
 }
 
-// noScript has asynq send its script's source, as a Redis does that does not know it.
-type noScript struct{}
-
-func (noScript) Error() string { return "NOSCRIPT not seen yet" }
-func (noScript) RedisError()   {}
-
 func (c *gatedClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	if !isDequeue(keys) {
-		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
+	switch {
+	case isDequeue(keys):
+		if script := c.gate.take.script.Load(); script != nil {
+			return c.dequeue(ctx, script, keys, args)
+		}
+		return unseen(ctx)
+	case isForward(keys):
+		return c.gate.forward.evalSha(ctx, c.UniversalClient, ringKeys(keys, queueOf(keys[1], "pending")), args)
 	}
-	if script := c.gate.script.Load(); script != nil {
-		return c.dequeue(ctx, script, keys, args)
-	}
-	cmd := redis.NewCmd(ctx)
-	cmd.SetErr(noScript{})
-	return cmd
+	return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 }
 
 func (c *gatedClient) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
-	if !isDequeue(keys) {
-		return c.UniversalClient.Eval(ctx, text, keys, args...)
+	switch {
+	case isDequeue(keys):
+		return c.dequeue(ctx, c.gate.take.learn(text), keys, args)
+	case isForward(keys):
+		return c.gate.forward.eval(ctx, c.UniversalClient, text, ringKeys(keys, queueOf(keys[1], "pending")), args)
 	}
-	script := redis.NewScript(source("dequeue.lua") + text)
-	c.gate.script.Store(script)
-	return c.dequeue(ctx, script, keys, args)
+	return c.UniversalClient.Eval(ctx, text, keys, args...)
 }
 
 func (c *gatedClient) dequeue(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
@@ -334,8 +333,8 @@ func (c *gatedClient) dequeue(ctx context.Context, script *redis.Script, keys []
 }
 
 func (c *gatedClient) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
-	queue := strings.TrimSuffix(strings.TrimPrefix(keys[0], "asynq:{"), "}:pending")
-	keys = append(slices.Clip(keys), queuePauseKey(queue), keys[1]+":never")
+	queue := queueOf(keys[0], "pending")
+	keys = ringKeys(append(slices.Clip(keys), queuePauseKey(queue), keys[1]+":never"), queue)
 	args = slices.Clip(args)
 	for _, credential := range c.gate.served() {
 		args = append(args, credential)
@@ -367,4 +366,9 @@ func (c *gatedClient) after(cmd *redis.Cmd) {
 func isDequeue(keys []string) bool {
 	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused") &&
 		strings.HasSuffix(keys[2], ":active") && strings.HasSuffix(keys[3], ":lease")
+}
+
+func isForward(keys []string) bool {
+	return len(keys) == 2 && strings.HasSuffix(keys[1], "}:pending") &&
+		(strings.HasSuffix(keys[0], "}:scheduled") || strings.HasSuffix(keys[0], "}:retry"))
 }

@@ -11,10 +11,30 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// QueueInfo is what asynq's Inspector says of a queue. asynq v0.26 fails as a whole where
+// QueueInfo is what asynq's Inspector says of a queue, but that tasks which wait for a worker
+// in their tenants' lists are pending, not scheduled.
+func QueueInfo(ctx context.Context, rdb redis.UniversalClient, queue string) (*asynq.QueueInfo, error) {
+	info, err := queueInfo(ctx, rdb, queue)
+	if err != nil {
+		return nil, err
+	}
+	n, err := filed(ctx, rdb, queue)
+	if err != nil || n == 0 {
+		return info, err
+	}
+	n = min(n, info.Scheduled)
+	info.Pending, info.Scheduled = info.Pending+n, info.Scheduled-n
+	tenants, err := Tenants(ctx, rdb, queue)
+	for _, t := range tenants {
+		info.Latency = max(info.Latency, t.Oldest)
+	}
+	return info, err
+}
+
+// queueInfo is what asynq's Inspector says of a queue. asynq v0.26 fails as a whole where
 // one id in the queue has no task, as after a restore of half a database, and that is when
 // somebody looks: then the tasks are counted here, and MemoryUsage is 0.
-func QueueInfo(ctx context.Context, rdb redis.UniversalClient, queue string) (*asynq.QueueInfo, error) {
+func queueInfo(ctx context.Context, rdb redis.UniversalClient, queue string) (*asynq.QueueInfo, error) {
 	info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo(queue)
 	if err == nil || errors.Is(err, asynq.ErrQueueNotFound) {
 		return info, err

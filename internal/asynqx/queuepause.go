@@ -66,7 +66,7 @@ func (q QueuePauses) Resume(ctx context.Context, queue, credential string) error
 // Probe lets one task be taken from the first of these queues that has one.
 func (q QueuePauses) Probe(ctx context.Context, queues []string, credential string) error {
 	for _, queue := range queues {
-		keys := []string{Key(queue, "pending"), queuePauseKey(queue)}
+		keys := []string{Key(queue, "pending"), queuePauseKey(queue), ringKey(queue)}
 		found, err := probeQueueScript.Run(ctx, q.Redis, keys, credentialField(credential)).Bool()
 		if err != nil {
 			return fmt.Errorf("probe queue %s: %w", queue, err)

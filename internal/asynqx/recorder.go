@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/hibiken/asynq"
@@ -25,7 +26,7 @@ type Bulk struct {
 }
 
 func NewBulk(rdb redis.UniversalClient) *Bulk {
-	r := &recorder{UniversalClient: rdb, scripts: make(map[string]*redis.Script)}
+	r := &recorder{UniversalClient: rdb, scripts: make(map[string]enqueueScript)}
 	return &Bulk{rdb: rdb, recorder: r, client: asynq.NewClientFromRedisClient(r)}
 }
 
@@ -33,7 +34,8 @@ func NewBulk(rdb redis.UniversalClient) *Bulk {
 type Submission struct {
 	Task    *asynq.Task
 	Options []asynq.Option
-	Err     error // set: asynq.ErrTaskIDConflict for an id that asynq has
+	Tenant  string // "": it is in no tenant's list
+	Err     error  // set: asynq.ErrTaskIDConflict for an id that asynq has
 }
 
 // Submit puts tasks into their queues in their order.
@@ -42,6 +44,7 @@ func (b *Bulk) Submit(ctx context.Context, all []*Submission) {
 	b.mu.Lock()
 	for _, s := range all {
 		before := len(b.recorder.calls)
+		b.recorder.tenant = s.Tenant
 		_, s.Err = b.client.EnqueueContext(ctx, s.Task, s.Options...)
 		switch n := len(b.recorder.calls) - before; {
 		case s.Err != nil:
@@ -73,20 +76,28 @@ func (b *Bulk) Submit(ctx context.Context, all []*Submission) {
 // on.
 type recorder struct {
 	redis.UniversalClient
-	scripts map[string]*redis.Script // by hash
+	scripts map[string]enqueueScript // by hash
+	tenant  string                   // of the task that comes next
 	calls   []pipeline.Call
 }
+
+// enqueueScript is a script of asynq's that puts a task into its queue.
+type enqueueScript struct{ plain, tenant *redis.Script }
 
 // EvalSha records a call. Of a script that is new it says that Redis does not know it:
 // then asynq sends the source, which is needed should Redis say so itself.
 func (r *recorder) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
 	script, ok := r.scripts[sha]
 	if !ok {
-		cmd.SetErr(redis.ErrNoScript)
-		return cmd
+		return unseen(ctx)
 	}
-	r.calls = append(r.calls, pipeline.Call{Script: script, Keys: keys, Args: args})
+	call := pipeline.Call{Script: script.plain, Keys: keys, Args: args}
+	if r.tenant != "" {
+		queue, id := taskOf(keys[0])
+		call = pipeline.Call{Script: script.tenant, Keys: ringKeys(keys, queue), Args: append(slices.Clip(args), id, r.tenant, workChannel(queue))}
+	}
+	r.calls = append(r.calls, call)
+	cmd := redis.NewCmd(ctx)
 	cmd.SetVal(int64(1))
 	return cmd
 }
@@ -95,6 +106,9 @@ func (r *recorder) EvalSha(ctx context.Context, sha string, keys []string, args 
 func (r *recorder) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
 	sum := sha1.Sum([]byte(text))
 	sha := hex.EncodeToString(sum[:])
-	r.scripts[sha] = redis.NewScript(source("enqueue.lua") + text)
+	r.scripts[sha] = enqueueScript{
+		plain:  redis.NewScript(source("enqueue.lua") + text),
+		tenant: redis.NewScript(before("enqueuetenant.lua")(text)),
+	}
 	return r.EvalSha(ctx, sha, keys, args...)
 }

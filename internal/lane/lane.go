@@ -27,7 +27,8 @@ import (
 
 // Lanes are the lanes of one Redis. The head of a lane is the task whose turn it is. Only the head is pending in asynq.
 // The others are scheduled so far ahead that they never fall due by themselves. When the head leaves, its successor is
-// run at once, so nothing polls and a waiting turn holds no worker.
+// run at once, so nothing polls and a waiting turn holds no worker. The head of a tenant waits in that tenant's list, until
+// it is the tenant's turn (docs/fairness.md).
 //
 // A lane and asynq's queue are different keys, in a cluster on different nodes. No step can change both, so each gap
 // between two steps has its answer:
@@ -49,7 +50,7 @@ type Lanes struct {
 
 // New returns the lanes kept in rdb.
 func New(rdb redis.UniversalClient) *Lanes {
-	return &Lanes{rdb: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
+	return &Lanes{rdb: rdb, inspector: asynqx.NewInspector(rdb)}
 }
 
 const (
@@ -243,7 +244,8 @@ func (l *Lanes) LeaveAfter(ctx context.Context, p Place, chatID string) error {
 	return l.Run(ctx, placeOf(p.Lane, next))
 }
 
-// Run makes a task pending. It leaves a task alone that is pending or active already, or not enqueued yet.
+// Run makes a task pending, or puts it into its tenant's list. It leaves a task alone that is so already, or active, or not
+// enqueued yet.
 func (l *Lanes) Run(ctx context.Context, p Place) error {
 	err := l.inspector.RunTask(p.Queue, p.ID)
 	if errors.Is(err, asynq.ErrQueueNotFound) {

@@ -22,8 +22,8 @@ const rebuildChunk = 2000
 // and runs those that are heads. It returns how many it put back. It reads the id and two small fields of every waiting
 // turn, so 10,000 of them cost Redis about 50 ms.
 //
-// A lost lane has lost its head, too. The head does not wait: it is pending or active. So if a turn is missing from its
-// lane, the pending and active tasks are put back first. Otherwise the second turn would run beside the first.
+// A lost lane has lost its head, too. The head does not wait for a turn: it is pending (in its tenant's list, if it has
+// one) or active. So if a turn is missing from its lane, those are put back first. Otherwise the second turn would run beside the first.
 func (l *Lanes) Rebuild(ctx context.Context, queues []string) (n int, err error) {
 	for _, queue := range queues {
 		m, err := l.rebuild(ctx, queue)
@@ -47,20 +47,26 @@ func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
 	if len(lost) == 0 {
 		return 0, nil
 	}
+	var heads []string
 	for _, list := range []string{"active", "pending"} {
 		ids, err := l.rdb.LRange(ctx, asynqx.Key(queue, list), 0, -1).Result()
 		if err != nil {
 			return 0, err
 		}
-		for chunk := range slices.Chunk(ids, rebuildChunk) {
-			heads, err := l.strays(ctx, queue, chunk)
-			if err != nil {
+		heads = append(heads, ids...)
+	}
+	filed, err := asynqx.FiledIDs(ctx, l.rdb, queue)
+	if err != nil {
+		return 0, err
+	}
+	for chunk := range slices.Chunk(append(heads, filed...), rebuildChunk) {
+		strays, err := l.strays(ctx, queue, chunk)
+		if err != nil {
+			return 0, err
+		}
+		for _, id := range strays {
+			if _, _, err := l.putBack(ctx, queue, id); err != nil {
 				return 0, err
-			}
-			for _, id := range heads {
-				if _, _, err := l.putBack(ctx, queue, id); err != nil {
-					return 0, err
-				}
 			}
 		}
 	}
@@ -86,7 +92,7 @@ func (l *Lanes) lost(ctx context.Context, queue, set string) (all []string, err 
 	waiting := strconv.FormatInt(time.Now().Add(Far/2).Unix(), 10)
 	for offset := int64(0); ; offset += rebuildChunk {
 		ids, err := l.rdb.ZRangeByScore(ctx, set, &redis.ZRangeBy{
-			Min: waiting, Max: "+inf", Offset: offset, Count: rebuildChunk,
+			Min: waiting, Max: "(" + strconv.Itoa(asynqx.FiledScore), Offset: offset, Count: rebuildChunk,
 		}).Result()
 		if err != nil {
 			return nil, err

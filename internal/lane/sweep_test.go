@@ -203,3 +203,35 @@ func TestRebuild(t *testing.T) {
 		l.States("b", "pending", "c", "far")
 	})
 }
+
+// The head of a tenant waits in the tenant's list: that is no stuck lane. If Redis loses the lane, it is put back as the
+// head, before the turns that wait for it.
+func TestHeadOfTenant(t *testing.T) {
+	each(t, func(t *testing.T, l *line) {
+		listed := func(want ...string) {
+			t.Helper()
+			got, err := l.Redis.LRange(t.Context(), "cozeq:queue:{default}:tenants:shop", 0, -1).Result()
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("the tenant's list is %q, %v; want %q", got, err, want)
+			}
+		}
+		turn := tasktest.Turn("talk")
+		turn.Tenant = "shop"
+		l.Enqueue(turn, "a")
+		l.Enqueue(turn, "b")
+		l.Enqueue(turn, "c")
+		listed("a")
+		l.Must(l.Lanes.Run(t.Context(), tasktest.Place("a")))
+		tasktest.Age(t, l.Redis)
+		l.sweep()
+		listed("a")
+		l.Must(l.Redis.Del(t.Context(), "cozeq:lane:{"+tasktest.Talk+"}").Err())
+		l.rebuild(2)
+		l.Members("a", "b", "c")
+		listed("a")
+		l.Must(l.Lanes.Leave(t.Context(), tasktest.Place("a")))
+		listed("a", "b")
+		l.Members("b", "c")
+		l.rebuild(0)
+	})
+}

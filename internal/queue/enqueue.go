@@ -34,6 +34,7 @@ type Submission struct {
 	// Encode makes the payload for a place in the lane; the place of a task without a lane is 0.
 	Encode func(seq int64) ([]byte, error)
 
+	Tenant    string
 	Attempts  int
 	Timeout   time.Duration
 	Retention time.Duration
@@ -291,7 +292,7 @@ func (s *Submission) forAsynq() (*asynqx.Submission, error) {
 	case s.Delay > 0:
 		options = append(options, asynq.ProcessIn(s.Delay))
 	}
-	return &asynqx.Submission{Task: asynq.NewTask(lane.TypeChat, payload), Options: options}, nil
+	return &asynqx.Submission{Task: asynq.NewTask(lane.TypeChat, payload), Options: options, Tenant: s.Tenant}, nil
 }
 
 // runHeads runs those tasks that have become heads: a head may have left before its successor was in asynq.

@@ -38,7 +38,7 @@ func New(store *results.Store) *Queue {
 		Records:   record.New(store),
 		Lanes:     lane.New(rdb),
 		Tally:     tally.New(rdb),
-		Inspector: asynq.NewInspectorFromRedisClient(rdb),
+		Inspector: asynqx.NewInspector(rdb),
 		bulk:      asynqx.NewBulk(rdb),
 	}
 }

@@ -7,13 +7,23 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/results"
 )
 
-// sweepLanes resumes stuck conversations, and ends the records of tasks that are in a lane but not in the queue: no worker
-// would ever get them.
+// sweepLanes puts back turns of tenants and conversations that Redis has lost, resumes stuck conversations, and ends the
+// records of tasks that are in a lane but not in the queue: no worker would ever get them.
 func (s *Sweeper) sweepLanes(ctx context.Context) error {
+	for _, queue := range s.Queues {
+		n, err := asynqx.Refile(ctx, s.Redis, queue)
+		if n > 0 {
+			s.Log.Warn("Redis had lost whose turn it is among the tenants, put back from the tasks", "queue", queue, "tasks", n)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	n, err := s.Lanes.Rebuild(ctx, s.Queues)
 	if n > 0 {
 		s.Log.Warn("Redis had lost the order of conversations, put back from the payloads", "turns", n)
