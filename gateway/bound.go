@@ -31,12 +31,13 @@ func (g *Gateway) bound(mux *http.ServeMux) http.Handler {
 }
 
 func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
+	most := g.most(r)
 	body := io.ReadCloser(&steadyBody{r.Body, http.NewResponseController(w)})
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
 	case "gzip":
 		// The packed bytes are bounded as well: a body may be larger packed than not.
-		unpacked, err := gzip.NewReader(http.MaxBytesReader(w, body, g.MaxBody))
+		unpacked, err := gzip.NewReader(http.MaxBytesReader(w, body, most))
 		if err != nil {
 			return fault(http.StatusBadRequest, "the body is not gzip, as Content-Encoding says: %v", err)
 		}
@@ -46,11 +47,19 @@ func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
 	default:
 		return fault(http.StatusUnsupportedMediaType, "Content-Encoding %q: send the body plain or as gzip", encoding)
 	}
-	if r.ContentLength > g.MaxBody {
-		return fault(http.StatusRequestEntityTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, g.MaxBody)
+	if r.ContentLength > most {
+		return fault(http.StatusRequestEntityTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, most)
 	}
-	r.Body = http.MaxBytesReader(w, body, g.MaxBody)
+	r.Body = http.MaxBytesReader(w, body, most)
 	return nil
+}
+
+// most is how long a body may be. A file is larger than a question, and the form around it takes some room.
+func (g *Gateway) most(r *http.Request) int64 {
+	if r.Method == http.MethodPost && r.URL.Path == "/v1/files" {
+		return g.MaxUpload + g.MaxBody
+	}
+	return g.MaxBody
 }
 
 // steadyBody sets the connection's deadline anew before each read.

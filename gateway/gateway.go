@@ -9,6 +9,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/openaibatch"
 	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/internal/watch"
 	"github.com/cozeq/cozeq/tasks"
@@ -46,6 +48,9 @@ type Config struct {
 
 	// MaxBody bounds a request in bytes, after unpacking; 0: 20 MiB, which holds the 15 MiB that Coze takes.
 	MaxBody int64
+
+	// MaxUpload bounds an uploaded file in bytes; 0: 200 MB, as OpenAI has it.
+	MaxUpload int64
 
 	// Origins are the web origins whose pages may call, such as https://example.com; "*": all. None: no page of another
 	// origin.
@@ -82,6 +87,7 @@ func New(c Config) (*Gateway, error) {
 	if c.MaxBody == 0 {
 		c.MaxBody = defaultMaxBody
 	}
+	c.MaxUpload = cmp.Or(c.MaxUpload, openaibatch.DefaultMaxFile)
 	g := &Gateway{Config: c, metrics: newMetrics(c.Metrics)}
 	if c.KeysFile != "" {
 		keys, err := apikey.Load(c.KeysFile, c.Logger)
@@ -112,6 +118,7 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 	g.taskRoutes()
 	g.eventRoutes(mux)
 	g.queueRoutes()
+	g.openAIFiles(mux)
 }
 
 // ServeHTTP implements http.Handler.

@@ -65,7 +65,7 @@ var edges = map[string][]string{
 	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
 	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "redis", "uuid"},
 	"gateway": {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
-		"internal/submit", "internal/watch", "huma", "humago", "uuid", "prometheus",
+		"internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
 	// Rooms beside it.
@@ -100,7 +100,9 @@ var edges = map[string][]string{
 		"internal/sheet", "internal/usage"},
 
 	// Files that come over HTTP.
-	"internal/upload":    {},
+	"internal/upload": {},
+	"internal/openaibatch": {"tasks/batches", "tasks", "results", "internal/apikey", "internal/batchfile", "internal/filestore", "internal/flags", "internal/input",
+		"internal/openai", "internal/pause", "internal/submit", "internal/upload", "internal/usage"},
 	"internal/filestore": {"results", "internal/pipeline", "redis", "uuid"},
 
 	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/record", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only

@@ -20,7 +20,8 @@ type Submission struct {
 	Input   *input.Input
 	Batches *batches.Client
 
-	// Batch says how the questions are asked. What the input tells is filled in by Run, as is an empty ID: BatchID's.
+	// Batch says how the questions are asked. What the input tells is filled in by Run, as are an empty ID, with BatchID, and
+	// an empty Name.
 	Batch batches.Spec
 
 	// OnProgress, if it is not nil, gets how many of the rows are in Redis, after each chunk.
@@ -113,7 +114,10 @@ func (s *Submission) describe(ctx context.Context, stats input.Stats) (form inpu
 		return form, fmt.Errorf("describe %s: %w", s.Input.Name(), err)
 	}
 	b := &s.Batch
-	b.Kind, b.Name, b.Rows, b.SHA256 = batches.KindDetached, filepath.Base(s.Input.Name()), stats.Rows, s.Input.Identity()
+	b.Kind, b.Rows, b.SHA256 = batches.KindDetached, stats.Rows, s.Input.Identity()
+	if b.Name == "" {
+		b.Name = filepath.Base(s.Input.Name())
+	}
 	b.Format, b.BotID, b.Columns, b.Shape = string(s.Input.Format()), s.Input.BotID(), names, string(text)
 	if b.ID == "" {
 		b.ID = BatchID(b.SHA256, 1)

@@ -63,6 +63,9 @@ func (s *served) check(ctx context.Context, queue string) error {
 	return nil
 }
 
+// Unavailable makes an *UnavailableError of an error that says that Redis is away or full. Other errors stay as they are.
+func Unavailable(err error) error { return unavailable(err) }
+
 // unavailable makes an *UnavailableError of what Redis says if it is away or full. Other errors stay.
 func unavailable(err error) error {
 	_, unreached := errors.AsType[net.Error](err)

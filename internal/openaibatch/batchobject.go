@@ -1,0 +1,138 @@
+package openaibatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/tasks/batches"
+)
+
+// The statuses of batches, in OpenAI's words. There is no "failed": a file that cannot be asked is refused before there is a
+// batch of it. Nor is there a "finalizing": no file has to be written at the end.
+const (
+	statusValidating = "validating" // not all lines are in the queue
+	statusInProgress = "in_progress"
+	statusCancelling = "cancelling"
+	statusCancelled  = "cancelled"
+	statusExpired    = "expired"
+	statusCompleted  = "completed"
+)
+
+// over reports whether no line will be asked any more because the window is over. What is at Coze then is read to its end.
+// Workers end the lines that wait when they come to them, which a paused queue puts off: they count as expired before that.
+func over(b *batches.Status) bool {
+	return !b.ExpiresAt.IsZero() && time.Now().After(b.ExpiresAt) && b.Counts.Running == 0
+}
+
+func ended(b *batches.Status) bool { return b.Counts.Open() == 0 || over(b) }
+
+func statusOf(b *batches.Status) string {
+	switch {
+	case !b.CanceledAt.IsZero() && !ended(b):
+		return statusCancelling
+	case !b.CanceledAt.IsZero():
+		return statusCancelled
+	case ended(b) && (b.Counts.Open() > 0 || b.Counts.Expired > 0):
+		return statusExpired
+	case ended(b):
+		return statusCompleted
+	case b.SubmittedAt.IsZero():
+		return statusValidating
+	}
+	return statusInProgress
+}
+
+// hold is why the lines of a batch wait.
+type hold struct {
+	until  time.Time // the next look at it; zero = unknown
+	reason string    // "" = nothing holds them
+}
+
+// held finds out why lines of an open batch wait.
+func (h *Handler) held(ctx context.Context, b *batches.Status) (held hold, err error) {
+	if ended(b) {
+		return held, nil
+	}
+	rdb := h.results().Redis()
+	queue, paused, err := pause.PausedQueue(ctx, rdb, b.Queue)
+	if err != nil {
+		return held, err
+	}
+	if paused && len(queue.Credentials) == 0 {
+		return hold{reason: "queue " + b.Queue + " is paused by an operator"}, nil
+	}
+	all, err := pause.All(ctx, rdb)
+	if err != nil {
+		return held, err
+	}
+	for _, p := range all {
+		if held.reason != "" && (p.BotID != "" || held.until.Before(p.NextProbe)) {
+			continue
+		}
+		held = hold{until: p.NextProbe, reason: p.Message}
+		if p.BotID != "" {
+			held.reason = "bot " + p.BotID + ": " + p.Message
+		}
+	}
+	return held, nil
+}
+
+// batchObject is a batch as OpenAI has it, with what holds it up as an extension.
+func batchObject(b *batches.Status, n *note, held hold) object {
+	status := statusOf(b)
+	answered := answers(b)
+	o := object{
+		"id": b.ID, "object": "batch", "endpoint": n.Endpoint, "errors": nil, "input_file_id": n.InputFileID,
+		"completion_window": n.CompletionWindow, "status": status, "output_file_id": nil, "error_file_id": nil,
+		"created_at": b.CreatedAt.Unix(), "in_progress_at": at(b.SubmittedAt), "expires_at": at(b.ExpiresAt),
+		"finalizing_at": nil, "completed_at": nil, "failed_at": nil, "expired_at": nil,
+		"cancelling_at": at(b.CanceledAt), "cancelled_at": nil,
+		"request_counts": object{"total": b.Counts.Total, "completed": answered, "failed": b.Counts.Total - b.Counts.Open() - answered},
+		"metadata":       nil,
+		"usage": object{
+			"input_tokens": b.Tokens.InputCount, "input_tokens_details": object{"cached_tokens": 0},
+			"output_tokens": b.Tokens.OutputCount, "output_tokens_details": object{"reasoning_tokens": 0},
+			"total_tokens": b.Tokens.TokenCount,
+		},
+	}
+	if n.Metadata != nil {
+		o["metadata"] = n.Metadata
+	}
+	if ended(b) {
+		o[map[string]string{statusCancelled: "cancelled_at", statusExpired: "expired_at", statusCompleted: "completed_at"}[status]] = at(endOf(b))
+		good, rest := files(b)
+		if good {
+			o["output_file_id"] = output{batch: b.ID}.id()
+		}
+		if rest {
+			o["error_file_id"] = output{batch: b.ID, errors: true}.id()
+		}
+		if status == statusExpired {
+			o["request_counts"].(object)["failed"] = b.Counts.Total - answered
+		}
+	} else {
+		o["cozeq"] = extension(b, held)
+	}
+	return o
+}
+
+// extension says where the open lines are, and why.
+func extension(b *batches.Status, held hold) object {
+	o := object{"waiting": b.Counts.Waiting + b.Counts.Queued, "running": b.Counts.Running, "paused_until": nil, "reason": orNull(held.reason)}
+	if !held.until.IsZero() {
+		o["paused_until"] = held.until.Unix()
+	}
+	if b.SubmittedAt.IsZero() && held.reason == "" {
+		o["reason"] = "its lines are being put into the queue; if that was cut short, the same request again puts the rest there"
+	}
+	return o
+}
+
+// at is a time as OpenAI has it, null for none.
+func at(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.Unix()
+}

@@ -1,0 +1,105 @@
+// Package openaibatch serves OpenAI's Files and Batches over the queue: /v1/files and /v1/batches.
+//
+// A file is checked as a whole before it is kept, and again before a batch is made of it: what its key may ask can have
+// changed. A batch is a detached batch of package batches, so workers, the command line and the dashboard see it. The files
+// of its answers are no files: they are written from the batch's rows whenever somebody reads them, so an answer is in Redis
+// once, and they go when the batch goes.
+//
+// # If a process dies
+//
+//	during an upload              nobody sees the file; what was kept of it expires within an hour
+//	after it, before its reply    the file is there, and expires; the SDK's second try makes another one
+//	during the making of a batch  the batch is "validating", with some of its lines in the queue. The same request again finds
+//	                              it by its id, which is made of the request, and adds the rest: see create.go
+//	while answers are read        the reader's connection ends early; nothing is kept of a reading
+package openaibatch
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+
+	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/filestore"
+	"github.com/cozeq/cozeq/internal/openai"
+	"github.com/cozeq/cozeq/internal/submit"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
+)
+
+// Bounds of OpenAI's.
+const (
+	DefaultMaxFile = 200_000_000 // bytes
+	maxRequests    = 50_000      // of a batch
+)
+
+// Config is what a Handler works with.
+type Config struct {
+	openai.Decoder
+
+	Submit *submit.Client // says what keys may
+	Tasks  *tasks.Client  // those that Submit works with
+
+	MaxFile int64        // bytes of an uploaded file; 0: DefaultMaxFile
+	Log     *slog.Logger // gets what went wrong here; nil: the default logger
+}
+
+// Handler serves the API. It is mounted at /v1/files and /v1/batches, and below.
+type Handler struct {
+	Config
+	files   *filestore.Store
+	batches *batches.Client
+	mux     *http.ServeMux
+}
+
+// New returns a Handler.
+func New(c Config) *Handler {
+	c.MaxFile = cmp.Or(c.MaxFile, DefaultMaxFile)
+	c.Log = cmp.Or(c.Log, slog.Default())
+	h := &Handler{Config: c, files: filestore.New(c.Tasks.Results()), batches: batches.New(c.Tasks), mux: http.NewServeMux()}
+	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST /v1/files":               h.upload,
+		"GET /v1/files":                h.listFiles,
+		"GET /v1/files/{id}":           h.getFile,
+		"DELETE /v1/files/{id}":        h.deleteFile,
+		"GET /v1/files/{id}/content":   h.content,
+		"POST /v1/batches":             h.create,
+		"GET /v1/batches":              h.listBatches,
+		"GET /v1/batches/{id}":         h.getBatch,
+		"POST /v1/batches/{id}/cancel": h.cancel,
+	} {
+		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := serve(w, r); err != nil {
+				h.refuse(w, r, err)
+			}
+		})
+	}
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		h.refuse(w, r, &openai.Error{
+			Status: http.StatusNotFound, Type: typeRequest, Code: "unknown_url",
+			Message: "unknown URL: " + r.Method + " " + r.URL.Path + " is not served here; docs/openai.md has what is",
+		})
+	})
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+func (h *Handler) results() *results.Store { return h.Tasks.Results() }
+
+// tenant is whose files and batches a request is about.
+func tenant(r *http.Request) string { return apikey.FromContext(r.Context()).Tenant() }
+
+// object is an object of JSON.
+type object map[string]any
+
+// orNull is null for nothing: an empty file id would be read as a file.
+func orNull[T comparable](v T) any {
+	var none T
+	if v == none {
+		return nil
+	}
+	return v
+}

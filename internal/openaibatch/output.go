@@ -1,0 +1,240 @@
+package openaibatch
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/openai"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks/batches"
+)
+
+// output is one of the two files of a batch's answers.
+type output struct {
+	batch  string
+	errors bool // the one with what got no answer
+}
+
+const (
+	batchPrefix  = "batch_"
+	outputPrefix = "file-output-"
+	errorsPrefix = "file-errors-"
+)
+
+func (o output) id() string {
+	prefix := outputPrefix
+	if o.errors {
+		prefix = errorsPrefix
+	}
+	return prefix + strings.TrimPrefix(o.batch, batchPrefix)
+}
+
+func (o output) name() string {
+	if o.errors {
+		return o.batch + "_errors.jsonl"
+	}
+	return o.batch + "_output.jsonl"
+}
+
+// parseOutput tells the files of answers from those that were uploaded.
+func parseOutput(id string) (o output, ok bool) {
+	if rest, found := strings.CutPrefix(id, outputPrefix); found {
+		return output{batch: batchPrefix + rest}, true
+	}
+	if rest, found := strings.CutPrefix(id, errorsPrefix); found {
+		return output{batch: batchPrefix + rest, errors: true}, true
+	}
+	return o, false
+}
+
+// written finds the batch of a file of answers. The file is there if the batch has ended and has lines for it.
+func (h *Handler) written(r *http.Request, out output) (*batches.Status, error) {
+	b, _, err := h.batch(r, out.batch)
+	if err != nil {
+		return nil, err
+	}
+	answered, rest := files(b)
+	if !ended(b) || out.errors && !rest || !out.errors && !answered {
+		return nil, notFound("file", "id", out.id())
+	}
+	return b, nil
+}
+
+// files reports which files of answers an ended batch has.
+func files(b *batches.Status) (answered, rest bool) {
+	n := answers(b)
+	return n > 0, n < b.Counts.Total
+}
+
+// answers is how many rows have a reply of status 200. An answer that Coze cut short is one, and the row has failed.
+func answers(b *batches.Status) int {
+	n := b.Counts.Completed
+	for _, f := range b.Failures {
+		cut := &results.Result{Status: results.Failed, Answer: "x", Error: &results.Failure{Class: f.Class, Code: f.Code}}
+		if status, _ := new(openai.Echo).Reply(cut); status == http.StatusOK {
+			n += f.Count
+		}
+	}
+	return n
+}
+
+func (h *Handler) getOutput(w http.ResponseWriter, r *http.Request, out output) error {
+	b, err := h.written(r, out)
+	if err != nil {
+		return err
+	}
+	var size counter
+	if err := h.write(r.Context(), &size, b, out.errors); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, object{
+		"id": out.id(), "object": "file", "bytes": int64(size), "created_at": endOf(b).Unix(), "expires_at": endOf(b).Add(b.Keep).Unix(),
+		"filename": out.name(), "purpose": purposeOutput, "status": "processed", "status_details": nil,
+	})
+}
+
+// counter counts what is written.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+func (h *Handler) outputContent(w http.ResponseWriter, r *http.Request, out output) error {
+	b, err := h.written(r, out)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	begun := &beginning{w: w}
+	buffered := bufio.NewWriterSize(begun, 64<<10)
+	err = h.write(r.Context(), buffered, b, out.errors)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if err == nil || !begun.begun {
+		return err
+	}
+	// The status has gone out. A reader must not take what it has for the whole.
+	if r.Context().Err() == nil {
+		h.Log.Error("the answers of a batch could not be sent to their end", "batch", b.ID, "err", err)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// beginning notes whether anything was written.
+type beginning struct {
+	w     io.Writer
+	begun bool
+}
+
+func (b *beginning) Write(p []byte) (int, error) {
+	b.begun = true
+	return b.w.Write(p)
+}
+
+// write writes one of the two files: a line for each row that belongs to it, in the order of the input.
+func (h *Handler) write(ctx context.Context, w io.Writer, b *batches.Status, rest bool) error {
+	d := &batchfile.Detached{Batch: b, Batches: h.batches, Results: h.results()}
+	for record, err := range d.Each(ctx) {
+		if err != nil {
+			return err
+		}
+		line, answered, err := lineOf(b, record)
+		if err != nil {
+			return err
+		}
+		if answered == rest {
+			continue
+		}
+		text, err := encode(line)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resultLine is a line of a file of answers, as OpenAI writes it. A request that was refused has a response and no error; one
+// that was never asked has an error and no response.
+type resultLine struct {
+	ID       string     `json:"id"`
+	CustomID string     `json:"custom_id"`
+	Response *response  `json:"response"`
+	Error    *lineError `json:"error"`
+}
+
+type response struct {
+	StatusCode int             `json:"status_code"`
+	RequestID  string          `json:"request_id"`
+	Body       json.RawMessage `json:"body"`
+}
+
+type lineError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+var (
+	errExpired  = &lineError{"batch_expired", "This request could not be executed before the completion window expired."}
+	errCanceled = &lineError{"batch_cancelled", "This request was not executed, as the batch was cancelled."}
+)
+
+func lineOf(b *batches.Status, record *batchfile.Record) (line resultLine, answered bool, err error) {
+	r := record.Result
+	line = resultLine{ID: "batch_req_" + strings.TrimPrefix(r.ID, batchPrefix), CustomID: r.CustomID}
+	switch {
+	case r.Status == results.Canceled:
+		line.Error = errCanceled
+	case r.Status == results.Expired || !r.Status.Terminal():
+		line.Error = errExpired
+	default:
+		echo, err := echoOf(record.Row)
+		if err != nil {
+			return line, false, err
+		}
+		status, body := echo.Reply(r)
+		line.Response = &response{StatusCode: status, RequestID: r.ID, Body: body}
+		answered = status == http.StatusOK
+	}
+	return line, answered, nil
+}
+
+// endOf is when a batch ended.
+func endOf(b *batches.Status) time.Time {
+	if b.EndedAt.IsZero() {
+		return b.ExpiresAt
+	}
+	return b.EndedAt
+}
+
+// batch finds a batch of the tenant that was made here.
+func (h *Handler) batch(r *http.Request, id string) (*batches.Status, *note, error) {
+	missing := notFound("batch", "id", id)
+	if batches.ValidateID(id) != nil {
+		return nil, nil, missing
+	}
+	b, err := h.batches.Get(r.Context(), id)
+	if errors.Is(err, batches.ErrNotFound) {
+		return nil, nil, missing
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	n, ok := noteOf(b)
+	if !ok || !owns(r, b) {
+		return nil, nil, missing
+	}
+	return b, n, nil
+}
