@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -25,6 +26,7 @@ import (
 	"github.com/cozeq/cozeq/internal/openaibatch"
 	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/internal/watch"
+	"github.com/cozeq/cozeq/internal/webhook"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -36,6 +38,12 @@ type Config struct {
 	// KeysFile has the API keys: see docs/api-keys.md. It is read again when it changes. Without it everybody who reaches the
 	// gateway may do everything.
 	KeysFile string
+
+	// WebhookSecretsFile has the secrets that sign webhooks: see docs/webhooks.md. Without it there are no webhooks.
+	WebhookSecretsFile string
+
+	// WebhookAllow are networks that webhooks may go to although they are not public.
+	WebhookAllow []netip.Prefix
 
 	// BotID is asked where a request names no bot.
 	BotID string
@@ -68,6 +76,7 @@ type Gateway struct {
 	Config
 	submit  *submit.Client
 	watch   *watch.Hub
+	webhook *webhook.Sender
 	keys    *apikey.File // nil: none are configured
 	api     huma.API
 	handler http.Handler
@@ -97,6 +106,9 @@ func New(c Config) (*Gateway, error) {
 		g.keys = keys
 	}
 	g.submit = submit.New(submit.Config{Tasks: c.Tasks, Limits: apikey.NewLimits(c.Tasks.Results()), JoinFor: c.JoinFor})
+	if err := g.newWebhook(); err != nil {
+		return nil, err
+	}
 	g.watch = watch.New(c.Tasks.Results())
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, document(c.Version, g.keys != nil))
@@ -120,6 +132,20 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 	g.queueRoutes()
 	g.openAIFiles(mux)
 }
+
+func (g *Gateway) newWebhook() (err error) {
+	c := webhook.Config{Store: g.Tasks.Results(), Allow: g.WebhookAllow, Agent: "cozeq/" + g.Version, Metrics: g.Metrics, Logger: g.Logger}
+	if g.WebhookSecretsFile != "" {
+		if c.Secrets, err = webhook.LoadSecrets(g.WebhookSecretsFile, g.Logger); err != nil {
+			return err
+		}
+	}
+	g.webhook, err = webhook.New(c)
+	return err
+}
+
+// Run delivers webhooks until ctx ends. Where several processes serve one Redis each of them should run, and one must.
+func (g *Gateway) Run(ctx context.Context) error { return g.webhook.Run(ctx) }
 
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }

@@ -107,6 +107,19 @@ func (s *site) serve(c gateway.Config) {
 	})
 }
 
+// run delivers webhooks until the test ends.
+func (s *site) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.gateway.Run(ctx) }()
+	s.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			s.t.Error(err)
+		}
+	})
+}
+
 // answer is what a request got.
 type answer struct {
 	status int

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +13,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/submit"
+	"github.com/cozeq/cozeq/internal/webhook"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -43,6 +46,13 @@ type taskRequest struct {
 	Timeout  duration `json:"timeout,omitempty" doc:"bounds one attempt; 15m if it is missing"`
 	Delay    duration `json:"delay,omitempty" doc:"ask no sooner than this from now, such as 30s, 15m or 2d"`
 	Keep     duration `json:"keep,omitempty" doc:"keep the result this long after the end; 24h if it is missing"`
+
+	Webhook *webhookTarget `json:"webhook,omitempty" doc:"gets the result posted at the end, by Standard Webhooks"`
+}
+
+type webhookTarget struct {
+	URL    string `json:"url" doc:"https, or http to an address that the operator allows"`
+	Secret string `json:"secret,omitempty" doc:"name of the secret that signs; without it the key's own, or the only one"`
 }
 
 type message struct {
@@ -104,6 +114,19 @@ func (t *taskRequest) request(defaultBot string) (*submit.Request, error) {
 	return &submit.Request{Chat: chat, Options: tasks.Options{
 		ID: t.ID, Queue: t.Queue, Attempts: t.Attempts, Timeout: time.Duration(t.Timeout), Delay: time.Duration(t.Delay), Keep: time.Duration(t.Keep),
 	}}, nil
+}
+
+// hook has the webhook scheduled before the task is enqueued: a task that ends at once is told of, too.
+func (g *Gateway) hook(ctx context.Context, r *submit.Request, to *webhookTarget) error {
+	if to == nil {
+		return nil
+	}
+	target := webhook.Target{URL: to.URL, Secret: to.Secret, Tenant: apikey.FromContext(ctx).Tenant()}
+	if err := g.webhook.Check(target); err != nil {
+		return err
+	}
+	r.Prepare = func(ctx context.Context, id string) error { return g.webhook.Schedule(ctx, webhook.Task, id, target) }
+	return nil
 }
 
 // mostTasks bounds an array of questions. A file of them is a batch.

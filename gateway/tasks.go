@@ -118,6 +118,9 @@ that has ended stays as it is.`)
 
 func (g *Gateway) submitOne(ctx context.Context, t *taskRequest, idempotencyKey string, wait time.Duration) (*reply, error) {
 	r, err := t.request(g.BotID)
+	if err == nil {
+		err = g.hook(ctx, r, t.Webhook)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +162,9 @@ func (g *Gateway) submitMany(ctx context.Context, questions []json.RawMessage, s
 		var r *submit.Request
 		if err == nil {
 			r, err = t.request(g.BotID)
+		}
+		if err == nil {
+			err = g.hook(ctx, r, t.Webhook)
 		}
 		if err != nil {
 			verdicts[i] = refused(err)

@@ -65,7 +65,7 @@ var edges = map[string][]string{
 	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
 	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "redis", "uuid"},
 	"gateway": {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
-		"internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "huma", "humago", "uuid", "prometheus",
+		"internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
 	// Rooms beside it.
@@ -134,7 +134,7 @@ var edges = map[string][]string{
 		"internal/remoteredis", "internal/terminal", "internal/usage"},
 	"internal/settings": {"coze", "coze/oauth", "results", "tasks", "worker", "redis", "internal/exitcode",
 		"internal/flags", "internal/input", "internal/jsonobject", "internal/misuse", "internal/remoteredis", "internal/terminal",
-		"internal/textfile", "*"},
+		"internal/textfile", "internal/webhook", "*"},
 	"internal/tracing": {"worker", "uuid", "*"},
 	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/asynqx", "internal/exitcode", "internal/flags",
 		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
