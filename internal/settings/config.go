@@ -61,6 +61,8 @@ const (
 	Prometheus  = "prometheus-addr"
 	Models      = "model"
 
+	WebhookAllow = "webhook-allow"
+
 	EnvToken       = "COZE_API_TOKEN"
 	EnvTokenFile   = "COZE_API_TOKEN_FILE"
 	EnvTokenEnds   = "COZE_API_TOKEN_EXPIRES"
@@ -71,7 +73,8 @@ const (
 
 	EnvKeyFile = "COZEQ_ENCRYPTION_KEY_FILE"
 
-	EnvAPIKeys = "COZEQ_API_KEYS_FILE"
+	EnvAPIKeys        = "COZEQ_API_KEYS_FILE"
+	EnvWebhookSecrets = "COZEQ_WEBHOOK_SECRETS_FILE"
 
 	EnvMonitorToken     = "COZEQ_MONITOR_TOKEN"
 	EnvMonitorTokenFile = "COZEQ_MONITOR_TOKEN_FILE"
@@ -96,6 +99,8 @@ func All() []Setting {
 		{Flag: Rate, Env: "COZEQ_RATE", Usage: "start at most `N/s` chats, all processes together; also N/m or N/h", Def: "none, Coze's own limit is learnt"},
 		{Flag: HTTP, Env: "COZEQ_SERVE", only: "serve", Usage: "serve the API on `HOST:PORT`; other machines need an API key", Def: DefaultServe},
 		{Env: EnvAPIKeys, Usage: "file with the API keys of 'cozeq serve' and what each may; read again when it changes"},
+		{Env: EnvWebhookSecrets, Usage: "file with the secrets that sign the webhooks of 'cozeq serve'; read again when it changes"},
+		{Flag: WebhookAllow, Env: "COZEQ_WEBHOOK_ALLOW", Usage: "let webhooks go to private addresses of this network, as `CIDR,...`; may be repeated", many: true},
 		{Flag: Models, Env: "COZEQ_MODELS", Usage: "a name for a bot, as `NAME=BOT,...`; may be repeated", many: true},
 		{Flag: HTTP, Env: "COZEQ_HTTP", Usage: "serve /metrics, /healthz and /readyz on `HOST:PORT`, or off", Def: "off",
 			defs: map[string]string{"worker": DefaultHTTP, "dashboard": DefaultDashboard}},

@@ -3,9 +3,11 @@ package settings
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/webhook"
 )
 
 // Serve is where the API listens, and the file of its keys.
@@ -34,6 +36,19 @@ func (c Config) Serve() (s Serve, err error) {
 			"set %s to a file of keys, or serve on 127.0.0.1", addr, EnvAPIKeys)
 	}
 	return s, nil
+}
+
+// WebhookAllow reads networks.
+func (c Config) WebhookAllow() ([]netip.Prefix, error) {
+	value, source := c.Lookup(WebhookAllow, "")
+	if value == "" {
+		return nil, nil
+	}
+	allowed, err := webhook.ParseAllow(strings.Split(value, ",")...)
+	if err != nil {
+		return nil, c.Errorf(source, "%w", err)
+	}
+	return allowed, nil
 }
 
 // Models reads NAME=BOT pairs: those of the flag, which may be repeated, or of the variable.

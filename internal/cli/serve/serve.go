@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,8 +59,9 @@ Without --redis this process asks Coze itself and keeps the questions in its
 memory: nothing outlives it. With --redis the workers there ask, and any number
 of 'cozeq serve' may stand behind a load balancer.
 
-Other machines are let in only with API keys, from $COZEQ_API_KEYS_FILE.
-/docs is a reference of the API, /openapi.json the same for programs.`,
+Prints its base URL. Other machines are let in only with API keys, from
+$COZEQ_API_KEYS_FILE. /docs is a reference of the API, /openapi.json the same for
+programs.`,
 		Example: `  cozeq serve --demo
   cozeq serve --model support=7342866812345
   cozeq serve --redis redis://redis:6379/0 --http 0.0.0.0:8787
@@ -74,7 +76,7 @@ Other machines are let in only with API keys, from $COZEQ_API_KEYS_FILE.
 	f.StringSliceVar(&o.origins, "cors", nil, "let web pages of this `ORIGIN` call, such as https://example.com; may be repeated")
 	settings.AddDrain(cmd, &o.drain)
 	o.rules.AddFlag(f)
-	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Models, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Log, settings.Codes, settings.MaxAnswer)
+	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Models, settings.WebhookAllow, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Log, settings.Codes, settings.MaxAnswer)
 	return cmd
 }
 
@@ -122,6 +124,10 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 	}
 	p.gateway = gateway.Config{
 		KeysFile: p.serve.KeysFile, BotID: p.cfg.Text(settings.Bot, ""), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
+	}
+	p.gateway.WebhookSecretsFile, _ = p.cfg.Env(settings.EnvWebhookSecrets)
+	if p.gateway.WebhookAllow, err = p.cfg.WebhookAllow(); err != nil {
+		return p, err
 	}
 	if p.gateway.Models, err = p.cfg.Models(); err != nil {
 		return p, err
@@ -192,6 +198,13 @@ func (o *options) serve(signals context.Context, p setup) error {
 		return err
 	}
 	defer web.Close()
+	var delivering sync.WaitGroup
+	defer delivering.Wait()
+	delivering.Go(func() {
+		if err := g.Run(ctx); err != nil {
+			cancel(err)
+		}
+	})
 	o.greet(web.URL, p)
 	<-ctx.Done()
 	return site.WhileServing(signals, context.Cause(ctx))
@@ -231,4 +244,5 @@ func (o *options) greet(url string, p setup) {
 	fmt.Fprintf(&b, "\n  client = openai.OpenAI(base_url=\"%s/v1\", api_key=\"%s\")\n", url, key)
 	fmt.Fprintf(&b, "  client.chat.completions.create(model=\"%s\", messages=[{\"role\": \"user\", \"content\": \"Hi\"}])\n\n", model)
 	fmt.Fprint(o.streams.Err, b.String())
+	fmt.Fprintln(o.streams.Out, url)
 }
