@@ -56,7 +56,7 @@ func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
 
 // most is how long a body may be. A file is larger than a question, and the form around it takes some room.
 func (g *Gateway) most(r *http.Request) int64 {
-	if r.Method == http.MethodPost && r.URL.Path == "/v1/files" {
+	if r.Method == http.MethodPost && (r.URL.Path == "/v1/files" || r.URL.Path == batchesPath) {
 		return g.MaxUpload + g.MaxBody
 	}
 	return g.MaxBody

@@ -28,6 +28,7 @@ import (
 	"github.com/cozeq/cozeq/internal/watch"
 	"github.com/cozeq/cozeq/internal/webhook"
 	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // Config is what a Gateway serves. Tasks alone is required.
@@ -76,6 +77,7 @@ type Gateway struct {
 	Config
 	submit  *submit.Client
 	watch   *watch.Hub
+	batches *batches.Client
 	webhook *webhook.Sender
 	keys    *apikey.File // nil: none are configured
 	api     huma.API
@@ -109,6 +111,7 @@ func New(c Config) (*Gateway, error) {
 	if err := g.newWebhook(); err != nil {
 		return nil, err
 	}
+	g.batches = batches.New(c.Tasks)
 	g.watch = watch.New(c.Tasks.Results())
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, document(c.Version, g.keys != nil))
@@ -129,6 +132,7 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 	})
 	g.taskRoutes()
 	g.eventRoutes(mux)
+	g.batchRoutes(mux)
 	g.queueRoutes()
 	g.openAIFiles(mux)
 }

@@ -23,7 +23,8 @@ func document(version string, keys bool) huma.Config {
 			Info: &huma.Info{Title: "cozeq", Version: cmp.Or(version, "dev"), Description: "Questions for Coze bots, through a queue: paid once, limited together, " +
 				"found again after a crash. Errors are application/problem+json (RFC 9457)."},
 			Components: &huma.Components{Schemas: registry},
-			Tags:       []*huma.Tag{{Name: "Tasks", Description: "One question, one id"}, {Name: "Queues", Description: "For operators"}},
+			Tags: []*huma.Tag{{Name: "Tasks", Description: "One question, one id"}, {Name: "Batches", Description: "Files of questions"},
+				{Name: "Queues", Description: "For operators"}},
 		},
 		OpenAPIPath: "/openapi", Formats: huma.DefaultFormats, DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
 	}
