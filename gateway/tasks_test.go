@@ -97,6 +97,7 @@ func TestBadRequests(t *testing.T) {
 			{`{"question":"a","delay":"5s","conversation_key":"k"}`, 422, "delay"},
 			{`{"question":"a","id":"a b"}`, 422, "body.id"},
 			{`{"question":"a","queue":"Q!"}`, 422, "queue"},
+			{`{"question":"a","queue":"webhooks"}`, 422, "deliveries"},
 			{`{"question":"a","expires_at":"2020-01-01T00:00:00Z"}`, 422, "past"},
 			{`{"question":"a","queue":"unserved"}`, 503, `no worker serves queue \"unserved\"`},
 			{`[]`, 422, "1 to 1000"},

@@ -12,6 +12,9 @@ import (
 // maxShards bounds the N of NAME/N: a worker looks at each of its queues.
 const maxShards = 1000
 
+// queueWebhooks is served by no worker: see package webhook.
+const queueWebhooks = "webhooks"
+
 // Shards returns the queues that a name stands for: those of NAME/N, or the one of that name. Any other name is an
 // *InvalidError.
 func Shards(name string) ([]string, error) {
@@ -47,6 +50,9 @@ func shard(base string, i int) string { return base + "-" + strconv.Itoa(i) }
 // parseShards takes NAME/N apart; n is 0 for a plain name.
 func parseShards(name string) (base string, n int, err error) {
 	base, count, sharded := strings.Cut(name, "/")
+	if base == queueWebhooks {
+		return "", 0, invalid("queue", "%q is for deliveries of webhooks: choose another name", base)
+	}
 	if !sharded {
 		return name, 0, ValidateQueue(name)
 	}
