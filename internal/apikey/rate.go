@@ -13,9 +13,6 @@ type Rate struct {
 	Per time.Duration
 }
 
-// every is the time that one question takes up.
-func (r Rate) every() time.Duration { return time.Duration(float64(r.Per) / r.N) }
-
 func (r Rate) String() string {
 	unit := map[time.Duration]string{time.Second: "s", time.Minute: "m", time.Hour: "h"}[r.Per]
 	return strconv.FormatFloat(r.N, 'f', -1, 64) + "/" + unit
