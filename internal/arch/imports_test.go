@@ -86,7 +86,7 @@ var edges = map[string][]string{
 	// What reads and writes files knows no run, a journal and a cache know only what they keep, and filerun and batchfile,
 	// the two ways to ask a file, do not know each other.
 	"internal/usage":       {},
-	"internal/openai":      {"tasks", "results", "internal/apikey", "internal/messages", "internal/usage"},
+	"internal/openai":      {"tasks", "results", "internal/apikey", "internal/messages", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
 	"internal/messages":    {"tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
 	"internal/input":       {"tasks", "internal/charset", "internal/messages", "internal/sheet", "internal/usage"},
 	"internal/output":      {"results", "internal/input", "internal/messages", "internal/sheet", "internal/usage"},

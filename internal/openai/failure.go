@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -117,6 +118,15 @@ func errorOf(err error) *Error {
 	}
 	if e, ok := errors.AsType[*tasks.InvalidError](err); ok {
 		return bad(paramOf(e.Field), "invalid_value", e.Error())
+	}
+	if e, ok := errors.AsType[*submit.ConflictError](err); ok {
+		if e.Key {
+			return &Error{Status: http.StatusUnprocessableEntity, Type: typeRequest, Code: "idempotency_key_reused", Message: e.Error()}
+		}
+		return &Error{Status: http.StatusConflict, Type: typeRequest, Code: "conflict", Message: e.Error(), Retry: retryNo}
+	}
+	if e, ok := errors.AsType[*submit.UnavailableError](err); ok {
+		return &Error{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "unavailable", Message: e.Error(), Retry: retryYes, RetryAfter: e.RetryAfter}
 	}
 	if e, ok := errors.AsType[*apikey.LimitError](err); ok {
 		return &Error{Status: http.StatusTooManyRequests, Type: typeRate, Code: "rate_limit_exceeded", Message: e.Error(), Retry: retryYes, RetryAfter: max(e.RetryAfter, time.Second)}

@@ -67,3 +67,21 @@ func isID(s string) bool { return s != "" && len(s) <= 32 && strings.Trim(s, "01
 func modelObject(id, bot string) object {
 	return object{"id": id, "object": "model", "created": 0, "owned_by": "coze", "cozeq": object{"bot_id": bot}}
 }
+
+func (h *Handler) listModels(w http.ResponseWriter, r *http.Request) {
+	data := []any{}
+	for _, name := range h.Models.list(r.Context()) {
+		data = append(data, modelObject(name, h.Models.Aliases[name]))
+	}
+	writeJSON(w, http.StatusOK, object{"object": "list", "data": data})
+}
+
+func (h *Handler) getModel(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("model")
+	bot, err := h.Models.Bot(r.Context(), name)
+	if err != nil {
+		WriteError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, modelObject(name, bot))
+}

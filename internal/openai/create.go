@@ -1,0 +1,221 @@
+package openai
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/submit"
+	"github.com/cozeq/cozeq/internal/watch"
+	"github.com/cozeq/cozeq/results"
+)
+
+// requestID is the header by which the SDKs know a request. Ours is the id of the task.
+const requestID = "X-Request-Id"
+
+// request is a request whose task is in the queue.
+type request struct {
+	*Ask
+	h       *Handler
+	w       http.ResponseWriter
+	r       *http.Request
+	id      string // of the task
+	name    string // among those that wait for it
+	existed bool
+}
+
+// create serves a POST to one of the APIs.
+func (h *Handler) create(api string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := readBody(w, r)
+		if err != nil {
+			WriteError(w, err)
+			return
+		}
+		ask, err := h.Decode(r.Context(), api, body)
+		if err == nil {
+			err = h.goOn(r.Context(), ask)
+		}
+		if err != nil {
+			h.refuse(w, r, err)
+			return
+		}
+		c := &request{Ask: ask, h: h, w: w, r: r}
+		if err := c.submit(); err != nil {
+			h.refuse(w, r, err)
+			return
+		}
+		switch {
+		case ask.Stream:
+			c.stream()
+		case ask.Echo.Background:
+			c.acknowledge()
+		default:
+			c.wait()
+		}
+	}
+}
+
+// submit puts the task into the queue, or finds the one that an earlier try has put there.
+func (c *request) submit() error {
+	ticket, err := c.h.Submit.Submit(c.r.Context(), &submit.Request{
+		Chat: c.Chat, Options: c.Options, Prepare: c.prepare,
+		IdempotencyKey: c.r.Header.Get("Idempotency-Key"), Join: true, Retry: retryCount(c.r.Header),
+	})
+	c.id, c.existed = ticket.ID, ticket.Existed
+	if err != nil && c.name != "" {
+		c.leave(done)
+	}
+	return err
+}
+
+// prepare notes what has to be there before the task is. The deadline is set here, as it must not make the request another
+// one than its first try.
+func (c *request) prepare(ctx context.Context, id string) (err error) {
+	c.id = id
+	c.w.Header().Set(requestID, id)
+	if c.Echo.API == ResponsesAPI {
+		if err := c.h.note(ctx, id, &c.Echo); err != nil {
+			return err
+		}
+	}
+	if c.Echo.Background {
+		return nil
+	}
+	if c.Chat.ExpiresAt.IsZero() {
+		c.Chat.ExpiresAt = time.Now().Add(c.h.Deadline).UTC().Truncate(time.Second)
+	}
+	c.name, err = c.h.waiters.enter(ctx, id)
+	return err
+}
+
+// leave is the end of the request. A second call does nothing.
+func (c *request) leave(f fate) {
+	if c.name == "" {
+		return
+	}
+	grace := c.h.Grace
+	if f == stuck || c.Stream { // nobody comes again: the SDKs were told not to, and do not repeat a stream that has begun
+		grace = 0
+	}
+	abandoned := f != done && !c.Echo.outlives() && c.h.Grace >= 0
+	c.h.waiters.leave(c.id, c.name, abandoned, grace)
+	c.name = ""
+}
+
+// wait answers once the task has ended, or tells the client to come again.
+func (c *request) wait() {
+	ctx, cancel := c.h.untilClose(c.r)
+	defer cancel()
+	ctx, stop := context.WithTimeoutCause(ctx, patience(c.r.Header), errComeAgain())
+	defer stop()
+	result, err := c.await(ctx)
+	if err != nil {
+		c.h.refuse(c.w, c.r, err)
+		if ctx.Err() == nil { // it waits for somebody to act, or Redis failed
+			c.leave(stuck)
+		} else if c.h.base.Err() == nil {
+			c.leave(gone)
+		}
+	} else {
+		c.reply(result)
+	}
+	c.leave(done)
+}
+
+// await waits for the end of the task, or for the news that it cannot be asked now.
+func (c *request) await(ctx context.Context) (*results.Result, error) {
+	for e, err := range c.h.Hub.Watch(ctx, c.id, "") {
+		switch {
+		case err != nil:
+			return nil, err
+		case e.Type == watch.End:
+			return e.Result, nil
+		case e.Type == watch.Status && !c.Echo.outlives():
+			if err := paused(e); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, results.ErrClosed
+}
+
+// stream answers with the task's answer as it comes.
+func (c *request) stream() {
+	f := follower{h: c.h, r: c.r, id: c.id, wait: c.WaitForEnd, stored: c.Echo.outlives()}
+	if c.Echo.API == ResponsesAPI {
+		f.sink = newResponseStream(c.w, c.r, &c.Echo, c.queued())
+	} else {
+		f.sink = newChatStream(c)
+	}
+	defer f.sink.close()
+	left := gone
+	if !c.Echo.Background || f.sink.begin() == nil {
+		left = f.follow()
+	}
+	c.leave(left)
+}
+
+// queued is the record of the task before anything has happened to it.
+func (c *request) queued() *results.Result {
+	return &results.Result{
+		ID: c.id, Status: results.Queued, CreatedAt: results.At(time.Now()), BotID: c.Chat.BotID, UserID: c.Chat.UserID,
+		ConversationKey: c.Chat.ConversationKey, ConversationID: c.Chat.ConversationID,
+	}
+}
+
+// reply sends the answer, or the error of a task without one.
+func (c *request) reply(result *results.Result) {
+	if err := result.Err(); err != nil && finish(result) == "" {
+		c.h.refuse(c.w, c.r, errorFor(c.Echo.API, err))
+		return
+	}
+	_, body := c.Echo.Reply(result)
+	writeJSON(c.w, http.StatusOK, body)
+}
+
+// acknowledge answers with a response that is in the background.
+func (c *request) acknowledge() {
+	result := c.queued()
+	if c.existed {
+		there, err := c.h.Submit.Result(c.r.Context(), c.id)
+		if err != nil {
+			c.h.refuse(c.w, c.r, err)
+			return
+		}
+		result = there
+	}
+	writeJSON(c.w, http.StatusOK, c.Echo.response(result))
+}
+
+// goOn makes a response that follows another one a turn of the same conversation.
+func (h *Handler) goOn(ctx context.Context, a *Ask) error {
+	id := a.Echo.Previous
+	if id == "" {
+		return nil
+	}
+	const param = "previous_response_id"
+	_, previous, err := h.stored(ctx, id)
+	switch {
+	case isNotFound(err):
+		return bad(param, "previous_response_not_found", "there is no response "+quote(id)+", or it is kept no longer")
+	case err != nil:
+		return err
+	case previous.BotID != "" && previous.BotID != a.Chat.BotID:
+		return bad("model", "invalid_value", "another bot than that of the previous response, and a conversation is with one bot")
+	case cmp.Or(previous.ConversationKey, previous.ConversationID) != "":
+		// With the key turns keep their order even if the previous one has not begun.
+		a.Chat.ConversationKey = previous.ConversationKey
+		if previous.ConversationKey == "" {
+			a.Chat.ConversationID = previous.ConversationID
+		}
+		return nil
+	case previous.Status.Terminal():
+		return bad(param, "previous_response_not_found", "the response "+quote(id)+" ended before it had a conversation")
+	}
+	return &Error{
+		Status: http.StatusConflict, Type: typeRequest, Param: param, Code: "previous_response_queued", Retry: retryYes, RetryAfter: 2 * time.Second,
+		Message: "the previous response has not begun, and has no conversation yet: wait for it, or give both the same conversation, which keeps turns in order",
+	}
+}

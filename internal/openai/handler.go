@@ -1,0 +1,121 @@
+package openai
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/submit"
+	"github.com/cozeq/cozeq/internal/watch"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+)
+
+// maxBody bounds the body of a request: Coze takes 15 MiB of messages, and JSON may write them longer.
+const maxBody = 20 << 20
+
+// Config is what a Handler works with.
+type Config struct {
+	Decoder
+
+	Submit *submit.Client
+	Tasks  *tasks.Client // those that Submit works with
+	Hub    *watch.Hub    // of the same store
+
+	// Deadline is how long a question may wait to be asked, unless it is in the background or says expires_at; 0: an hour. It
+	// is longer than any client waits, and ends what nobody waits for if a serve has died.
+	Deadline time.Duration
+
+	// Grace is how long a client that has gone may come again before its task is canceled; 0: 15 s, negative: tasks of
+	// clients that have gone go on.
+	Grace time.Duration
+
+	// Log gets what went wrong here; nil: the default logger.
+	Log *slog.Logger
+}
+
+// Handler serves the API. It is mounted at /v1/.
+type Handler struct {
+	Config
+	mux     *http.ServeMux
+	waiters waiters
+	base    context.Context // ends with Close
+	close   context.CancelCauseFunc
+}
+
+// New returns a Handler. The caller closes it once the server takes no more requests.
+func New(c Config) *Handler {
+	c.Deadline = cmp.Or(c.Deadline, time.Hour)
+	c.Grace = cmp.Or(c.Grace, defaultGrace)
+	c.Log = cmp.Or(c.Log, slog.Default())
+	h := &Handler{Config: c, mux: http.NewServeMux()}
+	h.base, h.close = context.WithCancelCause(context.Background())
+	h.waiters.redis = h.results().Redis()
+	h.waiters.cancel = func(ctx context.Context, id string) error {
+		_, err := c.Tasks.Cancel(ctx, id)
+		return err
+	}
+	h.mux.HandleFunc("GET /v1/models", h.listModels)
+	h.mux.HandleFunc("GET /v1/models/{model...}", h.getModel)
+	h.mux.HandleFunc("POST "+ChatAPI, h.create(ChatAPI))
+	h.mux.HandleFunc("POST "+ResponsesAPI, h.create(ResponsesAPI))
+	h.mux.HandleFunc("GET "+ResponsesAPI+"/{id}", h.retrieve)
+	h.mux.HandleFunc("POST "+ResponsesAPI+"/{id}/cancel", h.cancel)
+	h.mux.HandleFunc("DELETE "+ResponsesAPI+"/{id}", h.delete)
+	h.mux.HandleFunc("/", unknownURL)
+	return h
+}
+
+func (h *Handler) results() *results.Store { return h.Tasks.Results() }
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// errClosing ends requests of a serve that stops. Their tasks go on.
+var errClosing = &Error{
+	Status: http.StatusServiceUnavailable, Type: typeServer, Code: "server_closing", Retry: retryYes, RetryAfter: time.Second,
+	Message: "this cozeq serve stops: the same request again waits on, and asks nothing twice",
+}
+
+// Close ends the requests that wait, with an error that tells their clients to come again. No task is canceled for it.
+func (h *Handler) Close() {
+	h.close(errClosing)
+	h.waiters.close()
+}
+
+// untilClose is a context of the request that ends with Close as well.
+func (h *Handler) untilClose(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	stop := context.AfterFunc(h.base, func() { cancel(errClosing) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+func unknownURL(w http.ResponseWriter, r *http.Request) {
+	WriteError(w, &Error{
+		Status: http.StatusNotFound, Type: typeRequest, Code: "unknown_url",
+		Message: "unknown URL: " + r.Method + " " + r.URL.Path + " is not served here; docs/openai.md has what is",
+	})
+}
+
+// refuse answers with an error, and logs one that is our own fault.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if e := errorOf(err); e.Code == "internal" {
+		h.Log.Error("a request of OpenAI's API failed", "path", r.URL.Path, "task", w.Header().Get(requestID), "err", err)
+	}
+	WriteError(w, err)
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); err != nil && !large {
+		return nil, bad("", "invalid_body", "the body ended early: "+err.Error())
+	}
+	return body, err
+}

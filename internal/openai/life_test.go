@@ -1,0 +1,298 @@
+package openai_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/openai"
+	"github.com/cozeq/cozeq/results"
+)
+
+const again = "X-Stainless-Retry-Count: 1"
+
+// The SDKs send a request again without a word of what happened to the first.
+func TestRetryJoins(t *testing.T) {
+	each(t, options{mock: cozetest.Config{Answer: echo}}, func(t *testing.T, s *site) {
+		for _, api := range []string{chatAPI, responsesAPI} {
+			question := "once at " + api
+			body := ask(question)
+			if api == responsesAPI {
+				body = respond(question)
+			}
+			first, second := s.call("POST", api, body), s.call("POST", api, body, again)
+			if first.status != 200 || second.body != first.body || s.mock.ByQuestion(question) != 1 {
+				t.Errorf("%s\n%s\nasked %d times", first.body, second.body, s.mock.ByQuestion(question))
+			}
+		}
+		key := "Idempotency-Key: k1"
+		first, second := s.call("POST", chatAPI, ask("keyed"), key), s.call("POST", chatAPI, ask("keyed"), key)
+		if first.status != 200 || second.body != first.body || s.mock.ByQuestion("keyed") != 1 {
+			t.Errorf("%s\n%s", first.body, second.body)
+		}
+		if r := s.call("POST", chatAPI, ask("another"), key); r.status != 422 || text(r.failure(t).Code) != "idempotency_key_reused" {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+	})
+}
+
+// A client that is about to give up is told to come again, and joins its task.
+func TestComeAgain(t *testing.T) {
+	s := embedded(t, options{mock: cozetest.Config{Answer: echo}})
+	body := ask("slow [[mock:pace=300ms]]")
+	r := s.call("POST", chatAPI, body, "X-Stainless-Timeout: 1")
+	if r.status != 504 || r.header.Get("X-Should-Retry") != "true" || r.header.Get("Retry-After") != "1" {
+		t.Fatalf("%d %v %s", r.status, r.header, r.body)
+	}
+	retried := s.call("POST", chatAPI, body, again)
+	if retried.status != 200 || retried.header.Get("X-Request-Id") != r.header.Get("X-Request-Id") || s.mock.ByQuestion("slow [[mock:pace=300ms]]") != 1 {
+		t.Errorf("%d %s", retried.status, retried.body)
+	}
+}
+
+// status waits until the only task with this question has a status.
+func (s *site) until(id string, want results.Status) {
+	s.t.Helper()
+	s.await(fmt.Sprintf("%s is %s", id, want), func() bool {
+		r, err := s.tasks.Results().Get(s.t.Context(), id)
+		return err == nil && r.Status == want
+	})
+}
+
+// hangUp sends a request, and hangs up as soon as Coze has the question. It returns the id of the task.
+func (s *site) hangUp(api, body string) string {
+	s.t.Helper()
+	before := s.mock.Accepted()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = s.try(ctx, s.url, "POST", api, body)
+	}()
+	s.await("the question is asked", func() bool { return s.mock.Accepted() > before })
+	var newest string
+	for _, key := range s.redis.Keys(s.t.Context(), "cozeq:waiting:*").Val() {
+		newest = strings.TrimSuffix(strings.TrimPrefix(key, "cozeq:waiting:{"), "}")
+	}
+	cancel()
+	<-ended
+	return newest
+}
+
+func TestHangUp(t *testing.T) {
+	s := embedded(t, options{config: openai.Config{Grace: 50 * time.Millisecond}})
+	kept := s.hangUp(chatAPI, ask("kept [[mock:pace=20s]]", `"store":true`))
+	s.redis.Del(t.Context(), "cozeq:waiting:{"+kept+"}")
+	for _, body := range []string{ask("[[mock:pace=20s]]"), ask("[[mock:pace=20s]]", `"stream":true`)} {
+		s.until(s.hangUp(chatAPI, body), results.Canceled)
+	}
+	if r, err := s.tasks.Results().Get(t.Context(), kept); err != nil || r.Status.Terminal() {
+		t.Errorf("what is stored: %+v, %v", r, err)
+	}
+	if _, err := s.tasks.Cancel(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	s.until(kept, results.Canceled)
+}
+
+// The SDK's time-out looks like a client that hangs up, and its retry comes to another serve.
+func TestHangUpAndComeAgain(t *testing.T) {
+	s := embedded(t, options{mock: cozetest.Config{Answer: echo}, config: openai.Config{Grace: 300 * time.Millisecond}})
+	_, other := s.serve(options{})
+	body := ask("come again [[mock:pace=150ms]]")
+	s.hangUp(chatAPI, body)
+	r, err := s.try(t.Context(), other, "POST", chatAPI, body, again)
+	if err != nil || r.status != 200 || s.mock.ByQuestion("come again [[mock:pace=150ms]]") != 1 {
+		t.Errorf("%d %s, %v", r.status, r.body, err)
+	}
+}
+
+// content puts a stream's text together, and says how it ended.
+func content(t *testing.T, body string) (text, end string) {
+	t.Helper()
+	for _, frame := range frames(body) {
+		var c struct {
+			Choices []struct {
+				Delta  struct{ Content string }
+				Finish *string `json:"finish_reason"`
+			}
+			Error *failure
+		}
+		if frame == "[DONE]" {
+			end += " DONE"
+			continue
+		}
+		if err := json.Unmarshal([]byte(frame), &c); err != nil {
+			t.Fatal(err)
+		}
+		if c.Error != nil {
+			end += *c.Error.Code
+		}
+		for _, choice := range c.Choices {
+			text += choice.Delta.Content
+			if choice.Finish != nil {
+				end += *choice.Finish
+			}
+		}
+	}
+	return text, end
+}
+
+// A stream that was cut is looked up, and its reader notices nothing.
+func TestCutStream(t *testing.T) {
+	s := embedded(t, options{mock: cozetest.Config{Answer: echo}})
+	got, end := content(t, s.call("POST", chatAPI, ask("a question [[mock:cut=5]]", `"stream":true`)).body)
+	if got != "You said: a question" || end != "stop DONE" {
+		t.Errorf("%q, %s", got, end)
+	}
+}
+
+// An answer that begins anew with other words cannot be told in a stream of OpenAI's.
+func TestRestartedAnswer(t *testing.T) {
+	var asked atomic.Int64
+	s := embedded(t, options{mock: cozetest.Config{Answer: func(string) string { return fmt.Sprintf("%d is the answer", asked.Add(1)) }}})
+	const question = "[[mock:cut=6 then=failed times=1 pace=100ms]]"
+	got, end := content(t, s.call("POST", chatAPI, ask("one "+question, `"stream":true`)).body)
+	if !strings.HasPrefix(got, "1") || end != "answer_restarted" {
+		t.Errorf("%q, %s", got, end)
+	}
+	got, end = content(t, s.call("POST", chatAPI, ask("two "+question, `"stream":true`, `"cozeq":{"on_reset":"wait"}`)).body)
+	if !strings.HasSuffix(got, " is the answer") || len(got) != len("4 is the answer") || end != "stop DONE" {
+		t.Errorf("%q, %s", got, end)
+	}
+}
+
+// A bot that needs another token, or money, is no reason to wait.
+func TestPaused(t *testing.T) {
+	s := embedded(t, options{})
+	r := s.call("POST", chatAPI, ask("[[mock:code=4028]]"))
+	if e := r.failure(t); r.status != 429 || text(e.Code) != "insufficient_quota" || r.header.Get("X-Should-Retry") != "false" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	s.until(r.header.Get("X-Request-Id"), results.Canceled)
+}
+
+func TestClosing(t *testing.T) {
+	s := embedded(t, options{mock: cozetest.Config{Answer: echo}})
+	h, url := s.serve(options{})
+	body := ask("closing [[mock:pace=100ms]]")
+	replies := make(chan reply)
+	go func() {
+		r, err := s.try(t.Context(), url, "POST", chatAPI, body)
+		if err != nil {
+			t.Error(err)
+		}
+		replies <- r
+	}()
+	s.await("the question is asked", func() bool { return s.mock.Accepted() == 1 })
+	h.Close()
+	if r := <-replies; r.status != 503 || text(r.failure(t).Code) != "server_closing" || r.header.Get("X-Should-Retry") != "true" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	if r := s.call("POST", chatAPI, body, again); r.status != 200 || s.mock.ByQuestion("closing [[mock:pace=100ms]]") != 1 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+func TestResponses(t *testing.T) {
+	each(t, options{mock: cozetest.Config{Answer: echo}}, func(t *testing.T, s *site) {
+		r := s.call("POST", responsesAPI, respond("one", `"metadata":{"k":"v"}`))
+		o := r.object(t)
+		if o["status"] != "completed" || o["object"] != "response" || o["id"] != "resp_"+r.header.Get("X-Request-Id") {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		path := responsesAPI + "/" + o["id"].(string)
+		if got := s.call("GET", path, ""); got.body != r.body {
+			t.Errorf("retrieved %s\nwant %s", got.body, r.body)
+		}
+		next := s.call("POST", responsesAPI, respond("two", `"previous_response_id":"`+o["id"].(string)+`"`)).object(t)
+		if a, b := next["cozeq"].(map[string]any)["conversation_id"], o["cozeq"].(map[string]any)["conversation_id"]; a != b {
+			t.Errorf("conversation %v, want %v", a, b)
+		}
+		if r := s.call("POST", path+"/cancel", ""); r.status != 400 {
+			t.Errorf("cancel: %d %s", r.status, r.body)
+		}
+		if r := s.call("DELETE", path, ""); r.status != 200 || s.call("GET", path, "").status != 404 {
+			t.Errorf("delete: %d %s", r.status, r.body)
+		}
+		unstored := s.call("POST", responsesAPI, respond("three", `"store":false`)).object(t)
+		if r := s.call("GET", responsesAPI+"/"+unstored["id"].(string), ""); r.status != 404 {
+			t.Errorf("not stored: %d %s", r.status, r.body)
+		}
+		if r := s.call("POST", responsesAPI, respond("four", `"previous_response_id":"resp_x"`)); r.status != 400 || text(r.failure(t).Code) != "previous_response_not_found" {
+			t.Errorf("previous: %d %s", r.status, r.body)
+		}
+	})
+}
+
+// An event has the same number for whoever reads it, and a reader may begin behind any.
+func TestResponseStream(t *testing.T) {
+	s := embedded(t, options{mock: cozetest.Config{Answer: echo}})
+	first := s.call("POST", responsesAPI, respond("长一点 longer [[mock:pace=100ms reasoning]]", `"stream":true`, `"background":true`))
+	all := frames(first.body)
+	var id string
+	numbers := map[int]string{}
+	order := ""
+	for _, frame := range all {
+		var e struct {
+			Type     string
+			Number   int `json:"sequence_number"`
+			Response struct{ ID string }
+		}
+		if err := json.Unmarshal([]byte(frame), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Response.ID != "" {
+			id = e.Response.ID
+		}
+		numbers[e.Number] = frame
+		if e.Type != "response.output_text.delta" {
+			order += e.Type + "\n"
+		}
+	}
+	const want = "response.created\nresponse.queued\nresponse.in_progress\nresponse.output_item.added\nresponse.content_part.added\n" +
+		"response.output_text.done\nresponse.content_part.done\nresponse.output_item.done\nresponse.output_item.added\nresponse.output_item.done\nresponse.completed\n"
+	if order != want || len(numbers) != len(all) {
+		t.Errorf("%s", first.body)
+	}
+	for after := range 45 {
+		r := s.call("GET", fmt.Sprintf("%s/%s?stream=true&starting_after=%d", responsesAPI, id, after), "")
+		rest := ""
+		for _, frame := range frames(r.body) {
+			var e struct {
+				Number int `json:"sequence_number"`
+				Type   string
+				Delta  string
+			}
+			if err := json.Unmarshal([]byte(frame), &e); err != nil {
+				t.Fatal(err)
+			}
+			if e.Number <= after {
+				t.Fatalf("after %d: %s", after, frame)
+			}
+			rest += e.Delta
+		}
+		if !strings.HasSuffix("You said: 长一点 longer", rest) || !strings.Contains(r.body, "response.completed") && after < 35 {
+			t.Errorf("after %d: %q", after, rest)
+		}
+	}
+}
+
+func TestOthersResponse(t *testing.T) {
+	s := embedded(t, options{key: &apikey.Key{Name: "acme"}})
+	id := s.call("POST", responsesAPI, respond("mine")).object(t)["id"].(string)
+	_, url := s.serve(options{key: &apikey.Key{Name: "other"}})
+	for _, request := range [][2]string{{"GET", ""}, {"DELETE", ""}, {"POST", "/cancel"}} {
+		r, err := s.try(t.Context(), url, request[0], responsesAPI+"/"+id+request[1], "")
+		if err != nil || r.status != 404 {
+			t.Errorf("%s: %d %s, %v", request, r.status, r.body, err)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package openai
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/results"
+)
+
+// What a response repeats of its request is noted before its task is enqueued, so that a task is never found without it. If
+// the serve dies between the two the note stays alone and is not found, as the record decides.
+
+// openNote is how long the note of a response is kept that nobody has seen ended: as long as an open record.
+const openNote = 30 * 24 * time.Hour
+
+func noteKey(id string) string { return "cozeq:response:{" + id + "}" }
+
+// fieldNote is what a note is encrypted as.
+const fieldNote = "response"
+
+func (h *Handler) note(ctx context.Context, id string, e *Echo) error {
+	raw, err := encode(e)
+	if err != nil {
+		return err
+	}
+	store := h.results()
+	if err := store.Redis().SetEx(ctx, noteKey(id), store.Keys.Seal(id, fieldNote, string(raw)), openNote).Err(); err != nil {
+		return fmt.Errorf("note response %s: %w", id, err)
+	}
+	return nil
+}
+
+// stored finds a response of the request's key. One that is not there, or not stored, is results.ErrNotFound.
+func (h *Handler) stored(ctx context.Context, responseID string) (*Echo, *results.Result, error) {
+	id, ok := strings.CutPrefix(responseID, responsePrefix)
+	if !ok {
+		return nil, nil, results.ErrNotFound
+	}
+	result, err := h.Submit.Result(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	store := h.results()
+	text, err := store.Redis().Get(ctx, noteKey(id)).Result()
+	if err == redis.Nil {
+		return nil, nil, results.ErrNotFound
+	}
+	if err == nil {
+		text, err = store.Keys.Open(id, fieldNote, text)
+	}
+	e := new(Echo)
+	if err == nil {
+		err = json.Unmarshal([]byte(text), e)
+	}
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("read response %s: %w", id, err)
+	case !e.kept():
+		return nil, nil, results.ErrNotFound
+	}
+	if result.Status.Terminal() { // from now on it is kept as long as the result
+		_ = store.Redis().Expire(ctx, noteKey(id), store.Keep).Err() // else it stays a little longer
+	}
+	return e, result, nil
+}
+
+func isNotFound(err error) bool { return errors.Is(err, results.ErrNotFound) }
+
+// quote is an id of the caller's in a message.
+func quote(id string) string { return fmt.Sprintf("%.100q", id) }

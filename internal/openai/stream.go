@@ -1,0 +1,180 @@
+package openai
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/watch"
+	"github.com/cozeq/cozeq/results"
+)
+
+// headersAfter is how long a stream waits for its first piece before it sends its headers. A task that fails in this time
+// has its error with a status, which the SDKs make a typed error of. It is shorter than any client waits for headers.
+const headersAfter = 2 * time.Second
+
+// sink writes an answer as it comes, in the form of one of the APIs.
+type sink interface {
+	begin() error // the headers and what comes before the text; a second call does nothing
+	text(piece string) error
+	end(result *results.Result) error
+	fail(e *Error) // nothing comes after it, and no mark of a good end
+	close()
+}
+
+// follower writes the answer of one task to a sink.
+type follower struct {
+	h      *Handler
+	r      *http.Request
+	id     string
+	sink   sink
+	wait   bool // nothing is sent that may be taken back
+	stored bool // somebody may come back for the answer: a pause is waited for
+	answer answer
+	gap    bool // pieces are missing: the rest comes with the end
+}
+
+// fate is what a stream leaves behind.
+type fate int
+
+const (
+	done  fate = iota // the client knows how the task ended, or why it is left alone
+	gone              // the client went away first
+	stuck             // the client was told that the task cannot be asked now
+)
+
+// follow writes to the end of the task, or of the request.
+func (f *follower) follow() fate {
+	ctx, cancel := f.h.untilClose(f.r)
+	defer cancel()
+	events, failed := f.h.events(ctx, f.id)
+	begin := time.NewTimer(headersAfter)
+	defer begin.Stop()
+	for {
+		select {
+		case <-begin.C:
+			if f.sink.begin() != nil {
+				return gone
+			}
+		case e, more := <-events:
+			if !more {
+				return f.broken(ctx, <-failed)
+			}
+			err := f.write(e)
+			if stop, ok := errors.AsType[*Error](err); ok {
+				f.sink.fail(stop)
+				if stop == errRestarted {
+					return done // the task goes on: its answer can be retrieved
+				}
+				return stuck
+			}
+			if err != nil {
+				return gone
+			}
+			if e.Type == watch.End {
+				return done
+			}
+		}
+	}
+}
+
+// write hands an event to the sink. An *Error ends the stream.
+func (f *follower) write(e watch.Event) error {
+	switch e.Type {
+	case watch.Status:
+		if f.stored {
+			return nil
+		}
+		return paused(e)
+	case watch.Reset:
+		f.answer.restart()
+	case watch.Gap:
+		f.gap = true
+	case watch.Delta:
+		if f.wait || f.gap {
+			return nil
+		}
+		fresh, err := f.answer.add(e.Text)
+		if err != nil || fresh == "" {
+			return err
+		}
+		return f.sink.text(fresh)
+	case watch.End:
+		return f.end(e.Result)
+	}
+	return nil
+}
+
+func (f *follower) end(r *results.Result) error {
+	if finish(r) == "" { // an error is an error, whatever came before it
+		return f.sink.end(r)
+	}
+	rest, err := f.answer.end(r.Answer)
+	if err != nil {
+		return err
+	}
+	if rest != "" {
+		if err := f.sink.text(rest); err != nil {
+			return err
+		}
+	}
+	return f.sink.end(r)
+}
+
+// broken ends a stream whose task has not ended.
+func (f *follower) broken(ctx context.Context, err error) fate {
+	switch {
+	case f.r.Context().Err() != nil:
+		return gone
+	case ctx.Err() != nil:
+		f.sink.fail(errClosing)
+	default:
+		f.h.Log.Error("a stream of OpenAI's API broke", "task", f.id, "err", err)
+		f.sink.fail(errorOf(err))
+	}
+	return done
+}
+
+// paused is the error for a task that waits for somebody to act: for another token, or for money. Whoever waits for the
+// answer learns it at once. Other waits pass by themselves.
+func paused(e watch.Event) error {
+	if e.Status != results.Waiting || e.Why == nil {
+		return nil
+	}
+	switch e.Why.Class {
+	case "auth", "quota":
+		return failed(e.Why)
+	}
+	return nil
+}
+
+// events watches a task in a goroutine, which ends with ctx. The channel is closed behind the end of the task, or if
+// watching failed; failed then has why.
+func (h *Handler) events(ctx context.Context, id string) (<-chan watch.Event, <-chan error) {
+	events, failed := make(chan watch.Event), make(chan error, 1)
+	go func() {
+		defer close(events)
+		for e, err := range h.Hub.Watch(ctx, id, "") {
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case events <- e:
+			case <-ctx.Done():
+				failed <- context.Cause(ctx)
+				return
+			}
+		}
+		failed <- results.ErrClosed // nobody reads it behind an end
+	}()
+	return events, failed
+}
+
+// errRestarted is an answer that began anew with other words than those that were sent. OpenAI's APIs cannot take words back.
+var errRestarted = &Error{
+	Status: http.StatusBadGateway, Type: typeServer, Code: "answer_restarted", Retry: retryNo,
+	Message: "the answer began anew with other words: what came is not the answer. The whole answer is under the id of the task, " +
+		`and with {"cozeq": {"on_reset": "wait"}} nothing is sent before it is whole`,
+}
