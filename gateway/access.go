@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/openai"
 )
 
 // open are the pages that need no key. Load balancers ask for them, and the reference says nothing secret.
@@ -44,6 +45,11 @@ func (g *Gateway) authenticate(next http.Handler) http.Handler {
 // refuse answers in the shape of the API that was called.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
 	callOf(r.Context()).route = "refused"
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		w.Header().Set("x-should-retry", "false")
+		openai.WriteError(w, &openai.Error{Status: p.Status, Type: "invalid_request_error", Code: "invalid_api_key", Message: p.Detail})
+		return
+	}
 	write(w, p)
 }
 

@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/internal/openaibatch"
 	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/internal/watch"
@@ -52,6 +53,10 @@ type Config struct {
 	// Models are names for bots, beside their ids, for OpenAI's clients.
 	Models map[string]string
 
+	// System says what happens to system messages of OpenAI's clients, which Coze does not have: prepend puts them before the
+	// question, drop leaves them out, refuse refuses them. Empty: prepend.
+	System string
+
 	// JoinFor is how old a task may be that a retry of a client of OpenAI's joins; 0: 15 min, negative: none.
 	JoinFor time.Duration
 
@@ -79,6 +84,7 @@ type Gateway struct {
 	watch   *watch.Hub
 	batches *batches.Client
 	webhook *webhook.Sender
+	openai  *openai.Handler
 	keys    *apikey.File // nil: none are configured
 	api     huma.API
 	handler http.Handler
@@ -113,6 +119,10 @@ func New(c Config) (*Gateway, error) {
 	}
 	g.batches = batches.New(c.Tasks)
 	g.watch = watch.New(c.Tasks.Results())
+	g.openai = openai.New(openai.Config{
+		Decoder: openai.Decoder{Models: openai.Models{Aliases: c.Models}, System: c.System},
+		Submit:  g.submit, Tasks: c.Tasks, Hub: g.watch, Log: c.Logger,
+	})
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, document(c.Version, g.keys != nil))
 	g.routes(mux)
@@ -130,6 +140,7 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		write(w, fault(http.StatusNotFound, "there is no %s %s: see /docs", r.Method, r.URL.Path))
 	})
+	mux.Handle("/v1/", g.openai)
 	g.taskRoutes()
 	g.eventRoutes(mux)
 	g.batchRoutes(mux)
@@ -155,7 +166,10 @@ func (g *Gateway) Run(ctx context.Context) error { return g.webhook.Run(ctx) }
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
 // Close ends what watches Redis. Requests that still run end with an error.
-func (g *Gateway) Close() error { return g.watch.Close() }
+func (g *Gateway) Close() error {
+	g.openai.Close()
+	return g.watch.Close()
+}
 
 const readyTime = 2 * time.Second
 
