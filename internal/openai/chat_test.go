@@ -133,7 +133,11 @@ func TestFailures(t *testing.T) {
 		{"[[mock:code=4006]]", 404, "invalid_request_error", "model_not_found", "false", "model"},
 	}
 	for _, test := range tests {
-		for _, body := range []string{ask(test.question), ask(test.question, `"stream":true`)} {
+		bodies := []string{ask(test.question), ask(test.question, `"stream":true`)}
+		if test.status == 404 { // the bot is paused by it
+			bodies = bodies[:1]
+		}
+		for _, body := range bodies {
 			r := s.call("POST", chatAPI, body)
 			e := r.failure(t)
 			if r.status != test.status || e.Type != test.kind || text(e.Code) != test.code || r.header.Get("x-should-retry") != test.retry || text(e.Param) != test.param {

@@ -136,14 +136,14 @@ func (f *follower) broken(ctx context.Context, err error) fate {
 	return done
 }
 
-// paused is the error for a task that waits for somebody to act: for another token, or for money. Whoever waits for the
+// paused is the error for a task that waits for somebody to act: for another token, for money, for a bot to be published. Whoever waits for the
 // answer learns it at once. Other waits pass by themselves.
 func paused(e watch.Event) error {
 	if e.Status != results.Waiting || e.Why == nil {
 		return nil
 	}
 	switch e.Why.Class {
-	case "auth", "quota":
+	case "auth", "quota", "permanent": // permanent: a bot that is not there is paused
 		return failed(e.Why)
 	}
 	return nil
