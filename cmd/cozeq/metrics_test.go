@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/gateway"
 	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -56,6 +59,14 @@ var descName = regexp.MustCompile(`fqName: "([^"]+)"`)
 func allMetrics(t *testing.T, s *session.Session, a settings.Account) (*described, *worker.Metrics) {
 	t.Helper()
 	d := &described{Registry: prometheus.NewRegistry(), names: map[string]bool{}}
+	g, err := gateway.New(gateway.Config{Tasks: s.Tasks, Metrics: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/healthz", nil))
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
 	return d, site.RegisterMetrics(d, s, a, []string{tasks.QueueDefault})
 }
 

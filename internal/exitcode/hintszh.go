@@ -31,6 +31,7 @@ var hintsZH = map[string]string{
 	"choose another address with --http or COZEQ_HTTP, or off":                                            "请用 --http 或 COZEQ_HTTP 换一个地址，或设为 off",
 	"wait for the other run to end, or write to another file with -o":                                     "请等待另一个运行结束，或用 -o 写到别的文件",
 	HintNoToken: "'cozeq run --demo' 两者都不需要；'cozeq mock' 可以代替扣子",
+	"start 'cozeq serve' with COZEQ_WEBHOOK_SECRETS_FILE": "请设置 COZEQ_WEBHOOK_SECRETS_FILE 并启动 cozeq serve",
 	"ask again": "再问一次",
 	"the chat was canceled; ask again for an answer":                               "对话已取消；需要回答请再问一次",
 	"run the command again; without -o it starts from the beginning":               "重新运行即可；没有 -o 时会从头开始",
