@@ -11,7 +11,7 @@ case $out in /*) ;; *) out=$PWD/$out ;; esac
 cd "$(dirname "$0")/.."
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-tar -cf - go.mod go.sum cmd coze internal results tasks worker | tar -xf - -C "$copy"
+tar -cf - go.mod go.sum cmd coze gateway internal results tasks worker | tar -xf - -C "$copy"
 cd "$copy"
 export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 go mod vendor

@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// maxProgram bounds the program: besides it the image holds the certificates, 230 kB, and is to stay below 40 MB.
-const maxProgram = 39_750_000
+// maxProgram bounds the program: besides it the image holds the certificates, 230 kB, and is to stay below 42 MB. The HTTP
+// API took 2 MB of them.
+const maxProgram = 41_750_000
 
 var (
 	built   sync.Once
