@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/openai"
 )
 
 func echo(question string) string { return "You said: " + question }
@@ -120,7 +122,7 @@ func TestChatStream(t *testing.T) {
 
 // What comes from a bot's failure, by status, code, header.
 func TestFailures(t *testing.T) {
-	s := embedded(t, options{mock: cozetest.Config{Bots: []string{bot}}})
+	s := embedded(t, options{mock: cozetest.Config{Bots: []string{bot}}, config: openai.Config{HeadersAfter: time.Minute}})
 	tests := []struct {
 		question     string
 		status       int

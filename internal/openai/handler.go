@@ -34,6 +34,10 @@ type Config struct {
 	// clients that have gone go on.
 	Grace time.Duration
 
+	// HeadersAfter is how long a stream waits for its first piece before it sends its headers; 0: 2 s, which is shorter than
+	// any client waits. A task that fails in this time has its error with a status, which the SDKs make a typed error of.
+	HeadersAfter time.Duration
+
 	// Log gets what went wrong here; nil: the default logger.
 	Log *slog.Logger
 }
@@ -51,6 +55,7 @@ type Handler struct {
 func New(c Config) *Handler {
 	c.Deadline = cmp.Or(c.Deadline, time.Hour)
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
+	c.HeadersAfter = cmp.Or(c.HeadersAfter, 2*time.Second)
 	c.Log = cmp.Or(c.Log, slog.Default())
 	h := &Handler{Config: c, mux: http.NewServeMux()}
 	h.base, h.close = context.WithCancelCause(context.Background())

@@ -10,10 +10,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// headersAfter is how long a stream waits for its first piece before it sends its headers. A task that fails in this time
-// has its error with a status, which the SDKs make a typed error of. It is shorter than any client waits for headers.
-const headersAfter = 2 * time.Second
-
 // sink writes an answer as it comes, in the form of one of the APIs.
 type sink interface {
 	begin() error // the headers and what comes before the text; a second call does nothing
@@ -49,7 +45,7 @@ func (f *follower) follow() fate {
 	ctx, cancel := f.h.untilClose(f.r)
 	defer cancel()
 	events, failed := f.h.events(ctx, f.id)
-	begin := time.NewTimer(headersAfter)
+	begin := time.NewTimer(f.h.HeadersAfter)
 	defer begin.Stop()
 	for {
 		select {
