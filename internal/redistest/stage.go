@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -29,6 +30,7 @@ type Actor struct {
 	// Dead is set once the process has died: none of its calls is made any more.
 	Dead bool
 
+	calls  sync.Mutex    // a process may call from several goroutines: one call at a time
 	parked chan struct{} // it is about to make a call
 	fates  chan Fate
 	ended  chan struct{}
@@ -125,6 +127,8 @@ func (a *Actor) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 func ofConnection(cmd redis.Cmder) bool { return cmd.Name() == "hello" || cmd.Name() == "client" }
 
 func (a *Actor) call(do func() error) error {
+	a.calls.Lock()
+	defer a.calls.Unlock()
 	if a.Dead {
 		return errDied
 	}
