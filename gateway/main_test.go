@@ -1,15 +1,12 @@
 package gateway_test
 
 import (
-	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -17,11 +14,10 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/gateway"
-	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
-	"github.com/cozeq/cozeq/worker"
 )
 
 func TestMain(m *testing.M) {
@@ -50,41 +46,9 @@ func newSite(t *testing.T, rdb redis.UniversalClient, c gateway.Config, mock coz
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.mock.Close() })
-	s.startWorker()
+	workertest.Start(s.t, s.redis, s.mock.Client())
 	s.serve(c)
 	return s
-}
-
-func (s *site) startWorker() {
-	w, err := worker.New(worker.Config{Redis: s.redis, Coze: s.mock.Client(), Concurrency: 16, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	defer s.awaitWorker()
-	go func() { ended <- w.Run(ctx) }()
-	s.t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			s.t.Error(err)
-		}
-	})
-}
-
-// awaitWorker waits until the worker is seen in Redis.
-func (s *site) awaitWorker() {
-	for {
-		missing, err := asynqx.Unserved(s.redis, []string{tasks.QueueDefault})
-		if err == nil && missing == "" {
-			return
-		}
-		select {
-		case <-s.t.Context().Done():
-			s.t.Fatal(s.t.Context().Err())
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 func (s *site) serve(c gateway.Config) {
@@ -102,19 +66,6 @@ func (s *site) serve(c gateway.Config) {
 		server.CloseClientConnections()
 		server.Close()
 		if err := s.gateway.Close(); err != nil {
-			s.t.Error(err)
-		}
-	})
-}
-
-// run delivers webhooks until the test ends.
-func (s *site) run() {
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.gateway.Run(ctx) }()
-	s.t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
 			s.t.Error(err)
 		}
 	})

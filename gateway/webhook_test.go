@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/gateway"
+	"github.com/cozeq/cozeq/internal/workertest"
 )
 
 // The end of a task is posted to its webhook, signed.
@@ -27,7 +28,7 @@ func TestWebhook(t *testing.T) {
 			got <- r.Header.Get("webhook-id") + " " + r.Header.Get("webhook-signature") + " " + string(body)
 		}))
 		defer receiver.Close()
-		s.run()
+		workertest.Run(s.t, s.gateway.Run)
 		a := s.call("POST", "/api/v1/tasks", `{"id":"t1","question":"why?","webhook":{"url":"`+receiver.URL+`/hook"}}`)
 		if a.status != 202 {
 			t.Fatalf("%d %s", a.status, a.body)

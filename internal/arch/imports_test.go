@@ -119,6 +119,8 @@ var edges = map[string][]string{
 	"internal/monitor":    {"tasks", "results", "internal/seal", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
 	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
+	"internal/nodetest":   {},
+	"internal/workertest": {"coze", "internal/asynqx", "tasks", "worker", "redis"},
 	"internal/tasktest":   {"tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
 	"internal/arch":       {},
 
@@ -246,7 +248,7 @@ func TestImports(t *testing.T) {
 // testing in a program is its flags on the command line and 300 KB for nothing.
 func testingLinked(files []file) (faults []string) {
 	for _, f := range files {
-		if f.test || f.dir == "internal/redistest" || f.dir == "internal/tasktest" || f.dir == "internal/filetest" {
+		if f.test || slices.Contains(forTests, f.dir) {
 			continue
 		}
 		for _, name := range f.imports {
@@ -257,6 +259,9 @@ func testingLinked(files []file) (faults []string) {
 	}
 	return faults
 }
+
+// forTests are the packages that only tests import.
+var forTests = []string{"internal/redistest", "internal/tasktest", "internal/filetest", "internal/nodetest", "internal/workertest"}
 
 func TestTestingIsNotLinked(t *testing.T) {
 	obeyed(t, testingLinked, map[string]string{

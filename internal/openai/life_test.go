@@ -12,6 +12,7 @@ import (
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/openai"
+	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -59,7 +60,7 @@ func TestComeAgain(t *testing.T) {
 // status waits until the only task with this question has a status.
 func (s *site) until(id string, want results.Status) {
 	s.t.Helper()
-	s.await(fmt.Sprintf("%s is %s", id, want), func() bool {
+	workertest.Await(s.t, fmt.Sprintf("%s is %s", id, want), func() bool {
 		r, err := s.tasks.Results().Get(s.t.Context(), id)
 		return err == nil && r.Status == want
 	})
@@ -76,7 +77,7 @@ func (s *site) hangUp(api, body string) string {
 		defer close(ended)
 		_, _ = s.try(ctx, s.url, "POST", api, body)
 	}()
-	s.await("the question is asked", func() bool { return s.mock.Accepted() > before })
+	workertest.Await(s.t, "the question is asked", func() bool { return s.mock.Accepted() > before })
 	var newest string
 	for _, key := range s.redis.Keys(s.t.Context(), "cozeq:waiting:*").Val() {
 		newest = strings.TrimSuffix(strings.TrimPrefix(key, "cozeq:waiting:{"), "}")
@@ -191,7 +192,7 @@ func TestClosing(t *testing.T) {
 		}
 		replies <- r
 	}()
-	s.await("the question is asked", func() bool { return s.mock.Accepted() == 1 })
+	workertest.Await(s.t, "the question is asked", func() bool { return s.mock.Accepted() == 1 })
 	h.Close()
 	if r := <-replies; r.status != 503 || text(r.failure(t).Code) != "server_closing" || r.header.Get("X-Should-Retry") != "true" {
 		t.Errorf("%d %s", r.status, r.body)

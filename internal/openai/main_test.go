@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -17,14 +16,13 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/apikey"
-	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/internal/watch"
+	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
-	"github.com/cozeq/cozeq/worker"
 )
 
 func TestMain(m *testing.M) {
@@ -61,7 +59,7 @@ func newSite(t *testing.T, rdb redis.UniversalClient, o options) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.mock.Close() })
-	s.work()
+	workertest.Start(s.t, s.redis, s.mock.Client())
 	s.handler, s.url = s.serve(o)
 	return s
 }
@@ -95,39 +93,6 @@ func (s *site) serve(o options) (*openai.Handler, string) {
 		server.Close()
 	})
 	return h, server.URL
-}
-
-// work runs a worker until the test ends.
-func (s *site) work() {
-	w, err := worker.New(worker.Config{Redis: s.redis, Coze: s.mock.Client(), Concurrency: 16, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
-	s.t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			s.t.Error(err)
-		}
-	})
-	s.await("the worker is seen", func() bool {
-		missing, err := asynqx.Unserved(s.redis, []string{tasks.QueueDefault})
-		return err == nil && missing == ""
-	})
-}
-
-// await waits for an effect.
-func (s *site) await(what string, seen func() bool) {
-	s.t.Helper()
-	for !seen() {
-		select {
-		case <-s.t.Context().Done():
-			s.t.Fatalf("%s: %v", what, s.t.Context().Err())
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 // reply is what a request got.

@@ -16,13 +16,14 @@ import (
 	"github.com/cozeq/cozeq/internal/redisretry"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
+	"github.com/cozeq/cozeq/internal/workertest"
 )
 
 // A batch from its file to its answers, line by line, in the order of the input.
 func TestBatch(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newSite(t, rdb)
-		s.work()
+		workertest.Start(s.t, s.redis, s.mock.Client())
 		lines := ask("a", "one < two & 三") + ask("bad", "[[mock:code=4000]]") + ask("b", "two")
 		b := s.make("", lines)
 		if b.text("status") != "in_progress" || b["errors"] != nil || b["output_file_id"] != nil || b["error_file_id"] != nil {
@@ -91,7 +92,7 @@ func TestBatch(t *testing.T) {
 
 func TestResponsesBatch(t *testing.T) {
 	s := newSite(t, redistest.Embedded(t))
-	s.work()
+	workertest.Start(s.t, s.redis, s.mock.Client())
 	line := `{"custom_id":"r","method":"POST","url":"/v1/responses","body":{"model":"bot-` + bot + `","input":"hello","metadata":{"k":"v"}}}` + "\n"
 	file := s.upload("", line, 200).text("id")
 	wrong := s.post("", "/v1/batches", creation(file), 400)

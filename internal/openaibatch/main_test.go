@@ -2,7 +2,6 @@ package openaibatch_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -23,9 +21,9 @@ import (
 	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/internal/openaibatch"
 	"github.com/cozeq/cozeq/internal/submit"
+	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
-	"github.com/cozeq/cozeq/worker"
 )
 
 func TestMain(m *testing.M) {
@@ -87,36 +85,6 @@ func (s *site) serve(rdb redis.UniversalClient) string {
 		stop()
 	})
 	return server.URL
-}
-
-// work runs a worker until the test ends.
-func (s *site) work() {
-	s.t.Helper()
-	w, err := worker.New(worker.Config{Redis: s.redis, Coze: s.mock.Client(), Concurrency: 16, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
-	s.t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			s.t.Error(err)
-		}
-	})
-}
-
-// await waits for an effect.
-func (s *site) await(what string, seen func() bool) {
-	s.t.Helper()
-	for !seen() {
-		select {
-		case <-s.t.Context().Done():
-			s.t.Fatalf("%s: %v", what, s.t.Context().Err())
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 // object is a reply.
@@ -221,7 +189,7 @@ func creation(file string) string {
 // finish waits for the end of a batch.
 func (s *site) finish(key, id string) (b object) {
 	s.t.Helper()
-	s.await("batch "+id+" ends", func() bool {
+	workertest.Await(s.t, "batch "+id+" ends", func() bool {
 		b = s.get(key, "/v1/batches/"+id, 200)
 		return b["output_file_id"] != nil || b["error_file_id"] != nil
 	})

@@ -1,15 +1,13 @@
 package webhook_test
 
 import (
-	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/cozeq/cozeq/internal/nodetest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/webhook"
 	"github.com/cozeq/cozeq/results"
@@ -19,29 +17,7 @@ import (
 // TestVerifiedByOthers lets the npm packages standardwebhooks and openai judge what is sent. It is skipped where node or
 // the npm registry is out of reach, unless COZEQ_REQUIRE_NPM=1.
 func TestVerifiedByOthers(t *testing.T) {
-	unable := t.Skipf
-	if os.Getenv("COZEQ_REQUIRE_NPM") == "1" {
-		unable = t.Fatalf
-	} else if testing.Short() {
-		t.Skip("installs npm packages: not with -short")
-	}
-	for _, name := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(name); err != nil {
-			unable("not verified by others: %s is not installed", name)
-		}
-	}
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("testdata/node")); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	install := exec.CommandContext(ctx, "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-	install.Dir, install.WaitDelay = dir, time.Second // npm leaves children that hold the pipe
-	if out, err := install.CombinedOutput(); err != nil {
-		unable("not verified by others: npm install: %v: %s", err, out)
-	}
-
+	project := nodetest.Install(t, "testdata/node")
 	r := newRig(t, redistest.Embedded(t), nil).start()
 	r.schedule("task.1")
 	attempt := r.Begin("task.1")
@@ -59,19 +35,9 @@ func TestVerifiedByOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "deliveries.json")
+	file := filepath.Join(project.Dir, "deliveries.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run := exec.CommandContext(ctx, "node", "index.mjs")
-	run.Dir, run.WaitDelay = dir, time.Second
-	run.Env = append(os.Environ(), "DELIVERIES="+file, "SECRETS="+oldSecret+" "+newSecret, "STRANGER=whsec_"+strings.Repeat("c3RyYW5nZXIg", 3))
-	out, err := run.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Fatalf("node index.mjs: %v", err)
-	}
-	if n := strings.Count(string(out), "ok "); n != 10 {
-		t.Errorf("%d checks reported, want 10", n)
-	}
+	project.Run(t, 10, "DELIVERIES="+file, "SECRETS="+oldSecret+" "+newSecret, "STRANGER=whsec_"+strings.Repeat("c3RyYW5nZXIg", 3))
 }
