@@ -234,8 +234,10 @@ func TestLostBatch(t *testing.T) {
 		}
 		for i, r := range filetest.Records(t, a.path) {
 			n := a.book.Asked[a.questions[i]]
-			if n > 1 && !r.PossibleDuplicate || r.PossibleDuplicate && (n == 1 && i < a.collected || i >= fed) {
-				t.Errorf("row %d of %d enqueued: marked %v, asked %d times", i+1, fed, r.PossibleDuplicate, n)
+			// The journal names a row before Redis gets it, and a row that is collected makes room for one.
+			named := i < abandonedWindow+a.collected
+			if n > 1 && !r.PossibleDuplicate || r.PossibleDuplicate && (n == 1 && i < a.collected || !named) {
+				t.Errorf("row %d: marked %v, asked %d times; %d enqueued, %d collected", i+1, r.PossibleDuplicate, n, fed, a.collected)
 			}
 		}
 	})
