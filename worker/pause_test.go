@@ -253,3 +253,26 @@ func TestPauseByConversation(t *testing.T) {
 		}
 	})
 }
+
+// TestPauseOffTheList: a sweep that comes between the two steps of Pauses.Begin takes the pause off the list of those that
+// are probed. The task that waits for its end puts it back.
+func TestPauseOffTheList(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLine(t, rdb, cozetest.WithRules(cozetest.Rule{Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4028}}))
+		rdb.AddHook(&afterScript{prefix: "cozeq:pause:{", keys: 1, f: func() {
+			if n, err := rdb.SRem(t.Context(), "cozeq:pauses", redistest.Keys(t, rdb, "cozeq:pause:{*")).Result(); err != nil || n != 1 {
+				t.Errorf("%d taken off the list, %v", n, err)
+			}
+		}})
+		l.work()
+		id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
+		until(t, "the queue to be paused", func() bool { return l.queue().Paused })
+		if n, err := worker.ProbeNow(t.Context(), rdb); err != nil || n != 1 {
+			t.Fatalf("%d pauses to probe, %v", n, err)
+		}
+		if r := l.wait(id); r.Status != results.Completed {
+			t.Errorf("got %+v", r)
+		}
+	})
+}

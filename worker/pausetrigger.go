@@ -154,6 +154,9 @@ func (a *calls) othersGetThere(ctx context.Context) bool {
 // alone.
 func (a *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id string) (time.Duration, error) {
 	if scope == coze.ScopeAccount && len(a.cfg.Credentials) == 0 {
+		if err := a.sweeper.Pauses.List(ctx, pause.Key(a.credential, "")); err != nil {
+			return 0, err
+		}
 		for _, queue := range a.gate.Queues {
 			if _, err := a.sweeper.Queues.Pause(ctx, queue, a.credential); err != nil {
 				return 0, err

@@ -71,7 +71,8 @@ func NewGate(rdb redis.UniversalClient, queues []string, away func() bool) *Gate
 	}
 }
 
-// close lets all waiters go: asynq's shutdown waits for them.
+// Close lets all waiters go: asynq's shutdown waits for them. From then on nothing is taken: a Server that is still stopping
+// would take what another one has just put back.
 func (g *Gate) Close() { g.once.Do(func() { close(g.closed) }) }
 
 // client returns a client for one Server.
@@ -116,8 +117,13 @@ func (g *Gate) served() []string {
 	return nil
 }
 
-// isEmpty reports whether a queue was found empty just now.
+// isEmpty reports whether a queue was found empty just now. To a closed gate all are.
 func (g *Gate) isEmpty(pending string) bool {
+	select {
+	case <-g.closed:
+		return true
+	default:
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at, ok := g.empty[pending]

@@ -101,9 +101,10 @@ type Store struct{ Redis redis.UniversalClient }
 // readable in Redis.
 func (p Store) Begin(ctx context.Context, credential, bot string, e *coze.Error, message string) (fresh bool, err error) {
 	key := Key(credential, bot)
-	// The list first: the sweep removes a key on it that has no pause, but would never probe a pause that is not on it.
-	if err := p.Redis.SAdd(ctx, pausesKey, key).Err(); err != nil {
-		return false, fmt.Errorf("pause: %w", err)
+	// The list first: a pause that is not on it is never probed. A sweep that sees the key before its pause takes it off again,
+	// so each task that waits for the end of a pause lists it too (List, Park).
+	if err := p.List(ctx, key); err != nil {
+		return false, err
 	}
 	now, err := p.Redis.Time(ctx).Result()
 	if err != nil {
@@ -209,8 +210,15 @@ func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
 	return n, nil
 }
 
-// Park lists a parked task under its pause, and lists the pause again: a sweep between the two steps of Begin saw a key without
-// a pause and removed it.
+// List has the sweep probe a pause, or run what was parked under it if it has ended.
+func (p Store) List(ctx context.Context, key string) error {
+	if err := p.Redis.SAdd(ctx, pausesKey, key).Err(); err != nil {
+		return fmt.Errorf("list a pause: %w", err)
+	}
+	return nil
+}
+
+// Park lists a parked task under its pause, and the pause.
 func (p Store) Park(ctx context.Context, key, queue, id string) error {
 	_, err := p.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.SAdd(ctx, asideKey(key), queue+"/"+id)
