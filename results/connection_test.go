@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -53,15 +54,15 @@ func (r *road) dial(ctx context.Context, network, addr string) (net.Conn, error)
 // the next subscription finds it.
 func TestEndWhileDisconnected(t *testing.T) {
 	server := redistest.Start(t)
-	writer := newStore(t, server.Client())
-	create(t, writer, "t1", "t2")
+	writer := tasktest.NewStore(t, server.Client())
+	tasktest.Create(t, writer, "t1", "t2")
 	proxy := server.Delay(0)
 	way := newRoad()
 	rdb := redis.NewClient(&redis.Options{Addr: proxy.Addr(), Dialer: way.dial, DialerRetryTimeout: 1})
 	t.Cleanup(func() { rdb.Close() })
 	read := make(chan struct{}, 100)
 	rdb.AddHook(reads{after: func(int) { read <- struct{}{} }})
-	s := newStore(t, rdb)
+	s := tasktest.NewStore(t, rdb)
 
 	w, err := s.NewWaiter()
 	if err != nil {
@@ -74,13 +75,13 @@ func TestEndWhileDisconnected(t *testing.T) {
 	<-read
 	way.block()
 	proxy.Break()
-	answer(t, writer, "t1", "yes")
+	tasktest.Answer(t, writer, "t1", "yes")
 	way.unblock()
 	if r, err := w.Next(t.Context()); err != nil || r.ID != "t1" || r.Answer != "yes" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
 	// The new subscription holds: what ends now is heard.
-	answer(t, writer, "t2", "yes")
+	tasktest.Answer(t, writer, "t2", "yes")
 	if r, err := w.Next(t.Context()); err != nil || r.ID != "t2" || r.Answer != "yes" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
@@ -88,8 +89,8 @@ func TestEndWhileDisconnected(t *testing.T) {
 
 func TestRestart(t *testing.T) {
 	server := redistest.Start(t, redistest.AppendOnly("always"))
-	s := newStore(t, server.Client())
-	create(t, s, "t1", "t2")
+	s := tasktest.NewStore(t, server.Client())
+	tasktest.Create(t, s, "t1", "t2")
 	w, err := s.NewWaiter()
 	if err != nil {
 		t.Fatal(err)
@@ -98,14 +99,14 @@ func TestRestart(t *testing.T) {
 	if err := w.Add(t.Context(), "t1", "t2"); err != nil {
 		t.Fatal(err)
 	}
-	a := begin(t, s, "t1")
+	a := tasktest.Begin(t, s, "t1")
 	server.Kill()
 	server.Restart()
-	finish(t, a, "yes") // the fence outlived the restart
+	tasktest.Finish(t, a, "yes") // the fence outlived the restart
 	if r, err := w.Next(t.Context()); err != nil || r.ID != "t1" || r.Answer != "yes" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
-	answer(t, s, "t2", "yes")
+	tasktest.Answer(t, s, "t2", "yes")
 	if r, err := w.Next(t.Context()); err != nil || r.ID != "t2" || r.Answer != "yes" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
@@ -120,7 +121,7 @@ func TestGivenUpWhileDisconnected(t *testing.T) {
 	read := make(chan struct{}, 100)
 	rdb.AddHook(reads{after: func(int) { read <- struct{}{} }})
 	s := results.NewStore(rdb)
-	create(t, s, "t1")
+	tasktest.Create(t, s, "t1")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	waiting := make(chan error)

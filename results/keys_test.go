@@ -16,6 +16,7 @@ import (
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/seal"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -176,10 +177,10 @@ func TestSealAndOpen(t *testing.T) {
 // leaves them as they are.
 func TestUnreadTextsStay(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		with, without := newStore(t, rdb), newStore(t, rdb)
+		with, without := tasktest.NewStore(t, rdb), tasktest.NewStore(t, rdb)
 		with.Keys = parseKeys(t, "k1:"+keyText('a'))
-		create(t, with, "t1")
-		a := begin(t, with, "t1")
+		tasktest.Create(t, with, "t1")
+		a := tasktest.Begin(t, with, "t1")
 		a.Result.Warnings = []string{"one, two", "three"}
 		if err := a.Wait(t.Context(), &results.Failure{Class: "rate", Message: "too fast"}); err != nil {
 			t.Fatal(err)
@@ -189,7 +190,7 @@ func TestUnreadTextsStay(t *testing.T) {
 				t.Errorf("got %+v, %v", r, err)
 			}
 		}
-		b := begin(t, without, "t1")
+		b := tasktest.Begin(t, without, "t1")
 		if err := b.Wait(t.Context(), &results.Failure{Class: "auth", Message: "no key", Unencrypted: true}); err != nil {
 			t.Fatal(err)
 		}

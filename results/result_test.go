@@ -2,11 +2,8 @@ package results_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,28 +15,9 @@ import (
 
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden compares got with a file that programs in other languages may rely on.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s:\ngot  %s\nwant %s", path, got, want)
-	}
-}
 
 var moment = time.Date(2026, 2, 3, 4, 5, 6, 789_999_999, time.FixedZone("", 8*60*60))
 
@@ -64,24 +42,24 @@ func TestGoldenJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name+".json", string(line)+"\n")
+		tasktest.Golden(t, name+".json", string(line)+"\n")
 	}
 }
 
 func TestGoldenHash(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		s := newStore(t, rdb)
+		s := tasktest.NewStore(t, rdb)
 		for name, r := range goldens {
 			r.CreatedAt = results.At(moment)
 			if _, err := record.New(s).Create(t.Context(), record.Entry{Result: r}); err != nil {
 				t.Fatal(err)
 			}
-			h := hash(t, rdb, r.ID)
+			h := tasktest.Hash(t, rdb, r.ID)
 			var lines strings.Builder
 			for _, field := range slices.Sorted(maps.Keys(h)) {
 				fmt.Fprintf(&lines, "%s=%q\n", field, h[field])
 			}
-			golden(t, name+".hash", lines.String())
+			tasktest.Golden(t, name+".hash", lines.String())
 		}
 	})
 }
@@ -186,7 +164,7 @@ func anyResult() *rapid.Generator[results.Result] {
 
 // What is written is what is read, as JSON and as a hash.
 func TestRoundTrip(t *testing.T) {
-	s := newStore(t, redistest.Embedded(t))
+	s := tasktest.NewStore(t, redistest.Embedded(t))
 	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
 		want := anyResult().Draw(t, "result")
@@ -225,14 +203,14 @@ func TestRoundTrip(t *testing.T) {
 // A slip of a foreign writer does not make a record unreadable.
 func TestSlips(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		s := newStore(t, rdb)
+		s := tasktest.NewStore(t, rdb)
 		err := rdb.HSet(t.Context(), results.Key("t1"), "id", "t1", "status", "running", "follow_ups", "none",
 			"attempts", "few", "created_at", "yesterday", "of_its_own", "1", "answer", "still here").Err()
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := results.Result{ID: "t1", Status: results.Running, Answer: "still here"}
-		if got := get(t, s, "t1"); !reflect.DeepEqual(*got, want) {
+		if got := tasktest.Get(t, s, "t1"); !reflect.DeepEqual(*got, want) {
 			t.Errorf("got %+v, want %+v", *got, want)
 		}
 	})

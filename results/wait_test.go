@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -53,35 +54,35 @@ func (r reads) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 
 func TestWait(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		writer := newStore(t, rdb)
+		writer := tasktest.NewStore(t, rdb)
 		check := func(t *testing.T, id string, hook redis.Hook) {
 			t.Helper()
-			r, err := newStore(t, redistest.Hooked(t, rdb, hook)).Wait(t.Context(), id)
+			r, err := tasktest.NewStore(t, redistest.Hooked(t, rdb, hook)).Wait(t.Context(), id)
 			if err != nil || r.ID != id || r.Status != results.Completed || r.Answer != "yes" {
 				t.Errorf("got %+v, %v", r, err)
 			}
 		}
 		t.Run("ended before", func(t *testing.T) {
-			create(t, writer, "before")
-			answer(t, writer, "before", "yes")
+			tasktest.Create(t, writer, "before")
+			tasktest.Answer(t, writer, "before", "yes")
 			check(t, "before", reads{})
 		})
 		// The subscription stands, the record is not read yet.
 		t.Run("ends before the read", func(t *testing.T) {
-			create(t, writer, "between")
+			tasktest.Create(t, writer, "between")
 			var once sync.Once
 			ended := make(chan struct{})
 			check(t, "between", reads{before: func() {
-				once.Do(func() { defer close(ended); answer(t, writer, "between", "yes") })
+				once.Do(func() { defer close(ended); tasktest.Answer(t, writer, "between", "yes") })
 			}})
 			<-ended // the message may be here before the writer has its reply
 		})
 		t.Run("ends after the read", func(t *testing.T) {
-			create(t, writer, "after")
+			tasktest.Create(t, writer, "after")
 			var once sync.Once
 			ended := make(chan struct{})
 			check(t, "after", reads{after: func(int) {
-				once.Do(func() { defer close(ended); answer(t, writer, "after", "yes") })
+				once.Do(func() { defer close(ended); tasktest.Answer(t, writer, "after", "yes") })
 			}})
 			<-ended
 		})
@@ -90,13 +91,13 @@ func TestWait(t *testing.T) {
 
 func TestWaitUnknown(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		s := newStore(t, rdb)
+		s := tasktest.NewStore(t, rdb)
 		if r, err := s.Wait(t.Context(), "nobody"); !errors.Is(err, results.ErrNotFound) {
 			t.Errorf("got %+v, %v", r, err)
 		}
-		create(t, s, "t1", "t2")
-		answer(t, s, "t1", "yes")
-		answer(t, s, "t2", "yes")
+		tasktest.Create(t, s, "t1", "t2")
+		tasktest.Answer(t, s, "t1", "yes")
+		tasktest.Answer(t, s, "t2", "yes")
 		got, unknown := 0, 0
 		for r, err := range s.WaitAll(t.Context(), slices.Values([]string{"t1", "nobody", "t2", "nobody else"})) {
 			switch {
@@ -116,12 +117,12 @@ func TestWaitUnknown(t *testing.T) {
 
 func TestWaitAllInOrderOfEnd(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		writer := newStore(t, rdb)
+		writer := tasktest.NewStore(t, rdb)
 		ids := []string{"a", "b", "c", "d"}
 		order := []string{"c", "a", "d", "b"}
-		create(t, writer, ids...)
+		tasktest.Create(t, writer, ids...)
 		seen := make(chan int, 100)
-		s := newStore(t, redistest.Hooked(t, rdb, reads{after: func(n int) { seen <- n }}))
+		s := tasktest.NewStore(t, redistest.Hooked(t, rdb, reads{after: func(n int) { seen <- n }}))
 		var writing sync.WaitGroup
 		defer writing.Wait()
 		writing.Go(func() {
@@ -129,7 +130,7 @@ func TestWaitAllInOrderOfEnd(t *testing.T) {
 				n += <-seen // all are read, so the channel alone tells of the ends
 			}
 			for _, id := range order {
-				answer(t, writer, id, "yes")
+				tasktest.Answer(t, writer, id, "yes")
 			}
 		})
 		var got []string
@@ -155,7 +156,7 @@ func TestWaitAllInOrderOfEnd(t *testing.T) {
 func TestWaitAllMany(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		const n = 2000
-		s := newStore(t, rdb)
+		s := tasktest.NewStore(t, rdb)
 		ids := make([]string, n)
 		pipe := rdb.Pipeline()
 		for i := range ids {
@@ -166,13 +167,13 @@ func TestWaitAllMany(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range ids[:n/4] {
-			answer(t, s, id, "yes")
+			tasktest.Answer(t, s, id, "yes")
 		}
 		var rest sync.WaitGroup
 		defer rest.Wait()
 		rest.Go(func() {
 			for _, id := range ids[n/4:] {
-				answer(t, s, id, "yes")
+				tasktest.Answer(t, s, id, "yes")
 			}
 		})
 		got := make(map[string]int, n)
@@ -193,9 +194,9 @@ func TestWaitAllMany(t *testing.T) {
 
 func TestRepeatedIDs(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		s := newStore(t, rdb)
-		create(t, s, "t1")
-		answer(t, s, "t1", "yes")
+		s := tasktest.NewStore(t, rdb)
+		tasktest.Create(t, s, "t1")
+		tasktest.Answer(t, s, "t1", "yes")
 		n := 0
 		for r, err := range s.WaitAll(t.Context(), slices.Values([]string{"t1", "t1", "t1"})) {
 			if n++; err != nil || r.Answer != "yes" {
@@ -210,10 +211,10 @@ func TestRepeatedIDs(t *testing.T) {
 
 func TestTwoWaitersOnOneID(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		writer := newStore(t, rdb)
-		create(t, writer, "t1")
+		writer := tasktest.NewStore(t, rdb)
+		tasktest.Create(t, writer, "t1")
 		read := make(chan struct{}, 10)
-		s := newStore(t, redistest.Hooked(t, rdb, reads{after: func(int) { read <- struct{}{} }}))
+		s := tasktest.NewStore(t, redistest.Hooked(t, rdb, reads{after: func(int) { read <- struct{}{} }}))
 		add := func() *results.Waiter {
 			w, err := s.NewWaiter()
 			if err != nil {
@@ -227,7 +228,7 @@ func TestTwoWaitersOnOneID(t *testing.T) {
 		}
 		first, second, third := add(), add(), add()
 		second.Close() // gives up, and takes nothing away from the others
-		answer(t, writer, "t1", "yes")
+		tasktest.Answer(t, writer, "t1", "yes")
 		late := add()
 		for _, w := range []*results.Waiter{first, third, late} {
 			if r, err := w.Next(t.Context()); err != nil || r.Answer != "yes" {
@@ -242,7 +243,7 @@ func TestTwoWaitersOnOneID(t *testing.T) {
 func TestWaiterWindow(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		const n = 60
-		s := newStore(t, rdb)
+		s := tasktest.NewStore(t, rdb)
 		w, err := s.NewWaiter()
 		if err != nil {
 			t.Fatal(err)
@@ -253,11 +254,11 @@ func TestWaiterWindow(t *testing.T) {
 		adding.Go(func() {
 			for i := range n {
 				id := fmt.Sprint("t", i)
-				create(t, s, id)
+				tasktest.Create(t, s, id)
 				if err := w.Add(t.Context(), id); err != nil {
 					t.Error(err)
 				}
-				answer(t, s, id, "yes")
+				tasktest.Answer(t, s, id, "yes")
 			}
 		})
 		for range n {
@@ -270,8 +271,8 @@ func TestWaiterWindow(t *testing.T) {
 
 func TestWaitGivenUp(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		s := newStore(t, rdb)
-		create(t, s, "t1")
+		s := tasktest.NewStore(t, rdb)
+		tasktest.Create(t, s, "t1")
 		why := errors.New("no more patience")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		waiting := make(chan error)
@@ -284,7 +285,7 @@ func TestWaitGivenUp(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		// The next waiter of the same task is not harmed.
-		answer(t, s, "t1", "yes")
+		tasktest.Answer(t, s, "t1", "yes")
 		if r, err := s.Wait(t.Context(), "t1"); err != nil || r.Answer != "yes" {
 			t.Errorf("got %+v, %v", r, err)
 		}
@@ -295,11 +296,11 @@ func TestWaitGivenUp(t *testing.T) {
 // a lost one the end would be found at the next look at all records, 30 s later.
 func TestWaitersChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, redistest.Embedded(t))
+		s := tasktest.NewStore(t, redistest.Embedded(t))
 		start := time.Now()
 		for i := range 100 {
 			id := fmt.Sprint("t", i)
-			create(t, s, id)
+			tasktest.Create(t, s, id)
 			first, err := s.NewWaiter()
 			if err != nil {
 				t.Fatal(err)
@@ -319,7 +320,7 @@ func TestWaitersChange(t *testing.T) {
 				}
 			}()
 			synctest.Wait()
-			answer(t, s, id, "yes")
+			tasktest.Answer(t, s, id, "yes")
 			if r, err := second.Next(t.Context()); err != nil || r.Answer != "yes" {
 				t.Fatalf("got %+v, %v", r, err)
 			}
@@ -335,11 +336,11 @@ func TestWaitersChange(t *testing.T) {
 func TestWaitReadFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rdb := redistest.Embedded(t)
-		writer := newStore(t, rdb)
-		create(t, writer, "t1")
-		answer(t, writer, "t1", "yes")
+		writer := tasktest.NewStore(t, rdb)
+		tasktest.Create(t, writer, "t1")
+		tasktest.Answer(t, writer, "t1", "yes")
 		failures := 3
-		s := newStore(t, redistest.Hooked(t, rdb, reads{err: func() error {
+		s := tasktest.NewStore(t, redistest.Hooked(t, rdb, reads{err: func() error {
 			if failures--; failures >= 0 {
 				return errors.New("LOADING Redis is loading the dataset in memory")
 			}
@@ -360,8 +361,8 @@ func TestWaitReadFails(t *testing.T) {
 func TestLostMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rdb := redistest.Embedded(t)
-		s := newStore(t, rdb)
-		create(t, s, "t1")
+		s := tasktest.NewStore(t, rdb)
+		tasktest.Create(t, s, "t1")
 		got := make(chan *results.Result)
 		go func() {
 			r, err := s.Wait(t.Context(), "t1")
@@ -383,8 +384,8 @@ func TestLostMessage(t *testing.T) {
 
 func TestForeignMessage(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		s := newStore(t, rdb)
-		create(t, s, "t1")
+		s := tasktest.NewStore(t, rdb)
+		tasktest.Create(t, s, "t1")
 		w, err := s.NewWaiter()
 		if err != nil {
 			t.Fatal(err)
@@ -398,7 +399,7 @@ func TestForeignMessage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		answer(t, s, "t1", "yes")
+		tasktest.Answer(t, s, "t1", "yes")
 		if r, err := w.Next(t.Context()); err != nil || r.Status != results.Completed || r.Answer != "yes" {
 			t.Errorf("got %+v, %v", r, err)
 		}
@@ -409,7 +410,7 @@ func TestClose(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		read := make(chan struct{}, 10)
 		s := results.NewStore(redistest.Hooked(t, rdb, reads{after: func(int) { read <- struct{}{} }}))
-		create(t, s, "t1", "t2")
+		tasktest.Create(t, s, "t1", "t2")
 		idle, err := s.NewWaiter()
 		if err != nil {
 			t.Fatal(err)
@@ -445,7 +446,7 @@ func TestClose(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Errorf("a second Close: %v", err)
 		}
-		if err := newStore(t, rdb).Close(); err != nil {
+		if err := tasktest.NewStore(t, rdb).Close(); err != nil {
 			t.Errorf("Close of a store that nobody waited on: %v", err)
 		}
 	})

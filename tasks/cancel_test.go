@@ -15,7 +15,7 @@ func TestCancel(t *testing.T) {
 	soon := time.Now().Add(time.Minute)
 	tests := []struct {
 		name   string
-		reach  func(l *line) // a, b and c are one conversation, alone has none
+		reach  func(l *tasktest.Line) // a, b and c are one conversation, alone has none
 		id     string
 		want   results.Status
 		lane   []string
@@ -29,24 +29,24 @@ func TestCancel(t *testing.T) {
 			[]string{"a", "pending", "b", "none", "c", "far"}},
 		{"lane end", nil, "c", results.Canceled, []string{"a", "b"},
 			[]string{"a", "pending", "b", "far", "c", "none"}},
-		{"running", func(l *line) { l.Take("a"); l.Begin("a") }, "a", results.Running, []string{"a", "b", "c"},
+		{"running", func(l *tasktest.Line) { l.Take("a"); l.Begin("a") }, "a", results.Running, []string{"a", "b", "c"},
 			[]string{"a", "active", "b", "far"}},
-		{"taken, not begun", func(l *line) { l.Take("a") }, "a", results.Canceled, []string{"b", "c"},
+		{"taken, not begun", func(l *tasktest.Line) { l.Take("a") }, "a", results.Canceled, []string{"b", "c"},
 			[]string{"a", "active", "b", "pending"}},
-		{"waits without a chat", func(l *line) {
+		{"waits without a chat", func(l *tasktest.Line) {
 			l.Take("a")
 			l.Must(l.Begin("a").Wait(l.T.Context(), &results.Failure{Class: "rate"}))
 			l.Leave("a", "retry", soon)
 		}, "a", results.Canceled, []string{"b", "c"},
 			[]string{"a", "none", "b", "pending"}},
-		{"waits with a chat", func(l *line) {
+		{"waits with a chat", func(l *tasktest.Line) {
 			l.Take("a")
 			a := l.Begin("a")
 			l.Must(errors.Join(a.Created(l.T.Context(), "c1", "chat1"), a.Wait(l.T.Context(), nil)))
 			l.Leave("a", "retry", soon)
 		}, "a", results.Waiting, []string{"a", "b", "c"},
 			[]string{"a", "pending", "b", "far"}}, // a worker cancels it at Coze, now
-		{"completed", func(l *line) {
+		{"completed", func(l *tasktest.Line) {
 			l.Take("a")
 			l.Answer("a")
 			l.Must(l.Lanes.Leave(l.T.Context(), tasktest.Place("a")))
@@ -54,11 +54,11 @@ func TestCancel(t *testing.T) {
 		}, "a", results.Completed, []string{"b", "c"},
 			[]string{"a", "completed", "b", "pending"}},
 	}
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				redistest.Flush(t, l.Redis)
-				l := newLine(t, l.Redis)
+				l := tasktest.New(t, l.Redis)
 				for _, id := range []string{"a", "b", "c"} {
 					l.Enqueue(tasktest.Turn("talk"), id)
 				}

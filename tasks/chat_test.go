@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cozeq/cozeq/internal/tasktest"
 	"testing/synctest"
 	"time"
+
+	"github.com/cozeq/cozeq/internal/tasktest"
 
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -49,7 +50,7 @@ func fullChat() *tasks.Chat {
 // the program that enqueued them, and other languages write them.
 func TestGoldenPayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(t, redistest.Embedded(t))
+		l := tasktest.New(t, redistest.Embedded(t))
 		l.Enqueue(fullChat(), "full")
 		info, err := l.Inspector.GetTaskInfo(tasks.QueueDefault, "full")
 		if err != nil {
@@ -170,7 +171,7 @@ func TestLaneNames(t *testing.T) {
 
 // Messages of more than 2 KiB stay out of the queue.
 func TestBody(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		long := strings.Repeat("问", 1000) // 3,000 bytes
 		chat := tasks.Ask("bot", "short")
 		chat.AdditionalMessages = slices.Insert(chat.AdditionalMessages, 0,

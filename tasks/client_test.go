@@ -15,7 +15,7 @@ import (
 )
 
 func TestEnqueue(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		chat := tasktest.Turn("talk")
 		chat.CustomID, chat.BatchID = "row 1", "b1"
 		asked := time.Now().Add(-time.Minute)
@@ -64,21 +64,21 @@ func TestDuplicate(t *testing.T) {
 	far := time.Now().Add(time.Hour)
 	tests := []struct {
 		name  string
-		reach func(l *line)
+		reach func(l *tasktest.Line)
 	}{
-		{"queued", func(l *line) {}},
-		{"running", func(l *line) { l.Take("t1"); l.Begin("t1") }},
-		{"waiting for a retry", func(l *line) { l.Take("t1"); l.Begin("t1"); l.Leave("t1", "retry", far) }},
-		{"ended, asynq not told yet", func(l *line) { l.Take("t1"); l.Answer("t1") }},
-		{"completed", func(l *line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "completed", far) }},
-		{"archived", func(l *line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "archived", far) }},
-		{"completed and forgotten by asynq", func(l *line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "", far) }},
+		{"queued", func(l *tasktest.Line) {}},
+		{"running", func(l *tasktest.Line) { l.Take("t1"); l.Begin("t1") }},
+		{"waiting for a retry", func(l *tasktest.Line) { l.Take("t1"); l.Begin("t1"); l.Leave("t1", "retry", far) }},
+		{"ended, asynq not told yet", func(l *tasktest.Line) { l.Take("t1"); l.Answer("t1") }},
+		{"completed", func(l *tasktest.Line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "completed", far) }},
+		{"archived", func(l *tasktest.Line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "archived", far) }},
+		{"completed and forgotten by asynq", func(l *tasktest.Line) { l.Take("t1"); l.Answer("t1"); l.Leave("t1", "", far) }},
 	}
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				redistest.Flush(t, l.Redis)
-				l := newLine(t, l.Redis)
+				l := tasktest.New(t, l.Redis)
 				l.Enqueue(tasks.Ask("bot", "why?"), "t1")
 				tt.reach(l)
 				state, status := l.State("t1"), l.Status("t1")
@@ -107,7 +107,7 @@ func TestDuplicate(t *testing.T) {
 // A task that asynq only keeps to be looked at does not hold its id once the result
 // is forgotten: archived ones are kept for 90 days, results for one.
 func TestResultForgotten(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		for _, state := range []string{"completed", "archived"} {
 			for _, key := range []string{"", "talk"} {
 				id := state + key
@@ -134,7 +134,7 @@ func TestResultForgotten(t *testing.T) {
 
 // A record that is lost while its task waits is made again.
 func TestRecordLost(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		l.Enqueue(tasks.Ask("bot", "why?"), "t1")
 		if err := l.Store.Delete(t.Context(), "t1"); err != nil {
 			t.Fatal(err)

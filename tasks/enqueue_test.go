@@ -26,7 +26,7 @@ func item(id, key string) tasks.Item {
 }
 
 func TestEnqueueAll(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		l.Enqueue(tasktest.Turn("talk"), "first")
 		l.Enqueue(tasks.Ask("bot", "why?"), "there")
 		l.Enqueue(tasks.Ask("bot", "why?"), "ended")
@@ -68,7 +68,7 @@ func TestEnqueueAll(t *testing.T) {
 
 // A call of more than one chunk, with scripts that Redis has forgotten in between.
 func TestEnqueueAllInChunks(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		const n = 620
 		var items []tasks.Item
 		var ids, heads []string
@@ -131,7 +131,7 @@ func TestEnqueueAllFails(t *testing.T) {
 	items := []tasks.Item{
 		item("a", ""), item("t1", "talk"), item("t2", "talk"), item("u1", "other"), item("b", ""), item("t3", "talk"), item("u2", "other"),
 	}
-	eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
+	tasktest.EachFault(t, func(t *testing.T, l *tasktest.Line, n int, what redistest.Fate) bool {
 		l.Enqueue(tasktest.Turn("talk"), "head")
 		enqueue := func(c *tasks.Client) (err error) {
 			for _, e := range c.EnqueueAll(context.Background(), items) {
@@ -205,7 +205,7 @@ func (u *unheard) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 // A turn of which nobody knows whether it has a record holds back those behind it in
 // its conversation, in this call and in this chunk and the next, and nobody else.
 func TestEnqueueAllHoldsBack(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		client, ok := l.Redis.(*redis.Client)
 		if !ok {
 			t.Skip("the hook is for one server")
@@ -252,7 +252,7 @@ func (b *before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 
 // A question that ends while somebody enqueues it again is in no queue afterwards.
 func TestDuplicateEndsMeanwhile(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		client, ok := l.Redis.(*redis.Client)
 		if !ok {
 			t.Skip("the hook is for one server")
@@ -278,7 +278,7 @@ func TestDuplicateEndsMeanwhile(t *testing.T) {
 func BenchmarkEnqueueAll(b *testing.B) {
 	for _, kind := range []string{"plain", "lanes"} {
 		b.Run(kind, func(b *testing.B) {
-			l := newLine(b, redistest.Start(b).Client())
+			l := tasktest.New(b, redistest.Start(b).Client())
 			const n = 1000
 			items := func(round, half int) []tasks.Item {
 				all := make([]tasks.Item, n)

@@ -22,7 +22,7 @@ func TestEnqueueFails(t *testing.T) {
 	tests := []struct {
 		name          string
 		chat          *tasks.Chat
-		before, after func(l *line) // before it, and between it and its repetition
+		before, after func(l *tasktest.Line) // before it, and between it and its repetition
 		want          string
 		members       []string
 	}{
@@ -30,10 +30,10 @@ func TestEnqueueFails(t *testing.T) {
 		{"long", long, nil, nil, "pending", nil},
 		{"head of a lane", tasktest.Turn("talk"), nil, nil, "pending", []string{id}},
 		{"behind a head", tasktest.Turn("talk"),
-			func(l *line) { l.Enqueue(tasktest.Turn("talk"), "head") }, nil, "far", []string{"head", id}},
+			func(l *tasktest.Line) { l.Enqueue(tasktest.Turn("talk"), "head") }, nil, "far", []string{"head", id}},
 		{"behind a head that leaves", tasktest.Turn("talk"),
-			func(l *line) { l.Enqueue(tasktest.Turn("talk"), "head") },
-			func(l *line) {
+			func(l *tasktest.Line) { l.Enqueue(tasktest.Turn("talk"), "head") },
+			func(l *tasktest.Line) {
 				l.Take("head")
 				l.Answer("head")
 				l.Must(l.Lanes.Leave(l.T.Context(), tasktest.Place("head")))
@@ -42,7 +42,7 @@ func TestEnqueueFails(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
+			tasktest.EachFault(t, func(t *testing.T, l *tasktest.Line, n int, what redistest.Fate) bool {
 				if tt.before != nil {
 					tt.before(l)
 				}
@@ -109,7 +109,7 @@ func TestEnqueueFails(t *testing.T) {
 // A Cancel that failed is repeated: the task has ended, is in no queue, and the
 // next turn is on.
 func TestCancelFails(t *testing.T) {
-	eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
+	tasktest.EachFault(t, func(t *testing.T, l *tasktest.Line, n int, what redistest.Fate) bool {
 		for _, id := range []string{"head", "middle", "last"} {
 			l.Enqueue(tasktest.Turn("talk"), id)
 		}

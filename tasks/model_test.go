@@ -33,7 +33,7 @@ func TestModel(t *testing.T) {
 		}
 		defer s.Close()
 		m := &model{
-			t: t, rt: rt, line: newLine(t, s.Client()), Stage: redistest.NewStage(s.Client()), rdb: s.Client(),
+			t: t, rt: rt, Line: tasktest.New(t, s.Client()), Stage: redistest.NewStage(s.Client()), rdb: s.Client(),
 			running: map[string]string{}, active: map[string]string{}, lost: map[string]bool{},
 		}
 		defer m.Clear()
@@ -46,7 +46,7 @@ func TestModel(t *testing.T) {
 type model struct {
 	t  *testing.T
 	rt *rapid.T
-	*line
+	*tasktest.Line
 	*redistest.Stage
 	rdb redis.UniversalClient // of both
 

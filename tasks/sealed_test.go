@@ -11,6 +11,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/seal"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -29,7 +30,7 @@ func someKeys(t testing.TB) *results.Keys {
 func TestSealedPayload(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		keys := someKeys(t)
-		l := newLine(t, rdb)
+		l := tasktest.New(t, rdb)
 		l.Store.Keys = keys
 		for name, question := range map[string]string{"short": "why?", "long": strings.Repeat("why? ", 1000)} {
 			chat := fullChat()

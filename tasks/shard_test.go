@@ -78,7 +78,7 @@ func TestShardsAreEven(t *testing.T) {
 // TestEnqueueIntoShards spreads conversations over the queues that one name stands
 // for, and keeps each in one.
 func TestEnqueueIntoShards(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		queues := map[string]bool{}
 		for i := range 40 {
 			for turns := range 2 {

@@ -13,7 +13,7 @@ import (
 // TestTraceParent: a task belongs to the span that its producer is in, unless the
 // producer names another one.
 func TestTraceParent(t *testing.T) {
-	l := newLine(t, redistest.Embedded(t))
+	l := tasktest.New(t, redistest.Embedded(t))
 	span := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled,
 	}))

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cozeq/cozeq/internal/tasktest"
 	"time"
+
+	"github.com/cozeq/cozeq/internal/tasktest"
 
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/tasks"
@@ -114,7 +115,7 @@ func TestInvalid(t *testing.T) {
 		"option timeout long":      {ID: "a", Timeout: 1<<63 - 1},
 	}
 	rdb := redistest.Embedded(t)
-	l := newLine(t, rdb)
+	l := tasktest.New(t, rdb)
 	errs := map[string]error{}
 	for name, chat := range chats {
 		errs[name] = chat.Validate()

@@ -22,6 +22,7 @@ var thirdParties = map[string]string{
 	"jwt":        "github.com/golang-jwt/jwt/v5",
 	"asynqmon":   "github.com/hibiken/asynqmon",
 	"pflag":      "github.com/spf13/pflag",
+	"goleak":     "go.uber.org/goleak",
 	"huma":       "github.com/danielgtaylor/huma/v2",
 	"humago":     "github.com/danielgtaylor/huma/v2/adapters/humago",
 
@@ -118,7 +119,7 @@ var edges = map[string][]string{
 	"internal/flags":      {"pflag"},
 	"internal/monitor":    {"tasks", "results", "internal/seal", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
-	"internal/redistest":  {"internal/localredis", "redis", "x/sys"},
+	"internal/redistest":  {"internal/localredis", "goleak", "redis", "x/sys"},
 	"internal/nodetest":   {},
 	"internal/workertest": {"coze", "internal/asynqx", "tasks", "worker", "redis"},
 	"internal/tasktest":   {"tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},

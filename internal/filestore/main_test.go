@@ -3,11 +3,7 @@ package filestore_test
 import (
 	"testing"
 
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
+	"github.com/cozeq/cozeq/internal/redistest"
 )
 
-func TestMain(m *testing.M) {
-	logging.Disable() // tests that look at no log do not fill it
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { redistest.Main(m) }

@@ -17,7 +17,7 @@ import (
 )
 
 // join puts turns into the lane without enqueueing them.
-func (l *line) join(ids ...string) {
+func join(l *tasktest.Line, ids ...string) {
 	l.T.Helper()
 	for _, id := range ids {
 		if _, _, err := l.Lanes.Join(l.T.Context(), tasktest.Place(id), 0); err != nil {
@@ -28,7 +28,7 @@ func (l *line) join(ids ...string) {
 
 // Each producer's turns keep their order however many join at the same time.
 func TestJoinInOrder(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		const producers, turns = 8, 25
 		var all sync.WaitGroup
 		for p := range producers {
@@ -68,7 +68,7 @@ func TestJoinInOrder(t *testing.T) {
 
 // A clock that is behind does not let a turn overtake.
 func TestJoinBehindTheFuture(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		future := time.Now().Add(time.Hour).UnixMicro()
 		if at, head, err := l.Lanes.Join(t.Context(), tasktest.Place("a"), future); at != future || !head || err != nil {
 			t.Fatalf("%d, %v, %v", at, head, err)
@@ -91,7 +91,7 @@ func TestJoinBehindTheFuture(t *testing.T) {
 }
 
 func TestLeave(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		for _, id := range []string{"a", "b", "c", "d"} {
 			l.Enqueue(tasktest.Turn("talk"), id)
 		}
@@ -125,8 +125,8 @@ func TestLeave(t *testing.T) {
 
 // The last chat is that of the turn that left last and had one.
 func TestLastChat(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		l.join("a", "b", "c")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		join(l, "a", "b", "c")
 		for _, step := range []struct{ id, chat, want string }{{"a", "chat 1", "chat 1"}, {"b", "", "chat 1"}, {"c", "chat 2", "chat 2"}} {
 			l.Must(l.Lanes.LeaveAfter(t.Context(), tasktest.Place(step.id), step.chat))
 			if got, err := l.Lanes.LastChat(t.Context(), tasktest.Talk); got != step.want || err != nil {
@@ -144,7 +144,7 @@ func TestLastChat(t *testing.T) {
 
 // A worker dies after its turn left the lane and before it ran the next.
 func TestHandOnLost(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		l.Enqueue(tasktest.Turn("talk"), "a")
 		l.Enqueue(tasktest.Turn("talk"), "b")
 		l.Must(l.Redis.ZRem(t.Context(), "cozeq:lane:{"+tasktest.Talk+"}", "default/a").Err())
@@ -164,7 +164,7 @@ func TestHeadLeavesBeforeEnqueue(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			l := newLine(t, s.Client())
+			l := tasktest.New(t, s.Client())
 			l.Enqueue(tasktest.Turn("talk"), "a")
 			st := redistest.NewStage(l.Redis)
 			defer st.Clear()
@@ -200,7 +200,7 @@ func TestHeadLeavesBeforeEnqueue(t *testing.T) {
 
 // A task that waits for something else than its turn is not hurried by a duplicate.
 func TestDuplicateHurriesNobody(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		l.Enqueue(tasktest.Turn("talk"), "a")
 		l.Take("a")
 		l.Leave("a", "retry", time.Now().Add(time.Minute))
@@ -212,7 +212,7 @@ func TestDuplicateHurriesNobody(t *testing.T) {
 }
 
 func TestRunOfNobody(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		l.Must(l.Lanes.Run(t.Context(), tasktest.Place("nobody"))) // no such queue
 		l.Enqueue(tasks.Ask("bot", "why?"), "alone")
 		l.Must(l.Lanes.Run(t.Context(), tasktest.Place("nobody")))

@@ -4,23 +4,6 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/internal/redistest"
-	"github.com/cozeq/cozeq/internal/tasktest"
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) {
-	logging.Disable() // tests that look at no log do not fill it
-	goleak.VerifyTestMain(m)
-}
-
-// line is a tasktest.Line with what the tests of this package add to it.
-type line struct{ *tasktest.Line }
-
-func newLine(t testing.TB, rdb redis.UniversalClient) *line { return &line{tasktest.New(t, rdb)} }
-
-// each runs f on the embedded Redis and on a real one.
-func each(t *testing.T, f func(t *testing.T, l *line)) {
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) { f(t, newLine(t, rdb)) })
-}
+func TestMain(m *testing.M) { redistest.Main(m) }

@@ -15,7 +15,7 @@ import (
 )
 
 // sweep expects these turns to be dropped from the lane.
-func (l *line) sweep(want ...string) {
+func sweep(l *tasktest.Line, want ...string) {
 	l.T.Helper()
 	dropped, err := l.Lanes.Sweep(l.T.Context())
 	if err != nil {
@@ -37,55 +37,55 @@ func TestSweep(t *testing.T) {
 	later := time.Now().Add(time.Minute)
 	tests := []struct {
 		name    string
-		reach   func(l *line)
+		reach   func(l *tasktest.Line)
 		dropped []string
 		lane    []string
 		states  []string
 	}{
 		{"nothing is wrong", nil, nil, []string{"a", "b"}, []string{"a", "pending", "b", "far"}},
-		{"active", func(l *line) { l.Take("a") }, nil, []string{"a", "b"}, []string{"a", "active", "b", "far"}},
-		{"backs off", func(l *line) {
+		{"active", func(l *tasktest.Line) { l.Take("a") }, nil, []string{"a", "b"}, []string{"a", "active", "b", "far"}},
+		{"backs off", func(l *tasktest.Line) {
 			l.Take("a")
 			l.Leave("a", "retry", later)
 		}, nil, []string{"a", "b"}, []string{"a", "retry", "b", "far"}},
-		{"the head waits as if it were not", func(l *line) {
+		{"the head waits as if it were not", func(l *tasktest.Line) {
 			l.Must(l.Redis.ZRem(l.T.Context(), "cozeq:lane:{"+tasktest.Talk+"}", "default/a").Err())
 		}, nil, []string{"b"}, []string{"b", "pending"}},
-		{"the head was put aside as if it were not", func(l *line) {
+		{"the head was put aside as if it were not", func(l *tasktest.Line) {
 			l.Take("a")
 			l.Leave("a", "retry", time.Now().AddDate(9, 0, 0))
 		}, nil, []string{"a", "b"}, []string{"a", "pending", "b", "far"}},
-		{"deleted in asynqmon", func(l *line) {
+		{"deleted in asynqmon", func(l *tasktest.Line) {
 			l.Must(l.Inspector.DeleteTask("default", "a"))
 		}, []string{"a"}, []string{"b"}, []string{"a", "none", "b", "pending"}},
-		{"archived in asynqmon", func(l *line) {
+		{"archived in asynqmon", func(l *tasktest.Line) {
 			l.Must(l.Inspector.ArchiveTask("default", "a"))
 		}, []string{"a"}, []string{"b"}, []string{"a", "archived", "b", "pending"}},
-		{"completed, did not leave", func(l *line) {
+		{"completed, did not leave", func(l *tasktest.Line) {
 			l.Take("a")
 			l.Leave("a", "completed", later)
 		}, []string{"a"}, []string{"b"}, []string{"a", "completed", "b", "pending"}},
 	}
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				redistest.Flush(t, l.Redis)
-				l := newLine(t, l.Redis)
+				l := tasktest.New(t, l.Redis)
 				l.Enqueue(tasktest.Turn("talk"), "a")
 				l.Enqueue(tasktest.Turn("talk"), "b")
 				if tt.reach != nil {
 					tt.reach(l)
 				}
 				before := l.State("a")
-				l.sweep() // something happened in the lane a moment ago
+				sweep(l) // something happened in the lane a moment ago
 				l.States("a", before)
 				tasktest.Age(t, l.Redis)
-				l.sweep(tt.dropped...)
+				sweep(l, tt.dropped...)
 				l.Members(tt.lane...)
 				l.States(tt.states...)
-				l.sweep() // it has looked at the lane just now
+				sweep(l) // it has looked at the lane just now
 				tasktest.Age(t, l.Redis)
-				l.sweep()
+				sweep(l)
 				l.Members(tt.lane...)
 				l.States(tt.states...)
 			})
@@ -95,16 +95,16 @@ func TestSweep(t *testing.T) {
 
 // A producer died between its two steps; a slow one gets its time.
 func TestSweepPhantoms(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		l.join("phantom", "another")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		join(l, "phantom", "another")
 		l.Enqueue(tasktest.Turn("talk"), "a")
 		tasktest.AgeRegistry(t, l.Redis)
-		l.sweep() // it may still come
+		sweep(l) // it may still come
 		l.Members("phantom", "another", "a")
 		tasktest.Age(t, l.Redis)
-		l.sweep("phantom")
+		sweep(l, "phantom")
 		tasktest.Age(t, l.Redis)
-		l.sweep("another")
+		sweep(l, "another")
 		l.Members("a")
 		l.States("a", "pending")
 		if n := l.Redis.ZCard(t.Context(), "cozeq:lanes").Val(); n != 1 {
@@ -112,7 +112,7 @@ func TestSweepPhantoms(t *testing.T) {
 		}
 		l.Must(l.Lanes.Leave(t.Context(), tasktest.Place("a")))
 		tasktest.AgeRegistry(t, l.Redis)
-		l.sweep()
+		sweep(l)
 		if n := l.Redis.ZCard(t.Context(), "cozeq:lanes").Val(); n != 0 {
 			t.Errorf("an empty lane is still registered")
 		}
@@ -121,7 +121,7 @@ func TestSweepPhantoms(t *testing.T) {
 
 // The registry is read in chunks; lanes that are empty leave it.
 func TestSweepMany(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		const lanes = 1100
 		pipe := l.Redis.Pipeline()
 		for i := range lanes {
@@ -130,15 +130,15 @@ func TestSweepMany(t *testing.T) {
 		if _, err := pipe.Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		l.join("a")
-		l.sweep()
+		join(l, "a")
+		sweep(l)
 		if left := l.Redis.ZRange(t.Context(), "cozeq:lanes", 0, -1).Val(); !slices.Equal(left, []string{tasktest.Talk}) {
 			t.Errorf("%d lanes are left: %.80q", len(left), left)
 		}
 	})
 }
 
-func (l *line) rebuild(want int) {
+func rebuild(l *tasktest.Line, want int) {
 	l.T.Helper()
 	n, err := l.Lanes.Rebuild(l.T.Context(), []string{tasks.QueueCritical, tasks.QueueDefault, "never used"})
 	if err != nil || n != want {
@@ -147,7 +147,7 @@ func (l *line) rebuild(want int) {
 }
 
 func TestRebuild(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		seqs := map[string]int64{}
 		for _, id := range []string{"a", "b", "c"} {
 			l.Enqueue(tasktest.Turn("talk"), id)
@@ -172,13 +172,13 @@ func TestRebuild(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		l.rebuild(0)
+		rebuild(l, 0)
 		l.Take("a")
 		l.Leave("a", "retry", time.Now().Add(time.Minute)) // a waits for a limit
 		l.Must(l.Redis.Del(t.Context(), "cozeq:lane:{"+tasktest.Talk+"}").Err())
 		l.Must(l.Redis.Del(t.Context(), "cozeq:lanes").Err())
 
-		l.rebuild(2)
+		rebuild(l, 2)
 		l.Members("b", "c")
 		l.States("b", "pending", "c", "far") // the first that is known
 		if n := l.Redis.ZCard(t.Context(), "asynq:{default}:scheduled").Val(); n != 4 {
@@ -196,7 +196,7 @@ func TestRebuild(t *testing.T) {
 		}
 		l.Take("b")
 		l.Leave("b", "retry", time.Now().AddDate(10, 0, 0))
-		l.rebuild(0)
+		rebuild(l, 0)
 		l.Members("a", "b", "c")
 		// It is handed on as ever, from the retry set too.
 		l.Must(l.Lanes.Leave(t.Context(), tasktest.Place("a")))
@@ -207,7 +207,7 @@ func TestRebuild(t *testing.T) {
 // The head of a tenant waits in the tenant's list: that is no stuck lane. If Redis loses the lane, it is put back as the
 // head, before the turns that wait for it.
 func TestHeadOfTenant(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		listed := func(want ...string) {
 			t.Helper()
 			got, err := l.Redis.LRange(t.Context(), "cozeq:queue:{default}:tenants:shop", 0, -1).Result()
@@ -223,15 +223,15 @@ func TestHeadOfTenant(t *testing.T) {
 		listed("a")
 		l.Must(l.Lanes.Run(t.Context(), tasktest.Place("a")))
 		tasktest.Age(t, l.Redis)
-		l.sweep()
+		sweep(l)
 		listed("a")
 		l.Must(l.Redis.Del(t.Context(), "cozeq:lane:{"+tasktest.Talk+"}").Err())
-		l.rebuild(2)
+		rebuild(l, 2)
 		l.Members("a", "b", "c")
 		listed("a")
 		l.Must(l.Lanes.Leave(t.Context(), tasktest.Place("a")))
 		listed("a", "b")
 		l.Members("b", "c")
-		l.rebuild(0)
+		rebuild(l, 0)
 	})
 }

@@ -2,10 +2,7 @@ package monitor_test
 
 import (
 	"encoding/json"
-	"flag"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,10 +15,9 @@ import (
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/monitor"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/tasks"
 )
-
-var update = flag.Bool("update", false, "write testdata anew")
 
 // changing is what differs from run to run.
 var changing = []struct {
@@ -42,19 +38,7 @@ func golden(t *testing.T, name string, shown shownTask) {
 	for _, c := range changing {
 		got = c.what.ReplaceAllString(got, c.is)
 	}
-	path := filepath.Join("testdata", name+".txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s is shown as (-update writes it anew)\n%s", path, got)
-	}
+	tasktest.Golden(t, name+".txt", got)
 }
 
 // long is a question that is kept apart from the payload.

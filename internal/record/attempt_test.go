@@ -13,6 +13,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -65,7 +66,7 @@ func TestBegin(t *testing.T) {
 		if err := a.Wait(ctx, &results.Failure{Code: 4013, Class: "rate", Message: "too fast", LogID: "log", Hint: "wait"}); err != nil {
 			t.Fatal(err)
 		}
-		waiting := get(t, s, "t1")
+		waiting := tasktest.Get(t, s.reader, "t1")
 		if waiting.Status != results.Waiting || waiting.Error == nil || *waiting.Error != (results.Failure{Code: 4013, Class: "rate", Message: "too fast", LogID: "log", Hint: "wait"}) {
 			t.Errorf("waiting: %+v", waiting)
 		}
@@ -74,7 +75,7 @@ func TestBegin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.Result.Error != nil || get(t, s, "t1").Error != nil {
+		if b.Result.Error != nil || tasktest.Get(t, s.reader, "t1").Error != nil {
 			t.Errorf("the reason of the wait outlived it: %+v", b.Result.Error)
 		}
 		if b.Result.StartedAt != r.StartedAt {
@@ -97,11 +98,11 @@ func TestNotes(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
 		ctx := t.Context()
-		create(t, s, "t1")
-		a := begin(t, s, "t1")
+		tasktest.Create(t, s.reader, "t1")
+		a := tasktest.Begin(t, s.reader, "t1")
 		next := func(conversation, chat string, asked bool) *record.Attempt {
 			t.Helper()
-			b := begin(t, s, "t1")
+			b := tasktest.Begin(t, s.reader, "t1")
 			if b.Result.ConversationID != conversation || b.Result.ChatID != chat || b.AskedAt.IsZero() == asked {
 				t.Errorf("conversation %q, chat %q, asked at %v; want %q, %q, %v",
 					b.Result.ConversationID, b.Result.ChatID, b.AskedAt, conversation, chat, asked)
@@ -141,17 +142,17 @@ func TestOlderAttemptIsRefused(t *testing.T) {
 				if ended {
 					id += " of an ended task"
 				}
-				create(t, s, id)
-				old := begin(t, s, id)
-				newer := begin(t, s, id)
+				tasktest.Create(t, s.reader, id)
+				old := tasktest.Begin(t, s.reader, id)
+				newer := tasktest.Begin(t, s.reader, id)
 				if ended {
-					finish(t, newer, "the newer's")
+					tasktest.Finish(t, newer, "the newer's")
 				}
 				refused(t, rdb, id, func(ctx context.Context) error { return write(ctx, old) })
 				if !ended {
-					finish(t, newer, "the newer's")
+					tasktest.Finish(t, newer, "the newer's")
 				}
-				if r := get(t, s, id); r.Answer != "the newer's" {
+				if r := tasktest.Get(t, s.reader, id); r.Answer != "the newer's" {
 					t.Errorf("%s: got %+v", id, r)
 				}
 			}
@@ -163,11 +164,11 @@ func TestOlderAttemptIsRefused(t *testing.T) {
 func refused(t *testing.T, rdb redis.UniversalClient, id string, write func(context.Context) error) {
 	t.Helper()
 	c := hear(t, rdb, id)
-	before, left := hash(t, rdb, id), rdb.TTL(t.Context(), results.Key(id)).Val()
+	before, left := tasktest.Hash(t, rdb, id), rdb.TTL(t.Context(), results.Key(id)).Val()
 	if err := write(t.Context()); !errors.Is(err, record.ErrFenced) {
 		t.Errorf("%s: %v, want ErrFenced", id, err)
 	}
-	if after := hash(t, rdb, id); !maps.Equal(before, after) {
+	if after := tasktest.Hash(t, rdb, id); !maps.Equal(before, after) {
 		t.Errorf("%s: the record changed:\n%q\n%q", id, before, after)
 	}
 	if now := rdb.TTL(t.Context(), results.Key(id)).Val(); now > left {
@@ -189,8 +190,8 @@ func TestTerminalIsFinal(t *testing.T) {
 		ctx := t.Context()
 		for _, status := range []results.Status{results.Completed, results.Failed, results.Canceled, results.Expired} {
 			id := string(status)
-			create(t, s, id)
-			a := begin(t, s, id)
+			tasktest.Create(t, s.reader, id)
+			a := tasktest.Begin(t, s.reader, id)
 			a.Result.Status = status
 			if err := a.Finish(ctx, false); err != nil {
 				t.Fatal(err)
@@ -200,9 +201,9 @@ func TestTerminalIsFinal(t *testing.T) {
 					refused(t, rdb, id, func(ctx context.Context) error { return write(ctx, a) })
 				}
 			}
-			before := hash(t, rdb, id)
+			before := tasktest.Hash(t, rdb, id)
 			c := hear(t, rdb, id)
-			b := begin(t, s, id)
+			b := tasktest.Begin(t, s.reader, id)
 			if !b.Ended || b.Result.Status != status {
 				t.Errorf("Begin after the end: %+v", b)
 			}
@@ -212,7 +213,7 @@ func TestTerminalIsFinal(t *testing.T) {
 			if r, err := s.Cancel(ctx, id); err != nil || r.Status != status {
 				t.Errorf("Cancel after the end: %+v, %v", r, err)
 			}
-			if after := hash(t, rdb, id); !maps.Equal(before, after) {
+			if after := tasktest.Hash(t, rdb, id); !maps.Equal(before, after) {
 				t.Errorf("the record changed:\n%q\n%q", before, after)
 			}
 			if m := c.messages(); len(m) != 0 {
@@ -226,9 +227,9 @@ func TestFinish(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
 		ctx := t.Context()
-		create(t, s, "t1")
+		tasktest.Create(t, s.reader, "t1")
 		c := hear(t, rdb, "t1")
-		a := begin(t, s, "t1")
+		a := tasktest.Begin(t, s.reader, "t1")
 		for _, status := range []results.Status{"", results.Queued, results.Running, results.Waiting} {
 			a.Result.Status = status
 			if err := a.Finish(ctx, false); err == nil {
@@ -254,7 +255,7 @@ func TestFinish(t *testing.T) {
 		if err := json.Unmarshal([]byte(message[0]), &told); err != nil {
 			t.Fatal(err)
 		}
-		kept := get(t, s, "t1")
+		kept := tasktest.Get(t, s.reader, "t1")
 		kept.Queue, kept.Lane = "", "" // they stand in the hash only
 		if !reflect.DeepEqual(told, *kept) {
 			t.Errorf("the message and the hash differ:\n%+v\n%+v", told, *kept)
@@ -269,13 +270,13 @@ func TestFinish(t *testing.T) {
 func TestFinishTwice(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
-		create(t, s, "t1")
+		tasktest.Create(t, s.reader, "t1")
 		c := hear(t, rdb, "t1")
-		a := begin(t, s, "t1")
-		finish(t, a, "once")
-		before := hash(t, rdb, "t1")
-		finish(t, a, "twice")
-		if after := hash(t, rdb, "t1"); !maps.Equal(before, after) {
+		a := tasktest.Begin(t, s.reader, "t1")
+		tasktest.Finish(t, a, "once")
+		before := tasktest.Hash(t, rdb, "t1")
+		tasktest.Finish(t, a, "twice")
+		if after := tasktest.Hash(t, rdb, "t1"); !maps.Equal(before, after) {
 			t.Errorf("the record changed:\n%q\n%q", before, after)
 		}
 		if m := c.messages(); len(m) != 1 {
@@ -294,7 +295,7 @@ func TestRecordGone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := begin(t, s, id)
+			a := tasktest.Begin(t, s.reader, id)
 			if err := rdb.Del(ctx, results.Key(id)).Err(); err != nil {
 				t.Fatal(err)
 			}
@@ -303,8 +304,8 @@ func TestRecordGone(t *testing.T) {
 		t.Run("finish", func(t *testing.T) {
 			s, a := gone(t, "t1")
 			c := hear(t, rdb, "t1")
-			finish(t, a, "paid for")
-			if r := get(t, s, "t1"); r.Answer != "paid for" || r.CustomID != "row 1" || r.CreatedAt.IsZero() {
+			tasktest.Finish(t, a, "paid for")
+			if r := tasktest.Get(t, s.reader, "t1"); r.Answer != "paid for" || r.CustomID != "row 1" || r.CreatedAt.IsZero() {
 				t.Errorf("got %+v", r)
 			}
 			ttl(t, rdb, results.Key("t1"), time.Hour)
@@ -320,8 +321,8 @@ func TestRecordGone(t *testing.T) {
 			if err := a.Created(ctx, "c1", "chat1"); err != nil {
 				t.Fatal(err)
 			}
-			finish(t, a, "paid for")
-			if r := get(t, s, "t2"); r.Answer != "paid for" || r.ChatID != "chat1" || r.CustomID != "row 1" {
+			tasktest.Finish(t, a, "paid for")
+			if r := tasktest.Get(t, s.reader, "t2"); r.Answer != "paid for" || r.ChatID != "chat1" || r.CustomID != "row 1" {
 				t.Errorf("got %+v", r)
 			}
 		})
@@ -389,7 +390,7 @@ func TestRecordGone(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			finish(t, begin(t, s, "t4"), "yes")
+			tasktest.Finish(t, tasktest.Begin(t, s.reader, "t4"), "yes")
 			if there, err := rdb.HExists(ctx, results.Key("t4"), "made").Result(); there || err != nil {
 				t.Errorf("a record that has ended says that it was made: %v, %v", there, err)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -19,8 +20,8 @@ func BenchmarkDelta(b *testing.B) {
 		b.Run(fmt.Sprint("watched=", watched), func(b *testing.B) {
 			rdb := redistest.Start(b).Client()
 			s := newStore(b, rdb)
-			create(b, s, "t1")
-			a := begin(b, s, "t1")
+			tasktest.Create(b, s.reader, "t1")
+			a := tasktest.Begin(b, s.reader, "t1")
 			if watched {
 				sub := rdb.Subscribe(b.Context(), results.DeltasKey("t1"))
 				defer sub.Close()

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -28,27 +29,27 @@ func TestCancel(t *testing.T) {
 	}
 	states := []state{
 		{"queued", func(*testing.T, store, string) {}, results.Canceled},
-		{"running", func(t *testing.T, s store, id string) { begin(t, s, id) }, results.Running},
+		{"running", func(t *testing.T, s store, id string) { tasktest.Begin(t, s.reader, id) }, results.Running},
 		{"waiting", func(t *testing.T, s store, id string) {
-			must(t, begin(t, s, id).Wait(t.Context(), &results.Failure{Code: 4013, Class: "rate", Message: "too fast", LogID: "log", Hint: "wait"}))
+			must(t, tasktest.Begin(t, s.reader, id).Wait(t.Context(), &results.Failure{Code: 4013, Class: "rate", Message: "too fast", LogID: "log", Hint: "wait"}))
 		}, results.Canceled},
 		{"waiting with a chat", func(t *testing.T, s store, id string) {
-			a := begin(t, s, id)
+			a := tasktest.Begin(t, s.reader, id)
 			must(t, a.Created(t.Context(), "c1", "chat1"))
 			must(t, a.Wait(t.Context(), nil))
 		}, results.Waiting},
 		{"waiting, perhaps asked", func(t *testing.T, s store, id string) {
-			a := begin(t, s, id)
+			a := tasktest.Begin(t, s.reader, id)
 			must(t, a.Asking(t.Context(), "c1"))
 			must(t, a.Wait(t.Context(), nil))
 		}, results.Waiting},
 		{"waiting, its chat forgotten", func(t *testing.T, s store, id string) {
-			a := begin(t, s, id)
+			a := tasktest.Begin(t, s.reader, id)
 			must(t, a.Created(t.Context(), "c1", "chat1"))
 			a.Result.ChatID = ""
 			must(t, a.Wait(t.Context(), nil))
 		}, results.Canceled},
-		{"completed", func(t *testing.T, s store, id string) { answer(t, s, id, "yes") }, results.Completed},
+		{"completed", func(t *testing.T, s store, id string) { tasktest.Answer(t, s.reader, id, "yes") }, results.Completed},
 	}
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
@@ -61,9 +62,9 @@ func TestCancel(t *testing.T) {
 			t.Run(state.name, func(t *testing.T) {
 				s := newStore(t, rdb)
 				id := state.name
-				create(t, s, id)
+				tasktest.Create(t, s.reader, id)
 				state.reach(t, s, id)
-				before := get(t, s, id)
+				before := tasktest.Get(t, s.reader, id)
 				c := hear(t, rdb, id)
 				for range 2 {
 					r, err := s.Cancel(ctx, id)
@@ -71,7 +72,7 @@ func TestCancel(t *testing.T) {
 						t.Fatalf("got %+v, %v; want %s", r, err, state.want)
 					}
 				}
-				after, told := get(t, s, id), c.messages()
+				after, told := tasktest.Get(t, s.reader, id), c.messages()
 				marked, err := s.CancelRequested(ctx, []string{"nobody", id})
 				if err != nil {
 					t.Fatal(err)
@@ -91,7 +92,7 @@ func TestCancel(t *testing.T) {
 					if e := after.Error; e == nil || e.Class != "canceled" || e.Code != 0 || e.LogID != "" || e.Hint != "" || after.CompletedAt.IsZero() {
 						t.Errorf("got %+v, %+v", after, e)
 					}
-					if b := begin(t, s, id); !b.Ended {
+					if b := tasktest.Begin(t, s.reader, id); !b.Ended {
 						t.Error("a worker may still begin it")
 					}
 					return
@@ -113,11 +114,11 @@ func TestCancel(t *testing.T) {
 						t.Errorf("workers heard %+v, %v", m, err)
 					}
 				}
-				b := begin(t, s, id)
+				b := tasktest.Begin(t, s.reader, id)
 				if !b.CancelRequested {
 					t.Error("the next worker is not told")
 				}
-				finish(t, b, "too late")
+				tasktest.Finish(t, b, "too late")
 				if marked, err := s.CancelRequested(ctx, []string{id}); err != nil || len(marked) != 0 {
 					t.Errorf("still marked after its end: %q, %v", marked, err)
 				}
@@ -161,26 +162,26 @@ func TestCancelMeetsWorker(t *testing.T) {
 			mark bool
 		}{
 			{"begins", func(s store, id string) error {
-				begin(t, s, id)
+				tasktest.Begin(t, s.reader, id)
 				return nil
 			}, results.Running, true},
 			{"ends", func(s store, id string) error {
-				answer(t, s, id, "yes")
+				tasktest.Answer(t, s.reader, id, "yes")
 				return nil
 			}, results.Completed, false},
 			{"puts aside", func(s store, id string) error {
-				return begin(t, s, id).Wait(ctx, nil)
+				return tasktest.Begin(t, s.reader, id).Wait(ctx, nil)
 			}, results.Canceled, false},
 			// It waits before and after, but now it has a chat that must be canceled.
 			{"asks and puts aside", func(s store, id string) error {
-				a := begin(t, s, id)
+				a := tasktest.Begin(t, s.reader, id)
 				return errors.Join(a.Created(ctx, "c1", "chat1"), a.Wait(ctx, nil))
 			}, results.Waiting, true},
 		}
 		for _, tt := range tests {
 			worker := newStore(t, rdb)
-			create(t, worker, tt.name)
-			if err := begin(t, worker, tt.name).Wait(ctx, nil); err != nil {
+			tasktest.Create(t, worker.reader, tt.name)
+			if err := tasktest.Begin(t, worker.reader, tt.name).Wait(ctx, nil); err != nil {
 				t.Fatal(err)
 			}
 			hook := &between{name: "hgetall", f: func() {
@@ -204,9 +205,9 @@ func TestCancellations(t *testing.T) {
 	proxy := server.Delay(0)
 	s := newStore(t, proxy.Client())
 	direct := newStore(t, server.Client())
-	create(t, direct, "t1", "t2")
-	begin(t, direct, "t1")
-	begin(t, direct, "t2")
+	tasktest.Create(t, direct.reader, "t1", "t2")
+	tasktest.Begin(t, direct.reader, "t1")
+	tasktest.Begin(t, direct.reader, "t2")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	ids, checks, ended := make(chan string), make(chan struct{}), make(chan error)

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 )
 
 // away fails the first command of each pipeline, as a cluster does one of whose nodes is away.
@@ -32,9 +33,9 @@ func (away) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPip
 func TestCancelRequestedInPart(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
-		create(t, s, "unknown", "running", "canceled")
+		tasktest.Create(t, s.reader, "unknown", "running", "canceled")
 		for _, id := range []string{"unknown", "running", "canceled"} {
-			begin(t, s, id)
+			tasktest.Begin(t, s.reader, id)
 		}
 		if _, err := s.Cancel(t.Context(), "canceled"); err != nil {
 			t.Fatal(err)

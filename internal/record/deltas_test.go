@@ -10,6 +10,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -45,10 +46,10 @@ func deltas(t testing.TB, s store, id string) (all []record.Delta) {
 func TestDeltas(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
-		create(t, s, "t1")
-		a := begin(t, s, "t1")
+		tasktest.Create(t, s.reader, "t1")
+		a := tasktest.Begin(t, s.reader, "t1")
 		delta(t, a, record.DeltaText, "An")
-		b := begin(t, s, "t1") // another worker goes on
+		b := tasktest.Begin(t, s.reader, "t1") // another worker goes on
 		delta(t, b, record.DeltaReset, "")
 		delta(t, b, record.DeltaText, "The ")
 		delta(t, b, record.DeltaText, "answer")
@@ -78,8 +79,8 @@ func TestDeltas(t *testing.T) {
 func TestDeltasCanceled(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
-		create(t, s, "t1")
-		a := begin(t, s, "t1")
+		tasktest.Create(t, s.reader, "t1")
+		a := tasktest.Begin(t, s.reader, "t1")
 		delta(t, a, record.DeltaText, "An")
 		if err := a.Wait(t.Context(), nil); err != nil {
 			t.Fatal(err)
@@ -108,8 +109,8 @@ func TestDeltasBounded(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		const written, bound, slack = 4096 + 600, 4096, 200 // Redis trims whole nodes of 100
 		s := newStore(t, rdb)
-		create(t, s, "t1")
-		a := begin(t, s, "t1")
+		tasktest.Create(t, s.reader, "t1")
+		a := tasktest.Begin(t, s.reader, "t1")
 		for i := range written {
 			delta(t, a, record.DeltaText, fmt.Sprint(i, " "))
 		}

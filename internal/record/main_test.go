@@ -4,17 +4,13 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
 
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
 
-func TestMain(m *testing.M) {
-	logging.Disable() // broken connections are what some tests are about
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 type (
 	reader = results.Store
@@ -42,57 +38,6 @@ func newStore(t testing.TB, rdb redis.UniversalClient) store {
 		}
 	})
 	return s
-}
-
-func create(t testing.TB, s store, ids ...string) {
-	t.Helper()
-	for _, id := range ids {
-		if _, err := s.Create(t.Context(), record.Entry{Result: results.Result{ID: id, Queue: "default"}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func begin(t testing.TB, s store, id string) *record.Attempt {
-	t.Helper()
-	a, err := s.Begin(t.Context(), results.Result{ID: id, Queue: "default"}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func finish(t testing.TB, a *record.Attempt, answer string) {
-	t.Helper()
-	a.Result.Status, a.Result.Answer, a.Result.Attempts = results.Completed, answer, 1
-	if err := a.Finish(t.Context(), false); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// answer ends a task with an answer.
-func answer(t testing.TB, s store, id, text string) {
-	t.Helper()
-	finish(t, begin(t, s, id), text)
-}
-
-func get(t testing.TB, s store, id string) *results.Result {
-	t.Helper()
-	r, err := s.Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// hash is a task's record as Redis has it.
-func hash(t testing.TB, rdb redis.UniversalClient, id string) map[string]string {
-	t.Helper()
-	h, err := rdb.HGetAll(t.Context(), results.Key(id)).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
 }
 
 // channel hears what is published when a task ends.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -16,7 +17,7 @@ func TestMany(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newStore(t, rdb)
 		ctx := t.Context()
-		answer(t, s, "t7", "yes")
+		tasktest.Answer(t, s.reader, "t7", "yes")
 		const n = 1203
 		var entries []record.Entry
 		var ids []string
@@ -81,15 +82,15 @@ func TestKept(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"t1", "t2"} {
-			a := begin(t, s, id)
+			a := tasktest.Begin(t, s.reader, id)
 			a.Result.BotID, a.Result.UserID = "bot", "user"
-			finish(t, a, "yes")
+			tasktest.Finish(t, a, "yes")
 		}
 		if _, err := s.Cancel(ctx, "t3"); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range []string{"t1", "t2"} {
-			h := hash(t, rdb, id)
+			h := tasktest.Hash(t, rdb, id)
 			for _, name := range []string{"custom_id", "bot_id", "user_id", "kept"} {
 				if h[name] != "" {
 					t.Errorf("%s has %s %q", id, name, h[name])
@@ -127,7 +128,7 @@ func TestSpent(t *testing.T) {
 		s := newStore(t, rdb)
 		ctx := t.Context()
 		for i := range 2 {
-			a := begin(t, s, "t1")
+			a := tasktest.Begin(t, s.reader, "t1")
 			if !a.Made {
 				t.Errorf("attempt %d takes the record for its producer's", i)
 			}
@@ -137,7 +138,7 @@ func TestSpent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		a := begin(t, s, "t1")
+		a := tasktest.Begin(t, s.reader, "t1")
 		a.Result.Usage = &results.Usage{TokenCount: 5, OutputCount: 4, InputCount: 1}
 		a.Result.Status, a.Result.Error = results.Failed, &results.Failure{Class: "permanent"}
 		if err := a.Finish(ctx, false); err != nil {

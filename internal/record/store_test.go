@@ -11,6 +11,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -24,13 +25,13 @@ func TestCreateIsIdempotent(t *testing.T) {
 		}
 		again := func(want results.Status) {
 			t.Helper()
-			before := hash(t, rdb, "t1")
+			before := tasktest.Hash(t, rdb, "t1")
 			second := record.Entry{Result: results.Result{ID: "t1", BotID: "second"}, Body: []byte("[2]"), Keep: time.Hour}
 			status, err := s.Create(ctx, second)
 			if status != want || err != nil {
 				t.Errorf("Create again: %q, %v; want %q", status, err, want)
 			}
-			if after := hash(t, rdb, "t1"); !maps.Equal(before, after) {
+			if after := tasktest.Hash(t, rdb, "t1"); !maps.Equal(before, after) {
 				t.Errorf("it changed the record:\n%q\n%q", before, after)
 			}
 			if body := rdb.Get(ctx, results.BodyKey("t1")).Val(); body == "[2]" {
@@ -38,13 +39,13 @@ func TestCreateIsIdempotent(t *testing.T) {
 			}
 		}
 		again(results.Queued)
-		a := begin(t, s, "t1")
+		a := tasktest.Begin(t, s.reader, "t1")
 		again(results.Running)
 		if err := a.Wait(ctx, nil); err != nil {
 			t.Fatal(err)
 		}
 		again(results.Waiting)
-		answer(t, s, "t1", "yes")
+		tasktest.Answer(t, s.reader, "t1", "yes")
 		again(results.Completed)
 	})
 }
@@ -71,10 +72,10 @@ func TestDelete(t *testing.T) {
 		if _, err := s.Create(ctx, record.Entry{Result: results.Result{ID: "t1"}, Body: []byte("[]")}); err != nil {
 			t.Fatal(err)
 		}
-		if err := begin(t, s, "t1").Delta(ctx, record.Delta{Type: record.DeltaText, Text: "a"}); err != nil {
+		if err := tasktest.Begin(t, s.reader, "t1").Delta(ctx, record.Delta{Type: record.DeltaText, Text: "a"}); err != nil {
 			t.Fatal(err)
 		}
-		create(t, s, "t2", "t3")
+		tasktest.Create(t, s.reader, "t2", "t3")
 		if err := s.Delete(ctx, "t1", "t2"); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +108,7 @@ func TestTTL(t *testing.T) {
 		}
 		endings := []ending{
 			{"finish", func(t *testing.T, s store, id string) {
-				a := begin(t, s, id)
+				a := tasktest.Begin(t, s.reader, id)
 				ttl(t, rdb, results.Key(id), open)
 				ttl(t, rdb, results.BodyKey(id), open)
 				if err := a.Delta(ctx, record.Delta{Type: record.DeltaText, Text: "a"}); err != nil {
@@ -121,7 +122,7 @@ func TestTTL(t *testing.T) {
 			}},
 			{"cancel", func(t *testing.T, s store, id string) {
 				// An earlier attempt left deltas.
-				a := begin(t, s, id)
+				a := tasktest.Begin(t, s.reader, id)
 				if err := a.Delta(ctx, record.Delta{Type: record.DeltaText, Text: "a"}); err != nil {
 					t.Fatal(err)
 				}
@@ -179,15 +180,15 @@ func TestForgottenInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(t, redistest.Embedded(t))
 		s.Keep = time.Hour
-		create(t, s, "open", "ended")
-		answer(t, s, "ended", "yes")
+		tasktest.Create(t, s.reader, "open", "ended")
+		tasktest.Answer(t, s.reader, "ended", "yes")
 		time.Sleep(time.Hour - time.Minute)
-		get(t, s, "ended")
+		tasktest.Get(t, s.reader, "ended")
 		time.Sleep(2 * time.Minute)
 		if _, err := s.Get(t.Context(), "ended"); !errors.Is(err, results.ErrNotFound) {
 			t.Errorf("after its time: %v", err)
 		}
-		get(t, s, "open")
+		tasktest.Get(t, s.reader, "open")
 		if status, err := s.Create(t.Context(), record.Entry{Result: results.Result{ID: "ended"}}); status != "" || err != nil {
 			t.Errorf("its id is not free: %q, %v", status, err)
 		}

@@ -38,6 +38,11 @@ func New(t testing.TB, rdb redis.UniversalClient) *Line {
 	return &Line{t, rdb, store, tasks.NewClient(store), lane.New(rdb), asynq.NewInspectorFromRedisClient(rdb)}
 }
 
+// Each runs f on the embedded Redis and on a real one.
+func Each(t *testing.T, f func(t *testing.T, l *Line)) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) { f(t, New(t, rdb)) })
+}
+
 // Turn is one of a conversation, or stands alone where the key is empty.
 func Turn(key string) *tasks.Chat {
 	chat := tasks.Ask("bot", "why?")
@@ -184,31 +189,19 @@ func (l *Line) Leave(id, state string, at time.Time) {
 // Begin begins an attempt.
 func (l *Line) Begin(id string) *record.Attempt {
 	l.T.Helper()
-	a, err := record.New(l.Store).Begin(l.T.Context(), results.Result{ID: id}, false)
-	if err != nil {
-		l.T.Fatal(err)
-	}
-	return a
+	return Begin(l.T, l.Store, id)
 }
 
 // Answer ends a task's record as completed.
 func (l *Line) Answer(id string) {
 	l.T.Helper()
-	a := l.Begin(id)
-	a.Result.Status = results.Completed
-	if err := a.Finish(l.T.Context(), false); err != nil {
-		l.T.Fatal(err)
-	}
+	Answer(l.T, l.Store, id, "")
 }
 
 // Status is that of a task's record.
 func (l *Line) Status(id string) results.Status {
 	l.T.Helper()
-	r, err := l.Store.Get(l.T.Context(), id)
-	if err != nil {
-		l.T.Fatal(err)
-	}
-	return r.Status
+	return Get(l.T, l.Store, id).Status
 }
 
 // Must ends the test if there is an error.

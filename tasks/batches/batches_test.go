@@ -23,12 +23,12 @@ import (
 
 // file is a batch with a view of what is in it.
 type file struct {
-	*line
+	*tasktest.Line
 	id string
 	*batches.Client
 }
 
-func (l *line) file(id string) *file { return &file{l, id, batches.New(l.Tasks)} }
+func newFile(l *tasktest.Line, id string) *file { return &file{l, id, batches.New(l.Tasks)} }
 
 // create makes the batch; change says what is not as usual.
 func (f *file) create(rows int, change ...func(*batches.Spec)) *batches.Status {
@@ -67,7 +67,7 @@ func (f *file) add(all []batches.Row) {
 // end ends a row's current ask, as a worker does.
 func (f *file) end(row int, how results.Status) {
 	f.T.Helper()
-	states, err := f.States(f.T.Context(), f.id)
+	states, err := f.Client.States(f.T.Context(), f.id)
 	f.Must(err)
 	a := f.Begin(batches.TaskID(f.id, row, states.Attempt(row)))
 	r := &a.Result
@@ -89,7 +89,7 @@ func (f *file) get() *batches.Status {
 // letters are the rows' states, as Redis has them, each with its ask where that is not 1.
 func (f *file) letters(want string) {
 	f.T.Helper()
-	states, err := f.States(f.T.Context(), f.id)
+	states, err := f.Client.States(f.T.Context(), f.id)
 	f.Must(err)
 	var text strings.Builder
 	for row := 1; row <= states.Len(); row++ {
@@ -109,8 +109,8 @@ func (f *file) letters(want string) {
 func wantAll(int, *results.Result) bool { return true }
 
 func TestBatchLife(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		ctx := t.Context()
 		const n = batches.ChunkRows + 3
 		b := f.create(n)
@@ -207,7 +207,7 @@ func TestBatchLife(t *testing.T) {
 		if _, err := f.Get(ctx, "b"); !errors.Is(err, batches.ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := f.States(ctx, "b"); !errors.Is(err, batches.ErrNotFound) {
+		if _, err := f.Client.States(ctx, "b"); !errors.Is(err, batches.ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
 		// Who is late does not bring half of it back.
@@ -219,12 +219,12 @@ func TestBatchLife(t *testing.T) {
 }
 
 func TestBatchList(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		for i, id := range []string{"b1", "b0", "b2"} { // made within one millisecond, most likely
-			l.file(id).create(1)
+			newFile(l, id).create(1)
 			l.Must(l.Redis.ZIncrBy(t.Context(), "cozeq:batches", []float64{1000, 0, 2000}[i], id).Err())
 		}
-		all, err := l.file("").List(t.Context())
+		all, err := newFile(l, "").List(t.Context())
 		if err != nil || len(all) != 3 || all[0].ID != "b2" || all[2].ID != "b0" {
 			t.Errorf("%v, %v", all, err)
 		}
@@ -232,8 +232,8 @@ func TestBatchList(t *testing.T) {
 }
 
 func TestBatchInvalid(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		ctx := t.Context()
 		for _, b := range []batches.Spec{
 			{ID: "", Rows: 1}, {ID: "a b", Rows: 1}, {ID: strings.Repeat("a", 181), Rows: 1}, {ID: "b"}, {ID: "b", Rows: 1 << 40},
@@ -272,11 +272,11 @@ func TestBatchInvalid(t *testing.T) {
 }
 
 func TestBatchCancel(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		ctx := t.Context()
 		f.create(260)
-		if err := l.file("no").Cancel(ctx, "no", nil); !errors.Is(err, batches.ErrNotFound) {
+		if err := newFile(l, "no").Cancel(ctx, "no", nil); !errors.Is(err, batches.ErrNotFound) {
 			t.Errorf("no batch: %v", err)
 		}
 		f.add(rows(1, 250, func(r *batches.Row) {
@@ -300,7 +300,7 @@ func TestBatchCancel(t *testing.T) {
 		if requested, err := record.New(f.Store).CancelRequested(ctx, []string{"b-3"}); err != nil || len(requested) != 1 {
 			t.Errorf("its worker is told %v, %v", requested, err)
 		}
-		f.line.States("b-4", "none", "b-5", "none", "b-9", "none")
+		f.Line.States("b-4", "none", "b-5", "none", "b-9", "none")
 		f.Members()
 		if err := f.Add(ctx, "b", rows(251, 260)); !errors.Is(err, batches.ErrCanceled) {
 			t.Errorf("add: %v", err)
@@ -332,7 +332,7 @@ func TestBatchCancelWhileAdding(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			f := newLine(t, s.Client()).file("b")
+			f := newFile(tasktest.New(t, s.Client()), "b")
 			f.create(3)
 			st := redistest.NewStage(f.Redis)
 			defer st.Clear()
@@ -367,8 +367,8 @@ func TestBatchCancelWhileAdding(t *testing.T) {
 }
 
 func TestBatchRetry(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		ctx := t.Context()
 		f.create(6, func(b *batches.Spec) { b.ExpiresAt = time.Now().Add(time.Hour) })
 		f.add(rows(1, 6, func(r *batches.Row) {
@@ -407,7 +407,7 @@ func TestBatchRetry(t *testing.T) {
 		}
 		for _, row := range []int{2, 4, 5, 6} {
 			id := batches.TaskID("b", row, 2)
-			f.line.States(id, "pending")
+			f.Line.States(id, "pending")
 			r, err := f.Store.Get(ctx, id)
 			f.Must(err)
 			if r.PossibleDuplicate != (row == 2 || row == 6) {
@@ -447,8 +447,8 @@ func TestBatchRetry(t *testing.T) {
 
 // Rows that are not in Redis any more are told, and the others are asked.
 func TestBatchRetryMissing(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		ctx := t.Context()
 		f.create(252)
 		f.add(rows(1, 252, func(r *batches.Row) {
@@ -486,8 +486,8 @@ func TestBatchRetryMissing(t *testing.T) {
 
 // A turn that failed and holds its conversation up gives its place to its next ask.
 func TestBatchRetryOfBlocking(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		ctx := t.Context()
 		f.create(3)
 		f.add(rows(1, 3, func(r *batches.Row) { r.Chat.ConversationKey, r.Chat.OnTurnFailure = "talk", tasks.TurnBlock }))
@@ -499,7 +499,7 @@ func TestBatchRetryOfBlocking(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 		f.Members("b-1.2", "b-2", "b-3")
-		f.line.States("b-1", "none", "b-1.2", "pending", "b-2", "far")
+		f.Line.States("b-1", "none", "b-1.2", "pending", "b-2", "far")
 		f.Take("b-1.2")
 		f.end(1, results.Failed)
 		f.Leave("b-1.2", "archived", time.Now())
@@ -511,8 +511,8 @@ func TestBatchRetryOfBlocking(t *testing.T) {
 
 // A Retry that died anywhere is repeated: each row is asked once more, not twice.
 func TestBatchRetryFails(t *testing.T) {
-	eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
-		f := l.file("b")
+	tasktest.EachFault(t, func(t *testing.T, l *tasktest.Line, n int, what redistest.Fate) bool {
+		f := newFile(l, "b")
 		f.create(3)
 		f.add(rows(1, 3))
 		f.end(1, results.Failed)
@@ -530,14 +530,14 @@ func TestBatchRetryFails(t *testing.T) {
 		}
 		f.Must(retry(l.Tasks, l.Redis))
 		f.letters("q2Cq2")
-		f.line.States("b-1.2", "pending", "b-3.2", "pending", "b-1.3", "none", "b-3.3", "none")
+		f.Line.States("b-1.2", "pending", "b-3.2", "pending", "b-1.3", "none", "b-3.3", "none")
 		return hit
 	})
 }
 
 // A submission that died anywhere is repeated.
 func TestBatchAddFails(t *testing.T) {
-	eachFault(t, func(t *testing.T, l *line, n int, what redistest.Fate) bool {
+	tasktest.EachFault(t, func(t *testing.T, l *tasktest.Line, n int, what redistest.Fate) bool {
 		submit := func(rdb redis.UniversalClient) error {
 			ctx := context.Background()
 			bs := batches.New(tasks.NewClient(results.NewStore(rdb)))
@@ -554,7 +554,7 @@ func TestBatchAddFails(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		l.Must(submit(l.Redis))
-		f := l.file("b")
+		f := newFile(l, "b")
 		f.letters("qqq")
 		if got := f.Pending(); !slices.Equal(got, []string{"b-1", "b-2", "b-3"}) {
 			t.Errorf("pending %q", got)
@@ -570,8 +570,8 @@ func TestBatchAddFails(t *testing.T) {
 }
 
 func TestBatchMend(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		ctx := t.Context()
 		f.create(255)
 		f.add(rows(1, 250))
@@ -587,7 +587,7 @@ func TestBatchMend(t *testing.T) {
 		if err != nil || done != (batches.Repaired{Marked: 1, Enqueued: 2}) {
 			t.Errorf("%+v, %v", done, err)
 		}
-		f.line.States("b-4", "pending", "b-5", "pending", "b-251", "none")
+		f.Line.States("b-4", "pending", "b-5", "pending", "b-251", "none")
 		if b := f.get(); b.Counts.Completed != 1 || b.Counts.Open() != 254 || b.Tokens.TokenCount != 5 {
 			t.Errorf("%+v", b)
 		}
@@ -608,8 +608,8 @@ func TestBatchMend(t *testing.T) {
 
 // A run's batch begins again as the run's file says.
 func TestBatchOfRun(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("r")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "r")
 		ctx := t.Context()
 		b := batches.Spec{ID: "r", Name: "q.txt", Rows: 5, Output: "/data/a.csv", Host: "here"}
 		f.Must(f.Register(ctx, b, nil))
@@ -686,7 +686,7 @@ func TestBatchOfRunNeverForgetsAnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	f := newLine(t, s.Client()).file("r")
+	f := newFile(tasktest.New(t, s.Client()), "r")
 	ctx := t.Context()
 	b := batches.Spec{ID: "r", Name: "q.txt", Rows: 3}
 	f.Must(f.Register(ctx, b, nil))
@@ -715,8 +715,8 @@ func TestBatchOfRunNeverForgetsAnEnd(t *testing.T) {
 
 // What an earlier start of a run has left in Redis: states, attempts and tokens of one moment.
 func TestRunState(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("r")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "r")
 		if _, err := f.RunState(t.Context(), "r"); !errors.Is(err, batches.ErrNotFound) {
 			t.Errorf("no batch: %v", err)
 		}
@@ -737,8 +737,8 @@ func TestRunState(t *testing.T) {
 
 // A row that somebody runs again by hand, in asynqmon, is open again for the same ask.
 func TestBatchReopen(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		f.create(1)
 		f.add(rows(1, 1))
 		f.end(1, results.Failed)
@@ -789,8 +789,8 @@ func TestBatchTaskID(t *testing.T) {
 
 // A batch's tenant is that of its rows, also of one that was never added.
 func TestBatchTenant(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b")
 		f.create(300, func(b *batches.Spec) { b.Tenant = "shop" })
 		f.add(rows(1, 250, func(r *batches.Row) { r.Chat.Tenant = "another" }))
 		f.Must(f.Cancel(t.Context(), "b", nil))
@@ -807,12 +807,12 @@ func TestBatchTenant(t *testing.T) {
 
 // A tenant's list has its batches alone, in pages, the newest first, and forgets those that are gone.
 func TestBatchPage(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		all := batches.New(l.Tasks)
 		var mine []string
 		for n := range 5 {
 			for _, tenant := range []string{"shop", "other"} {
-				f := l.file(fmt.Sprintf("%s-%d", tenant, n))
+				f := newFile(l, fmt.Sprintf("%s-%d", tenant, n))
 				f.create(1, func(b *batches.Spec) { b.Tenant, b.Note = tenant, fmt.Sprint("note ", n) })
 				l.Must(l.Redis.ZAdd(t.Context(), "cozeq:batches:{"+tenant+"}", redis.Z{Score: float64(n), Member: f.id}).Err())
 			}
@@ -857,8 +857,8 @@ func TestBatchPage(t *testing.T) {
 
 // The hash is for other languages to read.
 func TestBatchHash(t *testing.T) {
-	each(t, func(t *testing.T, l *line) {
-		f := l.file("b1")
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		f := newFile(l, "b1")
 		expires := time.Date(2027, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 		f.create(4, func(b *batches.Spec) {
 			b.Queue, b.Attempts, b.Timeout, b.Keep, b.ExpiresAt = "low", 3, 90*time.Second, 48*time.Hour, expires

@@ -13,6 +13,7 @@ import (
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tally"
+	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -32,8 +33,8 @@ func TestBatchMemory(t *testing.T) {
 	const n = 20_000
 	words := strings.Fields(`what is the reason that people of the city who went to see the river in winter could not find any boat
 		which would take them over before night fell and how did it come about that nobody had told them of the ice 一条 河流 的 冬天 没有 船`)
-	l := newLine(t, redistest.Start(t).Client())
-	f := l.file("0123456789")
+	l := tasktest.New(t, redistest.Start(t).Client())
+	f := newFile(l, "0123456789")
 	ctx := t.Context()
 	room, err := f.Room(ctx)
 	l.Must(err)
@@ -126,7 +127,7 @@ func TestBatchMemory(t *testing.T) {
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t, redistest.Config("maxmemory", "64mb"), redistest.Config("maxmemory-policy", "allkeys-lru")).Client()
-	f := newLine(t, rdb).file("b")
+	f := newFile(tasktest.New(t, rdb), "b")
 	room, err := f.Room(t.Context())
 	if err != nil || room.Max != 64<<20 || room.Policy != "allkeys-lru" || room.Used < 100_000 || room.Nodes != 1 {
 		t.Fatalf("%+v, %v", room, err)
@@ -159,7 +160,7 @@ func TestRoomOfNobody(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second})
 	defer rdb.Close()
-	if room, err := newLine(t, rdb).file("b").Room(t.Context()); err == nil {
+	if room, err := newFile(tasktest.New(t, rdb), "b").Room(t.Context()); err == nil {
 		t.Errorf("got %+v", room)
 	}
 }

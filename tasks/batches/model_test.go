@@ -34,7 +34,7 @@ func TestTallyModel(t *testing.T) {
 		}
 		defer s.Close()
 		m := &tallyModel{
-			rt: rt, line: newLine(t, s.Client()), Stage: redistest.NewStage(s.Client()), rdb: s.Client(),
+			rt: rt, Line: tasktest.New(t, s.Client()), Stage: redistest.NewStage(s.Client()), rdb: s.Client(),
 			active: map[string]string{}, ends: map[string]results.Status{},
 		}
 		m.batches = batches.New(m.Tasks)
@@ -48,7 +48,7 @@ const modelBatch = "b"
 
 type tallyModel struct {
 	rt *rapid.T
-	*line
+	*tasktest.Line
 	*redistest.Stage
 	rdb     redis.UniversalClient // of both
 	batches *batches.Client
