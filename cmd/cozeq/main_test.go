@@ -12,7 +12,7 @@ import (
 // TestMain makes the program a command of the scripts, and sees that the tests
 // which run it in this process leave no goroutine behind.
 func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"cozeq": main})
+	testscript.Main(leakChecked{m}, map[string]func(){"cozeq": main, "translator": translator})
 }
 
 type leakChecked struct{ *testing.M }

@@ -77,7 +77,7 @@ func (p *processes) serve(t *testing.T, url string) {
 }
 
 // awaitServed waits until a worker serves.
-func (p *processes) awaitServed(t *testing.T) {
+func (p *processes) awaitServed(t testing.TB) {
 	t.Helper()
 	rdb, err := remoteredis.Parse(p.redis, 1)
 	if err != nil {
