@@ -15,6 +15,7 @@ import (
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
+	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -40,6 +41,19 @@ const workerWaitFlag = "worker-wait"
 
 func AddWorkerWait(cmd *cobra.Command, d *time.Duration) {
 	flags.Duration(cmd.Flags(), d, workerWaitFlag, workerWait, "with --redis: wait this long for a worker of the queue before giving up")
+}
+
+// CheckOwnWorker refuses --with-worker where this process asks in any case, and the worker's flags where only others ask.
+func CheckOwnWorker(cmd *cobra.Command, withWorker, shared bool) error {
+	if withWorker && !shared {
+		return misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", ErrNeedsRedis)
+	}
+	for _, flag := range []string{settings.Rate, settings.MaxAnswer} {
+		if shared && !withWorker && cmd.Flags().Changed(flag) {
+			return misuse.Errorf(cmd, "--%s is for the worker of this process: add --with-worker, or set it where the workers run", flag)
+		}
+	}
+	return nil
 }
 
 // CheckWorkerWait reports what is wrong with the flag.

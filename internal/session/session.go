@@ -37,10 +37,8 @@ type Session struct {
 	closers  []func()
 }
 
-var (
-	ErrNeedsRedis  = errors.New("needs a shared redis: --redis or REDIS_URL")
-	ErrNeedsWorker = errors.New("is for the worker of this process: add --with-worker, or set it where the workers run")
-)
+// ErrNeedsRedis ends the message of a flag that is of no use alone.
+var ErrNeedsRedis = errors.New("needs a shared redis: --redis or REDIS_URL")
 
 // Open opens the shared Redis of the settings, or the embedded store if they name none.
 func Open(ctx context.Context, c settings.Config, concurrency int, logger *slog.Logger) (*Session, error) {
@@ -174,11 +172,11 @@ func DrainOf(d time.Duration) time.Duration {
 // OpenFor opens the shared Redis for a command that only looks after it.
 func OpenFor(cmd *cobra.Command, s *terminal.Streams) (*Session, error) {
 	cfg := settings.Of(cmd, s)
-	level, err := cfg.Level(slog.LevelWarn)
+	logger, err := cfg.Logger(s.Err, s.ErrTTY, slog.LevelWarn)
 	if err != nil {
 		return nil, err
 	}
-	return OpenShared(cmd.Context(), cfg, 1, terminal.NewLogger(s.Err, s.ErrTTY, level))
+	return OpenShared(cmd.Context(), cfg, 1, logger)
 }
 
 // Batches are the batches of the session's Redis.

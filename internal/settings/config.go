@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -272,6 +273,12 @@ func (c Config) HTTP(def string) (string, error) {
 	return value, nil
 }
 
+// Logger logs to w from the level of the setting on; with an error, from def on.
+func (c Config) Logger(w io.Writer, tty bool, def slog.Level) (*slog.Logger, error) {
+	level, err := c.Level(def)
+	return terminal.NewLogger(w, tty, level), err
+}
+
 func (c Config) Level(def slog.Level) (slog.Level, error) {
 	value, source := c.Lookup(Log, "")
 	switch value {
@@ -286,7 +293,7 @@ func (c Config) Level(def slog.Level) (slog.Level, error) {
 	case "debug":
 		return slog.LevelDebug, nil
 	}
-	return 0, c.Errorf(source, "%q, want error, warn, info or debug", value)
+	return def, c.Errorf(source, "%q, want error, warn, info or debug", value)
 }
 
 func (c Config) Base() (string, error) {

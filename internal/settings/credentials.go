@@ -19,8 +19,8 @@ const DefaultCredential = "default"
 
 var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// CheckCredentialName says what is wrong with a name.
-func CheckCredentialName(name string) error {
+// checkCredentialName says what is wrong with a name.
+func checkCredentialName(name string) error {
 	if !credentialName.MatchString(name) {
 		return fmt.Errorf("%.80q is no name of a credential, want letters, digits, '.', '_' and '-', at most 64", name)
 	}
@@ -59,7 +59,7 @@ type credentialsReader struct {
 func (r credentialsReader) read(ctx context.Context, text []byte) ([]Credential, error) {
 	var found []Credential
 	err := jsonobject.Members(text, func(name string, raw json.RawMessage) error {
-		err := CheckCredentialName(name)
+		err := checkCredentialName(name)
 		if err != nil {
 			return err
 		}

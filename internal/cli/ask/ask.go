@@ -51,9 +51,7 @@ type options struct {
 	withWorker   bool
 	json         bool
 	conversation string
-	credential   string
-	queue        string
-	timeout      time.Duration
+	questions    settings.QuestionFlags
 	patience     time.Duration
 	workerWait   time.Duration
 	rules        session.RedisRules
@@ -94,9 +92,7 @@ A signal cancels the chat, also at Coze.`,
 	f.StringArrayVar(&o.vars, "var", nil, "set a variable of the bot, as `NAME=VALUE`; may be repeated")
 	f.StringArrayVar(&o.images, "image", nil, "`URL` of a picture to send with the question, or the ID of a file at Coze; may be repeated")
 	f.StringVar(&o.conversation, "conversation", "", "with --redis: continue the conversation with this `KEY`, a name of your own")
-	f.StringVar(&o.credential, "credential", "", "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
-	f.StringVar(&o.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
-	flags.Duration(f, &o.timeout, "timeout", tasks.DefaultTimeout, "cancel the question if there is no answer after this time")
+	o.questions.AddOne(cmd, "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file", "cancel the question if there is no answer after this time")
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Rate, settings.Log, settings.Codes, settings.MaxAnswer)
 	pausewatch.AddFlag(cmd, &o.patience, "2m while Coze is unreachable, else 0s")
 	session.AddWorkerWait(cmd, &o.workerWait)
@@ -128,11 +124,9 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 // read checks the command line and the settings. Coze is called for the token alone, and only if this process asks.
 func (o *options) read(cmd *cobra.Command, arg string) (r request, err error) {
 	r.cfg = settings.Of(cmd, o.streams)
-	level, err := r.cfg.Level(slog.LevelWarn)
-	if err != nil {
+	if r.logger, err = r.cfg.Logger(o.streams.Err, o.streams.ErrTTY, slog.LevelWarn); err != nil {
 		return r, err
 	}
-	r.logger = terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, level)
 	if err := o.check(cmd, r.cfg); err != nil {
 		return r, err
 	}
@@ -159,13 +153,13 @@ func (o *options) read(cmd *cobra.Command, arg string) (r request, err error) {
 	if r.timeouts, err = pausewatch.TimeoutsOf(cmd, o.patience, pausewatch.Timeouts{Outage: pausewatch.OutageTimeout}); err != nil {
 		return r, err
 	}
-	r.options = tasks.Options{ID: cmp.Or(o.id, uuid.Must(uuid.NewV7()).String()), Queue: o.queue, Timeout: o.timeout}
+	r.options = tasks.Options{ID: cmp.Or(o.id, uuid.Must(uuid.NewV7()).String()), Queue: o.questions.Queue, Timeout: o.questions.Timeout}
 	if !o.noWait {
 		r.options.Timeout += withdrawal // this process cancels the question: an attempt that ends first would be retried
 	}
 	if own {
 		r.worker = &worker.Config{
-			BotID: r.chat.BotID, Concurrency: 1, Queues: session.QueuesOf(o.queue), Drain: drain, Logger: r.logger, Rate: rate,
+			BotID: r.chat.BotID, Concurrency: 1, Queues: session.QueuesOf(o.questions.Queue), Drain: drain, Logger: r.logger, Rate: rate,
 		}
 		r.account, err = o.account(cmd.Context(), r.cfg, r.chat)
 	}
@@ -190,7 +184,7 @@ func (o *options) chat(cmd *cobra.Command, question string) (*tasks.Chat, error)
 	}
 	chat := &tasks.Chat{
 		UserID: o.user, AdditionalMessages: []tasks.Message{message},
-		ConversationKey: o.conversation, Stream: o.stream, Credential: o.credential,
+		ConversationKey: o.conversation, Stream: o.stream, Credential: o.questions.Credential,
 	}
 	for _, pair := range o.vars {
 		name, value, ok := strings.Cut(pair, "=")
@@ -220,10 +214,10 @@ func (o *options) ask(signals context.Context, r request) error {
 	}
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
-	watch := pausewatch.New(s, o.queue, r.timeouts, cancel)
+	watch := pausewatch.New(s, o.questions.Queue, r.timeouts, cancel)
 	watch.Again, watch.Say = askAgain, o.streams.Err
 	watch.OpenRows = func() []progress.OpenRow { return []progress.OpenRow{{ID: r.options.ID, Lane: r.chat.Lane()}} }
-	reason := &waitReason{streams: o.streams, queue: o.queue}
+	reason := &waitReason{streams: o.streams, queue: o.questions.Queue}
 	switch {
 	case r.worker != nil:
 		r.worker.OnVerdict = func(id string, v worker.Verdict) {
@@ -234,7 +228,7 @@ func (o *options) ask(signals context.Context, r request) error {
 			return err
 		}
 	case !o.noWait:
-		if err := s.AwaitServed(ctx, o.queue, o.workerWait, o.streams.Err); err != nil {
+		if err := s.AwaitServed(ctx, o.questions.Queue, o.workerWait, o.streams.Err); err != nil {
 			return err
 		}
 	}
@@ -246,7 +240,7 @@ func (o *options) ask(signals context.Context, r request) error {
 		return err
 	}
 	if o.noWait {
-		s.NoteUnserved(o.streams.Err, o.queue, "the question waits until one does")
+		s.NoteUnserved(o.streams.Err, o.questions.Queue, "the question waits until one does")
 		_, err := fmt.Fprintln(o.streams.Out, id)
 		return err
 	}
@@ -259,7 +253,7 @@ func (o *options) ask(signals context.Context, r request) error {
 // workers the question names it.
 func (o *options) account(ctx context.Context, cfg settings.Config, chat *tasks.Chat) (settings.Account, error) {
 	if !cfg.Shared() {
-		a, err := cfg.Account(ctx, o.credential)
+		a, err := cfg.Account(ctx, o.questions.Credential)
 		if err == nil {
 			a.Others, chat.Credential = nil, ""
 			err = a.Preflight(ctx, o.streams.Err, askAgain)
@@ -270,11 +264,11 @@ func (o *options) account(ctx context.Context, cfg settings.Config, chat *tasks.
 	if err != nil {
 		return a, err
 	}
-	if o.credential == "" {
+	if o.questions.Credential == "" {
 		err = a.Preflight(ctx, o.streams.Err, askAgain)
 		return a, err
 	}
-	i, err := a.Find(cfg, o.credential)
+	i, err := a.Find(cfg, o.questions.Credential)
 	if err != nil {
 		return a, err
 	}
@@ -285,42 +279,31 @@ func (o *options) account(ctx context.Context, cfg settings.Config, chat *tasks.
 }
 
 func (o *options) check(cmd *cobra.Command, cfg settings.Config) error {
-	if _, err := tasks.Shards(o.queue); err != nil {
-		return misuse.Errorf(cmd, "--queue: %w", err)
+	if err := o.questions.Check(cmd); err != nil {
+		return err
 	}
 	if o.id != "" {
 		if err := tasks.ValidateID(o.id); err != nil {
 			return misuse.Errorf(cmd, "--id: %w", err)
 		}
 	}
-	if o.credential != "" {
-		if err := settings.CheckCredentialName(o.credential); err != nil {
-			return misuse.Errorf(cmd, "--credential: %w", err)
-		}
-	}
 	if err := session.CheckWorkerWait(cmd, o.workerWait, cfg.Shared()); err != nil {
 		return err
 	}
-	if o.timeout < time.Second {
-		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", o.timeout)
+	if err := session.CheckOwnWorker(cmd, o.withWorker, cfg.Shared()); err != nil {
+		return err
 	}
 	switch {
 	case o.noWait && o.withWorker:
 		return misuse.Errorf(cmd, "--no-wait and --with-worker: the worker would be gone before it asked")
 	case o.json && o.stream:
 		return misuse.Errorf(cmd, "--json and --stream: choose one")
-	case cmd.Flags().Changed(settings.Rate) && cfg.Shared() && !o.withWorker:
-		return misuse.Errorf(cmd, "--rate %w", session.ErrNeedsWorker)
-	case cmd.Flags().Changed(settings.MaxAnswer) && cfg.Shared() && !o.withWorker:
-		return misuse.Errorf(cmd, "--%s %w", settings.MaxAnswer, session.ErrNeedsWorker)
 	case cfg.Shared():
 		return nil
 	case o.noWait:
 		return misuse.Errorf(cmd, "--no-wait %w", session.ErrNeedsRedis)
 	case o.conversation != "":
 		return misuse.Errorf(cmd, "--conversation %w: the store inside the process forgets it at once", session.ErrNeedsRedis)
-	case o.withWorker:
-		return misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", session.ErrNeedsRedis)
 	}
 	return nil
 }
@@ -330,7 +313,7 @@ var errTimeout = errors.New("the time for an answer is up")
 // await prints the answer. Whatever ends the wait early also ends the question, because there is no reader left. An answer
 // that was complete by then is paid for, so it is printed.
 func (o *options) await(signals context.Context, s *session.Session, id string) error {
-	ctx, cancel := context.WithTimeoutCause(signals, o.timeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(signals, o.questions.Timeout, errTimeout)
 	defer cancel()
 	printed := &liveAnswer{streams: o.streams}
 	if o.stream {
@@ -366,7 +349,7 @@ func (o *options) await(signals context.Context, s *session.Session, id string) 
 	printed.breakLine()
 	switch {
 	case errors.Is(err, errTimeout):
-		return fmt.Errorf("no answer within %s: the question was canceled", flags.Format(o.timeout))
+		return fmt.Errorf("no answer within %s: the question was canceled", flags.Format(o.questions.Timeout))
 	case errors.Is(err, context.Canceled):
 		return &exitcode.InterruptedError{Again: "the chat was canceled; ask again for an answer"}
 	}

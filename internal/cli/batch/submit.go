@@ -17,27 +17,21 @@ import (
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 type submitOptions struct {
-	streams *terminal.Streams
-	input   settings.InputFlags
+	streams   *terminal.Streams
+	input     settings.InputFlags
+	questions settings.QuestionFlags
 
-	id         string
-	again      bool
-	dryRun     bool
-	json       bool
-	queue      string
-	attempts   int
-	timeout    time.Duration
-	keep       time.Duration
-	expiresIn  time.Duration
-	credential string
-	rules      session.RedisRules
-
-	onTurnFailure string
+	id        string
+	again     bool
+	dryRun    bool
+	json      bool
+	keep      time.Duration
+	expiresIn time.Duration
+	rules     session.RedisRules
 }
 
 func newSubmit(s *terminal.Streams) *cobra.Command {
@@ -70,26 +64,17 @@ does not fit into maxmemory is refused.`,
 	f.BoolVar(&o.again, "again", false, "make another batch even if one with the same questions exists")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check FILE, show the memory it needs, and write nothing")
 	f.BoolVar(&o.json, "json", false, "print the batch, or the outcome of --dry-run, as JSON")
-	f.StringVar(&o.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
-	f.IntVar(&o.attempts, "attempts", tasks.DefaultAttempts, settings.AttemptsUsage)
-	flags.Duration(f, &o.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
 	flags.Duration(f, &o.keep, "keep", batches.DefaultKeep, "keep the batch and its results this long after its end")
 	flags.Duration(f, &o.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
-	f.StringVar(&o.credential, "credential", "", "ask with the workers' credential of this `NAME`")
-	settings.AddTurnFailure(f, &o.onTurnFailure)
+	o.questions.AddMany(cmd, "ask with the workers' credential of this `NAME`")
 	o.rules.AddFlag(f)
 	settings.AddFlags(cmd, settings.Redis, settings.Bot, settings.Log)
 	return cmd
 }
 
 func (o *submitOptions) check(cmd *cobra.Command) error {
-	if _, err := tasks.Shards(o.queue); err != nil {
-		return misuse.Errorf(cmd, "--queue: %w", err)
-	}
-	if o.credential != "" {
-		if err := settings.CheckCredentialName(o.credential); err != nil {
-			return misuse.Errorf(cmd, "--credential: %w", err)
-		}
+	if err := o.questions.Check(cmd); err != nil {
+		return err
 	}
 	if cmd.Flags().Changed("id") {
 		if err := batches.ValidateID(o.id); err != nil {
@@ -99,12 +84,6 @@ func (o *submitOptions) check(cmd *cobra.Command) error {
 	switch {
 	case o.id != "" && o.again:
 		return misuse.Errorf(cmd, "--id and --again: choose one; a new name is a new batch")
-	case o.onTurnFailure != tasks.TurnSkip && o.onTurnFailure != tasks.TurnBlock:
-		return misuse.Errorf(cmd, "--on-turn-failure %q, want %s or %s", o.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
-	case o.attempts < 1:
-		return misuse.Errorf(cmd, "--attempts %d, want at least 1", o.attempts)
-	case o.timeout < time.Second:
-		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", o.timeout)
 	case o.keep < time.Minute:
 		return misuse.Errorf(cmd, "--keep %v, want at least 1m", o.keep)
 	case o.expiresIn < 0:
@@ -118,12 +97,11 @@ func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
-	level, err := cfg.Level(slog.LevelWarn)
+	line := terminal.NewProgressLine(o.streams, "submitting")
+	logger, err := cfg.Logger(line, o.streams.ErrTTY, slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	line := terminal.NewProgressLine(o.streams, "submitting")
-	logger := terminal.NewLogger(line, o.streams.ErrTTY, level)
 	s, err := session.NewShared(cfg, 1, logger)
 	if err != nil {
 		return err
@@ -176,17 +154,15 @@ func (o *submitOptions) open(cmd *cobra.Command, cfg settings.Config, path strin
 	if err != nil {
 		return nil, err
 	}
-	how.Stdin, how.BotID, how.Credential = o.streams.In, cfg.Text(settings.Bot, ""), o.credential
-	if o.onTurnFailure != tasks.TurnSkip {
-		how.OnTurnFailure = o.onTurnFailure
-	}
+	how.Stdin, how.BotID, how.Credential = o.streams.In, cfg.Text(settings.Bot, ""), o.questions.Credential
+	how.OnTurnFailure = o.questions.OnTurnFailure
 	return settings.OpenInput(cmd, path, how)
 }
 
 // submission is what to submit, and the batch that an earlier submit has left there; nil: none.
 func (o *submitOptions) submission(ctx context.Context, s *session.Session, in *input.Input) (*batchfile.Submission, *batches.Status, error) {
 	sub := &batchfile.Submission{Input: in, Batches: s.Batches(), Batch: batches.Spec{
-		ID: o.id, Queue: o.queue, Keep: o.keep, Attempts: o.attempts, Timeout: o.timeout,
+		ID: o.id, Queue: o.questions.Queue, Keep: o.keep, Attempts: o.questions.Attempts, Timeout: o.questions.Timeout,
 	}}
 	if o.expiresIn > 0 {
 		sub.Batch.ExpiresAt = time.Now().Add(o.expiresIn)

@@ -55,11 +55,10 @@ need no token; /metrics has what Redis knows of queues, pauses and workers.`,
 // run serves until the context ends.
 func run(ctx context.Context, o *Options) error {
 	cfg := o.Settings
-	level, err := cfg.Level(slog.LevelWarn)
+	logger, err := cfg.Logger(o.Streams.Err, o.Streams.ErrTTY, slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	logger := terminal.NewLogger(o.Streams.Err, o.Streams.ErrTTY, level)
 	addr, err := cfg.HTTP(settings.DefaultDashboard)
 	if err != nil {
 		return err

@@ -74,10 +74,7 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), doctorTime, errTooLong)
 	defer cancel()
 	d := &doctor{cfg: settings.Of(cmd, o.streams), environ: o.streams.Environ, output: o.output}
-	d.logger = terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, slog.LevelError)
-	if level, err := d.cfg.Level(slog.LevelError); err == nil {
-		d.logger = terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, level)
-	}
+	d.logger, _ = d.cfg.Logger(o.streams.Err, o.streams.ErrTTY, slog.LevelError) // a wrong level is one of the findings
 	defer d.close()
 	sum := diagnosis{OK: true}
 	for found := range d.look(ctx) {

@@ -70,14 +70,13 @@ Faults come from a script or from the question itself: one that contains
 
 // run serves until the context ends.
 func run(ctx context.Context, o *Options) error {
-	level, err := o.Settings.Level(slog.LevelWarn)
+	logger, err := o.Settings.Logger(o.Streams.Err, o.Streams.ErrTTY, slog.LevelWarn)
 	if err != nil {
 		return err
 	}
 	if err := o.readFiles(); err != nil {
 		return err
 	}
-	logger := terminal.NewLogger(o.Streams.Err, o.Streams.ErrTTY, level)
 	o.Mock.Log = func(r cozetest.Request) {
 		logger.Info(r.Method+" "+r.Path, "status", r.Status, "code", r.Code, "conversation", r.ConversationID,
 			"chat", r.ChatID, "fault", string(r.Fault), "logid", r.LogID)

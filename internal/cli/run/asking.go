@@ -54,7 +54,7 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 		Tasks:         s.Tasks,
 		Results:       s.Results,
 		Conversations: conversation.New(s.Redis),
-		Options:       tasks.Options{Queue: o.queue, Attempts: o.attempts, Timeout: o.timeout, Keep: o.keep},
+		Options:       tasks.Options{Queue: o.questions.Queue, Attempts: o.questions.Attempts, Timeout: o.questions.Timeout, Keep: o.keep},
 		Window:        o.window,
 		RetryFailed:   o.retryFailed,
 		Force:         o.force,
@@ -75,7 +75,7 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 	default:
 		job.Stdout = o.streams.Out
 	}
-	watch := pausewatch.New(s, o.queue, p.patience, cancel)
+	watch := pausewatch.New(s, o.questions.Queue, p.patience, cancel)
 	watch.OpenRows, watch.Settle, watch.Say = job.OpenRows, pausewatch.FeedTime, panel
 	watch.Done = func() int { return job.Snapshot().Done }
 	watch.Again = o.again()
@@ -89,7 +89,7 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 
 // there leaves the work to the workers of the shared Redis.
 func (a *asking) there(ctx, signals context.Context) (progress.Summary, error) {
-	queue := a.options.queue
+	queue := a.options.questions.Queue
 	if err := a.session.AwaitServed(ctx, queue, a.options.workerWait, a.panel); err != nil {
 		return progress.Summary{}, err
 	}

@@ -72,7 +72,7 @@ func (o *options) pace(ctx context.Context, s *session.Session, p setup) pace {
 	pace := pace{concurrency: p.worker.Concurrency, rate: p.worker.Rate}
 	if !p.own {
 		// Without word from Redis it is as if they were one of ours.
-		if n, err := s.Concurrency(o.queue); err == nil && n > 0 {
+		if n, err := s.Concurrency(o.questions.Queue); err == nil && n > 0 {
 			pace.concurrency = n
 		}
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
 )
 
 //go:embed demo/questions.jsonl
@@ -43,6 +42,7 @@ type options struct {
 
 	output      string
 	input       settings.InputFlags
+	questions   settings.QuestionFlags
 	demo        bool
 	withWorker  bool
 	bounds      runBounds
@@ -51,16 +51,10 @@ type options struct {
 	force       bool
 	json        bool
 	window      int
-	attempts    int
 	keep        time.Duration
-	timeout     time.Duration
 	drain       time.Duration
 	patience    time.Duration
 	workerWait  time.Duration
-	queue       string
-	credential  string
-
-	onTurnFailure string
 }
 
 // New is the command run.
@@ -125,15 +119,11 @@ at once.`,
 	f.BoolVar(&o.force, "force", false, "start over: discard OUTPUT and its journal")
 	f.BoolVar(&o.json, "json", false, "with -o: print the summary as JSON on stdout; in a pipe, progress as JSON lines on stderr")
 	f.IntVar(&o.window, "window", 0, "keep at most `N` questions in Redis at a time (default 10000)")
-	f.IntVar(&o.attempts, "attempts", tasks.DefaultAttempts, settings.AttemptsUsage)
-	flags.Duration(f, &o.timeout, "timeout", tasks.DefaultTimeout, "limit of one attempt")
 	flags.Duration(f, &o.keep, "keep", 0, "with --redis: keep the run's batch, and results not yet collected, this long after the last question ends; at least 7d")
 	settings.AddDrain(cmd, &o.drain)
 	pausewatch.AddFlag(cmd, &o.patience, "10m for the quota, 2m while Coze is unreachable, 0s for a token or bot that is refused")
 	session.AddWorkerWait(cmd, &o.workerWait)
-	f.StringVar(&o.queue, "queue", tasks.QueueDefault, settings.QueueUsage)
-	f.StringVar(&o.credential, "credential", "", "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
-	settings.AddTurnFailure(f, &o.onTurnFailure)
+	o.questions.AddMany(cmd, "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Log, settings.Codes, settings.MaxAnswer)
 	return cmd
 }

@@ -3,7 +3,6 @@ package run
 import (
 	"cmp"
 	"log/slog"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +13,6 @@ import (
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/terminal"
-	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -46,11 +43,9 @@ func (o *options) setup(cmd *cobra.Command, args []string, panel *panel.Panel) (
 			return p, err
 		}
 	}
-	level, err := p.cfg.Level(slog.LevelWarn)
-	if err != nil {
+	if p.logger, err = p.cfg.Logger(panel, o.streams.ErrTTY, slog.LevelWarn); err != nil {
 		return p, err
 	}
-	p.logger = terminal.NewLogger(panel, o.streams.ErrTTY, level)
 	if _, err := p.cfg.Keys(); err != nil {
 		return p, err
 	}
@@ -102,7 +97,7 @@ func (o *options) setup(cmd *cobra.Command, args []string, panel *panel.Panel) (
 // alone that of --credential; otherwise the questions name it themselves.
 func (o *options) ownCredential(cfg settings.Config) string {
 	if o.alone(cfg) {
-		return o.credential
+		return o.questions.Credential
 	}
 	return ""
 }
@@ -115,30 +110,28 @@ func (o *options) queues(cmd *cobra.Command, p *setup) (err error) {
 		return nil
 	}
 	if o.alone(p.cfg) {
-		p.worker.Queues = session.QueuesOf(o.queue)
+		p.worker.Queues = session.QueuesOf(o.questions.Queue)
 		return nil
 	}
 	if p.worker.Queues, err = p.cfg.Queues(); err != nil {
 		return err
 	}
-	for queue := range session.QueuesOf(o.queue) {
+	for queue := range session.QueuesOf(o.questions.Queue) {
 		if p.worker.Queues[queue] == 0 {
-			return misuse.Errorf(cmd, "--with-worker: the worker would not serve --queue %s: add it to --queues", o.queue)
+			return misuse.Errorf(cmd, "--with-worker: the worker would not serve --queue %s: add it to --queues", o.questions.Queue)
 		}
 	}
 	return nil
 }
 
 func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) error {
-	if _, err := tasks.Shards(o.queue); err != nil {
-		return misuse.Errorf(cmd, "--queue: %w", err)
-	}
-	if o.credential != "" {
-		if err := settings.CheckCredentialName(o.credential); err != nil {
-			return misuse.Errorf(cmd, "--credential: %w", err)
-		}
+	if err := o.questions.Check(cmd); err != nil {
+		return err
 	}
 	if err := session.CheckWorkerWait(cmd, o.workerWait, !o.alone(cfg)); err != nil {
+		return err
+	}
+	if err := session.CheckOwnWorker(cmd, o.withWorker, !o.alone(cfg)); err != nil {
 		return err
 	}
 	redisFlag := cmd.Flags().Changed(settings.Redis)
@@ -150,16 +143,8 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 		return misuse.Errorf(cmd, "INPUT is missing: a file of questions, or - for stdin")
 	case o.demo && redisFlag:
 		return misuse.Errorf(cmd, "--demo works alone: leave --redis out")
-	case o.withWorker && o.alone(cfg):
-		return misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", session.ErrNeedsRedis)
-	case cmd.Flags().Changed(settings.Rate) && !o.alone(cfg) && !o.withWorker:
-		return misuse.Errorf(cmd, "--rate %w", session.ErrNeedsWorker)
-	case cmd.Flags().Changed(settings.MaxAnswer) && !o.alone(cfg) && !o.withWorker:
-		return misuse.Errorf(cmd, "--%s %w", settings.MaxAnswer, session.ErrNeedsWorker)
-	case o.credential != "" && o.demo:
+	case o.questions.Credential != "" && o.demo:
 		return misuse.Errorf(cmd, "--demo asks a mock, with no credential: leave --credential out")
-	case o.onTurnFailure != tasks.TurnSkip && o.onTurnFailure != tasks.TurnBlock:
-		return misuse.Errorf(cmd, "--on-turn-failure %q, want %s or %s", o.onTurnFailure, tasks.TurnSkip, tasks.TurnBlock)
 	case o.json && o.output == "":
 		return misuse.Errorf(cmd, "--json prints the summary and needs -o; without -o the records themselves are JSON")
 	case o.retryFailed && o.output == "":
@@ -168,10 +153,6 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 		return misuse.Errorf(cmd, "--retry-failed and --force: choose one")
 	case o.window < 1 && cmd.Flags().Changed("window"):
 		return misuse.Errorf(cmd, "--window %d, want at least 1", o.window)
-	case o.attempts < 1:
-		return misuse.Errorf(cmd, "--attempts %d, want at least 1", o.attempts)
-	case o.timeout < time.Second:
-		return misuse.Errorf(cmd, "--timeout %v, want at least 1s", o.timeout)
 	case o.keep < 0 || o.drain < 0:
 		return misuse.Errorf(cmd, "--keep and --drain must not be negative")
 	}
@@ -182,11 +163,9 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 func (o *options) open(cmd *cobra.Command, args []string, p setup, in input.Options) (*input.Input, error) {
 	in.Stdin, in.BotID, in.Live = o.streams.In, p.worker.BotID, o.output == ""
 	if !o.alone(p.cfg) {
-		in.Credential = o.credential
+		in.Credential = o.questions.Credential
 	}
-	if o.onTurnFailure != tasks.TurnSkip {
-		in.OnTurnFailure = o.onTurnFailure
-	}
+	in.OnTurnFailure = o.questions.OnTurnFailure
 	path := "-"
 	if len(args) > 0 {
 		path = args[0]

@@ -103,13 +103,13 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 
 // config is the worker's part of the settings.
 func (o *options) config(cmd *cobra.Command, cfg settings.Config) (wc worker.Config, err error) {
-	level, err := cfg.Level(slog.LevelInfo)
+	logger, err := cfg.Logger(o.streams.Err, o.streams.ErrTTY, slog.LevelInfo)
 	if err != nil {
 		return wc, err
 	}
 	wc = worker.Config{
 		BotID: cfg.Text(settings.Bot, ""), Drain: session.DrainOf(o.drain), Keep: o.keep,
-		Logger: terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, level),
+		Logger: logger,
 	}
 	if wc.Concurrency, err = cfg.Concurrency(); err != nil {
 		return wc, err
