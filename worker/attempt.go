@@ -47,11 +47,12 @@ type attempt struct {
 	spans         *telemetry.Spans // nil: not traced
 	life          context.Context  // ends when writes are given up
 
-	noted          time.Time // just before the last asked note was written
-	sealed         error     // why the payload cannot be decrypted here
-	damagedKey     string    // the key that the log named last
-	recreated      bool      // it has replaced a conversation that was gone
-	heard, strayed bool      // the stream had events of a chat; of another one
+	deltas         *deltaWriter // of the stream that was read to its end; nil: there was none, or the task wants no pieces
+	noted          time.Time    // just before the last asked note was written
+	sealed         error        // why the payload cannot be decrypted here
+	damagedKey     string       // the key that the log named last
+	recreated      bool         // it has replaced a conversation that was gone
+	heard, strayed bool         // the stream had events of a chat; of another one
 }
 
 func (w *Worker) newAttempt(ctx context.Context) *attempt {

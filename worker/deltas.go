@@ -41,7 +41,7 @@ func newDeltaWriter(ctx context.Context, rec *record.Attempt, wanted bool) *delt
 		return nil
 	}
 	d := &deltaWriter{ctx: ctx, rec: rec}
-	d.timer = time.AfterFunc(time.Hour, func() { d.flush() })
+	d.timer = time.AfterFunc(time.Hour, d.flush)
 	d.timer.Stop()
 	return d
 }
@@ -68,10 +68,22 @@ func (d *deltaWriter) schedule(after time.Duration) {
 	}
 }
 
-// flush publishes what has come, one piece of it, and reports whether there is more that can be published now. A piece that
-// could not be published is sent again as it was, so that the stream has it once (record.Attempt.Delta), and before all others.
-// If it cannot be published until the stream ends it is lost; the result holds the answer.
-func (d *deltaWriter) flush() (more bool) {
+// flush publishes what has come.
+func (d *deltaWriter) flush() {
+	more, err := d.send(d.ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err != nil:
+		d.schedule(deltaAgain)
+	case more:
+		d.schedule(deltaEvery)
+	}
+}
+
+// send publishes a piece, and reports whether there is more by now. A piece that could not be published is sent again as it
+// was, so that the stream has it once (record.Attempt.Delta), and before all others.
+func (d *deltaWriter) send(ctx context.Context) (more bool, err error) {
 	d.publish.Lock()
 	defer d.publish.Unlock()
 	d.mu.Lock()
@@ -82,24 +94,31 @@ func (d *deltaWriter) flush() (more bool) {
 	}
 	d.mu.Unlock()
 	if d.unsent == "" {
-		return false
+		return false, nil
 	}
-	err := d.rec.Delta(d.ctx, record.Delta{Type: record.DeltaText, Text: d.unsent})
+	err = d.rec.Delta(ctx, record.Delta{Type: record.DeltaText, Text: d.unsent})
 	if err == nil || errors.Is(err, record.ErrFenced) {
-		d.unsent = ""
+		d.unsent, err = "", nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch more = d.text.Len() > 0; {
-	case d.unsent != "":
-		d.schedule(deltaAgain)
-		return false
-	case more:
-		d.schedule(deltaEvery)
-	}
-	return more
+	return d.text.Len() > 0, err
 }
 
+// finish publishes what is left. After an error it may be called again: a Redis that was away at the end of the stream must
+// have all pieces before it has the end of the task, or a watcher would miss some without a word.
+func (d *deltaWriter) finish(ctx context.Context) error {
+	if d == nil {
+		return nil
+	}
+	for {
+		if more, err := d.send(ctx); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// close ends the timer and publishes what is left, if Redis takes it now.
 func (d *deltaWriter) close() {
 	if d == nil {
 		return
@@ -108,6 +127,5 @@ func (d *deltaWriter) close() {
 	d.closed = true
 	d.timer.Stop()
 	d.mu.Unlock()
-	for d.flush() {
-	}
+	_ = d.finish(d.ctx) // attempt.end does it again
 }

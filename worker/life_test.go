@@ -225,21 +225,38 @@ func TestLongQuestion(t *testing.T) {
 	})
 }
 
-// TestRedisRestart kills Redis in the middle of chats.
+// TestRedisRestart kills Redis in the middle of chats, which end before it is back. Who watches gets their answers whole.
 func TestRedisRestart(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, redistest.AppendOnly("always"))
 	l := newLine(t, server.Client(), cozetest.With(cozetest.Config{DeltaPace: 100 * time.Millisecond}))
-	l.work()
+	var log logged
+	l.work(log.use)
 	var ids []string
 	for range 20 {
-		ids = append(ids, l.enqueue(tasks.Ask("bot", "one"), tasks.Options{}))
+		chat := tasks.Ask("bot", "one")
+		chat.Stream = true
+		ids = append(ids, l.enqueue(chat, tasks.Options{}))
 	}
 	until(t, "the chats", func() bool { return l.fake.Accepted() == 20 })
+	server.Kill()
+	until(t, "an answer that cannot be stored", func() bool { return log.count("could not store how the task ended") > 0 })
 	server.Restart()
 	for _, id := range ids {
 		if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 {
 			t.Errorf("got %+v", r)
+		}
+		text := ""
+		for piece, err := range l.tasks.Stream(t.Context(), id) {
+			switch {
+			case err != nil:
+				t.Error(err)
+			case piece.Result != nil && piece.Result.Answer != text:
+				t.Errorf("the pieces are %q, the answer %q", text, piece.Result.Answer)
+			case piece.Restart:
+				text = ""
+			}
+			text += piece.Text
 		}
 	}
 	if n := l.fake.Accepted(); n != 20 {

@@ -48,6 +48,7 @@ func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
 		return nil, lookUpError(err)
 	}
 	if a.chat.Stream { // readers of the broken stream's deltas start over
+		a.deltas = nil
 		for _, d := range []record.Delta{{Type: record.DeltaReset}, {Type: record.DeltaText, Text: chat.Answer()}} {
 			if err := a.rec.Delta(ctx, d); err != nil {
 				return nil, err

@@ -35,8 +35,8 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 		_ = stream.Close() // it is read, or given up
 	}()
 	stream.Deltas = a.chat.Stream
-	deltas := newDeltaWriter(ctx, a.rec, a.chat.Stream)
-	defer deltas.close()
+	a.deltas = newDeltaWriter(ctx, a.rec, a.chat.Stream)
+	defer a.deltas.close()
 
 	chat = new(coze.Chat)
 	for event, err := range stream.Events() {
@@ -60,7 +60,7 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 			return chat, err
 		}
 		if event.Type == coze.EventMessageDelta {
-			deltas.write(event.Message)
+			a.deltas.write(event.Message)
 		}
 	}
 	if at := stream.FirstAnswer(); !at.IsZero() {

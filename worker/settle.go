@@ -90,6 +90,11 @@ func (a *attempt) end(ctx context.Context, chat *coze.Chat, v Verdict) error {
 		r.Error.LogID = cmp.Or(r.Error.LogID, a.rec.LogID)
 		a.recallChat()
 	}
+	if v.Action == Done {
+		if err := a.persist(ctx, a.deltas.finish); err != nil && !a.damaged(err) {
+			return err
+		}
+	}
 	err := a.persist(ctx, func(ctx context.Context) error {
 		return a.rec.Finish(ctx, a.chat != nil && a.chat.Stream, a.shown(ctx, v)...)
 	})

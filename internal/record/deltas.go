@@ -53,7 +53,7 @@ func (a *Attempt) Delta(ctx context.Context, d Delta) error {
 	entry, err := deltaScript.Run(ctx, a.store.rdb, []string{results.Key(id), results.DeltasKey(id)},
 		a.owner, seconds(openTTL), maxDeltas, a.again.kind, a.again.sealed, a.delta).Text()
 	if err != nil {
-		return fmt.Errorf("delta of %s: %w", id, err)
+		return fmt.Errorf("delta of %s: %w", id, results.KeyFault(results.DeltasKey(id), err))
 	}
 	if entry == "" {
 		return fmt.Errorf("%s: %w", id, ErrFenced)
