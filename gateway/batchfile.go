@@ -20,7 +20,6 @@ import (
 	"github.com/cozeq/cozeq/internal/batchfile"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/input"
-	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/internal/upload"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/internal/webhook"
@@ -279,7 +278,6 @@ const shownProblems = 1000
 
 // batchProblem is problemOf for what only files and batches have.
 func batchProblem(err error) *problem {
-	err = submit.Unavailable(err)
 	if invalid, ok := errors.AsType[*input.InvalidInput](err); ok {
 		p := fault(http.StatusUnprocessableEntity, "the file is wrong in %d places, see errors; nothing was asked", invalid.Total)
 		for _, one := range invalid.Problems[:min(len(invalid.Problems), shownProblems)] {

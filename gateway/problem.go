@@ -68,9 +68,11 @@ func problemOf(err error) *problem {
 		limited     *apikey.LimitError
 		tooLarge    *http.MaxBytesError
 	)
-	switch {
-	case errors.As(err, &own):
+	if errors.As(err, &own) {
 		return own
+	}
+	err = submit.Unavailable(err)
+	switch {
 	case errors.As(err, &invalid):
 		p := fault(http.StatusUnprocessableEntity, "%s", invalid)
 		p.Errors = []*huma.ErrorDetail{{Message: invalid.Reason, Location: "body." + invalid.Field}}

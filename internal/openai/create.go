@@ -113,9 +113,11 @@ func (c *request) wait() {
 	result, err := c.await(ctx)
 	if err != nil {
 		c.h.refuse(c.w, c.r, err)
-		if ctx.Err() == nil { // it waits for somebody to act, or Redis failed
+		switch {
+		case c.h.base.Err() != nil:
+		case errorOf(err).Retry == retryNo: // it waits for somebody to act
 			c.leave(stuck)
-		} else if c.h.base.Err() == nil {
+		default:
 			c.leave(gone)
 		}
 	} else {
@@ -143,18 +145,14 @@ func (c *request) await(ctx context.Context) (*results.Result, error) {
 
 // stream answers with the task's answer as it comes.
 func (c *request) stream() {
-	f := follower{h: c.h, r: c.r, id: c.id, wait: c.WaitForEnd, stored: c.Echo.outlives()}
+	f := follower{h: c.h, r: c.r, id: c.id, wait: c.WaitForEnd, stored: c.Echo.outlives(), atOnce: c.Echo.Background}
 	if c.Echo.API == ResponsesAPI {
 		f.sink = newResponseStream(c.w, c.r, &c.Echo, c.queued())
 	} else {
 		f.sink = newChatStream(c)
 	}
 	defer f.sink.close()
-	left := gone
-	if !c.Echo.Background || f.sink.begin() == nil {
-		left = f.follow()
-	}
-	c.leave(left)
+	c.leave(f.follow())
 }
 
 // queued is the record of the task before anything has happened to it.

@@ -125,7 +125,7 @@ func errorOf(err error) *Error {
 		}
 		return &Error{Status: http.StatusConflict, Type: typeRequest, Code: "conflict", Message: e.Error(), Retry: retryNo}
 	}
-	if e, ok := errors.AsType[*submit.UnavailableError](err); ok {
+	if e, ok := errors.AsType[*submit.UnavailableError](submit.Unavailable(err)); ok {
 		return &Error{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "unavailable", Message: e.Error(), Retry: retryYes, RetryAfter: e.RetryAfter}
 	}
 	if e, ok := errors.AsType[*apikey.LimitError](err); ok {

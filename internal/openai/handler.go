@@ -109,12 +109,17 @@ func unknownURL(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// refuse answers with an error, and logs one that is our own fault.
+// refuse answers with an error.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if e := errorOf(err); e.Code == "internal" {
-		h.Log.Error("a request of OpenAI's API failed", "path", r.URL.Path, "task", w.Header().Get(requestID), "err", err)
-	}
+	h.logFault(r, w.Header().Get(requestID), err)
 	WriteError(w, err)
+}
+
+// logFault logs an error that is our own fault.
+func (h *Handler) logFault(r *http.Request, task string, err error) {
+	if errorOf(err).Code == "internal" {
+		h.Log.Error("a request of OpenAI's API failed", "path", r.URL.Path, "task", task, "err", err)
+	}
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {

@@ -4,16 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/openai"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 const again = "X-Stainless-Retry-Count: 1"
@@ -54,6 +59,51 @@ func TestComeAgain(t *testing.T) {
 	retried := s.call("POST", chatAPI, body, again)
 	if retried.status != 200 || retried.header.Get("X-Request-Id") != r.header.Get("X-Request-Id") || s.mock.ByQuestion("slow [[mock:pace=300ms]]") != 1 {
 		t.Errorf("%d %s", retried.status, retried.body)
+	}
+}
+
+// away is a Redis that does not answer the next look at a task.
+type away struct {
+	redis.Hook
+	next atomic.Bool
+}
+
+func (a *away) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (a *away) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (a *away) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[len(cmds)-1].Name() == "xread" && a.next.Swap(false) {
+			return io.EOF
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// Redis goes away between the question and the wait for its answer. The client comes again, and its task is not canceled.
+func TestRedisAway(t *testing.T) {
+	s := embedded(t, options{mock: cozetest.Config{Answer: echo}})
+	var hook away
+	store := results.NewStore(redistest.Hooked(t, s.redis, &hook))
+	defer store.Close()
+	other := *s
+	other.tasks = tasks.NewClient(store)
+	_, url := other.serve(options{})
+	for api, body := range map[string]string{
+		chatAPI + "?1":      ask("one [[mock:pace=50ms]]"),
+		chatAPI + "?2":      ask("two [[mock:pace=50ms]]", `"stream":true`),
+		responsesAPI + "?3": respond("three [[mock:pace=50ms]]", `"stream":true`, `"background":true`),
+	} {
+		hook.next.Store(true)
+		r, err := s.try(t.Context(), url, "POST", api, body)
+		if err != nil || r.status != 503 || text(r.failure(t).Code) != "unavailable" || r.header.Get("X-Should-Retry") != "true" {
+			t.Errorf("%s: %d %s, %v", body, r.status, r.body, err)
+		}
+		if r, err = s.try(t.Context(), url, "POST", api, body, again); err != nil || r.status != 200 || strings.Contains(r.body, `"error":{`) {
+			t.Errorf("%s: %d %s, %v", body, r.status, r.body, err)
+		}
+	}
+	if s.mock.Accepted() != 3 {
+		t.Errorf("%d chats, want 3", s.mock.Accepted())
 	}
 }
 

@@ -54,10 +54,8 @@ func (h *Handler) retrieve(w http.ResponseWriter, r *http.Request) {
 	s := newResponseStream(w, r, e, result)
 	s.after = after
 	defer s.close()
-	if s.begin() == nil {
-		f := follower{h: h, r: r, id: result.ID, sink: s, stored: true}
-		f.follow()
-	}
+	f := follower{h: h, r: r, id: result.ID, sink: s, stored: true, atOnce: true}
+	f.follow()
 }
 
 // cancel serves POST /v1/responses/{id}/cancel. What has ended stays as it is.

@@ -27,6 +27,7 @@ type follower struct {
 	sink   sink
 	wait   bool // nothing is sent that may be taken back
 	stored bool // somebody may come back for the answer: a pause is waited for
+	atOnce bool // the first event begins the stream, whatever it says; before it an error has a status
 	answer answer
 	gap    bool // pieces are missing: the rest comes with the end
 }
@@ -57,7 +58,10 @@ func (f *follower) follow() fate {
 			if !more {
 				return f.broken(ctx, <-failed)
 			}
-			err := f.write(e)
+			err := f.begin()
+			if err == nil {
+				err = f.write(e)
+			}
 			if stop, ok := errors.AsType[*Error](err); ok {
 				f.sink.fail(stop)
 				if stop == errRestarted {
@@ -73,6 +77,13 @@ func (f *follower) follow() fate {
 			}
 		}
 	}
+}
+
+func (f *follower) begin() error {
+	if !f.atOnce {
+		return nil
+	}
+	return f.sink.begin()
 }
 
 // write hands an event to the sink. An *Error ends the stream.
@@ -126,7 +137,7 @@ func (f *follower) broken(ctx context.Context, err error) fate {
 	case ctx.Err() != nil:
 		f.sink.fail(errClosing)
 	default:
-		f.h.Log.Error("a stream of OpenAI's API broke", "task", f.id, "err", err)
+		f.h.logFault(f.r, f.id, err)
 		f.sink.fail(errorOf(err))
 	}
 	return done

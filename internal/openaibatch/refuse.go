@@ -14,7 +14,6 @@ import (
 	"github.com/cozeq/cozeq/internal/filestore"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/openai"
-	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/internal/upload"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -41,7 +40,6 @@ func notFound(what, param, id string) *openai.Error {
 
 // refuse answers with an error. One that is our own fault goes to the log.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	err = submit.Unavailable(err)
 	e := known(err)
 	if e == nil {
 		if !errors.Is(err, context.Canceled) {
@@ -57,9 +55,6 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func known(err error) error {
 	if e, ok := errors.AsType[*openai.Error](err); ok {
 		return e
-	}
-	if e, ok := errors.AsType[*submit.UnavailableError](err); ok {
-		return &openai.Error{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "unavailable", Message: e.Error(), RetryAfter: e.RetryAfter}
 	}
 	if e, ok := errors.AsType[*upload.MalformedError](err); ok {
 		return bad("", "invalid_form", "%s", e)

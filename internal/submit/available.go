@@ -50,7 +50,7 @@ func (s *served) check(ctx context.Context, queue string) error {
 	missing, err := asynqx.Unserved(s.redis, shards)
 	switch {
 	case err != nil:
-		return unavailable(err)
+		return Unavailable(err)
 	case missing != "":
 		return &UnavailableError{Reason: fmt.Sprintf("no worker serves queue %q now", missing), RetryAfter: workerAgain}
 	}
@@ -63,11 +63,8 @@ func (s *served) check(ctx context.Context, queue string) error {
 	return nil
 }
 
-// Unavailable makes an *UnavailableError of an error that says that Redis is away or full. Other errors stay as they are.
-func Unavailable(err error) error { return unavailable(err) }
-
-// unavailable makes an *UnavailableError of what Redis says if it is away or full. Other errors stay.
-func unavailable(err error) error {
+// Unavailable makes an *UnavailableError of what Redis says if it is away or full. Other errors stay as they are.
+func Unavailable(err error) error {
 	_, unreached := errors.AsType[net.Error](err)
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):

@@ -158,7 +158,7 @@ func (c *Client) SubmitAll(ctx context.Context, all []*Request) []Outcome {
 		if errors.Is(e.Err, tasks.ErrDuplicate) {
 			outcomes[i].Existed, outcomes[i].Err = true, c.compare(ctx, all[i], e.ID, digests[i])
 		} else {
-			outcomes[i].Err = unavailable(e.Err)
+			outcomes[i].Err = Unavailable(e.Err)
 		}
 	}
 	return outcomes
@@ -184,10 +184,10 @@ func (c *Client) prepare(ctx context.Context, r *Request) (id string, digests []
 		return "", nil, err
 	}
 	if id, err = c.name(ctx, r, request); err != nil {
-		return "", nil, unavailable(err)
+		return "", nil, Unavailable(err)
 	}
 	if err := c.Limits.Admit(ctx, key, id); err != nil {
-		return id, nil, unavailable(err)
+		return id, nil, Unavailable(err)
 	}
 	if r.Prepare != nil {
 		err = r.Prepare(ctx, id)
@@ -210,7 +210,7 @@ func (c *Client) compare(ctx context.Context, r *Request, id string, digests []s
 	record, err := c.Tasks.Results().Get(ctx, id)
 	switch {
 	case err != nil:
-		return unavailable(err)
+		return Unavailable(err)
 	case record.Tenant != r.Chat.Tenant || !slices.Contains(digests, record.Digest):
 		return &ConflictError{ID: id, Key: r.Options.ID == "" && r.IdempotencyKey != ""}
 	}
@@ -263,7 +263,7 @@ func (c *Client) Result(ctx context.Context, id string) (*results.Result, error)
 	r, err := c.Tasks.Results().Get(ctx, id)
 	switch {
 	case err != nil:
-		return nil, unavailable(err)
+		return nil, Unavailable(err)
 	case !Owns(ctx, r.Tenant):
 		return nil, fmt.Errorf("%s: %w", id, results.ErrNotFound)
 	}
@@ -282,5 +282,5 @@ func (c *Client) Cancel(ctx context.Context, id string) (results.Status, error) 
 		return "", err
 	}
 	status, err := c.Tasks.Cancel(ctx, id)
-	return status, unavailable(err)
+	return status, Unavailable(err)
 }
