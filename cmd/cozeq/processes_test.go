@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,12 +25,14 @@ type processes struct {
 	dir   string
 	redis string // its URL; "" = a run works alone
 	fake  *cozetest.Server
+	env   []string // more of it
 }
 
 func (p *processes) command(t testing.TB, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), "cozeq", args...)
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), "REDIS_URL="+p.redis, "COZE_API_BASE="+p.fake.URL, "COZE_API_TOKEN=token", "COZE_BOT_ID=bot")
+	cmd.Env = append(cmd.Env, p.env...)
 	return cmd
 }
 
@@ -59,6 +62,45 @@ func (p *processes) start(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	return cmd
+}
+
+// program is a process that was started with startProgram.
+type program struct {
+	cmd   *exec.Cmd
+	log   string // the file of what it says
+	ready string // what ready has found
+}
+
+// workerServes is what a worker says once it serves.
+var workerServes = regexp.MustCompile(`"msg":"(serving)"`)
+
+// startProgram starts a program and waits until it says that it is ready. ready has one group.
+func (p *processes) startProgram(t *testing.T, ready *regexp.Regexp, args ...string) *program {
+	t.Helper()
+	f, err := os.CreateTemp(p.dir, args[0]+"-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	g := &program{cmd: p.command(t, args...), log: f.Name()}
+	g.cmd.Stderr = f
+	if err := g.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		text, err := os.ReadFile(g.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := ready.FindSubmatch(text); found != nil {
+			g.ready = string(found[1])
+			return g
+		}
+		if time.Now().After(end) {
+			p.kill(g.cmd)
+			t.Fatalf("%s is not ready:\n%s", args[0], text)
+		}
+	}
 }
 
 func (p *processes) kill(cmd *exec.Cmd) {

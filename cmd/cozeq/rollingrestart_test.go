@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -58,7 +57,7 @@ func rollingRestart(t *testing.T, questions, most, concurrency int) {
 	if err := os.WriteFile(filepath.Join(r.dir, "q.jsonl"), file.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	workers := make([]*rollingWorker, 3)
+	workers := make([]*program, 3)
 	for i := range workers {
 		workers[i] = r.startWorker(t)
 		t.Cleanup(func() { r.kill(workers[i].cmd) })
@@ -125,41 +124,16 @@ type rolling struct {
 	logs        []string // of every process, in the order of their starts
 }
 
-type rollingWorker struct {
-	cmd *exec.Cmd
-	log string
-}
-
 // startWorker starts a worker and waits until it serves, as whoever restarts them does.
-func (r *rolling) startWorker(t *testing.T) *rollingWorker {
+func (r *rolling) startWorker(t *testing.T) *program {
 	t.Helper()
-	w := &rollingWorker{log: filepath.Join(r.dir, fmt.Sprintf("worker-%d.log", len(r.logs)))}
+	w := r.startProgram(t, workerServes, "worker", "--http", "off", "--drain", "80ms", "--log", "debug", "--concurrency", fmt.Sprint(r.concurrency))
 	r.logs = append(r.logs, w.log)
-	f, err := os.Create(w.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w.cmd = r.command(t, "worker", "--http", "off", "--drain", "80ms", "--log", "debug", "--concurrency", fmt.Sprint(r.concurrency))
-	w.cmd.Stderr = f
-	if err := w.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		text, err := os.ReadFile(w.log)
-		switch {
-		case err != nil:
-			t.Fatal(err)
-		case bytes.Contains(text, []byte(`"msg":"serving"`)):
-			return w
-		case time.Now().After(end):
-			t.Fatalf("a worker does not serve:\n%s", text)
-		}
-	}
+	return w
 }
 
 // stopWorker ends a worker as systemd and Kubernetes do, and sees that it ends well.
-func (r *rolling) stopWorker(t *testing.T, w *rollingWorker) {
+func (r *rolling) stopWorker(t *testing.T, w *program) {
 	t.Helper()
 	if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
