@@ -80,11 +80,21 @@ type batch struct {
 	ExpiresAt   time.Time              `json:"expires_at,omitzero"`
 	Already     bool                   `json:"already_submitted,omitempty" doc:"the same file was submitted before"`
 	AskedAgain  int                    `json:"asked_again,omitempty" doc:"of a retry: how many questions"`
+	Paused      *submit.Wait           `json:"paused,omitempty" doc:"of an open batch: why its queue is not asked now"`
 }
 
 type batchPage struct {
 	Batches []batch `json:"batches"`
 	HasMore bool    `json:"has_more"`
+}
+
+// batchReply is a batch with why it waits.
+func (g *Gateway) batchReply(ctx context.Context, b *batches.Status) batch {
+	out := batchOf(b)
+	if b.Counts.Open() > 0 {
+		out.Paused, _ = g.submit.QueueWaits(ctx, b.Queue) // the batch is there, whatever is known of its queue
+	}
+	return out
 }
 
 func batchOf(b *batches.Status) batch {
@@ -124,7 +134,7 @@ func (g *Gateway) getBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, batchOf(b))
+	writeJSON(w, http.StatusOK, g.batchReply(r.Context(), b))
 	return nil
 }
 

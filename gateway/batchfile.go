@@ -89,7 +89,7 @@ func (g *Gateway) postBatch(w http.ResponseWriter, r *http.Request) error {
 	if err = errors.Join(err, in.Close()); err != nil {
 		return err
 	}
-	out, status := batchOf(b), http.StatusAccepted
+	out, status := g.batchReply(r.Context(), b), http.StatusAccepted
 	if out.Already = already; already {
 		status = http.StatusOK
 	}

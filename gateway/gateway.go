@@ -178,7 +178,7 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 	defer cancel()
 	if err := g.Tasks.Results().Redis().Ping(ctx).Err(); err != nil {
-		write(w, fault(http.StatusServiceUnavailable, "redis does not answer: %v", err))
+		write(w, problemOf(err))
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))

@@ -32,6 +32,12 @@ type reply struct {
 	Body     any
 }
 
+// submitted is the record of a task, and why it waits.
+type submitted struct {
+	*results.Result
+	Paused *submit.Wait `json:"paused,omitempty" doc:"nothing like this is asked now: the task waits for the end of the pause"`
+}
+
 // result is an answer with a result.
 type result struct {
 	Body *results.Result
@@ -40,7 +46,7 @@ type result struct {
 func (g *Gateway) taskRoutes() {
 	registry := g.api.OpenAPI().Components.Schemas
 	one, body := taskSchema(registry)
-	record, many := schemaOf[results.Result](registry, "Result"), schemaOf[[]verdict](registry, "Verdicts")
+	record, many := schemaOf[submitted](registry, "Submitted"), schemaOf[[]verdict](registry, "Verdicts")
 	op := operation(http.MethodPost, tasksPath, "submit", "Tasks", "Submit a question, or many",
 		`Puts a question into the queue. With an id of your own, or an Idempotency-Key, the same request may be sent again: it finds
 the task that is there. An array submits many questions and gives each its own verdict.`)
@@ -129,18 +135,19 @@ func (g *Gateway) submitOne(ctx context.Context, t *taskRequest, idempotencyKey 
 	if err != nil {
 		return nil, err
 	}
-	record, err := g.submit.Result(ctx, ticket.ID)
-	if err == nil {
-		record, err = g.await(ctx, record, wait)
-	}
+	record, err := g.await(ctx, ticket.Record, wait)
 	if err != nil {
 		return nil, err
 	}
-	status := http.StatusAccepted
+	status, body := http.StatusAccepted, submitted{Result: record}
 	if ticket.Existed || record.Status.Terminal() {
 		status = http.StatusOK
 	}
-	return &reply{Status: status, Location: tasksPath + "/" + ticket.ID, Body: record}, nil
+	if !record.Status.Terminal() && record.Status != results.Running {
+		held, _ := g.submit.Held(ctx, r.Chat, r.Options.Queue, ticket.ID) // the task is there, whatever is known of pauses
+		body.Paused = submit.WaitOf(held)
+	}
+	return &reply{Status: status, Location: tasksPath + "/" + ticket.ID, Body: body}, nil
 }
 
 // verdict is what became of one question of an array.

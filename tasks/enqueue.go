@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/queue"
@@ -19,8 +20,9 @@ type Item struct {
 
 // Enqueued is the outcome of an Item: what Enqueue would have returned for it.
 type Enqueued struct {
-	ID  string
-	Err error
+	ID        string
+	CreatedAt results.Time // as its record has it
+	Err       error
 }
 
 // Outcomes are the outcomes of items, in their order.
@@ -48,7 +50,7 @@ func (c *Client) EnqueueAll(ctx context.Context, items []Item) Outcomes {
 		return submission(items[i], parent, c.queue.Results.Keys)
 	})
 	for i, s := range added {
-		outcomes[i] = Enqueued{ID: s.Turn.Place.ID, Err: s.Err}
+		outcomes[i] = Enqueued{ID: s.Turn.Place.ID, CreatedAt: s.Entry.CreatedAt, Err: s.Err}
 	}
 	return outcomes
 }
@@ -95,6 +97,7 @@ func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *resu
 	s.Tenant, s.Attempts, s.Timeout, s.Retention, s.InsteadOf = c.Tenant, o.Attempts, o.Timeout, o.Retention, o.InsteadOf
 	s.Delay = o.Delay
 	s.Entry = record.Entry{Result: c.Record(o.ID, place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt}
+	s.Entry.CreatedAt = results.At(time.Now())
 	s.Entry.ChatID, s.Entry.PossibleDuplicate, s.Entry.Digest = o.ChatID, o.PossibleDuplicate, o.Digest
 	s.Entry.ConversationID = cmp.Or(o.ConversationID, s.Entry.ConversationID)
 	return nil

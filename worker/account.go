@@ -47,18 +47,19 @@ func (w *Worker) keepAnnouncing(ctx context.Context) {
 // that it has just replaced by another.
 func (w *Worker) announce(ctx context.Context) error {
 	now := make(map[string]bool)
-	for _, client := range w.clients() {
-		id, err := client.Identity(ctx)
+	var served []pause.Served
+	for _, c := range append([]Credential{{Coze: w.coze}}, w.cfg.Credentials...) {
+		id, err := c.Coze.Identity(ctx)
 		if err != nil {
 			continue // no token yet: the next attempt that asks with it says so
 		}
 		now[id] = true
+		served = append(served, pause.Served{Name: c.Name, ID: id})
 	}
-	credentials := slices.Sorted(maps.Keys(now))
-	if err := pause.Announce(ctx, w.cfg.Redis, w.gate.Queues, credentials); err != nil {
+	if err := pause.Announce(ctx, w.cfg.Redis, w.gate.Queues, served); err != nil {
 		return err
 	}
-	w.gate.Serves(credentials)
+	w.gate.Serves(slices.Sorted(maps.Keys(now)))
 	for id := range w.identities {
 		if !now[id] {
 			w.log.Info("a credential was replaced", "was", id)
@@ -69,12 +70,4 @@ func (w *Worker) announce(ctx context.Context) error {
 	}
 	w.identities = now
 	return nil
-}
-
-func (w *Worker) clients() []*coze.Client {
-	all := []*coze.Client{w.coze}
-	for _, c := range w.cfg.Credentials {
-		all = append(all, c.Coze)
-	}
-	return all
 }

@@ -64,7 +64,7 @@ var edges = map[string][]string{
 
 	// The HTTP API. It needs no worker: a process may serve without asking.
 	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
-	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "redis", "uuid"},
+	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
 	"gateway": {"tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
 		"internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
@@ -87,7 +87,7 @@ var edges = map[string][]string{
 	// What reads and writes files knows no run, a journal and a cache know only what they keep, and filerun and batchfile,
 	// the two ways to ask a file, do not know each other.
 	"internal/usage":       {},
-	"internal/openai":      {"tasks", "results", "internal/apikey", "internal/messages", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
+	"internal/openai":      {"tasks", "results", "internal/apikey", "internal/messages", "internal/pause", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
 	"internal/messages":    {"tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
 	"internal/input":       {"tasks", "internal/charset", "internal/messages", "internal/sheet", "internal/usage"},
 	"internal/output":      {"results", "internal/input", "internal/messages", "internal/sheet", "internal/usage"},
@@ -103,7 +103,7 @@ var edges = map[string][]string{
 	// Files that come over HTTP.
 	"internal/upload": {},
 	"internal/openaibatch": {"tasks/batches", "tasks", "results", "internal/apikey", "internal/batchfile", "internal/filestore", "internal/flags", "internal/input",
-		"internal/openai", "internal/pause", "internal/submit", "internal/upload", "internal/usage"},
+		"internal/openai", "internal/submit", "internal/upload", "internal/usage"},
 	"internal/filestore": {"results", "internal/pipeline", "redis", "uuid"},
 
 	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/record", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only

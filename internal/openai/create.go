@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/internal/watch"
 	"github.com/cozeq/cozeq/results"
@@ -17,12 +18,13 @@ const requestID = "X-Request-Id"
 // request is a request whose task is in the queue.
 type request struct {
 	*Ask
-	h       *Handler
-	w       http.ResponseWriter
-	r       *http.Request
-	id      string // of the task
-	name    string // among those that wait for it
-	existed bool
+	h      *Handler
+	w      http.ResponseWriter
+	r      *http.Request
+	id     string          // of the task
+	record *results.Result // as it was when it was submitted
+	name   string          // among those that wait for it
+	again  time.Duration   // after which the client was told to come again
 }
 
 // create serves a POST to one of the APIs.
@@ -61,9 +63,9 @@ func (h *Handler) create(api string) http.HandlerFunc {
 func (c *request) submit() error {
 	ticket, err := c.h.Submit.Submit(c.r.Context(), &submit.Request{
 		Chat: c.Chat, Options: c.Options, Prepare: c.prepare,
-		IdempotencyKey: c.r.Header.Get("Idempotency-Key"), Join: true, Retry: retryCount(c.r.Header),
+		IdempotencyKey: c.r.Header.Get("Idempotency-Key"), Join: true, Retry: retryCount(c.r.Header), Now: !c.Echo.Background,
 	})
-	c.id, c.existed = ticket.ID, ticket.Existed
+	c.id, c.record = ticket.ID, ticket.Record
 	if err != nil && c.name != "" {
 		c.leave(done)
 	}
@@ -95,7 +97,7 @@ func (c *request) leave(f fate) {
 	if c.name == "" {
 		return
 	}
-	grace := c.h.Grace
+	grace := c.h.Grace + c.again
 	if f == stuck || c.Stream { // nobody comes again: the SDKs were told not to, and do not repeat a stream that has begun
 		grace = 0
 	}
@@ -113,9 +115,11 @@ func (c *request) wait() {
 	result, err := c.await(ctx)
 	if err != nil {
 		c.h.refuse(c.w, c.r, err)
+		e := errorOf(err)
+		c.again = e.RetryAfter
 		switch {
 		case c.h.base.Err() != nil:
-		case errorOf(err).Retry == retryNo: // it waits for somebody to act
+		case e.Retry == retryNo: // it waits for somebody to act
 			c.leave(stuck)
 		default:
 			c.leave(gone)
@@ -128,39 +132,56 @@ func (c *request) wait() {
 
 // await waits for the end of the task, or for the news that it cannot be asked now.
 func (c *request) await(ctx context.Context) (*results.Result, error) {
-	for e, err := range c.h.Hub.Watch(ctx, c.id, "") {
-		switch {
-		case err != nil:
-			return nil, err
-		case e.Type == watch.End:
-			return e.Result, nil
-		case e.Type == watch.Status && !c.Echo.outlives():
-			if err := paused(e); err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events, failed := c.h.events(ctx, c.id)
+	guard := c.guard()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			if err := guard.look(ctx); err != nil {
 				return nil, err
+			}
+		case e, more := <-events:
+			if !more {
+				return nil, <-failed
+			}
+			if e.Type == watch.End {
+				return e.Result, nil
+			}
+			if e.Type == watch.Status {
+				if err := guard.see(e); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
-	return nil, results.ErrClosed
+}
+
+// guard is nil for a task that goes on whoever waits for it.
+func (c *request) guard() *guard {
+	if c.Echo.outlives() {
+		return nil
+	}
+	return &guard{held: c.held}
+}
+
+func (c *request) held(ctx context.Context) (*pause.Hold, error) {
+	return c.h.Submit.Held(ctx, c.Chat, c.Options.Queue, c.id)
 }
 
 // stream answers with the task's answer as it comes.
 func (c *request) stream() {
-	f := follower{h: c.h, r: c.r, id: c.id, wait: c.WaitForEnd, stored: c.Echo.outlives(), atOnce: c.Echo.Background}
+	f := follower{h: c.h, r: c.r, id: c.id, wait: c.WaitForEnd, guard: c.guard(), atOnce: c.Echo.Background}
 	if c.Echo.API == ResponsesAPI {
-		f.sink = newResponseStream(c.w, c.r, &c.Echo, c.queued())
+		f.sink = newResponseStream(c.w, c.r, &c.Echo, c.record)
 	} else {
 		f.sink = newChatStream(c)
 	}
 	defer f.sink.close()
 	c.leave(f.follow())
-}
-
-// queued is the record of the task before anything has happened to it.
-func (c *request) queued() *results.Result {
-	return &results.Result{
-		ID: c.id, Status: results.Queued, CreatedAt: results.At(time.Now()), BotID: c.Chat.BotID, UserID: c.Chat.UserID,
-		ConversationKey: c.Chat.ConversationKey, ConversationID: c.Chat.ConversationID,
-	}
 }
 
 // reply sends the answer, or the error of a task without one.
@@ -175,16 +196,14 @@ func (c *request) reply(result *results.Result) {
 
 // acknowledge answers with a response that is in the background.
 func (c *request) acknowledge() {
-	result := c.queued()
-	if c.existed {
-		there, err := c.h.Submit.Result(c.r.Context(), c.id)
-		if err != nil {
-			c.h.refuse(c.w, c.r, err)
-			return
+	response := c.Echo.response(c.record)
+	if !c.record.Status.Terminal() {
+		if held, err := c.held(c.r.Context()); err == nil && held != nil {
+			cozeq := response["cozeq"].(object)
+			cozeq["reason"], cozeq["paused_until"] = held.Reason(), At(held.NextProbe)
 		}
-		result = there
 	}
-	writeJSON(c.w, http.StatusOK, c.Echo.response(result))
+	writeJSON(c.w, http.StatusOK, response)
 }
 
 // goOn makes a response that follows another one a turn of the same conversation.

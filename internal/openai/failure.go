@@ -79,6 +79,14 @@ func orNull(s string) any {
 	return s
 }
 
+// At is a time as OpenAI has it, null for none.
+func At(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.Unix()
+}
+
 // bad is a request that is wrong at a parameter.
 func bad(param, code, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Type: typeRequest, Param: param, Code: code, Message: message}
@@ -127,6 +135,9 @@ func errorOf(err error) *Error {
 	}
 	if e, ok := errors.AsType[*submit.UnavailableError](submit.Unavailable(err)); ok {
 		return &Error{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "unavailable", Message: e.Error(), Retry: retryYes, RetryAfter: e.RetryAfter}
+	}
+	if e, ok := errors.AsType[*submit.PausedError](err); ok {
+		return heldError(e.Hold)
 	}
 	if e, ok := errors.AsType[*apikey.LimitError](err); ok {
 		return &Error{Status: http.StatusTooManyRequests, Type: typeRate, Code: "rate_limit_exceeded", Message: e.Error(), Retry: retryYes, RetryAfter: max(e.RetryAfter, time.Second)}

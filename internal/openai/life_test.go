@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/openai"
+	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
@@ -228,6 +231,64 @@ func TestPaused(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	s.until(r.header.Get("X-Request-Id"), results.Canceled)
+}
+
+// While the pause lasts a question whose answer is waited for is refused before it is in the queue, and others wait there.
+// A probe that is due lets one through, and its answer ends the pause.
+func TestAskedWhilePaused(t *testing.T) {
+	each(t, options{mock: cozetest.Config{Answer: echo}}, func(t *testing.T, s *site) {
+		done := s.call("POST", chatAPI, ask("done"), "Idempotency-Key: k1")
+		s.call("POST", chatAPI, ask("[[mock:code=4028 times=1]]"))
+		var r reply
+		workertest.Await(t, "the pause is seen", func() bool {
+			r = s.call("POST", chatAPI, ask("paused"))
+			return r.status != 200
+		})
+		asked := s.mock.Accepted()
+		for name, r := range map[string]reply{
+			"chat": r, "stream": s.call("POST", chatAPI, ask("paused", `"stream":true`)), "response": s.call("POST", responsesAPI, respond("paused")),
+			"retry": s.call("POST", chatAPI, ask("paused"), again),
+		} {
+			e := r.failure(t)
+			after, _ := strconv.Atoi(r.header.Get("Retry-After"))
+			if r.status != 503 || text(e.Code) != "insufficient_quota" || r.header.Get("X-Should-Retry") != "false" || after < 1 || after > 60 || !strings.Contains(e.Message, "paused") {
+				t.Errorf("%s: %d %v %s", name, r.status, r.header, r.body)
+			}
+			if id := r.header.Get("X-Request-Id"); id != "" {
+				t.Errorf("%s: there is a task %s", name, id)
+			}
+		}
+		if r := s.call("POST", chatAPI, ask("done"), "Idempotency-Key: k1"); r.status != 200 || r.body != done.body {
+			t.Errorf("a task that was there: %d %s", r.status, r.body)
+		}
+		waiting := s.call("POST", responsesAPI, respond("later", `"background":true`)).object(t)
+		extension := waiting["cozeq"].(map[string]any)
+		if waiting["status"] != "queued" || extension["paused_until"] == nil || !strings.Contains(extension["reason"].(string), "paused") || s.mock.Accepted() != asked {
+			t.Errorf("in the background: %v", waiting)
+		}
+		if _, err := pause.ProbeNow(t.Context(), s.redis); err != nil {
+			t.Fatal(err)
+		}
+		s.until(strings.TrimPrefix(waiting["id"].(string), "resp_"), results.Completed)
+		workertest.Await(t, "the pause is over", func() bool { return s.call("POST", chatAPI, ask("after")).status == 200 })
+	})
+}
+
+// A question that is in its queue when an operator pauses it has no answer soon.
+func TestPausedByOperator(t *testing.T) {
+	s := embedded(t, options{mock: cozetest.Config{Answer: echo}})
+	held := s.call("POST", responsesAPI, respond("first", `"background":true`)) // the queue is known
+	s.until(strings.TrimPrefix(held.object(t)["id"].(string), "resp_"), results.Completed)
+	if _, err := (asynqx.QueuePauses{Redis: s.redis}).OperatorPause(t.Context(), tasks.QueueDefault); err != nil {
+		t.Fatal(err)
+	}
+	// The first may come before the pause is seen, and is told a moment later.
+	for range 2 {
+		r := s.call("POST", chatAPI, ask("held"))
+		if r.status != 503 || text(r.failure(t).Code) != "paused" || r.header.Get("X-Should-Retry") != "true" || r.header.Get("Retry-After") != "60" {
+			t.Fatalf("%d %v %s", r.status, r.header, r.body)
+		}
+	}
 }
 
 func TestClosing(t *testing.T) {

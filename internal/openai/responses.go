@@ -54,7 +54,7 @@ func (h *Handler) retrieve(w http.ResponseWriter, r *http.Request) {
 	s := newResponseStream(w, r, e, result)
 	s.after = after
 	defer s.close()
-	f := follower{h: h, r: r, id: result.ID, sink: s, stored: true, atOnce: true}
+	f := follower{h: h, r: r, id: result.ID, sink: s, atOnce: true}
 	f.follow()
 }
 

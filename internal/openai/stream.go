@@ -25,9 +25,9 @@ type follower struct {
 	r      *http.Request
 	id     string
 	sink   sink
-	wait   bool // nothing is sent that may be taken back
-	stored bool // somebody may come back for the answer: a pause is waited for
-	atOnce bool // the first event begins the stream, whatever it says; before it an error has a status
+	wait   bool   // nothing is sent that may be taken back
+	guard  *guard // nil: somebody may come back for the answer, and a pause is waited for
+	atOnce bool   // the first event begins the stream, whatever it says; before it an error has a status
 	answer answer
 	gap    bool // pieces are missing: the rest comes with the end
 }
@@ -48,8 +48,15 @@ func (f *follower) follow() fate {
 	events, failed := f.h.events(ctx, f.id)
 	begin := time.NewTimer(f.h.HeadersAfter)
 	defer begin.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			if err := f.guard.look(ctx); err != nil {
+				f.sink.fail(errorOf(err))
+				return stuck
+			}
 		case <-begin.C:
 			if f.sink.begin() != nil {
 				return gone
@@ -90,10 +97,7 @@ func (f *follower) begin() error {
 func (f *follower) write(e watch.Event) error {
 	switch e.Type {
 	case watch.Status:
-		if f.stored {
-			return nil
-		}
-		return paused(e)
+		return f.guard.see(e)
 	case watch.Reset:
 		f.answer.restart()
 	case watch.Gap:
@@ -141,19 +145,6 @@ func (f *follower) broken(ctx context.Context, err error) fate {
 		f.sink.fail(errorOf(err))
 	}
 	return done
-}
-
-// paused is the error for a task that waits for somebody to act: for another token, for money, for a bot to be published. Whoever waits for the
-// answer learns it at once. Other waits pass by themselves.
-func paused(e watch.Event) error {
-	if e.Status != results.Waiting || e.Why == nil {
-		return nil
-	}
-	switch e.Why.Class {
-	case "auth", "quota", "permanent": // permanent: a bot that is not there is paused
-		return failed(e.Why)
-	}
-	return nil
 }
 
 // events watches a task in a goroutine, which ends with ctx. The channel is closed behind the end of the task, or if

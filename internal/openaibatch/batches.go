@@ -7,6 +7,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/openai"
+	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
@@ -22,11 +23,11 @@ func (h *Handler) reply(w http.ResponseWriter, r *http.Request, b *batches.Statu
 	if !ok {
 		return notFound("batch", "id", b.ID)
 	}
-	held, err := h.held(r.Context(), b)
-	if err != nil {
-		return err
+	var waits *submit.Wait
+	if !ended(b) {
+		waits, _ = h.Submit.QueueWaits(r.Context(), b.Queue) // the batch is there, whatever is known of its queue
 	}
-	return writeJSON(w, http.StatusOK, batchObject(b, n, held))
+	return writeJSON(w, http.StatusOK, batchObject(b, n, waits))
 }
 
 func (h *Handler) getBatch(w http.ResponseWriter, r *http.Request) error {
@@ -88,7 +89,7 @@ func (h *Handler) listBatches(w http.ResponseWriter, r *http.Request) error {
 	data := make([]object, len(found))
 	for i, b := range found {
 		n, _ := noteOf(b)
-		data[i] = batchObject(b, n, hold{})
+		data[i] = batchObject(b, n, nil)
 	}
 	return writeJSON(w, http.StatusOK, list(data, more))
 }

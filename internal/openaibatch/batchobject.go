@@ -1,10 +1,10 @@
 package openaibatch
 
 import (
-	"context"
 	"time"
 
-	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/openai"
+	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
@@ -43,51 +43,16 @@ func statusOf(b *batches.Status) string {
 	return statusInProgress
 }
 
-// hold is why the lines of a batch wait.
-type hold struct {
-	until  time.Time // the next look at it; zero = unknown
-	reason string    // "" = nothing holds them
-}
-
-// held finds out why lines of an open batch wait.
-func (h *Handler) held(ctx context.Context, b *batches.Status) (held hold, err error) {
-	if ended(b) {
-		return held, nil
-	}
-	rdb := h.results().Redis()
-	queue, paused, err := pause.PausedQueue(ctx, rdb, b.Queue)
-	if err != nil {
-		return held, err
-	}
-	if paused && len(queue.Credentials) == 0 {
-		return hold{reason: "queue " + b.Queue + " is paused by an operator"}, nil
-	}
-	all, err := pause.All(ctx, rdb)
-	if err != nil {
-		return held, err
-	}
-	for _, p := range all {
-		if held.reason != "" && (p.BotID != "" || held.until.Before(p.NextProbe)) {
-			continue
-		}
-		held = hold{until: p.NextProbe, reason: p.Message}
-		if p.BotID != "" {
-			held.reason = "bot " + p.BotID + ": " + p.Message
-		}
-	}
-	return held, nil
-}
-
 // batchObject is a batch as OpenAI has it, with what holds it up as an extension.
-func batchObject(b *batches.Status, n *note, held hold) object {
+func batchObject(b *batches.Status, n *note, waits *submit.Wait) object {
 	status := statusOf(b)
 	answered := answers(b)
 	o := object{
 		"id": b.ID, "object": "batch", "endpoint": n.Endpoint, "errors": nil, "input_file_id": n.InputFileID,
 		"completion_window": n.CompletionWindow, "status": status, "output_file_id": nil, "error_file_id": nil,
-		"created_at": b.CreatedAt.Unix(), "in_progress_at": at(b.SubmittedAt), "expires_at": at(b.ExpiresAt),
+		"created_at": b.CreatedAt.Unix(), "in_progress_at": openai.At(b.SubmittedAt), "expires_at": openai.At(b.ExpiresAt),
 		"finalizing_at": nil, "completed_at": nil, "failed_at": nil, "expired_at": nil,
-		"cancelling_at": at(b.CanceledAt), "cancelled_at": nil,
+		"cancelling_at": openai.At(b.CanceledAt), "cancelled_at": nil,
 		"request_counts": object{"total": b.Counts.Total, "completed": answered, "failed": b.Counts.Total - b.Counts.Open() - answered},
 		"metadata":       nil,
 		"usage": object{
@@ -100,7 +65,7 @@ func batchObject(b *batches.Status, n *note, held hold) object {
 		o["metadata"] = n.Metadata
 	}
 	if ended(b) {
-		o[map[string]string{statusCancelled: "cancelled_at", statusExpired: "expired_at", statusCompleted: "completed_at"}[status]] = at(endOf(b))
+		o[map[string]string{statusCancelled: "cancelled_at", statusExpired: "expired_at", statusCompleted: "completed_at"}[status]] = openai.At(endOf(b))
 		good, rest := files(b)
 		if good {
 			o["output_file_id"] = output{batch: b.ID}.id()
@@ -112,27 +77,19 @@ func batchObject(b *batches.Status, n *note, held hold) object {
 			o["request_counts"].(object)["failed"] = b.Counts.Total - answered
 		}
 	} else {
-		o["cozeq"] = extension(b, held)
+		o["cozeq"] = extension(b, waits)
 	}
 	return o
 }
 
 // extension says where the open lines are, and why.
-func extension(b *batches.Status, held hold) object {
-	o := object{"waiting": b.Counts.Waiting + b.Counts.Queued, "running": b.Counts.Running, "paused_until": nil, "reason": orNull(held.reason)}
-	if !held.until.IsZero() {
-		o["paused_until"] = held.until.Unix()
-	}
-	if b.SubmittedAt.IsZero() && held.reason == "" {
+func extension(b *batches.Status, waits *submit.Wait) object {
+	o := object{"waiting": b.Counts.Waiting + b.Counts.Queued, "running": b.Counts.Running, "paused_until": nil, "reason": nil}
+	switch {
+	case waits != nil:
+		o["reason"], o["paused_until"] = waits.Reason, openai.At(waits.Until)
+	case b.SubmittedAt.IsZero():
 		o["reason"] = "its lines are being put into the queue; if that was cut short, the same request again puts the rest there"
 	}
 	return o
-}
-
-// at is a time as OpenAI has it, null for none.
-func at(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.Unix()
 }

@@ -31,10 +31,15 @@ func PausedQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (
 		return p, true, nil
 	}
 	p.Credentials = note.Credentials
-	if p.Others, err = servingQueue(ctx, rdb, queue); err != nil {
+	serving, err := servingQueue(ctx, rdb, queue)
+	if err != nil {
 		return p, false, err
 	}
-	p.Others = slices.DeleteFunc(p.Others, func(c string) bool { return slices.Contains(p.Credentials, c) })
+	for _, c := range serving {
+		if !slices.Contains(p.Credentials, c.ID) && !slices.Contains(p.Others, c.ID) {
+			p.Others = append(p.Others, c.ID)
+		}
+	}
 	return p, true, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,7 +15,7 @@ import (
 // it any more, and its pause would never be probed.
 const seenKey = "cozeq:credentials"
 
-// servedKey has the same for one queue: while a credential is paused, workers of another one may continue.
+// servedKey has the same for one queue, as ID/NAME: while a credential is paused, workers of another one may continue.
 func servedKey(queue string) string { return "cozeq:queue:{" + queue + "}:credentials" }
 
 // unseenAfter is how long no worker has announced a credential when its pauses end.
@@ -23,19 +24,27 @@ const unseenAfter = 30 * time.Second
 // oldest is the score of a credential that was announced just recently enough.
 func oldest() string { return strconv.FormatInt(time.Now().Add(-unseenAfter).Unix(), 10) }
 
+// Served is a credential as a worker has it: two workers may have another one under the same name.
+type Served struct {
+	Name string // as tasks name it; empty: the worker's default
+	ID   string // hash, see coze.Client.Identity
+}
+
 // Announce notes that a live worker serves these queues with these credentials. Call it every few seconds.
-func Announce(ctx context.Context, rdb redis.UniversalClient, queues, credentials []string) error {
+func Announce(ctx context.Context, rdb redis.UniversalClient, queues []string, credentials []Served) error {
 	if len(credentials) == 0 {
 		return nil
 	}
-	members := make([]redis.Z, len(credentials))
-	for i, id := range credentials {
-		members[i] = redis.Z{Score: float64(time.Now().Unix()), Member: id}
+	now := float64(time.Now().Unix())
+	seen, served := make([]redis.Z, len(credentials)), make([]redis.Z, len(credentials))
+	for i, c := range credentials {
+		seen[i] = redis.Z{Score: now, Member: c.ID}
+		served[i] = redis.Z{Score: now, Member: c.ID + "/" + c.Name}
 	}
 	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZAdd(ctx, seenKey, members...)
+		p.ZAdd(ctx, seenKey, seen...)
 		for _, queue := range queues {
-			p.ZAdd(ctx, servedKey(queue), members...)
+			p.ZAdd(ctx, servedKey(queue), served...)
 			p.ZRemRangeByScore(ctx, servedKey(queue), "-inf", oldest())
 			p.Expire(ctx, servedKey(queue), unseenAfter)
 		}
@@ -90,10 +99,14 @@ func served(ctx context.Context, rdb redis.UniversalClient, id string) (bool, er
 }
 
 // servingQueue are the credentials of the live workers that serve a queue.
-func servingQueue(ctx context.Context, rdb redis.UniversalClient, queue string) ([]string, error) {
-	all, err := rdb.ZRangeByScore(ctx, servedKey(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
+func servingQueue(ctx context.Context, rdb redis.UniversalClient, queue string) ([]Served, error) {
+	members, err := rdb.ZRangeByScore(ctx, servedKey(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read who serves queue %s: %w", queue, err)
+	}
+	all := make([]Served, len(members))
+	for i, member := range members {
+		all[i].ID, all[i].Name, _ = strings.Cut(member, "/")
 	}
 	return all, nil
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -52,6 +53,7 @@ type Client struct {
 	Config
 	redis  redis.UniversalClient
 	served served
+	holds  pause.Holds
 }
 
 // New returns a client on the Redis of the tasks.
@@ -60,7 +62,7 @@ func New(c Config) *Client {
 		c.JoinFor = DefaultJoinFor
 	}
 	rdb := c.Tasks.Results().Redis()
-	return &Client{Config: c, redis: rdb, served: served{redis: rdb}}
+	return &Client{Config: c, redis: rdb, served: served{redis: rdb}, holds: pause.Holds{Redis: rdb}}
 }
 
 // keys are those of the results; nil: nothing is encrypted.
@@ -79,6 +81,10 @@ type Request struct {
 	Join  bool
 	Retry int
 
+	// Now says that somebody waits for the answer. What would not be asked now is a *PausedError then, and waits in the queue
+	// otherwise.
+	Now bool
+
 	// Prepare is called with the id before the task is enqueued, and again if the call is repeated; nil: nothing. If it
 	// fails nothing is enqueued.
 	Prepare func(ctx context.Context, id string) error
@@ -87,7 +93,8 @@ type Request struct {
 // Ticket is the outcome of a request.
 type Ticket struct {
 	ID      string
-	Existed bool // an earlier request has submitted it
+	Existed bool            // an earlier request has submitted it
+	Record  *results.Result // as it stands; nil with an error
 }
 
 // ConflictError is an id, or an idempotency key, that belongs to another request already.
@@ -120,8 +127,8 @@ type Outcome struct {
 	Err error
 }
 
-// Submit puts one question into the queue. Its errors are *tasks.InvalidError, *ConflictError, *UnavailableError and those of
-// package apikey.
+// Submit puts one question into the queue. Its errors are *tasks.InvalidError, *ConflictError, *UnavailableError, *PausedError
+// and those of package apikey.
 //
 // The process may die at any point; the same request again then completes what is there:
 //
@@ -156,12 +163,21 @@ func (c *Client) SubmitAll(ctx context.Context, all []*Request) []Outcome {
 	for k, e := range c.Tasks.EnqueueAll(ctx, items) {
 		i := sent[k]
 		if errors.Is(e.Err, tasks.ErrDuplicate) {
-			outcomes[i].Existed, outcomes[i].Err = true, c.compare(ctx, all[i], e.ID, digests[i])
-		} else {
-			outcomes[i].Err = Unavailable(e.Err)
+			outcomes[i].Existed = true
+			outcomes[i].Record, outcomes[i].Err = c.compare(ctx, all[i], e.ID, digests[i])
+		} else if outcomes[i].Err = Unavailable(e.Err); e.Err == nil {
+			outcomes[i].Record = written(*all[i].Chat, e)
 		}
 	}
 	return outcomes
+}
+
+// written is the record of a task that was just enqueued. It saves reading it back.
+func written(chat tasks.Chat, e tasks.Enqueued) *results.Result {
+	chat.UserID = cmp.Or(chat.UserID, tasks.DefaultUserID)
+	record := chat.Record(e.ID, "")
+	record.Status, record.CreatedAt = results.Queued, e.CreatedAt
+	return &record
 }
 
 // prepare checks a request, names its task and does what must be done before the task is there.
@@ -186,6 +202,11 @@ func (c *Client) prepare(ctx context.Context, r *Request) (id string, digests []
 	if id, err = c.name(ctx, r, request); err != nil {
 		return "", nil, Unavailable(err)
 	}
+	if r.Now {
+		if err := c.checkHeld(ctx, r, id); err != nil {
+			return id, nil, err
+		}
+	}
 	if err := c.Limits.Admit(ctx, key, id); err != nil {
 		return id, nil, Unavailable(err)
 	}
@@ -206,15 +227,15 @@ func (c *Client) Allow(key *apikey.Key, chat *tasks.Chat, queue string) error {
 }
 
 // compare tells a repeated request from another one with the same id.
-func (c *Client) compare(ctx context.Context, r *Request, id string, digests []string) error {
+func (c *Client) compare(ctx context.Context, r *Request, id string, digests []string) (*results.Result, error) {
 	record, err := c.Tasks.Results().Get(ctx, id)
 	switch {
 	case err != nil:
-		return Unavailable(err)
+		return nil, Unavailable(err)
 	case record.Tenant != r.Chat.Tenant || !slices.Contains(digests, record.Digest):
-		return &ConflictError{ID: id, Key: r.Options.ID == "" && r.IdempotencyKey != ""}
+		return nil, &ConflictError{ID: id, Key: r.Options.ID == "" && r.IdempotencyKey != ""}
 	}
-	return nil
+	return record, nil
 }
 
 // name decides which id the task gets: see the package comment.

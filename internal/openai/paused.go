@@ -1,0 +1,68 @@
+package openai
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/watch"
+	"github.com/cozeq/cozeq/results"
+)
+
+// lookEvery is how often a request that waits looks whether its task is held.
+const lookEvery = 2 * time.Second
+
+// guard ends the wait for a task that is not asked before somebody acts: sends another token or money, publishes the bot,
+// resumes the queue. A request that comes while the pause lasts is refused by package submit; this is for those that were
+// in the queue when it began. A nil guard ends nothing.
+type guard struct {
+	held  func(ctx context.Context) (*pause.Hold, error)
+	asked bool // the task is at Coze, perhaps as the probe of a pause
+}
+
+// see is told of each status of the task.
+func (g *guard) see(e watch.Event) error {
+	if g == nil {
+		return nil
+	}
+	g.asked = e.Status == results.Running
+	if e.Status == results.Waiting && e.Why != nil && needsSomebody(e.Why.Class) {
+		return failed(e.Why)
+	}
+	return nil
+}
+
+// look is called now and then.
+func (g *guard) look(ctx context.Context) error {
+	if g == nil || g.asked {
+		return nil
+	}
+	held, err := g.held(ctx)
+	if err != nil || held == nil || held.Due || held.Queue == "" && !needsSomebody(held.Class) {
+		return nil // the wait goes on, and ends with an error of its own if Redis is away
+	}
+	return heldError(held)
+}
+
+// needsSomebody reports whether a failure of this class stays until somebody acts. Other waits pass by themselves.
+func needsSomebody(class string) bool {
+	return class == "auth" || class == "quota" || class == "permanent" // permanent: a bot that is not there is paused
+}
+
+// heldError is the error for a question that is not asked now.
+func heldError(h *pause.Hold) *Error {
+	e := &Error{Message: h.Reason(), Retry: retryYes, RetryAfter: maxRetryAfter}
+	if h.Queue == "" {
+		e = failed(&results.Failure{Class: h.Class, Code: h.Code, Message: h.Reason(), Hint: h.Hint, LogID: h.LogID})
+		if e.Status == http.StatusNotFound {
+			return e
+		}
+		e.RetryAfter = max(time.Until(h.NextProbe), time.Second)
+	}
+	e.Status = http.StatusServiceUnavailable
+	if !needsSomebody(h.Class) {
+		e.Type, e.Code, e.Retry = typeServer, "paused", retryYes
+	}
+	return e
+}
