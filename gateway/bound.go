@@ -18,7 +18,10 @@ const maxDepth = 64
 // bound limits what a request may send, and unpacks it. It is next to the routes, so that it can name the route for the log.
 func (g *Gateway) bound(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, pattern := mux.Handler(r)
+		handler, pattern := mux.Handler(r)
+		if inner, ok := handler.(interface{ Route(*http.Request) string }); ok {
+			pattern = inner.Route(r)
+		}
 		callOf(r.Context()).route = pattern
 		if r.Body != nil && r.Body != http.NoBody {
 			if p := g.boundBody(w, r); p != nil {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -36,7 +37,10 @@ func (g *Gateway) eventRoutes(mux *http.ServeMux) {
 }
 
 func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
-	ctx, id := r.Context(), r.PathValue("id")
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(g.draining, cancel)()
+	id := r.PathValue("id")
 	if _, err := g.submit.Result(ctx, id); err != nil {
 		write(w, problemOf(err))
 		return
@@ -62,7 +66,7 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 			}
 			defer stream.Close()
 		}
-		if err != nil { // Redis is away: the client comes back by itself, with the last id
+		if err != nil { // Redis is away, or this process stops: the client comes back by itself, with the last id
 			g.Logger.Debug("a watcher was let go", "task", id, "error", err)
 			return
 		}

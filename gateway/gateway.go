@@ -12,7 +12,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"time"
@@ -47,7 +49,7 @@ type Config struct {
 	// WebhookAllow are networks that webhooks may go to although they are not public.
 	WebhookAllow []netip.Prefix
 
-	// BotID is asked where a request names no bot.
+	// BotID is asked where a request names no bot. It is a model of OpenAI's API under its id.
 	BotID string
 
 	// Models are names for bots, beside their ids, for OpenAI's clients.
@@ -77,7 +79,7 @@ type Config struct {
 	TracerProvider trace.TracerProvider  // nil: spans are not made, but a traceparent is passed on
 }
 
-// Gateway is the http.Handler. Make it with New, and Close it after the server.
+// Gateway is the http.Handler. Make it with New. To stop: Drain, shut the server down, Close.
 type Gateway struct {
 	Config
 	submit  *submit.Client
@@ -89,6 +91,9 @@ type Gateway struct {
 	api     huma.API
 	handler http.Handler
 	metrics *metrics
+
+	draining context.Context // ends with Drain
+	drain    context.CancelFunc
 }
 
 const defaultMaxBody = 20 << 20
@@ -104,8 +109,16 @@ func New(c Config) (*Gateway, error) {
 	if c.MaxBody == 0 {
 		c.MaxBody = defaultMaxBody
 	}
+	c.Models = maps.Clone(c.Models)
+	if c.Models == nil {
+		c.Models = make(map[string]string)
+	}
+	if c.BotID != "" {
+		c.Models[c.BotID] = c.BotID // also where it is no number, as that of a mock
+	}
 	c.MaxUpload = cmp.Or(c.MaxUpload, openaibatch.DefaultMaxFile)
-	g := &Gateway{Config: c, metrics: newMetrics(c.Metrics)}
+	g := &Gateway{Config: c, watch: watch.New(c.Tasks.Results())}
+	g.draining, g.drain = context.WithCancel(context.Background())
 	if c.KeysFile != "" {
 		keys, err := apikey.Load(c.KeysFile, c.Logger)
 		if err != nil {
@@ -113,15 +126,15 @@ func New(c Config) (*Gateway, error) {
 		}
 		g.keys = keys
 	}
+	g.metrics = newMetrics(c.Metrics, g.watch, g.keys)
 	g.submit = submit.New(submit.Config{Tasks: c.Tasks, Limits: apikey.NewLimits(c.Tasks.Results()), JoinFor: c.JoinFor})
 	if err := g.newWebhook(); err != nil {
 		return nil, err
 	}
 	g.batches = batches.New(c.Tasks)
-	g.watch = watch.New(c.Tasks.Results())
 	g.openai = openai.New(openai.Config{
 		Decoder: openai.Decoder{Models: openai.Models{Aliases: c.Models}, System: c.System},
-		Submit:  g.submit, Tasks: c.Tasks, Hub: g.watch, Log: c.Logger,
+		Submit:  g.submit, Tasks: c.Tasks, Hub: g.watch, Log: c.Logger, FirstDelta: g.metrics.firstDelta,
 	})
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, document(c.Version, g.keys != nil))
@@ -165,19 +178,42 @@ func (g *Gateway) Run(ctx context.Context) error { return g.webhook.Run(ctx) }
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
-// Close ends what watches Redis. Requests that still run end with an error.
+// Drain is the first step of a stop. Ready fails from then on, so load balancers send no more; streams of events end, and long
+// polls get the record as it stands: their callers come again elsewhere and miss nothing. Requests of OpenAI's API go on
+// until Close.
+func (g *Gateway) Drain() { g.drain() }
+
+// Close ends what watches Redis. Requests of OpenAI's API that still wait end with an error that tells their clients to come
+// again, so close the server after it. A second Close does nothing.
 func (g *Gateway) Close() error {
+	g.drain()
 	g.openai.Close()
 	return g.watch.Close()
 }
 
 const readyTime = 2 * time.Second
 
-// ready answers 200 if Redis does.
-func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
+var errDraining = errors.New("this process stops")
+
+// Ready says why the gateway should get no requests now: it is draining, or Redis does not answer.
+func (g *Gateway) Ready(ctx context.Context) error {
+	if g.draining.Err() != nil {
+		return errDraining
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	if err := g.Tasks.Results().Redis().Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("redis does not answer: %w", err)
+	}
+	return nil
+}
+
+func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
+	switch err := g.Ready(r.Context()); {
+	case errors.Is(err, errDraining):
+		write(w, fault(http.StatusServiceUnavailable, "%s", err))
+		return
+	case err != nil:
 		write(w, problemOf(err))
 		return
 	}

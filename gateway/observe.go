@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
@@ -24,6 +23,13 @@ type call struct {
 	route  string // the pattern, so that metrics have few values
 	status int
 	bytes  int64
+	waited time.Duration // for a task to end, as the caller asked
+}
+
+// wait notes the time until what it returns is called.
+func (c *call) wait() (done func()) {
+	began := time.Now()
+	return func() { c.waited += time.Since(began) }
 }
 
 type callKey struct{}
@@ -111,35 +117,4 @@ func (w *recorder) Write(p []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(p)
 	w.call.bytes += int64(n)
 	return n, err
-}
-
-// metrics count requests.
-type metrics struct {
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	inFlight prometheus.Gauge
-}
-
-func newMetrics(r prometheus.Registerer) *metrics {
-	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "cozeq_http_requests_total", Help: "HTTP requests that ended, by route, status and API key.",
-		}, []string{"route", "status", "key"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "cozeq_http_request_seconds", Help: "Duration of HTTP requests by route; those that wait for answers take as long as these.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900},
-		}, []string{"route"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cozeq_http_requests_in_flight", Help: "HTTP requests that are being answered, event streams included.",
-		}),
-	}
-	if r != nil {
-		r.MustRegister(m.requests, m.seconds, m.inFlight)
-	}
-	return m
-}
-
-func (m *metrics) observe(c *call, took time.Duration) {
-	m.requests.WithLabelValues(c.route, fmt.Sprint(c.status), c.key).Inc()
-	m.seconds.WithLabelValues(c.route).Observe(took.Seconds())
 }

@@ -205,6 +205,8 @@ func (g *Gateway) await(ctx context.Context, r *results.Result, wait time.Durati
 	}
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	defer context.AfterFunc(g.draining, cancel)()
+	defer callOf(ctx).wait()()
 	ended, err := g.Tasks.Wait(waiting, r.ID)
 	_, unfinished := errors.AsType[*tasks.UnfinishedError](err)
 	switch {

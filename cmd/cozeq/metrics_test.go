@@ -59,7 +59,11 @@ var descName = regexp.MustCompile(`fqName: "([^"]+)"`)
 func allMetrics(t *testing.T, s *session.Session, a settings.Account) (*described, *worker.Metrics) {
 	t.Helper()
 	d := &described{Registry: prometheus.NewRegistry(), names: map[string]bool{}}
-	g, err := gateway.New(gateway.Config{Tasks: s.Tasks, Metrics: d})
+	keys := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(keys, []byte(`{"shop": {"sha256": "`+strings.Repeat("ab", 32)+`", "expires": "2099-01-01"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g, err := gateway.New(gateway.Config{Tasks: s.Tasks, Metrics: d, KeysFile: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +71,7 @@ func allMetrics(t *testing.T, s *session.Session, a settings.Account) (*describe
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return d, site.RegisterMetrics(d, s, a, []string{tasks.QueueDefault})
+	return d, site.RegisterMetrics(d, s, a, []string{tasks.QueueDefault, tasks.QueueLow})
 }
 
 // ours are the metrics that cozeq itself makes.
@@ -102,6 +106,11 @@ func TestMetricsDoc(t *testing.T) {
 		if _, err := s.Results.Wait(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
+	}
+	waits := tasks.Ask("b", "wait")
+	waits.Tenant = "shop"
+	if _, err := s.Tasks.Enqueue(t.Context(), waits, tasks.Options{Queue: tasks.QueueLow}); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := s.Tasks.Enqueue(t.Context(), tasks.Ask("other", "bot"), tasks.Options{}); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,13 +77,10 @@ func (f *File) Lookup(token string) (*Key, error) {
 	return key, nil
 }
 
-// Names are the names of the keys, expired ones included.
-func (f *File) Names() []string {
-	names := make(map[string]bool)
-	for _, key := range f.current() {
-		names[key.Name] = true
-	}
-	return slices.Sorted(maps.Keys(names))
+// Keys are the keys by name, expired ones included.
+func (f *File) Keys() []*Key {
+	all := slices.SortedFunc(maps.Values(f.current()), func(a, b *Key) int { return strings.Compare(a.Name, b.Name) })
+	return slices.Compact(all) // one of several hashes
 }
 
 // current is the keys of the newest version that is right.

@@ -29,6 +29,8 @@ var hintsZH = map[string]string{
 	"write redis:// in place of rediss://, leave tls=true out, or give the server's port for TLS":         "请把 rediss:// 改为 redis://，去掉 tls=true，或改用服务器的 TLS 端口",
 	"write rediss:// in place of redis://, or add tls=true to the URL's options":                          "请把 redis:// 改为 rediss://，或在 URL 参数中加上 tls=true",
 	"choose another address with --http or COZEQ_HTTP, or off":                                            "请用 --http 或 COZEQ_HTTP 换一个地址，或设为 off",
+	"choose another address with --http or COZEQ_SERVE":                                                   "请用 --http 或 COZEQ_SERVE 换一个地址",
+	"choose another address with --metrics or COZEQ_METRICS, or off":                                      "请用 --metrics 或 COZEQ_METRICS 换一个地址，或设为 off",
 	"wait for the other run to end, or write to another file with -o":                                     "请等待另一个运行结束，或用 -o 写到别的文件",
 	HintNoToken: "'cozeq run --demo' 两者都不需要；'cozeq mock' 可以代替扣子",
 	"start 'cozeq serve' with COZEQ_WEBHOOK_SECRETS_FILE": "请设置 COZEQ_WEBHOOK_SECRETS_FILE 并启动 cozeq serve",

@@ -25,11 +25,13 @@ type request struct {
 	record *results.Result // as it was when it was submitted
 	name   string          // among those that wait for it
 	again  time.Duration   // after which the client was told to come again
+	began  time.Time
 }
 
 // create serves a POST to one of the APIs.
 func (h *Handler) create(api string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
 		body, err := readBody(w, r)
 		if err != nil {
 			WriteError(w, err)
@@ -43,7 +45,7 @@ func (h *Handler) create(api string) http.HandlerFunc {
 			h.refuse(w, r, err)
 			return
 		}
-		c := &request{Ask: ask, h: h, w: w, r: r}
+		c := &request{Ask: ask, h: h, w: w, r: r, began: began}
 		if err := c.submit(); err != nil {
 			h.refuse(w, r, err)
 			return
@@ -174,7 +176,7 @@ func (c *request) held(ctx context.Context) (*pause.Hold, error) {
 
 // stream answers with the task's answer as it comes.
 func (c *request) stream() {
-	f := follower{h: c.h, r: c.r, id: c.id, wait: c.WaitForEnd, guard: c.guard(), atOnce: c.Echo.Background}
+	f := follower{h: c.h, r: c.r, id: c.id, wait: c.WaitForEnd, guard: c.guard(), atOnce: c.Echo.Background, began: c.began}
 	if c.Echo.API == ResponsesAPI {
 		f.sink = newResponseStream(c.w, c.r, &c.Echo, c.record)
 	} else {

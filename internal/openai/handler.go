@@ -38,6 +38,9 @@ type Config struct {
 	// any client waits. A task that fails in this time has its error with a status, which the SDKs make a typed error of.
 	HeadersAfter time.Duration
 
+	// FirstDelta is told how long a streaming request waited for the first piece of its answer; nil: nobody is.
+	FirstDelta func(time.Duration)
+
 	// Log gets what went wrong here; nil: the default logger.
 	Log *slog.Logger
 }
@@ -57,6 +60,9 @@ func New(c Config) *Handler {
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	c.HeadersAfter = cmp.Or(c.HeadersAfter, 2*time.Second)
 	c.Log = cmp.Or(c.Log, slog.Default())
+	if c.FirstDelta == nil {
+		c.FirstDelta = func(time.Duration) {}
+	}
 	h := &Handler{Config: c, mux: http.NewServeMux()}
 	h.base, h.close = context.WithCancelCause(context.Background())
 	h.waiters.redis = h.results().Redis()
@@ -79,6 +85,12 @@ func (h *Handler) results() *results.Store { return h.Tasks.Results() }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// Route is the pattern that serves a request, for metrics.
+func (h *Handler) Route(r *http.Request) (pattern string) {
+	_, pattern = h.mux.Handler(r)
+	return pattern
+}
 
 // errClosing ends requests of a serve that stops. Their tasks go on.
 var errClosing = &Error{

@@ -29,7 +29,8 @@ type follower struct {
 	guard  *guard // nil: somebody may come back for the answer, and a pause is waited for
 	atOnce bool   // the first event begins the stream, whatever it says; before it an error has a status
 	answer answer
-	gap    bool // pieces are missing: the rest comes with the end
+	gap    bool      // pieces are missing: the rest comes with the end
+	began  time.Time // of the request; zero: its first piece was sent, or is none of a new answer
 }
 
 // fate is what a stream leaves behind.
@@ -109,6 +110,10 @@ func (f *follower) write(e watch.Event) error {
 		fresh, err := f.answer.add(e.Text)
 		if err != nil || fresh == "" {
 			return err
+		}
+		if !f.began.IsZero() {
+			f.h.FirstDelta(time.Since(f.began))
+			f.began = time.Time{}
 		}
 		return f.sink.text(fresh)
 	case watch.End:

@@ -87,6 +87,12 @@ func New(c Config) *Handler {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
+// Route is the pattern that serves a request, for metrics.
+func (h *Handler) Route(r *http.Request) (pattern string) {
+	_, pattern = h.mux.Handler(r)
+	return pattern
+}
+
 func (h *Handler) results() *results.Store { return h.Tasks.Results() }
 
 // tenant is whose files and batches a request is about.

@@ -47,6 +47,14 @@ func (s Setting) of(cmd *cobra.Command, flag string) bool {
 	return s.Flag == flag && (s.only == "" || s.only == cmd.Name())
 }
 
+// FlagOf is the setting's flag of a command, "" where it has none: it is a secret, or its flag is another setting's there.
+func (s Setting) FlagOf(cmd *cobra.Command) string {
+	if !s.of(cmd, s.Flag) {
+		return ""
+	}
+	return s.Flag
+}
+
 const (
 	Redis       = "redis"
 	Base        = "coze-base"
@@ -61,6 +69,7 @@ const (
 	Monitor     = "monitor"
 	Prometheus  = "prometheus-addr"
 	Models      = "model"
+	Metrics     = "metrics"
 
 	WebhookAllow = "webhook-allow"
 
@@ -74,6 +83,7 @@ const (
 
 	EnvKeyFile = "COZEQ_ENCRYPTION_KEY_FILE"
 
+	EnvServe          = "COZEQ_SERVE"
 	EnvAPIKeys        = "COZEQ_API_KEYS_FILE"
 	EnvWebhookSecrets = "COZEQ_WEBHOOK_SECRETS_FILE"
 
@@ -98,7 +108,8 @@ func All() []Setting {
 		{Flag: MaxAnswer, Env: "COZEQ_MAX_ANSWER", Usage: "accept answers of up to `N` MiB; a longer one is cut off and its question fails", Def: "8"},
 		{Flag: Queues, Env: "COZEQ_QUEUES", Usage: "queues to serve, as `NAME=WEIGHT,...`; NAME/N stands for NAME-0 to NAME-(N-1)", Def: "critical=6,default=3,low=1"},
 		{Flag: Rate, Env: "COZEQ_RATE", Usage: "start at most `N/s` chats, all processes together; also N/m or N/h", Def: "none, Coze's own limit is learnt"},
-		{Flag: HTTP, Env: "COZEQ_SERVE", only: "serve", Usage: "serve the API on `HOST:PORT`; other machines need an API key", Def: DefaultServe},
+		{Flag: HTTP, Env: EnvServe, only: "serve", Usage: "serve the API on `HOST:PORT`; other machines need an API key", Def: DefaultServe},
+		{Flag: Metrics, Env: "COZEQ_METRICS", Usage: "serve /metrics, /healthz and /readyz of 'cozeq serve' on `HOST:PORT` too, without a key; or off", Def: "off"},
 		{Env: EnvAPIKeys, Usage: "file with the API keys of 'cozeq serve' and what each may; read again when it changes"},
 		{Env: EnvWebhookSecrets, Usage: "file with the secrets that sign the webhooks of 'cozeq serve'; read again when it changes"},
 		{Flag: WebhookAllow, Env: "COZEQ_WEBHOOK_ALLOW", Usage: "let webhooks go to private addresses of this network, as `CIDR,...`; may be repeated", many: true},
@@ -262,8 +273,10 @@ func (c Config) Queues() (map[string]int, error) {
 }
 
 // HTTP returns the address to serve on, "" for none.
-func (c Config) HTTP(def string) (string, error) {
-	value, source := c.Lookup(HTTP, def)
+func (c Config) HTTP(def string) (string, error) { return c.address(HTTP, def) }
+
+func (c Config) address(name, def string) (string, error) {
+	value, source := c.Lookup(name, def)
 	if value == "" || value == "off" {
 		return "", nil
 	}

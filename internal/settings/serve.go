@@ -2,40 +2,100 @@ package settings
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
 
+	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/webhook"
 )
 
-// Serve is where the API listens, and the file of its keys.
+// Serve is where the API listens, and its files.
 type Serve struct {
-	Addr     string
-	KeysFile string
+	Addr           string
+	Metrics        string // where metrics need no key; "": nowhere
+	KeysFile       string
+	WebhookSecrets string
 }
 
-// Serve reads where the API listens. Without keys nobody but this machine may reach it: whoever does may ask all bots.
+// Serve reads where the API listens, and its files for what is wrong with them.
 func (c Config) Serve() (s Serve, err error) {
 	addr, err := c.HTTP(DefaultServe)
 	if err != nil {
 		return s, err
 	}
 	_, source := c.Lookup(HTTP, "")
-	if addr == "" {
-		return s, c.Errorf(source, "off, but there is nothing else to serve")
+	if s.Addr, err = c.serveAddress(addr, source); err != nil {
+		return s, err
+	}
+	if s.Metrics, err = c.Metrics(); err != nil {
+		return s, err
+	}
+	s.KeysFile, _ = c.Env(EnvAPIKeys)
+	s.WebhookSecrets, _ = c.Env(EnvWebhookSecrets)
+	if _, err = c.APIKeys(); err != nil {
+		return s, err
+	}
+	return s, c.webhookSecrets()
+}
+
+// serveAddress checks where the API listens. Without keys nobody but this machine may reach it: whoever does may ask all bots.
+func (c Config) serveAddress(addr, source string) (string, error) {
+	if addr == "" || addr == "off" {
+		return "", c.Errorf(source, "off, but there is nothing else to serve")
 	}
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
-		return s, c.Errorf(source, "%w", err)
+		return "", c.Errorf(source, "%w", err)
 	}
-	s.Addr = tcp.String() // a name may resolve to something else later
-	if s.KeysFile, _ = c.Env(EnvAPIKeys); s.KeysFile == "" && !tcp.IP.IsLoopback() {
-		return s, c.Errorf(source, "other machines can reach %s, and without API keys they could ask on your account: "+
-			"set %s to a file of keys, or serve on 127.0.0.1", addr, EnvAPIKeys)
+	if keys, _ := c.Env(EnvAPIKeys); keys == "" && !tcp.IP.IsLoopback() {
+		return "", c.Errorf(source, "other machines can reach %s, and without API keys they could ask on your account: "+
+			"set %s to a file of keys (docs/api-keys.md), or serve on 127.0.0.1", addr, EnvAPIKeys)
 	}
-	return s, nil
+	return tcp.String(), nil // a name may resolve to something else later
+}
+
+// Metrics returns the address where metrics need no key, "" for none.
+func (c Config) Metrics() (string, error) { return c.address(Metrics, "") }
+
+// APIKeys reads the file of API keys; nil where there is none.
+func (c Config) APIKeys() ([]*apikey.Key, error) {
+	path, _ := c.Env(EnvAPIKeys)
+	if path == "" {
+		return nil, nil
+	}
+	file, err := apikey.Load(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, c.Errorf(EnvAPIKeys, "%w", err)
+	}
+	return file.Keys(), nil
+}
+
+func (c Config) webhookSecrets() error {
+	path, _ := c.Env(EnvWebhookSecrets)
+	if path == "" {
+		return nil
+	}
+	if _, err := webhook.LoadSecrets(path, nil); err != nil {
+		return c.Errorf(EnvWebhookSecrets, "%w", err)
+	}
+	return nil
+}
+
+// CheckServing says what is wrong with a setting that is for the command serve alone.
+func (c Config) CheckServing(env string) (err error) {
+	switch env {
+	case EnvServe:
+		addr, _ := c.Env(EnvServe)
+		_, err = c.serveAddress(addr, EnvServe)
+	case EnvAPIKeys:
+		_, err = c.APIKeys()
+	case EnvWebhookSecrets:
+		err = c.webhookSecrets()
+	}
+	return err
 }
 
 // WebhookAllow reads networks.

@@ -3,6 +3,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,9 @@ type Site struct {
 	Dashboard http.Handler                // for /monitor
 	API       http.Handler                // for all of it, instead of these: it answers as long as its callers wait
 
-	Chats       int // that this process may have in flight, whose descriptors are not the site's
-	connections int // at a time; 0: by the limit of descriptors
+	Hint        string // for an address that is taken; "": that of --http
+	Chats       int    // that this process may have in flight, whose descriptors are not the site's
+	connections int    // at a time; 0: by the limit of descriptors
 }
 
 // handler has nothing but what is named here: no profiles, and nothing that a library
@@ -66,10 +68,9 @@ type Server struct {
 func Start(ctx context.Context, addr string, s Site, logger *slog.Logger) (*Server, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, &exitcode.HintedError{
-			Err:  fmt.Errorf("serve HTTP: %w", err),
-			Hint: "choose another address with --http or COZEQ_HTTP, or off",
-		}
+		hinted := &exitcode.HintedError{Err: fmt.Errorf("serve HTTP: %w", err), Hint: "choose another address with --http or COZEQ_HTTP, or off"}
+		hinted.Hint = cmp.Or(s.Hint, hinted.Hint)
+		return nil, hinted
 	}
 	listener := bounded(l, s.bound(logger))
 	web := &Server{
@@ -123,6 +124,13 @@ func (s Site) bound(logger *slog.Logger) int {
 			"limit", limit, "needed", needed+leastConnections, "concurrency", s.Chats)
 	}
 	return connectionsFor(limit, needed, most)
+}
+
+// Drain takes no new connections, and returns when the requests in flight have ended, or after d.
+func (web *Server) Drain(d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	_ = web.server.Shutdown(ctx) // what it does not wait for is left to Close
 }
 
 // Close lets a scrape in progress end.

@@ -20,6 +20,7 @@ type QueueCollector struct {
 	age       *prometheus.Desc
 	paused    *prometheus.Desc
 	memory    *prometheus.Desc
+	tenants   *prometheus.Desc
 }
 
 // NewQueueCollector returns a collector for these queues of rdb; with none, for all
@@ -37,6 +38,8 @@ func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollect
 			"1 if the queue is paused.", []string{"queue"}, nil),
 		memory: prometheus.NewDesc("cozeq_queue_memory_bytes",
 			"Memory of the queue's tasks in Redis, without their results, estimated from samples.", []string{"queue"}, nil),
+		tenants: prometheus.NewDesc("cozeq_tenant_waiting_tasks",
+			"Tasks of the tenant (the name of an API key) that wait for a worker.", []string{"queue", "tenant"}, nil),
 	}
 }
 
@@ -46,6 +49,7 @@ func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.age
 	ch <- c.paused
 	ch <- c.memory
+	ch <- c.tenants
 }
 
 // Collect implements prometheus.Collector. A queue that nobody has enqueued to
@@ -79,5 +83,9 @@ func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(c.paused, paused, queue)
 		gauge(c.memory, float64(info.MemoryUsage), queue)
+		waiting, _ := asynqx.Tenants(context.Background(), c.rdb, queue) // what fails here has failed above
+		for _, w := range waiting {
+			gauge(c.tenants, float64(w.Tasks), queue, w.Tenant)
+		}
 	}
 }

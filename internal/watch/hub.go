@@ -102,6 +102,16 @@ func (h *Hub) Watch(ctx context.Context, id, after string) iter.Seq2[Event, erro
 	}
 }
 
+// Watchers is how many watches wait for their task to end.
+func (h *Hub) Watchers() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range h.topics {
+		n += len(t.watchers)
+	}
+	return n
+}
+
 // join adds a watcher to its task's.
 func (h *Hub) join(ctx context.Context, w *watcher) error {
 	h.mu.Lock()

@@ -183,7 +183,7 @@ type flagGroup struct {
 // helpGroups are the headings of flags in the help, in this order, and the flags below them. "submit id" is a flag of
 // that command alone.
 var helpGroups = []struct{ title, flags string }{
-	{"Input", "format question-col custom-id-col sheet delimiter encoding prompt prompt-file system unsupported"},
+	{"Input", "format question-col custom-id-col sheet delimiter encoding prompt prompt-file run-system submit-system unsupported"},
 	{"Selection", "class code status"},
 	{"Batch", "submit-id again dry-run submit-keep expires-in"},
 	{"Question", "id user conversation image var"},
@@ -191,7 +191,7 @@ var helpGroups = []struct{ title, flags string }{
 	{"Asking", "demo bot credential coze-base attempts timeout on-turn-failure patience drain codes"},
 	{"Limits and costs", "concurrency rate rate-http max-questions max-tokens max-answer estimate cache cache-ttl"},
 	{"Redis", "redis queue queues with-worker worker-wait window keep allow-eviction"},
-	{"Serving", "addr http model cors webhook-allow monitor monitor-write prometheus-addr"},
+	{"Serving", "addr http metrics model system join-for cors webhook-allow monitor monitor-write prometheus-addr"},
 	{"Mock", "bots token-file script latency delta-pace deltas forget seed"},
 	{"General", "log lang no-descriptions version help"},
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,12 +19,14 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/gateway"
+	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/mockserver"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/internal/terminal"
+	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -41,6 +45,8 @@ type options struct {
 	demo       bool
 	withWorker bool
 	origins    []string
+	system     string
+	joinFor    time.Duration
 	drain      time.Duration
 	rules      session.RedisRules
 }
@@ -74,9 +80,13 @@ programs.`,
 	f.BoolVar(&o.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs")
 	f.BoolVar(&o.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
 	f.StringSliceVar(&o.origins, "cors", nil, "let web pages of this `ORIGIN` call, such as https://example.com; may be repeated")
+	f.StringVar(&o.system, "system", "prepend", "what to do with system messages of OpenAI's clients: prepend them to the question, drop them, or refuse the request")
+	flags.OneOf(f, "system", "prepend", "drop", "refuse")
+	flags.Duration(f, &o.joinFor, "join-for", tasks.DefaultTimeout, "let a retry of OpenAI's SDKs find the task of its first try for this long; 0 for never")
 	settings.AddDrain(cmd, &o.drain)
+	f.Lookup("drain").Usage = "let requests and chats in flight finish for this long after the first signal"
 	o.rules.AddFlag(f)
-	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Models, settings.WebhookAllow, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Log, settings.Codes, settings.MaxAnswer)
+	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Models, settings.WebhookAllow, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Metrics, settings.Log, settings.Codes, settings.MaxAnswer)
 	return cmd
 }
 
@@ -101,6 +111,10 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 		}
 		defer m.Close()
 		p.account.Base, p.account.Token = m.URL, coze.StaticToken(demoBot)
+	} else if !p.cfg.Shared() {
+		if err := p.account.Preflight(cmd.Context(), o.streams.Err, "run the same command again"); err != nil {
+			return err
+		}
 	}
 	return o.serve(cmd.Context(), p)
 }
@@ -114,7 +128,7 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 	case o.withWorker && alone:
 		return p, misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", session.ErrNeedsRedis)
 	}
-	level, err := p.cfg.Level(slog.LevelInfo)
+	level, err := p.cfg.Level(slog.LevelWarn)
 	if err != nil {
 		return p, err
 	}
@@ -123,9 +137,8 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 		return p, err
 	}
 	p.gateway = gateway.Config{
-		KeysFile: p.serve.KeysFile, BotID: p.cfg.Text(settings.Bot, ""), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
+		KeysFile: p.serve.KeysFile, WebhookSecretsFile: p.serve.WebhookSecrets, System: o.system, JoinFor: cmp.Or(o.joinFor, -1), BotID: p.cfg.Text(settings.Bot, ""), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
 	}
-	p.gateway.WebhookSecretsFile, _ = p.cfg.Env(settings.EnvWebhookSecrets)
 	if p.gateway.WebhookAllow, err = p.cfg.WebhookAllow(); err != nil {
 		return p, err
 	}
@@ -165,6 +178,34 @@ func (o *options) serve(signals context.Context, p setup) error {
 		return err
 	}
 	defer s.Close()
+	registry := prometheus.NewRegistry()
+	chats := 0
+	if p.worker != nil {
+		chats, p.worker.Metrics = p.worker.Concurrency, site.RegisterMetrics(registry, s, p.account, nil)
+	} else {
+		site.Observe(registry, s)
+	}
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	p.gateway.Tasks, p.gateway.Metrics, p.gateway.MetricsHandler = s.Tasks, registry, metrics
+	g, err := gateway.New(p.gateway)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	if p.serve.Metrics != "" {
+		side, err := site.Start(ctx, p.serve.Metrics, site.Site{
+			Ready: g.Ready, Metrics: metrics, Hint: "choose another address with --metrics or COZEQ_METRICS, or off",
+		}, p.gateway.Logger)
+		if err != nil {
+			return err
+		}
+		defer side.Close()
+	}
+	web, err := site.Start(ctx, p.serve.Addr, site.Site{API: g, Chats: chats, Hint: "choose another address with --http or COZEQ_SERVE"}, p.gateway.Logger)
+	if err != nil {
+		return err
+	}
+	defer web.Close()
 	if s.Remote != nil {
 		if err := s.Remote.Await(ctx, p.gateway.Logger); err != nil {
 			return site.WhileServing(signals, err)
@@ -173,31 +214,11 @@ func (o *options) serve(signals context.Context, p setup) error {
 			return err
 		}
 	}
-	registry := prometheus.NewRegistry()
 	if p.worker != nil {
-		p.worker.Metrics = site.RegisterMetrics(registry, s, p.account, nil)
 		if err := s.StartWorker(ctx, p.account, *p.worker, cancel); err != nil {
 			return err
 		}
-	} else {
-		site.Observe(registry, s)
 	}
-	p.gateway.Tasks, p.gateway.Metrics = s.Tasks, registry
-	p.gateway.MetricsHandler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
-	g, err := gateway.New(p.gateway)
-	if err != nil {
-		return err
-	}
-	defer g.Close()
-	chats := 0
-	if p.worker != nil {
-		chats = p.worker.Concurrency
-	}
-	web, err := site.Start(ctx, p.serve.Addr, site.Site{API: g, Chats: chats}, p.gateway.Logger)
-	if err != nil {
-		return err
-	}
-	defer web.Close()
 	var delivering sync.WaitGroup
 	defer delivering.Wait()
 	delivering.Go(func() {
@@ -205,8 +226,17 @@ func (o *options) serve(signals context.Context, p setup) error {
 			cancel(err)
 		}
 	})
+	if s.Remote != nil && p.worker == nil {
+		s.NoteUnserved(o.streams.Err, tasks.QueueDefault, "questions are refused until one does")
+	}
 	o.greet(web.URL, p)
 	<-ctx.Done()
+	g.Drain()
+	if s.Worker != nil {
+		go s.Worker.Drain() // Close waits for it
+	}
+	web.Drain(o.drain)
+	_ = g.Close() // who still waits is told to come again, before the connections are cut
 	return site.WhileServing(signals, context.Cause(ctx))
 }
 
@@ -228,19 +258,21 @@ func (o *options) greet(url string, p setup) {
 	if p.serve.KeysFile != "" {
 		key, header = "YOUR_KEY", ` -H "Authorization: Bearer YOUR_KEY"`
 	}
-	model := "BOT_ID"
-	for name := range p.gateway.Models {
-		model = name
+	bot, model, question := p.gateway.BotID, "BOT_ID", `{"question": "What is a goroutine?"}`
+	if aliases := slices.Sorted(maps.Keys(p.gateway.Models)); len(aliases) > 0 {
+		model = aliases[0]
+	} else if bot != "" {
+		model = bot
 	}
-	if p.gateway.BotID != "" {
-		model = p.gateway.BotID
+	if bot == "" { // then each question names its bot
+		question = fmt.Sprintf(`{"bot_id": %q, "question": "What is a goroutine?"}`, cmp.Or(p.gateway.Models[model], model))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "cozeq: serving %s, reference at %s/docs\n", url, url)
 	if o.demo || !p.cfg.Shared() {
 		b.WriteString("cozeq: questions are kept in this process and do not outlive it; --redis keeps them\n")
 	}
-	fmt.Fprintf(&b, "\n  curl %s/api/v1/tasks%s -H 'Prefer: wait=60' -d '{\"question\": \"What is a goroutine?\"}'\n", url, header)
+	fmt.Fprintf(&b, "\n  curl %s/api/v1/tasks%s -H 'Prefer: wait=60' -d '%s'\n", url, header, question)
 	fmt.Fprintf(&b, "\n  client = openai.OpenAI(base_url=\"%s/v1\", api_key=\"%s\")\n", url, key)
 	fmt.Fprintf(&b, "  client.chat.completions.create(model=\"%s\", messages=[{\"role\": \"user\", \"content\": \"Hi\"}])\n\n", model)
 	fmt.Fprint(o.streams.Err, b.String())
