@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -111,8 +112,16 @@ func (d *doctor) ask(ctx context.Context, c settings.Credential) []finding {
 	var all sync.WaitGroup
 	all.Go(func() { who = d.whose(limited, client, c.Name) })
 	if c.Name == d.account.Name { // others have bots of their own
-		if d.cfg.Text(settings.Bot, "") != "" {
-			all.Go(func() { bot = []finding{d.bot(limited, client)} })
+		ids := map[string]string{}
+		if models, err := d.cfg.Models(); err == nil {
+			ids = models
+		}
+		if id := d.cfg.Text(settings.Bot, ""); id != "" {
+			ids[""] = id
+		}
+		bot = make([]finding, len(ids))
+		for i, alias := range slices.Sorted(maps.Keys(ids)) {
+			all.Go(func() { bot[i] = lookBot(limited, client, checkName("coze.bot", alias), ids[alias]) })
 		}
 	}
 	all.Wait()
@@ -159,10 +168,8 @@ func (d *doctor) whose(ctx context.Context, client *coze.Client, subject string)
 	return []finding{well(name, "%s", shown)}
 }
 
-// bot looks the default bot up.
-func (d *doctor) bot(ctx context.Context, client *coze.Client) finding {
-	const name = "coze.bot"
-	id := d.cfg.Text(settings.Bot, "")
+// lookBot looks a bot up: the default one, or one that has a name.
+func lookBot(ctx context.Context, client *coze.Client, name, id string) finding {
 	bot, err := client.PublishedBot(ctx, id)
 	if err == nil {
 		shown := terminal.Short(id, 64)

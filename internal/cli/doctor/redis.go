@@ -47,7 +47,7 @@ func (d *doctor) redis(ctx context.Context) []finding {
 	if cluster, ok := d.remote.Client.(*redis.ClusterClient); ok {
 		found = append(found, clusterState(ctx, cluster))
 	}
-	found = append(found, latency(ctx, d.remote.Client), redisClock(ctx, d.remote.Client))
+	found = append(found, latency(ctx, d.remote.Client), channels(ctx, d.remote.Client), redisClock(ctx, d.remote.Client))
 	server, err := redischeck.Server(ctx, d.remote.Client)
 	if err != nil {
 		found = append(found, failed("redis.server", redisFix(err), "does not say how it is: %v", err))

@@ -38,19 +38,22 @@ func (d *doctor) settings(ctx context.Context) []finding {
 	}
 	found = append(found, d.address(ctx)...)
 	found = append(found, d.encryption())
+	found = append(found, d.apiKeys()...)
+	found = append(found, d.aliases()...)
 	found = append(found, d.unknownVariables()...)
 	return append(found, d.credentials(ctx)...)
 }
 
 // value is what a setting is set to; source is empty where it is not.
 func (d *doctor) value(s settings.Setting) (value, source string) {
-	if s.Flag == "" {
+	flag := s.FlagOf(d.cfg.Cmd)
+	if flag == "" {
 		if value, _ = d.cfg.Env(s.Env); value != "" {
 			source = s.Env
 		}
 		return value, source
 	}
-	if value, source = d.cfg.Lookup(s.Flag, ""); source == settings.FromDefault {
+	if value, source = d.cfg.Lookup(flag, ""); source == settings.FromDefault {
 		source = ""
 	}
 	return value, source
@@ -78,10 +81,9 @@ func (d *doctor) setting(ctx context.Context, s settings.Setting, value, source 
 	switch {
 	case s.Flag == settings.Base && unencrypted(value):
 		return warned(name, "use https://", "%s: token, questions and answers go over the network for all to read", shown)
-	case s.Flag == settings.Bot && d.official() && strings.ContainsFunc(value, func(r rune) bool { return r < '0' || r > '9' }):
-		return warned(name, "take the digits that follow /bot/ in the address of the bot's page at Coze",
-			"%s: ids of Coze's bots are digits alone", shown)
-	case s.Flag == settings.HTTP:
+	case s.Flag == settings.Bot && d.official() && notDigits(value):
+		return warned(name, botFix, "%s: ids of Coze's bots are digits alone", shown)
+	case s.FlagOf(d.cfg.Cmd) == settings.HTTP:
 		if err := d.dashboardError(ctx); err != nil {
 			return failed(name, "a worker does not start like this: choose one of the three", "%v", err)
 		}
@@ -89,10 +91,16 @@ func (d *doctor) setting(ctx context.Context, s settings.Setting, value, source 
 	return well(name, "%s", shown)
 }
 
+const botFix = "take the digits that follow /bot/ in the address of the bot's page at Coze"
+
+func notDigits(id string) bool {
+	return strings.ContainsFunc(id, func(r rune) bool { return r < '0' || r > '9' })
+}
+
 // read reads a setting as the commands do, for what is wrong with it. Tokens and
 // keys are looked at as credentials.
 func (d *doctor) read(ctx context.Context, s settings.Setting) (err error) {
-	switch s.Flag {
+	switch s.FlagOf(d.cfg.Cmd) {
 	case settings.Base:
 		_, err = d.cfg.Base()
 	case settings.Redis:
@@ -120,8 +128,16 @@ func (d *doctor) read(ctx context.Context, s settings.Setting) (err error) {
 		_, err = d.cfg.Codes()
 	case settings.Lang:
 		_, err = d.cfg.Lang()
+	case settings.Models:
+		_, err = d.cfg.Models()
+	case settings.WebhookAllow:
+		_, err = d.cfg.WebhookAllow()
+	case settings.Metrics:
+		_, err = d.cfg.Metrics()
 	}
 	switch s.Env {
+	case settings.EnvServe, settings.EnvAPIKeys, settings.EnvWebhookSecrets:
+		err = d.cfg.CheckServing(s.Env)
 	case settings.EnvMonitorToken, settings.EnvMonitorTokenFile:
 		_, err = d.cfg.MonitorToken(ctx)
 	case settings.EnvKeyFile:

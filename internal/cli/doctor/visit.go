@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 
+	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/remoteredis"
 	"github.com/cozeq/cozeq/internal/settings"
 )
@@ -19,6 +20,7 @@ type doctor struct {
 	remote  *remoteredis.Server // nil: none is set, or not one that can be used
 	account settings.Account    // as far as it could be read
 	asks    bool                // there is a credential to ask with
+	keys    []*apikey.Key       // of those who may call 'cozeq serve'
 }
 
 // close gives back what the checks have opened.

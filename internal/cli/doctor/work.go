@@ -14,6 +14,7 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/queuestate"
+	"github.com/cozeq/cozeq/internal/redischeck"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -34,18 +35,24 @@ func (d *doctor) work(ctx context.Context) []finding {
 	if err != nil {
 		return []finding{failed("workers", redisFix(err), "cannot be listed: %v", err)}
 	}
-	served := map[string]bool{}
+	served := map[string]service{}
 	for _, s := range servers {
-		if s.Status == "active" {
-			for q := range s.Queues {
-				served[q] = true
-			}
+		if s.Status != "active" {
+			continue
+		}
+		for q := range s.Queues {
+			is := served[q]
+			served[q] = service{is.processes + 1, is.idle + max(0, s.Concurrency-len(s.ActiveWorkers))}
 		}
 	}
 	queues, waiting := d.queues(ctx, rdb, inspector, served)
 	found := append([]finding{d.workers(ctx, rdb, servers, waiting)}, queues...)
+	found = append(found, d.keyQueues(served)...)
 	return append(found, d.pauses(ctx, rdb)...)
 }
+
+// service is who serves a queue.
+type service struct{ processes, idle int } // idle slots
 
 func waitingText(n int) string {
 	if n == 1 {
@@ -126,7 +133,7 @@ func (p *process) String() string {
 }
 
 // queues looks at each, and counts the questions that wait for a worker.
-func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspector *asynq.Inspector, served map[string]bool) (found []finding, waiting int) {
+func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspector *asynq.Inspector, served map[string]service) (found []finding, waiting int) {
 	names, err := queuestate.Known(inspector)
 	if err != nil {
 		return []finding{failed("queue", redisFix(err), "cannot be listed: %v", err)}, 0
@@ -146,7 +153,11 @@ func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspecto
 		if queue != asynqx.Webhooks {
 			waiting += q.Pending
 		}
-		found = append(found, queueFinding(q, served[queue]))
+		f := queueFinding(q, served[queue].processes > 0)
+		if f.Status == redischeck.OK {
+			f = tenants(ctx, rdb, f, queue, served[queue])
+		}
+		found = append(found, f)
 	}
 	return found, waiting
 }
