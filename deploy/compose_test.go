@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,6 +36,10 @@ type composeService struct {
 	Healthcheck struct{ Test []string }
 	DependsOn   map[string]any `yaml:"depends_on"`
 	Deploy      struct{ Replicas int }
+	Secrets     []string
+	Tmpfs       []string
+
+	secretFiles map[string]string // where it sees them, and what they are of
 }
 
 // ours says whether the service runs cozeq.
@@ -53,15 +58,25 @@ func (s composeService) mounts() map[string]string {
 
 func composeServices(t *testing.T) map[string]composeService {
 	t.Helper()
-	var file struct{ Services map[string]composeService }
+	var file struct {
+		Services map[string]composeService
+		Secrets  map[string]struct{ File string }
+	}
 	decode(t, composeFile, func(d *yaml.Decoder) error { return d.Decode(&file) })
+	for name, s := range file.Services {
+		s.secretFiles = map[string]string{}
+		for _, secret := range s.Secrets {
+			s.secretFiles["/run/secrets/"+secret] = file.Secrets[secret].File
+		}
+		file.Services[name] = s
+	}
 	return file.Services
 }
 
 // TestCompose holds docker-compose.yml against what it promises.
 func TestCompose(t *testing.T) {
 	services := composeServices(t)
-	want := []string{"dashboard", "grafana", "mock", "prometheus", "redis", "worker"}
+	want := []string{"dashboard", "grafana", "mock", "prometheus", "redis", "serve", "worker"}
 	if got := slices.Sorted(maps.Keys(services)); !slices.Equal(got, want) {
 		t.Errorf("services %q, want %q", got, want)
 	}
@@ -89,6 +104,14 @@ func TestCompose(t *testing.T) {
 				t.Errorf("%s depends on %s, which is not there", name, other)
 			}
 		}
+		for at, from := range s.secretFiles {
+			if _, err := os.Stat(path.Join("..", filled(from, nil))); err != nil && filled(from, nil) != os.DevNull {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !slices.ContainsFunc(slices.Collect(maps.Values(s.Environment)), func(v string) bool { return strings.Contains(v, at) }) {
+				t.Errorf("%s is not told of %s", name, at)
+			}
+		}
 		for _, from := range s.mounts() {
 			if info, err := os.Stat(from); err != nil || !info.IsDir() {
 				t.Errorf("%s mounts %s: %v", name, from, err)
@@ -103,6 +126,9 @@ func TestCompose(t *testing.T) {
 	}
 	if n := services["worker"].Deploy.Replicas; n != 2 {
 		t.Errorf("%d workers, want two", n)
+	}
+	if tmp := services["serve"].Tmpfs; len(tmp) != 1 || !strings.HasPrefix(tmp[0], "/tmp:") {
+		t.Errorf("serve has %q to write to, and keeps uploads in /tmp", tmp)
 	}
 	redis := strings.Join(services["redis"].Command, " ")
 	for _, setting := range []string{"--appendonly yes", "--maxmemory-policy noeviction", "--maxmemory ${"} {
@@ -152,8 +178,8 @@ func TestEnvExample(t *testing.T) {
 	for _, m := range variable.FindAllStringSubmatch(string(compose), -1) {
 		taken[m[1]] = m[2]
 	}
-	delete(taken, "VERSION") // make sets it
-	taken["COZEQ_KEYS"] = "" // of no keys something has to be mounted, which is no setting
+	delete(taken, "VERSION")                                     // make sets it
+	taken["COZEQ_KEYS"], taken["COZEQ_WEBHOOK_SECRETS"] = "", "" // where there are none something has to be mounted, which is no setting
 	example, err := os.ReadFile(exampleFile)
 	if err != nil {
 		t.Fatal(err)
@@ -215,10 +241,7 @@ func TestGrafanaProvisioning(t *testing.T) {
 
 // TestDockerfile holds the image's recipe against what the others take from it.
 func TestDockerfile(t *testing.T) {
-	text, err := os.ReadFile("Dockerfile")
-	if err != nil {
-		t.Fatal(err)
-	}
+	recipe := text(t, "Dockerfile")
 	mod, err := os.ReadFile("../go.mod")
 	if err != nil {
 		t.Fatal(err)
@@ -228,6 +251,16 @@ func TestDockerfile(t *testing.T) {
 	if lowest == nil {
 		t.Fatal("go.mod wants a patch release of Go: a distribution's Go of the same minor version works as well")
 	}
+	ignored := text(t, "Dockerfile.dockerignore")
+	sources, err := filepath.Glob("../*/*.go")
+	if err != nil || len(sources) == 0 {
+		t.Fatal("no packages: ", err)
+	}
+	for _, file := range sources {
+		if dir := path.Base(path.Dir(file)); dir != "deploy" && !strings.Contains(ignored, "\n!"+dir+"\n") {
+			t.Errorf("the image is built without %s: Dockerfile.dockerignore leaves it out", dir)
+		}
+	}
 	for _, want := range []string{
 		"\nARG GO_VERSION=" + lowest[1],
 		"target=/go/pkg/mod ", "target=/root/.cache/go-build ", // a change of one line compiles one package
@@ -235,7 +268,7 @@ func TestDockerfile(t *testing.T) {
 		"\nUSER 65532:65532\n",
 		`ENTRYPOINT ["/bin/cozeq"]`,
 	} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(recipe, want) {
 			t.Errorf("no %q in the Dockerfile", want)
 		}
 	}

@@ -10,12 +10,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestKeyFile wants a file with keys to be where worker and dashboard are told that it
+// TestKeyFile wants a file with keys to be where worker, dashboard and serve are told that it
 // is, in each way to run them, and a run without one to ask for none: what reads keys
 // ends where the file is missing.
 func TestKeyFile(t *testing.T) {
 	t.Run("compose", func(t *testing.T) {
-		for _, name := range []string{"worker", "dashboard"} {
+		for _, name := range []string{"worker", "dashboard", "serve"} {
 			s := composeServices(t)[name]
 			said := s.Environment["COZEQ_ENCRYPTION_KEY_FILE"]
 			if got := filled(said, nil); got != "" {
@@ -44,7 +44,7 @@ func TestKeyFile(t *testing.T) {
 		if !strings.Contains(text(t, "kubernetes/secret.example.yaml"), "--from-file="+path.Base(said[1])) {
 			t.Errorf("no secret has %s", path.Base(said[1]))
 		}
-		for _, name := range []string{"worker", "dashboard"} {
+		for _, name := range []string{"worker", "dashboard", "serve"} {
 			file := "kubernetes/" + name + ".yaml"
 			var p pod
 			decode(t, file, func(d *yaml.Decoder) error {

@@ -39,8 +39,8 @@ func TestKubernetes(t *testing.T) {
 			return nil
 		})
 	}
-	if deployments != 2 {
-		t.Errorf("%d deployments, want the worker's and the dashboard's", deployments)
+	if deployments != 3 {
+		t.Errorf("%d deployments, want the worker's, the dashboard's and serve's", deployments)
 	}
 }
 

@@ -3,7 +3,9 @@ package deploy_test
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,10 +41,13 @@ func TestStack(t *testing.T) {
 	}
 	s := &stack{services: composeServices(t), address: map[string]string{}, env: map[string]string{
 		"COZE_API_TOKEN_EXPIRES": time.Now().Add(30 * 24 * time.Hour).UTC().Format(time.DateOnly),
+		"COZEQ_API_KEYS":         write(t, "keys.json", `{"local": {"sha256": "`+stackKeyHash+`", "operator": true, "expires": "2099-01-01"}}`),
+		"COZEQ_WEBHOOK_SECRETS":  write(t, "secrets", "local whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"),
+		"COZEQ_WEBHOOK_ALLOW":    "127.0.0.0/8",
 	}}
 	// Addresses instead of names: 127.A.B.1, .2 and so on. A and B keep two such tests apart.
 	network := fmt.Sprintf("127.%d.%d.", 1+rand.IntN(250), 1+rand.IntN(250))
-	for i, name := range []string{"mock", "worker", "worker2", "dashboard", "prometheus"} {
+	for i, name := range []string{"mock", "worker", "worker2", "dashboard", "serve", "prometheus"} {
 		s.address[name] = fmt.Sprint(network, i+1)
 	}
 	s.redis(t)
@@ -50,14 +55,17 @@ func TestStack(t *testing.T) {
 	s.start(t, "worker", "worker", program(t))
 	s.start(t, "worker", "worker2", program(t))
 	s.start(t, "dashboard", "dashboard", program(t))
+	s.start(t, "serve", "serve", program(t))
 	s.prometheus(t, prometheus)
-	s.healthy(t, "mock", "worker", "worker2", "dashboard")
+	s.healthy(t, "mock", "worker", "worker2", "dashboard", "serve")
 	s.locked(t)
 
 	p := prometheusAPI("http://" + s.address["prometheus"] + ":9090")
-	eventually(t, "every target is scraped", func() error { return p.up(map[string]int{"cozeq-worker": 2, "cozeq-dashboard": 1}) })
+	eventually(t, "every target is scraped", func() error { return p.up(map[string]int{"cozeq-worker": 2, "cozeq-dashboard": 1, "cozeq-serve": 1}) })
 	// A bot that cannot be asked, so that there is a pause to be seen.
 	s.cozeq(t, 0, "ask", "--no-wait", "--bot", "draft", "[[mock:code=4015]] nobody has published this bot")
+	s.api(t, "/api/v1/queues/low/pause", ``)
+	s.api(t, "/api/v1/tasks", `{"question": "wait", "queue": "low"}`)
 	queries := dashboardQueries(t)
 	eventually(t, "every panel shows something", func() error {
 		// One question in twenty fails for good, one is put off for the rate, one asked again, one looked up.
@@ -68,6 +76,8 @@ func TestStack(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.cozeq(t, 3, "run", file, "-o", file+".jsonl") // 3: some failed
+		s.api(t, "/api/v1/tasks", `{"question": "tell me", "webhook": {"url": "http://`+s.address["mock"]+`:8080/nobody"}}`)
+		s.api(t, "/v1/chat/completions", `{"model": "mock", "stream": true, "messages": [{"role": "user", "content": "why?"}]}`)
 		return p.answers(queries)
 	})
 	eventually(t, "every rule was evaluated", p.rules)
@@ -129,9 +139,43 @@ func (s *stack) command(t *testing.T, service, container, binary string, args []
 	}
 	cmd.Dir, cmd.Env = t.TempDir(), []string{"HOME=/nonexistent"}
 	for name, value := range s.services[service].Environment {
-		cmd.Env = append(cmd.Env, name+"="+s.here(container, value))
+		value = s.here(container, value)
+		if file, ok := s.services[service].secretFiles[value]; ok {
+			value = filled(file, s.env)
+		}
+		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	return cmd
+}
+
+// stackKeyHash is that of the key of deploy/compose/api-keys.json, which is known to all.
+const stackKey, stackKeyHash = "cozeq-on-this-machine", "6d312b0af48a8bfddce1ec976b1d79ab675f1d418666acbecde992047a12abc4"
+
+func write(t *testing.T, name, text string) string {
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// api posts to serve, with its key.
+func (s *stack) api(t *testing.T, path, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.address["serve"]+":8787"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+stackKey)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode >= 300 {
+		t.Fatalf("%s: %s %s, %v", path, response.Status, answer, err)
+	}
 }
 
 // start runs a container's program until the test ends, which it has to do by itself when it is told to.
@@ -195,7 +239,7 @@ func (s *stack) token() string {
 	return filled(s.services["dashboard"].Environment["COZEQ_MONITOR_TOKEN"], s.env)
 }
 
-// locked checks that the dashboard wants its token, and the workers show none.
+// locked checks that the dashboard wants its token and serve its key, and that the workers show no dashboard.
 func (s *stack) locked(t *testing.T) {
 	page := "http://" + s.address["dashboard"] + ":8081/monitor/"
 	if _, err := get(page, ""); err == nil {
@@ -203,6 +247,13 @@ func (s *stack) locked(t *testing.T) {
 	}
 	if _, err := get(page, s.token()); err != nil {
 		t.Errorf("the dashboard with its token: %v", err)
+	}
+	metrics := "http://" + s.address["serve"] + ":8787/metrics"
+	if _, err := get(metrics, ""); err == nil {
+		t.Errorf("serve is open to anybody")
+	}
+	if _, err := get(metrics, stackKey); err != nil {
+		t.Errorf("serve with its key: %v", err)
 	}
 	if _, err := get("http://"+s.address["worker"]+":9464/monitor/", s.token()); err == nil {
 		t.Errorf("a worker shows a dashboard, too")

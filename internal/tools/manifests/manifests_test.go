@@ -70,14 +70,15 @@ type scaledObject struct {
 
 // kinds are those that the manifests use. Another one gets a row.
 var kinds = map[string]func() any{
-	"apps/v1 Deployment":                 func() any { return new(appsv1.Deployment) },
-	"keda.sh/v1alpha1 ScaledObject":      func() any { return new(scaledObject) },
-	"networking.k8s.io/v1 NetworkPolicy": func() any { return new(networkingv1.NetworkPolicy) },
-	"policy/v1 PodDisruptionBudget":      func() any { return new(policyv1.PodDisruptionBudget) },
-	"v1 ConfigMap":                       func() any { return new(corev1.ConfigMap) },
-	"v1 Namespace":                       func() any { return new(corev1.Namespace) },
-	"v1 Secret":                          func() any { return new(corev1.Secret) },
-	"v1 Service":                         func() any { return new(corev1.Service) },
+	"apps/v1 Deployment":                     func() any { return new(appsv1.Deployment) },
+	"autoscaling/v2 HorizontalPodAutoscaler": func() any { return new(autoscalingv2.HorizontalPodAutoscaler) },
+	"keda.sh/v1alpha1 ScaledObject":          func() any { return new(scaledObject) },
+	"networking.k8s.io/v1 NetworkPolicy":     func() any { return new(networkingv1.NetworkPolicy) },
+	"policy/v1 PodDisruptionBudget":          func() any { return new(policyv1.PodDisruptionBudget) },
+	"v1 ConfigMap":                           func() any { return new(corev1.ConfigMap) },
+	"v1 Namespace":                           func() any { return new(corev1.Namespace) },
+	"v1 Secret":                              func() any { return new(corev1.Secret) },
+	"v1 Service":                             func() any { return new(corev1.Service) },
 }
 
 // read decodes each manifest strictly: a field that there is not, or one of another type, is an error, as it is for an
@@ -130,8 +131,8 @@ func TestManifests(t *testing.T) {
 			config["secret "+o.Name] = true
 		}
 	}
-	if len(pods) != 2 {
-		t.Fatalf("%d deployments, want the worker's and the dashboard's", len(pods))
+	if len(pods) != 3 {
+		t.Fatalf("%d deployments, want the worker's, the dashboard's and serve's", len(pods))
 	}
 	scaled := 0
 	for _, object := range all {
@@ -143,6 +144,10 @@ func TestManifests(t *testing.T) {
 			if target := o.Spec.ScaleTargetRef.Name; pods[target].Labels == nil {
 				t.Errorf("the scaler's target %q is no deployment", target)
 			}
+		case *autoscalingv2.HorizontalPodAutoscaler:
+			if target := o.Spec.ScaleTargetRef; target.Kind != "Deployment" || pods[target.Name].Labels == nil {
+				t.Errorf("the autoscaler's target %+v is no deployment", target)
+			}
 		case *corev1.Service:
 			for _, port := range o.Spec.Ports {
 				found(t, "service "+o.Name, metav1.LabelSelector{MatchLabels: o.Spec.Selector}, pods, port.TargetPort.StrVal)
@@ -150,7 +155,11 @@ func TestManifests(t *testing.T) {
 		case *policyv1.PodDisruptionBudget:
 			found(t, "budget "+o.Name, *o.Spec.Selector, pods, "")
 		case *networkingv1.NetworkPolicy:
-			found(t, "policy "+o.Name, o.Spec.PodSelector, pods, o.Spec.Ingress[0].Ports[0].Port.StrVal)
+			for _, rule := range o.Spec.Ingress {
+				for _, port := range rule.Ports {
+					found(t, "policy "+o.Name, o.Spec.PodSelector, pods, port.Port.StrVal)
+				}
+			}
 		}
 	}
 	if scaled != 1 {
@@ -206,6 +215,9 @@ func references(pod corev1.PodSpec) (refs []string) {
 		}
 	}
 	for _, volume := range pod.Volumes {
+		if volume.Secret == nil {
+			continue
+		}
 		if optional := volume.Secret.Optional; optional == nil || !*optional {
 			refs = append(refs, "secret "+volume.Secret.SecretName)
 		}
