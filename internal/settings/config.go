@@ -281,7 +281,7 @@ func (c Config) address(name, def string) (string, error) {
 		return "", nil
 	}
 	if _, _, err := net.SplitHostPort(value); err != nil {
-		return "", c.Errorf(source, "%q, want HOST:PORT, as 127.0.0.1:9464, or off", value)
+		return "", c.Errorf(source, "%q, want HOST:PORT, as %s, or off", value, cmp.Or(def, DefaultHTTP))
 	}
 	return value, nil
 }

@@ -122,22 +122,22 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 	p.cfg = settings.Of(cmd, o.streams)
 	alone := o.demo || !p.cfg.Shared()
-	switch {
-	case o.demo && cmd.Flags().Changed(settings.Redis):
+	if o.demo && cmd.Flags().Changed(settings.Redis) {
 		return p, misuse.Errorf(cmd, "--demo works alone: leave --redis out")
-	case o.withWorker && alone:
-		return p, misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", session.ErrNeedsRedis)
 	}
-	level, err := p.cfg.Level(slog.LevelWarn)
+	if err := session.CheckOwnWorker(cmd, o.withWorker, !alone); err != nil {
+		return p, err
+	}
+	logger, err := p.cfg.Logger(o.streams.Err, o.streams.ErrTTY, slog.LevelWarn)
 	if err != nil {
 		return p, err
 	}
-	logger := terminal.NewLogger(o.streams.Err, o.streams.ErrTTY, level)
 	if p.serve, err = p.cfg.Serve(); err != nil {
 		return p, err
 	}
 	p.gateway = gateway.Config{
-		KeysFile: p.serve.KeysFile, WebhookSecretsFile: p.serve.WebhookSecrets, System: o.system, JoinFor: cmp.Or(o.joinFor, -1), BotID: p.cfg.Text(settings.Bot, ""), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
+		KeysFile: p.serve.KeysFile, WebhookSecretsFile: p.serve.WebhookSecrets, BotID: p.cfg.Text(settings.Bot, ""),
+		System: o.system, JoinFor: cmp.Or(o.joinFor, -1), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
 	}
 	if p.gateway.WebhookAllow, err = p.cfg.WebhookAllow(); err != nil {
 		return p, err
