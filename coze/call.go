@@ -24,6 +24,8 @@ type call struct {
 	asks                   bool         // POST /v3/chat: its errors have a zone
 	beforeSend             func() error // see ChatRequest.BeforeSend
 	body                   any          // nil = none
+	upload                 *Upload      // in place of body
+	alive                  func()       // with upload: see withIdle
 	page                   *MessagePage
 }
 
@@ -38,7 +40,12 @@ func (c *Client) call(ctx context.Context, a call, target any) error {
 	if a.need == "chat_id" && a.chatID == "" {
 		return invalid(a.op, "the chat's id is empty")
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.idle(), ErrIdle)
+	var cancel context.CancelFunc
+	if a.upload == nil {
+		ctx, cancel = context.WithTimeoutCause(ctx, c.idle(), ErrIdle)
+	} else {
+		ctx, a.alive, cancel = withIdle(ctx, c.idle())
+	}
 	defer cancel()
 	x, env, err := c.try(ctx, a)
 	if x.refusedToken(err) {
@@ -110,7 +117,7 @@ func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, e
 	if err := ctx.Err(); err != nil {
 		return nil, nil, x.unanswered(ctx, err)
 	}
-	if !a.asks {
+	if !a.asks && a.upload == nil {
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx) // call ends it
 		defer time.AfterFunc(replyTime, func() { cancel(ErrNoReply) }).Stop()
@@ -118,7 +125,7 @@ func (c *Client) send(ctx context.Context, a call) (*exchange, *http.Response, e
 	ctx = x.sent.through(ctx, c.client)
 	req, err := x.request(header)
 	if err != nil {
-		e := invalid(a.op, "the request cannot be written as JSON")
+		e := invalid(a.op, "the request cannot be written")
 		e.Err = err
 		return nil, nil, e
 	}
@@ -170,7 +177,10 @@ func (x *exchange) request(header http.Header) (*http.Request, error) {
 		Method: x.call.method, URL: &u, Host: u.Host, Header: maps.Clone(header),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	if x.call.body == nil {
+	switch {
+	case x.call.upload != nil:
+		return req, x.call.upload.attach(req, x.call.alive)
+	case x.call.body == nil:
 		return req, nil
 	}
 	content, err := json.Marshal(x.call.body)
@@ -213,6 +223,8 @@ func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 	}
 	timeout, _ := errors.AsType[net.Error](err)
 	switch class, cause := interrupted(ctx); {
+	case class == "" && isError[*contentError](err):
+		e.Class, e.Err = ClassInvalid, err
 	case errors.Is(cause, ErrNoReply), errors.Is(cause, ErrIdle), class == "" && timeout != nil && timeout.Timeout() && x.sent.may():
 		e.Class, e.Err, e.Unreached, e.hint = ClassTransient, ErrNoReply, true, hintNoReply.EN
 	case class != "":

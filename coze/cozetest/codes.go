@@ -15,6 +15,11 @@ const (
 	codePermission   = 4101
 	codeNotRunning   = 4104
 	codeResource     = 4200
+	codeNoFile       = 4300
+	codeManyFiles    = 4301
+	codeLargeFile    = 4302
+	codeFileType     = 4303
+	codeBrokenFile   = 4304
 	codeInternal     = 5000
 	codeToken        = 700012006
 )

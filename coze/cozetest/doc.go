@@ -5,9 +5,10 @@
 // programs in other languages.
 //
 // It is not a model (its answers are canned), it does not check what a bot may
-// do, and it does not speak the workflow, file or voice parts of the API. Where
-// Coze's behaviour is not documented, it picks one and says so at the place.
-// Tests and the program may import it; coze must not.
+// do, and it does not speak the workflow or voice parts of the API. Of an uploaded
+// file it keeps the name and the size. Where Coze's behaviour is not documented,
+// it picks one and says so at the place. Tests and the program may import it; coze
+// must not.
 //
 // # In a test
 //
@@ -89,7 +90,7 @@
 // The fields, with the fields of Rule and Fault in Go that explain them:
 //
 //	on        text      the call: chat, retrieve, messages, cancel, history, conversation, message,
-//	                    delete, token
+//	                    delete, token, upload, file
 //	contains  text      a part of the question
 //	match     regexp    of the question
 //	nth       number    the ask's number, from 1

@@ -25,6 +25,7 @@ type Fake struct {
 	calls         uint64
 	conversations map[string]*conversation
 	idle          []idle // oldest first
+	files         map[string]file
 }
 
 // NewHandler returns a Fake. The error is about Config.Rules and says which rule
@@ -41,6 +42,7 @@ func NewHandler(c Config) (*Fake, error) {
 		journal:       journal{keep: c.KeepLog, calls: map[string]int{}, asked: map[uint64]uint32{}},
 		lastID:        c.firstID(),
 		conversations: map[string]*conversation{},
+		files:         map[string]file{},
 	}, nil
 }
 
@@ -101,6 +103,8 @@ var routes = map[string]route{
 	"/v3/chat/message/list":             {[]string{"GET", "POST"}, "messages", false, true, (*exchange).listMessages},
 	"/v3/chat/cancel":                   {[]string{"POST"}, "cancel", false, false, (*exchange).cancelChat},
 	"/api/permission/oauth2/token":      {[]string{"POST"}, "token", true, false, (*exchange).grantToken},
+	"/v1/files/upload":                  {[]string{"POST"}, onUpload, false, false, (*exchange).uploadFile},
+	"/v1/files/retrieve":                {[]string{"GET"}, "file", false, false, (*exchange).retrieveFile},
 	"/v1/commerce/benefit/benefits/get": {[]string{"GET"}, "benefit", false, false, (*exchange).benefits},
 	"/v1/bot/get_online_info":           {[]string{"GET"}, "bot", false, false, (*exchange).onlineInfo},
 	"/v1/users/me":                      {[]string{"GET"}, "user", false, false, (*exchange).me},
@@ -124,7 +128,9 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.route = route
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if route.on != onUpload {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	}
 	if !route.open { // a chat looks up its bot before the token
 		if !f.knows(bearer(r)) {
 			x.refuse(refuse(codeToken, message(codeToken)).at(http.StatusUnauthorized))

@@ -15,6 +15,7 @@ type Request struct {
 	BotID, UserID  string
 	Question       string            // chats: the text of the last message, directives included
 	MetaData       map[string]string // chats: the chat's; otherwise the body's
+	FileName       string            // of an upload
 	Stream         bool
 	Fault          Kind   // the scripted fault that it met
 	Status         int    // HTTP; 0 when the fake hung up

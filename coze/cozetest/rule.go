@@ -15,7 +15,7 @@ type Rule struct {
 	// On is the call that meets the fault: "" or "chat", "retrieve", "messages"
 	// (a chat's), "cancel", "history" (a conversation's messages), "conversation"
 	// (create), "message" (create), "delete" (a message), "token" (of an OAuth app), "bot" (its published
-	// form), "benefit" (the account's plan), "user" (whose the token is). On calls
+	// form), "benefit" (the account's plan), "user" (whose the token is), "upload" (a file), "file" (what is known of one). On calls
 	// other than chat only Refuse, Limit, Expired, Gateway, Hangup and Stall make
 	// sense; Stall delays the reply.
 	On string
@@ -40,7 +40,7 @@ type Rule struct {
 // Script is a list of rules.
 type Script []Rule
 
-var calls = []string{"chat", "retrieve", "messages", "cancel", "history", "conversation", "message", "delete", "token", "bot", "benefit", "user"}
+var calls = []string{"chat", "retrieve", "messages", "cancel", "history", "conversation", "message", "delete", "token", "bot", "benefit", "user", onUpload, "file"}
 
 // compile checks a rule and makes it ready for use.
 func (r *Rule) compile() error {
