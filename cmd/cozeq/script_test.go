@@ -75,6 +75,7 @@ func TestScripts(t *testing.T) {
 			"rules":          cmdRules,
 			"key":            cmdKey,
 			"repeats":        counted(func(f *cozetest.Server) int { return f.Repeats() }),
+			"uploads":        counted(func(f *cozetest.Server) int { return f.Calls("/v1/files/upload") }),
 			"canceled":       counted(func(f *cozetest.Server) int { return f.Calls("/v3/chat/cancel") }),
 			"redis":          cmdRedis,
 			"failover":       cmdFailover,

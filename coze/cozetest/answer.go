@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// say decides what a chat will answer. The caller holds mu.
-func (f *Fake) say(c *chat, question string) {
+// say decides what a chat will answer. files are the names of those that were uploaded for the question. The caller holds mu.
+func (f *Fake) say(c *chat, question string, files []string) {
 	ft := c.fault
 	text := ft.Answer
 	switch {
@@ -18,6 +18,9 @@ func (f *Fake) say(c *chat, question string) {
 		text = f.cfg.Answer(question)
 	default:
 		text = canned(c.conv, question, f)
+		if len(files) > 0 {
+			text += " I have seen " + strings.Join(files, " and ") + "."
+		}
 	}
 	if ft.Size > 0 {
 		text = sized(text, ft.Size)

@@ -176,7 +176,7 @@ func (f *Fake) newChat(conv *conversation, body *chatBody, question, plain strin
 	if f.cfg.CancelEnds {
 		c.canceled = make(chan struct{})
 	}
-	f.say(c, plain)
+	f.say(c, plain, f.names(body))
 	c.takes = c.length()
 	for i := range body.Messages {
 		c.usage.input += tokens(body.Messages[i].text())

@@ -1,6 +1,7 @@
 package cozetest
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"mime/multipart"
@@ -97,6 +98,26 @@ func readPart(part *multipart.Part) (name string, size int64, r *refusal) {
 		return name, 0, refuse(codeBrokenFile, "the file is no image")
 	}
 	return name, size, nil
+}
+
+// names are the names of the uploaded files in a chat's last message. The caller holds mu.
+func (f *Fake) names(body *chatBody) (names []string) {
+	if len(body.Messages) == 0 {
+		return nil
+	}
+	var parts []struct {
+		ID string `json:"file_id"`
+	}
+	m := body.Messages[len(body.Messages)-1]
+	if m.ContentType != "object_string" || json.Unmarshal([]byte(m.Content), &parts) != nil {
+		return nil
+	}
+	for _, p := range parts {
+		if file, ok := f.files[p.ID]; ok {
+			names = append(names, file.name)
+		}
+	}
+	return names
 }
 
 func (x *exchange) retrieveFile() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/redisretry"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -18,11 +19,18 @@ const feedChunk = 250
 // feed enqueues the selected rows as the window allows, in the order of the input, which is the order of turns in a
 // conversation. Rows go to Redis in chunks, but none waits for its chunk to be full: a full window sends what there is.
 func (r *run) feed(ctx context.Context) error {
-	chunk := make([]*openRow, 0, feedChunk)
+	chunk, uploads := make([]*openRow, 0, feedChunk), 0
 	flush := func() error {
-		err := r.enqueue(ctx, chunk)
+		rows := chunk
+		if uploads > 0 {
+			var err error
+			if rows, err = r.upload(ctx, chunk); err != nil {
+				return err
+			}
+		}
+		err := r.enqueue(ctx, rows)
 		clear(chunk)
-		chunk = chunk[:0]
+		chunk, uploads = chunk[:0], 0
 		return err
 	}
 	for o, err := range r.selected(ctx, flush) {
@@ -38,7 +46,10 @@ func (r *run) feed(ctx context.Context) error {
 			}
 			continue
 		}
-		if chunk = append(chunk, o); len(chunk) == feedChunk {
+		if len(o.row.Paths()) > 0 {
+			uploads++
+		}
+		if chunk = append(chunk, o); len(chunk) == feedChunk || uploads == attachment.Concurrency {
 			if err := flush(); err != nil {
 				return err
 			}

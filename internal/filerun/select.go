@@ -93,7 +93,7 @@ func (s *selector) consider(ctx context.Context, row *input.Row) (more bool, err
 // fromCache answers a row from the cache, or makes it wait for the same question. Otherwise the row has to be asked.
 func (s *selector) fromCache(o *openRow) (answered bool, err error) {
 	r := s.run
-	if o.cacheKey = r.job.Cache.Key(o.row.Chat); o.cacheKey == "" {
+	if o.cacheKey = r.cacheKey(o.row); o.cacheKey == "" {
 		return false, nil
 	}
 	if r.same.join(o) {

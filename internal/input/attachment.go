@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
+	"unicode"
 
+	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -13,11 +17,12 @@ import (
 // attachment is a file of a question, with the row's field that names it.
 type attachment struct {
 	field string
+	path  string // of a file of this machine, which gets its ID when it is uploaded; "": it is Coze's, or anywhere
 	messages.File
 }
 
-// attachmentsOf reads a field that names files: a string with one or several, separated by white space, or an array of
-// strings.
+// attachmentsOf reads a field that names files: a string with one or several, or an array of strings. URLs and ids are
+// separated by white space; paths, which may have spaces, by semicolons or new lines.
 func attachmentsOf(field string, raw json.RawMessage) ([]attachment, error) {
 	var names []string
 	if kind(raw) == "an array" {
@@ -29,11 +34,16 @@ func attachmentsOf(field string, raw json.RawMessage) ([]attachment, error) {
 		if err != nil {
 			return nil, fmt.Errorf("want a string or an array of strings, not %s", kind(raw))
 		}
-		names = strings.Fields(text)
+		names = strings.FieldsFunc(text, func(r rune) bool {
+			return r == '\n' || r == ';' && isPath(field) || unicode.IsSpace(r) && !isPath(field)
+		})
 	}
 	all := make([]attachment, 0, len(names))
 	for _, name := range names {
-		a, err := newAttachment(field, strings.TrimSpace(name))
+		if name = strings.TrimSpace(name); name == "" && isPath(field) {
+			continue
+		}
+		a, err := newAttachment(field, name)
 		if err != nil {
 			return nil, err
 		}
@@ -51,27 +61,85 @@ func newAttachment(field, name string) (a attachment, err error) {
 		a.File, err = messages.ByID(messages.Image, name)
 	case fieldImageURL:
 		a.File, err = messages.ByURL(messages.Image, name)
+	case fieldFile, fieldImage:
+		a.path = name
 	default:
 		a.File, err = messages.ByURL("", name)
 	}
 	return a, err
 }
 
-// QuestionWithImages is a user's question with images: URLs that Coze can fetch, or ids of uploaded files.
-func QuestionWithImages(text string, images []string) (tasks.Message, error) {
-	var files []messages.File
-	for _, name := range images {
+func isPath(field string) bool { return field == fieldFile || field == fieldImage }
+
+// locate finds and checks a file of this machine. A relative path begins where the input is.
+func (in *Input) locate(a *attachment) error {
+	if a.path == "" {
+		return nil
+	}
+	a.Kind, a.ID = messages.Document, notUploaded
+	if in.options.CheckFile == nil {
+		return fmt.Errorf("%.80q is a path, and files are uploaded by cozeq run: give %s_url or %[2]s_id", a.path, a.field)
+	}
+	if !filepath.IsAbs(a.path) {
+		a.path = filepath.Join(in.dir(), a.path)
+	}
+	if err := in.options.CheckFile(a.path); err != nil {
+		return err
+	}
+	if a.Kind, _ = coze.FileType(a.path); a.field == fieldImage && a.Kind != messages.Image {
+		return fmt.Errorf("%s is no image: give it as %s", a.path, fieldFile)
+	}
+	return nil
+}
+
+// notUploaded stands for the id until there is one.
+const notUploaded = "not uploaded yet"
+
+// dir is where the input is.
+func (in *Input) dir() string {
+	if in.name == stdinName {
+		return "."
+	}
+	return filepath.Dir(in.name)
+}
+
+// Paths are the files of this machine that go with the question, in its order. They are uploaded before it is asked.
+func (r *Row) Paths() (paths []string) {
+	for _, a := range r.attachments {
+		if a.path != "" {
+			paths = append(paths, a.path)
+		}
+	}
+	return paths
+}
+
+// ChatWith is the row's chat with the ids of its uploaded files, one for each of Paths.
+func (r *Row) ChatWith(ids []string) *tasks.Chat {
+	attachments := slices.Clone(r.attachments)
+	for i := range attachments {
+		if attachments[i].path != "" {
+			attachments[i].ID, ids = ids[0], ids[1:]
+		}
+	}
+	chat := *r.Chat
+	chat.AdditionalMessages = []tasks.Message{questionWith(*r.question, attachments)}
+	return &chat
+}
+
+// Images are images that Coze can reach: URLs, or ids of uploaded files.
+func Images(names []string) (files []messages.File, err error) {
+	for _, name := range names {
 		field := fieldImageID
 		if strings.Contains(name, "/") {
 			field = fieldImageURL
 		}
 		a, err := newAttachment(field, name)
 		if err != nil {
-			return tasks.Message{}, err
+			return nil, err
 		}
 		files = append(files, a.File)
 	}
-	return messages.Question(text, files), nil
+	return files, nil
 }
 
 // questionWith is a user's question with its files.

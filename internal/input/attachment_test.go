@@ -1,6 +1,8 @@
 package input_test
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,5 +53,28 @@ func TestAttachments(t *testing.T) {
 	in := filetest.Open(t, "q.jsonl", `{"additional_messages":[{"role":"user","content":"x"}],"file_id":"1"}`, input.Options{})
 	if _, err := in.Check(t.Context()); err == nil || !strings.Contains(err.Error(), ":1: file_id: goes with question; in additional_messages write an object_string") {
 		t.Errorf("with messages: %v", err)
+	}
+}
+
+// TestPaths: files of this machine are checked with the rows, relative to the input, and get their ids later.
+func TestPaths(t *testing.T) {
+	var checked []string
+	in := filetest.Open(t, "q.csv", "question,file,image\nwhat?,\"a b.pdf; /c.mp3\n\",d.png\n", input.Options{CheckFile: func(path string) error {
+		checked = append(checked, path)
+		return nil
+	}})
+	want := []string{filepath.Join(filepath.Dir(in.Name()), "a b.pdf"), "/c.mp3", filepath.Join(filepath.Dir(in.Name()), "d.png")}
+	stats, err := in.Check(t.Context())
+	if err != nil || stats.Files != 3 || !slices.Equal(checked, want) {
+		t.Fatalf("%+v, %v, checked %q, want %q", stats, err, checked, want)
+	}
+	for row, err := range in.Rows() {
+		if err != nil || !slices.Equal(row.Paths(), want) {
+			t.Fatalf("paths %q, %v", row.Paths(), err)
+		}
+		got := row.ChatWith([]string{"1", "2", "3"}).AdditionalMessages[0].Content
+		if got != `[{"type":"text","text":"what?"},{"type":"file","file_id":"1"},{"type":"audio","file_id":"2"},{"type":"image","file_id":"3"}]` {
+			t.Errorf("with ids: %s", got)
+		}
 	}
 }

@@ -16,6 +16,7 @@ type Stats struct {
 	Rows    int
 	SHA256  string   // of the file as it is, in hex
 	Text    int64    // bytes of the questions
+	Files   int      // of this machine, to upload
 	Carried int64    // bytes of the custom_ids, and of the cells that go into the output
 	Ignored []string // fields of rows in the format of OpenAI's batches that are left to the bot
 
@@ -105,6 +106,7 @@ func (s *Stats) measure(row *Row) {
 	for i := range row.Chat.AdditionalMessages {
 		s.Text += int64(len(row.Chat.AdditionalMessages[i].Content))
 	}
+	s.Files += len(row.Paths())
 	s.Carried += int64(len(row.CustomID))
 	for _, cell := range row.Columns {
 		s.Carried += int64(len(cell))

@@ -13,7 +13,7 @@ import (
 // tableFields are the columns that mean something, beside the question's and the custom_id's.
 var tableFields = []string{
 	fieldBotID, fieldUserID, fieldConversationID, fieldConversationKey, fieldCustomVariables, fieldParameters,
-	fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID,
+	fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage,
 }
 
 // header is a table's columns.

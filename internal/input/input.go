@@ -56,7 +56,7 @@ func Open(path string, o Options) (*Input, error) {
 		return nil, err
 	}
 	if path == "-" {
-		in.name = "stdin"
+		in.name = stdinName
 		err = in.standard()
 	} else {
 		err = in.open(path)
@@ -72,6 +72,8 @@ func Open(path string, o Options) (*Input, error) {
 	}
 	return in, nil
 }
+
+const stdinName = "stdin"
 
 // plan decides what can be decided before the file is opened.
 func (in *Input) plan(path string) (compressed bool, err error) {

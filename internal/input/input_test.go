@@ -258,7 +258,7 @@ null
 }
 
 const known = "custom_id, question, additional_messages, bot_id, user_id, conversation_id, conversation_key, " +
-	"custom_variables, parameters, meta_data, file_url, file_id, image_url, image_id"
+	"custom_variables, parameters, meta_data, file_url, file_id, image_url, image_id, file, image"
 
 const carried = "; with a --prompt, as '{{.question}}', others are carried through"
 

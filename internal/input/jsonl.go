@@ -231,7 +231,7 @@ func setField(row *Row, name string, raw json.RawMessage) error {
 		row.question = &question
 	case fieldMessages:
 		chat.AdditionalMessages, err = messagesOf(raw)
-	case fieldFileURL, fieldFileID, fieldImageURL, fieldImageID:
+	case fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage:
 		var some []attachment
 		some, err = attachmentsOf(name, raw)
 		row.attachments = append(row.attachments, some...)

@@ -91,7 +91,7 @@ func (in *Input) parseRequest(fields map[string]json.RawMessage, row *Row) (wron
 			if method, _ := stringOf(raw); !strings.EqualFold(method, "POST") {
 				err = fmt.Errorf("method: %s, want POST", raw)
 			}
-		case FieldQuestion, fieldMessages, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID:
+		case FieldQuestion, fieldMessages, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage:
 			err = fmt.Errorf("%s and body: give one of the two", name)
 		default:
 			err = in.setMeant(row, name, raw)

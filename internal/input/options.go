@@ -64,6 +64,9 @@ type Options struct {
 	// Requests wants each row in the format of OpenAI's batches, as its Batch API does; nil: rows may have any.
 	Requests *Requests
 
+	// CheckFile checks a file of this machine that a row names, by its path; nil: rows may not name any.
+	CheckFile func(path string) error
+
 	// Allow says whether a row may be asked, and may change its chat; nil: all may. Its error makes the row wrong.
 	Allow func(*tasks.Chat) error
 }

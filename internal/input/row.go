@@ -59,15 +59,22 @@ const (
 	fieldFileID          = "file_id"
 	fieldImageURL        = "image_url"
 	fieldImageID         = "image_id"
+	fieldFile            = "file"
+	fieldImage           = "image"
 )
 
 var knownFields = []string{
 	FieldCustomID, FieldQuestion, fieldMessages, fieldBotID, fieldUserID, fieldConversationID, fieldConversationKey,
-	fieldCustomVariables, fieldParameters, fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID,
+	fieldCustomVariables, fieldParameters, fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage,
 }
 
 // finish builds the question, applies defaults and validates the row. It returns the errors.
 func (in *Input) finish(row *Row) (wrong []string) {
+	for i := range row.attachments {
+		if err := in.locate(&row.attachments[i]); err != nil {
+			wrong = append(wrong, row.attachments[i].field+": "+err.Error())
+		}
+	}
 	if row.question != nil {
 		row.Chat.AdditionalMessages = []tasks.Message{questionWith(*row.question, row.attachments)}
 	} else if len(row.attachments) > 0 {

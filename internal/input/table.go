@@ -259,7 +259,7 @@ func cellJSON(name, cell string) json.RawMessage {
 	switch name {
 	case fieldCustomVariables, fieldParameters, fieldMetaData:
 		return json.RawMessage(cell)
-	case fieldFileURL, fieldFileID, fieldImageURL, fieldImageID:
+	case fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage:
 		if strings.HasPrefix(cell, "[") {
 			return json.RawMessage(cell)
 		}

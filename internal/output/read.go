@@ -27,7 +27,10 @@ type File struct {
 // belong into an OUTPUT.
 func (o File) Records(ctx context.Context) iter.Seq2[*results.Result, error] {
 	return func(yield func(*results.Result, error) bool) {
-		out, err := input.Open(o.Path, input.Options{Format: o.format, QuestionCol: input.AnswerColumns[0]})
+		out, err := input.Open(o.Path, input.Options{
+			Format: o.format, QuestionCol: input.AnswerColumns[0],
+			CheckFile: func(string) error { return nil }, // they were uploaded
+		})
 		if err != nil {
 			yield(nil, notReadable(o.Path, err))
 			return

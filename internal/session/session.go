@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/localredis"
 	"github.com/cozeq/cozeq/internal/remoteredis"
 	"github.com/cozeq/cozeq/internal/settings"
@@ -119,6 +120,13 @@ func Over(ctx context.Context) bool {
 		<-ctx.Done()
 	}
 	return ctx.Err() != nil
+}
+
+// Uploader uploads files of this machine with the account.
+func (s *Session) Uploader(a settings.Account) *attachment.Uploader {
+	client, closeIdle := a.Client(attachment.Concurrency)
+	s.closers = append(s.closers, closeIdle)
+	return &attachment.Uploader{Coze: client, Redis: s.Redis}
 }
 
 // ownWorker is a worker in this process, running.

@@ -88,8 +88,8 @@ func (c Config) unknownCredential(name string, known []Credential) error {
 	return c.Errorf("--credential", "there is no credential %q in %s, only %s", name, EnvCredentials, strings.Join(names, ", "))
 }
 
-// client makes a client for so many chats at a time, and its closer.
-func (a Account) client(concurrency int) (*coze.Client, func()) {
+// Client makes a client for so many calls at a time, and its closer.
+func (a Account) Client(concurrency int) (*coze.Client, func()) {
 	transport := coze.NewTransport(concurrency)
 	return a.Over(coze.NoRedirects(&http.Client{Transport: transport})), transport.CloseIdleConnections
 }
@@ -97,7 +97,7 @@ func (a Account) client(concurrency int) (*coze.Client, func()) {
 // Clients makes the client that asks, those of the other credentials, and a closer of all. They share one pool of
 // connections.
 func (a Account) Clients(concurrency int) (*coze.Client, []worker.Credential, func()) {
-	client, closeIdle := a.client(concurrency)
+	client, closeIdle := a.Client(concurrency)
 	others := make([]worker.Credential, len(a.Others))
 	for i, c := range a.Others {
 		others[i] = worker.Credential{Name: c.Name, Coze: c.Over(client.HTTP)}

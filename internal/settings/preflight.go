@@ -21,7 +21,7 @@ const preflightTime = 15 * time.Second
 //
 // After the check more is known about code 4200, which POST /v3/chat also gives for a bad token or the wrong region.
 func (a *Account) Preflight(ctx context.Context, w io.Writer, again string) error {
-	client, closeIdle := a.client(1)
+	client, closeIdle := a.Client(1)
 	defer closeIdle()
 	limited, cancel := context.WithTimeoutCause(ctx, preflightTime, coze.ErrNoReply)
 	defer cancel()

@@ -14,9 +14,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/pausewatch"
@@ -59,6 +62,7 @@ type options struct {
 	id, user string
 	vars     []string
 	images   []string
+	files    []string
 }
 
 // New is the command ask.
@@ -76,6 +80,7 @@ A signal cancels the chat, also at Coze.`,
   cozeq ask --stream "Tell me a story"
   cozeq ask --redis redis://localhost:6379/0 --conversation alice "And then?"
   cozeq ask --image https://example.com/cat.png "What is this?"
+  cozeq ask --file cat.png --file notes.pdf "What is on the picture?"
   cozeq ask --var city=Chengdu --user u1 "What is the weather like?"
   id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one")
   cozeq result "$id" --wait 5m --redis redis://localhost:6379/0`,
@@ -91,6 +96,7 @@ A signal cancels the chat, also at Coze.`,
 	f.StringVar(&o.user, "user", "", "`ID` of the user who asks, as Coze's user_id (default "+tasks.DefaultUserID+")")
 	f.StringArrayVar(&o.vars, "var", nil, "set a variable of the bot, as `NAME=VALUE`; may be repeated")
 	f.StringArrayVar(&o.images, "image", nil, "`URL` of a picture to send with the question, or the ID of a file at Coze; may be repeated")
+	f.StringArrayVar(&o.files, "file", nil, "upload `FILE` and send it with the question; may be repeated")
 	f.StringVar(&o.conversation, "conversation", "", "with --redis: continue the conversation with this `KEY`, a name of your own")
 	o.questions.AddOne(cmd, "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file", "cancel the question if there is no answer after this time")
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Rate, settings.Log, settings.Codes, settings.MaxAnswer)
@@ -107,8 +113,8 @@ type request struct {
 	options tasks.Options
 	logger  *slog.Logger
 
-	worker  *worker.Config // of this process; nil: others ask
-	account settings.Account
+	worker  *worker.Config   // of this process; nil: others ask
+	account settings.Account // that asks, or uploads
 
 	timeouts pausewatch.Timeouts
 }
@@ -157,13 +163,47 @@ func (o *options) read(cmd *cobra.Command, arg string) (r request, err error) {
 	if !o.noWait {
 		r.options.Timeout += withdrawal // this process cancels the question: an attempt that ends first would be retried
 	}
-	if own {
+	switch {
+	case own:
 		r.worker = &worker.Config{
 			BotID: r.chat.BotID, Concurrency: 1, Queues: session.QueuesOf(o.questions.Queue), Drain: drain, Logger: r.logger, Rate: rate,
 		}
 		r.account, err = o.account(cmd.Context(), r.cfg, r.chat)
+	case len(o.files) > 0: // the workers do not see the files
+		r.account, err = r.cfg.Account(cmd.Context(), o.questions.Credential)
+		if missing, ok := errors.AsType[*exitcode.MissingError](err); ok {
+			missing.Hint = "--file is uploaded from here, with the workers' account"
+		}
 	}
 	return r, err
+}
+
+// attach uploads the files and puts them behind the question.
+func (o *options) attach(ctx context.Context, s *session.Session, r request) error {
+	if len(o.files) == 0 {
+		return nil
+	}
+	files, err := input.Images(o.images)
+	if err != nil {
+		return err
+	}
+	uploader, question := s.Uploader(r.account), &r.chat.AdditionalMessages[0]
+	for _, path := range o.files {
+		id, err := uploader.Upload(ctx, path)
+		refused, ok := errors.AsType[*coze.Error](err)
+		switch {
+		case errors.As(err, new(*attachment.FileError)) && ok:
+			return &exitcode.HintedError{Err: err, Hint: refused.Hint()}
+		case ok:
+			return &exitcode.StoppedError{Class: refused.Class, Err: err, Again: askAgain}
+		case err != nil:
+			return err
+		}
+		kind, _ := coze.FileType(path)
+		files = append(files, messages.File{Kind: kind, ID: id})
+	}
+	*question = messages.Question(messages.Text(question), files)
+	return nil
 }
 
 // chat is the question as the flags and the argument put it.
@@ -178,12 +218,17 @@ func (o *options) chat(cmd *cobra.Command, question string) (*tasks.Chat, error)
 	if strings.TrimSpace(question) == "" {
 		return nil, misuse.Errorf(cmd, "QUESTION is empty")
 	}
-	message, err := input.QuestionWithImages(question, o.images)
+	images, err := input.Images(o.images)
 	if err != nil {
 		return nil, misuse.Errorf(cmd, "--image: %w", err)
 	}
+	for _, path := range o.files {
+		if err := attachment.Check(path); err != nil {
+			return nil, misuse.Errorf(cmd, "--file: %w", err)
+		}
+	}
 	chat := &tasks.Chat{
-		UserID: o.user, AdditionalMessages: []tasks.Message{message},
+		UserID: o.user, AdditionalMessages: []tasks.Message{messages.Question(question, images)},
 		ConversationKey: o.conversation, Stream: o.stream, Credential: o.questions.Credential,
 	}
 	for _, pair := range o.vars {
@@ -231,6 +276,9 @@ func (o *options) ask(signals context.Context, r request) error {
 		if err := s.AwaitServed(ctx, o.questions.Queue, o.workerWait, o.streams.Err); err != nil {
 			return err
 		}
+	}
+	if err := o.attach(ctx, s, r); err != nil {
+		return err
 	}
 	id, err := s.Tasks.Enqueue(ctx, r.chat, r.options)
 	switch {

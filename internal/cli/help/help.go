@@ -186,7 +186,7 @@ var helpGroups = []struct{ title, flags string }{
 	{"Input", "format question-col custom-id-col sheet delimiter encoding prompt prompt-file run-system submit-system unsupported"},
 	{"Selection", "class code status"},
 	{"Batch", "submit-id again dry-run submit-keep expires-in"},
-	{"Question", "id user conversation image var"},
+	{"Question", "id user conversation image file var"},
 	{"Output", "output json markdown stream no-wait wait partial force retry-failed exit-status strict"},
 	{"Asking", "demo bot credential coze-base attempts timeout on-turn-failure patience drain codes"},
 	{"Limits and costs", "concurrency rate rate-http max-questions max-tokens max-answer estimate cache cache-ttl"},

@@ -64,6 +64,9 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 	if s.Embedded != nil && o.window == 0 {
 		job.SmallWindow = max(smallWindow, 2*p.worker.Concurrency)
 	}
+	if p.account.Token != nil {
+		job.Upload = s.Uploader(p.account).Upload
+	}
 	o.bounds.apply(job)
 	if s.Embedded == nil && !p.input.Live() { // the number of rows of a live input is not known
 		job.Batches = s.Batches()

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/answercache"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/filerun"
@@ -110,7 +111,10 @@ func (o *options) title(args []string, in *input.Input) string {
 // explain adds to an error what a person can do about it.
 func (o *options) explain(err error) error {
 	edited := errors.Is(err, input.ErrEdited)
+	refused, ok := errors.AsType[*coze.Error](err) // an upload: of a question it would be in its record
 	switch {
+	case ok && !errors.As(err, new(*exitcode.StoppedError)):
+		return &exitcode.StoppedError{Class: refused.Class, Err: refused, Again: o.again()}
 	case errors.Is(err, context.Canceled):
 		return &exitcode.InterruptedError{Again: o.again()}
 	case edited && o.output != "":

@@ -74,8 +74,9 @@ may be compressed (.gz). Encoding and delimiter are detected.
 
 A row may also have custom_id, bot_id, user_id, conversation_id,
 conversation_key, custom_variables, parameters and meta_data, and files to send
-with the question: file_url, file_id, image_url, image_id. Questions with the
-same conversation_key are asked one after the other, in one conversation.
+with the question: file and image (paths of files, which are uploaded),
+file_url, file_id, image_url, image_id. Questions with the same
+conversation_key are asked one after the other, in one conversation.
 
 OUTPUT has one record per row, after the input's own columns. It exists only
 when it is complete. Until then, OUTPUT.partial is the journal. After any

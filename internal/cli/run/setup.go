@@ -2,10 +2,14 @@ package run
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/attachment"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/output"
@@ -90,7 +94,28 @@ func (o *options) setup(cmd *cobra.Command, args []string, panel *panel.Panel) (
 	if o.output != "" {
 		err = output.CheckFor(cmd.Context(), p.input, o.output)
 	}
+	if err == nil && !p.own {
+		err = o.uploader(cmd.Context(), &p)
+	}
 	return p, err
+}
+
+// uploader reads the account that the files of the questions are uploaded with where the workers are other processes: they
+// do not see the files. Files belong to an account, so it has to be the workers'.
+func (o *options) uploader(ctx context.Context, p *setup) (err error) {
+	if !p.input.Live() {
+		if stats, err := p.input.Check(ctx); err != nil || stats.Files == 0 {
+			return err
+		}
+	}
+	p.account, err = p.cfg.Account(ctx, o.questions.Credential)
+	if missing, ok := errors.AsType[*exitcode.MissingError](err); ok {
+		if p.input.Live() {
+			return nil // perhaps no row has a file; one that has ends as invalid
+		}
+		missing.Hint = "the files of the questions are uploaded from here, with the workers' account"
+	}
+	return err
 }
 
 // ownCredential is the one that the worker of this process asks with by default:
@@ -161,7 +186,7 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 
 // open opens the input and checks all of it.
 func (o *options) open(cmd *cobra.Command, args []string, p setup, in input.Options) (*input.Input, error) {
-	in.Stdin, in.BotID, in.Live = o.streams.In, p.worker.BotID, o.output == ""
+	in.Stdin, in.BotID, in.Live, in.CheckFile = o.streams.In, p.worker.BotID, o.output == "", attachment.Check
 	if !o.alone(p.cfg) {
 		in.Credential = o.questions.Credential
 	}

@@ -1,0 +1,192 @@
+// Package attachment uploads the files of questions from this machine to Coze, each content once per credential: the ids are
+// in Redis for as long as Coze keeps the files. A worker gets a question with the ids; it need not see the files.
+//
+// Key: cozeq:upload:{CREDENTIAL}:SHA256.EXT, the id of the file with that content and extension, for 80 days. A process that dies between the
+// upload and this note has the file uploaded again by the next one, which costs nothing but a call.
+package attachment
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/pause"
+)
+
+// keep is how long an id is used again. It leaves a question nine days of Coze's three months to be asked in.
+const keep = coze.FileLife - 9*24*time.Hour
+
+// Concurrency is how many files to upload at a time. Coze takes 10 or 20 a second of an account.
+const Concurrency = 8
+
+// transientTries is how often an upload is tried that fails on the way. A refused rate uses up no try.
+const transientTries = 4
+
+var pace = backoff.Policy{First: 200 * time.Millisecond, Most: 30 * time.Second, Jitter: 0.5}
+
+// Uploader uploads files with one credential. It is safe for concurrent use.
+type Uploader struct {
+	Coze  *coze.Client
+	Redis redis.UniversalClient
+
+	mu      sync.Mutex
+	uploads map[string]*uploading // by content: those under way
+}
+
+// FileError is about one file: it is not there any more, or Coze does not take it. Any other error of an upload concerns all
+// files.
+type FileError struct {
+	Path string
+	Err  error // [*coze.Error] if Coze said so
+}
+
+func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
+func (e *FileError) Unwrap() error { return e.Err }
+
+type uploading struct {
+	done chan struct{}
+	id   string
+	err  error
+}
+
+// Check reports why the file at path cannot be sent, without a call: it is not there, or Coze takes no such file. The error is a
+// [*FileError].
+func Check(path string) error {
+	if _, err := describe(path); err != nil {
+		return &FileError{path, err}
+	}
+	return nil
+}
+
+func describe(path string) (*coze.Upload, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, withoutPath(err)
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a file")
+	}
+	u := &coze.Upload{Name: filepath.Base(path), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
+	if err := u.Check(); err != nil {
+		e, _ := errors.AsType[*coze.Error](err)
+		return nil, errors.New(e.Message)
+	}
+	return u, nil
+}
+
+// Upload returns the id of the file at path. An upload of the same content that is under way is shared. Where Coze refuses the
+// rate, it waits and goes on. Errors are a [*FileError], a [*coze.Error] that concerns all files, the context's cause or Redis'.
+func (u *Uploader) Upload(ctx context.Context, path string) (id string, err error) {
+	file, err := describe(path)
+	if err != nil {
+		return "", &FileError{path, err}
+	}
+	sum, err := Digest(path)
+	if err != nil {
+		return "", err
+	}
+	id, err = u.once(ctx, file, sum+strings.ToLower(filepath.Ext(path)))
+	if e, ok := errors.AsType[*coze.Error](err); ok && ctx.Err() == nil && !e.Unreached && pause.Scope(e) == "" {
+		return "", &FileError{path, err}
+	}
+	return id, err
+}
+
+// once shares what is under way.
+func (u *Uploader) once(ctx context.Context, file *coze.Upload, sum string) (id string, err error) {
+	u.mu.Lock()
+	if other := u.uploads[sum]; other != nil {
+		u.mu.Unlock()
+		select {
+		case <-other.done:
+			return other.id, other.err
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+	if u.uploads == nil {
+		u.uploads = make(map[string]*uploading)
+	}
+	own := &uploading{done: make(chan struct{})}
+	u.uploads[sum] = own
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		delete(u.uploads, sum)
+		u.mu.Unlock()
+		own.id, own.err = id, err
+		close(own.done)
+	}()
+	return u.remembered(ctx, file, sum)
+}
+
+// remembered uploads a file unless its content was uploaded before.
+func (u *Uploader) remembered(ctx context.Context, file *coze.Upload, sum string) (string, error) {
+	credential, err := u.Coze.Identity(ctx)
+	if err != nil {
+		return "", err
+	}
+	key := "cozeq:upload:{" + credential + "}:" + sum
+	id, err := u.Redis.Get(ctx, key).Result()
+	if err == nil || !errors.Is(err, redis.Nil) {
+		return id, err
+	}
+	if id, err = u.send(ctx, file); err != nil {
+		return "", err
+	}
+	return id, u.Redis.Set(ctx, key, id, keep).Err()
+}
+
+func (u *Uploader) send(ctx context.Context, file *coze.Upload) (string, error) {
+	for waits, failed := pace.Start(), 0; ; {
+		got, err := u.Coze.UploadFile(ctx, file)
+		if err == nil {
+			return got.ID, nil
+		}
+		e, ok := errors.AsType[*coze.Error](err)
+		switch {
+		case ok && e.Class == coze.ClassRate:
+		case ok && e.Class == coze.ClassTransient && failed < transientTries-1:
+			failed++
+		default:
+			return "", err
+		}
+		if err := waits.Sleep(ctx, e.RetryAfter); err != nil {
+			return "", err
+		}
+	}
+}
+
+// Digest is the SHA-256 of a file's content, in hex. The error is a [*FileError].
+func Digest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", &FileError{path, withoutPath(err)}
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", &FileError{path, withoutPath(err)}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// withoutPath is an error of package os without the path, which FileError has.
+func withoutPath(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package attachment_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/attachment"
+	"github.com/cozeq/cozeq/internal/redistest"
+)
+
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestOnce: one content is uploaded once, by however many at the same time and later; with another extension, or by another
+// account, it is another file.
+func TestOnce(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		srv := cozetest.New(t)
+		u := &attachment.Uploader{Coze: srv.Client(), Redis: rdb}
+		ids := make([]string, 20)
+		var uploads sync.WaitGroup
+		for i := range ids {
+			path := write(t, fmt.Sprintf("%d.PDF", i), "%PDF-1.7")
+			uploads.Go(func() {
+				var err error
+				if ids[i], err = u.Upload(t.Context(), path); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		uploads.Wait()
+		for _, id := range ids {
+			if id == "" || id != ids[0] {
+				t.Errorf("ids %q", ids)
+			}
+		}
+		if n := srv.Calls("/v1/files/upload"); n != 1 {
+			t.Errorf("%d uploads, want 1", n)
+		}
+		for _, key := range redistest.Keys(t, rdb, "cozeq:upload:*") {
+			if ttl := rdb.TTL(t.Context(), key).Val(); ttl <= 0 || ttl > coze.FileLife {
+				t.Errorf("%s is kept for %v", key, ttl)
+			}
+		}
+		if id, err := u.Upload(t.Context(), write(t, "a.doc", "%PDF-1.7")); err != nil || id == ids[0] {
+			t.Errorf("another extension: %q, %v", id, err)
+		}
+		other := &attachment.Uploader{Coze: srv.Client(), Redis: rdb}
+		other.Coze.Auth = coze.StaticToken("another")
+		if id, err := other.Upload(t.Context(), write(t, "a.pdf", "%PDF-1.7")); err != nil || id == ids[0] {
+			t.Errorf("another account: %q, %v", id, err)
+		}
+	})
+}
+
+// TestRefusals: what is wrong with one file is told apart from what concerns all.
+func TestRefusals(t *testing.T) {
+	rdb := redistest.Embedded(t)
+	good := write(t, "a.png", "GIF89a")
+	for name, tt := range map[string]struct {
+		path  string
+		fault cozetest.Fault
+		file  bool // the error is the file's
+		calls int
+	}{
+		"gone":         {path: "gone.png", file: true},
+		"a directory":  {path: t.TempDir(), file: true},
+		"of no type":   {path: write(t, "a.txt", "x"), file: true},
+		"broken":       {path: write(t, "b.png", "text"), file: true, calls: 1},
+		"refused":      {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4000}, file: true, calls: 1},
+		"token":        {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 700012006, Status: 401}, calls: 1},
+		"quota":        {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4028}, calls: 1},
+		"out of order": {path: good, fault: cozetest.Fault{Kind: cozetest.Gateway, Status: 502}, file: true, calls: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := cozetest.New(t)
+			if tt.fault.Kind != "" {
+				if err := srv.SetRules(cozetest.Rule{On: "upload", Fault: tt.fault}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := (&attachment.Uploader{Coze: srv.Client(), Redis: rdb}).Upload(t.Context(), tt.path)
+			if file := errors.As(err, new(*attachment.FileError)); err == nil || file != tt.file {
+				t.Errorf("got %v, of one file: %v", err, file)
+			}
+			if n := srv.Calls("/v1/files/upload"); n != tt.calls {
+				t.Errorf("%d calls, want %d", n, tt.calls)
+			}
+		})
+	}
+}
