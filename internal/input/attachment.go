@@ -72,18 +72,18 @@ func newAttachment(field, name string) (a attachment, err error) {
 func isPath(field string) bool { return field == fieldFile || field == fieldImage }
 
 // locate finds and checks a file of this machine. A relative path begins where the input is.
-func (in *Input) locate(a *attachment) error {
+func (r *reader) locate(a *attachment) error {
 	if a.path == "" {
 		return nil
 	}
 	a.Kind, a.ID = messages.Document, notUploaded
-	if in.options.CheckFile == nil {
+	if r.options.CheckFile == nil {
 		return fmt.Errorf("%.80q is a path, and files are uploaded by cozeq run: give %s_url or %[2]s_id", a.path, a.field)
 	}
 	if !filepath.IsAbs(a.path) {
-		a.path = filepath.Join(in.dir(), a.path)
+		a.path = filepath.Join(r.file.dir(), a.path)
 	}
-	if err := in.options.CheckFile(a.path); err != nil {
+	if err := r.options.CheckFile(a.path); err != nil {
 		return err
 	}
 	if a.Kind, _ = coze.FileType(a.path); a.field == fieldImage && a.Kind != messages.Image {
@@ -94,14 +94,6 @@ func (in *Input) locate(a *attachment) error {
 
 // notUploaded stands for the id until there is one.
 const notUploaded = "not uploaded yet"
-
-// dir is where the input is.
-func (in *Input) dir() string {
-	if in.name == stdinName {
-		return "."
-	}
-	return filepath.Dir(in.name)
-}
 
 // Paths are the files of this machine that go with the question, in its order. They are uploaded before it is asked.
 func (r *Row) Paths() (paths []string) {

@@ -1,11 +1,9 @@
 package input
 
 import (
-	"context"
 	"encoding/csv"
 	"errors"
 	"io"
-	"iter"
 	"slices"
 
 	"github.com/cozeq/cozeq/internal/sheet"
@@ -74,21 +72,6 @@ func (c *csvReader) read() (cellRow, error) {
 	}
 }
 
-// sheetReader reads the rows of an xlsx.
-type sheetReader struct{ rows *sheet.Reader }
-
-func (s sheetReader) read() (cellRow, error) {
-	for {
-		row, err := s.rows.Read()
-		if err != nil {
-			return cellRow{}, err
-		}
-		if !blankCells(row.Cells) {
-			return cellRow{Line: row.Number, Cells: row.Cells, marks: row.Marks}, nil
-		}
-	}
-}
-
 // Damaged says which cell cannot be read, and why; "" = none.
 func (r *cellRow) Damaged() string {
 	if i := slices.Index(r.marks, sheet.Damaged); i >= 0 {
@@ -97,24 +80,25 @@ func (r *cellRow) Damaged() string {
 	return ""
 }
 
-// TableCells yields the rows of a table as they stand in the file, header included. What the file is to blame for is a
-// *Problem. An error ends the sequence.
-func (in *Input) TableCells(ctx context.Context) iter.Seq2[cellRow, error] {
-	return func(yield func(cellRow, error) bool) {
-		t, err := in.cells(ctx, in.content())
-		line := 1
-		for err == nil {
-			var row cellRow
-			if row, err = t.read(); err != nil {
-				break
-			}
-			line = row.Line
-			if !yield(row, nil) {
-				return
-			}
-		}
-		if err != io.EOF {
-			yield(cellRow{}, in.tableError(line, err))
-		}
+// tableError makes a *Problem of a fault of the file. line is where the last good row begins.
+func (f *file) tableError(line int, err error) error {
+	if _, ok := errors.AsType[*Problem](err); ok {
+		return err
 	}
+	_, damaged := errors.AsType[*damagedError](err)
+	if damaged || errors.Is(err, errRecordTooLong) {
+		p := f.problem(line, "%v", err)
+		p.ends = true
+		return p
+	}
+	parse, ok := errors.AsType[*csv.ParseError](err)
+	switch {
+	case !ok:
+		return f.readError(err)
+	case errors.Is(err, csv.ErrBareQuote):
+		return f.problem(parse.Line, "a quote in the middle of a cell: put the cell into quotes, and double those inside")
+	case errors.Is(err, csv.ErrQuote):
+		return f.problem(parse.StartLine, "a cell's quotes do not match: one is not closed, or one inside is not doubled")
+	}
+	return f.problem(parse.Line, "%v", parse.Err)
 }

@@ -9,6 +9,9 @@ import (
 	"hash/maphash"
 	"io"
 	"slices"
+
+	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/usage"
 )
 
 // Stats is what Check counts of an input.
@@ -32,14 +35,14 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		return *in.stats, nil
 	}
 	digest, blocks := sha256.New(), newBlockWriter()
-	content := io.TeeReader(cancelable{ctx, in.content()}, io.MultiWriter(digest, blocks))
+	content := io.TeeReader(cancelable{ctx, in.file.content()}, io.MultiWriter(digest, blocks))
 	invalid := &InvalidInput{}
 	// A custom_id is kept as a hash of 64 bits: at a million rows, one in forty million inputs would be refused for a
 	// repetition that is none.
 	seed := maphash.MakeSeed()
 	first := make(map[uint64]uint32)
 	stats := Stats{}
-	for row, err := range in.rows(ctx, content) {
+	for row, err := range in.reader.rows(ctx, content) {
 		if ctx.Err() != nil {
 			return Stats{}, context.Cause(ctx)
 		}
@@ -50,8 +53,8 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		if err != nil {
 			return Stats{}, err
 		}
-		if problem := in.tooMany(row); problem != nil {
-			invalid.add(problem)
+		if max := in.options.Requests; max.tooMany(row.N) {
+			invalid.add(in.file.problem(row.Line, "more than %s requests: split the file", grouped(max.MaxRows)))
 			break // what follows is not worth reading
 		}
 		stats.Rows++
@@ -67,29 +70,29 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		}
 		h := maphash.String(seed, row.CustomID)
 		if n, repeated := first[h]; repeated {
-			invalid.add(in.problem(row.Line, "custom_id %q is repeated: row %d has it too", row.CustomID, n))
+			invalid.add(in.file.problem(row.Line, "custom_id %q is repeated: row %d has it too", row.CustomID, n))
 			continue
 		}
 		first[h] = uint32(row.N)
 	}
 	if stats.Rows == 0 && invalid.Total == 0 {
-		invalid.add(in.problem(0, "there is no question in it"))
+		invalid.add(in.file.problem(0, "there is no question in it"))
 	}
 	if invalid.Total > 0 {
 		return Stats{}, invalid
 	}
-	if in.blocks != nil { // of an xlsx, whose rows were not read from content
-		content = io.TeeReader(cancelable{ctx, in.content()}, digest)
+	if in.file.checked != nil { // of an xlsx, whose rows were not read from content
+		content = io.TeeReader(cancelable{ctx, in.file.content()}, digest)
 	}
 	if _, err := io.Copy(io.Discard, content); err != nil {
-		return Stats{}, fmt.Errorf("read %s: %w", in.name, err)
+		return Stats{}, in.file.readError(err)
 	}
 	slices.Sort(stats.Ignored)
 	slices.Sort(stats.Dropped)
 	stats.SHA256 = hex.EncodeToString(digest.Sum(nil))
 	in.stats = &stats
-	if in.blocks == nil {
-		in.blocks = blocks.blocks()
+	if in.file.checked == nil {
+		in.file.checked = blocks.blocks()
 	}
 	return stats, nil
 }
@@ -114,4 +117,44 @@ func (s *Stats) measure(row *Row) {
 	for name, value := range row.carried {
 		s.Carried += int64(len(name) + len(value))
 	}
+}
+
+// FitsSheet checks that an xlsx has room for the input. Texts that are too long are an *InvalidInput.
+func (in *Input) FitsSheet(ctx context.Context) error {
+	if in.fits {
+		return nil
+	}
+	stats, err := in.Check(ctx)
+	if err != nil {
+		return err
+	}
+	if stats.Rows >= sheet.MaxRows {
+		return &usage.Error{
+			What: fmt.Sprintf("%s has %d rows, and an .xlsx takes %d", in.file.name, stats.Rows, sheet.MaxRows-1),
+			Hint: "write to a .csv",
+		}
+	}
+	c, err := in.OutputColumns(ctx)
+	if err != nil {
+		return err
+	}
+	invalid := &InvalidInput{}
+	for row, err := range in.Rows() {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		for i, cell := range c.Cells(row) {
+			if err := sheet.Fits(cell); err != nil {
+				invalid.add(in.file.problem(row.Line, "%s: %v: write to a .csv or .jsonl", c.Names[i], err))
+			}
+		}
+	}
+	if invalid.Total > 0 {
+		return invalid
+	}
+	in.fits = true
+	return nil
 }

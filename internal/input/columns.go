@@ -2,7 +2,6 @@ package input
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/cozeq/cozeq/internal/sheet"
@@ -18,16 +17,12 @@ type Columns struct {
 // OutputColumns are the input's columns, in their order. Those of an earlier answer are left out, as the new ones take
 // their place. Another that has the name of one of the answer's is called input_NAME, so that no name is there twice.
 func (in *Input) OutputColumns(ctx context.Context) (*Columns, error) {
-	if !in.format.table() {
+	if !in.reader.format.table() {
 		return &Columns{Names: []string{FieldCustomID, FieldQuestion}, ID: FieldCustomID}, nil
 	}
-	t, err := in.cells(ctx, in.content())
+	h, err := in.reader.header(ctx)
 	if err != nil {
 		return nil, err
-	}
-	h, err := in.header(t)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", in.name, err)
 	}
 	c := &Columns{from: []int{}}
 	for i := range h.names {

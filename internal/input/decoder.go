@@ -2,11 +2,14 @@ package input
 
 import (
 	"bufio"
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/cozeq/cozeq/internal/charset"
 )
@@ -17,21 +20,58 @@ import (
 //
 // Each step holds some KiB. Damage comes out as a *damagedError, or as bytes that are not UTF-8.
 
-// text reads the input's content as UTF-8.
-func (in *Input) text(content io.Reader) io.Reader {
-	var r io.Reader = &behind{in.unpacked(content), in.mark}
-	r = charset.NewReader(r, in.reading.encoding())
-	if in.reading.Newline == newlineCR {
+// decoder says how bytes become UTF-8.
+type decoder struct {
+	reading
+	said bool // the encoding was named, not detected
+	mark int  // bytes of the byte order mark at the beginning
+}
+
+// text reads content as UTF-8.
+func (d *decoder) text(content io.Reader) io.Reader {
+	r := charset.NewReader(&behind{d.unpacked(content), d.mark}, d.encoding())
+	if d.Newline == newlineCR {
 		r = &lineFeeds{r: r}
 	}
 	return r
 }
 
-func (in *Input) unpacked(content io.Reader) io.Reader {
-	if !in.reading.Compressed {
+func (d *decoder) unpacked(content io.Reader) io.Reader {
+	if !d.Compressed {
 		return content
 	}
 	return &gunzip{packed: bufio.NewReaderSize(content, 64<<10)}
+}
+
+// unreadable says that a line is not in the file's encoding.
+func (d *decoder) unreadable() string {
+	e := d.encoding()
+	switch {
+	case d.said:
+		return fmt.Sprintf("not %s, as --encoding says", e)
+	case e == charset.UTF8:
+		return "not UTF-8: say what it is with --encoding, or save the file as UTF-8"
+	}
+	return fmt.Sprintf("not %s, which the file was taken for: say what it is with --encoding, or save it as UTF-8", e)
+}
+
+// wrongText finds what no text may contain; "" = nothing. column is the name of the text's column, if it has one.
+func (d *decoder) wrongText(text []byte, column string) string {
+	if !utf8.Valid(text) {
+		return d.unreadable()
+	}
+	nuls := bytes.Count(text, []byte{0})
+	if nuls == 0 {
+		return ""
+	}
+	what := "a NUL byte"
+	if column != "" {
+		what += fmt.Sprintf(" in column %q", column)
+	}
+	if nuls > 1 && nuls*4 >= len(text) && !d.said { // UTF-16 without an end of a line to tell it by
+		what += ": if the file is UTF-16, say so with --encoding utf-16le or utf-16be"
+	}
+	return what
 }
 
 // damagedError is a compressed file that is cut short or damaged.

@@ -30,7 +30,7 @@ const (
 	cellNumber = 'n'
 )
 
-// shape finds out the form of a checked input, and the names of the columns that its rows keep.
+// Form is the form of a checked input, and the names of the columns that its rows keep.
 func (in *Input) Form(ctx context.Context) (s Form, names []string, err error) {
 	c, err := in.OutputColumns(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (in *Input) Form(ctx context.Context) (s Form, names []string, err error) {
 	if c.from == nil {
 		return s, nil, nil
 	}
-	s.Table, s.Marked = true, in.format == XLSX
+	s.Table, s.Marked = true, in.reader.format == XLSX
 	for row, err := range in.Rows() {
 		if err != nil {
 			return s, nil, err
@@ -167,13 +167,13 @@ func (s *Form) Separator(f Format) rune {
 
 // Separator is the delimiter of an OUTPUT. An input with semicolons is from a spreadsheet that needs them.
 func (in *Input) Separator(output Format) rune {
-	if output == CSV && in.format == CSV {
-		return in.reading.delimiter(CSV)
+	if output == CSV && in.reader.format == CSV {
+		return in.reader.decoder.delimiter(CSV)
 	}
 	return output.delimiter()
 }
 
 // Spreadsheets reports whether the input was made by a spreadsheet. Those need the mark of UTF-8 to show Chinese.
 func (in *Input) Spreadsheets() bool {
-	return in.format == XLSX || in.format.table() && (in.mark > 0 || in.reading.encoding() != charset.UTF8)
+	return in.reader.format == XLSX || in.reader.format.table() && (in.reader.decoder.mark > 0 || in.reader.decoder.encoding() != charset.UTF8)
 }

@@ -31,35 +31,35 @@ type header struct {
 }
 
 // header reads the header row. A bad header is a *Problem.
-func (in *Input) header(t cellReader) (*header, error) {
-	first, err := t.read()
+func (t *table) header(cells cellReader) (*header, error) {
+	first, err := cells.read()
 	for err == nil && first.Line == 1 && isHint(first.Cells) {
-		first, err = t.read()
+		first, err = cells.read()
 	}
 	if err != nil {
 		return nil, err
 	}
 	for i, name := range first.Cells {
 		if i < len(first.marks) && first.marks[i] == sheet.Damaged {
-			return nil, in.problem(first.Line, "%s", damagedCell(i, first.Line, name))
+			return nil, t.file.problem(first.Line, "%s", damagedCell(i, first.Line, name))
 		}
-		if what := in.wrongText([]byte(name), name); what != "" {
-			return nil, in.problem(first.Line, "%s", what)
+		if what := t.decoder.wrongText([]byte(name), name); what != "" {
+			return nil, t.file.problem(first.Line, "%s", what)
 		}
 	}
 	h := &header{line: first.Line, names: first.Cells, question: -1, fields: make(map[string]int), prompted: make(map[string]int)}
 	h.again = h.isOutput()
-	h.quoted = h.again && in.format != XLSX
+	h.quoted = h.again && t.format != XLSX
 	own := make([]string, len(h.names))
 	for i := range own {
 		own[i] = h.ownName(i)
 	}
-	h.meant = meantNames(own, in.known)
-	if what := in.assign(h); what != "" {
-		return nil, in.problem(h.line, "%s", what)
+	h.meant = meantNames(own, t.names.known)
+	if what := t.assign(h); what != "" {
+		return nil, t.file.problem(h.line, "%s", what)
 	}
-	if what := in.lacks(h, t); what != "" {
-		return nil, in.problem(h.line, "%s", what)
+	if what := t.lacks(h, cells); what != "" {
+		return nil, t.file.problem(h.line, "%s", what)
 	}
 	h.carry()
 	return h, nil
@@ -107,7 +107,7 @@ func (h *header) ownName(column int) string {
 }
 
 // assign finds what the columns mean. A column with a meaning must be there once.
-func (in *Input) assign(h *header) (wrong string) {
+func (t *table) assign(h *header) (wrong string) {
 	for i := range h.names {
 		name := h.name(i)
 		if name == "" {
@@ -116,16 +116,16 @@ func (in *Input) assign(h *header) (wrong string) {
 		old := h.again && slices.Contains(AnswerColumns, name) // used only if it is named
 		into, key := h.fields, name
 		switch {
-		case in.prompt == nil && name == in.questionCol():
+		case t.names.prompt == nil && name == t.names.question:
 			if h.question >= 0 {
 				return fmt.Sprintf("column %q is there twice", name)
 			}
 			h.question = i
 			continue
-		case name == in.customIDCol():
+		case name == t.names.customID:
 			key = FieldCustomID
 		case slices.Contains(tableFields, name) && !old:
-		case in.prompt != nil && slices.Contains(in.prompt.names, name):
+		case t.names.prompt != nil && slices.Contains(t.names.prompt.names, name):
 			into = h.prompted
 		default:
 			continue
@@ -134,7 +134,7 @@ func (in *Input) assign(h *header) (wrong string) {
 			return fmt.Sprintf("column %q is there twice", name)
 		}
 		into[key] = i
-		if in.prompt != nil && slices.Contains(in.prompt.names, name) {
+		if t.names.prompt != nil && slices.Contains(t.names.prompt.names, name) {
 			h.prompted[name] = i
 		}
 	}
@@ -142,35 +142,35 @@ func (in *Input) assign(h *header) (wrong string) {
 }
 
 // lacks tells which column is missing; "" = none.
-func (in *Input) lacks(h *header, t cellReader) (wrong string) {
+func (t *table) lacks(h *header, cells cellReader) (wrong string) {
 	var names []string
 	for i := range h.names {
 		if name := h.name(i); name != "" {
 			names = append(names, name)
 		}
 	}
-	in.takeStandIn(h)
-	if in.prompt != nil {
-		if wrong = in.prompt.missing(names); wrong != "" {
+	t.takeStandIn(h)
+	if t.names.prompt != nil {
+		if wrong = t.names.prompt.missing(names); wrong != "" {
 			return wrong
 		}
 	} else if h.question < 0 {
-		return in.lacksColumn(in.questionCol(), "--question-col", names, t)
+		return t.lacksColumn(t.names.question, "--question-col", names, cells)
 	}
-	if _, there := h.fields[FieldCustomID]; !there && in.options.CustomIDCol != "" {
-		return in.lacksColumn(in.options.CustomIDCol, "--custom-id-col", names, t)
+	if _, there := h.fields[FieldCustomID]; !there && t.names.idNamed {
+		return t.lacksColumn(t.names.customID, "--custom-id-col", names, cells)
 	}
 	return ""
 }
 
 // takeStandIn uses a column of another name as the question if it has none and there is exactly one such column.
-func (in *Input) takeStandIn(h *header) {
+func (t *table) takeStandIn(h *header) {
 	if h.question >= 0 {
 		return
 	}
 	at := -1
 	for i := range h.names {
-		if in.standIn(h.name(i)) {
+		if t.names.standIn(h.name(i)) {
 			if at >= 0 {
 				return
 			}
@@ -182,12 +182,12 @@ func (in *Input) takeStandIn(h *header) {
 	}
 }
 
-func (in *Input) lacksColumn(name, flag string, names []string, t cellReader) string {
+func (t *table) lacksColumn(name, flag string, names []string, cells cellReader) string {
 	what := fmt.Sprintf("no column %q: the columns are %s", name, quotedSome(names))
-	if either := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !in.standIn(name) }); len(either) > 1 && flag == "--question-col" {
+	if either := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !t.names.standIn(name) }); len(either) > 1 && flag == "--question-col" {
 		return bothMayBe(either)
 	}
-	if below := headerBelow(name, t); below > 0 {
+	if below := headerBelow(name, cells); below > 0 {
 		return fmt.Sprintf("%s; row %d has it: delete the rows above it", what, below)
 	}
 	if near := usage.Nearest(name, names); near != "" {
@@ -203,9 +203,9 @@ func (in *Input) lacksColumn(name, flag string, names []string, t cellReader) st
 const belowTitle = 10
 
 // headerBelow looks for the header below a title; 0 = it is not there.
-func headerBelow(name string, t cellReader) int {
+func headerBelow(name string, cells cellReader) int {
 	for range belowTitle {
-		row, err := t.read()
+		row, err := cells.read()
 		if err != nil {
 			return 0
 		}

@@ -1,47 +1,25 @@
 package input
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"math"
 	"os"
 	"slices"
 	"strings"
-	"sync"
-
-	"github.com/cozeq/cozeq/internal/charset"
-	"github.com/cozeq/cozeq/internal/sheet"
-	"github.com/cozeq/cozeq/internal/usage"
 )
 
 // Input is a file of questions.
 type Input struct {
-	name    string // for errors
-	format  Format
 	options Options
-	prompt  *prompt  // nil: there is a column with the question
-	known   []string // the names by which a column or field means something
-	data    io.ReaderAt
-	file    *os.File // the data, unless they are in memory
-	live    *live    // a pipe that is read as it is written, data being its beginning; nil: all of it is there
-	spooled bool     // file is a temporary copy that still has its name
-
-	reading reading
-	mark    int  // bytes of the byte order mark at the beginning
-	array   bool // a json is one array of objects, not an object a line
+	file    *file
+	reader  reader
 	found   findings
 
-	book   *sheet.Book  // of an xlsx
-	unpack sync.Mutex   // guards table
-	table  *sheet.Table // its rows, once they are needed
-
-	stats  *Stats  // of a Check without errors
-	blocks *blocks // of the content as it was then, of an xlsx as it was unpacked; nil = not known yet
-	fits   bool    // all of it goes into an xlsx
+	stats *Stats // of a Check without errors
+	fits  bool   // all of it goes into an xlsx
 }
 
 // Open opens the file at path, or stdin for "-", and detects how to read it. Options that do not fit together or the file
@@ -50,164 +28,71 @@ func Open(path string, o Options) (*Input, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	in := &Input{name: path, options: o}
-	compressed, err := in.plan(path)
+	format, compressed, err := inputFormat(path, o.Format)
 	if err != nil {
 		return nil, err
 	}
-	if path == "-" {
-		in.name = stdinName
-		err = in.standard()
-	} else {
-		err = in.open(path)
-	}
-	if err == nil {
-		err = in.sniff(compressed)
-	}
-	if err == nil && in.live != nil {
-		in.findLiveStandIn()
-	}
+	names, err := newNames(&o)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.checkFor(format); err != nil {
+		return nil, err
+	}
+	f, err := openFile(path, format, &o)
+	if err != nil {
+		return nil, err
+	}
+	in := &Input{options: o, file: f}
+	in.reader = reader{file: f, format: format, names: names, options: &in.options}
+	if err := in.detect(compressed); err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
 	return in, nil
 }
 
-const stdinName = "stdin"
-
-// plan decides what can be decided before the file is opened.
-func (in *Input) plan(path string) (compressed bool, err error) {
-	if in.format, compressed, err = inputFormat(path, in.options.Format); err != nil {
-		return false, err
+// detect finds out how to read the file. compressed means that its name ends in .gz.
+func (in *Input) detect(compressed bool) (err error) {
+	r := &in.reader
+	head := make([]byte, len(magicOLE))
+	n, err := in.file.data.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return in.file.readError(err)
 	}
-	if in.options.Prompt != "" {
-		if in.prompt, err = newPrompt(in.options.Prompt); err != nil {
-			return false, err
+	if head = head[:n]; r.format == XLSX {
+		if r.book, in.found, err = openBook(in.file, head, in.options.Sheet); err == nil {
+			r.decoder.Sheet = r.book.sheet
 		}
-	}
-	in.known = in.knownNames()
-	for _, flag := range []struct {
-		name, value string
-		ok          bool
-		of          string
-	}{
-		{"--sheet", in.options.Sheet, in.format == XLSX, "an .xlsx"},
-		{"--delimiter", in.options.Delimiter, in.format == CSV || in.format == TSV, "a .csv or .tsv"},
-		{"--encoding", in.options.Encoding, in.format != XLSX, "a text, and an .xlsx is none"},
-		{"--question-col", in.options.QuestionCol, in.format != TXT, "a file with columns or fields"},
-		{"--custom-id-col", in.options.CustomIDCol, in.format != TXT, "a file with columns or fields"},
-		{"--system", in.options.System, in.format.Objects(), "a .jsonl or .json"},
-		{"--unsupported", in.options.Unsupported, in.format.Objects(), "a .jsonl or .json"},
-	} {
-		if flag.value != "" && !flag.ok {
-			return false, &usage.Error{What: fmt.Sprintf("%s is for %s", flag.name, flag.of), Hint: fmt.Sprintf("leave it out for a .%s", in.format)}
-		}
-	}
-	return compressed, nil
-}
-
-// questionCol is the name of the column or field with the question.
-func (in *Input) questionCol() string {
-	if in.options.QuestionCol != "" {
-		return in.options.QuestionCol
-	}
-	return FieldQuestion
-}
-
-// customIDCol is the name of the column or field with the custom_id.
-func (in *Input) customIDCol() string {
-	if in.options.CustomIDCol != "" {
-		return in.options.CustomIDCol
-	}
-	return FieldCustomID
-}
-
-func (in *Input) open(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
 		return err
 	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case info.IsDir():
-		err = directoryError(path)
-	case !info.Mode().IsRegular():
-		err = in.spool(f)
-	default:
-		in.data, in.file = f, f
-		return nil
+	s := sniffer{file: in.file, format: r.format, options: &in.options, needed: r.names.needed()}
+	if err := s.sniff(head, compressed); err != nil {
+		return err
 	}
-	return errors.Join(err, f.Close())
-}
-
-// standard opens what the path - stands for.
-func (in *Input) standard() error {
-	content, stdin := in.options.Content, in.options.Stdin
-	switch {
-	case content != nil && in.format == XLSX: // is opened by its name
-		return in.spool(bytes.NewReader(content))
-	case content != nil:
-		in.data = bytes.NewReader(content)
-		return nil
-	case stdin == nil:
-		stdin = os.Stdin
-	}
-	if in.options.Live && in.format != XLSX && in.format != JSON && isPipe(stdin) {
-		in.live = openLive(stdin)
-		in.data = bytes.NewReader(in.live.head)
-		if !bytes.HasPrefix(in.live.head, magicGzip) {
-			return nil
-		}
-		stdin, in.live = in.live.content(context.Background(), func() error { return nil }), nil
-	}
-	return in.spool(stdin)
-}
-
-func (in *Input) spool(r io.Reader) error {
-	f, err := os.CreateTemp("", "cozeq-input-*")
-	if err != nil {
-		return fmt.Errorf("copy %s: %w", in.name, err)
-	}
-	in.data, in.file, in.spooled = f, f, true
-	if _, err := io.Copy(f, r); err != nil {
-		return fmt.Errorf("copy %s to %s: %w", in.name, f.Name(), err)
-	}
-	if in.format != XLSX {
-		in.forget()
+	r.decoder, r.array, in.found = s.decoder, s.array, s.found
+	if in.file.live != nil {
+		in.findLiveStandIn()
 	}
 	return nil
 }
 
-// forget removes the name of a copy, where a system allows that for an open file, so that a process that is killed leaves
-// nothing behind. An .xlsx is opened by its name until it is unpacked.
-func (in *Input) forget() {
-	if in.spooled {
-		in.spooled = os.Remove(in.file.Name()) != nil
-	}
-}
-
 // Close closes the file and removes its temporary copy.
-func (in *Input) Close() error {
-	if in.file == nil {
-		return nil
-	}
-	err := in.file.Close()
-	if in.spooled {
-		err = errors.Join(err, os.Remove(in.file.Name()))
-	}
-	if in.table != nil {
-		err = errors.Join(err, in.table.Close())
-	}
-	in.file, in.table = nil, nil
-	return err
-}
+func (in *Input) Close() error { return errors.Join(in.file.close(), in.reader.book.close()) }
 
 // Name is the input as errors name it: its path, or stdin.
-func (in *Input) Name() string { return in.name }
+func (in *Input) Name() string { return in.file.name }
+
+// IsFile reports whether info is that of the input's file.
+func (in *Input) IsFile(info os.FileInfo) (bool, error) {
+	if in.file.disk == nil {
+		return false, nil
+	}
+	own, err := in.file.disk.Stat()
+	return err == nil && os.SameFile(own, info), err
+}
 
 // Format is the format that the input is read in.
-func (in *Input) Format() Format { return in.format }
+func (in *Input) Format() Format { return in.reader.format }
 
 // BotID is the bot of the rows that name none.
 func (in *Input) BotID() string { return in.options.BotID }
@@ -234,10 +119,9 @@ func (in *Input) Found() string {
 // NamesBot reports whether the first row names its bot, or is wrong.
 func (in *Input) NamesBot() bool {
 	const nobody = "?"
-	bot := in.options.BotID
-	in.options.BotID = nobody
-	defer func() { in.options.BotID = bot }()
-	for row, err := range in.Rows() {
+	r, o := in.reader, in.options
+	r.options, o.BotID = &o, nobody
+	for row, err := range r.rows(context.Background(), in.file.content()) {
 		return err != nil || row.Chat.BotID != nobody
 	}
 	return true
@@ -246,62 +130,34 @@ func (in *Input) NamesBot() bool {
 // Rows yields the rows in the order of the file, from its beginning at each call, and holds one at a time. Each error in a
 // row is yielded as a *Problem, and the sequence continues; any other error ends it. Blank lines, and rows of empty cells,
 // are skipped.
-func (in *Input) Rows() iter.Seq2[*Row, error] { return in.rows(context.Background(), in.content()) }
-
-// content reads the file from its beginning. After a Check, content that has changed since is ErrEdited. Readers of one
-// file are independent.
-func (in *Input) content() io.Reader {
-	if in.blocks != nil {
-		return in.blocks.read(in.data)
-	}
-	return io.NewSectionReader(in.data, 0, math.MaxInt64)
+func (in *Input) Rows() iter.Seq2[*Row, error] {
+	return in.reader.rows(context.Background(), in.file.content())
 }
 
-// rows reads rows from content.
-func (in *Input) rows(ctx context.Context, content io.Reader) iter.Seq2[*Row, error] {
-	return func(yield func(*Row, error) bool) {
-		switch in.format {
-		case JSONL, JSON:
-			in.jsonRows(content, yield)
-		case CSV, TSV, XLSX:
-			in.tableRows(ctx, content, yield)
-		case TXT:
-			in.txtRows(content, yield)
+// Pieces yields the lines or items as they stand in the file, whatever their length. A damaged file is a *Problem, which
+// ends the sequence.
+func (in *Input) Pieces() iter.Seq2[Piece, error] {
+	return in.reader.pieces(in.file.content(), math.MaxInt32)
+}
+
+// TableCells yields the rows of a table as they stand in the file, header included. What the file is to blame for is a
+// *Problem. An error ends the sequence.
+func (in *Input) TableCells(ctx context.Context) iter.Seq2[cellRow, error] {
+	return func(yield func(cellRow, error) bool) {
+		t, err := in.reader.cells(ctx, in.file.content())
+		line := 1
+		for err == nil {
+			var row cellRow
+			if row, err = t.read(); err != nil {
+				break
+			}
+			line = row.Line
+			if !yield(row, nil) {
+				return
+			}
+		}
+		if err != io.EOF {
+			yield(cellRow{}, in.file.tableError(line, err))
 		}
 	}
-}
-
-func (in *Input) problem(line int, format string, args ...any) *Problem {
-	return &Problem{File: in.name, Line: line, What: fmt.Sprintf(format, args...)}
-}
-
-// unreadable says that a line is not in the file's encoding.
-func (in *Input) unreadable() string {
-	e := in.reading.encoding()
-	switch {
-	case in.options.Encoding != "":
-		return fmt.Sprintf("not %s, as --encoding says", e)
-	case e == charset.UTF8:
-		return "not UTF-8: say what it is with --encoding, or save the file as UTF-8"
-	}
-	return fmt.Sprintf("not %s, which the file was taken for: say what it is with --encoding, or save it as UTF-8", e)
-}
-
-// wrongText finds what no text may contain; "" = nothing. column is the name of the text's column, if it has one.
-func (in *Input) wrongText(text []byte, column string) string {
-	if !validUTF8(text) {
-		return in.unreadable()
-	}
-	nuls := bytes.Count(text, []byte{0})
-	if nuls == 0 {
-		return ""
-	}
-	what := "a NUL byte"
-	if column != "" {
-		what += fmt.Sprintf(" in column %q", column)
-	}
-	if nuls > 1 && nuls*4 >= len(text) && in.options.Encoding == "" { // UTF-16 without an end of a line to tell it by
-		what += ": if the file is UTF-16, say so with --encoding utf-16le or utf-16be"
-	}
-	return what
 }

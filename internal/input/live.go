@@ -131,7 +131,7 @@ func (in *Input) findLiveStandIn() {
 }
 
 // Live reports whether the input's rows are asked as they are written.
-func (in *Input) Live() bool { return in.live != nil }
+func (in *Input) Live() bool { return in.file.live != nil }
 
 // LiveRows yields the rows of a live input as they are written, once. Before it waits it calls idle. A wrong row is yielded
 // like any other and has Wrong set. An error ends the sequence.
@@ -140,12 +140,12 @@ func (in *Input) LiveRows(ctx context.Context, idle func() error) iter.Seq2[*Row
 		seed := maphash.MakeSeed()
 		first := make(map[uint64]int) // by the hash of a custom_id, as in Check
 		n, wrongLine := 0, 0
-		for row, err := range in.rows(ctx, in.live.content(ctx, idle)) {
+		for row, err := range in.reader.rows(ctx, in.file.live.content(ctx, idle)) {
 			problem, wrong := errors.AsType[*Problem](err)
 			switch {
 			case wrong && problem.Line == wrongLine && n > 0:
 				continue // of a row that has its record
-			case wrong && n == 0 && in.format.table() && problem.Line <= 1: // of its header
+			case wrong && n == 0 && in.reader.format.table() && problem.Line <= 1: // of its header
 				yield(nil, &InvalidInput{Problems: []*Problem{problem}, Total: 1})
 				return
 			case wrong:
@@ -174,7 +174,7 @@ func (in *Input) LiveRows(ctx context.Context, idle func() error) iter.Seq2[*Row
 		case ctx.Err() != nil:
 			yield(nil, context.Cause(ctx))
 		case n == 0:
-			yield(nil, &InvalidInput{Problems: []*Problem{in.problem(0, "there is no question in it")}, Total: 1})
+			yield(nil, &InvalidInput{Problems: []*Problem{in.file.problem(0, "there is no question in it")}, Total: 1})
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,9 +15,59 @@ var standIns = []string{"prompt", "input", "query"}
 // fieldChat holds the messages in data sets for OpenAI's models, in the format of a request to its API.
 const fieldChat = "messages"
 
+// names says which columns and fields mean what.
+type names struct {
+	question, customID string // the names of those with the question and the custom_id
+	questionNamed      bool   // by an option: nothing else may stand in for it
+	idNamed            bool   // by an option: it must be there
+	prompt             *prompt
+	known              []string // all names that have a meaning
+}
+
+func newNames(o *Options) (*names, error) {
+	n := &names{
+		question: cmp.Or(o.QuestionCol, FieldQuestion), questionNamed: o.QuestionCol != "",
+		customID: cmp.Or(o.CustomIDCol, FieldCustomID), idNamed: o.CustomIDCol != "",
+	}
+	if o.Prompt != "" {
+		var err error
+		if n.prompt, err = newPrompt(o.Prompt); err != nil {
+			return nil, err
+		}
+	}
+	n.known = n.knownNames()
+	return n, nil
+}
+
 // standIn reports whether a column or field may stand in for the question that a row lacks.
-func (in *Input) standIn(name string) bool {
-	return in.prompt == nil && in.options.QuestionCol == "" && slices.Contains(standIns, name)
+func (n *names) standIn(name string) bool {
+	return n.prompt == nil && !n.questionNamed && slices.Contains(standIns, name)
+}
+
+// needed are the columns that each question needs.
+func (n *names) needed() (all []string) {
+	if n.prompt != nil {
+		all = append(all, n.prompt.names...)
+	} else {
+		all = append(all, n.question)
+	}
+	if n.idNamed {
+		all = append(all, n.customID)
+	}
+	return all
+}
+
+// meant is the field that a key stands for; "" if another key was given for it.
+func (n *names) meant(name string) string {
+	switch name {
+	case n.question:
+		return FieldQuestion
+	case n.customID:
+		return FieldCustomID
+	case FieldQuestion, FieldCustomID:
+		return ""
+	}
+	return name
 }
 
 // bothMayBe says why none of several names is used as the question.
@@ -25,13 +76,13 @@ func bothMayBe(names []string) string {
 }
 
 // knownNames are the names of columns and fields that have a meaning.
-func (in *Input) knownNames() []string {
-	names := append([]string{in.questionCol(), in.customIDCol()}, tableFields...)
-	if in.prompt != nil {
-		return append(names, in.prompt.names...)
+func (n *names) knownNames() []string {
+	all := append([]string{n.question, n.customID}, tableFields...)
+	if n.prompt != nil {
+		return append(all, n.prompt.names...)
 	}
-	names = append(names, fieldMessages, fieldChat, "body", "method", "url")
-	return append(names, standIns...)
+	all = append(all, fieldMessages, fieldChat, "body", "method", "url")
+	return append(all, standIns...)
 }
 
 // meantNames returns for each name the known one that it stands for: itself, or the one that differs only in case and
@@ -56,17 +107,17 @@ func meantNames(names, known []string) []string {
 func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
 // meantFields renames fields to the names that they stand for. own has the original names of those that changed.
-func (in *Input) meantFields(fields map[string]json.RawMessage) (meant map[string]json.RawMessage, own map[string]string) {
+func (n *names) meantFields(fields map[string]json.RawMessage) (meant map[string]json.RawMessage, own map[string]string) {
 	plain := true
 	for name := range fields {
-		plain = plain && slices.Contains(in.known, name)
+		plain = plain && slices.Contains(n.known, name)
 	}
 	if plain {
 		return fields, nil
 	}
 	names := slices.Sorted(maps.Keys(fields))
 	meant, own = make(map[string]json.RawMessage, len(fields)), make(map[string]string)
-	for i, name := range meantNames(names, in.known) {
+	for i, name := range meantNames(names, n.known) {
 		meant[name] = fields[names[i]]
 		if name != names[i] {
 			own[name] = names[i]
@@ -81,4 +132,20 @@ func ownName(own map[string]string, name string) string {
 		return there
 	}
 	return name
+}
+
+// parseLine fills the row from a line that is the question.
+func (n *names) parseLine(line []byte, row *Row) []string {
+	question := string(line)
+	if n.prompt != nil {
+		if what := n.prompt.missing([]string{FieldQuestion}); what != "" {
+			return []string{what + " in a .txt"}
+		}
+		var err error
+		if question, err = n.prompt.fill(map[string]any{FieldQuestion: question}); err != nil {
+			return []string{err.Error()}
+		}
+	}
+	row.question = &question
+	return nil
 }

@@ -70,9 +70,15 @@ var leftToTheBot = []string{
 	"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "parallel_tool_calls", "max_tool_calls",
 }
 
-// parseRequest fills the row from a request and returns all its errors.
-func (in *Input) parseRequest(fields map[string]json.RawMessage, row *Row) (wrong []string) {
-	if in.prompt != nil {
+// openAI makes rows of requests.
+type openAI struct {
+	names               *names
+	system, unsupported string // see Options
+}
+
+// parse fills the row from a request and returns all its errors.
+func (o *openAI) parse(fields map[string]json.RawMessage, row *Row) (wrong []string) {
+	if o.names.prompt != nil {
 		return []string{"body and a prompt: give one of the two"}
 	}
 	api, err := apiOf(fields)
@@ -85,7 +91,7 @@ func (in *Input) parseRequest(fields map[string]json.RawMessage, row *Row) (wron
 			continue
 		}
 		var err error
-		switch meant := in.meant(name); meant {
+		switch meant := o.names.meant(name); meant {
 		case "body", "url":
 		case "method":
 			if method, _ := stringOf(raw); !strings.EqualFold(method, "POST") {
@@ -94,17 +100,17 @@ func (in *Input) parseRequest(fields map[string]json.RawMessage, row *Row) (wron
 		case FieldQuestion, fieldMessages, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage:
 			err = fmt.Errorf("%s and body: give one of the two", name)
 		default:
-			err = in.setMeant(row, name, raw)
+			err = o.names.setField(row, name, raw)
 		}
 		if err != nil {
 			wrong = append(wrong, err.Error())
 		}
 	}
 	row.Request = &Request{API: api}
-	return append(wrong, in.parseBody(fields["body"], api, row)...)
+	return append(wrong, o.parseBody(fields["body"], api, row)...)
 }
 
-func (in *Input) parseBody(raw json.RawMessage, api string, row *Row) (wrong []string) {
+func (o *openAI) parseBody(raw json.RawMessage, api string, row *Row) (wrong []string) {
 	body, err := objectOf(raw, "an object")
 	if err != nil {
 		return []string{"body: " + err.Error()}
@@ -119,7 +125,7 @@ func (in *Input) parseBody(raw json.RawMessage, api string, row *Row) (wrong []s
 		var err error
 		switch {
 		case name == asked:
-			err = in.setAsked(row, "body."+name, raw, body["instructions"])
+			err = o.setAsked(row, "body."+name, raw, body["instructions"])
 		case name == "instructions" && api == ResponsesAPI: // goes with the input
 		case name == "user":
 			if row.Chat.UserID == "" {
@@ -136,7 +142,7 @@ func (in *Input) parseBody(raw json.RawMessage, api string, row *Row) (wrong []s
 			}
 			row.ignored = append(row.ignored, name)
 		default:
-			in.cannotAsk(row, "body."+name)
+			o.cannotAsk(row, "body."+name)
 		}
 		if err != nil {
 			wrong = append(wrong, fmt.Sprintf("body.%s: %v", name, err))
@@ -171,8 +177,8 @@ func isPlainText(raw json.RawMessage) bool {
 }
 
 // cannotAsk notes a field that a bot does not support.
-func (in *Input) cannotAsk(row *Row, field string) {
-	if in.options.Unsupported == UnsupportedDrop {
+func (o *openAI) cannotAsk(row *Row, field string) {
+	if o.unsupported == UnsupportedDrop {
 		row.dropped = append(row.dropped, field)
 	} else {
 		row.unsupported = with(row.unsupported, field)
@@ -180,12 +186,12 @@ func (in *Input) cannotAsk(row *Row, field string) {
 }
 
 // setAsked makes the row's messages of those in the field called name. A text alone is the user's.
-func (in *Input) setAsked(row *Row, name string, raw, instructions json.RawMessage) (err error) {
-	reader := messages.Reader{System: in.options.System, Unsupported: func(_ int, field string) {
+func (o *openAI) setAsked(row *Row, name string, raw, instructions json.RawMessage) (err error) {
+	reader := messages.Reader{System: o.system, Unsupported: func(_ int, field string) {
 		if field == "" {
-			in.cannotAsk(row, name+": an answer behind the question")
+			o.cannotAsk(row, name+": an answer behind the question")
 		} else {
-			in.cannotAsk(row, name+"[]."+field)
+			o.cannotAsk(row, name+"[]."+field)
 		}
 	}}
 	row.Chat.AdditionalMessages, err = reader.Read(raw, instructions, name == "body.input")

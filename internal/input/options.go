@@ -124,3 +124,25 @@ func (o Options) Check() error {
 	}
 	return nil
 }
+
+// checkFor refuses options that are for other formats.
+func (o *Options) checkFor(format Format) error {
+	for _, flag := range []struct {
+		name, value string
+		ok          bool
+		of          string
+	}{
+		{"--sheet", o.Sheet, format == XLSX, "an .xlsx"},
+		{"--delimiter", o.Delimiter, format == CSV || format == TSV, "a .csv or .tsv"},
+		{"--encoding", o.Encoding, format != XLSX, "a text, and an .xlsx is none"},
+		{"--question-col", o.QuestionCol, format != TXT, "a file with columns or fields"},
+		{"--custom-id-col", o.CustomIDCol, format != TXT, "a file with columns or fields"},
+		{"--system", o.System, format.Objects(), "a .jsonl or .json"},
+		{"--unsupported", o.Unsupported, format.Objects(), "a .jsonl or .json"},
+	} {
+		if flag.value != "" && !flag.ok {
+			return &usage.Error{What: fmt.Sprintf("%s is for %s", flag.name, flag.of), Hint: fmt.Sprintf("leave it out for a .%s", format)}
+		}
+	}
+	return nil
+}

@@ -4,10 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"iter"
-	"math"
 )
 
 // pieceReader splits a text into pieces that make a row each: lines, or the items of an array.
@@ -19,10 +16,8 @@ type pieceReader interface {
 	place() (line, item int)
 }
 
-// pieces reads a .jsonl, a .json or a .txt.
-func (in *Input) pieces(content io.Reader, max int) pieceReader {
-	text := in.text(content)
-	if in.array {
+func newPieceReader(text io.Reader, array bool, max int) pieceReader {
+	if array {
 		return &itemReader{r: bufio.NewReaderSize(text, 64<<10), max: max, line: 1}
 	}
 	return newLineReader(text, max)
@@ -35,40 +30,56 @@ type Piece struct {
 	Text []byte
 }
 
-// Pieces yields the lines or items as they stand in the file, whatever their length. A damaged file is a *Problem, which
-// ends the sequence.
-func (in *Input) Pieces() iter.Seq2[Piece, error] { return in.eachPiece(in.content(), math.MaxInt32) }
+// maxLine bounds a line of input, in bytes: Coze accepts 15 MiB of content, which JSON may double.
+const maxLine = 32 << 20
 
-// eachPiece yields the pieces of content. One that is too long is a *Problem, and the sequence continues.
-func (in *Input) eachPiece(content io.Reader, max int) iter.Seq2[Piece, error] {
-	return func(yield func(Piece, error) bool) {
-		for pieces := in.pieces(content, max); ; {
-			text, err := pieces.read()
-			line, item := pieces.place()
-			_, damaged := errors.AsType[*damagedError](err)
-			_, broken := errors.AsType[*arrayError](err)
-			switch {
-			case err == nil:
-				if !yield(Piece{line, item, text}, nil) {
-					return
-				}
-				continue
-			case err == errLineTooLong:
-				if !yield(Piece{}, in.problem(line, "%v", err)) {
-					return
-				}
-				continue
-			case err == io.EOF:
-			case damaged && item == 0:
-				yield(Piece{}, in.problem(line+1, "%v", err))
-			case damaged, broken:
-				yield(Piece{}, in.problem(line, "%s%v", itemName(item), err))
-			default:
-				yield(Piece{}, fmt.Errorf("read %s: %w", in.name, err))
-			}
-			return
+var errLineTooLong = errors.New("line is longer than 32 MiB")
+
+// lineReader reads lines of any kind of file, each into the same buffer.
+type lineReader struct {
+	r   *bufio.Reader
+	max int
+
+	n      int   // of the line that was read last, from 1
+	at     int64 // where it begins
+	next   int64 // where the next one begins
+	whole  bool  // it ended in a newline
+	buffer []byte
+}
+
+func newLineReader(r io.Reader, max int) *lineReader {
+	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), max: max}
+}
+
+func (l *lineReader) place() (line, item int) { return l.n, 0 }
+
+// read returns the next line without its end, valid until the next call. A line that is too long is skipped and reported as
+// errLineTooLong.
+func (l *lineReader) read() ([]byte, error) {
+	l.buffer = l.buffer[:0]
+	l.at = l.next
+	tooLong := false
+	for {
+		piece, err := l.r.ReadSlice('\n')
+		l.next += int64(len(piece))
+		if tooLong = tooLong || len(l.buffer)+len(piece) > l.max; !tooLong {
+			l.buffer = append(l.buffer, piece...)
 		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		l.whole = err == nil
+		if l.next == l.at || err != nil && err != io.EOF {
+			return nil, err
+		}
+		break
 	}
+	l.n++
+	if tooLong {
+		return nil, errLineTooLong
+	}
+	line := bytes.TrimSuffix(l.buffer, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r")), nil
 }
 
 // arrayError is an array that cannot be read to its end.

@@ -30,9 +30,8 @@ var RequestURLs = []string{"/v1" + chatAPI, "/v1" + ResponsesAPI}
 
 var requestFields = []string{FieldCustomID, "method", "url", "body"}
 
-// parseStrictly fills the row from a request by the rules of OpenAI's Batch API, and returns its errors.
-func (in *Input) parseStrictly(fields map[string]json.RawMessage, row *Row) (wrong []string) {
-	rules := in.options.Requests
+// parse fills the row from a request by the rules of OpenAI's Batch API, and returns its errors.
+func (r *Requests) parse(fields map[string]json.RawMessage, row *Row) (wrong []string) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if slices.Contains(requestFields, name) {
 			continue
@@ -58,7 +57,7 @@ func (in *Input) parseStrictly(fields map[string]json.RawMessage, row *Row) (wro
 	if len(wrong) > 0 {
 		return wrong
 	}
-	if what := in.wrongURL(fields["url"]); what != "" {
+	if what := r.wrongURL(fields["url"]); what != "" {
 		wrong = append(wrong, what)
 	}
 	if method, _ := stringOf(fields["method"]); method != "POST" {
@@ -74,7 +73,7 @@ func (in *Input) parseStrictly(fields map[string]json.RawMessage, row *Row) (wro
 	url, _ := stringOf(fields["url"])
 	model, _ := stringOf(body["model"])
 	row.Request = &Request{API: strings.TrimPrefix(url, "/v1"), Model: model}
-	row.Chat, row.Request.Echo, err = rules.Decode(url, fields["body"])
+	row.Chat, row.Request.Echo, err = r.Decode(url, fields["body"])
 	if err != nil {
 		row.Chat = new(tasks.Chat)
 		return []string{"body: " + err.Error()}
@@ -82,21 +81,15 @@ func (in *Input) parseStrictly(fields map[string]json.RawMessage, row *Row) (wro
 	return nil
 }
 
-// tooMany says that a row is beyond the number that there may be; nil: it is not.
-func (in *Input) tooMany(row *Row) *Problem {
-	if rules := in.options.Requests; rules == nil || rules.MaxRows == 0 || row.N <= rules.MaxRows {
-		return nil
-	}
-	return in.problem(row.Line, "more than %s requests: split the file", grouped(in.options.Requests.MaxRows))
-}
+// tooMany reports whether the nth row is beyond the number that there may be.
+func (r *Requests) tooMany(n int) bool { return r != nil && r.MaxRows > 0 && n > r.MaxRows }
 
 // wrongURL says what is wrong with a row's url; "" = nothing.
-func (in *Input) wrongURL(raw json.RawMessage) string {
+func (r *Requests) wrongURL(raw json.RawMessage) string {
 	url, _ := stringOf(raw)
-	want := in.options.Requests.URL
 	switch {
-	case want != "" && url != want:
-		return fmt.Sprintf("url: %.100q, and the batch is for %s", url, want)
+	case r.URL != "" && url != r.URL:
+		return fmt.Sprintf("url: %.100q, and the batch is for %s", url, r.URL)
 	case !slices.Contains(RequestURLs, url):
 		return fmt.Sprintf("url: %.100q, want %s: nothing else can be asked of a bot", url, strings.Join(RequestURLs, " or "))
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/sheet"
@@ -68,10 +67,11 @@ var knownFields = []string{
 	fieldCustomVariables, fieldParameters, fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage,
 }
 
-// finish builds the question, applies defaults and validates the row. It returns the errors.
-func (in *Input) finish(row *Row) (wrong []string) {
+// complete builds the question, applies defaults and validates the row. It returns the errors.
+func (r *reader) complete(row *Row) (wrong []string) {
+	o := r.options
 	for i := range row.attachments {
-		if err := in.locate(&row.attachments[i]); err != nil {
+		if err := r.locate(&row.attachments[i]); err != nil {
 			wrong = append(wrong, row.attachments[i].field+": "+err.Error())
 		}
 	}
@@ -84,18 +84,18 @@ func (in *Input) finish(row *Row) (wrong []string) {
 		row.CustomID = strconv.Itoa(row.N)
 	}
 	if row.Chat.BotID == "" {
-		row.Chat.BotID = in.options.BotID
+		row.Chat.BotID = o.BotID
 	}
 	row.Chat.CustomID = row.CustomID
-	row.Chat.Credential, row.Chat.OnTurnFailure = in.options.Credential, in.options.OnTurnFailure
+	row.Chat.Credential, row.Chat.OnTurnFailure = o.Credential, o.OnTurnFailure
 	if row.Chat.BotID == "" {
 		wrong = append(wrong, "no bot: give the row a bot_id, or name one for all with --bot or COZE_BOT_ID")
 	}
 	if err := row.Chat.Validate(); err != nil {
 		wrong = append(wrong, err.Error())
 	}
-	if in.options.Allow != nil && len(wrong) == 0 {
-		if err := in.options.Allow(row.Chat); err != nil {
+	if o.Allow != nil && len(wrong) == 0 {
+		if err := o.Allow(row.Chat); err != nil {
 			wrong = append(wrong, err.Error())
 		}
 	}
@@ -112,5 +112,3 @@ func blankCells(cells []string) bool {
 	}
 	return true
 }
-
-func validUTF8(text []byte) bool { return utf8.Valid(text) }

@@ -22,13 +22,13 @@ type Source struct {
 
 func (in *Input) Source(stats Stats) Source {
 	s := Source{
-		SHA256: stats.SHA256, Rows: stats.Rows, Format: in.format, reading: in.reading,
+		SHA256: stats.SHA256, Rows: stats.Rows, Format: in.reader.format, reading: in.reader.decoder.reading,
 		CustomIDCol: in.options.CustomIDCol, BotID: in.options.BotID,
 	}
-	if in.prompt != nil {
-		s.Prompt = in.prompt.sha256
-	} else if in.format.table() || in.options.QuestionCol != "" {
-		s.QuestionCol = in.questionCol()
+	if in.reader.names.prompt != nil {
+		s.Prompt = in.reader.names.prompt.sha256
+	} else if in.reader.format.table() || in.options.QuestionCol != "" {
+		s.QuestionCol = in.reader.names.question
 	}
 	if in.options.System != SystemRefuse {
 		s.System = in.options.System

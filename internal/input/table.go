@@ -1,130 +1,29 @@
 package input
 
 import (
-	"context"
-	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/sheet"
-	"github.com/cozeq/cozeq/tasks"
 )
 
-// cells opens the table at its beginning. An xlsx is unpacked at the first call.
-func (in *Input) cells(ctx context.Context, content io.Reader) (cellReader, error) {
-	if in.format != XLSX {
-		return newCSVReader(in.text(content), in.reading.delimiter(in.format)), nil
-	}
-	in.unpack.Lock()
-	defer in.unpack.Unlock()
-	if in.table == nil {
-		blocks := newBlockWriter()
-		if _, err := io.Copy(blocks, cancelable{ctx, in.content()}); err != nil {
-			return nil, fmt.Errorf("read %s: %w", in.name, err)
-		}
-		table, err := in.book.Unpack(ctx, in.reading.Sheet)
-		if bad, ok := errors.AsType[*sheet.DamagedError](err); ok {
-			return nil, in.problem(bad.Row, "%s", bad.What)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", in.name, err)
-		}
-		in.table, in.blocks = table, blocks.blocks()
-		if err := in.sameBook(); err != nil {
-			return nil, fmt.Errorf("read %s: %w", in.name, err)
-		}
-		in.forget()
-	}
-	return sheetReader{in.table.Rows()}, nil
+// table makes rows of cells.
+type table struct {
+	file    *file
+	format  Format
+	decoder *decoder
+	names   *names
 }
 
-// sameBook checks that the unpacked rows are those of the content: a workbook is opened by its name, and a spreadsheet that
-// saves it puts another file under that name.
-func (in *Input) sameBook() error {
-	f, err := os.Open(in.file.Name())
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, in.blocks.read(f))
-	return errors.Join(err, f.Close())
-}
-
-func (in *Input) tableRows(ctx context.Context, content io.Reader, yield func(*Row, error) bool) {
-	t, err := in.cells(ctx, content)
-	if err != nil {
-		yield(nil, err)
-		return
-	}
-	h, err := in.header(t)
-	if err != nil {
-		if err != io.EOF {
-			yield(nil, in.tableError(1, err))
-		}
-		return
-	}
-	line := h.line
-	for n := 1; ; n++ {
-		cells, err := t.read()
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			err = in.tableError(line, err)
-			if !yield(nil, err) {
-				return
-			}
-			if problem, ok := errors.AsType[*Problem](err); !ok || problem.ends {
-				return
-			}
-			continue
-		}
-		line = cells.Line
-		row := &Row{N: n, Line: cells.Line, Chat: new(tasks.Chat), Columns: cells.Cells, marks: cells.marks, table: h, standIn: h.standIn}
-		wrong := in.parseCells(row)
-		if len(wrong) == 0 {
-			wrong = in.finish(row)
-		}
-		if !in.deliver(row, wrong, yield) {
-			return
-		}
-	}
-}
-
-// tableError makes a *Problem of a fault of the file. line is where the last good row begins.
-func (in *Input) tableError(line int, err error) error {
-	if _, ok := errors.AsType[*Problem](err); ok {
-		return err
-	}
-	_, damaged := errors.AsType[*damagedError](err)
-	if damaged || errors.Is(err, errRecordTooLong) {
-		p := in.problem(line, "%v", err)
-		p.ends = true
-		return p
-	}
-	parse, ok := errors.AsType[*csv.ParseError](err)
-	switch {
-	case !ok:
-		return fmt.Errorf("read %s: %w", in.name, err)
-	case errors.Is(err, csv.ErrBareQuote):
-		return in.problem(parse.Line, "a quote in the middle of a cell: put the cell into quotes, and double those inside")
-	case errors.Is(err, csv.ErrQuote):
-		return in.problem(parse.StartLine, "a cell's quotes do not match: one is not closed, or one inside is not doubled")
-	}
-	return in.problem(parse.Line, "%v", parse.Err)
-}
-
-// parseCells fills the row from its cells and returns all errors in them.
-func (in *Input) parseCells(row *Row) (wrong []string) {
+// parse fills the row from its cells and returns all errors in them.
+func (t *table) parse(row *Row) (wrong []string) {
 	h := row.table
-	if what := in.evenOut(row); what != "" {
+	if what := t.evenOut(row); what != "" {
 		return []string{what}
 	}
 	for i, cell := range row.Columns {
-		if what := in.wrongText([]byte(cell), h.ownName(i)); what != "" {
+		if what := t.decoder.wrongText([]byte(cell), h.ownName(i)); what != "" {
 			return []string{what}
 		}
 		if h.quoted {
@@ -135,7 +34,7 @@ func (in *Input) parseCells(row *Row) (wrong []string) {
 	if len(wrong) > 0 {
 		return wrong
 	}
-	if err := in.setQuestion(row); err != nil {
+	if err := t.setQuestion(row); err != nil {
 		wrong = append(wrong, err.Error())
 	}
 	for _, name := range append([]string{FieldCustomID}, tableFields...) {
@@ -152,14 +51,14 @@ func (in *Input) parseCells(row *Row) (wrong []string) {
 
 // evenOut gives the row as many cells as the header has. A sheet stores no empty cells at the end of a row, and a
 // spreadsheet that saves a .csv may omit them, or write some more.
-func (in *Input) evenOut(row *Row) (wrong string) {
+func (t *table) evenOut(row *Row) (wrong string) {
 	width := len(row.table.names)
 	cells, over := Evened(row.Columns, width)
 	switch {
 	case over == 0:
 		row.Columns = cells
 		return ""
-	case in.format == XLSX:
+	case t.format == XLSX:
 		return fmt.Sprintf("cell %s%d stands in a column without a name: the header ends at %s", sheet.Column(over), row.Line, sheet.Column(width))
 	}
 	return fmt.Sprintf("%s, but the header has %d", countOf(len(row.Columns), "cell"), width)
@@ -231,9 +130,9 @@ func (r *Row) mark(column int) sheet.Mark {
 }
 
 // setQuestion takes the question from its column, or makes it with the prompt.
-func (in *Input) setQuestion(row *Row) error {
+func (t *table) setQuestion(row *Row) error {
 	h := row.table
-	if in.prompt == nil {
+	if t.names.prompt == nil {
 		question := row.Columns[h.question]
 		if Blank(question) {
 			return fmt.Errorf("%s: %w", h.ownName(h.question), errEmpty)
@@ -249,7 +148,7 @@ func (in *Input) setQuestion(row *Row) error {
 			}
 		}
 	}
-	question, err := in.prompt.fill(fields)
+	question, err := t.names.prompt.fill(fields)
 	row.question = &question
 	return err
 }
