@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -35,6 +36,9 @@ const (
 	demoBot     = "demo"
 	demoLatency = 300 * time.Millisecond
 	demoPace    = 40 * time.Millisecond
+
+	// visible is within what a worker that starts can be seen in Redis.
+	visible = 2 * time.Second
 
 	// callersRedis is how many connections to Redis callers may use at a time, beside those of a worker.
 	callersRedis = 64
@@ -226,8 +230,10 @@ func (o *options) serve(signals context.Context, p setup) error {
 			cancel(err)
 		}
 	})
-	if s.Remote != nil && p.worker == nil {
+	if p.worker == nil {
 		s.NoteUnserved(o.streams.Err, tasks.QueueDefault, "questions are refused until one does")
+	} else { // who reads the greeting may ask at once
+		_ = s.AwaitServed(ctx, slices.Min(slices.Collect(maps.Keys(p.worker.Queues))), visible, io.Discard)
 	}
 	o.greet(web.URL, p)
 	<-ctx.Done()
