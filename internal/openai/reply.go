@@ -33,6 +33,13 @@ func (e *Echo) Reply(r *results.Result) (status int, body json.RawMessage) {
 	return http.StatusOK, body
 }
 
+// Partial tells whether a task that failed with this code of Coze's left a part of an answer, which is an answer: likely after
+// a length that was reached, possibly after a filter, which may have refused the question.
+func Partial(code int) (likely, possible bool) {
+	likely = slices.Contains(cutShort, code)
+	return likely, likely || slices.Contains(filtered, code)
+}
+
 // finish is why an answer ended, "" for a task without one. An answer that was cut short is an answer.
 func finish(r *results.Result) string {
 	switch {

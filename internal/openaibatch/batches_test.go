@@ -19,6 +19,19 @@ import (
 	"github.com/cozeq/cozeq/internal/workertest"
 )
 
+// What a filter has refused is in the file of errors, although an answer that it cut short would be in the other one.
+func TestFilteredLine(t *testing.T) {
+	s := newSite(t, redistest.Embedded(t))
+	workertest.Start(s.t, s.redis, s.mock.Client())
+	b := s.finish("", s.make("", ask("a", "[[mock:code=4014]]")).text("id"))
+	if counts := fmt.Sprint(b["request_counts"]); counts != "map[completed:0 failed:1 total:1]" {
+		t.Errorf("counts %s", counts)
+	}
+	if bad := s.lines("", b.text("error_file_id")); len(bad) != 1 || bad[0].text("custom_id") != "a" {
+		t.Errorf("errors: %v", bad)
+	}
+}
+
 // A batch from its file to its answers, line by line, in the order of the input.
 func TestBatch(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {

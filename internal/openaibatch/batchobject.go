@@ -46,7 +46,7 @@ func statusOf(b *batches.Status) string {
 // batchObject is a batch as OpenAI has it, with what holds it up as an extension.
 func batchObject(b *batches.Status, n *note, waits *submit.Wait) object {
 	status := statusOf(b)
-	answered := answers(b)
+	answered, _ := answers(b)
 	o := object{
 		"id": b.ID, "object": "batch", "endpoint": n.Endpoint, "errors": nil, "input_file_id": n.InputFileID,
 		"completion_window": n.CompletionWindow, "status": status, "output_file_id": nil, "error_file_id": nil,

@@ -67,22 +67,27 @@ func (h *Handler) written(r *http.Request, out output) (*batches.Status, error) 
 	return b, nil
 }
 
-// files reports which files of answers an ended batch has.
+// files reports which files of answers an ended batch has. One that may have a line is there, if only empty: the batch does not
+// know which of the answers that Coze cut short have any text.
 func files(b *batches.Status) (answered, rest bool) {
-	n := answers(b)
-	return n > 0, n < b.Counts.Total
+	_, possible := answers(b)
+	return possible > 0, b.Counts.Completed < b.Counts.Total
 }
 
-// answers is how many rows have a reply of status 200. An answer that Coze cut short is one, and the row has failed.
-func answers(b *batches.Status) int {
-	n := b.Counts.Completed
+// answers is how many rows have a reply of status 200: as far as their codes tell, and at the most. An answer that Coze cut
+// short is one, and the row has failed.
+func answers(b *batches.Status) (likely, possible int) {
+	likely, possible = b.Counts.Completed, b.Counts.Completed
 	for _, f := range b.Failures {
-		cut := &results.Result{Status: results.Failed, Answer: "x", Error: &results.Failure{Class: f.Class, Code: f.Code}}
-		if status, _ := new(openai.Echo).Reply(cut); status == http.StatusOK {
-			n += f.Count
+		l, p := openai.Partial(f.Code)
+		if l {
+			likely += f.Count
+		}
+		if p {
+			possible += f.Count
 		}
 	}
-	return n
+	return likely, possible
 }
 
 func (h *Handler) getOutput(w http.ResponseWriter, r *http.Request, out output) error {
