@@ -169,6 +169,11 @@ stack: redis # run what docker-compose.yml runs, without Docker, and see that ru
 js: # check the mock of Coze with Coze's own JavaScript SDK (needs npm and the network)
 	COZEQ_REQUIRE_NPM=1 go test -run '^TestJavaScriptSDK$$' -count=1 -v -timeout 5m ./coze/cozetest
 
+.PHONY: clients
+clients: # check cozeq serve with OpenAI's library for Go, and with Chromium if it is there
+	go -C internal/tools test -count=1 ./openaigo
+	go test -run '^TestBrowser$$' -count=1 -v ./gateway
+
 .PHONY: vuln
 vuln: # look for known vulnerabilities in what the program calls (needs the network)
 	@bash .ci/vuln

@@ -2,6 +2,8 @@ package openai
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -38,7 +40,7 @@ func (h *Handler) retrieve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	if query.Get("stream") != "true" {
+	if query.Get("stream") != "true" && !streamInBody(r) {
 		writeJSON(w, http.StatusOK, e.response(result))
 		return
 	}
@@ -56,6 +58,12 @@ func (h *Handler) retrieve(w http.ResponseWriter, r *http.Request) {
 	defer s.close()
 	f := follower{h: h, r: r, id: result.ID, sink: s, atOnce: true}
 	f.follow()
+}
+
+// streamInBody reports whether a stream is asked for where OpenAI's library for Go does so: in the body of the GET.
+func streamInBody(r *http.Request) bool {
+	var body struct{ Stream bool }
+	return json.NewDecoder(io.LimitReader(r.Body, 1<<10)).Decode(&body) == nil && body.Stream
 }
 
 // cancel serves POST /v1/responses/{id}/cancel. What has ended stays as it is.
