@@ -55,6 +55,10 @@ type Config struct {
 	// Models are names for bots, beside their ids, for OpenAI's clients.
 	Models map[string]string
 
+	// Upload uploads content that an OpenAI client sends as data to Coze, with the credential of this name, "" for the default
+	// one, and returns its id. nil: such content is refused.
+	Upload func(ctx context.Context, credential, name string, content []byte) (id string, err error)
+
 	// System says what happens to system messages of OpenAI's clients, which Coze does not have: prepend puts them before the
 	// question, drop leaves them out, refuse refuses them. Empty: prepend.
 	System string
@@ -133,7 +137,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g.batches = batches.New(c.Tasks)
 	g.openai = openai.New(openai.Config{
-		Decoder: openai.Decoder{Models: openai.Models{Aliases: c.Models}, System: c.System},
+		Decoder: openai.Decoder{Models: openai.Models{Aliases: c.Models}, System: c.System, Upload: c.Upload},
 		Submit:  g.submit, Tasks: c.Tasks, Hub: g.watch, Log: c.Logger, FirstDelta: g.metrics.firstDelta,
 	})
 	mux := http.NewServeMux()

@@ -87,8 +87,8 @@ var edges = map[string][]string{
 	// What reads and writes files knows no run, a journal and a cache know only what they keep, and filerun and batchfile,
 	// the two ways to ask a file, do not know each other.
 	"internal/usage":       {},
-	"internal/openai":      {"tasks", "results", "internal/apikey", "internal/messages", "internal/pause", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
-	"internal/messages":    {"tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
+	"internal/openai":      {"coze", "internal/attachment", "tasks", "results", "internal/apikey", "internal/messages", "internal/pause", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
+	"internal/messages":    {"coze", "tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
 	"internal/input":       {"coze", "tasks", "internal/charset", "internal/messages", "internal/sheet", "internal/usage"},
 	"internal/output":      {"results", "internal/input", "internal/messages", "internal/sheet", "internal/usage"},
 	"internal/journal":     {"tasks/batches", "tasks", "results", "internal/input", "internal/usage"},
@@ -174,7 +174,7 @@ var edges = map[string][]string{
 		"internal/progress", "internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/worker": {"results", "worker", "internal/flags", "internal/misuse", "internal/session",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
-	"internal/cli/serve": {"coze", "coze/cozetest", "gateway", "tasks", "worker", "internal/flags", "internal/misuse", "internal/mockserver", "internal/session",
+	"internal/cli/serve": {"coze", "coze/cozetest", "gateway", "tasks", "worker", "internal/flags", "internal/attachment", "internal/exitcode", "internal/misuse", "internal/mockserver", "internal/session",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/doctor": {"coze", "coze/oauth", "results", "worker", "asynq", "redis", "internal/apikey", "internal/asynqx", "internal/exitcode", "internal/misuse",
 		"internal/pausewatch", "internal/queuestate", "internal/redischeck", "internal/remoteredis",

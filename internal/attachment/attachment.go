@@ -6,6 +6,7 @@
 package attachment
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -79,11 +80,15 @@ func describe(path string) (*coze.Upload, error) {
 		return nil, errors.New("not a file")
 	}
 	u := &coze.Upload{Name: filepath.Base(path), Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
-	if err := u.Check(); err != nil {
-		e, _ := errors.AsType[*coze.Error](err)
-		return nil, errors.New(e.Message)
+	return u, check(u)
+}
+
+// check is coze.Upload.Check without the words for a failed call.
+func check(u *coze.Upload) error {
+	if e, ok := errors.AsType[*coze.Error](u.Check()); ok {
+		return errors.New(e.Message)
 	}
-	return u, nil
+	return nil
 }
 
 // Upload returns the id of the file at path. An upload of the same content that is under way is shared. Where Coze refuses the
@@ -93,11 +98,26 @@ func (u *Uploader) Upload(ctx context.Context, path string) (id string, err erro
 	if err != nil {
 		return "", &FileError{path, err}
 	}
-	sum, err := Digest(path)
+	return u.upload(ctx, path, file)
+}
+
+// UploadContent is Upload for content that is in memory. name has its extension.
+func (u *Uploader) UploadContent(ctx context.Context, name string, content []byte) (id string, err error) {
+	file := &coze.Upload{Name: name, Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}}
+	if err := check(file); err != nil {
+		return "", &FileError{name, err}
+	}
+	return u.upload(ctx, name, file)
+}
+
+func (u *Uploader) upload(ctx context.Context, path string, file *coze.Upload) (string, error) {
+	sum, err := digest(path, file.Open)
 	if err != nil {
 		return "", err
 	}
-	id, err = u.once(ctx, file, sum+strings.ToLower(filepath.Ext(path)))
+	id, err := u.once(ctx, file, sum+strings.ToLower(filepath.Ext(path)))
 	if e, ok := errors.AsType[*coze.Error](err); ok && ctx.Err() == nil && !e.Unreached && pause.Scope(e) == "" {
 		return "", &FileError{path, err}
 	}
@@ -171,7 +191,11 @@ func (u *Uploader) send(ctx context.Context, file *coze.Upload) (string, error) 
 
 // Digest is the SHA-256 of a file's content, in hex. The error is a [*FileError].
 func Digest(path string) (string, error) {
-	f, err := os.Open(path)
+	return digest(path, func() (io.ReadCloser, error) { return os.Open(path) })
+}
+
+func digest(path string, open func() (io.ReadCloser, error)) (string, error) {
+	f, err := open()
 	if err != nil {
 		return "", &FileError{path, withoutPath(err)}
 	}

@@ -2,10 +2,15 @@ package messages
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
+
+	"github.com/cozeq/cozeq/coze"
 )
 
 // part is a part of a message's content. The two APIs write pictures and files differently.
@@ -17,6 +22,11 @@ type part struct {
 	FileURL string          `json:"file_url"`
 	FileID  string          `json:"file_id"`
 	Data    string          `json:"file_data"`
+	Name    string          `json:"filename"`
+	Audio   struct {
+		Data   string `json:"data"`
+		Format string `json:"format"`
+	} `json:"input_audio"`
 }
 
 // source is where a file of a part is.
@@ -24,10 +34,11 @@ type source struct {
 	URL  string `json:"file_url"`
 	ID   string `json:"file_id"`
 	Data string `json:"file_data"`
+	Name string `json:"filename"`
 }
 
 // content reads a content: a string, or an array of texts, pictures and files.
-func content(raw json.RawMessage) (text, contentType string, err error) {
+func (r *Reader) content(raw json.RawMessage) (text, contentType string, err error) {
 	if Kind(raw) != "an array" {
 		text, err = stringOf(raw)
 		return text, "text", err
@@ -45,11 +56,13 @@ func content(raw json.RawMessage) (text, contentType string, err error) {
 			texts = append(texts, p.Text)
 			continue
 		case "image_url", "input_image":
-			file, err = p.picture()
+			file, err = r.picture(&p)
 		case "file":
-			file, err = p.File.file()
+			file, err = r.file(p.File)
 		case "input_file":
-			file, err = source{p.FileURL, p.FileID, p.Data}.file()
+			file, err = r.file(source{p.FileURL, p.FileID, p.Data, p.Name})
+		case "input_audio":
+			file, err = r.data("audio."+p.Audio.Format, p.Audio.Data)
 		default:
 			err = fmt.Errorf("type %q, want text or image_url", p.Type)
 		}
@@ -69,7 +82,7 @@ func content(raw json.RawMessage) (text, contentType string, err error) {
 }
 
 // picture is the file of a picture: a string in one of the APIs, an object with the url in the other.
-func (p *part) picture() (File, error) {
+func (r *Reader) picture(p *part) (File, error) {
 	url, err := stringOf(p.Image)
 	if err != nil {
 		var image struct {
@@ -85,28 +98,58 @@ func (p *part) picture() (File, error) {
 		}
 	}
 	if strings.HasPrefix(url, "data:") {
-		return File{}, errData("a picture")
+		return r.dataURL("", url)
 	}
 	return ByURL(Image, url)
 }
 
-func (s source) file() (File, error) {
+func (r *Reader) file(s source) (File, error) {
 	switch {
-	case s.URL != "" && !strings.HasPrefix(s.URL, "data:"):
+	case strings.HasPrefix(s.URL, "data:"):
+		return r.dataURL(s.Name, s.URL)
+	case strings.HasPrefix(s.Data, "data:"):
+		return r.dataURL(s.Name, s.Data)
+	case s.URL != "":
 		return ByURL("", s.URL)
 	case numeric(s.ID):
 		return ByID(Document, s.ID)
 	case s.ID != "":
 		return File{}, fmt.Errorf("file_id %.60q is not of a file at Coze: upload it to Coze and give its id, or give a URL of it as file_url", s.ID)
-	case s.Data != "" || s.URL != "":
-		return File{}, errData("a file")
+	case s.Data != "":
+		return r.data(s.Name, s.Data)
 	}
 	return File{}, errors.New("a file without file_url, which is an extension of Coze's: give a URL that Coze can fetch")
 }
 
-// errData is about content that came as data. Uploading it is not possible yet.
-func errData(what string) error {
-	return errors.New(what + " as data is not possible yet: upload it to Coze and give its id as file_id, or a URL of it")
+// dataURL uploads what a data URL has. Its media type names the extension unless name has one.
+func (r *Reader) dataURL(name, url string) (File, error) {
+	head, data, ok := strings.Cut(strings.TrimPrefix(url, "data:"), ",")
+	kind, encoding, _ := strings.Cut(head, ";")
+	if !ok || !strings.HasSuffix(";"+encoding, ";base64") {
+		return File{}, errors.New("a data URL that is not data:TYPE;base64,...")
+	}
+	if path.Ext(name) == "" {
+		_, sub, _ := strings.Cut(kind, "/")
+		name = cmp.Or(name, "file") + "." + sub
+	}
+	return r.data(name, data)
+}
+
+// data uploads content in base64.
+func (r *Reader) data(name, text string) (File, error) {
+	if r.Upload == nil {
+		return File{}, errors.New("content as data cannot be uploaded from here: upload it to Coze and give its id as file_id, or give a URL of it")
+	}
+	content, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return File{}, errors.New("data that is not base64")
+	}
+	kind, known := coze.FileType(name)
+	if !known {
+		return File{}, fmt.Errorf("%.80q: Coze takes no files of this type", name)
+	}
+	id, err := r.Upload(name, content)
+	return File{Kind: kind, ID: id}, err
 }
 
 // numeric reports whether an id may be one of a file at Coze.

@@ -50,6 +50,10 @@ type Reader struct {
 	// Unsupported hears of what a bot cannot be asked for and what is left out if the call goes on: a field of the i-th
 	// message, or with field "" an answer behind the question.
 	Unsupported func(i int, field string)
+
+	// Upload uploads content that came as data, under a name with its extension, and returns its id. nil: such content is
+	// refused. Its error is one of that content if it is an *attachment.FileError.
+	Upload func(name string, content []byte) (id string, err error)
 }
 
 // Read makes messages of a JSON array of them. Instructions, nil if there are none, are a system message before it. If text
@@ -137,7 +141,7 @@ func (r *Reader) message(i int, fields map[string]json.RawMessage) (m tasks.Mess
 	default:
 		return m, at("role", fmt.Errorf("%q, want %s or %s", role, User, Assistant))
 	}
-	m.Content, m.ContentType, err = content(fields["content"])
+	m.Content, m.ContentType, err = r.content(fields["content"])
 	if err != nil {
 		return m, at("content", err)
 	}

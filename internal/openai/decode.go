@@ -12,7 +12,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/messages"
+	"github.com/cozeq/cozeq/internal/submit"
+	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -29,6 +34,10 @@ type Decoder struct {
 	// System says what happens to system and developer messages, which Coze does not have: messages.Prepend, messages.Drop
 	// or messages.Refuse. Empty: messages.Prepend.
 	System string
+
+	// Upload uploads content that came as data with the credential of this name, "" for the default one, and returns its id
+	// at Coze: see attachment.Uploader for its errors. nil: such content is refused.
+	Upload func(ctx context.Context, credential, name string, content []byte) (id string, err error)
 }
 
 // Ask is a request as the queue gets it.
@@ -95,7 +104,7 @@ func (d *Decoder) Decode(ctx context.Context, api string, body []byte) (*Ask, er
 	if a.Chat.BotID, err = d.Models.Bot(ctx, a.Echo.Model); err != nil {
 		return nil, err
 	}
-	if err := d.setMessages(a, fields); err != nil {
+	if err := d.setMessages(ctx, a, fields); err != nil {
 		return nil, err
 	}
 	if err := a.complete(); err != nil {
@@ -197,7 +206,7 @@ func (a *Ask) extend(name string, raw json.RawMessage) error {
 }
 
 // setMessages sets what is asked.
-func (d *Decoder) setMessages(a *Ask, fields map[string]json.RawMessage) (err error) {
+func (d *Decoder) setMessages(ctx context.Context, a *Ask, fields map[string]json.RawMessage) (err error) {
 	name, instructions := "messages", json.RawMessage(nil)
 	if a.Echo.API == ResponsesAPI {
 		name, instructions = "input", fields["instructions"]
@@ -218,6 +227,15 @@ func (d *Decoder) setMessages(a *Ask, fields map[string]json.RawMessage) (err er
 			err = bad(fmt.Sprintf("%s[%d].%s", name, i, field), "unsupported_parameter", "a bot cannot be asked for it")
 		}
 	}}
+	if d.Upload != nil {
+		reader.Upload = func(name string, content []byte) (string, error) {
+			credential := ""
+			if key := apikey.FromContext(ctx); key != nil {
+				credential = key.Credential
+			}
+			return d.Upload(ctx, credential, name, content)
+		}
+	}
 	all, read := reader.Read(raw, instructions, a.Echo.API == ResponsesAPI)
 	if err != nil {
 		return err
@@ -244,6 +262,12 @@ func lastTurn(all []tasks.Message) []tasks.Message {
 
 // messageError names the parameter of an error as OpenAI does: messages[0].content[1].
 func messageError(name string, err error) error {
+	if e, ok := errors.AsType[*coze.Error](err); ok && !errors.As(err, new(*attachment.FileError)) {
+		return failed(&results.Failure{Class: string(e.Class), Code: e.Code, Message: "upload: " + e.Message, Hint: e.Hint(), LogID: e.LogID})
+	}
+	if e, ok := errors.AsType[*submit.UnavailableError](submit.Unavailable(err)); ok {
+		return e
+	}
 	message := err.Error()
 	e, ok := errors.AsType[*messages.Error](err)
 	if ok {

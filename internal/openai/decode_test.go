@@ -113,7 +113,7 @@ func TestRefused(t *testing.T) {
 	check(responsesAPI, `{"model":"support","input":"x","text":{"format":{"type":"json_schema"}}}`, "text", "unsupported_parameter")
 
 	_, err := d.Decode(t.Context(), chatAPI, []byte(one(`{"role":"user","content":[{"type":"text","text":"x"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}`)))
-	if !strings.Contains(err.Error(), "not possible yet") || !strings.Contains(err.Error(), "URL") {
+	if !strings.Contains(err.Error(), "cannot be uploaded from here") || !strings.Contains(err.Error(), "URL") {
 		t.Errorf("%v, want what to do", err)
 	}
 }

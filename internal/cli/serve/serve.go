@@ -4,6 +4,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/gateway"
+	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/mockserver"
@@ -153,7 +155,12 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 		p.gateway.BotID = cmp.Or(p.gateway.BotID, demoBot)
 	}
 	if !alone && !o.withWorker {
-		return p, nil
+		// The workers have the token; with one here, too, content that comes as data can be uploaded.
+		p.account, err = p.cfg.Account(cmd.Context(), "")
+		if _, missing := errors.AsType[*exitcode.MissingError](err); missing {
+			err = nil
+		}
+		return p, err
 	}
 	p.worker = &worker.Config{BotID: p.gateway.BotID, Drain: session.DrainOf(o.drain), Logger: logger}
 	if p.worker.Concurrency, err = p.cfg.Concurrency(); err != nil {
@@ -191,6 +198,7 @@ func (o *options) serve(signals context.Context, p setup) error {
 	}
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	p.gateway.Tasks, p.gateway.Metrics, p.gateway.MetricsHandler = s.Tasks, registry, metrics
+	p.gateway.Upload = (&uploads{session: s, account: p.account}).upload
 	g, err := gateway.New(p.gateway)
 	if err != nil {
 		return err
