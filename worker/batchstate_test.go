@@ -13,6 +13,7 @@ import (
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -134,7 +135,7 @@ func TestReleasedTaskComesBack(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
-		bs := batches.New(l.tasks)
+		bs := runbatch.New(l.tasks)
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 2}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +152,7 @@ func TestReleasedTaskComesBack(t *testing.T) {
 		if r := l.wait("r-2"); r.Status != results.Completed {
 			t.Errorf("%+v", r)
 		}
-		l.over(bs, "r")
+		l.over(bs.Client, "r")
 		if n := l.fake.ByQuestion("one"); n != 0 {
 			t.Errorf("asked %d times", n)
 		}
@@ -168,7 +169,7 @@ func TestZombie(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb, cozetest.With(cozetest.Config{Latency: 500 * time.Millisecond}))
-		bs := batches.New(l.tasks)
+		bs := runbatch.New(l.tasks)
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 2}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +220,7 @@ func TestReleasedTaskComesBackTwice(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
-		bs := batches.New(l.tasks)
+		bs := runbatch.New(l.tasks)
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, nil); err != nil {
 			t.Fatal(err)
 		}

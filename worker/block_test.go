@@ -9,6 +9,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -69,7 +70,7 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLine(t, rdb)
 		l.rules(cozetest.Rule{Contains: "one", Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4014}})
-		bs := batches.New(l.tasks)
+		bs := runbatch.New(l.tasks)
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +99,7 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 		if n := l.fake.Calls("/v3/chat"); n != 1 {
 			t.Errorf("asked %d times, want once", n)
 		}
-		known := batches.NewRunRows(1)
+		known := runbatch.NewRows(1)
 		known.Set(tally.Mark{Batch: "r", Row: 1, Attempt: 2, Status: results.Queued})
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, known); err != nil {
 			t.Fatal(err)

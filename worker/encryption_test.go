@@ -26,6 +26,7 @@ import (
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -173,7 +174,7 @@ func (c *confidential) run() {
 	c.output = filepath.Join(dir, "out.jsonl")
 	job := &filerun.Job{
 		Input: questions, Output: c.output, Tasks: c.tasks, Results: c.store,
-		Conversations: conversation.New(c.rdb), Batches: c.batches,
+		Conversations: conversation.New(c.rdb), Batches: runbatch.New(c.tasks),
 	}
 	sum, err := job.Run(t.Context())
 	if err != nil || sum.Answered != 2 {

@@ -96,7 +96,8 @@ var edges = map[string][]string{
 	"internal/progress":    {"results"},
 	"internal/redisretry":  {"tasks/batches", "tasks", "internal/backoff"},
 	"internal/attachment":  {"coze", "internal/backoff", "internal/pause", "redis"},
-	"internal/filerun": {"coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
+	"internal/runbatch":    {"tasks/batches", "tasks", "results", "internal/tally", "redis"},
+	"internal/filerun": {"internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
 		"internal/progress", "internal/redisretry", "internal/sheet"},
 	"internal/batchfile": {"tasks/batches", "tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
 		"internal/sheet", "internal/usage"},
@@ -123,7 +124,7 @@ var edges = map[string][]string{
 	"internal/redistest":  {"internal/localredis", "goleak", "redis", "x/sys"},
 	"internal/nodetest":   {},
 	"internal/workertest": {"coze", "internal/asynqx", "tasks", "worker", "redis"},
-	"internal/tasktest":   {"tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
+	"internal/tasktest":   {"tasks/batches", "internal/tally", "tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
 	"internal/arch":       {},
 
 	// What happens to tasks, for many listeners over one connection.
@@ -169,7 +170,7 @@ var edges = map[string][]string{
 	"internal/cli/result": {"results", "tasks", "internal/exitcode", "internal/flags", "internal/misuse",
 		"internal/panel", "internal/session", "internal/settings", "internal/terminal", "*"},
 	"internal/cli/run": {"coze", "coze/cozetest", "tasks", "worker", "internal/answercache", "internal/attachment", "internal/conversation",
-		"internal/exitcode", "internal/filerun", "internal/flags", "internal/input", "internal/journal",
+		"internal/exitcode", "internal/filerun", "internal/runbatch", "internal/flags", "internal/input", "internal/journal",
 		"internal/misuse", "internal/mockserver", "internal/output", "internal/panel", "internal/pausewatch",
 		"internal/progress", "internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/worker": {"results", "worker", "internal/flags", "internal/misuse", "internal/session",

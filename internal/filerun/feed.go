@@ -8,9 +8,9 @@ import (
 
 	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/redisretry"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
-	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // feedChunk is how many rows are enqueued together, at most: see tasks.Client.EnqueueAll.
@@ -137,7 +137,7 @@ func (r *run) item(ctx context.Context, open *openRow) (tasks.Item, error) {
 	}
 	chat := *row.Chat
 	if r.shared != nil {
-		o.Keep = max(o.Keep, batches.RunKeep)
+		o.Keep = max(o.Keep, runbatch.Keep)
 		chat.BatchID = r.journal.RunID()
 	}
 	return tasks.Item{Chat: &chat, Options: o}, nil

@@ -10,9 +10,9 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
-	"github.com/cozeq/cozeq/tasks/batches"
 )
 
 // DefaultWindow is how many rows are in Redis at a time.
@@ -34,7 +34,7 @@ type Job struct {
 
 	// Batches of a shared Redis, where the run is listed as a batch: its results leave Redis once they are in the journal,
 	// and canceling the batch ends the run. nil: the Redis is not shared.
-	Batches *batches.Client
+	Batches *runbatch.Client
 
 	// Options of all tasks. The job sets ID, ConversationID, ChatID and AskedAt.
 	Options tasks.Options

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
@@ -20,7 +21,7 @@ import (
 // reported as failed, and --retry-failed asks it. A row that was begun, or that only the journal knows, may have been
 // asked: it is asked again, and its record says possible_duplicate.
 //
-// The batch's states are read before it is registered again (see batches.Client.Register), which resets those of the open
+// The batch's states are read before it is registered again (see runbatch.Client.Register), which resets those of the open
 // rows. A worker that ends a row between the two writes its record first, and Enqueue finds that.
 
 // lostRow is a row that has ended and whose result is gone.
@@ -30,8 +31,8 @@ type lostRow struct {
 }
 
 // lookForResults finds out what became of rows that earlier runs have enqueued and that have no record, and sets it in known.
-func (r *run) lookForResults(ctx context.Context, known *batches.RunRows) error {
-	state, err := r.shared.batches.RunState(ctx, r.shared.id)
+func (r *run) lookForResults(ctx context.Context, known *runbatch.Rows) error {
+	state, err := r.shared.batches.State(ctx, r.shared.id)
 	if err != nil && !errors.Is(err, batches.ErrNotFound) {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -103,7 +104,7 @@ func TestUncollectedResultsLiveOn(t *testing.T) {
 			t.Fatal("no result is left")
 		}
 		for _, key := range keys {
-			if ttl := rdb.TTL(t.Context(), key).Val(); ttl < batches.RunKeep-time.Hour {
+			if ttl := rdb.TTL(t.Context(), key).Val(); ttl < runbatch.Keep-time.Hour {
 				t.Errorf("%s is kept for %v", key, ttl)
 			}
 		}
@@ -113,7 +114,7 @@ func TestUncollectedResultsLiveOn(t *testing.T) {
 		}
 		filetest.Complete(t, a.path, a.questions)
 		filetest.AskedOnce(t, a.book, a.questions)
-		if b := only(t, a.job().Batches); b.Tokens.TokenCount != 100 || b.Counts.Completed != 20 {
+		if b := only(t, a.job().Batches.Client); b.Tokens.TokenCount != 100 || b.Counts.Completed != 20 {
 			t.Errorf("the batch: %+v", b)
 		}
 	})
@@ -143,7 +144,7 @@ func TestSweepOfAnAbandonedRun(t *testing.T) {
 	if !errors.Is(err, filetest.ErrStopped) {
 		t.Fatal(err)
 	}
-	filetest.Eventually(t, "both are answered", func() bool { return only(t, job.Batches).Counts.Completed == 2 })
+	filetest.Eventually(t, "both are answered", func() bool { return only(t, job.Batches.Client).Counts.Completed == 2 })
 	if err := tally.New(rdb).Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func TestLostResults(t *testing.T) {
 			if len(s.Failures) != 1 || s.Failures[0].Class != "transient" && output == "a.jsonl" || s.Failures[0].Hint == "" {
 				t.Errorf("%+v", s.Failures)
 			}
-			if b := only(t, a.job().Batches); b.Counts != (batches.Counts{Total: 20, Completed: 15, Failed: 5}) || b.Tokens.TokenCount != 100 {
+			if b := only(t, a.job().Batches.Client); b.Counts != (batches.Counts{Total: 20, Completed: 15, Failed: 5}) || b.Tokens.TokenCount != 100 {
 				t.Errorf("the batch: %+v", b)
 			}
 			// The same again asks nothing, and counts the same.
@@ -212,7 +213,7 @@ func TestLostResults(t *testing.T) {
 func TestLostBatch(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		a := abandon(t, rdb, "a.jsonl")
-		fed := only(t, a.job().Batches).Enqueued
+		fed := only(t, a.job().Batches.Client).Enqueued
 		if fed <= a.collected || fed == 20 {
 			t.Fatalf("%d of 20 enqueued, %d collected", fed, a.collected)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/cozeq/cozeq/internal/filetest"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -23,7 +24,7 @@ import (
 // registered is a job that stands in Redis as a batch.
 func registered(l *filetest.Line, in *input.Input, output string) *filerun.Job {
 	job := l.NewJob(in, output)
-	job.Forget, job.Batches = false, batches.New(l.Client)
+	job.Forget, job.Batches = false, runbatch.New(l.Client)
 	return job
 }
 
@@ -50,7 +51,7 @@ func TestRunIsABatch(t *testing.T) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	stop()
-	got := only(t, job.Batches)
+	got := only(t, job.Batches.Client)
 	if got.Kind != batches.KindRun || got.Name != "q.jsonl" || got.Output != path || got.Host == "" || got.BotID != "bot" || got.SubmittedAt.IsZero() || got.EndedAt.IsZero() || got.Enqueued != 12 {
 		t.Errorf("%+v", got)
 	}
@@ -81,7 +82,7 @@ func TestRunIsCanceled(t *testing.T) {
 	job.Window = 2
 	canceled := make(chan struct{})
 	cancel := sync.OnceFunc(func() {
-		if err := job.Batches.Cancel(t.Context(), only(t, job.Batches).ID, nil); err != nil {
+		if err := job.Batches.Cancel(t.Context(), only(t, job.Batches.Client).ID, nil); err != nil {
 			t.Error(err)
 		}
 		close(canceled)
@@ -100,7 +101,7 @@ func TestRunIsCanceled(t *testing.T) {
 			t.Errorf("%+v, asked %d times", r, b.Asked[questions[i]])
 		}
 	}
-	before := only(t, job.Batches)
+	before := only(t, job.Batches.Client)
 	if before.CanceledAt.IsZero() || before.Counts.Open() != 0 {
 		t.Errorf("%+v", before)
 	}
@@ -115,7 +116,7 @@ func TestRunIsCanceled(t *testing.T) {
 	}
 	filetest.Complete(t, path, questions)
 	filetest.AskedOnce(t, b, questions)
-	after := only(t, job.Batches)
+	after := only(t, job.Batches.Client)
 	if after.ID != before.ID || !after.CanceledAt.IsZero() || after.EndedAt.IsZero() || after.Counts.Completed != 20 || after.Tokens.TokenCount != 100 {
 		t.Errorf("%+v", after)
 	}
@@ -132,7 +133,7 @@ func TestRunHearsOfTheCancel(t *testing.T) {
 	job.Window = 1
 	go func() {
 		filetest.Eventually(t, "a row is enqueued", func() bool { return rdb.LLen(context.Background(), "asynq:{default}:pending").Val() > 0 })
-		if err := job.Batches.Cancel(context.Background(), only(t, job.Batches).ID, nil); err != nil {
+		if err := job.Batches.Cancel(context.Background(), only(t, job.Batches.Client).ID, nil); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -155,7 +156,7 @@ func TestRunIsABatchAgain(t *testing.T) {
 	var name string
 	job.OnRecord = func(*input.Row, *results.Result) {
 		if job.Snapshot().Done == 10 {
-			name = only(t, job.Batches).ID
+			name = only(t, job.Batches.Client).ID
 			cancel(filetest.ErrStopped)
 		}
 	}
@@ -169,7 +170,7 @@ func TestRunIsABatchAgain(t *testing.T) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	filetest.Complete(t, path, questions)
-	got := only(t, job.Batches)
+	got := only(t, job.Batches.Client)
 	if got.ID != name || got.Counts.Completed != 30 || got.Tokens.TokenCount != 150 || got.EndedAt.IsZero() {
 		t.Errorf("%+v", got)
 	}
@@ -184,7 +185,7 @@ func TestReleasedIsKnownToHaveEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for row := 1; row <= 3; row++ {
-		id := fmt.Sprintf("%s-%d", only(t, job.Batches).ID, row)
+		id := fmt.Sprintf("%s-%d", only(t, job.Batches.Client).ID, row)
 		if ended, err := tally.New(l.Redis).Ended(t.Context(), id); err != nil || !ended {
 			t.Errorf("%s: %v, %v", id, ended, err)
 		}
@@ -211,7 +212,7 @@ func TestRunTellsOfWhatWasNotAsked(t *testing.T) {
 	if s, err := job.Run(t.Context()); err != nil || s.Answered != 2 || s.Failed != 1 || s.Canceled != 2 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	got := only(t, job.Batches)
+	got := only(t, job.Batches.Client)
 	if got.Counts != (batches.Counts{Total: 5, Completed: 2, Failed: 1, Canceled: 2}) || got.EndedAt.IsZero() {
 		t.Errorf("%+v", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -16,7 +17,7 @@ import (
 // sharedBatch is the run's batch in a shared Redis, where others see how far it has come and can cancel it. The journal
 // decides, the batch only mirrors it. A nil one is that of a Redis that is not shared.
 type sharedBatch struct {
-	batches *batches.Client
+	batches *runbatch.Client
 	id      string
 	lost    map[int]*lostRow // by row; see lookForResults
 
@@ -46,7 +47,7 @@ func (r *run) register(ctx context.Context) error {
 			return err
 		}
 	}
-	known := batches.NewRunRows(r.total)
+	known := runbatch.NewRows(r.total)
 	records := r.journal.Reader()
 	for row := 1; row <= r.total; row++ {
 		if ctx.Err() != nil {

@@ -59,6 +59,7 @@ var (
 	markScript    = pipeline.Script(scripts, "batch.lua", "rows.lua", "mark.lua")
 	reopenScript  = pipeline.Script(scripts, "batch.lua", "rows.lua", "reopen.lua")
 	extendScript  = pipeline.Script(scripts, "batch.lua", "extend.lua")
+	addedScript   = pipeline.Script(scripts, "batch.lua", "added.lua")
 	settledScript = pipeline.Script(scripts, "settled.lua")
 )
 
@@ -121,7 +122,10 @@ func Of(r *results.Result) (m Mark, ok bool) {
 	return m, true
 }
 
-// Failure is the name under which the batch's hash counts the failure, without "failed:". It is "" if the row has not
+// FailedField begins the fields of a batch's hash that count failures: failed:CLASS:CODE.
+const FailedField = "failed:"
+
+// Failure is the name under which the batch's hash counts the failure, without FailedField. It is "" if the row has not
 // failed.
 func (m Mark) Failure() string {
 	if m.Status != results.Failed {
@@ -133,6 +137,15 @@ func (m Mark) Failure() string {
 func (m Mark) args() []any {
 	return []any{m.Row, min(m.Attempt, MaxAttempts), Letters[m.Status], m.Failure(),
 		m.Usage.TokenCount, m.Usage.OutputCount, m.Usage.InputCount}
+}
+
+// NoteEnqueued notes that the rows up to this one are enqueued, unless the batch is gone or canceled.
+func (t *Tally) NoteEnqueued(ctx context.Context, batch string, row int) (there, canceled bool, err error) {
+	n, err := addedScript.Run(ctx, t.rdb, Keys(batch), row, Seconds(OpenTTL)).Int()
+	if err != nil {
+		return false, false, fmt.Errorf("note that batch %s is enqueued up to row %d: %w", batch, row, err)
+	}
+	return n != 0, n == 2, nil
 }
 
 // markChunk is how many rows one call moves.

@@ -54,24 +54,23 @@ func (c *Client) Add(ctx context.Context, id string, rows []Row) error {
 	if err := c.enqueue(ctx, rows, items); err != nil {
 		return err
 	}
-	err = c.noteEnqueued(ctx, id, last)
-	if errors.Is(err, ErrCanceled) {
-		// Cancel came after the look at CanceledAt and may have missed these rows.
-		ids := make([]string, len(rows))
-		for i := range rows {
-			ids[i] = items[i].Options.ID
-		}
-		if err := c.cancelTasks(ctx, id, ids); err != nil {
-			return err
-		}
+	switch there, canceled, err := c.tally.NoteEnqueued(ctx, id, last); {
+	case err != nil:
+		return err
+	case !there:
+		return fmt.Errorf("%s: %w", id, ErrNotFound)
+	case !canceled:
+		return nil
 	}
-	return err
-}
-
-// noteEnqueued notes that the rows up to this one are enqueued. It returns ErrCanceled if the batch is canceled.
-func (c *Client) noteEnqueued(ctx context.Context, id string, row int) error {
-	cmd := addedScript.Run(ctx, c.rdb, tally.Keys(id), row, tally.Seconds(tally.OpenTTL))
-	return reply(cmd, id, fmt.Sprintf("note that it is enqueued up to row %d", row))
+	// Cancel came after the look at CanceledAt and may have missed these rows.
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = items[i].Options.ID
+	}
+	if err := c.cancelTasks(ctx, id, ids); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", id, ErrCanceled)
 }
 
 // blocks reports whether a row keeps its conversation waiting if it fails.

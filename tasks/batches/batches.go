@@ -54,11 +54,8 @@ var files embed.FS
 
 var (
 	createScript    = tally.Script(files, "create.lua")
-	addedScript     = tally.Script(files, "added.lua")
 	submittedScript = tally.Script(files, "submitted.lua")
 	cancelScript    = tally.Script(files, "cancel.lua")
-	registerScript  = tally.Script(files, "register.lua")
-	runStateScript  = tally.Script(files, "runstate.lua")
 )
 
 // Create makes a batch without enqueueing any row. If a batch of this id exists, it is returned unchanged and created is
@@ -112,6 +109,9 @@ func reply(cmd *redis.Cmd, id, what string) error {
 	return nil
 }
 
+// States are the states of a batch's rows at one moment. Rows count from 1.
+type States = tally.States
+
 // States returns the states of a batch's rows, or ErrNotFound.
 func (c *Client) States(ctx context.Context, id string) (*States, error) {
 	var states, asks *redis.StringCmd
@@ -125,5 +125,6 @@ func (c *Client) States(ctx context.Context, id string) (*States, error) {
 	case err != nil && !errors.Is(err, redis.Nil):
 		return nil, fmt.Errorf("read the states of batch %s: %w", id, err)
 	}
-	return &States{states: states.Val(), asks: asks.Val()}, nil
+	all := tally.NewStates(states.Val(), asks.Val())
+	return &all, nil
 }

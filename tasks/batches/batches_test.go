@@ -21,19 +21,15 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// file is a batch with a view of what is in it.
-type file struct {
-	*tasktest.Line
-	id string
-	*batches.Client
-}
+// file is a batch with rows of its own.
+type file struct{ *tasktest.Batch }
 
-func newFile(l *tasktest.Line, id string) *file { return &file{l, id, batches.New(l.Tasks)} }
+func newFile(l *tasktest.Line, id string) *file { return &file{tasktest.NewBatch(l, id)} }
 
 // create makes the batch; change says what is not as usual.
 func (f *file) create(rows int, change ...func(*batches.Spec)) *batches.Status {
 	f.T.Helper()
-	b := batches.Spec{ID: f.id, Name: "questions.csv", Rows: rows, SHA256: "abc", Format: "csv", BotID: "bot", Columns: []string{"topic"}}
+	b := batches.Spec{ID: f.ID, Name: "questions.csv", Rows: rows, SHA256: "abc", Format: "csv", BotID: "bot", Columns: []string{"topic"}}
 	for _, c := range change {
 		c(&b)
 	}
@@ -60,49 +56,7 @@ func rows(first, last int, change ...func(*batches.Row)) []batches.Row {
 func (f *file) add(all []batches.Row) {
 	f.T.Helper()
 	for chunk := range slices.Chunk(all, batches.ChunkRows) {
-		f.Must(f.Add(f.T.Context(), f.id, chunk))
-	}
-}
-
-// end ends a row's current ask, as a worker does.
-func (f *file) end(row int, how results.Status) {
-	f.T.Helper()
-	states, err := f.Client.States(f.T.Context(), f.id)
-	f.Must(err)
-	a := f.Begin(batches.TaskID(f.id, row, states.Attempt(row)))
-	r := &a.Result
-	r.Status, r.Usage = how, &results.Usage{TokenCount: 12, OutputCount: 10, InputCount: 2}
-	if how == results.Failed {
-		r.Error = &results.Failure{Class: "rate", Code: 4013}
-	}
-	f.Must(a.Finish(f.T.Context(), false))
-	f.Must(tally.New(f.Redis).MarkResult(f.T.Context(), r))
-}
-
-func (f *file) get() *batches.Status {
-	f.T.Helper()
-	b, err := f.Get(f.T.Context(), f.id)
-	f.Must(err)
-	return b
-}
-
-// letters are the rows' states, as Redis has them, each with its ask where that is not 1.
-func (f *file) letters(want string) {
-	f.T.Helper()
-	states, err := f.Client.States(f.T.Context(), f.id)
-	f.Must(err)
-	var text strings.Builder
-	for row := 1; row <= states.Len(); row++ {
-		text.WriteString(map[results.Status]string{
-			results.Queued: "q", results.Waiting: "w", results.Running: "r",
-			results.Completed: "C", results.Failed: "F", results.Canceled: "X", results.Expired: "E",
-		}[states.Status(row)])
-		if ask := states.Attempt(row); ask > 1 {
-			fmt.Fprint(&text, ask)
-		}
-	}
-	if text.String() != want {
-		f.T.Errorf("states %s, want %s", text.String(), want)
+		f.Must(f.Add(f.T.Context(), f.ID, chunk))
 	}
 }
 
@@ -130,7 +84,7 @@ func TestBatchLife(t *testing.T) {
 		f.add(all)
 		f.add(all[:batches.ChunkRows]) // a submission that goes on where it had been cut off
 		f.Must(f.Submitted(ctx, "b"))
-		b = f.get()
+		b = f.Read()
 		if b.Enqueued != n || b.SubmittedAt.IsZero() || b.Counts.Queued != n {
 			t.Errorf("submitted it is %+v", b)
 		}
@@ -166,13 +120,13 @@ func TestBatchLife(t *testing.T) {
 		}
 
 		for row := 2; row <= n; row++ {
-			f.end(row, results.Completed)
+			f.End(row, results.Completed)
 		}
-		if b := f.get(); b.Counts != (batches.Counts{Total: n, Queued: 1, Completed: n - 1}) || !b.EndedAt.IsZero() {
+		if b := f.Read(); b.Counts != (batches.Counts{Total: n, Queued: 1, Completed: n - 1}) || !b.EndedAt.IsZero() {
 			t.Errorf("before the last one %+v", b)
 		}
-		f.end(1, results.Failed)
-		b = f.get()
+		f.End(1, results.Failed)
+		b = f.Read()
 		if b.EndedAt.IsZero() || b.Tokens != (results.Usage{TokenCount: 12 * n, OutputCount: 10 * n, InputCount: 2 * n}) ||
 			!slices.Equal(b.Failures, []batches.FailureCount{{Class: "rate", Code: 4013, Count: 1}}) {
 			t.Errorf("it has ended as %+v", b)
@@ -284,15 +238,15 @@ func TestBatchCancel(t *testing.T) {
 				r.Chat.ConversationKey = "talk"
 			}
 		}))
-		f.end(1, results.Completed)
-		f.end(2, results.Failed)
+		f.End(1, results.Completed)
+		f.End(2, results.Failed)
 		running := f.Begin("b-3")
 		var heard []int
 		f.Must(f.Cancel(ctx, "b", func(done, total int) { heard = append(heard, done, total) }))
 		if !slices.Equal(heard, []int{258, 258}) {
 			t.Errorf("progress %v", heard)
 		}
-		b := f.get()
+		b := f.Read()
 		// Row 3 is canceled by its worker; 251 to 260 were never added.
 		if b.Counts != (batches.Counts{Total: 260, Completed: 1, Failed: 1, Canceled: 257, Queued: 1}) || b.CanceledAt.IsZero() || !b.EndedAt.IsZero() {
 			t.Errorf("%+v", b)
@@ -314,7 +268,7 @@ func TestBatchCancel(t *testing.T) {
 		running.Result.Status = results.Canceled
 		f.Must(running.Finish(ctx, false))
 		f.Must(tally.New(f.Redis).MarkResult(ctx, &running.Result))
-		if b := f.get(); b.Counts.Open() != 0 || b.EndedAt.IsZero() {
+		if b := f.Read(); b.Counts.Open() != 0 || b.EndedAt.IsZero() {
 			t.Errorf("%+v", b)
 		}
 		f.Must(f.Cancel(ctx, "b", nil))
@@ -353,7 +307,7 @@ func TestBatchCancelWhileAdding(t *testing.T) {
 			if more && !errors.Is(added, batches.ErrCanceled) {
 				t.Errorf("add: %v", added)
 			}
-			f.letters("XXX")
+			f.Letters("XXX")
 			for _, id := range f.Pending() { // one that could not be taken out is let go by its worker
 				if s := f.Status(id); s != results.Canceled {
 					t.Errorf("%s is %s", id, s)
@@ -377,9 +331,9 @@ func TestBatchRetry(t *testing.T) {
 			}
 		}))
 		for row, how := range []results.Status{results.Completed, results.Failed, results.Failed, results.Expired, results.Canceled, results.Completed} {
-			f.end(row+1, how)
+			f.End(row+1, how)
 		}
-		f.letters("CFFEXC")
+		f.Letters("CFFEXC")
 		f.Must(f.Store.Delete(ctx, "b-6")) // its answer is gone
 		f.Must(f.Redis.HSet(ctx, results.Key("b-2"), "possible_duplicate", "true").Err())
 		seen := map[int]results.Status{}
@@ -390,15 +344,15 @@ func TestBatchRetry(t *testing.T) {
 		if n, err := f.Retryable(ctx, "b", o); err != nil || n != 4 {
 			t.Errorf("it would ask %d, %v", n, err)
 		}
-		f.letters("CFFEXC")
+		f.Letters("CFFEXC")
 		if n, err := f.Retry(ctx, "b", o); err != nil || n != 4 {
 			t.Errorf("it asks %d, %v", n, err)
 		}
 		if len(seen) != 5 || seen[6] != results.Completed || seen[4] != results.Expired {
 			t.Errorf("offered %v", seen)
 		}
-		f.letters("Cq2Fq2q2q2")
-		b := f.get()
+		f.Letters("Cq2Fq2q2q2")
+		b := f.Read()
 		if !b.EndedAt.IsZero() || !slices.Equal(b.Failures, []batches.FailureCount{{Class: "rate", Code: 4013, Count: 1}}) {
 			t.Errorf("%+v", b)
 		}
@@ -431,15 +385,15 @@ func TestBatchRetry(t *testing.T) {
 		}
 		// The first ask comes too late to be heard.
 		f.Must(tally.New(f.Redis).Mark(ctx, tally.Mark{Batch: "b", Row: 4, Attempt: 1, Status: results.Completed}))
-		f.letters("Cq2Fq2q2q2")
+		f.Letters("Cq2Fq2q2q2")
 		if n, err := f.Retry(ctx, "b", batches.RetryOptions{Want: wantAll}); err != nil || n != 1 {
 			t.Errorf("it asks %d more, %v", n, err)
 		}
 		for _, row := range []int{2, 3, 4, 5, 6} {
-			f.end(row, results.Completed)
+			f.End(row, results.Completed)
 		}
-		f.letters("CC2C2C2C2C2")
-		if b := f.get(); b.EndedAt.IsZero() || len(b.Failures) != 0 || b.Tokens.TokenCount != 11*12 {
+		f.Letters("CC2C2C2C2C2")
+		if b := f.Read(); b.EndedAt.IsZero() || len(b.Failures) != 0 || b.Tokens.TokenCount != 11*12 {
 			t.Errorf("%+v", b)
 		}
 	})
@@ -457,7 +411,7 @@ func TestBatchRetryMissing(t *testing.T) {
 			}
 		}))
 		for _, row := range []int{7, 251, 252} {
-			f.end(row, results.Failed)
+			f.End(row, results.Failed)
 		}
 		f.Must(f.Redis.HDel(ctx, "cozeq:batch:{b}:rows", "0").Err())
 		f.Must(f.Redis.Del(ctx, "cozeq:body:{b-252}").Err())
@@ -466,7 +420,7 @@ func TestBatchRetryMissing(t *testing.T) {
 		if n != 1 || !ok || missing.From != 1 || missing.To != 250 {
 			t.Errorf("%d, %v", n, err)
 		}
-		if b := f.get(); b.Counts.Failed != 2 || b.Counts.Queued != 250 {
+		if b := f.Read(); b.Counts.Failed != 2 || b.Counts.Queued != 250 {
 			t.Errorf("%+v", b.Counts)
 		}
 		var told []string
@@ -492,7 +446,7 @@ func TestBatchRetryOfBlocking(t *testing.T) {
 		f.create(3)
 		f.add(rows(1, 3, func(r *batches.Row) { r.Chat.ConversationKey, r.Chat.OnTurnFailure = "talk", tasks.TurnBlock }))
 		f.Take("b-1")
-		f.end(1, results.Failed)
+		f.End(1, results.Failed)
 		f.Leave("b-1", "archived", time.Now())
 		f.Members("b-1", "b-2", "b-3")
 		if n, err := f.Retry(ctx, "b", batches.RetryOptions{Want: wantAll}); err != nil || n != 1 {
@@ -501,10 +455,10 @@ func TestBatchRetryOfBlocking(t *testing.T) {
 		f.Members("b-1.2", "b-2", "b-3")
 		f.Line.States("b-1", "none", "b-1.2", "pending", "b-2", "far")
 		f.Take("b-1.2")
-		f.end(1, results.Failed)
+		f.End(1, results.Failed)
 		f.Leave("b-1.2", "archived", time.Now())
 		f.Must(f.Cancel(ctx, "b", nil))
-		f.letters("F2XX")
+		f.Letters("F2XX")
 		f.Members() // whoever comes after the batch in this conversation is not held up
 	})
 }
@@ -515,9 +469,9 @@ func TestBatchRetryFails(t *testing.T) {
 		f := newFile(l, "b")
 		f.create(3)
 		f.add(rows(1, 3))
-		f.end(1, results.Failed)
-		f.end(2, results.Completed)
-		f.end(3, results.Expired)
+		f.End(1, results.Failed)
+		f.End(2, results.Completed)
+		f.End(3, results.Expired)
 		retry := func(c *tasks.Client, rdb redis.UniversalClient) error {
 			_, err := batches.New(c).Retry(context.Background(), "b", batches.RetryOptions{Want: wantAll})
 			return err
@@ -529,7 +483,7 @@ func TestBatchRetryFails(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		f.Must(retry(l.Tasks, l.Redis))
-		f.letters("q2Cq2")
+		f.Letters("q2Cq2")
 		f.Line.States("b-1.2", "pending", "b-3.2", "pending", "b-1.3", "none", "b-3.3", "none")
 		return hit
 	})
@@ -555,11 +509,11 @@ func TestBatchAddFails(t *testing.T) {
 		}
 		l.Must(submit(l.Redis))
 		f := newFile(l, "b")
-		f.letters("qqq")
+		f.Letters("qqq")
 		if got := f.Pending(); !slices.Equal(got, []string{"b-1", "b-2", "b-3"}) {
 			t.Errorf("pending %q", got)
 		}
-		if b := f.get(); b.Enqueued != 3 || b.SubmittedAt.IsZero() || b.Counts.Queued != 3 {
+		if b := f.Read(); b.Enqueued != 3 || b.SubmittedAt.IsZero() || b.Counts.Queued != 3 {
 			t.Errorf("%+v", b)
 		}
 		if all, err := f.List(t.Context()); err != nil || len(all) != 1 {
@@ -588,7 +542,7 @@ func TestBatchMend(t *testing.T) {
 			t.Errorf("%+v, %v", done, err)
 		}
 		f.Line.States("b-4", "pending", "b-5", "pending", "b-251", "none")
-		if b := f.get(); b.Counts.Completed != 1 || b.Counts.Open() != 254 || b.Tokens.TokenCount != 5 {
+		if b := f.Read(); b.Counts.Completed != 1 || b.Counts.Open() != 254 || b.Tokens.TokenCount != 5 {
 			t.Errorf("%+v", b)
 		}
 		if done, err := f.Repair(ctx, "b"); err != nil || done != (batches.Repaired{}) {
@@ -606,154 +560,25 @@ func TestBatchMend(t *testing.T) {
 	})
 }
 
-// A run's batch begins again as the run's file says.
-func TestBatchOfRun(t *testing.T) {
-	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
-		f := newFile(l, "r")
-		ctx := t.Context()
-		b := batches.Spec{ID: "r", Name: "q.txt", Rows: 5, Output: "/data/a.csv", Host: "here"}
-		f.Must(f.Register(ctx, b, nil))
-		enqueue := func(row, ask int) {
-			chat := tasks.Ask("bot", "why?")
-			chat.BatchID = "r"
-			l.Enqueue(chat, batches.TaskID("r", row, ask))
-		}
-		for row := 1; row <= 3; row++ {
-			enqueue(row, 1)
-		}
-		f.Must(f.NoteEnqueued(ctx, "r", 3))
-		f.end(1, results.Completed)
-		f.end(2, results.Failed)
-		a := f.Begin("r-3") // it has ended, and the run is quicker than the mark
-		a.Result.Attempts = 1
-		a.Result.Usage = &results.Usage{TokenCount: 3}
-		a.Result.Spent, a.Result.Usage = a.Result.Billed(), nil
-		a.Result.Attempts, a.Result.Status, a.Result.Usage = 2, results.Completed, &results.Usage{TokenCount: 4}
-		f.Must(a.Finish(ctx, false))
-		published := results.Result{ID: "r-3", BatchID: "r", Status: results.Completed, Attempts: 2, Usage: &results.Usage{TokenCount: 4}}
-		f.Must(f.Release(ctx, []*results.Result{&published}))
-		f.Must(f.Release(ctx, []*results.Result{&published}))
-		if _, err := f.Store.Get(ctx, "r-3"); !errors.Is(err, results.ErrNotFound) {
-			t.Errorf("it is still there: %v", err)
-		}
-		if ended, err := tally.New(f.Redis).Ended(ctx, "r-3"); err != nil || !ended {
-			t.Errorf("a task that comes back: %v, %v", ended, err)
-		}
-		f.letters("CFCqq")
-		if b := f.get(); b.Tokens.TokenCount != 24+7 || b.Kind != batches.KindRun || b.Output != "/data/a.csv" || b.Host != "here" || b.Enqueued != 3 {
-			t.Errorf("%+v", b)
-		}
-		if err := f.Add(ctx, "r", rows(1, 5)); !errors.Is(err, batches.ErrIsRun) {
-			t.Errorf("add: %v", err)
-		}
-		if _, err := f.Retry(ctx, "r", batches.RetryOptions{Want: wantAll}); !errors.Is(err, batches.ErrIsRun) {
-			t.Errorf("retry: %v", err)
-		}
-
-		f.Must(f.Cancel(ctx, "r", nil))
-		f.letters("CFCXX")
-		if err := f.NoteEnqueued(ctx, "r", 4); !errors.Is(err, batches.ErrCanceled) {
-			t.Errorf("fed: %v", err)
-		}
-		if _, err := f.Store.Get(ctx, "r-5"); !errors.Is(err, results.ErrNotFound) {
-			t.Errorf("a row that was not enqueued has a record: %v", err)
-		}
-
-		// --retry-failed: row 2 is asked again, 4 and 5 as well.
-		known := batches.NewRunRows(5)
-		known.Set(tally.Mark{Row: 1, Attempt: 1, Status: results.Completed, Usage: results.Usage{TokenCount: 12}})
-		known.Set(tally.Mark{Row: 2, Attempt: 2, Status: results.Queued})
-		known.Set(tally.Mark{Row: 3, Attempt: 1, Status: results.Failed, Class: "rate", Code: 4013})
-		f.Must(f.Register(ctx, b, known))
-		f.letters("Cq2Fqq")
-		enqueue(2, 2)
-		f.end(2, results.Completed)
-		f.letters("CC2Fqq")
-		got := f.get()
-		if !got.CanceledAt.IsZero() || !got.EndedAt.IsZero() || got.Tokens.TokenCount != 31+12 ||
-			got.Counts != (batches.Counts{Total: 5, Completed: 2, Failed: 1, Queued: 2}) ||
-			!slices.Equal(got.Failures, []batches.FailureCount{{Class: "rate", Code: 4013, Count: 1}}) {
-			t.Errorf("%+v", got)
-		}
-	})
-}
-
-// A run takes its batch up again while a task is in the queue whose row has ended, and
-// whose record is gone: no worker, whenever it looks, takes the row for an open one.
-func TestBatchOfRunNeverForgetsAnEnd(t *testing.T) {
-	s, err := localredis.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	f := newFile(tasktest.New(t, s.Client()), "r")
-	ctx := t.Context()
-	b := batches.Spec{ID: "r", Name: "q.txt", Rows: 3}
-	f.Must(f.Register(ctx, b, nil))
-	f.Must(f.Release(ctx, []*results.Result{
-		{ID: "r-1", BatchID: "r", Status: results.Completed}, {ID: "r-2", BatchID: "r", Status: results.Failed},
-	}))
-	known := batches.NewRunRows(3)
-	known.Set(tally.Mark{Row: 1, Attempt: 1, Status: results.Completed})
-	known.Set(tally.Mark{Row: 2, Attempt: 2, Status: results.Queued})
-	st := redistest.NewStage(f.Redis)
-	defer st.Clear()
-	st.Enter("run", func(a *redistest.Actor) {
-		err = batches.New(tasks.NewClient(results.NewStore(a.Redis))).Register(ctx, b, known)
-	})
-	for len(st.Actors) > 0 {
-		st.Step(st.Actors[0], redistest.Answered)
-		for _, id := range []string{"r-1", "r-2"} {
-			if ended, err := tally.New(f.Redis).Ended(ctx, id); err != nil || !ended {
-				t.Errorf("%s: %v, %v", id, ended, err)
-			}
-		}
-	}
-	f.Must(err)
-	f.letters("Cq2q")
-}
-
-// What an earlier start of a run has left in Redis: states, attempts and tokens of one moment.
-func TestRunState(t *testing.T) {
-	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
-		f := newFile(l, "r")
-		if _, err := f.RunState(t.Context(), "r"); !errors.Is(err, batches.ErrNotFound) {
-			t.Errorf("no batch: %v", err)
-		}
-		known := batches.NewRunRows(3)
-		known.Set(tally.Mark{Row: 1, Attempt: 2, Status: results.Failed, Class: "rate", Code: 4013, Usage: results.Usage{TokenCount: 7}})
-		known.Set(tally.Mark{Row: 3, Attempt: 1, Status: results.Completed, Usage: results.Usage{TokenCount: 5, OutputCount: 3, InputCount: 2}})
-		f.Must(f.Register(t.Context(), batches.Spec{ID: "r", Rows: 3, Queue: tasks.QueueDefault}, known))
-		state, err := f.RunState(t.Context(), "r")
-		f.Must(err)
-		if state.Len() != 3 || state.Status(1) != results.Failed || state.Attempt(1) != 2 || state.Status(2) != results.Queued || state.Attempt(3) != 1 {
-			t.Errorf("%+v", state)
-		}
-		if want := (results.Usage{TokenCount: 12, OutputCount: 3, InputCount: 2}); state.Usage != want {
-			t.Errorf("usage %+v, want %+v", state.Usage, want)
-		}
-	})
-}
-
 // A row that somebody runs again by hand, in asynqmon, is open again for the same ask.
 func TestBatchReopen(t *testing.T) {
 	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
 		f := newFile(l, "b")
 		f.create(1)
 		f.add(rows(1, 1))
-		f.end(1, results.Failed)
+		f.End(1, results.Failed)
 		r, err := f.Store.Get(t.Context(), "b-1")
 		f.Must(err)
 		tally := tally.New(f.Redis)
 		f.Must(tally.ReopenResult(t.Context(), r))
 		f.Must(tally.ReopenResult(t.Context(), r))
 		f.Must(record.New(f.Store).Reopen(t.Context(), "b-1"))
-		f.letters("q")
-		if b := f.get(); len(b.Failures) != 0 || !b.EndedAt.IsZero() {
+		f.Letters("q")
+		if b := f.Read(); len(b.Failures) != 0 || !b.EndedAt.IsZero() {
 			t.Errorf("%+v", b)
 		}
-		f.end(1, results.Completed)
-		if b := f.get(); b.Counts.Completed != 1 || b.Tokens.TokenCount != 24 {
+		f.End(1, results.Completed)
+		if b := f.Read(); b.Counts.Completed != 1 || b.Tokens.TokenCount != 24 {
 			t.Errorf("%+v", b)
 		}
 	})
@@ -794,7 +619,7 @@ func TestBatchTenant(t *testing.T) {
 		f.create(300, func(b *batches.Spec) { b.Tenant = "shop" })
 		f.add(rows(1, 250, func(r *batches.Row) { r.Chat.Tenant = "another" }))
 		f.Must(f.Cancel(t.Context(), "b", nil))
-		if b := f.get(); b.Tenant != "shop" {
+		if b := f.Read(); b.Tenant != "shop" {
 			t.Errorf("the batch's is %q", b.Tenant)
 		}
 		for _, id := range []string{"b-1", "b-250", "b-251", "b-300"} {
@@ -814,7 +639,7 @@ func TestBatchPage(t *testing.T) {
 			for _, tenant := range []string{"shop", "other"} {
 				f := newFile(l, fmt.Sprintf("%s-%d", tenant, n))
 				f.create(1, func(b *batches.Spec) { b.Tenant, b.Note = tenant, fmt.Sprint("note ", n) })
-				l.Must(l.Redis.ZAdd(t.Context(), "cozeq:batches:{"+tenant+"}", redis.Z{Score: float64(n), Member: f.id}).Err())
+				l.Must(l.Redis.ZAdd(t.Context(), "cozeq:batches:{"+tenant+"}", redis.Z{Score: float64(n), Member: f.ID}).Err())
 			}
 			mine = append([]string{fmt.Sprintf("shop-%d", n)}, mine...)
 		}
@@ -866,11 +691,11 @@ func TestBatchHash(t *testing.T) {
 		})
 		f.add(rows(1, 4))
 		f.Must(f.Submitted(t.Context(), "b1"))
-		f.end(1, results.Completed)
-		f.end(2, results.Failed)
+		f.End(1, results.Completed)
+		f.End(2, results.Failed)
 		f.Must(tally.New(f.Redis).Mark(t.Context(), tally.Mark{Batch: "b1", Row: 3, Attempt: 1, Status: results.Running},
 			tally.Mark{Batch: "b1", Row: 4, Attempt: 1, Status: results.Waiting}))
-		f.end(3, results.Expired)
+		f.End(3, results.Expired)
 		f.Must(f.Cancel(t.Context(), "b1", nil))
 		hash, err := f.Redis.HGetAll(t.Context(), "cozeq:batch:{b1}").Result()
 		f.Must(err)
@@ -886,7 +711,7 @@ func TestBatchHash(t *testing.T) {
 		}
 		slices.Sort(lines)
 		tasktest.Golden(t, "batch.hash", strings.Join(lines, "\n")+"\n")
-		if b := f.get(); !b.ExpiresAt.Equal(expires) || b.Timeout != 90*time.Second || b.Keep != 48*time.Hour || b.Attempts != 3 || !slices.Equal(b.Columns, []string{"主题", "b"}) {
+		if b := f.Read(); !b.ExpiresAt.Equal(expires) || b.Timeout != 90*time.Second || b.Keep != 48*time.Hour || b.Attempts != 3 || !slices.Equal(b.Columns, []string{"主题", "b"}) {
 			t.Errorf("%+v", b)
 		}
 		states, err := f.Redis.Get(t.Context(), "cozeq:batch:{b1}:states").Result()

@@ -43,10 +43,10 @@ func (c *Client) Cancel(ctx context.Context, id string, progress func(done, tota
 	if err != nil {
 		return fmt.Errorf("cancel batch %s: %w", id, err)
 	}
-	open := states.rows(func(s results.Status) bool { return !s.Terminal() || blocks && s == results.Failed })
+	open := states.Rows(func(s results.Status) bool { return !s.Terminal() || blocks && s == results.Failed })
 	done := 0
 	for rows := range slices.Chunk(open, cancelChunk) {
-		if err := c.cancelTasks(ctx, id, states.taskIDs(id, rows)); err != nil {
+		if err := c.cancelTasks(ctx, id, states.TaskIDs(id, rows)); err != nil {
 			return err
 		}
 		done += len(rows)

@@ -42,7 +42,7 @@ func TestBatchMemory(t *testing.T) {
 	f.create(n, func(b *batches.Spec) { b.BotID = "7342866812345678901" })
 	size := batches.Size{Rows: n}
 	for first := 1; first <= n; first += batches.ChunkRows {
-		f.Must(f.Add(ctx, f.id, rows(first, first+batches.ChunkRows-1, func(r *batches.Row) {
+		f.Must(f.Add(ctx, f.ID, rows(first, first+batches.ChunkRows-1, func(r *batches.Row) {
 			var text strings.Builder
 			for k := range 25 {
 				fmt.Fprint(&text, words[(r.N*7+k*k*(r.N%89+1))%len(words)], " ")
@@ -79,7 +79,7 @@ func TestBatchMemory(t *testing.T) {
 	for w := range 64 {
 		workers.Go(func() {
 			for row := w + 1; row <= n; row += 64 {
-				id := batches.TaskID(f.id, row, 1)
+				id := batches.TaskID(f.ID, row, 1)
 				a, err := record.New(store).Begin(ctx, results.Result{ID: id}, false)
 				if err == nil {
 					err = a.Created(ctx, "7342866812345678901", "7342866812345678902")
@@ -110,7 +110,7 @@ func TestBatchMemory(t *testing.T) {
 	l.Must(l.Redis.Del(ctx, "asynq:{default}:pending").Err())
 	answers = int64(len(answer)) * n * 9 / 10
 	ended := beyond("ended", answers)
-	if b := f.get(); b.Counts.Completed != n*9/10 || b.Counts.Failed != n/10 || b.EndedAt.IsZero() {
+	if b := f.Read(); b.Counts.Completed != n*9/10 || b.Counts.Failed != n/10 || b.EndedAt.IsZero() {
 		t.Errorf("%+v", b)
 	}
 

@@ -54,7 +54,7 @@ func (c *Client) repair(ctx context.Context, id string, want func(*States, int) 
 		if len(rows) == 0 {
 			continue
 		}
-		lost, err := c.compare(ctx, b, rows, states.taskIDs(id, rows), &done)
+		lost, err := c.compare(ctx, b, rows, states.TaskIDs(id, rows), &done)
 		if err != nil {
 			return done, err
 		}
@@ -110,7 +110,7 @@ func (c *Client) compare(ctx context.Context, b *Status, rows []int, ids []strin
 // restore enqueues open rows of one chunk that are in no queue. If the batch is canceled it cancels them.
 func (c *Client) restore(ctx context.Context, b *Status, states *States, lost []int, done *Repaired) error {
 	if !b.CanceledAt.IsZero() {
-		return c.cancelTasks(ctx, b.ID, states.taskIDs(b.ID, lost))
+		return c.cancelTasks(ctx, b.ID, states.TaskIDs(b.ID, lost))
 	}
 	chunk, err := c.chunk(ctx, b.ID, states, chunkOf(lost[0]))
 	if err != nil {

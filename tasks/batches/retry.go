@@ -134,7 +134,7 @@ func (c *Client) choose(ctx context.Context, id string, o RetryOptions, states *
 			candidates = append(candidates, row)
 		}
 	}
-	ids := states.taskIDs(id, candidates)
+	ids := states.TaskIDs(id, candidates)
 	found, err := c.results.GetMany(ctx, ids)
 	if err != nil {
 		return nil, nil, err

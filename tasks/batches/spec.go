@@ -119,9 +119,6 @@ type FailureCount struct {
 	Count int    `json:"count"`
 }
 
-// failedField is the prefix of the fields that count failures: failed:CLASS:CODE.
-const failedField = "failed:"
-
 // complete fills in defaults and checks the spec.
 func (b *Spec) complete() error {
 	if err := ValidateID(b.ID); err != nil {
@@ -246,7 +243,7 @@ func parse(hash map[string]string, keys *results.Keys) (*Status, error) {
 		}
 	}
 	for name := range hash {
-		label, ok := strings.CutPrefix(name, failedField)
+		label, ok := strings.CutPrefix(name, tally.FailedField)
 		if !ok {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/tasks"
@@ -69,7 +70,7 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 	}
 	o.bounds.apply(job)
 	if s.Embedded == nil && !p.input.Live() { // the number of rows of a live input is not known
-		job.Batches = s.Batches()
+		job.Batches = runbatch.New(s.Tasks)
 	}
 	switch {
 	case o.output != "":

@@ -1,9 +1,6 @@
-package batches
+package tally
 
-import (
-	"github.com/cozeq/cozeq/internal/tally"
-	"github.com/cozeq/cozeq/results"
-)
+import "github.com/cozeq/cozeq/results"
 
 // States are the states of a batch's rows at one moment. Rows count from 1.
 type States struct {
@@ -11,11 +8,14 @@ type States struct {
 	asks   string // shorter than states if the last rows have had one attempt
 }
 
+// NewStates reads the two strings of a batch.
+func NewStates(states, asks string) States { return States{states, asks} }
+
 // Len is the number of rows.
 func (s *States) Len() int { return len(s.states) }
 
 // Status is a row's state.
-func (s *States) Status(row int) results.Status { return tally.Status(s.states[row-1]) }
+func (s *States) Status(row int) results.Status { return Status(s.states[row-1]) }
 
 // Attempt is the number of a row's current attempt, from 1.
 func (s *States) Attempt(row int) int {
@@ -25,8 +25,8 @@ func (s *States) Attempt(row int) int {
 	return int(s.asks[row-1]) + 1
 }
 
-// rows returns the rows whose state is wanted.
-func (s *States) rows(want func(results.Status) bool) (rows []int) {
+// Rows returns the rows whose state is wanted.
+func (s *States) Rows(want func(results.Status) bool) (rows []int) {
 	for row := 1; row <= s.Len(); row++ {
 		if want(s.Status(row)) {
 			rows = append(rows, row)
@@ -35,8 +35,8 @@ func (s *States) rows(want func(results.Status) bool) (rows []int) {
 	return rows
 }
 
-// taskIDs are the ids of the current tasks of rows.
-func (s *States) taskIDs(batch string, rows []int) []string {
+// TaskIDs are the ids of the current tasks of rows.
+func (s *States) TaskIDs(batch string, rows []int) []string {
 	ids := make([]string, len(rows))
 	for i, row := range rows {
 		ids[i] = TaskID(batch, row, s.Attempt(row))

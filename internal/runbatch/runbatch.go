@@ -1,33 +1,61 @@
-package batches
+// Package runbatch keeps the batch of a run in Redis: the states of its rows and the name of its output. So others see how
+// far the run has come, and can cancel it with package batches.
+//
+// The run has its rows in a file, the journal. The journal decides: whenever a run starts or resumes, it writes the rows
+// that it knows into Redis. Only a run needs this package.
+package runbatch
 
 import (
 	"bytes"
 	"context"
-	"errors"
+	"embed"
 	"fmt"
 	"strconv"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// A run has its rows in a file, the journal. Its batch in Redis lets others see its progress and cancel it. The journal
-// decides: whenever a run starts or resumes, it writes the rows that it knows into Redis.
+// Client keeps runs' batches. It is safe for concurrent use.
+type Client struct {
+	*batches.Client
+	rdb     redis.UniversalClient
+	results *results.Store
+	tally   *tally.Tally
+}
 
-// RunRows are the rows of a run as its journal knows them. A row that was not Set is queued for its first attempt.
-type RunRows struct {
+// New returns a Client for the Redis of client.
+func New(client *tasks.Client) *Client {
+	store := client.Results()
+	return &Client{batches.New(client), store.Redis(), store, tally.New(store.Redis())}
+}
+
+//go:embed *.lua
+var files embed.FS
+
+var (
+	registerScript = tally.Script(files, "register.lua")
+	stateScript    = tally.Script(files, "runstate.lua")
+)
+
+// Rows are the rows of a run as its journal knows them. A row that was not Set is queued for its first attempt.
+type Rows struct {
 	states, asks []byte // as in Redis
 	failures     map[string]int
 	usage        results.Usage
 }
 
-// NewRunRows returns n rows that are queued.
-func NewRunRows(n int) *RunRows {
-	return &RunRows{states: bytes.Repeat([]byte(tally.Letters[results.Queued]), n), failures: make(map[string]int)}
+// NewRows returns n rows that are queued.
+func NewRows(n int) *Rows {
+	return &Rows{states: bytes.Repeat([]byte(tally.Letters[results.Queued]), n), failures: make(map[string]int)}
 }
 
 // Set sets the state and the attempt of a row. Call it once for each row. It ignores the mark's Batch.
-func (r *RunRows) Set(m tally.Mark) {
+func (r *Rows) Set(m tally.Mark) {
 	r.states[m.Row-1] = tally.Letters[m.Status][0]
 	if m.Attempt > 1 {
 		if r.asks == nil {
@@ -36,13 +64,13 @@ func (r *RunRows) Set(m tally.Mark) {
 		r.asks[m.Row-1] = byte(min(m.Attempt, tally.MaxAttempts) - 1)
 	}
 	if m.Status == results.Failed {
-		r.failures[failedField+m.Failure()]++
+		r.failures[tally.FailedField+m.Failure()]++
 	}
 	r.usage = r.usage.Plus(m.Usage)
 }
 
 // counts are names and numbers for the batch's hash, without the tokens.
-func (r *RunRows) counts() (counts []any) {
+func (r *Rows) counts() (counts []any) {
 	for status, letter := range tally.Letters {
 		if n := bytes.Count(r.states, []byte(letter)); n > 0 {
 			counts = append(counts, string(status), n)
@@ -54,31 +82,31 @@ func (r *RunRows) counts() (counts []any) {
 	return counts
 }
 
-// RunKeep is how long a result of a run is kept that the run has not collected: as long as its batch may be open. The sweep
+// Keep is how long a result of a run is kept that the run has not collected: as long as its batch may be open. The sweep
 // gives it the batch's time to live once the batch has ended.
-const RunKeep = tally.OpenTTL
+const Keep = tally.OpenTTL
 
-// RunState is what Redis knows of a run's rows at one moment.
-type RunState struct {
-	States
+// State is what Redis knows of a run's rows at one moment.
+type State struct {
+	tally.States
 	Usage results.Usage // what was billed for rows that have ended, all attempts included
 }
 
-// RunState returns what an earlier start of a run has left, or ErrNotFound.
-func (c *Client) RunState(ctx context.Context, id string) (*RunState, error) {
-	of, err := runStateScript.Run(ctx, c.rdb, tally.Keys(id)[:3]).StringSlice()
+// State returns what an earlier start of a run has left, or batches.ErrNotFound.
+func (c *Client) State(ctx context.Context, id string) (*State, error) {
+	of, err := stateScript.Run(ctx, c.rdb, tally.Keys(id)[:3]).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("read the rows of batch %s: %w", id, err)
 	}
 	if len(of) < 5 {
-		return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
+		return nil, fmt.Errorf("%s: %w", id, batches.ErrNotFound)
 	}
 	number := func(i int) int64 {
 		n, _ := strconv.ParseInt(of[i], 10, 64) // a counter of Redis
 		return n
 	}
-	return &RunState{
-		States: States{states: of[3], asks: of[4]},
+	return &State{
+		States: tally.NewStates(of[3], of[4]),
 		Usage:  results.Usage{TokenCount: number(0), OutputCount: number(1), InputCount: number(2)},
 	}, nil
 }
@@ -90,14 +118,14 @@ func (c *Client) Collected(ctx context.Context, id string, rows int) error {
 
 // Register creates the batch of a run, or takes over the one of an earlier start, with the rows that the run knows; nil:
 // all are queued. Tokens that an earlier start has counted stay.
-func (c *Client) Register(ctx context.Context, b Spec, known *RunRows) error {
-	b.Kind = KindRun
+func (c *Client) Register(ctx context.Context, b batches.Spec, known *Rows) error {
+	b.Kind = batches.KindRun
 	_, fresh, err := c.Create(ctx, b)
 	if err != nil {
 		return err
 	}
 	if known == nil {
-		known = NewRunRows(b.Rows)
+		known = NewRows(b.Rows)
 	}
 	args := append([]any{tally.Seconds(tally.OpenTTL), known.states, known.asks}, known.counts()...)
 	if fresh {
@@ -110,13 +138,14 @@ func (c *Client) Register(ctx context.Context, b Spec, known *RunRows) error {
 	return nil
 }
 
-// NoteEnqueued notes that a run is about to enqueue its rows up to this one. It returns ErrCanceled if the batch was
+// NoteEnqueued notes that a run is about to enqueue its rows up to this one. It returns batches.ErrCanceled if the batch was
 // canceled, and nil if it is gone.
 func (c *Client) NoteEnqueued(ctx context.Context, id string, row int) error {
-	if err := c.noteEnqueued(ctx, id, row); !errors.Is(err, ErrNotFound) {
-		return err
+	_, canceled, err := c.tally.NoteEnqueued(ctx, id, row)
+	if canceled {
+		return fmt.Errorf("%s: %w", id, batches.ErrCanceled)
 	}
-	return nil
+	return err
 }
 
 // Release deletes results that the run has stored. First it marks their rows. asynq may hand a task out again if its worker
