@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,7 +47,8 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 	if provider == nil {
 		provider = noop.NewTracerProvider()
 	}
-	tracer, w3c := provider.Tracer("github.com/cozeq/cozeq/gateway"), propagation.TraceContext{}
+	silent := noop.NewTracerProvider().Tracer("")
+	spoken, w3c := provider.Tracer("github.com/cozeq/cozeq/gateway"), propagation.TraceContext{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, c := time.Now(), &call{}
 		id := r.Header.Get(requestIDHeader)
@@ -55,6 +57,10 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 		}
 		w.Header().Set(requestIDHeader, id)
 		ctx := w3c.Extract(context.WithValue(r.Context(), callKey{}, c), propagation.HeaderCarrier(r.Header))
+		tracer, probe := spoken, slices.Contains(probes, r.URL.Path)
+		if probe {
+			tracer = silent
+		}
 		ctx, span := tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
 		w3c.Inject(ctx, propagation.HeaderCarrier(w.Header()))
 		g.metrics.inFlight.Inc()
@@ -77,17 +83,23 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 			}
 			span.End()
 			g.metrics.observe(c, took)
-			g.Logger.LogAttrs(ctx, level(c.status), "request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", c.status),
+			g.Logger.LogAttrs(ctx, level(c.status, probe), "request", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", c.status),
 				slog.Int64("bytes", c.bytes), slog.Duration("took", took), slog.String("key", c.key), slog.String("request", id), slog.String("client", r.RemoteAddr))
 		}()
 		next.ServeHTTP(&recorder{w, c, began}, r.WithContext(ctx))
 	})
 }
 
-// level keeps what works out of a log of warnings.
-func level(status int) slog.Level {
-	if status >= 500 {
+// probes come every few seconds.
+var probes = []string{"/healthz", "/readyz", "/metrics"}
+
+// level keeps what works out of a log of warnings, and probes that succeed out of one of requests.
+func level(status int, probe bool) slog.Level {
+	switch {
+	case status >= 500:
 		return slog.LevelWarn
+	case probe:
+		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }

@@ -140,7 +140,7 @@ var edges = map[string][]string{
 	"internal/settings": {"coze", "coze/oauth", "results", "tasks", "worker", "redis", "internal/apikey", "internal/exitcode",
 		"internal/flags", "internal/input", "internal/jsonobject", "internal/misuse", "internal/remoteredis", "internal/terminal",
 		"internal/textfile", "internal/webhook", "*"},
-	"internal/tracing": {"worker", "uuid", "*"},
+	"internal/tracing": {"uuid", "*"},
 	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/asynqx", "internal/attachment", "internal/exitcode", "internal/flags",
 		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
 		"internal/terminal", "internal/tracing", "*"},

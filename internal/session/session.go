@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/localredis"
@@ -36,6 +37,9 @@ type Session struct {
 	Worker   *ownWorker          // nil: other processes do the work
 	Ready    readiness           // of worker
 	closers  []func()
+
+	traced bool // Traces was called
+	traces trace.TracerProvider
 }
 
 // ErrNeedsRedis ends the message of a flag that is of no use alone.
@@ -136,15 +140,22 @@ type ownWorker struct {
 	done chan struct{}
 }
 
+// Traces makes spans for the collector that the environment names; nil where it names none. Close sends what is left.
+func (s *Session) Traces(ctx context.Context, logger *slog.Logger) trace.TracerProvider {
+	if !s.traced {
+		t := tracing.Start(ctx, s.Version, logger)
+		s.traced, s.traces, s.closers = true, t.Provider(), append(s.closers, t.Close)
+	}
+	return s.traces
+}
+
 // StartWorker starts a worker on the session. Drain ends it, not ctx; failed is called if it ends by itself.
 func (s *Session) StartWorker(ctx context.Context, a settings.Account, cfg worker.Config, failed func(error)) error {
 	client, credentials, closeIdle := a.Clients(cfg.Concurrency)
 	cfg.Redis, cfg.Keys, cfg.Coze, cfg.Credentials = s.Redis, s.Results.Keys, client, credentials
-	traces := tracing.Start(ctx, s.Version, cfg.Logger)
-	traces.Use(&cfg)
+	cfg.TracerProvider = s.Traces(ctx, cfg.Logger)
 	w, err := worker.New(cfg)
 	if err != nil {
-		traces.Close()
 		return err
 	}
 	s.Ready.set(w.Ready) // before the log says that it serves: a reader of that line finds it ready
@@ -153,7 +164,6 @@ func (s *Session) StartWorker(ctx context.Context, a settings.Account, cfg worke
 	go func() {
 		defer close(o.done)
 		defer closeIdle()
-		defer traces.Close()
 		if err := w.Run(ctx); err != nil {
 			failed(err)
 		}

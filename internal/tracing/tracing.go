@@ -1,4 +1,4 @@
-// Package tracing sends the worker's spans to an OpenTelemetry collector where the OTEL_ variables name one. A wrong
+// Package tracing sends the spans of this process to an OpenTelemetry collector where the OTEL_ variables name one. A wrong
 // setting is a warning, never an error, and no header's value is logged.
 package tracing
 
@@ -19,8 +19,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-
-	"github.com/cozeq/cozeq/worker"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // The variables of OpenTelemetry that decide whether spans are sent. Its SDK and exporter read the others themselves.
@@ -104,11 +103,12 @@ func traced(env func(string) string) (bool, error) {
 	return true, nil
 }
 
-// Use gives the worker's spans to this exporter.
-func (t *traces) Use(c *worker.Config) {
-	if t != nil {
-		c.TracerProvider = t.provider
+// Provider makes spans for this exporter; nil: nothing is traced.
+func (t *traces) Provider() trace.TracerProvider {
+	if t == nil {
+		return nil
 	}
+	return t.provider
 }
 
 // Close sends what is left.

@@ -199,6 +199,7 @@ func (o *options) serve(signals context.Context, p setup) error {
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	p.gateway.Tasks, p.gateway.Metrics, p.gateway.MetricsHandler = s.Tasks, registry, metrics
 	p.gateway.Upload = (&uploads{session: s, account: p.account}).upload
+	p.gateway.TracerProvider = s.Traces(ctx, p.gateway.Logger)
 	g, err := gateway.New(p.gateway)
 	if err != nil {
 		return err
