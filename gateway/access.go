@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/loopback"
 	"github.com/cozeq/cozeq/internal/openai"
 )
 
@@ -47,22 +49,39 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
 	callOf(r.Context()).route = "refused"
 	if strings.HasPrefix(r.URL.Path, "/v1/") {
 		w.Header().Set("x-should-retry", "false")
-		openai.WriteError(w, &openai.Error{Status: p.Status, Type: "invalid_request_error", Code: "invalid_api_key", Message: p.Detail})
+		code := "invalid_api_key"
+		if p.Status == http.StatusForbidden {
+			code = "forbidden_origin"
+		}
+		openai.WriteError(w, &openai.Error{Status: p.Status, Type: "invalid_request_error", Code: code, Message: p.Detail})
 		return
 	}
 	write(w, p)
 }
 
-// cors lets pages of other origins call, and only those of Config.Origins. There are no cookies, so an answer that a page
-// may not read is all there is to protect: the key is in a header that the page itself must set.
-func (g *Gateway) cors(next http.Handler) http.Handler {
-	if len(g.Origins) == 0 {
-		return next
+// cors lets pages of other origins call, and only those of Config.Origins. A browser sends some requests of other pages
+// without asking first, and only keeps the answer from them: a question would be paid for all the same. So what changes
+// something is refused here.
+func (g *Gateway) cors(next http.Handler) (http.Handler, error) {
+	strangers := http.NewCrossOriginProtection()
+	for _, origin := range g.Origins {
+		if origin == "*" {
+			strangers.AddInsecureBypassPattern("/")
+		} else if err := strangers.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("an origin is written as https://example.com: %w", err)
+		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
 		w.Header().Add("Vary", "Origin")
-		if origin == "" || !slices.Contains(g.Origins, "*") && !slices.Contains(g.Origins, origin) {
+		switch {
+		case g.Local && !loopback.Name(r.Host):
+			g.refuse(w, r, fault(http.StatusForbidden, "without API keys this answers to localhost only, not to %.60q", r.Host))
+			return
+		case strangers.Check(r) != nil:
+			g.refuse(w, r, fault(http.StatusForbidden, "the request comes from a web page of another origin, %.60q: the operator may allow it with --cors", origin))
+			return
+		case origin == "" || !slices.Contains(g.Origins, "*") && !slices.Contains(g.Origins, origin):
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -78,5 +97,5 @@ func (g *Gateway) cors(next http.Handler) http.Handler {
 		h.Set("Access-Control-Max-Age", "600")
 		callOf(r.Context()).route = "preflight"
 		w.WriteHeader(http.StatusNoContent)
-	})
+	}), nil
 }

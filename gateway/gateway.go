@@ -76,6 +76,10 @@ type Config struct {
 	// origin.
 	Origins []string
 
+	// Local refuses requests whose Host is no name of this machine. Where there are no keys it keeps out web pages of sites
+	// that point their own name here.
+	Local bool
+
 	Version        string                // of the program, for the OpenAPI document
 	Logger         *slog.Logger          // of requests and faults; nil: none
 	Metrics        prometheus.Registerer // nil: none
@@ -143,7 +147,11 @@ func New(c Config) (*Gateway, error) {
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, document(c.Version, g.keys != nil))
 	g.routes(mux)
-	g.handler = g.observe(g.cors(g.authenticate(g.bound(mux))))
+	inner, err := g.cors(g.authenticate(g.bound(mux)))
+	if err != nil {
+		return nil, err
+	}
+	g.handler = g.observe(inner)
 	return g, nil
 }
 

@@ -66,11 +66,12 @@ var edges = map[string][]string{
 	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
 	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
 	"gateway": {"tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
-		"internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
+		"internal/loopback", "internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
 	// Rooms beside it.
-	"internal/backoff": {},
+	"internal/backoff":  {},
+	"internal/loopback": {},
 
 	// The circuit breaker, and the rate limiter whose permits respect it.
 	"internal/pause": {"coze", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
@@ -119,7 +120,7 @@ var edges = map[string][]string{
 	"internal/seal":       {},
 	"internal/jsonobject": {},
 	"internal/flags":      {"pflag"},
-	"internal/monitor":    {"tasks", "results", "internal/seal", "asynq", "asynqmon", "redis"},
+	"internal/monitor":    {"tasks", "results", "internal/loopback", "internal/seal", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
 	"internal/redistest":  {"internal/localredis", "goleak", "redis", "x/sys"},
 	"internal/nodetest":   {},

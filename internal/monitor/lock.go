@@ -3,18 +3,16 @@ package monitor
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
+
+	"github.com/cozeq/cozeq/internal/loopback"
 )
 
 // locked lets a request through if it may read and, for a change, write.
 //
 // With a token the token decides: a browser sends no credentials for our address to a page that reaches us by another
-// name. Without a token only this machine can reach us, but also a page of any site open in its browser: the site can
-// point its own name to 127.0.0.1 (DNS rebinding). Such a request has the site's name as its host, so only loopback names
-// are accepted.
+// name. Without a token only loopback names are accepted: see package loopback.
 //
 // A browser sends its credentials with every request to us, from whichever page. A change must come from our own page.
 func (h *handler) locked(next http.Handler) http.Handler {
@@ -45,7 +43,7 @@ func (h *handler) locked(next http.Handler) http.Handler {
 // admits checks the token, or without one the loopback name.
 func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 	if h.Token == nil {
-		if loopbackName(r.Host) {
+		if loopback.Name(r.Host) {
 			return true
 		}
 		http.Error(w, "without a token the dashboard answers to localhost only, not to "+quoted(r.Host)+
@@ -83,16 +81,6 @@ func credentials(r *http.Request) (token string, given bool) {
 func same(got, want string) bool {
 	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
-}
-
-// loopbackName reports whether a Host header is a name that always means this machine.
-func loopbackName(host string) bool {
-	name := (&url.URL{Host: host}).Hostname()
-	if strings.EqualFold(name, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(name)
-	return ip != nil && ip.IsLoopback()
 }
 
 // quoted bounds a caller's text for a message.

@@ -38,9 +38,9 @@ func New(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check settings, Redis, Coze, workers, queues and disk",
-		Long: `Checks all that a run or a worker with the same settings needs: the settings, the
-shared Redis, the connection to Coze, the token, the bot, the workers and their
-queues, and the disk. It asks no question and costs nothing.
+		Long: `Checks all that a run, a worker or 'cozeq serve' with the same settings needs: the
+settings, API keys, the shared Redis, the connection to Coze, the token, the bots,
+the workers and their queues, and the disk. It asks no question and costs nothing.
 
 Each check is one line: ok, warn (works, but will cause trouble), fail, or skip
 (could not be checked), with the way to fix it. Secrets are never shown. In a

@@ -29,10 +29,10 @@ type Options struct {
 func New(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [URL]",
-		Short: "Check the health of a worker, dashboard or mock",
-		Long: `Asks a worker, dashboard or mock over HTTP for its health, and exits with 0 if it
-is healthy and 1 if not. It is meant for health checks of containers, whose image
-has no curl.
+		Short: "Check the health of a worker, serve, dashboard or mock",
+		Long: `Asks a worker, serve, dashboard or mock over HTTP for its health, and exits with 0
+if it is healthy and 1 if not. It is meant for health checks of containers, whose
+image has no curl.
 
 Without URL it asks /healthz at --http, by default the worker's address. Any
 answer other than a server error (5xx) counts as healthy.`,

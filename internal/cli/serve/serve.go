@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -131,6 +132,11 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 	if o.demo && cmd.Flags().Changed(settings.Redis) {
 		return p, misuse.Errorf(cmd, "--demo works alone: leave --redis out")
 	}
+	for _, origin := range o.origins {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil && origin != "*" {
+			return p, misuse.Errorf(cmd, "--cors: %q, want an origin as https://example.com, or *", origin)
+		}
+	}
 	if err := session.CheckOwnWorker(cmd, o.withWorker, !alone); err != nil {
 		return p, err
 	}
@@ -143,7 +149,7 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 	}
 	p.gateway = gateway.Config{
 		KeysFile: p.serve.KeysFile, WebhookSecretsFile: p.serve.WebhookSecrets, BotID: p.cfg.Text(settings.Bot, ""),
-		System: o.system, JoinFor: cmp.Or(o.joinFor, -1), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
+		Local: p.serve.KeysFile == "", System: o.system, JoinFor: cmp.Or(o.joinFor, -1), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
 	}
 	if p.gateway.WebhookAllow, err = p.cfg.WebhookAllow(); err != nil {
 		return p, err
