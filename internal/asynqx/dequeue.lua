@@ -14,67 +14,71 @@
 --
 -- asynq takes the last of its pending list. If it is a tenant's turn, the tenant's next task is put there. So between a
 -- task's arrival at the head of its tenant's list and its turn, each other tenant gets one task at the most.
+--
+-- Mostly there is neither a pause nor a tenant: that is one command to find out.
 
-local STALE = 1000 -- ids of deleted tasks that one call passes over: a millisecond
+if redis.call('EXISTS', KEYS[5], KEYS[7]) > 0 then
+	local STALE = 1000 -- ids of deleted tasks that one call passes over: a millisecond
 
--- next_of takes the next task out of a tenant's list, nil if it found none, and says whether it has looked far enough to
--- know.
-local function next_of(list)
-	for _ = 1, STALE do
-		local id = redis.call('LPOP', list)
-		if not id then return nil, true end
-		if filed(KEYS[8], id) then return id, true end
+	-- next_of takes the next task out of a tenant's list, nil if it found none, and says whether it has looked far enough to
+	-- know.
+	local function next_of(list)
+		for _ = 1, STALE do
+			local id = redis.call('LPOP', list)
+			if not id then return nil, true end
+			if filed(KEYS[8], id) then return id, true end
+		end
+		return nil, false
 	end
-	return nil, false
-end
 
--- take_turn puts the task whose turn it is where asynq takes it, if it is not there already.
-local taken = false
-local function take_turn()
-	if taken then return end
-	taken = true
-	for _ = 1, redis.call('LLEN', KEYS[7]) do
-		local name = redis.call('LINDEX', KEYS[7], -1)
-		if name == '' then
-			if redis.call('LLEN', KEYS[7]) == 1 then
-				redis.call('DEL', KEYS[7])
-				return
-			end
-			redis.call('RPOPLPUSH', KEYS[7], KEYS[7])
-			if redis.call('LLEN', KEYS[1]) > 0 then return end
-		else
-			local list = KEYS[7] .. ':' .. name
-			local id, rest = next_of(list)
-			if redis.call('EXISTS', list) == 0 then
-				redis.call('RPOP', KEYS[7])
-			elseif rest then
+	-- take_turn puts the task whose turn it is where asynq takes it, if it is not there already.
+	local taken = false
+	local function take_turn()
+		if taken then return end
+		taken = true
+		for _ = 1, redis.call('LLEN', KEYS[7]) do
+			local name = redis.call('LINDEX', KEYS[7], -1)
+			if name == '' then
+				if redis.call('LLEN', KEYS[7]) == 1 then
+					redis.call('DEL', KEYS[7])
+					return
+				end
 				redis.call('RPOPLPUSH', KEYS[7], KEYS[7])
-			end
-			if not rest then return end
-			if id then
-				redis.call('ZREM', KEYS[8], id)
-				if redis.call('EXISTS', ARGV[2] .. id) == 1 then redis.call('HSET', ARGV[2] .. id, 'state', 'pending') end
-				redis.call('RPUSH', KEYS[1], id)
-				return
+				if redis.call('LLEN', KEYS[1]) > 0 then return end
+			else
+				local list = KEYS[7] .. ':' .. name
+				local id, rest = next_of(list)
+				if redis.call('EXISTS', list) == 0 then
+					redis.call('RPOP', KEYS[7])
+				elseif rest then
+					redis.call('RPOPLPUSH', KEYS[7], KEYS[7])
+				end
+				if not rest then return end
+				if id then
+					redis.call('ZREM', KEYS[8], id)
+					if redis.call('EXISTS', ARGV[2] .. id) == 1 then redis.call('HSET', ARGV[2] .. id, 'state', 'pending') end
+					redis.call('RPUSH', KEYS[1], id)
+					return
+				end
 			end
 		end
 	end
-end
 
-local stamp = redis.call('HGET', KEYS[5], 'stamp')
-if stamp and stamp == redis.call('GET', KEYS[2]) then
-	for i = 3, #ARGV do
-		local field = 'credential:' .. ARGV[i]
-		local held = redis.call('HGET', KEYS[5], field)
-		if held == 'probe' then take_turn() end
-		if not held then
-			KEYS[2] = KEYS[6]
-			break
-		elseif held == 'probe' and redis.call('LLEN', KEYS[1]) > 0 then
-			redis.call('HSET', KEYS[5], field, '')
-			KEYS[2] = KEYS[6]
-			break
+	local stamp = redis.call('HGET', KEYS[5], 'stamp')
+	if stamp and stamp == redis.call('GET', KEYS[2]) then
+		for i = 3, #ARGV do
+			local field = 'credential:' .. ARGV[i]
+			local held = redis.call('HGET', KEYS[5], field)
+			if held == 'probe' then take_turn() end
+			if not held then
+				KEYS[2] = KEYS[6]
+				break
+			elseif held == 'probe' and redis.call('LLEN', KEYS[1]) > 0 then
+				redis.call('HSET', KEYS[5], field, '')
+				KEYS[2] = KEYS[6]
+				break
+			end
 		end
 	end
+	if redis.call('EXISTS', KEYS[7]) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then take_turn() end
 end
-if redis.call('EXISTS', KEYS[7]) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then take_turn() end

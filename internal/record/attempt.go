@@ -63,7 +63,7 @@ type Attempt struct {
 
 	store *Store
 	owner string
-	delta string // id of the entry of the deltas that this attempt appended last
+	delta EntryID // of the deltas, the entry that this attempt appended last; zero for none
 	again sealedDelta
 	known string // the chat that the record names, as far as this attempt knows
 	keep  int64

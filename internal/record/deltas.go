@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/pipeline"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -43,22 +44,57 @@ type sealedDelta struct{ kind, text, sealed string }
 // Delta appends to the task's stream of deltas and publishes it. After an error
 // the same delta may be given again, and is appended once; another one must be a reset.
 func (a *Attempt) Delta(ctx context.Context, d Delta) error {
+	return a.store.Publish(ctx, []Publication{{a, d}})[0]
+}
+
+// Publication is a delta of an attempt.
+type Publication struct {
+	*Attempt
+	Delta
+}
+
+// Publish is Attempt.Delta for many attempts in one round trip. No attempt may be there twice.
+func (s *Store) Publish(ctx context.Context, all []Publication) []error {
+	calls, errs := make([]pipeline.Call, len(all)), make([]error, len(all))
+	for i, p := range all {
+		calls[i] = deltaCall(p.Attempt, p.Delta)
+	}
+	for i, reply := range pipeline.Run(ctx, s.rdb, calls) {
+		errs[i] = all[i].published(reply)
+	}
+	return errs
+}
+
+func deltaCall(a *Attempt, d Delta) pipeline.Call {
 	id := a.Result.ID
 	if kind := string(d.Type); a.again.kind != kind || a.again.text != d.Text {
 		if a.again.kind != "" {
-			a.delta = "" // the one before was given up, and may be there under the id that comes next
+			a.delta = EntryID{} // the one before was given up, and may be there under the id that comes next
 		}
 		a.again = sealedDelta{kind, d.Text, a.store.results.Keys.Seal(id, fieldDelta, d.Text)}
 	}
-	entry, err := deltaScript.Run(ctx, a.store.rdb, []string{results.Key(id), results.DeltasKey(id)},
-		a.owner, seconds(openTTL), maxDeltas, a.again.kind, a.again.sealed, a.delta).Text()
+	entry, before := "*", ""
+	if a.delta != (EntryID{}) {
+		entry, before = EntryID{a.delta.Milliseconds, a.delta.Number + 1}.String(), a.delta.String()
+	}
+	return pipeline.Call{Script: deltaScript, Keys: []string{results.Key(id), results.DeltasKey(id)},
+		Args: []any{a.owner, a.again.kind, a.again.sealed, entry, before, seconds(openTTL), maxDeltas}}
+}
+
+// published notes what became of a deltaCall.
+func (a *Attempt) published(reply *redis.Cmd) error {
+	entry, err := reply.Text()
+	if err == nil && entry == "" {
+		return fmt.Errorf("%s: %w", a.Result.ID, ErrFenced)
+	}
+	var id EntryID
+	if err == nil {
+		id, err = ParseEntryID(entry)
+	}
 	if err != nil {
-		return fmt.Errorf("delta of %s: %w", id, results.KeyFault(results.DeltasKey(id), err))
+		return fmt.Errorf("delta of %s: %w", a.Result.ID, results.KeyFault(results.DeltasKey(a.Result.ID), err))
 	}
-	if entry == "" {
-		return fmt.Errorf("%s: %w", id, ErrFenced)
-	}
-	a.delta, a.again = entry, sealedDelta{}
+	a.delta, a.again = id, sealedDelta{}
 	return nil
 }
 
