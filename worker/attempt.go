@@ -37,6 +37,7 @@ type attempt struct {
 	cfg           *Config
 	results       *results.Store
 	records       *record.Store
+	publisher     *publisher
 	conversations *conversation.Names
 	lanes         *lane.Lanes
 	tally         *tally.Tally
@@ -57,7 +58,7 @@ type attempt struct {
 
 func (w *Worker) newAttempt(ctx context.Context) *attempt {
 	a := &attempt{
-		began: time.Now(), cfg: &w.cfg, results: w.results, records: w.records, conversations: w.conversations,
+		began: time.Now(), cfg: &w.cfg, results: w.results, records: w.records, publisher: &w.publisher, conversations: w.conversations,
 		lanes: w.lanes, tally: w.tally, inspector: w.inspector, life: w.life,
 	}
 	a.id, _ = asynq.GetTaskID(ctx)

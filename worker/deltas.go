@@ -21,29 +21,26 @@ const deltaAgain = time.Second
 
 // deltaWriter publishes the text of an answer as it comes. A nil deltaWriter publishes nothing.
 type deltaWriter struct {
-	ctx context.Context
-	rec *record.Attempt
+	ctx       context.Context
+	rec       *record.Attempt
+	publisher *publisher
 
 	publish sync.Mutex // one publication at a time, in order
 	unsent  string     // a piece that Redis may not have got
 
 	mu      sync.Mutex
 	text    strings.Builder
-	message string // id of the message that was written last
-	timer   *time.Timer
-	pending bool      // the timer runs
+	message string    // id of the message that was written last
+	pending bool      // somebody will publish what is in text
 	last    time.Time // the last publication
 	closed  bool
 }
 
-func newDeltaWriter(ctx context.Context, rec *record.Attempt, wanted bool) *deltaWriter {
+func newDeltaWriter(ctx context.Context, rec *record.Attempt, p *publisher, wanted bool) *deltaWriter {
 	if !wanted {
 		return nil
 	}
-	d := &deltaWriter{ctx: ctx, rec: rec}
-	d.timer = time.AfterFunc(time.Hour, d.flush)
-	d.timer.Stop()
-	return d
+	return &deltaWriter{ctx: ctx, rec: rec, publisher: p}
 }
 
 func (d *deltaWriter) write(m *coze.Message) {
@@ -57,46 +54,71 @@ func (d *deltaWriter) write(m *coze.Message) {
 	}
 	d.message = m.ID
 	d.text.WriteString(m.Content)
-	d.schedule(deltaEvery - time.Since(d.last))
+	d.schedule(d.last.Add(deltaEvery))
 }
 
-// schedule has the timer flush, unless it will by itself. It is called with mu held.
-func (d *deltaWriter) schedule(after time.Duration) {
-	if !d.pending && !d.closed {
-		d.pending = true
-		d.timer.Reset(max(0, after))
+// schedule has what has come published at that time. It is called with mu held.
+func (d *deltaWriter) schedule(due time.Time) {
+	if d.pending || d.closed {
+		return
+	}
+	d.pending = true
+	if time.Until(due) <= 0 {
+		go d.flush() // alone: others would have it wait
+	} else {
+		d.publisher.add(d, due)
 	}
 }
 
+// postpone schedules once more what could not be published when it was due.
+func (d *deltaWriter) postpone() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending = false
+	d.schedule(time.Now().Add(deltaEvery))
+}
+
 // flush publishes what has come.
-func (d *deltaWriter) flush() {
-	more, err := d.send(d.ctx)
+func (d *deltaWriter) flush() { d.goOn(d.send(d.ctx)) }
+
+// goOn schedules what is left behind a publication.
+func (d *deltaWriter) goOn(more bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case err != nil:
-		d.schedule(deltaAgain)
+		d.schedule(time.Now().Add(deltaAgain))
 	case more:
-		d.schedule(deltaEvery)
+		d.schedule(d.last.Add(deltaEvery))
 	}
 }
 
-// send publishes a piece, and reports whether there is more by now. A piece that could not be published is sent again as it
-// was, so that the stream has it once (record.Attempt.Delta), and before all others.
+// send publishes a piece, and reports whether there is more by now.
 func (d *deltaWriter) send(ctx context.Context) (more bool, err error) {
 	d.publish.Lock()
 	defer d.publish.Unlock()
+	piece, ok := d.take()
+	if !ok {
+		return false, nil
+	}
+	return d.taken(d.rec.Delta(ctx, piece))
+}
+
+// take returns the piece that is to be published next. It is called with publish held, and so is taken, with the outcome.
+func (d *deltaWriter) take() (piece record.Delta, ok bool) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.pending, d.last = false, time.Now()
 	if d.unsent == "" {
 		d.unsent = d.text.String()
 		d.text.Reset()
 	}
-	d.mu.Unlock()
-	if d.unsent == "" {
-		return false, nil
-	}
-	err = d.rec.Delta(ctx, record.Delta{Type: record.DeltaText, Text: d.unsent})
+	return record.Delta{Type: record.DeltaText, Text: d.unsent}, d.unsent != ""
+}
+
+// taken reports whether there is more by now. A piece that could not be published is sent again as it was, so that the stream
+// has it once (record.Attempt.Delta), and before all others.
+func (d *deltaWriter) taken(err error) (bool, error) {
 	if err == nil || errors.Is(err, record.ErrFenced) {
 		d.unsent, err = "", nil
 	}
@@ -118,14 +140,14 @@ func (d *deltaWriter) finish(ctx context.Context) error {
 	}
 }
 
-// close ends the timer and publishes what is left, if Redis takes it now.
+// close publishes what is left, if Redis takes it now.
 func (d *deltaWriter) close() {
 	if d == nil {
 		return
 	}
 	d.mu.Lock()
 	d.closed = true
-	d.timer.Stop()
 	d.mu.Unlock()
+	d.publisher.remove(d)
 	_ = d.finish(d.ctx) // attempt.end does it again
 }

@@ -35,7 +35,7 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 		_ = stream.Close() // it is read, or given up
 	}()
 	stream.Deltas = a.chat.Stream
-	a.deltas = newDeltaWriter(ctx, a.rec, a.chat.Stream)
+	a.deltas = newDeltaWriter(ctx, a.rec, a.publisher, a.chat.Stream)
 	defer a.deltas.close()
 
 	chat = new(coze.Chat)

@@ -68,8 +68,9 @@ type Worker struct {
 	tracing    *telemetry.Tracing // nil: nothing is traced
 	servers    []*asynq.Server
 
-	running  inFlight
-	answered endedChats
+	publisher publisher
+	running   inFlight
+	answered  endedChats
 
 	life   context.Context // ends when writes are given up
 	giveUp context.CancelFunc
@@ -114,6 +115,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())
+	w.publisher = publisher{ctx: w.life, records: w.records}
 	w.throttle = throttle{
 		cfg: &w.cfg, codes: codes, limit: &limit.Limiter{Redis: rdb, Highest: cfg.Rate}, askHint: w.askHint,
 		sweeper: &pause.Sweeper{
