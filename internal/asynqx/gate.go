@@ -40,7 +40,8 @@ const emptyFor = 10 * time.Millisecond
 type Gate struct {
 	rdb    redis.UniversalClient
 	Queues []string
-	away   func() bool // this process does not get to Coze: others go first
+	Every  time.Duration // how often an idle process looks
+	away   func() bool   // this process does not get to Coze: others go first
 
 	credentials atomic.Pointer[[]string] // of this worker; nil: not known yet, so every pause holds
 	take        extended                 // asynq's dequeue script behind dequeue.lua
@@ -61,6 +62,7 @@ func NewGate(rdb redis.UniversalClient, queues []string, away func() bool) *Gate
 	return &Gate{
 		rdb:     rdb,
 		Queues:  queues,
+		Every:   peekEvery,
 		away:    away,
 		take:    extended{text: behind("dequeue.lua")},
 		forward: extended{text: behind("forward.lua")},
@@ -213,7 +215,7 @@ func (g *Gate) Watch(ctx context.Context) {
 	defer listening.Wait()
 	defer sub.Close()
 
-	tick := time.NewTicker(peekEvery)
+	tick := time.NewTicker(g.Every)
 	defer tick.Stop()
 	for {
 		g.mu.Lock()

@@ -15,6 +15,9 @@ import (
 
 // Intervals of asynq's own machinery.
 const (
+	// lookEvery is how often an idle process looks for deliveries. Nobody waits for one as for an answer.
+	lookEvery = 100 * time.Millisecond
+
 	forwardEvery = 500 * time.Millisecond // a wait of 5 s takes about 5 s
 	janitorEvery = 10 * time.Second
 	checkEvery   = time.Microsecond // the gate does the waiting, see there
@@ -32,6 +35,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		return fmt.Errorf("webhook: %w", err)
 	}
 	gate := asynqx.NewGate(rdb, []string{Queue}, func() bool { return false })
+	gate.Every = lookEvery
 	server := asynq.NewServerFromRedisClient(gate.Client(), asynq.Config{
 		Concurrency:              s.cfg.MaxConcurrent,
 		Queues:                   map[string]int{Queue: 1},
