@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/cozeq/cozeq/internal/watch"
@@ -31,60 +32,102 @@ type follower struct {
 	answer answer
 	gap    bool      // pieces are missing: the rest comes with the end
 	began  time.Time // of the request; zero: its first piece was sent, or is none of a new answer
+
+	mu   sync.Mutex // of the above, between what the task tells and what the clock does
+	left fate
 }
 
 // fate is what a stream leaves behind.
 type fate int
 
 const (
-	done  fate = iota // the client knows how the task ended, or why it is left alone
+	going fate = iota // it is not over
+	done              // the client knows how the task ended, or why it is left alone
 	gone              // the client went away first
 	stuck             // the client was told that the task cannot be asked now
 )
 
-// follow writes to the end of the task, or of the request.
+// follow writes to the end of the task, or of the request. It writes a piece where it hears it: to hand it to another
+// goroutine costs as much as to write it.
 func (f *follower) follow() fate {
 	ctx, cancel := f.h.untilClose(f.r)
+	var clock sync.WaitGroup
+	defer clock.Wait() // it writes to the sink
 	defer cancel()
-	events, failed := f.h.events(ctx, f.id)
+	clock.Go(func() {
+		defer cancel()
+		f.clock(ctx)
+	})
+	for e, err := range f.h.Hub.Watch(ctx, f.id, "") {
+		if left := f.step(func() fate { return f.told(ctx, e, err) }); left != going {
+			return left
+		}
+	}
+	return done // behind an end
+}
+
+// step does one thing at a time, until one ends the stream.
+func (f *follower) step(do func() fate) fate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left == going {
+		f.left = do()
+	}
+	return f.left
+}
+
+// clock does what is due while the task tells nothing, until ctx or the stream ends.
+func (f *follower) clock(ctx context.Context) {
 	begin := time.NewTimer(f.h.HeadersAfter)
 	defer begin.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	for {
+	for left := going; left == going; {
 		select {
+		case <-ctx.Done():
+			return
 		case <-look.C:
-			if err := f.guard.look(ctx); err != nil {
+			left = f.step(func() fate {
+				err := f.guard.look(ctx)
+				if err == nil {
+					return going
+				}
 				f.sink.fail(errorOf(err))
 				return stuck
-			}
+			})
 		case <-begin.C:
-			if f.sink.begin() != nil {
-				return gone
-			}
-		case e, more := <-events:
-			if !more {
-				return f.broken(ctx, <-failed)
-			}
-			err := f.begin()
-			if err == nil {
-				err = f.write(e)
-			}
-			if stop, ok := errors.AsType[*Error](err); ok {
-				f.sink.fail(stop)
-				if stop == errRestarted {
-					return done // the task goes on: its answer can be retrieved
+			left = f.step(func() fate {
+				if f.sink.begin() != nil {
+					return gone
 				}
-				return stuck
-			}
-			if err != nil {
-				return gone
-			}
-			if e.Type == watch.End {
-				return done
-			}
+				return going
+			})
 		}
 	}
+}
+
+// told writes what the task tells.
+func (f *follower) told(ctx context.Context, e watch.Event, err error) fate {
+	if err != nil {
+		return f.broken(ctx, err)
+	}
+	if err = f.begin(); err == nil {
+		err = f.write(e)
+	}
+	stop, refused := errors.AsType[*Error](err)
+	switch {
+	case refused:
+		f.sink.fail(stop)
+		if stop == errRestarted {
+			return done // the task goes on: its answer can be retrieved
+		}
+		return stuck
+	case err != nil:
+		return gone
+	case e.Type == watch.End:
+		return done
+	}
+	return going
 }
 
 func (f *follower) begin() error {

@@ -33,6 +33,8 @@ type Writer struct {
 
 	mu        sync.Mutex
 	heartbeat *time.Timer
+	wrote     time.Time // the last write
+	extended  time.Time // when the deadline was set
 	buf       []byte
 	retried   bool  // an event with retry was written
 	err       error // what ended the stream
@@ -63,6 +65,7 @@ func Start(w http.ResponseWriter, r *http.Request) (*Writer, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.wrote = time.Now()
 	s.heartbeat = time.AfterFunc(heartbeatEvery, s.beat)
 	return s, nil
 }
@@ -106,13 +109,24 @@ func (s *Writer) Close() {
 	}
 }
 
-// beat breaks the silence. Where somebody writes there is none, and the end of that write begins the next.
+// beat breaks the silence. Each write begins it anew: the timer is not set then, but looks here how long it is.
 func (s *Writer) beat() {
-	if !s.mu.TryLock() {
+	if !s.mu.TryLock() { // somebody writes
+		s.heartbeat.Reset(heartbeatEvery)
 		return
 	}
 	defer s.mu.Unlock()
-	_ = s.write(comment)
+	if s.err != nil {
+		return
+	}
+	silence := time.Since(s.wrote)
+	if silence >= heartbeatEvery {
+		if s.write(comment) != nil {
+			return
+		}
+		silence = 0
+	}
+	s.heartbeat.Reset(heartbeatEvery - silence)
 }
 
 // send writes a frame that was built in s.buf.
@@ -140,14 +154,19 @@ func (s *Writer) write(b []byte) error {
 		s.heartbeat.Stop()
 		return s.err
 	}
-	s.heartbeat.Reset(heartbeatEvery)
+	s.wrote = time.Now()
 	return nil
 }
 
-// extend gives the next write its time.
+// extend gives the next write its time, up to a second less of it: to set a deadline costs as much as to make a frame.
 func (s *Writer) extend() error {
-	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	now := time.Now()
+	if now.Sub(s.extended) < time.Second {
+		return nil
+	}
+	if err := s.control.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
 		return fmt.Errorf("event stream over a %T: no write deadline: %w", s.w, err)
 	}
+	s.extended = now
 	return nil
 }
