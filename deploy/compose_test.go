@@ -127,6 +127,9 @@ func TestCompose(t *testing.T) {
 	if n := services["worker"].Deploy.Replicas; n != 2 {
 		t.Errorf("%d workers, want two", n)
 	}
+	if keys := text(t, "compose/api-keys.json"); !strings.Contains(keys, hashOf(stackKey)) {
+		t.Errorf("the key that docker-compose.yml names is not in %s", keys)
+	}
 	if tmp := services["serve"].Tmpfs; len(tmp) != 1 || !strings.HasPrefix(tmp[0], "/tmp:") {
 		t.Errorf("serve has %q to write to, and keeps uploads in /tmp", tmp)
 	}

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -41,7 +42,7 @@ func TestStack(t *testing.T) {
 	}
 	s := &stack{services: composeServices(t), address: map[string]string{}, env: map[string]string{
 		"COZE_API_TOKEN_EXPIRES": time.Now().Add(30 * 24 * time.Hour).UTC().Format(time.DateOnly),
-		"COZEQ_API_KEYS":         write(t, "keys.json", `{"local": {"sha256": "`+stackKeyHash+`", "operator": true, "expires": "2099-01-01"}}`),
+		"COZEQ_API_KEYS":         write(t, "keys.json", `{"local": {"sha256": "`+hashOf(stackKey)+`", "operator": true, "expires": "2099-01-01"}}`),
 		"COZEQ_WEBHOOK_SECRETS":  write(t, "secrets", "local whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"),
 		"COZEQ_WEBHOOK_ALLOW":    "127.0.0.0/8",
 	}}
@@ -148,8 +149,10 @@ func (s *stack) command(t *testing.T, service, container, binary string, args []
 	return cmd
 }
 
-// stackKeyHash is that of the key of deploy/compose/api-keys.json, which is known to all.
-const stackKey, stackKeyHash = "cozeq-on-this-machine", "6d312b0af48a8bfddce1ec976b1d79ab675f1d418666acbecde992047a12abc4"
+// stackKey is the key of deploy/compose/api-keys.json, which is known to all.
+const stackKey = "cozeq-on-this-machine"
+
+func hashOf(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key))) }
 
 func write(t *testing.T, name, text string) string {
 	path := filepath.Join(t.TempDir(), name)
