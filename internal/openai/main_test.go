@@ -44,8 +44,9 @@ type site struct {
 type options struct {
 	mock   cozetest.Config
 	config openai.Config
-	key    *apikey.Key                     // of all requests
-	wrap   func(http.Handler) http.Handler // around the API
+	key    *apikey.Key                               // of all requests
+	wrap   func(http.Handler) http.Handler           // around the API
+	coze   func(http.RoundTripper) http.RoundTripper // between the worker and the mock
 }
 
 func newSite(t *testing.T, rdb redis.UniversalClient, o options) *site {
@@ -59,7 +60,11 @@ func newSite(t *testing.T, rdb redis.UniversalClient, o options) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.mock.Close() })
-	workertest.Start(s.t, s.redis, s.mock.Client())
+	client := s.mock.Client()
+	if o.coze != nil {
+		client.HTTP.Transport = o.coze(client.HTTP.Transport)
+	}
+	workertest.Start(s.t, s.redis, client)
 	s.handler, s.url = s.serve(o)
 	return s
 }
