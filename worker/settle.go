@@ -144,6 +144,8 @@ func (a *attempt) putBack(ctx context.Context, v Verdict) Verdict {
 		a.disown(ctx)
 	} else if err != nil {
 		a.log.Warn("could not note that the task waits", "err", err)
+	} else if v.Parked != "" {
+		_ = record.Announce(ctx, a.results.Redis(), a.id) // it waits for somebody to act: whoever waits for it is told at once
 	} else {
 		a.announce(ctx, a.results.Redis())
 	}
