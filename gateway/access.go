@@ -13,7 +13,7 @@ import (
 )
 
 // open are the pages that need no key. Load balancers ask for them, and the reference says nothing secret.
-var open = []string{"/healthz", "/readyz", "/docs", "/openapi.json"}
+var open = []string{"/", "/healthz", "/readyz", "/docs", "/openapi.json"}
 
 // authenticate finds the API key of a request and refuses one without, if keys are configured.
 func (g *Gateway) authenticate(next http.Handler) http.Handler {

@@ -39,6 +39,7 @@ func TestKeys(t *testing.T) {
 		}{
 			{"GET", "/healthz", "", "X: y", 200, "ok"},
 			{"GET", "/docs", "", "X: y", 200, "cozeq"},
+			{"GET", "/", "", "X: y", 200, "cozeq"},
 			{"POST", "/api/v1/tasks", `{"question":"a"}`, "X: y", 401, "Authorization: Bearer KEY"},
 			{"POST", "/api/v1/tasks", `{"question":"a"}`, "Authorization: Basic key-shop", 401, "Bearer KEY"},
 			{"POST", "/api/v1/tasks", `{"question":"a"}`, bearer("none"), 401, "no such API key"},

@@ -25,18 +25,25 @@ func (d *doctor) noBot() finding {
 }
 
 // address tells whether a worker could serve its --http: on the address that is set, with a shared Redis also on the
-// default one.
-func (d *doctor) address(ctx context.Context) []finding {
-	const name = "http.address"
+// default one. And 'cozeq serve', where its address is set.
+func (d *doctor) address(ctx context.Context) (found []finding) {
 	def := ""
 	if d.cfg.Shared() {
 		def = settings.DefaultHTTP
 	}
-	addr, err := d.cfg.HTTP(def)
-	if err != nil || addr == "" {
-		return nil // the setting says what is wrong
+	if addr, err := d.cfg.HTTP(def); err == nil && addr != "" { // otherwise the setting says what is wrong
+		_, source := d.cfg.Lookup(settings.HTTP, "")
+		found = append(found, listens(ctx, "http.address", addr, "a worker", source == settings.FromDefault)...)
 	}
-	_, source := d.cfg.Lookup(settings.HTTP, "")
+	if addr, _ := d.cfg.Env(settings.EnvServe); addr != "" && d.cfg.CheckServing(settings.EnvServe) == nil {
+		found = append(found, listens(ctx, "serve.address", addr, "cozeq serve", false)...)
+	}
+	return found
+}
+
+// listens tries an address; nothing is found where it is free. On a default address maybe nobody wants to listen here.
+func listens(ctx context.Context, name, addr, who string, byDefault bool) []finding {
+	const fix = "give another --http, or off"
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case err == nil:
@@ -44,12 +51,12 @@ func (d *doctor) address(ctx context.Context) []finding {
 		return nil
 	case errors.Is(err, syscall.EADDRINUSE) && isCozeq(ctx, addr):
 		return []finding{well(name, "a cozeq process serves %s; another one on this machine needs another --http", addr)}
-	case errors.Is(err, syscall.EADDRINUSE) && source == settings.FromDefault: // and maybe no worker is wanted here
-		return []finding{warned(name, "give another --http, or off", "another program has %s: a worker would not start", addr)}
+	case errors.Is(err, syscall.EADDRINUSE) && byDefault:
+		return []finding{warned(name, fix, "another program has %s: %s would not start", addr, who)}
 	case errors.Is(err, syscall.EADDRINUSE):
-		return []finding{failed(name, "give another --http, or off", "another program has %s: a worker would not start", addr)}
+		return []finding{failed(name, fix, "another program has %s: %s would not start", addr, who)}
 	}
-	return []finding{failed(name, "give another --http, or off", "a worker would not start: %v", err)}
+	return []finding{failed(name, fix, "%s would not start: %v", who, err)}
 }
 
 // isCozeq asks for /healthz of what listens there.
