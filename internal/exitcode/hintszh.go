@@ -43,6 +43,7 @@ var hintsZH = map[string]string{
 	"run the command again; without -o it starts from the beginning":               "重新运行即可；没有 -o 时会从头开始",
 	"run the same command again to resume: answered questions are not asked again": "再次运行同一命令即可继续，已有回答的问题不会重复提问",
 	"run the same command again to resume":                                         "再次运行同一命令即可继续",
+	"Correct the file or its path and ask the row again: it was not sent.":         "请修正文件或其路径后重新提问这一行：它没有被发送。",
 	"run the same command again":                                                   "请再次运行同一命令",
 	"run the same command again to resume: nothing is asked twice":                 "再次运行同一命令即可继续，不会重复提问",
 	"run the same command again to resume: nothing is enqueued twice":              "再次运行同一命令即可继续，不会重复入队",
