@@ -72,6 +72,7 @@ func (w *watcher) ask(ctx context.Context) (*record.Look, error) {
 
 // say tells one event.
 func (w *watcher) say(e Event) error {
+	w.told = true
 	if !w.yield(e) {
 		return errStopped
 	}

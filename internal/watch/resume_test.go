@@ -1,10 +1,13 @@
 package watch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -14,6 +17,39 @@ import (
 	"github.com/cozeq/cozeq/internal/watch"
 	"github.com/cozeq/cozeq/results"
 )
+
+// Redis goes away when all pieces of an answer were told, and only its end was not. It is waited for.
+func TestAwayBeforeEnd(t *testing.T) {
+	rdb := redistest.Embedded(t)
+	h := newHouse(t, rdb)
+	h.create("t1")
+	a := h.begin("t1")
+	h.write(a, "The ", "answer")
+	h.finish(a, "The answer", true)
+	want := h.watch(t.Context(), "t1", "")
+	var hook awayOnce
+	got := newHouse(t, redistest.Hooked(t, rdb, &hook)).watch(t.Context(), "t1", "")
+	if got.err != nil || !slices.Equal(got.said, want.said) || !hook.was.Load() {
+		t.Errorf("got %q, %v, want %q", got.said, got.err, want.said)
+	}
+}
+
+// awayOnce is a Redis that does not answer the first question for the end of a stream.
+type awayOnce struct{ was atomic.Bool }
+
+func (a *awayOnce) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (a *awayOnce) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "xrevrange" && !a.was.Swap(true) {
+			cmd.SetErr(io.EOF)
+			return io.EOF
+		}
+		return next(ctx, cmd)
+	}
+}
+func (a *awayOnce) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 // Whoever comes back at any event of a stream, by another process, gets what is behind it: nothing twice, nothing missing.
 // So does one that comes back while the task still runs.

@@ -33,6 +33,7 @@ type watcher struct {
 	id      string
 	resumed record.EntryID // what the caller gave
 	yield   func(Event) bool
+	told    bool // something, so that a Redis that goes away is waited for
 
 	why results.Failure // of the status that was told last
 
@@ -117,8 +118,11 @@ func (w *watcher) start(ctx context.Context) error {
 		}
 	}
 	for more := true; more; {
-		var err error
-		if more, err = w.read(ctx); err != nil {
+		err := w.persist(ctx, func() (err error) {
+			more, err = w.read(ctx)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -162,7 +166,7 @@ func (w *watcher) tell(ctx context.Context) error {
 	}
 }
 
-// persist waits for a Redis that does not answer.
+// persist waits for a Redis that does not answer, once something was told: until then whoever watches can be told so.
 func (w *watcher) persist(ctx context.Context, try func() error) error {
 	return readWaits.Retry(ctx, func() error {
 		select {
@@ -171,7 +175,7 @@ func (w *watcher) persist(ctx context.Context, try func() error) error {
 		default:
 			return try()
 		}
-	}, func(err error, _ time.Duration) bool { return ctx.Err() == nil && passes(err) })
+	}, func(err error, _ time.Duration) bool { return ctx.Err() == nil && w.told && passes(err) })
 }
 
 // passes reports whether an error is that of a Redis which is away, restarts, or fails over.
