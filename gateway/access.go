@@ -9,7 +9,6 @@ import (
 
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/loopback"
-	"github.com/cozeq/cozeq/internal/openai"
 )
 
 // open are the pages that need no key. Load balancers ask for them, and the reference says nothing secret.
@@ -20,6 +19,9 @@ func (g *Gateway) authenticate(next http.Handler) http.Handler {
 	if g.keys == nil {
 		return next
 	}
+	refuse := func(w http.ResponseWriter, r *http.Request, why string) {
+		g.refuse(w, r, fault(http.StatusUnauthorized, "%s", why))
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(open, r.URL.Path) {
 			next.ServeHTTP(w, r)
@@ -27,36 +29,21 @@ func (g *Gateway) authenticate(next http.Handler) http.Handler {
 		}
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if !strings.EqualFold(scheme, "Bearer") || token == "" {
-			g.refuse(w, r, fault(http.StatusUnauthorized, "this needs an API key: send the header Authorization: Bearer KEY"))
+			refuse(w, r, "this needs an API key: send the header Authorization: Bearer KEY")
 			return
 		}
 		key, err := g.keys.Lookup(strings.TrimSpace(token))
 		switch {
 		case errors.Is(err, apikey.ErrExpired):
-			g.refuse(w, r, fault(http.StatusUnauthorized, "the API key has expired: ask the operator for another one"))
+			refuse(w, r, "the API key has expired: ask the operator for another one")
 			return
 		case err != nil:
-			g.refuse(w, r, fault(http.StatusUnauthorized, "there is no such API key"))
+			refuse(w, r, "there is no such API key")
 			return
 		}
 		callOf(r.Context()).key = key.Name
 		next.ServeHTTP(w, r.WithContext(apikey.NewContext(r.Context(), key)))
 	})
-}
-
-// refuse answers in the shape of the API that was called.
-func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
-	callOf(r.Context()).route = "refused"
-	if strings.HasPrefix(r.URL.Path, "/v1/") {
-		w.Header().Set("x-should-retry", "false")
-		code := "invalid_api_key"
-		if p.Status == http.StatusForbidden {
-			code = "forbidden_origin"
-		}
-		openai.WriteError(w, &openai.Error{Status: p.Status, Type: "invalid_request_error", Code: code, Message: p.Detail})
-		return
-	}
-	write(w, p)
 }
 
 // cors lets pages of other origins call, and only those of Config.Origins. A browser sends some requests of other pages

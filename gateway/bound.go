@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 )
@@ -15,7 +18,8 @@ const bodyGap = 30 * time.Second
 // maxDepth bounds the nesting of JSON. Coze's own shapes are five deep.
 const maxDepth = 64
 
-// bound limits what a request may send, and unpacks it. It is next to the routes, so that it can name the route for the log.
+// bound limits what a request may send, unpacks it, and has read it before a handler sees it, but for files: what is wrong
+// with a body is said in one place. It is next to the routes, so that it can name the route for the log.
 func (g *Gateway) bound(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler, pattern := mux.Handler(r)
@@ -25,7 +29,7 @@ func (g *Gateway) bound(mux *http.ServeMux) http.Handler {
 		callOf(r.Context()).route = pattern
 		if r.Body != nil && r.Body != http.NoBody {
 			if p := g.boundBody(w, r); p != nil {
-				write(w, p)
+				g.refuse(w, r, p)
 				return
 			}
 		}
@@ -34,7 +38,10 @@ func (g *Gateway) bound(mux *http.ServeMux) http.Handler {
 }
 
 func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
-	most := g.most(r)
+	most, file := g.MaxBody, isUpload(r)
+	if file {
+		most += g.MaxUpload // the form around a file takes some room
+	}
 	body := io.ReadCloser(&steadyBody{r.Body, http.NewResponseController(w)})
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
@@ -42,7 +49,7 @@ func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
 		// The packed bytes are bounded as well: a body may be larger packed than not.
 		unpacked, err := gzip.NewReader(http.MaxBytesReader(w, body, most))
 		if err != nil {
-			return fault(http.StatusBadRequest, "the body is not gzip, as Content-Encoding says: %v", err)
+			return bodyProblem(err)
 		}
 		body = &packedBody{unpacked, body}
 		r.Header.Del("Content-Encoding")
@@ -51,18 +58,56 @@ func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
 		return fault(http.StatusUnsupportedMediaType, "Content-Encoding %q: send the body plain or as gzip", encoding)
 	}
 	if r.ContentLength > most {
-		return fault(http.StatusRequestEntityTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, most)
+		return bodyProblem(&http.MaxBytesError{Limit: most})
 	}
 	r.Body = http.MaxBytesReader(w, body, most)
+	if file {
+		r.Body = &fileBody{r.Body, isOpenAI(r)}
+		return nil
+	}
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return bodyProblem(err)
+	}
+	if depth(text) > maxDepth {
+		return fault(http.StatusBadRequest, "the body is nested deeper than %d", maxDepth)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(text))
+	r.ContentLength = int64(len(text))
 	return nil
 }
 
-// most is how long a body may be. A file is larger than a question, and the form around it takes some room.
-func (g *Gateway) most(r *http.Request) int64 {
-	if r.Method == http.MethodPost && (r.URL.Path == "/v1/files" || r.URL.Path == batchesPath) {
-		return g.MaxUpload + g.MaxBody
+// bodyProblem says why a body could not be read.
+func bodyProblem(err error) *problem {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fault(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", large.Limit)
 	}
-	return g.MaxBody
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fault(http.StatusRequestTimeout, "no byte of the body came for %v: send it again", bodyGap)
+	}
+	return fault(http.StatusBadRequest, "the body is damaged or cut short: %v", err)
+}
+
+// fileBody says why it cannot be read as bodyProblem does, to a handler of either API.
+type fileBody struct {
+	io.ReadCloser
+	openAI bool
+}
+
+func (b *fileBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	if b.openAI {
+		return n, openAIError(bodyProblem(err))
+	}
+	return n, bodyProblem(err)
+}
+
+// isUpload tells the routes that take a file, which is larger than a question and is never whole in memory.
+func isUpload(r *http.Request) bool {
+	return r.Method == http.MethodPost && (r.URL.Path == "/v1/files" || r.URL.Path == batchesPath)
 }
 
 // steadyBody sets the connection's deadline anew before each read.

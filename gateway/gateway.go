@@ -164,7 +164,7 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /docs", g.reference)
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound)) // who opens the URL that serve prints
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		write(w, fault(http.StatusNotFound, "there is no %s %s: see /docs", r.Method, r.URL.Path))
+		g.refuse(w, r, fault(http.StatusNotFound, "there is no %s %s: see /docs", r.Method, r.URL.Path))
 	})
 	mux.Handle("/v1/", g.openai)
 	g.taskRoutes()

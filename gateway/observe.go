@@ -66,13 +66,13 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 		g.metrics.inFlight.Inc()
 		defer func() {
 			g.metrics.inFlight.Dec()
-			if fault := recover(); fault != nil {
-				if fault == http.ErrAbortHandler {
-					panic(fault) // net/http's way to break off an answer
+			if died := recover(); died != nil {
+				if died == http.ErrAbortHandler {
+					panic(died) // net/http's way to break off an answer
 				}
-				g.Logger.Error("a request failed inside", "fault", fault, "request", id, "stack", string(debug.Stack()))
+				g.Logger.Error("a request failed inside", "fault", died, "request", id, "stack", string(debug.Stack()))
 				if c.status == 0 {
-					write(&recorder{w, c, began}, problemOf(fmt.Errorf("a fault in this server, see its log for request %s", id)))
+					g.refuse(&recorder{w, c, began}, r, fault(http.StatusInternalServerError, "a fault in this server, see its log for request %s", id))
 				}
 			}
 			took := time.Since(began)

@@ -66,7 +66,6 @@ func problemOf(err error) *problem {
 		unavailable *submit.UnavailableError
 		forbidden   *apikey.ForbiddenError
 		limited     *apikey.LimitError
-		tooLarge    *http.MaxBytesError
 	)
 	if errors.As(err, &own) {
 		return own
@@ -89,8 +88,6 @@ func problemOf(err error) *problem {
 		p := fault(http.StatusServiceUnavailable, "%s", unavailable)
 		p.retryAfter = unavailable.RetryAfter
 		return p
-	case errors.As(err, &tooLarge):
-		return fault(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", tooLarge.Limit)
 	case errors.Is(err, results.ErrNotFound):
 		return fault(http.StatusNotFound, "%s", err)
 	case errors.Is(err, context.Canceled):

@@ -172,8 +172,6 @@ func split(body []byte) (questions []json.RawMessage, array bool, err error) {
 	switch {
 	case len(body) == 0:
 		return nil, false, fault(http.StatusBadRequest, "the body is empty: send a question as JSON")
-	case depth(body) > maxDepth:
-		return nil, false, fault(http.StatusBadRequest, "the body is nested deeper than %d", maxDepth)
 	case body[0] != '[':
 		return []json.RawMessage{body}, false, nil
 	}

@@ -3,6 +3,7 @@ package openai
 import (
 	"cmp"
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -32,12 +33,11 @@ type request struct {
 func (h *Handler) create(api string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		body, err := readBody(w, r)
-		if err != nil {
-			WriteError(w, err)
-			return
+		var ask *Ask
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			ask, err = h.Decode(r.Context(), api, body)
 		}
-		ask, err := h.Decode(r.Context(), api, body)
 		if err == nil {
 			err = h.goOn(r.Context(), ask)
 		}

@@ -79,6 +79,14 @@ func orNull(s string) any {
 	return s
 }
 
+// TypeOf is the type of an error with a status that has no other.
+func TypeOf(status int) string {
+	if status >= http.StatusInternalServerError {
+		return typeServer
+	}
+	return typeRequest
+}
+
 // At is a time as OpenAI has it, null for none.
 func At(t time.Time) any {
 	if t.IsZero() {

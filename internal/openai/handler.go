@@ -3,8 +3,6 @@ package openai
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -14,9 +12,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
-
-// maxBody bounds the body of a request: Coze takes 15 MiB of messages, and JSON may write them longer.
-const maxBody = 20 << 20
 
 // Config is what a Handler works with.
 type Config struct {
@@ -45,7 +40,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Handler serves the API. It is mounted at /v1/.
+// Handler serves the API. It is mounted at /v1/. Bodies are bounded before it.
 type Handler struct {
 	Config
 	mux     *http.ServeMux
@@ -77,7 +72,7 @@ func New(c Config) *Handler {
 	h.mux.HandleFunc("GET "+ResponsesAPI+"/{id}", h.retrieve)
 	h.mux.HandleFunc("POST "+ResponsesAPI+"/{id}/cancel", h.cancel)
 	h.mux.HandleFunc("DELETE "+ResponsesAPI+"/{id}", h.delete)
-	h.mux.HandleFunc("/", unknownURL)
+	h.mux.HandleFunc("/", UnknownURL)
 	return h
 }
 
@@ -114,7 +109,8 @@ func (h *Handler) untilClose(r *http.Request) (context.Context, context.CancelFu
 	}
 }
 
-func unknownURL(w http.ResponseWriter, r *http.Request) {
+// UnknownURL answers what is not served under /v1.
+func UnknownURL(w http.ResponseWriter, r *http.Request) {
 	WriteError(w, &Error{
 		Status: http.StatusNotFound, Type: typeRequest, Code: "unknown_url",
 		Message: "unknown URL: " + r.Method + " " + r.URL.Path + " is not served here; docs/openai.md has what is",
@@ -132,12 +128,4 @@ func (h *Handler) logFault(r *http.Request, task string, err error) {
 	if errorOf(err).Code == "internal" {
 		h.Log.Error("a request of OpenAI's API failed", "path", r.URL.Path, "task", task, "err", err)
 	}
-}
-
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, large := errors.AsType[*http.MaxBytesError](err); err != nil && !large {
-		return nil, bad("", "invalid_body", "the body ended early: "+err.Error())
-	}
-	return body, err
 }

@@ -45,7 +45,7 @@ type Config struct {
 	Log     *slog.Logger // gets what went wrong here; nil: the default logger
 }
 
-// Handler serves the API. It is mounted at /v1/files and /v1/batches, and below.
+// Handler serves the API. It is mounted at /v1/files and /v1/batches, and below. Bodies are bounded before it.
 type Handler struct {
 	Config
 	files   *filestore.Store
@@ -75,12 +75,7 @@ func New(c Config) *Handler {
 			}
 		})
 	}
-	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		h.refuse(w, r, &openai.Error{
-			Status: http.StatusNotFound, Type: typeRequest, Code: "unknown_url",
-			Message: "unknown URL: " + r.Method + " " + r.URL.Path + " is not served here; docs/openai.md has what is",
-		})
-	})
+	h.mux.HandleFunc("/", openai.UnknownURL)
 	return h
 }
 

@@ -43,20 +43,15 @@ type expiry struct {
 var requestFields = []string{"input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after", "queue"}
 
 const (
-	maxBody = 1 << 20
-
 	minWindow = time.Minute
 	maxWindow = 30 * 24 * time.Hour
 )
 
 // parseRequest reads and checks the body.
 func parseRequest(body io.Reader) (*request, error) {
-	text, err := io.ReadAll(io.LimitReader(body, maxBody+1))
+	text, err := io.ReadAll(body)
 	if err != nil {
 		return nil, err
-	}
-	if len(text) > maxBody {
-		return nil, bad("", "request_too_large", "the body has more than %d bytes", maxBody)
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
