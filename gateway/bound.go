@@ -22,10 +22,7 @@ const maxDepth = 64
 // with a body is said in one place. It is next to the routes, so that it can name the route for the log.
 func (g *Gateway) bound(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler, pattern := mux.Handler(r)
-		if inner, ok := handler.(interface{ Route(*http.Request) string }); ok {
-			pattern = inner.Route(r)
-		}
+		_, pattern := mux.Handler(r)
 		callOf(r.Context()).route = pattern
 		if r.Body != nil && r.Body != http.NoBody {
 			if p := g.boundBody(w, r); p != nil {

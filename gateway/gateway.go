@@ -17,6 +17,7 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -25,6 +26,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/internal/openaibatch"
 	"github.com/cozeq/cozeq/internal/submit"
@@ -72,6 +74,9 @@ type Config struct {
 	// MaxUpload bounds an uploaded file in bytes; 0: 200 MB, as OpenAI has it.
 	MaxUpload int64
 
+	// MaxFiles bounds the files that are kept for one API key, in bytes; 0: 2 GB.
+	MaxFiles int64
+
 	// Origins are the web origins whose pages may call, such as https://example.com; "*": all. None: no page of another
 	// origin.
 	Origins []string
@@ -95,7 +100,8 @@ type Gateway struct {
 	batches *batches.Client
 	webhook *webhook.Sender
 	openai  *openai.Handler
-	keys    *apikey.File // nil: none are configured
+	files   *openaibatch.Handler // OpenAI's Files and Batches
+	keys    *apikey.File         // nil: none are configured
 	api     huma.API
 	handler http.Handler
 	metrics *metrics
@@ -125,6 +131,9 @@ func New(c Config) (*Gateway, error) {
 		c.Models[c.BotID] = c.BotID // also where it is no number, as that of a mock
 	}
 	c.MaxUpload = cmp.Or(c.MaxUpload, openaibatch.DefaultMaxFile)
+	if !slices.Contains([]string{"", messages.Prepend, messages.Drop, messages.Refuse}, c.System) {
+		return nil, fmt.Errorf("gateway: Config.System is %q, want %s, %s or %s", c.System, messages.Refuse, messages.Prepend, messages.Drop)
+	}
 	g := &Gateway{Config: c, watch: watch.New(c.Tasks.Results())}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	if c.KeysFile != "" {
@@ -140,9 +149,12 @@ func New(c Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.batches = batches.New(c.Tasks)
+	decoder := openai.Decoder{Models: openai.Models{Aliases: c.Models}, System: c.System, Upload: c.Upload}
 	g.openai = openai.New(openai.Config{
-		Decoder: openai.Decoder{Models: openai.Models{Aliases: c.Models}, System: c.System, Upload: c.Upload},
-		Submit:  g.submit, Tasks: c.Tasks, Hub: g.watch, Log: c.Logger, FirstDelta: g.metrics.firstDelta,
+		Decoder: decoder, Submit: g.submit, Tasks: c.Tasks, Hub: g.watch, Log: c.Logger, FirstDelta: g.metrics.firstDelta,
+	})
+	g.files = openaibatch.New(openaibatch.Config{
+		Decoder: decoder, Submit: g.submit, Tasks: c.Tasks, MaxFile: c.MaxUpload, MaxFiles: c.MaxFiles, Log: c.Logger,
 	})
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, document(c.Version, g.keys != nil))
@@ -166,12 +178,12 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, fault(http.StatusNotFound, "there is no %s %s: see /docs", r.Method, r.URL.Path))
 	})
-	mux.Handle("/v1/", g.openai)
+	g.openai.Register(mux)
+	g.files.Register(mux)
 	g.taskRoutes()
 	g.eventRoutes(mux)
 	g.batchRoutes(mux)
 	g.queueRoutes()
-	g.openAIFiles(mux)
 }
 
 func (g *Gateway) newWebhook() (err error) {

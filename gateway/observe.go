@@ -66,10 +66,11 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 		g.metrics.inFlight.Inc()
 		defer func() {
 			g.metrics.inFlight.Dec()
-			if died := recover(); died != nil {
-				if died == http.ErrAbortHandler {
-					panic(died) // net/http's way to break off an answer
-				}
+			switch died := recover(); died {
+			case nil:
+			case http.ErrAbortHandler: // net/http's way to break off an answer
+				defer panic(died)
+			default:
 				g.Logger.Error("a request failed inside", "fault", died, "request", id, "stack", string(debug.Stack()))
 				if c.status == 0 {
 					g.refuse(&recorder{w, c, began}, r, fault(http.StatusInternalServerError, "a fault in this server, see its log for request %s", id))
@@ -77,7 +78,7 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 			}
 			took := time.Since(began)
 			span.SetName(c.route)
-			span.SetAttributes(attribute.String("http.route", c.route), attribute.Int("http.response.status_code", c.status))
+			span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", c.route), attribute.Int("http.response.status_code", c.status))
 			if c.status >= 500 {
 				span.SetStatus(codes.Error, http.StatusText(c.status))
 			}

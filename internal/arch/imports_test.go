@@ -176,7 +176,7 @@ var edges = map[string][]string{
 		"internal/progress", "internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/worker": {"results", "worker", "internal/flags", "internal/misuse", "internal/session",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
-	"internal/cli/serve": {"coze", "coze/cozetest", "gateway", "tasks", "worker", "internal/flags", "internal/attachment", "internal/exitcode", "internal/misuse", "internal/mockserver", "internal/session",
+	"internal/cli/serve": {"coze", "coze/cozetest", "gateway", "tasks", "worker", "internal/flags", "internal/attachment", "internal/exitcode", "internal/misuse", "internal/openaibatch", "internal/mockserver", "internal/session",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/doctor": {"coze", "coze/oauth", "results", "worker", "asynq", "redis", "internal/apikey", "internal/asynqx", "internal/exitcode", "internal/misuse",
 		"internal/pausewatch", "internal/queuestate", "internal/redischeck", "internal/remoteredis",

@@ -167,7 +167,7 @@ func (c *request) guard() *guard {
 	if c.Echo.outlives() {
 		return nil
 	}
-	return &guard{held: c.held}
+	return &guard{held: c.held, record: func(ctx context.Context) (*results.Result, error) { return c.h.Submit.Result(ctx, c.id) }}
 }
 
 func (c *request) held(ctx context.Context) (*pause.Hold, error) {

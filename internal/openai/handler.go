@@ -40,10 +40,9 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Handler serves the API. It is mounted at /v1/. Bodies are bounded before it.
+// Handler serves the API. Bodies are bounded before it.
 type Handler struct {
 	Config
-	mux     *http.ServeMux
 	waiters waiters
 	base    context.Context // ends with Close
 	close   context.CancelCauseFunc
@@ -58,34 +57,29 @@ func New(c Config) *Handler {
 	if c.FirstDelta == nil {
 		c.FirstDelta = func(time.Duration) {}
 	}
-	h := &Handler{Config: c, mux: http.NewServeMux()}
+	h := &Handler{Config: c}
 	h.base, h.close = context.WithCancelCause(context.Background())
 	h.waiters.redis = h.results().Redis()
 	h.waiters.cancel = func(ctx context.Context, id string) error {
 		_, err := c.Tasks.Cancel(ctx, id)
 		return err
 	}
-	h.mux.HandleFunc("GET /v1/models", h.listModels)
-	h.mux.HandleFunc("GET /v1/models/{model...}", h.getModel)
-	h.mux.HandleFunc("POST "+ChatAPI, h.create(ChatAPI))
-	h.mux.HandleFunc("POST "+ResponsesAPI, h.create(ResponsesAPI))
-	h.mux.HandleFunc("GET "+ResponsesAPI+"/{id}", h.retrieve)
-	h.mux.HandleFunc("POST "+ResponsesAPI+"/{id}/cancel", h.cancel)
-	h.mux.HandleFunc("DELETE "+ResponsesAPI+"/{id}", h.delete)
-	h.mux.HandleFunc("/", UnknownURL)
 	return h
 }
 
-func (h *Handler) results() *results.Store { return h.Tasks.Results() }
-
-// ServeHTTP implements http.Handler.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
-
-// Route is the pattern that serves a request, for metrics.
-func (h *Handler) Route(r *http.Request) (pattern string) {
-	_, pattern = h.mux.Handler(r)
-	return pattern
+// Register adds the API to a mux.
+func (h *Handler) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/models", h.listModels)
+	mux.HandleFunc("GET /v1/models/{model...}", h.getModel)
+	mux.HandleFunc("POST "+ChatAPI, h.create(ChatAPI))
+	mux.HandleFunc("POST "+ResponsesAPI, h.create(ResponsesAPI))
+	mux.HandleFunc("GET "+ResponsesAPI+"/{id}", h.retrieve)
+	mux.HandleFunc("POST "+ResponsesAPI+"/{id}/cancel", h.cancel)
+	mux.HandleFunc("DELETE "+ResponsesAPI+"/{id}", h.delete)
+	mux.HandleFunc("/v1/", unknownURL)
 }
+
+func (h *Handler) results() *results.Store { return h.Tasks.Results() }
 
 // errClosing ends requests of a serve that stops. Their tasks go on.
 var errClosing = &Error{
@@ -109,8 +103,8 @@ func (h *Handler) untilClose(r *http.Request) (context.Context, context.CancelFu
 	}
 }
 
-// UnknownURL answers what is not served under /v1.
-func UnknownURL(w http.ResponseWriter, r *http.Request) {
+// unknownURL answers what is not served under /v1.
+func unknownURL(w http.ResponseWriter, r *http.Request) {
 	WriteError(w, &Error{
 		Status: http.StatusNotFound, Type: typeRequest, Code: "unknown_url",
 		Message: "unknown URL: " + r.Method + " " + r.URL.Path + " is not served here; docs/openai.md has what is",

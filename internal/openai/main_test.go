@@ -82,10 +82,12 @@ func (s *site) serve(o options) (*openai.Handler, string) {
 		c.Models.Aliases = map[string]string{"support": bot, "vendor/sales:v1": "7461002"}
 	}
 	h := openai.New(c)
-	var served http.Handler = h
+	mux := http.NewServeMux()
+	h.Register(mux)
+	var served http.Handler = mux
 	if o.key != nil {
 		served = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h.ServeHTTP(w, r.WithContext(apikey.NewContext(r.Context(), o.key)))
+			mux.ServeHTTP(w, r.WithContext(apikey.NewContext(r.Context(), o.key)))
 		})
 	}
 	if o.wrap != nil {

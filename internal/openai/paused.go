@@ -17,8 +17,8 @@ const lookEvery = 2 * time.Second
 // resumes the queue. A request that comes while the pause lasts is refused by package submit; this is for those that were
 // in the queue when it began. A nil guard ends nothing.
 type guard struct {
-	held  func(ctx context.Context) (*pause.Hold, error)
-	asked bool // the task is at Coze, perhaps as the probe of a pause
+	held   func(ctx context.Context) (*pause.Hold, error)
+	record func(ctx context.Context) (*results.Result, error)
 }
 
 // see is told of each status of the task.
@@ -26,21 +26,32 @@ func (g *guard) see(e watch.Event) error {
 	if g == nil {
 		return nil
 	}
-	g.asked = e.Status == results.Running
-	if e.Status == results.Waiting && e.Why != nil && needsSomebody(e.Why.Class) {
-		return failed(e.Why)
+	return refused(e.Status, e.Why)
+}
+
+// refused is the error for a task that was put back into its queue until somebody acts.
+func refused(status results.Status, why *results.Failure) error {
+	if status == results.Waiting && why != nil && needsSomebody(why.Class) {
+		return failed(why)
 	}
 	return nil
 }
 
-// look is called now and then.
+// look is called now and then. The record decides: a task that runs may be the probe, or the one that Coze has just refused.
 func (g *guard) look(ctx context.Context) error {
-	if g == nil || g.asked {
+	if g == nil {
 		return nil
 	}
 	held, err := g.held(ctx)
 	if err != nil || held == nil || held.Due || held.Queue == "" && !needsSomebody(held.Class) {
 		return nil // the wait goes on, and ends with an error of its own if Redis is away
+	}
+	r, err := g.record(ctx)
+	if err != nil || r.Status != results.Queued && r.Status != results.Waiting {
+		return nil
+	}
+	if err := refused(r.Status, r.Error); err != nil {
+		return err
 	}
 	return heldError(held)
 }

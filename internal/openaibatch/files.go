@@ -44,6 +44,9 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request) error {
 	if err := h.hasRoom(r.Context(), f.Bytes); err != nil {
 		return err
 	}
+	if err := h.files.Reserve(r.Context(), tenant(r), f.Bytes, h.MaxFiles); err != nil {
+		return err
+	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return &upload.DiskError{Err: err}
 	}

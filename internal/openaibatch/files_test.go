@@ -95,3 +95,18 @@ func TestBadFiles(t *testing.T) {
 		t.Errorf("something was kept: %v", keys)
 	}
 }
+
+// The files of a key take so much room and no more, until one is deleted.
+func TestFilesAreFull(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s := newSite(t, rdb)
+		first := s.uploadTo(s.url, "acme", "a.bin", strings.Repeat("a", 3_000_000), "user_data", 200)
+		refused := s.uploadTo(s.url, "acme", "b.bin", strings.Repeat("b", 3_000_000), "user_data", 413)
+		if code := refused["error"].(map[string]any)["code"]; code != "storage_full" || !strings.Contains(refused.problem(), "the 1 files of this key take 3 MB") {
+			t.Errorf("%v", refused)
+		}
+		s.uploadTo(s.url, "other", "b.bin", strings.Repeat("b", 3_000_000), "user_data", 200)
+		s.send("acme", http.MethodDelete, "/v1/files/"+first.text("id"), "", nil, 200)
+		s.uploadTo(s.url, "acme", "b.bin", strings.Repeat("b", 3_000_000), "user_data", 200)
+	})
+}

@@ -28,10 +28,11 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// Bounds of OpenAI's.
+// Bounds of files and batches. All but DefaultMaxFiles are OpenAI's.
 const (
-	DefaultMaxFile = 200_000_000 // bytes
-	maxRequests    = 50_000      // of a batch
+	DefaultMaxFile  = 200_000_000   // bytes
+	DefaultMaxFiles = 2_000_000_000 // bytes
+	maxRequests     = 50_000        // of a batch
 )
 
 // Config is what a Handler works with.
@@ -41,23 +42,29 @@ type Config struct {
 	Submit *submit.Client // says what keys may
 	Tasks  *tasks.Client  // those that Submit works with
 
-	MaxFile int64        // bytes of an uploaded file; 0: DefaultMaxFile
-	Log     *slog.Logger // gets what went wrong here; nil: the default logger
+	MaxFile  int64        // bytes of an uploaded file; 0: DefaultMaxFile
+	MaxFiles int64        // bytes of all files of a tenant; 0: DefaultMaxFiles
+	Log      *slog.Logger // gets what went wrong here; nil: the default logger
 }
 
-// Handler serves the API. It is mounted at /v1/files and /v1/batches, and below. Bodies are bounded before it.
+// Handler serves the API. Bodies are bounded before it.
 type Handler struct {
 	Config
 	files   *filestore.Store
 	batches *batches.Client
-	mux     *http.ServeMux
 }
 
 // New returns a Handler.
 func New(c Config) *Handler {
 	c.MaxFile = cmp.Or(c.MaxFile, DefaultMaxFile)
+	c.MaxFiles = cmp.Or(c.MaxFiles, DefaultMaxFiles)
 	c.Log = cmp.Or(c.Log, slog.Default())
-	h := &Handler{Config: c, files: filestore.New(c.Tasks.Results()), batches: batches.New(c.Tasks), mux: http.NewServeMux()}
+	h := &Handler{Config: c, files: filestore.New(c.Tasks.Results()), batches: batches.New(c.Tasks)}
+	return h
+}
+
+// Register adds the API to a mux.
+func (h *Handler) Register(mux *http.ServeMux) {
 	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /v1/files":               h.upload,
 		"GET /v1/files":                h.listFiles,
@@ -69,23 +76,12 @@ func New(c Config) *Handler {
 		"GET /v1/batches/{id}":         h.getBatch,
 		"POST /v1/batches/{id}/cancel": h.cancel,
 	} {
-		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := serve(w, r); err != nil {
 				h.refuse(w, r, err)
 			}
 		})
 	}
-	h.mux.HandleFunc("/", openai.UnknownURL)
-	return h
-}
-
-// ServeHTTP implements http.Handler.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
-
-// Route is the pattern that serves a request, for metrics.
-func (h *Handler) Route(r *http.Request) (pattern string) {
-	_, pattern = h.mux.Handler(r)
-	return pattern
 }
 
 func (h *Handler) results() *results.Store { return h.Tasks.Results() }

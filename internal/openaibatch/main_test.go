@@ -59,16 +59,19 @@ func (s *site) handler(rdb redis.UniversalClient) (h *openaibatch.Handler, stop 
 	store := results.NewStore(rdb)
 	client := tasks.NewClient(store)
 	return openaibatch.New(openaibatch.Config{
-		Decoder: openai.Decoder{Models: openai.Models{Aliases: map[string]string{"support": bot}}},
-		Tasks:   client,
-		Submit:  submit.New(submit.Config{Tasks: client, Limits: apikey.NewLimits(store)}),
-		Log:     slog.New(slog.NewTextHandler(s.t.Output(), nil)),
+		Decoder:  openai.Decoder{Models: openai.Models{Aliases: map[string]string{"support": bot}}},
+		Tasks:    client,
+		Submit:   submit.New(submit.Config{Tasks: client, Limits: apikey.NewLimits(store)}),
+		MaxFiles: 5_000_000,
+		Log:      slog.New(slog.NewTextHandler(s.t.Output(), nil)),
 	}), func() { store.Close() }
 }
 
 // serve starts a server.
 func (s *site) serve(rdb redis.UniversalClient) string {
 	h, stop := s.handler(rdb)
+	mux := http.NewServeMux()
+	h.Register(mux)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if name, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && name != "none" {
 			key := &apikey.Key{Name: name}
@@ -77,7 +80,7 @@ func (s *site) serve(rdb redis.UniversalClient) string {
 			}
 			r = r.WithContext(apikey.NewContext(r.Context(), key))
 		}
-		h.ServeHTTP(w, r)
+		mux.ServeHTTP(w, r)
 	}))
 	s.t.Cleanup(func() {
 		server.CloseClientConnections()

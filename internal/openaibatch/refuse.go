@@ -65,6 +65,9 @@ func known(err error) error {
 	if e, ok := errors.AsType[*filestore.TooLargeError](err); ok {
 		return tooLarge(e)
 	}
+	if e, ok := errors.AsType[*filestore.FullError](err); ok {
+		return &openai.Error{Status: http.StatusRequestEntityTooLarge, Type: typeRequest, Code: "storage_full", Message: e.Error(), Retry: noRetry}
+	}
 	if e, ok := errors.AsType[*upload.DiskError](err); ok {
 		return &openai.Error{Status: http.StatusInsufficientStorage, Type: typeServer, Code: "no_disk", Message: e.Error(), RetryAfter: time.Minute}
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/mockserver"
+	"github.com/cozeq/cozeq/internal/openaibatch"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/site"
@@ -45,6 +46,9 @@ const (
 
 	// callersRedis is how many connections to Redis callers may use at a time, beside those of a worker.
 	callersRedis = 64
+
+	megabyte   = 1_000_000
+	mostUpload = 5_000 // MB: the temporary directory has a copy while a file is checked
 )
 
 type options struct {
@@ -54,6 +58,8 @@ type options struct {
 	origins    []string
 	system     string
 	joinFor    time.Duration
+	maxUpload  int64 // MB
+	maxFiles   int64 // MB
 	drain      time.Duration
 	rules      session.RedisRules
 }
@@ -90,6 +96,8 @@ programs.`,
 	f.StringVar(&o.system, "system", "prepend", "what to do with system messages of OpenAI's clients: prepend them to the question, drop them, or refuse the request")
 	flags.OneOf(f, "system", "prepend", "drop", "refuse")
 	flags.Duration(f, &o.joinFor, "join-for", tasks.DefaultTimeout, "let a retry of OpenAI's SDKs find the task of its first try for this long; 0 for never")
+	f.Int64Var(&o.maxUpload, "max-upload", openaibatch.DefaultMaxFile/megabyte, "take files of up to `N` MB")
+	f.Int64Var(&o.maxFiles, "max-files", openaibatch.DefaultMaxFiles/megabyte, "keep uploaded files of up to `N` MB together for each API key")
 	settings.AddDrain(cmd, &o.drain)
 	f.Lookup("drain").Usage = "let requests and chats in flight finish for this long after the first signal"
 	o.rules.AddFlag(f)
@@ -137,6 +145,12 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 			return p, misuse.Errorf(cmd, "--cors: %q, want an origin as https://example.com, or *", origin)
 		}
 	}
+	switch {
+	case o.maxUpload < 1 || o.maxUpload > mostUpload:
+		return p, misuse.Errorf(cmd, "--max-upload: %d, want 1 to %d (MB)", o.maxUpload, mostUpload)
+	case o.maxFiles < o.maxUpload:
+		return p, misuse.Errorf(cmd, "--max-files: %d, want at least one file's %d (MB, --max-upload)", o.maxFiles, o.maxUpload)
+	}
 	if err := session.CheckOwnWorker(cmd, o.withWorker, !alone); err != nil {
 		return p, err
 	}
@@ -150,6 +164,7 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 	p.gateway = gateway.Config{
 		KeysFile: p.serve.KeysFile, WebhookSecretsFile: p.serve.WebhookSecrets, BotID: p.cfg.Text(settings.Bot, ""),
 		Local: p.serve.KeysFile == "", System: o.system, JoinFor: cmp.Or(o.joinFor, -1), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
+		MaxUpload: o.maxUpload * megabyte, MaxFiles: o.maxFiles * megabyte,
 	}
 	if p.gateway.WebhookAllow, err = p.cfg.WebhookAllow(); err != nil {
 		return p, err
