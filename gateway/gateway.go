@@ -149,12 +149,13 @@ func New(c Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.batches = batches.New(c.Tasks)
-	decoder := openai.Decoder{Models: openai.Models{Aliases: c.Models}, System: c.System, Upload: c.Upload}
+	decoder := openai.Decoder{Models: openai.Models{Aliases: c.Models}, System: c.System}
+	g.files = openaibatch.New(openaibatch.Config{ // data in a line is refused: a file is decoded several times
+		Decoder: decoder, Submit: g.submit, Tasks: c.Tasks, MaxFile: c.MaxUpload, MaxFiles: c.MaxFiles, Log: c.Logger,
+	})
+	decoder.Upload = c.Upload
 	g.openai = openai.New(openai.Config{
 		Decoder: decoder, Submit: g.submit, Tasks: c.Tasks, Hub: g.watch, Log: c.Logger, FirstDelta: g.metrics.firstDelta,
-	})
-	g.files = openaibatch.New(openaibatch.Config{
-		Decoder: decoder, Submit: g.submit, Tasks: c.Tasks, MaxFile: c.MaxUpload, MaxFiles: c.MaxFiles, Log: c.Logger,
 	})
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, document(c.Version, g.keys != nil))
