@@ -66,7 +66,7 @@ var edges = map[string][]string{
 	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
 	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
 	"gateway": {"tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
-		"internal/loopback", "internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
+		"internal/loopback", "internal/messages", "internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
 	// Rooms beside it.
