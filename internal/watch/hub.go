@@ -79,7 +79,7 @@ func (h *Hub) Close() error {
 //
 // An error ends the sequence: results.ErrNotFound for a task without a record, *IDError for an id that no event has,
 // ErrEnded for the id of the end, *results.SealedError for a text that cannot be decrypted, results.ErrClosed, the cause of
-// the context's end. A Redis that is away is an error at the start only; later it is waited for.
+// the context's end. A Redis that is away is an error before the first event only; later it is waited for.
 func (h *Hub) Watch(ctx context.Context, id, after string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w := &watcher{hub: h, id: id, wake: make(chan struct{}, 1)}
