@@ -24,8 +24,10 @@ func (g *Gateway) batchRoutes(mux *http.ServeMux) {
 	one, page := schemaOf[batch](g.api.OpenAPI().Components.Schemas, "Batch"), schemaOf[batchPage](g.api.OpenAPI().Components.Schemas, "BatchPage")
 	file := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	id := parameter("id", "path", "the batch's id")
+	failed := schemaOf[problem](g.api.OpenAPI().Components.Schemas, "Problem")
 	add := func(method, path, name, summary, text string, serve func(http.ResponseWriter, *http.Request) error, body *huma.RequestBody, replies map[string]*huma.Response, params ...*huma.Param) {
 		op := operation(method, path, name, "Batches", summary, text)
+		replies["default"] = &huma.Response{Description: "an error, as RFC 9457 has it", Content: map[string]*huma.MediaType{problemType: {Schema: failed}}}
 		op.Parameters, op.RequestBody, op.Responses = params, body, replies
 		g.api.OpenAPI().AddOperation(&op)
 		mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) {
