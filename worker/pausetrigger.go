@@ -12,10 +12,10 @@ import (
 	"github.com/cozeq/cozeq/internal/pause"
 )
 
-// probed ends a pause whose probe has got through: an answer, or a chat that failed
-// for a reason of its own. That a chat was made is not enough, as a quota that is used
-// up may show only then. A pause for the way to Coze ends with any word of Coze.
-func (a *calls) probed(ctx context.Context, err error) {
+// endProbedPause ends the pause that this attempt was the probe of, if the probe has its answer or its chat failed for a
+// reason of its own. A created chat is not enough: a used-up quota may show only after it. A pause because Coze was
+// unreachable ends with any reply of Coze.
+func (a *calls) endProbedPause(ctx context.Context, err error) {
 	if !a.probe {
 		return
 	}
@@ -23,63 +23,62 @@ func (a *calls) probed(ctx context.Context, err error) {
 	answered := err == nil || ok && e.Zone == coze.ZoneCreated && e.Ended && pause.Scope(e) == ""
 	switch {
 	case answered:
-		a.goOn(ctx, "", a.chat.BotID)
-	case ok && isWord(e) && pause.Scope(e) == "":
-		a.wayOpen(ctx)
-		a.otherFault(ctx, e)
+		a.endPauses(ctx, "", a.chat.BotID)
+	case ok && isReply(e) && pause.Scope(e) == "":
+		a.endUnreachablePause(ctx)
+		a.endAlikePause(ctx, e)
 	}
 }
 
-// otherFault ends the bot's pause if it is for questions that all failed alike, and the
-// probe's failed with another code.
-func (a *calls) otherFault(ctx context.Context, e *coze.Error) {
+// endAlikePause ends a bot's pause that began because all its questions failed with one code, if the probe has failed with
+// another one.
+func (a *calls) endAlikePause(ctx context.Context, e *coze.Error) {
 	p, ok, err := a.sweeper.Pauses.Get(ctx, pause.Key(a.credential, a.chat.BotID))
 	if err == nil && ok && p.Class == string(coze.ClassPermanent) && p.Code != e.Code {
-		a.goOn(ctx, a.chat.BotID)
+		a.endPauses(ctx, a.chat.BotID)
 	}
 }
 
-// isWord reports whether an error is Coze's word, so that the way there is open.
-func isWord(e *coze.Error) bool {
+// isReply reports whether Coze itself has answered with this error, so that Coze is reachable.
+func isReply(e *coze.Error) bool {
 	return e.Class != coze.ClassEndpoint && (e.Code != 0 || e.Zone == coze.ZoneCreated)
 }
 
-// wayOpen ends the credential's pause if it is one for the way to Coze.
-func (a *calls) wayOpen(ctx context.Context) {
+// endUnreachablePause ends the credential's pause if it began because Coze was unreachable.
+func (a *calls) endUnreachablePause(ctx context.Context) {
 	p, ok, err := a.sweeper.Pauses.Get(ctx, pause.Key(a.credential, ""))
 	if err != nil {
-		a.log.Warn("could not look whether to end a pause, the next probe will", "err", err)
+		a.log.Warn("could not read a pause to end it; the next probe ends it", "err", err)
 		return
 	}
-	if ok && p.OfWay() {
-		a.goOn(ctx, "")
+	if ok && p.Unreachable() {
+		a.endPauses(ctx, "")
 	}
 }
 
-// goOn ends the pauses of these bots; "" is the whole credential's.
-func (a *calls) goOn(ctx context.Context, bots ...string) {
+// endPauses ends the pauses of these bots; "" stands for the whole credential. Then it runs the tasks that were parked.
+func (a *calls) endPauses(ctx context.Context, bots ...string) {
 	for _, bot := range bots {
 		if err := a.sweeper.Pauses.End(ctx, a.credential, bot); err != nil {
-			a.log.Warn("could not end a pause, the next probe will", "err", err)
+			a.log.Warn("could not end a pause; the next probe ends it", "err", err)
 			return
 		}
 	}
 	a.log.Warn("asking again: Coze has taken a probe", "credential", a.credential, "bot", a.chat.BotID)
 	if err := a.sweeper.Sweep(ctx); err != nil {
-		a.log.Warn("could not bring back all who waited, will try again", "err", err)
+		a.log.Warn("could not run all parked tasks; the next sweep does", "err", err)
 	}
 }
 
-// heed draws from what Coze said, or the way there, what concerns more than this task:
-// it slows the limiter down, or pauses the credential or the bot. paused tells that
-// the task meets a pause although its error alone begins none.
-func (a *calls) heed(ctx context.Context, err error) (paused bool) {
+// limitOrPause does what the outcome of a call means for other tasks: it cuts the rate, or pauses the credential or the bot.
+// paused is true if the task meets a pause that its error alone does not begin.
+func (a *calls) limitOrPause(ctx context.Context, err error) (paused bool) {
 	if a.credential == "" {
 		return false
 	}
 	e, ok := errors.AsType[*coze.Error](err)
-	if (err == nil || ok && isWord(e)) && a.streaks.Heard(a.credential) && (err == nil || pause.Scope(e) == "") {
-		a.wayOpen(ctx)
+	if (err == nil || ok && isReply(e)) && a.streaks.Heard(a.credential) && (err == nil || pause.Scope(e) == "") {
+		a.endUnreachablePause(ctx)
 	}
 	if !ok {
 		return false
@@ -91,7 +90,7 @@ func (a *calls) heed(ctx context.Context, err error) (paused bool) {
 		}
 		return false
 	}
-	if pause.OfWay(e) {
+	if pause.Unreachable(e) {
 		if many := a.streaks.Missed(a.credential, a.began); many && e.Unreached {
 			return a.beginPause(ctx, "", e)
 		}
@@ -105,9 +104,9 @@ func (a *calls) heed(ctx context.Context, err error) (paused bool) {
 	return false
 }
 
-// beginPause pauses a bot, or with "" the credential, and reports whether that stands.
+// beginPause pauses a bot, or with "" the credential. It reports whether there is a pause now.
 func (a *calls) beginPause(ctx context.Context, bot string, e *coze.Error) bool {
-	if pause.OfWay(e) && a.othersGetThere(ctx) {
+	if pause.Unreachable(e) && a.othersReachCoze(ctx) {
 		return false
 	}
 	fresh, err := a.sweeper.Pauses.Begin(ctx, a.credential, bot, e, tellable(e.Message, a.cfg.Keys))
@@ -116,7 +115,7 @@ func (a *calls) beginPause(ctx context.Context, bot string, e *coze.Error) bool 
 		return false
 	}
 	if fresh {
-		if pause.OfWay(e) {
+		if pause.Unreachable(e) {
 			a.streaks.Began(a.credential)
 		}
 		first, _ := pause.ProbeTimes(e)
@@ -126,13 +125,13 @@ func (a *calls) beginPause(ctx context.Context, bot string, e *coze.Error) bool 
 	return true
 }
 
-// othersGetThere reports whether it is this process alone that does not get to Coze: it
-// has begun a pause for that and not heard Coze since, yet the pause is over, so a probe
-// of another process got through. Instead of pausing for all again it takes no tasks
-// for a while. Only who began the pause anew has noted that (Streaks.Began), and only
-// after: of the attempts that fail together, those that come before that begin it with
-// him, and those that come after find it standing.
-func (a *calls) othersGetThere(ctx context.Context) bool {
+// othersReachCoze reports whether this process alone is cut off from Coze. It knows so if it has begun a pause for that, has
+// not heard Coze since, and the pause is over: then a probe of another process got through. In that case this process does
+// not pause for all again, but takes no tasks for a while.
+//
+// Several attempts may fail together. One of them begins the pause and then notes that it did (Streaks.Began). Attempts
+// that come before the note begin the pause with it, which changes nothing. Attempts that come after it find the pause.
+func (a *calls) othersReachCoze(ctx context.Context) bool {
 	if !a.streaks.HasBegun(a.credential) {
 		return false
 	}
@@ -147,11 +146,9 @@ func (a *calls) othersGetThere(ctx context.Context) bool {
 	return true
 }
 
-// awaitPauseEnd has a task wait for the end of a pause, and returns after how long
-// asynq brings it back. A worker of one credential pauses its queues and puts the task
-// back there, where a worker of another credential may take it. All other tasks are
-// parked: the queue also has tasks that can be asked, or they are for this credential
-// alone.
+// awaitPauseEnd lets a task wait for the end of a pause, and returns after how long asynq runs it again. A worker of one
+// credential pauses its queues and puts the task back there, where a worker of another credential may take it. All other
+// tasks are parked, because their queue also has tasks that can be asked.
 func (a *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id string) (time.Duration, error) {
 	if scope == coze.ScopeAccount && len(a.cfg.Credentials) == 0 {
 		if err := a.sweeper.Pauses.List(ctx, pause.Key(a.credential, "")); err != nil {
@@ -179,7 +176,7 @@ const answeredFor = 30 * 24 * time.Hour
 
 func answeredKey(credential string) string { return "cozeq:answered:{" + credential + "}" }
 
-// answeredOnce has Redis remember that a bot has answered, once in a process.
+// answeredOnce notes in Redis that a bot has answered, once in a process.
 func (a *calls) answeredOnce(ctx context.Context) {
 	if !a.streaks.Answered(a.credential, a.chat.BotID) {
 		return
@@ -194,8 +191,8 @@ func (a *calls) answeredOnce(ctx context.Context) {
 	}
 }
 
-// failedAlike makes a pause of the bot out of a failure that all of its first questions ended with, whatever the class;
-// nil where it is none. A fault that passes counts once a question has used its attempts up: a gateway that answers 502
+// failedAlike returns an error that pauses the bot if all of its first questions failed in the same way, whatever the class;
+// otherwise nil. A transient failure counts once a question has used up its attempts: a gateway that always answers 502
 // would fail a whole file.
 func (a *calls) failedAlike(ctx context.Context, v Verdict) *coze.Error {
 	e, ok := errors.AsType[*coze.Error](v.Err)

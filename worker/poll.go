@@ -140,7 +140,7 @@ func (a *attempt) retryLookup(ctx context.Context, waits *backoff.Waits, err err
 		e.Class == coze.ClassPermanent && e.Code != 0:
 		return err
 	}
-	a.calls.heed(ctx, e)
+	a.calls.limitOrPause(ctx, e)
 	a.log.Debug("a lookup failed, will try again", "chat", a.rec.Result.ChatID, "err", err)
 	return waits.Sleep(ctx, e.RetryAfter)
 }

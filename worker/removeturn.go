@@ -43,7 +43,7 @@ func (a *attempt) removeFailedTurn(ctx context.Context, conversation string) err
 	case errors.Is(err, errStays) || isCoze:
 		a.log.Info("a failed turn's question stays in its conversation", "conversation", conversation, "chat", chatID, "err", err)
 		if isCoze && e.Class == coze.ClassRate {
-			a.calls.heed(ctx, e)
+			a.calls.limitOrPause(ctx, e)
 		}
 	default:
 		return err

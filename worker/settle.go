@@ -18,8 +18,8 @@ import (
 func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdict, error) {
 	r := &a.rec.Result
 	a.damaged(err)
-	paused := a.calls.heed(ctx, err)
-	a.calls.probed(ctx, err)
+	paused := a.calls.limitOrPause(ctx, err)
+	a.calls.endProbedPause(ctx, err)
 	h := history{attempts: r.Attempts, budget: budget(ctx), waits: a.rec.Waits, codes: a.calls.codes, paused: paused}
 	if !a.rec.WaitingSince.IsZero() {
 		h.waiting = time.Since(a.rec.WaitingSince)

@@ -122,7 +122,7 @@ func New(cfg Config) (*Worker, error) {
 			Pauses: pause.Store{Redis: rdb}, Queues: asynqx.QueuePauses{Redis: rdb}, Inspector: w.inspector, Log: w.log,
 		},
 	}
-	w.gate = asynqx.NewGate(rdb, queueNames(cfg.Queues), w.streaks.Away)
+	w.gate = asynqx.NewGate(rdb, queueNames(cfg.Queues), w.streaks.CutOff)
 	return w, nil
 }
 

@@ -11,59 +11,55 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// peekEvery is how often an idle process looks whether a queue has work: it
-// bounds the pickup latency at the cost of 40 small reads a second a process,
-// whatever the number of its Servers and queues. A process with work to do does
-// not look. Mostly the pickup is faster: see listen.
+// peekEvery is how often an idle process looks whether a queue has work. It bounds the pickup latency and costs 40 small
+// reads a second for each process, whatever the number of its Servers and queues. A busy process does not look. Most
+// pickups are faster: see listen.
 const peekEvery = 25 * time.Millisecond
 
-// emptyFor is how long a queue that was found empty is taken to be so. asynq asks
-// its queues one after the other, the heavy ones mostly first: while all the work is
-// in the default queue, every other question would go to the critical one in vain.
+// emptyFor is how long a queue that was found empty is not asked again. asynq asks its queues one after the other, those of
+// more weight mostly first. While all the work is in the default queue, every other query would go to the critical one and
+// find nothing.
 const emptyFor = 10 * time.Millisecond
 
-// gate makes asynq's polling both fast and cheap. A Server that finds all its
-// queues empty sleeps for a fixed interval and asks each of them again, holding
-// one of its slots: eight Servers of three queues at 20 ms are 1,200 scripts a
-// second for nothing. Here they come back at once and wait inside their last
-// query; one goroutine for all of them looks at the queues, and wakes one waiter
-// when there is work. A Server that got a task wakes the next, so a burst wakes
-// as many as it needs, and a single task no more than one.
+// Gate makes asynq's polling both fast and cheap. asynq alone sleeps for a fixed interval when all queues of a Server are
+// empty, and then asks each of them again: eight Servers of three queues at 20 ms run 1,200 scripts a second for nothing.
+// With a Gate a Server's last query does not return while its queues are empty. One goroutine for all Servers looks at the
+// queues and wakes one of them when there is work. A Server that got a task wakes the next one. So a burst wakes as many as
+// it needs, and a single task wakes one.
 //
-// It also decides which pauses of a queue concern this worker, and which tenant's turn it
-// is: it runs asynq's scripts behind dequeue.lua and forward.lua.
+// The Gate also decides which pauses of a queue concern this worker, and which tenant's turn it is: it runs asynq's scripts
+// behind dequeue.lua and forward.lua.
 //
-// It works by recognising asynq's scripts by their keys (pending, paused, active, lease
-// of one queue; scheduled or retry, pending; asynq v0.26). If a later version asked
-// otherwise, idle workers would poll, and a pause of one credential would stop the
-// workers of all: TestPauseOfAnotherCredential would say so.
+// It recognises asynq's scripts by their keys (pending, paused, active, lease of one queue; scheduled or retry, pending;
+// asynq v0.26). If a later version used other keys, idle workers would poll, and a pause of one credential would stop the
+// workers of all. TestPauseOfAnotherCredential would fail then.
 type Gate struct {
 	rdb    redis.UniversalClient
 	Queues []string
 	Every  time.Duration // how often an idle process looks
-	away   func() bool   // this process does not get to Coze: others go first
+	cutOff func() bool   // this process cannot reach Coze: other processes go first
 
 	credentials atomic.Pointer[[]string] // of this worker; nil: not known yet, so every pause holds
 	take        extended                 // asynq's dequeue script behind dequeue.lua
 	forward     extended                 // asynq's script for what falls due behind forward.lua
 
-	mu     sync.Mutex
-	parked int
-	held   time.Time            // nothing is taken before this moment
-	shy    time.Time            // until then others go first
-	empty  map[string]time.Time // by asynq's key of what is pending: found empty then
-	idle   chan struct{}        // capacity 1: the first waiter has come
-	wake   chan struct{}        // one token wakes one waiter
-	closed chan struct{}
-	once   sync.Once
+	mu         sync.Mutex
+	waiting    int                  // Servers that wait for work
+	holdUntil  time.Time            // nothing is taken before
+	yieldUntil time.Time            // other processes go first until then
+	empty      map[string]time.Time // by asynq's key of a pending list: when it was found empty
+	idle       chan struct{}        // capacity 1: the first Server waits
+	wake       chan struct{}        // one token wakes one Server
+	closed     chan struct{}
+	once       sync.Once
 }
 
-func NewGate(rdb redis.UniversalClient, queues []string, away func() bool) *Gate {
+func NewGate(rdb redis.UniversalClient, queues []string, cutOff func() bool) *Gate {
 	return &Gate{
 		rdb:     rdb,
 		Queues:  queues,
 		Every:   peekEvery,
-		away:    away,
+		cutOff:  cutOff,
 		take:    extended{text: behind("dequeue.lua")},
 		forward: extended{text: behind("forward.lua")},
 		empty:   make(map[string]time.Time),
@@ -73,19 +69,19 @@ func NewGate(rdb redis.UniversalClient, queues []string, away func() bool) *Gate
 	}
 }
 
-// Close lets all waiters go: asynq's shutdown waits for them. From then on nothing is taken: a Server that is still stopping
-// would take what another one has just put back.
+// Close lets all waiting Servers go, because asynq's shutdown waits for them. Nothing is taken from then on: otherwise a
+// Server that still stops would take what another one has just put back.
 func (g *Gate) Close() { g.once.Do(func() { close(g.closed) }) }
 
-// client returns a client for one Server.
+// Client returns a client for one Server.
 func (g *Gate) Client() redis.UniversalClient {
 	return &gatedClient{UniversalClient: g.rdb, gate: g}
 }
 
 func (g *Gate) wait() {
 	g.mu.Lock()
-	g.parked++
-	first := g.parked == 1
+	g.waiting++
+	first := g.waiting == 1
 	g.mu.Unlock()
 	if first {
 		notify(g.idle)
@@ -95,21 +91,21 @@ func (g *Gate) wait() {
 	case <-g.closed:
 	}
 	g.mu.Lock()
-	g.parked--
+	g.waiting--
 	g.mu.Unlock()
 }
 
-// next wakes one more waiter, if there is one, after work was found.
-func (g *Gate) next() {
+// wakeNext wakes one more Server, if one waits, after work was found.
+func (g *Gate) wakeNext() {
 	g.mu.Lock()
-	waiting := g.parked > 0
+	waiting := g.waiting > 0
 	g.mu.Unlock()
 	if waiting {
 		notify(g.wake)
 	}
 }
 
-// serves says which credentials this worker has.
+// Serves says which credentials this worker has.
 func (g *Gate) Serves(credentials []string) { g.credentials.Store(&credentials) }
 
 func (g *Gate) served() []string {
@@ -138,43 +134,40 @@ func (g *Gate) foundEmpty(pending string) {
 	g.mu.Unlock()
 }
 
-// Hold takes nothing out of the queues for a while: it would only be put back.
+// Hold takes nothing out of the queues for d, because it would only be put back.
 func (g *Gate) Hold(d time.Duration) {
 	g.mu.Lock()
-	g.held = time.Now().Add(d)
+	g.holdUntil = time.Now().Add(d)
 	g.mu.Unlock()
 }
 
-func (g *Gate) waitHeld() {
+func (g *Gate) waitHold() {
 	g.mu.Lock()
-	d := time.Until(g.held)
+	d := time.Until(g.holdUntil)
 	g.mu.Unlock()
 	if d > 0 {
 		g.sleep(d)
 	}
 }
 
-// How long others go first, and by how much: a process that is idle takes a task up within
-// peekEvery.
 const (
-	shyFor  = 10 * time.Minute
-	shyWait = 3 * peekEvery
+	yieldFor  = 10 * time.Minute // how long other processes go first
+	yieldWait = 3 * peekEvery    // their lead at each task; an idle process takes a task up within peekEvery
 )
 
-// YieldToPeers lets other processes go first for a while: what is in the queues may be for them
-// only.
+// YieldToPeers lets other processes go first for yieldFor: the tasks in the queues may be for them only.
 func (g *Gate) YieldToPeers() {
 	g.mu.Lock()
-	g.shy = time.Now().Add(shyFor)
+	g.yieldUntil = time.Now().Add(yieldFor)
 	g.mu.Unlock()
 }
 
-func (g *Gate) waitShy() {
+func (g *Gate) yield() {
 	g.mu.Lock()
-	shy := time.Now().Before(g.shy)
+	yields := time.Now().Before(g.yieldUntil)
 	g.mu.Unlock()
-	if shy || g.away() {
-		g.sleep(shyWait)
+	if yields || g.cutOff() {
+		g.sleep(yieldWait)
 	}
 }
 
@@ -188,21 +181,21 @@ func (g *Gate) sleep(d time.Duration) {
 	}
 }
 
-// workChannel is where it is said that a queue that was empty has a task: see enqueue.lua.
+// workChannel gets a message when an empty queue gets a task: see enqueue.lua.
 func workChannel(queue string) string { return "cozeq:queue:{" + queue + "}:work" }
 
-// listen wakes a waiter when an empty queue gets a task from Bulk. Other ways into a queue (a retry whose time has come, a turn
-// of a conversation, another client of asynq's) are found by peeking, and so is what was said while the connection was broken.
+// listen wakes a Server when an empty queue gets a task from Bulk. Peeking finds tasks that come otherwise (a retry that is
+// due, a turn of a conversation, another client of asynq's) and those whose message was lost with the connection.
 func (g *Gate) listen(messages <-chan *redis.Message) {
 	for range messages {
 		g.mu.Lock()
 		clear(g.empty)
 		g.mu.Unlock()
-		g.next()
+		g.wakeNext()
 	}
 }
 
-// Watch wakes waiters when there is work, until the gate is closed or ctx ends.
+// Watch wakes Servers when there is work, until the gate is closed or ctx ends.
 func (g *Gate) Watch(ctx context.Context) {
 	channels := make([]string, len(g.Queues))
 	for i, queue := range g.Queues {
@@ -219,7 +212,7 @@ func (g *Gate) Watch(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		g.mu.Lock()
-		waiting := g.parked > 0
+		waiting := g.waiting > 0
 		g.mu.Unlock()
 		if !waiting {
 			select {
@@ -277,8 +270,7 @@ func (g *Gate) peek(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// isOpen decides as dequeue.lua does. note has the stamp, and what is noted of each
-// credential of this worker.
+// isOpen decides as dequeue.lua does. note has the stamp and a value for each credential of this worker.
 func isOpen(stamp string, note []any) bool {
 	if stamp == "" {
 		return true
@@ -293,8 +285,7 @@ func notify(c chan struct{}) {
 	}
 }
 
-// gatedClient is the client of one Server, whose one goroutine dequeues: empty is
-// touched by that goroutine alone.
+// gatedClient is the client of one Server. Only the one goroutine of the Server that dequeues uses empty.
 type gatedClient struct {
 	redis.UniversalClient
 	gate  *Gate
@@ -334,7 +325,7 @@ func (c *gatedClient) dequeue(ctx context.Context, script *redis.Script, keys []
 	} else if cmd = c.run(ctx, script, keys, args); cmd.Err() == redis.Nil {
 		c.gate.foundEmpty(pending)
 	} else if raw, err := cmd.Text(); err == nil && !belongs(raw, pending) {
-		cmd.SetErr(redis.Nil) // the sweep takes it out of the way: see poison.go
+		cmd.SetErr(redis.Nil) // the sweep removes it: see poison.go
 	}
 	c.after(cmd)
 	return cmd
@@ -350,11 +341,11 @@ func (c *gatedClient) run(ctx context.Context, script *redis.Script, keys []stri
 	return script.Run(ctx, c.UniversalClient, keys, args...)
 }
 
-// before waits while nothing may be taken, or others go first.
+// before waits while nothing may be taken, or other processes go first.
 func (c *gatedClient) before() {
-	c.gate.waitHeld()
+	c.gate.waitHold()
 	if c.empty == 0 {
-		c.gate.waitShy()
+		c.gate.yield()
 	}
 }
 
@@ -362,7 +353,7 @@ func (c *gatedClient) after(cmd *redis.Cmd) {
 	switch cmd.Err() {
 	case nil:
 		c.empty = 0
-		c.gate.next()
+		c.gate.wakeNext()
 	case redis.Nil:
 		if c.empty++; c.empty >= len(c.gate.Queues) {
 			c.empty = 0

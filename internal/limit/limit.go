@@ -30,10 +30,9 @@ import (
 	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
-// Limiter shares Coze's limits among all processes of one Redis: every chat, and
-// every call that counts for the same quota, takes a permit first. The limits are
-// kept by credential and, under it, by bot; they set themselves: see limit.lua and
-// refused.lua.
+// Limiter shares Coze's limits among all processes of one Redis. Every chat, and every call that counts for the same quota,
+// takes a permit first. There is a limit for each credential and, below it, for each bot. limit.lua and refused.lua learn
+// them.
 type Limiter struct {
 	Redis   redis.UniversalClient
 	Highest float64 // calls a second, 0 = no bound but what is learnt
@@ -55,13 +54,11 @@ const (
 )
 
 const (
-	// nearWait is the longest wait for a permit in place. Who waits in place is one
-	// of the chats in flight, so there are never more of them than the concurrency
-	// of all processes; this bounds it for a low rate.
+	// nearWait is the longest wait for a permit in place. A caller that waits in place holds a slot, so there are never more of
+	// them than the concurrency of all processes. At a low rate that would still be a long wait.
 	nearWait = 30 * time.Second
 
-	// recheck is how long a waiter sleeps at the most before it looks again: the
-	// rate may have risen.
+	// recheck is the longest that a caller sleeps before it asks again, because the rate may have risen.
 	recheck = time.Second
 )
 
@@ -72,15 +69,14 @@ type Permit struct {
 	Probe bool    // the call is to show whether a pause is over
 }
 
-// FarError says that the next permit is so far away that the task should not wait
-// for it in a slot.
+// FarError means that the next permit is too far away to wait for it in a slot.
 type FarError struct{ After time.Duration }
 
 func (e *FarError) Error() string {
 	return fmt.Sprintf("the rate limit is reached: its turn comes in about %v", e.After.Round(time.Second))
 }
 
-// PausedError says that nothing may be asked for now with a credential or of a bot.
+// PausedError means that a credential or a bot is paused.
 type PausedError struct {
 	Scope coze.Scope
 	Class coze.Class
@@ -95,7 +91,7 @@ func (e *PausedError) Error() string {
 	return fmt.Sprintf("%s is paused; the next probe is in %v", what, e.After.Round(time.Second))
 }
 
-// Request is one caller's way to a permit.
+// Request is one call's request for a permit.
 type Request struct {
 	limiter           *Limiter
 	what              string
@@ -103,7 +99,7 @@ type Request struct {
 	botTicket, ticket string
 }
 
-// Request begins a way to a permit for a call.
+// Request makes a request for one call.
 func (l *Limiter) Request(what, credential, bot string) *Request {
 	return &Request{
 		limiter: l, what: what, botTicket: "0", ticket: "0",
@@ -120,14 +116,14 @@ func (q *Request) Send(ctx context.Context, p redis.Cmdable) *redis.Cmd {
 	return limitScript.EvalSha(ctx, p, q.keys, q.args()...)
 }
 
-// Take waits for a permit. One round trip where nobody waits. Its error may be a
-// *FarError or, for a chat, a *PausedError.
+// Take waits for a permit. It takes one round trip if no other caller waits. Its error may be a *FarError or, for a chat, a
+// *PausedError.
 func (l *Limiter) Take(ctx context.Context, what, credential, bot string) (Permit, error) {
 	q := l.Request(what, credential, bot)
 	return q.Await(ctx, limitScript.Run(ctx, l.Redis, q.keys, q.args()...))
 }
 
-// Await goes on from the first step's reply.
+// Await takes the reply of Send and waits for the permit.
 func (q *Request) Await(ctx context.Context, cmd *redis.Cmd) (Permit, error) {
 	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 		cmd = limitScript.Run(ctx, q.limiter.Redis, q.keys, q.args()...)
@@ -153,8 +149,7 @@ func (q *Request) Await(ctx context.Context, cmd *redis.Cmd) (Permit, error) {
 	}
 }
 
-// read understands one reply of limit.lua: a permit, perhaps good only after a short
-// wait, or none and the time to ask again.
+// read decodes a reply of limit.lua: a permit, which may be good only after a short wait, or the time to ask again.
 func (q *Request) read(reply []string) (p Permit, wait time.Duration, err error) {
 	if len(reply) != 7 {
 		return Permit{}, 0, fmt.Errorf("take a permit: %d values from the script, want 7", len(reply))
@@ -181,12 +176,11 @@ func (q *Request) read(reply []string) (p Permit, wait time.Duration, err error)
 	return Permit{}, 0, fmt.Errorf("take a permit: the script answered %q", reply[0])
 }
 
-// maxHold bounds how long a server's Retry-After holds all calls up.
+// maxHold bounds how long a Retry-After stops all calls.
 const maxHold = time.Minute
 
-// Refused tells the Limiter that a call with this permit was refused for its rate.
-// A Retry-After of a second is the shortest that a server can name, and says
-// nothing that the cut does not; a longer one holds everybody up.
+// Refused reports that a call with this permit was refused for its rate. A Retry-After of more than a second stops all calls
+// for as long. One second is the shortest that a server can name; the cut alone does as much.
 func (l *Limiter) Refused(ctx context.Context, p Permit, credential, bot string, e *coze.Error) error {
 	if e.Scope != coze.ScopeBot {
 		bot = ""
@@ -202,7 +196,7 @@ func (l *Limiter) Refused(ctx context.Context, p Permit, credential, bot string,
 	return nil
 }
 
-// Know tells the Limiter a rate that the account is known to have, before anything was refused.
+// Know sets the rate of an account that is known before a call was refused.
 func (l *Limiter) Know(ctx context.Context, credential string, rate float64) error {
 	if err := knownScript.Run(ctx, l.Redis, []string{Key(credential, "")}, rate).Err(); err != nil {
 		return fmt.Errorf("note the rate: %w", err)
@@ -210,8 +204,7 @@ func (l *Limiter) Know(ctx context.Context, credential string, rate float64) err
 	return nil
 }
 
-// Key is the hash of an account's limit, or of one bot's under it. The braces
-// keep all of one credential's keys in one slot.
+// Key is the key of an account's limit, or of a bot's below it. The braces put all keys of a credential into one slot.
 func Key(credential, bot string) string {
 	key := "cozeq:limit:{" + credential + "}"
 	if bot != "" {
@@ -220,7 +213,7 @@ func Key(credential, bot string) string {
 	return key
 }
 
-// rate returns the account's rate as it was left, 0 if nothing is known.
+// rate returns the account's last rate, 0 if none is known.
 func (l *Limiter) rate(ctx context.Context, credential string) (rate float64, learnt bool, err error) {
 	var now struct {
 		Rate float64 `redis:"rate"`

@@ -90,7 +90,7 @@ local function stay_out(verdict, key, ms)
 	return a
 end
 
--- Who waits already for a permit is told of a pause too.
+-- A caller that waits for a permit already learns of a pause, too.
 local probe = false
 if ARGV[1] == 'chat' then
 	local wait = paused(KEYS[3])

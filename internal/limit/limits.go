@@ -17,8 +17,8 @@ type Limit struct {
 	Learnt     bool    `json:"-"`                          // a refusal or the plan has set the rate; else it doubles still
 }
 
-// KnowAll has the workers of a Redis start at rates that an earlier run had learnt, in calls a second by credential.
-// What they have learnt themselves stays.
+// KnowAll makes the workers of a Redis start at rates that an earlier run has learnt, in calls a second by credential. A rate
+// that they have learnt themselves stays.
 func KnowAll(ctx context.Context, rdb redis.UniversalClient, rates map[string]float64) error {
 	l := Limiter{Redis: rdb}
 	for credential, rate := range rates {

@@ -48,7 +48,7 @@ const holdsChunk = 1000
 
 // Holds reports, for each of a queue's tasks, whether it is parked until the end of p.
 func (p Pause) Holds(ctx context.Context, rdb redis.UniversalClient, queue string, ids []string) ([]bool, error) {
-	key := asideKey(Key(p.Credential, p.BotID))
+	key := parkedKey(Key(p.Credential, p.BotID))
 	held := make([]bool, 0, len(ids))
 	for len(ids) > 0 {
 		n := min(len(ids), holdsChunk)

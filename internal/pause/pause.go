@@ -5,7 +5,7 @@
 //
 // The package keeps the pauses ([Store]), ends them and brings back what waits for their end ([Sweeper]), shows them
 // ([All], [PausedQueue]) and knows which credentials live workers serve ([Announce], [Serving]). It does not decide which
-// answer begins or ends a pause: worker/pausetrigger.go does, with [Scope], [OfWay] and [Streaks].
+// answer begins or ends a pause: worker/pausetrigger.go does, with [Scope], [Unreachable] and [Streaks].
 //
 // Where the tasks wait: a worker with one credential pauses its queues in asynq ([asynqx.QueuePauses]), where asynqmon
 // shows it, and takes only probes out of them. Tasks of a paused bot, or of one credential of several, are parked, each
@@ -46,8 +46,8 @@ type Pause struct {
 	Aside      int64     `json:"aside,omitempty"` // parked tasks
 }
 
-// ProbeFirst is the time to the first probe. Each next one takes twice as long, up to probeMost. A network comes back by
-// itself, and a try costs nothing, so its probes are closer together.
+// ProbeFirst is the time to the first probe. The time doubles with each probe, up to probeMost. If Coze is unreachable,
+// probes come sooner: a network often returns by itself, and a probe costs nothing.
 const (
 	ProbeFirst    = 30 * time.Second
 	probeMost     = 10 * time.Minute
@@ -63,9 +63,9 @@ func ProbeTimes(e *coze.Error) (first, most time.Duration) {
 	return ProbeFirst, probeMost
 }
 
-// OfWay reports whether the pause is about the way to Coze: something else answers, or nothing does. The class of the latter
-// is transient, which no other pause of a credential has.
-func (p Pause) OfWay() bool {
+// Unreachable reports whether the pause began because Coze was unreachable: something else answers, or nothing does. In the
+// second case the class is transient, which no other pause of a credential has.
+func (p Pause) Unreachable() bool {
 	return p.BotID == "" && (p.Class == string(coze.ClassEndpoint) || p.Class == string(coze.ClassTransient))
 }
 
@@ -84,7 +84,7 @@ func Key(credential, bot string) string {
 	return key
 }
 
-func asideKey(key string) string { return key + ":aside" }
+func parkedKey(key string) string { return key + ":aside" }
 
 //go:embed *.lua
 var sources embed.FS
@@ -102,7 +102,7 @@ type Store struct{ Redis redis.UniversalClient }
 func (p Store) Begin(ctx context.Context, credential, bot string, e *coze.Error, message string) (fresh bool, err error) {
 	key := Key(credential, bot)
 	// The list first: a pause that is not on it is never probed. A sweep that sees the key before its pause takes it off again,
-	// so each task that waits for the end of a pause lists it too (List, Park).
+	// so each task that waits for the end of a pause adds it to the list, too (List, Park).
 	if err := p.List(ctx, key); err != nil {
 		return false, err
 	}
@@ -157,7 +157,7 @@ func (p Store) Get(ctx context.Context, key string) (pause Pause, ok bool, err e
 		Message: f["message"], Hint: f["hint"], LogID: f["logid"],
 		Since: millis(f["since"]), NextProbe: millis(f["next_probe"]),
 	}
-	if pause.Aside, err = p.Redis.SCard(ctx, asideKey(key)).Result(); err != nil {
+	if pause.Aside, err = p.Redis.SCard(ctx, parkedKey(key)).Result(); err != nil {
 		return Pause{}, false, fmt.Errorf("read a pause: %w", err)
 	}
 	return pause, true, nil
@@ -210,7 +210,8 @@ func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
 	return n, nil
 }
 
-// List has the sweep probe a pause, or run what was parked under it if it has ended.
+// List adds a pause to the list of those that the sweep looks at. It probes them, and runs the parked tasks of those that
+// have ended.
 func (p Store) List(ctx context.Context, key string) error {
 	if err := p.Redis.SAdd(ctx, pausesKey, key).Err(); err != nil {
 		return fmt.Errorf("list a pause: %w", err)
@@ -221,7 +222,7 @@ func (p Store) List(ctx context.Context, key string) error {
 // Park lists a parked task under its pause, and the pause.
 func (p Store) Park(ctx context.Context, key, queue, id string) error {
 	_, err := p.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.SAdd(ctx, asideKey(key), queue+"/"+id)
+		pipe.SAdd(ctx, parkedKey(key), queue+"/"+id)
 		pipe.SAdd(ctx, pausesKey, key)
 		return nil
 	})
@@ -231,21 +232,21 @@ func (p Store) Park(ctx context.Context, key, queue, id string) error {
 	return nil
 }
 
-// asideChunk is how many parked tasks are run at once.
-const asideChunk = 500
+// parkedChunk is how many parked tasks are run at once.
+const parkedChunk = 500
 
-// errNone is returned if no task is parked.
-var errNone = errors.New("no parked task")
+// errNoneParked is returned if no task is parked.
+var errNoneParked = errors.New("no parked task")
 
-// comeBack runs up to n parked tasks. A task leaves the list only after it was run. If the process dies in between, it is run
+// runParked runs up to n parked tasks. A task leaves the list only after it was run. If the process dies in between, it is run
 // twice, which does nothing.
-func (p Store) comeBack(ctx context.Context, key string, n int64, run func(queue, id string) error) error {
-	members, err := p.Redis.SRandMemberN(ctx, asideKey(key), n).Result()
+func (p Store) runParked(ctx context.Context, key string, n int64, run func(queue, id string) error) error {
+	members, err := p.Redis.SRandMemberN(ctx, parkedKey(key), n).Result()
 	if err != nil {
 		return fmt.Errorf("bring back parked tasks: %w", err)
 	}
 	if len(members) == 0 {
-		return errNone
+		return errNoneParked
 	}
 	for _, member := range members {
 		queue, id, _ := strings.Cut(member, "/")
@@ -253,7 +254,7 @@ func (p Store) comeBack(ctx context.Context, key string, n int64, run func(queue
 			return err
 		}
 	}
-	return p.Redis.SRem(ctx, asideKey(key), members).Err()
+	return p.Redis.SRem(ctx, parkedKey(key), members).Err()
 }
 
 // Scope is what a failure pauses, "" for nothing.
@@ -267,5 +268,5 @@ func Scope(e *coze.Error) coze.Scope {
 	return ""
 }
 
-// OfWay reports whether a failure is about the way to Coze: Coze itself has not answered.
-func OfWay(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unreached }
+// Unreachable reports whether Coze itself has not answered.
+func Unreachable(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unreached }

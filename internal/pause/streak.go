@@ -7,62 +7,61 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// A row of failures with one credential says more than each failure by itself. Connections that fail one after the other mean
-// that the network is away. That pauses like a refused token, so that tasks do not circle in Redis and one probe finds Coze
-// again. Questions that all fail alike, before any was ever answered, are a fault that no class names, but not of the
-// questions.
+// Failures in a row say more than each of them. If several connections fail one after the other, the network is down. That
+// begins a pause as a refused token does, so that tasks do not circle in Redis and a single probe finds out when Coze is
+// back. If the first questions to a bot all fail in the same way, the fault is not in the questions.
 const (
-	// missedMost is how many asks in a row may get no connection before that pauses. One or two may be chance; a pause costs all
-	// questions a second.
+	// missedMost is how many asks in a row without a connection begin a pause. One or two may be chance, and a pause delays
+	// all questions by a second.
 	missedMost = 3
 
-	// AlikeMost is how many of a bot's first questions may fail alike before that pauses the bot.
+	// AlikeMost is how many of a bot's first questions must fail in the same way to pause the bot.
 	AlikeMost = 10
 
-	// OthersReach is how long a process takes no tasks if it gets no connection although others do.
+	// OthersReach is how long a process takes no tasks if it cannot reach Coze and other processes can.
 	OthersReach = 30 * time.Second
 )
 
-// Streaks are the rows of failures of one process, by credential and by bot with it.
+// Streaks counts failures in a row in one process, by credential and by bot with it.
 type Streaks struct {
-	mu   sync.Mutex
-	ways map[string]*way
-	bots map[[2]string]*sameFault
+	mu    sync.Mutex
+	paths map[string]*path // by credential
+	bots  map[[2]string]*sameFault
 }
 
-// way is this process's recent connections to Coze with a credential.
-type way struct {
-	missed int       // attempts in a row that did not get to Coze
-	paused bool      // this process has paused for the way there since Coze was last heard
-	heard  time.Time // last
+// path is how this process has reached Coze lately with a credential.
+type path struct {
+	missed int       // attempts in a row that did not reach Coze
+	paused bool      // this process has begun a pause for that, and not heard Coze since
+	heard  time.Time // when Coze answered last
 }
 
-// sameFault counts a bot's equal failures until it has answered once.
+// sameFault counts failures of a bot with one code and status, until it has answered once.
 type sameFault struct {
 	answered     bool
 	code, status int
 	n            int
 }
 
-func (s *Streaks) way(credential string) *way {
-	if s.ways == nil {
-		s.ways = make(map[string]*way)
+func (s *Streaks) path(credential string) *path {
+	if s.paths == nil {
+		s.paths = make(map[string]*path)
 	}
-	w := s.ways[credential]
+	w := s.paths[credential]
 	if w == nil {
-		w = new(way)
-		s.ways[credential] = w
+		w = new(path)
+		s.paths[credential] = w
 	}
 	return w
 }
 
-// Heard notes an answer of Coze. It reports whether this process had paused for the way there.
+// Heard notes an answer of Coze. It reports whether this process had begun a pause because Coze was unreachable.
 func (s *Streaks) Heard(credential string) (paused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.way(credential)
+	w := s.path(credential)
 	paused = w.paused
-	*w = way{heard: time.Now()}
+	*w = path{heard: time.Now()}
 	return paused
 }
 
@@ -71,7 +70,7 @@ func (s *Streaks) Heard(credential string) (paused bool) {
 func (s *Streaks) Missed(credential string, began time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.way(credential)
+	w := s.path(credential)
 	if began.Before(w.heard) {
 		return false
 	}
@@ -79,25 +78,25 @@ func (s *Streaks) Missed(credential string, began time.Time) bool {
 	return w.missed >= missedMost
 }
 
-// Began notes that this process has begun a pause for the way there.
+// Began notes that this process has begun a pause because Coze was unreachable.
 func (s *Streaks) Began(credential string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.way(credential).paused = true
+	s.path(credential).paused = true
 }
 
 // HasBegun reports whether this process has begun such a pause and not heard Coze since.
 func (s *Streaks) HasBegun(credential string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.way(credential).paused
+	return s.path(credential).paused
 }
 
-// Away reports whether this process does not reach Coze with some credential.
-func (s *Streaks) Away() bool {
+// CutOff reports whether this process does not reach Coze with one of its credentials.
+func (s *Streaks) CutOff() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.ways {
+	for _, w := range s.paths {
 		if w.missed > 0 {
 			return true
 		}

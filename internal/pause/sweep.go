@@ -56,8 +56,8 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 			continue
 		}
 		if time.Now().After(p.NextProbe) {
-			err := s.Pauses.comeBack(ctx, key, 1, s.runAside)
-			if err != nil && !errors.Is(err, errNone) && !errors.Is(err, errStillActive) {
+			err := s.Pauses.runParked(ctx, key, 1, s.runListed)
+			if err != nil && !errors.Is(err, errNoneParked) && !errors.Is(err, errStillActive) {
 				return err
 			}
 			if p.BotID == "" {
@@ -117,14 +117,14 @@ func (s *Sweeper) sweepQueuePause(ctx context.Context, queue, credential string,
 // bringBack runs all parked tasks of a pause that has ended, and then removes the pause from the list.
 func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 	for {
-		err := s.Pauses.comeBack(ctx, key, asideChunk, s.runAside)
+		err := s.Pauses.runParked(ctx, key, parkedChunk, s.runListed)
 		if err == nil {
 			continue
 		}
 		if errors.Is(err, errStillActive) {
 			return nil // the next sweep finds it parked
 		}
-		if !errors.Is(err, errNone) {
+		if !errors.Is(err, errNoneParked) {
 			return err
 		}
 		if err := s.Pauses.Redis.SRem(ctx, pausesKey, key).Err(); err != nil {
@@ -135,7 +135,7 @@ func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 		if err != nil {
 			return fmt.Errorf("forget a pause: %w", err)
 		}
-		m, err := s.Pauses.Redis.Exists(ctx, asideKey(key)).Result()
+		m, err := s.Pauses.Redis.Exists(ctx, parkedKey(key)).Result()
 		if err != nil {
 			return fmt.Errorf("forget a pause: %w", err)
 		}
@@ -149,9 +149,9 @@ func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 // errStillActive is for a task that is listed but not parked yet.
 var errStillActive = errors.New("the task is active still")
 
-// runAside runs a parked task. The task is listed before its handler returns to asynq. Until then it is active and cannot be
+// runListed runs a parked task. The task is listed before its handler returns to asynq. Until then it is active and cannot be
 // run, and it must stay on the list, or it would be parked for good.
-func (s *Sweeper) runAside(queue, id string) error {
+func (s *Sweeper) runListed(queue, id string) error {
 	err := s.Inspector.RunTask(queue, id)
 	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
 		return nil

@@ -178,7 +178,7 @@ func Subject(p worker.Pause) string {
 
 // Cause is the code with its class, 4028 (quota), or what happened on the way to Coze.
 func Cause(p worker.Pause) string {
-	if p.OfWay() {
+	if p.Unreachable() {
 		return exitcode.WayFault(coze.Class(p.Class)) + " (" + terminal.Short(p.Message, 120) + ")"
 	}
 	if p.Code == 0 {
@@ -198,7 +198,7 @@ func NextProbe(p worker.Pause) string {
 func reasons(pauses []worker.Pause) string {
 	all := make([]string, len(pauses))
 	for i, p := range pauses {
-		if all[i] = Subject(p) + ": " + ErrorOf(p).Error(); p.OfWay() {
+		if all[i] = Subject(p) + ": " + ErrorOf(p).Error(); p.Unreachable() {
 			all[i] = Cause(p)
 		}
 	}
@@ -215,7 +215,7 @@ func ErrorOf(p worker.Pause) *coze.Error {
 func stoppedBy(pauses []worker.Pause, waited time.Duration, again string) error {
 	first := pauses[0]
 	e := &exitcode.StoppedError{Class: coze.Class(first.Class), Err: ErrorOf(first), Again: again}
-	if first.OfWay() && waited >= time.Second {
+	if first.Unreachable() && waited >= time.Second {
 		e.Err = fmt.Errorf("tried for %s: %w", terminal.Rounded(waited), e.Err)
 	}
 	if first.BotID != "" {

@@ -47,7 +47,7 @@ func (p Timeouts) of(pauses []worker.Pause) time.Duration {
 		switch {
 		case pause.Class == string(coze.ClassQuota):
 			d = p.Quota
-		case pause.OfWay():
+		case pause.Unreachable():
 			d = p.Outage
 		}
 		longest = max(longest, d)

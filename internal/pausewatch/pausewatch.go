@@ -179,7 +179,7 @@ func (w Wait) next(seen Snapshot, done int) Wait {
 		return Wait{Pauses: seen.Held, since: time.Now(), done: done}
 	case seen.all:
 		since := w.since
-		if w.done != done && !slices.ContainsFunc(seen.Held, func(p worker.Pause) bool { return !p.OfWay() }) {
+		if w.done != done && !slices.ContainsFunc(seen.Held, func(p worker.Pause) bool { return !p.Unreachable() }) {
 			since = time.Now()
 		}
 		return Wait{Pauses: seen.Held, since: since, done: done, said: w.said}

@@ -14,7 +14,7 @@ import (
 	"github.com/cozeq/cozeq/internal/site"
 )
 
-// noBot is said where no bot is set. Workers do without: the questions in their queues name one.
+// noBot is the detail if no bot is set. Workers need none: the questions in their queues name one.
 func (d *doctor) noBot() finding {
 	name := checkName("setting", "COZE_BOT_ID")
 	const none = "none is set, so each question has to name its bot"
@@ -24,8 +24,8 @@ func (d *doctor) noBot() finding {
 	return warned(name, settings.MissingBot().How, none)
 }
 
-// address tells whether a worker could serve its --http: on the address that is set, with a shared Redis also on the
-// default one. And 'cozeq serve', where its address is set.
+// address checks whether a worker could listen on its --http, or with a shared Redis on the default address if it is not set;
+// and 'cozeq serve', if its address is set.
 func (d *doctor) address(ctx context.Context) (found []finding) {
 	def := ""
 	if d.cfg.Shared() {

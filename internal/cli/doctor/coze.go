@@ -18,7 +18,7 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// coze looks at the way to Coze once for each base URL, and at each credential.
+// coze checks the connection to each base URL once, and then each credential.
 func (d *doctor) coze(ctx context.Context) []finding {
 	if d.account.Base == "" {
 		return []finding{skipped("coze.connect", "there is no base URL that could be asked")}
@@ -36,7 +36,7 @@ func (d *doctor) coze(ctx context.Context) []finding {
 			bases = append(bases, c.Base)
 		}
 	}
-	// Of one base URL the way comes first, then its credentials, all at the same time.
+	// For each base URL the connection is checked first, then its credentials, all at the same time.
 	found := make([][]finding, len(bases))
 	var all sync.WaitGroup
 	for i, base := range bases {
@@ -56,7 +56,7 @@ func (d *doctor) coze(ctx context.Context) []finding {
 	return slices.Concat(found...)
 }
 
-// region looks at one base URL and the credentials for it.
+// region checks one base URL and the credentials for it.
 func (d *doctor) region(ctx context.Context, subject, base string, here []settings.Credential) []finding {
 	found, open := route(ctx, d.cfg.Agent(), subject, base, slices.ContainsFunc(here, isApp))
 	if open {
@@ -70,7 +70,7 @@ func isApp(c settings.Credential) bool {
 	return ok
 }
 
-// accepted looks at credentials, all at the same time.
+// accepted checks credentials, all at the same time.
 func (d *doctor) accepted(ctx context.Context, credentials []settings.Credential) []finding {
 	found := make([][]finding, len(credentials))
 	var all sync.WaitGroup
@@ -81,7 +81,7 @@ func (d *doctor) accepted(ctx context.Context, credentials []settings.Credential
 	return slices.Concat(found...)
 }
 
-// ask asks Coze what it thinks of one credential. None of the calls costs anything.
+// ask asks Coze whether it accepts one credential. None of the calls costs anything.
 func (d *doctor) ask(ctx context.Context, c settings.Credential) []finding {
 	transport := coze.NewTransport(2)
 	defer transport.CloseIdleConnections()
@@ -128,7 +128,7 @@ func (d *doctor) ask(ctx context.Context, c settings.Credential) []finding {
 	return append(append(found, who...), bot...)
 }
 
-// refusedToken tells a token that is refused from a check that was not made.
+// refusedToken distinguishes a token that Coze refuses from a check that could not be made.
 func refusedToken(name string, err error) finding {
 	e, ok := errors.AsType[*coze.Error](err)
 	switch {
@@ -140,7 +140,7 @@ func refusedToken(name string, err error) finding {
 	return failed(name, e.Hint(), "could not be checked: %v", e)
 }
 
-// whose tells the account and its plan, as far as the token may ask.
+// whose names the account and its plan, as far as the token may read them.
 func (d *doctor) whose(ctx context.Context, client *coze.Client, subject string) []finding {
 	name := checkName("coze.account", subject)
 	var parts []string

@@ -16,8 +16,7 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// credentials reads who may be asked with, and tells what can be seen of it from
-// here. What Coze says of it is for coze.
+// credentials reads the credentials and checks what can be checked without Coze. coze asks Coze about them.
 func (d *doctor) credentials(ctx context.Context) []finding {
 	const name, see = "credential", "see 'cozeq help environment'"
 	a := &d.account
@@ -63,7 +62,7 @@ func (d *doctor) credentials(ctx context.Context) []finding {
 	return found
 }
 
-// tokenFrom names the variable that the default token comes from.
+// tokenFrom is the name of the variable with the default token.
 func (d *doctor) tokenFrom() string {
 	for _, env := range []string{settings.EnvToken, settings.EnvTokenFile} {
 		if value, _ := d.cfg.Env(env); strings.TrimSpace(value) != "" {
@@ -76,7 +75,7 @@ func (d *doctor) tokenFrom() string {
 // lifeWarning is the age of a personal token's file at which its end is near.
 const lifeWarning = 25 * 24 * time.Hour
 
-// credential is what a token says by its form.
+// credential checks the form of a token.
 func (d *doctor) credential(ctx context.Context, name string, c settings.Credential, from string) finding {
 	if _, ok := c.Token.(*oauth.Source); ok {
 		return secretFile(name, c.File, "an OAuth app with its key in "+from+", for "+c.Base)
@@ -123,8 +122,7 @@ func tokenKind(token string) string {
 	return "a token of a kind that Coze is not known to give"
 }
 
-// secretFile is a finding about a file that only its owner should read. An empty
-// path is of no file.
+// secretFile checks a file that only its owner should read. An empty path is no file.
 func secretFile(name, path, shown string) finding {
 	info, err := os.Stat(path)
 	if path == "" || err != nil || runtime.GOOS == "windows" { // where permissions are no bits

@@ -28,8 +28,8 @@ func (d *doctor) disk(context.Context) []finding {
 	}
 }
 
-// room looks at one directory. It makes a file in it and takes it away: who may
-// write is not for permissions alone to tell.
+// room checks one directory. It creates a file in it and removes it, because permissions alone do not say whether this
+// process may write.
 func room(name, dir, writable string) finding {
 	shown := dir
 	if whole, err := filepath.Abs(dir); err == nil {

@@ -4,7 +4,7 @@ package doctor
 
 import "syscall"
 
-// freeBytes is what who is not root may still write.
+// freeBytes is how much a process that is not root can still write.
 func freeBytes(dir string) (uint64, bool) {
 	var s syscall.Statfs_t
 	for {

@@ -20,7 +20,7 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// doctorTime bounds all checks together. What answers at all does so in far less.
+// doctorTime bounds all checks together. A server that works answers much sooner.
 const doctorTime = 10 * time.Second
 
 var errTooLong = fmt.Errorf("no answer within the %v that all checks have together", doctorTime)

@@ -31,7 +31,7 @@ func well(name, format string, args ...any) finding {
 	return finding{name, redischeck.OK, fmt.Sprintf(format, args...), ""}
 }
 
-// skipped is something that was not looked at, and why.
+// skipped is a check that was not made, and why.
 func skipped(name, format string, args ...any) finding {
 	return finding{name, redischeck.Skip, fmt.Sprintf(format, args...), ""}
 }
@@ -50,7 +50,7 @@ type diagnosis struct {
 	Checks []finding `json:"checks"`
 }
 
-// add notes findings, and whether all is still well.
+// add counts findings and notes whether one of them is a failure.
 func (d *diagnosis) add(strict bool, all ...finding) {
 	for _, f := range all {
 		if f.Status == redischeck.Fail || strict && f.Status == redischeck.Warn {
@@ -88,7 +88,7 @@ func (d *diagnosis) summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// millisText is a short time for who compares: 0.04 ms, 4.2 ms, 430 ms.
+// millisText is a short time in ms, so that times can be compared: 0.04 ms, 4.2 ms, 430 ms.
 func millisText(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	switch {

@@ -20,7 +20,7 @@ import (
 // reachTime bounds one request to see whether Coze is there.
 const reachTime = 7 * time.Second
 
-// way is what one request has met on its way to Coze and back.
+// way records the steps of one request: proxy, address, TLS, reply.
 type way struct {
 	url   *url.URL
 	proxy string // host and port; empty: none
@@ -31,7 +31,7 @@ type way struct {
 	dated bool
 }
 
-// reach asks for no page in particular, without a token: any answer will do.
+// reach sends a request without a token. Any reply of Coze will do.
 func reach(ctx context.Context, agent, base string) (way, error) {
 	u, err := url.Parse(strings.TrimRight(base, "/") + "/")
 	if err != nil {
@@ -69,7 +69,7 @@ func reach(ctx context.Context, agent, base string) (way, error) {
 	return w, nil
 }
 
-// certificateWarning is how long before its end a certificate is worth a word.
+// certificateWarning is how long before its end a certificate is a warning.
 const certificateWarning = 14 * 24 * time.Hour
 
 // Skews that matter: Coze takes an OAuth app's assertion from a clock that is up to a
@@ -80,8 +80,8 @@ const (
 	skewBehind  = 9 * time.Minute
 )
 
-// route is what there is to say of the way to a base URL; open tells that calls can
-// be made. subject is empty for the default one.
+// route are the findings about the connection to a base URL. open is true if calls can be made. subject is empty for the
+// default URL.
 func route(ctx context.Context, agent, subject, base string, apps bool) (found []finding, open bool) {
 	w, err := reach(ctx, agent, base)
 	if w.url == nil {
@@ -143,7 +143,7 @@ func bare(err error) error {
 	return err
 }
 
-// certificate looks at how long the first one is good.
+// certificate checks how long the server's certificate is valid.
 func certificate(name string, state *tls.ConnectionState, fix string) finding {
 	if len(state.PeerCertificates) == 0 {
 		return skipped(name, "no certificate was shown")

@@ -17,8 +17,8 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// redis looks at the shared Redis, then at what is in it: one connection after the
-// other, as a Redis in trouble is not helped by many.
+// redis checks the shared Redis, then what is in it. It opens one connection after the other, because many connections make
+// it worse for a Redis in trouble.
 func (d *doctor) redis(ctx context.Context) []finding {
 	const name = "redis.connect"
 	switch {
@@ -77,7 +77,7 @@ func redisFix(err error) string {
 	return "start Redis, or check host and port in REDIS_URL; a port with TLS needs rediss://"
 }
 
-// links looks at new connections to each master: at its certificate, if there is one.
+// links opens a new connection to each master and checks its certificate, if it has one.
 func (d *doctor) links(ctx context.Context) []finding {
 	const name = "redis.tls"
 	var mu sync.Mutex
@@ -188,8 +188,7 @@ func clusterState(ctx context.Context, cluster *redis.ClusterClient) finding {
 	return well(name, "%s masters serve all %s slots", info["cluster_size"], info["cluster_slots_ok"])
 }
 
-// Latency counts several times over: a question takes some ten round trips, and a
-// worker takes questions out one by one.
+// Latency counts many times: a question takes some ten round trips, and a worker takes questions out one by one.
 const (
 	pings       = 50
 	pingTime    = 2 * time.Second
@@ -221,9 +220,8 @@ func latency(ctx context.Context, rdb redis.UniversalClient) finding {
 	return well(name, "%s", shown)
 }
 
-// A lease ends by the clock of the worker that has it, and is judged by that of the
-// worker that sweeps: 8 s apart, live workers lose their tasks. All that are within a
-// second of Redis are within two of each other.
+// A lease ends by the clock of the worker that holds it, and the worker that sweeps judges it by its own clock. If the two
+// differ by 8 s, live workers lose their tasks. Clocks that are within a second of Redis' are within two of each other.
 const (
 	clockWarning = time.Second
 	clockFailure = 4 * time.Second

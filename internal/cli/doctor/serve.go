@@ -17,7 +17,7 @@ import (
 // keyWarning is how long before its end a key is to be replaced, as the alert has it.
 const keyWarning = 7 * 24 * time.Hour
 
-// apiKeys tells who may call 'cozeq serve'. What is wrong with the file is said of the setting.
+// apiKeys lists the API keys of 'cozeq serve'. Errors of the file are findings of the setting.
 func (d *doctor) apiKeys() []finding {
 	var err error
 	if d.keys, err = d.cfg.APIKeys(); err != nil || len(d.keys) == 0 {
@@ -53,7 +53,7 @@ func (d *doctor) keyQueues(served map[string]service) (found []finding) {
 	return found
 }
 
-// aliases tells names for bots that cannot be right. Whether there are such bots is for Coze.
+// aliases checks the names for bots. coze checks whether the bots exist.
 func (d *doctor) aliases() (found []finding) {
 	models, err := d.cfg.Models()
 	if err != nil || !d.official() {
@@ -67,7 +67,7 @@ func (d *doctor) aliases() (found []finding) {
 	return found
 }
 
-// channels tells whether Redis lets us hear of ends and pieces of answers. An ACL may forbid channels alone.
+// channels checks whether the channels of ends and pieces of answers can be subscribed to. An ACL may forbid only channels.
 func channels(ctx context.Context, rdb redis.UniversalClient) finding {
 	const name = "redis.channels"
 	sub := rdb.Subscribe(ctx, results.Channel("check"))

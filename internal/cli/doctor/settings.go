@@ -16,8 +16,7 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// settings tells what each setting is and where it comes from, and reads what the
-// other checks go by.
+// settings shows each setting and where it comes from, and reads those that the other checks use.
 func (d *doctor) settings(ctx context.Context) []finding {
 	var found []finding
 	var defaults []string
@@ -97,8 +96,7 @@ func notDigits(id string) bool {
 	return strings.ContainsFunc(id, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// read reads a setting as the commands do, for what is wrong with it. Tokens and
-// keys are looked at as credentials.
+// read reads a setting as the commands do and returns its error. Tokens and keys are checked with the credentials.
 func (d *doctor) read(ctx context.Context, s settings.Setting) (err error) {
 	switch s.FlagOf(d.cfg.Cmd) {
 	case settings.Base:
@@ -164,7 +162,7 @@ func (d *doctor) shown(s settings.Setting, value string) string {
 	return terminal.Short(value, 200)
 }
 
-// overruled names the setting that a secret stands back for.
+// overruled is the setting that is used instead of a secret.
 func (d *doctor) overruled(s settings.Setting) string {
 	set := func(env string) bool {
 		value, _ := d.cfg.Env(env)
@@ -187,14 +185,13 @@ func (d *doctor) overruled(s settings.Setting) string {
 	return ""
 }
 
-// official reports whether it is Coze itself that is asked, and no proxy, mock or
-// self-hosted server.
+// official reports whether Coze itself is asked, and not a proxy, a mock or a self-hosted server.
 func (d *doctor) official() bool {
 	base, err := d.cfg.Base()
 	return err == nil && slices.Contains([]string{coze.DefaultBaseURL, coze.BaseURLCom}, strings.TrimRight(base, "/"))
 }
 
-// unencrypted reports whether others could read what goes there.
+// unencrypted reports whether others could read what is sent there.
 func unencrypted(base string) bool {
 	u, err := url.Parse(base)
 	return err == nil && u.Scheme == "http" && u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback()
@@ -214,8 +211,7 @@ func (d *doctor) dashboardError(ctx context.Context) error {
 	return err
 }
 
-// unknownVariables are those that look like settings and are none: a slip of the
-// pen changes nothing, and nobody says so.
+// unknownVariables are variables that look like settings and are none. A command ignores a typo without a word.
 func (d *doctor) unknownVariables() (found []finding) {
 	known := &cobra.Command{}
 	names := map[string]bool{}
@@ -246,8 +242,8 @@ func (d *doctor) unknownVariables() (found []finding) {
 	return found
 }
 
-// encryption tells whether questions and answers are encrypted in Redis, and with which
-// key. What is wrong with the keys is said of the setting.
+// encryption says whether questions and answers are encrypted in Redis, and with which key. Errors of the keys are findings
+// of the setting.
 func (d *doctor) encryption() finding {
 	const name = "encryption"
 	path, _ := d.cfg.Env(settings.EnvKeyFile)

@@ -10,7 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 )
 
-// doctor looks at what the settings of one command name.
+// doctor makes the checks of one command line.
 type doctor struct {
 	cfg     settings.Config
 	environ func() []string
@@ -23,15 +23,15 @@ type doctor struct {
 	keys    []*apikey.Key       // of those who may call 'cozeq serve'
 }
 
-// close gives back what the checks have opened.
+// close closes what the checks have opened.
 func (d *doctor) close() {
 	if d.remote != nil {
 		d.remote.Client.Close()
 	}
 }
 
-// look makes all checks and gives what they have found, in an order that does not
-// change. Those that do not need each other run at the same time.
+// look makes all checks and yields their findings, always in the same order. Checks that do not need each other run at the
+// same time.
 func (d *doctor) look(ctx context.Context) iter.Seq[[]finding] {
 	return func(yield func([]finding) bool) {
 		if !yield(d.settings(ctx)) {

@@ -27,7 +27,7 @@ const (
 	archivedNear = archivedMost * 9 / 10
 )
 
-// work looks at who works on what is in Redis, and what keeps them from it.
+// work checks the workers and queues of a Redis, and what stops them.
 func (d *doctor) work(ctx context.Context) []finding {
 	rdb := d.remote.Client
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
@@ -51,7 +51,7 @@ func (d *doctor) work(ctx context.Context) []finding {
 	return append(found, d.pauses(ctx, rdb)...)
 }
 
-// service is who serves a queue.
+// service are the workers of a queue.
 type service struct{ processes, idle int } // idle slots
 
 func waitingText(n int) string {
@@ -61,7 +61,7 @@ func waitingText(n int) string {
 	return terminal.Questions(n) + " wait"
 }
 
-// process is one with a worker in it, which is several servers to asynq.
+// process is one worker process. To asynq it is several servers.
 type process struct {
 	host                string
 	pid                 int
@@ -74,7 +74,7 @@ type process struct {
 // beatLife is how long asynq takes a server for alive after its last beat.
 const beatLife = 10 * time.Second
 
-// workers tells which processes are alive; waiting is how many questions wait.
+// workers lists the live processes. waiting is how many questions wait.
 func (d *doctor) workers(ctx context.Context, rdb redis.UniversalClient, servers []*asynq.ServerInfo, waiting int) finding {
 	const name = "workers"
 	servers = slices.DeleteFunc(servers, func(s *asynq.ServerInfo) bool { return !asynqx.IsWorker(s) })
@@ -132,7 +132,7 @@ func (p *process) String() string {
 	return text
 }
 
-// queues looks at each, and counts the questions that wait for a worker.
+// queues checks each queue, and counts the questions that wait for a worker.
 func (d *doctor) queues(ctx context.Context, rdb redis.UniversalClient, inspector *asynq.Inspector, served map[string]service) (found []finding, waiting int) {
 	names, err := queuestate.Known(inspector)
 	if err != nil {
@@ -195,8 +195,7 @@ func queueFinding(q queuestate.Queue, served bool) finding {
 // since is a moment for people and programs.
 func since(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// pauses tells what nobody is asked with, and what rate was learnt of each
-// credential. Which of them are set here is told by their hashes.
+// pauses lists the pauses, and the rate that was learnt for each credential. Hashes show which credentials are set here.
 func (d *doctor) pauses(ctx context.Context, rdb redis.UniversalClient) (found []finding) {
 	limits, err := worker.Limits(ctx, rdb)
 	if err != nil {
@@ -228,8 +227,8 @@ func limitFinding(l worker.Limit) finding {
 	return well(checkName("limit", l.Credential), "%s, %s", rate, who)
 }
 
-// pauseFinding is a failure while a worker has the credential: the pause of one that
-// nobody has any more ends by itself.
+// pauseFinding is a failure as long as a worker has the credential. The pause of a credential that no worker has ends by
+// itself.
 func pauseFinding(p worker.Pause, served bool) finding {
 	subject := p.Credential
 	if p.BotID != "" {
