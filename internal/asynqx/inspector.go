@@ -6,6 +6,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/pipeline"
 )
 
 // NewInspector returns an inspector of asynq's that knows tenants: its RunTask puts a task of a tenant into that tenant's
@@ -36,4 +38,11 @@ func (c *runClient) Eval(ctx context.Context, text string, keys []string, args .
 
 func isRun(keys []string) bool {
 	return len(keys) == 3 && strings.Contains(keys[0], "}:t:") && strings.HasSuffix(keys[1], "}:pending") && strings.HasSuffix(keys[2], "}:groups")
+}
+
+var deleteArchivedScript = pipeline.Script(sources, "deletearchived.lua")
+
+// DeleteArchived deletes a task from asynq's archive. done is false if it is not in there.
+func DeleteArchived(ctx context.Context, rdb redis.UniversalClient, queue, id string) (done bool, err error) {
+	return deleteArchivedScript.Run(ctx, rdb, []string{Key(queue, "archived"), Key(queue, "t:"+id)}, id).Bool()
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/cozeq/cozeq/internal/cli/dashboard"
 	"github.com/cozeq/cozeq/internal/cli/doctor"
 	"github.com/cozeq/cozeq/internal/cli/errorcodes"
+	"github.com/cozeq/cozeq/internal/cli/failed"
 	"github.com/cozeq/cozeq/internal/cli/health"
 	"github.com/cozeq/cozeq/internal/cli/help"
 	"github.com/cozeq/cozeq/internal/cli/mock"
@@ -102,7 +103,7 @@ workers around a shared Redis (cozeq worker).`,
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
 	grouped(root, groupAsk, run.New(s), ask.New(s), batch.New(s), result.New(s), cancel.New(s))
-	grouped(root, groupOperate, worker.New(s), serve.New(s), queues.New(s), dashboard.New(s), doctor.New(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
+	grouped(root, groupOperate, worker.New(s), serve.New(s), queues.New(s), failed.New(s), dashboard.New(s), doctor.New(s), errorcodes.New(s), mock.New(s), health.New(s), newVersionCmd(s))
 	root.AddCommand(help.NewEnvironment(), help.NewExitCodes(), help.NewMan(s))
 	root.SetHelpCommand(help.New())
 	root.InitDefaultHelpCmd()
