@@ -86,7 +86,9 @@ Rows of a batch are not among them: see 'cozeq batch retry'.`,
 those that the flags choose. One that somebody else has run meanwhile is left
 alone.
 
-Prints the id of each.`, "asked again", func(ctx context.Context, box *deadletter.Box, l deadletter.Letter) (bool, error) { return box.Run(ctx, l) }),
+Prints the id of each.`, "asked again", func(ctx context.Context, box *deadletter.Box, l deadletter.Letter) (bool, error) {
+		return box.Run(ctx, l)
+	}),
 		newChange(s, "delete", "Delete failed questions", `Deletes failed questions from asynq's archive: those of the given IDs, or those
 that the flags choose. Their results stay for as long as they are kept.
 

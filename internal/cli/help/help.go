@@ -184,7 +184,7 @@ type flagGroup struct {
 // that command alone.
 var helpGroups = []struct{ title, flags string }{
 	{"Input", "format question-col custom-id-col sheet delimiter encoding prompt prompt-file run-system submit-system unsupported"},
-	{"Selection", "class code status"},
+	{"Selection", "class code status since all"},
 	{"Batch", "submit-id again dry-run submit-keep expires-in"},
 	{"Question", "id user conversation image file var"},
 	{"Output", "output json markdown stream no-wait wait partial force retry-failed exit-status strict"},
