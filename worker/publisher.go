@@ -11,7 +11,7 @@ import (
 
 // gatherFor is the least time between two round trips of a publisher: what falls due meanwhile goes together. One round trip
 // for each piece is most of what a stream costs a worker and Redis (BenchmarkServeStream).
-const gatherFor = 10 * time.Millisecond
+const gatherFor = 20 * time.Millisecond
 
 // publisher publishes the pieces of all answers of a process, those that are due in one round trip.
 type publisher struct {

@@ -199,7 +199,8 @@ func (c *Client) prepare(ctx context.Context, r *Request) (id string, digests []
 	if err != nil {
 		return "", nil, err
 	}
-	if id, err = c.name(ctx, r, request); err != nil {
+	id, noted, err := c.name(ctx, r, request)
+	if err != nil {
 		return "", nil, Unavailable(err)
 	}
 	if r.Now {
@@ -212,6 +213,9 @@ func (c *Client) prepare(ctx context.Context, r *Request) (id string, digests []
 	}
 	if r.Prepare != nil {
 		err = r.Prepare(ctx, id)
+	}
+	if noteErr := <-noted; err == nil {
+		err = Unavailable(noteErr)
 	}
 	return id, c.digests(request, id), err
 }
@@ -238,29 +242,39 @@ func (c *Client) compare(ctx context.Context, r *Request, id string, digests []s
 	return record, nil
 }
 
-// name decides which id the task gets: see the package comment.
-func (c *Client) name(ctx context.Context, r *Request, request []byte) (string, error) {
-	switch {
-	case r.Options.ID != "":
-		return r.Options.ID, nil
-	case r.IdempotencyKey != "":
-		return keyedID(r.Chat.Tenant, r.IdempotencyKey), nil
-	}
+// name decides which id the task gets: see the package comment. noted gets the outcome of the retry note, which is on its way
+// beside the other steps: only the task must come after it.
+func (c *Client) name(ctx context.Context, r *Request, request []byte) (id string, noted chan error, err error) {
+	noted = make(chan error, 1)
 	v7, err := uuid.NewV7()
 	if err != nil {
-		return "", fmt.Errorf("make an id: %w", err)
+		return "", nil, fmt.Errorf("make an id: %w", err)
 	}
-	id := v7.String()
-	if !r.Join || c.JoinFor < 0 {
-		return id, nil
+	id = v7.String()
+	switch {
+	case r.Options.ID != "":
+		id = r.Options.ID
+	case r.IdempotencyKey != "":
+		id = keyedID(r.Chat.Tenant, r.IdempotencyKey)
+	case !r.Join || c.JoinFor < 0:
+	case r.Retry == 0:
+		go func() {
+			err := c.redis.Set(ctx, c.retryKey(r.Chat.Tenant, request), id, c.JoinFor).Err()
+			if err != nil {
+				err = fmt.Errorf("note the first try: %w", err)
+			}
+			noted <- err
+		}()
+		return id, noted, nil
+	default:
+		id, err = c.firstTry(ctx, c.retryKey(r.Chat.Tenant, request), id)
 	}
-	key := c.retryKey(r.Chat.Tenant, request)
-	if r.Retry == 0 {
-		if err := c.redis.Set(ctx, key, id, c.JoinFor).Err(); err != nil {
-			return "", fmt.Errorf("note the first try: %w", err)
-		}
-		return id, nil
-	}
+	noted <- nil
+	return id, noted, err
+}
+
+// firstTry returns the id of the first try of a retry. If none is known the retry is one, under its own id.
+func (c *Client) firstTry(ctx context.Context, key, id string) (string, error) {
 	// Of two retries at the same time one sets the note, and the other finds it.
 	set, err := c.redis.SetNX(ctx, key, id, c.JoinFor).Result()
 	if err != nil || set {
