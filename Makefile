@@ -103,7 +103,7 @@ ci: ## everything that has to be true before a merge: .ci/run (15 min)
 bench: redis ## run the benchmarks that match BENCH
 	COZEQ_REQUIRE_REDIS=1 go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 0 $(PKG)
 
-# The picture of docs/performance.md.
+# How a run alone goes, as a picture.
 .PHONY: bench-run
 bench-run: ## draw the rate and the CPU of a run alone into docs/run.svg (30 s)
 	COZEQ_RUN_PLOT='$(CURDIR)/docs/run.svg' go test -run '^TestRunPlot$$' -count=1 -v ./cmd/cozeq
