@@ -239,14 +239,15 @@ func TestAskedWhilePaused(t *testing.T) {
 	each(t, options{mock: cozetest.Config{Answer: echo}}, func(t *testing.T, s *site) {
 		done := s.call("POST", chatAPI, ask("done"), "Idempotency-Key: k1")
 		s.call("POST", chatAPI, ask("[[mock:code=4028 times=1]]"))
-		var r reply
-		workertest.Await(t, "the pause is seen", func() bool {
-			r = s.call("POST", chatAPI, ask("paused"))
-			return r.status != 200
+		n := 0
+		workertest.Await(t, "the pause is seen", func() bool { // one that was in the queue before has a task
+			n++
+			r := s.call("POST", chatAPI, ask(strconv.Itoa(n)))
+			return r.status != 200 && r.header.Get("X-Request-Id") == ""
 		})
 		asked := s.mock.Accepted()
 		for name, r := range map[string]reply{
-			"chat": r, "stream": s.call("POST", chatAPI, ask("paused", `"stream":true`)), "response": s.call("POST", responsesAPI, respond("paused")),
+			"chat": s.call("POST", chatAPI, ask("paused")), "stream": s.call("POST", chatAPI, ask("paused", `"stream":true`)), "response": s.call("POST", responsesAPI, respond("paused")),
 			"retry": s.call("POST", chatAPI, ask("paused"), again),
 		} {
 			e := r.failure(t)
