@@ -126,7 +126,7 @@ func (r *Reader) dataURL(name, url string) (File, error) {
 	head, data, ok := strings.Cut(strings.TrimPrefix(url, "data:"), ",")
 	kind, encoding, _ := strings.Cut(head, ";")
 	if !ok || !strings.HasSuffix(";"+encoding, ";base64") {
-		return File{}, errors.New("a data URL that is not data:TYPE;base64,...")
+		return File{}, errors.New("a data URL that is not data:TYPE;base64,DATA")
 	}
 	if path.Ext(name) == "" {
 		_, sub, _ := strings.Cut(kind, "/")
