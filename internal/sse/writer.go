@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -31,13 +32,14 @@ type Writer struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 
-	mu        sync.Mutex
 	heartbeat *time.Timer
-	wrote     time.Time // the last write
-	extended  time.Time // when the deadline was set
-	buf       []byte
-	retried   bool  // an event with retry was written
-	err       error // what ended the stream
+
+	mu       sync.Mutex
+	wrote    time.Time // the last write
+	extended time.Time // when the deadline was set
+	buf      []byte
+	retried  bool  // an event with retry was written
+	err      error // what ended the stream
 }
 
 // Start sends the headers of an event stream. The caller has checked the request by then: what follows can only be events.
@@ -63,10 +65,9 @@ func Start(w http.ResponseWriter, r *http.Request) (*Writer, error) {
 	if err := s.control.Flush(); err != nil {
 		return nil, fmt.Errorf("event stream over a %T: %w", w, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.wrote = time.Now()
-	s.heartbeat = time.AfterFunc(heartbeatEvery, s.beat)
+	s.heartbeat = time.AfterFunc(math.MaxInt64, s.beat)
+	s.heartbeat.Reset(heartbeatEvery) // not before the field is set: beat reads it without the lock
 	return s, nil
 }
 
