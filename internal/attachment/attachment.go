@@ -1,8 +1,8 @@
 // Package attachment uploads the files of questions from this machine to Coze, each content once per credential: the ids are
 // in Redis for as long as Coze keeps the files. A worker gets a question with the ids; it need not see the files.
 //
-// Key: cozeq:upload:{CREDENTIAL}:SHA256.EXT, the id of the file with that content and extension, for 80 days. A process that dies between the
-// upload and this note has the file uploaded again by the next one, which costs nothing but a call.
+// Key: cozeq:upload:{CREDENTIAL}:SHA256.EXT, the id of the file with that content and extension, for 80 days. A process that
+// dies between the upload and this note has the file uploaded again by the next one, which costs nothing but a call.
 package attachment
 
 import (
@@ -56,10 +56,12 @@ type FileError struct {
 func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
 func (e *FileError) Unwrap() error { return e.Err }
 
+// uploading is an upload that others wait for.
 type uploading struct {
-	done chan struct{}
-	id   string
-	err  error
+	done  chan struct{}
+	id    string
+	err   error
+	ended bool // its caller has given up: that says nothing of the file
 }
 
 // Check reports why the file at path cannot be sent, without a call: it is not there, or Coze takes no such file. The error is a
@@ -127,14 +129,17 @@ func (u *Uploader) upload(ctx context.Context, path string, file *coze.Upload) (
 // once shares what is under way.
 func (u *Uploader) once(ctx context.Context, file *coze.Upload, sum string) (id string, err error) {
 	u.mu.Lock()
-	if other := u.uploads[sum]; other != nil {
+	for other := u.uploads[sum]; other != nil; other = u.uploads[sum] {
 		u.mu.Unlock()
 		select {
 		case <-other.done:
-			return other.id, other.err
 		case <-ctx.Done():
 			return "", context.Cause(ctx)
 		}
+		if !other.ended {
+			return other.id, other.err
+		}
+		u.mu.Lock()
 	}
 	if u.uploads == nil {
 		u.uploads = make(map[string]*uploading)
@@ -146,7 +151,7 @@ func (u *Uploader) once(ctx context.Context, file *coze.Upload, sum string) (id 
 		u.mu.Lock()
 		delete(u.uploads, sum)
 		u.mu.Unlock()
-		own.id, own.err = id, err
+		own.id, own.err, own.ended = id, err, err != nil && ctx.Err() != nil
 		close(own.done)
 	}()
 	return u.remembered(ctx, file, sum)

@@ -1,6 +1,7 @@
 package attachment_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/redistest"
+	"github.com/cozeq/cozeq/internal/workertest"
 )
 
 func write(t *testing.T, name, content string) string {
@@ -102,5 +104,40 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%d calls, want %d", n, tt.calls)
 			}
 		})
+	}
+}
+
+// TestAbandoned: a caller that gives up does not take along those that wait for the same content.
+func TestAbandoned(t *testing.T) {
+	srv := cozetest.New(t, cozetest.WithRules(cozetest.Rule{On: "upload", Nth: 1, Fault: cozetest.Fault{Kind: cozetest.Stall}}))
+	u := &attachment.Uploader{Coze: srv.Client(), Redis: redistest.Embedded(t)}
+	ctx, giveUp := context.WithCancel(t.Context())
+	first := make(chan error)
+	go func() {
+		_, err := u.UploadContent(ctx, "a.pdf", []byte("%PDF-1.7"))
+		first <- err
+	}()
+	workertest.Await(t, "the first upload", func() bool { return srv.Calls("/v1/files/upload") == 1 })
+	others := make(chan error)
+	for range 20 {
+		go func() {
+			id, err := u.UploadContent(t.Context(), "b.pdf", []byte("%PDF-1.7"))
+			if err == nil && id == "" {
+				err = errors.New("no id")
+			}
+			others <- err
+		}()
+	}
+	giveUp()
+	if err := <-first; err == nil {
+		t.Error("the first upload has an id")
+	}
+	for range 20 {
+		if err := <-others; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := srv.Calls("/v1/files/upload"); n != 2 {
+		t.Errorf("%d uploads, want 2", n)
 	}
 }
