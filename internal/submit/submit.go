@@ -199,10 +199,11 @@ func (c *Client) prepare(ctx context.Context, r *Request) (id string, digests []
 	if err != nil {
 		return "", nil, err
 	}
-	id, noted, err := c.name(ctx, r, request)
+	id, note, err := c.name(ctx, r, request)
 	if err != nil {
 		return "", nil, Unavailable(err)
 	}
+	noted := c.noteFirst(ctx, note, id)
 	if r.Now {
 		if err := c.checkHeld(ctx, r, id); err != nil {
 			return id, nil, err
@@ -214,7 +215,7 @@ func (c *Client) prepare(ctx context.Context, r *Request) (id string, digests []
 	if r.Prepare != nil {
 		err = r.Prepare(ctx, id)
 	}
-	if noteErr := <-noted; err == nil {
+	if noteErr := noted(); err == nil {
 		err = Unavailable(noteErr)
 	}
 	return id, c.digests(request, id), err
@@ -242,35 +243,45 @@ func (c *Client) compare(ctx context.Context, r *Request, id string, digests []s
 	return record, nil
 }
 
-// name decides which id the task gets: see the package comment. noted gets the outcome of the retry note, which is on its way
-// beside the other steps: only the task must come after it.
-func (c *Client) name(ctx context.Context, r *Request, request []byte) (id string, noted chan error, err error) {
-	noted = make(chan error, 1)
-	v7, err := uuid.NewV7()
-	if err != nil {
-		return "", nil, fmt.Errorf("make an id: %w", err)
-	}
-	id = v7.String()
+// name decides which id the task gets: see the package comment. note is the key of the retry note that is to be written before
+// the task; "" for none.
+func (c *Client) name(ctx context.Context, r *Request, request []byte) (id, note string, err error) {
 	switch {
 	case r.Options.ID != "":
-		id = r.Options.ID
+		return r.Options.ID, "", nil
 	case r.IdempotencyKey != "":
-		id = keyedID(r.Chat.Tenant, r.IdempotencyKey)
-	case !r.Join || c.JoinFor < 0:
-	case r.Retry == 0:
-		go func() {
-			err := c.redis.Set(ctx, c.retryKey(r.Chat.Tenant, request), id, c.JoinFor).Err()
-			if err != nil {
-				err = fmt.Errorf("note the first try: %w", err)
-			}
-			noted <- err
-		}()
-		return id, noted, nil
-	default:
-		id, err = c.firstTry(ctx, c.retryKey(r.Chat.Tenant, request), id)
+		return keyedID(r.Chat.Tenant, r.IdempotencyKey), "", nil
 	}
-	noted <- nil
-	return id, noted, err
+	v7, err := uuid.NewV7()
+	if err != nil {
+		return "", "", fmt.Errorf("make an id: %w", err)
+	}
+	id = v7.String()
+	if !r.Join || c.JoinFor < 0 {
+		return id, "", nil
+	}
+	key := c.retryKey(r.Chat.Tenant, request)
+	if r.Retry == 0 {
+		return id, key, nil
+	}
+	id, err = c.firstTry(ctx, key, id)
+	return id, "", err
+}
+
+// noteFirst writes a retry note beside the steps that follow, and returns a function that waits for it: only the task must come
+// after it.
+func (c *Client) noteFirst(ctx context.Context, key, id string) (noted func() error) {
+	if key == "" {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.redis.Set(ctx, key, id, c.JoinFor).Err() }()
+	return func() error {
+		if err := <-done; err != nil {
+			return fmt.Errorf("note the first try: %w", err)
+		}
+		return nil
+	}
 }
 
 // firstTry returns the id of the first try of a retry. If none is known the retry is one, under its own id.
