@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
@@ -65,8 +64,8 @@ command asks nothing twice, because questions under way have not failed.`,
 
 func (o *retryOptions) check(cmd *cobra.Command) error {
 	for _, class := range o.classes {
-		if !slices.Contains(coze.Classes(), coze.Class(class)) {
-			return misuse.Errorf(cmd, "--class %q, want one of %s", class, strings.Trim(fmt.Sprint(coze.Classes()), "[]"))
+		if err := settings.CheckClass(class); err != nil {
+			return misuse.Errorf(cmd, "--class %w", err)
 		}
 	}
 	for _, code := range o.codes {

@@ -17,7 +17,7 @@ import (
 )
 
 // newChange is a command that does something to failed questions.
-func newChange(s *terminal.Streams, verb, short, long, done string, do func(context.Context, *deadletter.Box, deadletter.Letter) (bool, error)) *cobra.Command {
+func newChange(s *terminal.Streams, verb, short, long, done string, do func(*deadletter.Box, context.Context, deadletter.Letter) (bool, error)) *cobra.Command {
 	var f filter
 	var all bool
 	cmd := &cobra.Command{
@@ -50,7 +50,7 @@ func newChange(s *terminal.Streams, verb, short, long, done string, do func(cont
 					if ctx.Err() != nil {
 						return &exitcode.InterruptedError{Again: "the same command goes on with the rest"}
 					}
-					changed, err := do(ctx, box, l)
+					changed, err := do(box, ctx, l)
 					if err != nil {
 						return err
 					}

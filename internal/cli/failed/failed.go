@@ -3,7 +3,6 @@ package failed
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +27,7 @@ type filter struct {
 func (f *filter) add(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.StringVar(&f.queue, "queue", "", "only those of the queue of this `NAME`")
-	set.StringVar(&f.class, "class", "", "only failures of this `CLASS`, such as transient")
+	set.StringVar(&f.class, "class", "", "only failures of this `CLASS` of error (see 'cozeq errors')")
 	set.IntVar(&f.code, "code", 0, "only failures with this `CODE` of Coze")
 	flags.Duration(set, &f.since, "since", 0, "only those that failed within this time")
 }
@@ -38,6 +37,11 @@ func (f *filter) given() bool { return *f != filter{} }
 func (f *filter) of(cmd *cobra.Command) (deadletter.Filter, error) {
 	if f.since < 0 {
 		return deadletter.Filter{}, misuse.Errorf(cmd, "--since %v, want more than 0", f.since)
+	}
+	if f.class != "" {
+		if err := settings.CheckClass(f.class); err != nil {
+			return deadletter.Filter{}, misuse.Errorf(cmd, "--class %w", err)
+		}
 	}
 	if f.queue != "" {
 		if err := tasks.ValidateQueue(f.queue); err != nil {
@@ -86,15 +90,11 @@ Rows of a batch are not among them: see 'cozeq batch retry'.`,
 those that the flags choose. One that somebody else has run meanwhile is left
 alone.
 
-Prints the id of each.`, "asked again", func(ctx context.Context, box *deadletter.Box, l deadletter.Letter) (bool, error) {
-		return box.Run(ctx, l)
-	}),
+Prints the id of each.`, "asked again", (*deadletter.Box).Run),
 		newChange(s, "delete", "Delete failed questions", `Deletes failed questions from asynq's archive: those of the given IDs, or those
 that the flags choose. Their results stay for as long as they are kept.
 
-Prints the id of each.`, "deleted", func(ctx context.Context, box *deadletter.Box, l deadletter.Letter) (bool, error) {
-			return box.Delete(ctx, l)
-		}))
+Prints the id of each.`, "deleted", (*deadletter.Box).Delete))
 	return cmd
 }
 
@@ -118,17 +118,10 @@ func show(s *terminal.Streams, all []deadletter.Letter) error {
 	for _, l := range all {
 		why, message := "", l.Message
 		if l.Failure != nil {
-			why, message = kind(l.Failure), l.Failure.Message
+			kind := results.Failure{Code: l.Failure.Code, Class: l.Failure.Class}
+			why, message = kind.Error(), l.Failure.Message
 		}
 		t.Add(l.ID, l.Queue, s.Moment(l.FailedAt), why, message)
 	}
 	return t.Write(s)
-}
-
-// kind is the code with its class, 4028 (quota), or the class.
-func kind(f *results.Failure) string {
-	if f.Code == 0 {
-		return f.Class
-	}
-	return fmt.Sprintf("%d (%s)", f.Code, f.Class)
 }
