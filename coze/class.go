@@ -1,5 +1,11 @@
 package coze
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Class is the kind of a failure: it decides what becomes of the task.
 type Class string
 
@@ -50,6 +56,14 @@ func Classes() []Class {
 		all[i] = row.class
 	}
 	return all
+}
+
+// ParseClass checks the name of a class.
+func ParseClass(name string) (Class, error) {
+	if all := Classes(); !slices.Contains(all, Class(name)) {
+		return "", fmt.Errorf("%q, want one of %s", name, strings.Trim(fmt.Sprint(all), "[]"))
+	}
+	return Class(name), nil
 }
 
 // Meaning is a phrase that explains the class; empty for an unknown class.

@@ -185,6 +185,7 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 	g.eventRoutes(mux)
 	g.batchRoutes(mux)
 	g.queueRoutes()
+	g.failedRoutes()
 }
 
 func (g *Gateway) newWebhook() (err error) {

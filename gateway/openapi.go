@@ -24,7 +24,7 @@ func document(version string, keys bool) huma.Config {
 				"found again after a crash. Errors are application/problem+json (RFC 9457)."},
 			Components: &huma.Components{Schemas: registry},
 			Tags: []*huma.Tag{{Name: "Tasks", Description: "One question, one id"}, {Name: "Batches", Description: "Files of questions"},
-				{Name: "Queues", Description: "For operators"}},
+				{Name: "Failed", Description: "Failed tasks"}, {Name: "Queues", Description: "For operators"}},
 		},
 		OpenAPIPath: "/openapi", Formats: huma.DefaultFormats, DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
 	}

@@ -65,7 +65,7 @@ var edges = map[string][]string{
 	// The HTTP API. It needs no worker: a process may serve without asking.
 	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
 	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
-	"gateway": {"tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
+	"gateway": {"tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/deadletter", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
 		"internal/loopback", "internal/messages", "internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
@@ -96,7 +96,7 @@ var edges = map[string][]string{
 	"internal/answercache": {"tasks", "results", "internal/usage"},
 	"internal/progress":    {"results"},
 	"internal/redisretry":  {"tasks/batches", "tasks", "internal/backoff"},
-	"internal/deadletter":  {"results", "internal/asynqx", "internal/record", "asynq", "redis"},
+	"internal/deadletter":  {"coze", "results", "tasks", "internal/flags", "internal/asynqx", "internal/record", "asynq", "redis"},
 	"internal/attachment":  {"coze", "internal/backoff", "internal/pause", "redis"},
 	"internal/runbatch":    {"tasks/batches", "tasks", "results", "internal/tally", "redis"},
 	"internal/filerun": {"internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",

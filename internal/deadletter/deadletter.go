@@ -3,10 +3,13 @@
 package deadletter
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -15,25 +18,11 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // ErrNotFailed is returned for an id that no failed task has.
 var ErrNotFailed = errors.New("no failed task")
-
-// Filter says which failed tasks are meant. The zero value means all.
-type Filter struct {
-	Queue string
-	Class string    // of the failure
-	Code  int       // Coze's
-	Since time.Time // failed then or later
-}
-
-func (f *Filter) matches(l *Letter) bool {
-	if l.FailedAt.Before(f.Since) || (f.Class != "" || f.Code != 0) && l.Failure == nil {
-		return false
-	}
-	return (f.Class == "" || l.Failure.Class == f.Class) && (f.Code == 0 || l.Failure.Code == f.Code)
-}
 
 // Letter is a failed task.
 type Letter struct {
@@ -45,6 +34,9 @@ type Letter struct {
 	Message  string           `json:"message"`         // the failure as asynq has it
 	Tenant   string           `json:"tenant,omitempty"`
 	BotID    string           `json:"bot_id,omitempty"`
+
+	// Credential is what the question is asked with, as its payload names it.
+	Credential string `json:"-"`
 
 	batch string // of a turn that holds its conversation up
 }
@@ -85,13 +77,18 @@ func (b *Box) List(ctx context.Context, f Filter) ([]Letter, error) {
 			if err != nil {
 				return nil, fmt.Errorf("list failed tasks: %w", err)
 			}
-			letters, err := b.read(ctx, infos)
-			if err != nil {
+			var letters []Letter
+			for _, info := range infos {
+				if l := letter(info); f.takes(&l) {
+					letters = append(letters, l)
+				}
+			}
+			if err := b.addFailures(ctx, letters); err != nil {
 				return nil, err
 			}
-			for _, l := range letters {
-				if f.matches(&l) {
-					all = append(all, l)
+			for i := range letters {
+				if f.matches(&letters[i]) {
+					all = append(all, letters[i])
 				}
 			}
 			if len(infos) < page {
@@ -99,27 +96,54 @@ func (b *Box) List(ctx context.Context, f Filter) ([]Letter, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(x, y Letter) int { return y.FailedAt.Compare(x.FailedAt) })
+	slices.SortFunc(all, func(x, y Letter) int { // asynq's times are whole seconds
+		return cmp.Or(y.FailedAt.Compare(x.FailedAt), strings.Compare(y.ID, x.ID))
+	})
 	return all, nil
 }
 
-// read adds what the records say.
-func (b *Box) read(ctx context.Context, infos []*asynq.TaskInfo) ([]Letter, error) {
-	letters, ids := make([]Letter, len(infos)), make([]string, len(infos))
-	for i, info := range infos {
-		letters[i] = Letter{ID: info.ID, Queue: info.Queue, Type: info.Type, FailedAt: info.LastFailedAt.UTC(), Message: info.LastErr}
-		ids[i] = info.ID
+// letter is a task of the archive, without what its record says. Who asked is in the payload: a record is gone long before.
+func letter(info *asynq.TaskInfo) Letter {
+	l := Letter{ID: info.ID, Queue: info.Queue, Type: info.Type, FailedAt: info.LastFailedAt.UTC(), Message: info.LastErr}
+	var p tasks.Chat
+	if info.Type == tasks.TypeChat && json.Unmarshal(info.Payload, &p) == nil {
+		l.Tenant, l.BotID, l.Credential, l.batch = p.Tenant, p.BotID, p.Credential, p.BatchID
+	}
+	return l
+}
+
+// addFailures adds the failures that the records say.
+func (b *Box) addFailures(ctx context.Context, letters []Letter) error {
+	ids := make([]string, len(letters))
+	for i := range letters {
+		ids[i] = letters[i].ID
 	}
 	records, err := b.results.GetMany(ctx, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, r := range records {
 		if r != nil {
-			letters[i].Failure, letters[i].Tenant, letters[i].BotID, letters[i].batch = r.Error, r.Tenant, r.BotID, r.BatchID
+			letters[i].Failure = r.Error
 		}
 	}
-	return letters, nil
+	return nil
+}
+
+// Find returns the failed tasks of these ids, in their order, as far as the filter takes them. missing are the other ids.
+func (b *Box) Find(ctx context.Context, f Filter, ids []string) (all []Letter, missing []string, err error) {
+	for _, id := range ids {
+		l, err := b.Get(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFailed) || err == nil && !f.matches(l):
+			missing = append(missing, id)
+		case err != nil:
+			return nil, nil, err
+		default:
+			all = append(all, *l)
+		}
+	}
+	return all, missing, nil
 }
 
 // Get returns a failed task by its id. The error is ErrNotFailed if there is none.
@@ -138,11 +162,8 @@ func (b *Box) Get(ctx context.Context, id string) (*Letter, error) {
 		case info.State != asynq.TaskStateArchived:
 			return nil, fmt.Errorf("%w %s: it is %s", ErrNotFailed, id, info.State)
 		}
-		letters, err := b.read(ctx, []*asynq.TaskInfo{info})
-		if err != nil {
-			return nil, err
-		}
-		return &letters[0], nil
+		one := []Letter{letter(info)}
+		return &one[0], b.addFailures(ctx, one)
 	}
 	return nil, fmt.Errorf("%w %s", ErrNotFailed, id)
 }

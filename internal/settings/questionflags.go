@@ -1,14 +1,10 @@
 package settings
 
 import (
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/tasks"
@@ -76,11 +72,3 @@ func AddDrain(cmd *cobra.Command, d *time.Duration) {
 
 // defaultDrain is how long chats in flight may go on after the first signal.
 const defaultDrain = 30 * time.Second
-
-// CheckClass checks a class of failures as a flag gives it.
-func CheckClass(class string) error {
-	if slices.Contains(coze.Classes(), coze.Class(class)) {
-		return nil
-	}
-	return fmt.Errorf("%q, want one of %s", class, strings.Trim(fmt.Sprint(coze.Classes()), "[]"))
-}

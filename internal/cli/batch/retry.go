@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
@@ -64,7 +65,7 @@ command asks nothing twice, because questions under way have not failed.`,
 
 func (o *retryOptions) check(cmd *cobra.Command) error {
 	for _, class := range o.classes {
-		if err := settings.CheckClass(class); err != nil {
+		if _, err := coze.ParseClass(class); err != nil {
 			return misuse.Errorf(cmd, "--class %w", err)
 		}
 	}

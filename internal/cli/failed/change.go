@@ -2,7 +2,6 @@ package failed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -16,22 +15,32 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// newChange is a command that does something to failed questions.
-func newChange(s *terminal.Streams, verb, short, long, done string, do func(*deadletter.Box, context.Context, deadletter.Letter) (bool, error)) *cobra.Command {
-	var f filter
+// change is a command that does something to failed questions.
+type change struct {
+	verb, short, long string
+	done              string // as deleted
+	age               string // its flag of age with a value, as "since 1h"
+	do                func(*deadletter.Box, context.Context, deadletter.Letter) (bool, error)
+}
+
+func newChange(s *terminal.Streams, o change) *cobra.Command {
+	var c deadletter.Choice
 	var all bool
+	age, _, _ := strings.Cut(o.age, " ")
 	cmd := &cobra.Command{
-		Use:   verb + " [ID...]",
-		Short: short,
-		Long:  long,
-		Example: `  cozeq failed ` + verb + ` 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11
-  cozeq failed ` + verb + ` --class transient --since 1h
-  cozeq failed ` + verb + ` --all`,
+		Use:   o.verb + " [ID...]",
+		Short: o.short,
+		Long:  o.long,
+		Example: `  cozeq failed ` + o.verb + ` 0199b6c2-5f0e-7c33-9d0c-2f6f0f1f4c11
+  cozeq failed ` + o.verb + ` --class transient --` + o.age + `
+  cozeq failed ` + o.verb + ` --all`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
-			switch chosen := f.given() || all; {
+			switch chosen := c != (deadletter.Choice{}) || all; {
+			case o.verb == "delete" && c.Since != (deadletter.Age{}):
+				return misuse.Errorf(cmd, "--%w", deadletter.ErrYoung)
 			case len(ids) == 0 && !chosen:
-				return misuse.Errorf(cmd, "which? Give IDs, --queue, --class, --code or --since, or --all")
+				return misuse.Errorf(cmd, "which? Give IDs, --queue, --class, --code or --%s, or --all", age)
 			case len(ids) > 0 && chosen:
 				return misuse.Errorf(cmd, "IDs and flags that choose: give one of the two")
 			}
@@ -40,8 +49,8 @@ func newChange(s *terminal.Streams, verb, short, long, done string, do func(*dea
 					return misuse.Errorf(cmd, "%w", err)
 				}
 			}
-			return with(cmd, s, &f, func(ctx context.Context, box *deadletter.Box, d deadletter.Filter) error {
-				letters, missing, err := find(ctx, box, d, ids)
+			return with(cmd, s, c, func(ctx context.Context, box *deadletter.Box, f deadletter.Filter) error {
+				letters, missing, err := find(ctx, box, f, ids)
 				if err != nil {
 					return err
 				}
@@ -50,7 +59,7 @@ func newChange(s *terminal.Streams, verb, short, long, done string, do func(*dea
 					if ctx.Err() != nil {
 						return &exitcode.InterruptedError{Again: "the same command goes on with the rest"}
 					}
-					changed, err := do(box, ctx, l)
+					changed, err := o.do(box, ctx, l)
 					if err != nil {
 						return err
 					}
@@ -62,7 +71,7 @@ func newChange(s *terminal.Streams, verb, short, long, done string, do func(*dea
 						return err
 					}
 				}
-				fmt.Fprintf(s.Err, "cozeq: %s %s\n", terminal.Questions(n), done)
+				fmt.Fprintf(s.Err, "cozeq: %s %s\n", terminal.Questions(n), o.done)
 				if len(missing) > 0 {
 					return &exitcode.SomeFailedError{Text: "no failed questions: " + strings.Join(missing, ", ")}
 				}
@@ -70,7 +79,10 @@ func newChange(s *terminal.Streams, verb, short, long, done string, do func(*dea
 			})
 		},
 	}
-	f.add(cmd)
+	addFlags(cmd, &c)
+	if o.verb == "delete" {
+		_ = cmd.Flags().MarkHidden("since")
+	}
 	cmd.Flags().BoolVar(&all, "all", false, "all failed questions")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
 	return cmd
@@ -82,16 +94,5 @@ func find(ctx context.Context, box *deadletter.Box, f deadletter.Filter, ids []s
 		all, err = box.List(ctx, f)
 		return all, nil, err
 	}
-	for _, id := range ids {
-		l, err := box.Get(ctx, id)
-		switch {
-		case errors.Is(err, deadletter.ErrNotFailed):
-			missing = append(missing, id)
-		case err != nil:
-			return nil, nil, err
-		default:
-			all = append(all, *l)
-		}
-	}
-	return all, missing, nil
+	return box.Find(ctx, f, ids)
 }

@@ -14,50 +14,29 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
 )
 
-// filter is the flags that say which questions are meant.
-type filter struct {
-	queue, class string
-	code         int
-	since        time.Duration
-}
-
-func (f *filter) add(cmd *cobra.Command) {
+// addFlags adds the flags that say which questions are meant.
+func addFlags(cmd *cobra.Command, c *deadletter.Choice) {
 	set := cmd.Flags()
-	set.StringVar(&f.queue, "queue", "", "only those of the queue of this `NAME`")
-	set.StringVar(&f.class, "class", "", "only failures of this `CLASS` of error (see 'cozeq errors')")
-	set.IntVar(&f.code, "code", 0, "only failures with this `CODE` of Coze")
-	flags.Duration(set, &f.since, "since", 0, "only those that failed within this time")
+	set.StringVar(&c.Queue, "queue", "", "only those of the queue of this `NAME`")
+	set.StringVar(&c.Class, "class", "", "only failures of this `CLASS` of error (see 'cozeq errors')")
+	set.IntVar(&c.Code, "code", 0, "only failures with this `CODE` of Coze")
+	flags.Duration(set, &c.Since.Duration, "since", 0, "only those that failed within this time")
+	flags.Duration(set, &c.OlderThan.Duration, "older-than", 0, "only those that failed longer ago than this")
 }
 
-func (f *filter) given() bool { return *f != filter{} }
-
-func (f *filter) of(cmd *cobra.Command) (deadletter.Filter, error) {
-	if f.since < 0 {
-		return deadletter.Filter{}, misuse.Errorf(cmd, "--since %v, want more than 0", f.since)
+func filterOf(cmd *cobra.Command, c deadletter.Choice) (deadletter.Filter, error) {
+	f, err := c.Filter(time.Now())
+	if err != nil {
+		return f, misuse.Errorf(cmd, "--%w", err)
 	}
-	if f.class != "" {
-		if err := settings.CheckClass(f.class); err != nil {
-			return deadletter.Filter{}, misuse.Errorf(cmd, "--class %w", err)
-		}
-	}
-	if f.queue != "" {
-		if err := tasks.ValidateQueue(f.queue); err != nil {
-			return deadletter.Filter{}, misuse.Errorf(cmd, "--queue: %w", err)
-		}
-	}
-	d := deadletter.Filter{Queue: f.queue, Class: f.class, Code: f.code}
-	if f.since > 0 {
-		d.Since = time.Now().Add(-f.since)
-	}
-	return d, nil
+	return f, nil
 }
 
 // New is the command failed.
 func New(s *terminal.Streams) *cobra.Command {
-	var f filter
+	var c deadletter.Choice
 	var json bool
 	cmd := &cobra.Command{
 		Use:   "failed",
@@ -68,11 +47,11 @@ Rows of a batch are not among them: see 'cozeq batch retry'.`,
 		Example: `  cozeq failed --redis redis://localhost:6379/0
   cozeq failed --class transient --since 1h --json
   cozeq failed run --code 5000
-  cozeq failed delete --since 7d`,
+  cozeq failed delete --older-than 7d`,
 		Args: func(cmd *cobra.Command, args []string) error { return misuse.UnknownCommand(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return with(cmd, s, &f, func(ctx context.Context, box *deadletter.Box, d deadletter.Filter) error {
-				all, err := box.List(ctx, d)
+			return with(cmd, s, c, func(ctx context.Context, box *deadletter.Box, f deadletter.Filter) error {
+				all, err := box.List(ctx, f)
 				if err != nil {
 					return err
 				}
@@ -83,24 +62,25 @@ Rows of a batch are not among them: see 'cozeq batch retry'.`,
 			})
 		},
 	}
-	f.add(cmd)
+	addFlags(cmd, &c)
 	cmd.Flags().BoolVar(&json, "json", false, "print JSON")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
-	cmd.AddCommand(newChange(s, "run", "Ask failed questions again", `Asks failed questions again, each once, under its id: those of the given IDs, or
+	cmd.AddCommand(newChange(s, change{verb: "run", short: "Ask failed questions again", long: `Asks failed questions again, each once, under its id: those of the given IDs, or
 those that the flags choose. One that somebody else has run meanwhile is left
 alone.
 
-Prints the id of each.`, "asked again", (*deadletter.Box).Run),
-		newChange(s, "delete", "Delete failed questions", `Deletes failed questions from asynq's archive: those of the given IDs, or those
-that the flags choose. Their results stay for as long as they are kept.
+Prints the id of each.`, done: "asked again", age: "since 1h", do: (*deadletter.Box).Run}),
+		newChange(s, change{verb: "delete", short: "Delete failed questions", long: `Deletes failed questions from asynq's archive: those of the given IDs, or those
+that the flags choose. --older-than keeps the latest; --since, which would delete
+just those, is not taken. Their results stay for as long as they are kept.
 
-Prints the id of each.`, "deleted", (*deadletter.Box).Delete))
+Prints the id of each.`, done: "deleted", age: "older-than 7d", do: (*deadletter.Box).Delete}))
 	return cmd
 }
 
 // with opens the Redis and hands its failed questions on.
-func with(cmd *cobra.Command, s *terminal.Streams, f *filter, do func(context.Context, *deadletter.Box, deadletter.Filter) error) error {
-	d, err := f.of(cmd)
+func with(cmd *cobra.Command, s *terminal.Streams, c deadletter.Choice, do func(context.Context, *deadletter.Box, deadletter.Filter) error) error {
+	f, err := filterOf(cmd, c)
 	if err != nil {
 		return err
 	}
@@ -109,7 +89,7 @@ func with(cmd *cobra.Command, s *terminal.Streams, f *filter, do func(context.Co
 		return err
 	}
 	defer session.Close()
-	return do(cmd.Context(), deadletter.New(session.Results), d)
+	return do(cmd.Context(), deadletter.New(session.Results), f)
 }
 
 // show writes a line for each.
