@@ -21,7 +21,7 @@ type call struct {
 	inBody                 bool         // the ids are in the body instead
 	query                  string       // in place of the ids' query
 	need                   string       // "conversation_id" or "chat_id" (both): do not send without
-	asks                   bool         // POST /v3/chat: its errors have a zone
+	asks                   bool         // its reply is a chat, and may be a stream: its errors have a zone
 	beforeSend             func() error // see ChatRequest.BeforeSend
 	body                   any          // nil = none
 	upload                 *Upload      // in place of body
@@ -209,7 +209,8 @@ func (x *exchange) failure() *Error {
 	e := &Error{Op: x.call.op, Status: x.status, LogID: x.logID}
 	if x.call.asks {
 		e.Zone = ZoneUnknown
-	} else {
+	}
+	if !x.call.asks || x.call.chatID != "" {
 		e.ConversationID, e.ChatID = x.call.conversationID, x.call.chatID
 	}
 	return e

@@ -17,8 +17,8 @@ const (
 	StatusCanceled       Status = "canceled"
 )
 
-// Terminal reports whether a chat will not change by itself any more. Requires_action is terminal here: this client runs no
-// tools. An unknown status is not terminal.
+// Terminal reports whether a chat will not change by itself any more. Requires_action is: only
+// [Client.SubmitToolOutputs] or the user's reply changes that. An unknown status is not terminal.
 func (s Status) Terminal() bool {
 	switch s {
 	case StatusCompleted, StatusFailed, StatusRequiresAction, StatusCanceled:
@@ -92,11 +92,11 @@ type SubmitToolOutputs struct {
 // ToolCall is one tool to run.
 type ToolCall struct {
 	ID       string       `json:"id"`
-	Type     string       `json:"type"` // "function" or "reply_message"
+	Type     string       `json:"type"` // "function", also if it is empty, or "reply_message"
 	Function ToolFunction `json:"function"`
 }
 
-// ToolFunction is a tool's name and its arguments, JSON in a string.
+// ToolFunction is a tool's name and its arguments, JSON in a string. They come from a model: they may be no JSON.
 type ToolFunction struct {
 	Name      string `json:"name"`
 	Arguments string `json:"arguments"`
@@ -317,7 +317,7 @@ func (c *Chat) join(pick func(*Message) string) string {
 	return valid(strings.Join(parts, "\n"))
 }
 
-// Err is nil unless the chat failed, was canceled, or waits: for tools, which this client does not run, or for the user's
+// Err is nil unless the chat failed, was canceled, or waits: for tools, which the caller may run, or for the user's
 // reply (ErrAsksBack; the error quotes the bot's question). It is an Error of ZoneCreated with Ended set; its class comes
 // from the table of the client that read the chat.
 func (c *Chat) Err() *Error {
@@ -353,7 +353,7 @@ func (c *Chat) Err() *Error {
 // asksBack reports whether only a reply of the user is wanted, as by the question node of a chatflow.
 func (r *RequiredAction) asksBack() bool {
 	for _, call := range r.SubmitToolOutputs.ToolCalls {
-		if call.Type != "reply_message" {
+		if call.Type != replyMessage {
 			return false
 		}
 	}

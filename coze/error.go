@@ -35,14 +35,15 @@ const (
 	ScopeAccount Scope = "account"
 )
 
-// Zone is how far a POST /v3/chat had come when it failed. The call is not idempotent, so the zone decides what may follow.
+// Zone is how far a POST /v3/chat had come when it failed, or the submission of tool outputs. Neither is idempotent, so the
+// zone decides what may follow.
 type Zone uint8
 
 // The zones.
 const (
-	ZoneRefused Zone = iota // no chat was made: ask again, by class
-	ZoneUnknown             // sent, but no chat is known: one may be running
-	ZoneCreated             // a chat was made: look it up, do not ask again
+	ZoneRefused Zone = iota // no chat was made, no output taken: ask again, by class
+	ZoneUnknown             // sent, but no chat is known, or whether it took the outputs: one may be running
+	ZoneCreated             // a chat was made, or goes on: look it up, do not ask again
 )
 
 // String names a zone.

@@ -47,10 +47,18 @@ func (c *Client) Stream(ctx context.Context, request *ChatRequest) (*Stream, err
 	if err != nil {
 		return nil, err
 	}
+	return c.stream(ctx, chatCall(own))
+}
+
+// stream makes a call whose reply is a chat's stream. A call about a chat expects that one's events.
+func (c *Client) stream(ctx context.Context, a call) (*Stream, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(c.idle(), func() { cancel(ErrIdle) })
 	s := &Stream{ctx: ctx, cancel: cancel, body: idleTimeout{timer: timer, idle: c.idle()}}
-	if err := s.open(c, own); err != nil {
+	if a.chatID != "" {
+		s.learn(a.chatID, a.conversationID)
+	}
+	if err := s.open(c, a); err != nil {
 		timer.Stop()
 		cancel(nil)
 		return nil, err
@@ -62,20 +70,20 @@ func (c *Client) Stream(ctx context.Context, request *ChatRequest) (*Stream, err
 	return s, nil
 }
 
-// open sends the question, once more with another token if Coze refuses the first one.
-func (s *Stream) open(c *Client, request *ChatRequest) error {
-	err := s.ask(c, request)
+// open sends the call, once more with another token if Coze refuses the first one.
+func (s *Stream) open(c *Client, a call) error {
+	err := s.ask(c, a)
 	if s.exchange.refusedToken(err) {
 		if err = s.exchange.renew(s.ctx, err); err == nil {
-			err = s.ask(c, request)
+			err = s.ask(c, a)
 		}
 	}
 	return err
 }
 
-// ask sends the question once.
-func (s *Stream) ask(c *Client, request *ChatRequest) error {
-	x, resp, err := c.send(s.ctx, chatCall(request))
+// ask sends the call once.
+func (s *Stream) ask(c *Client, a call) error {
+	x, resp, err := c.send(s.ctx, a)
 	if err != nil {
 		return err
 	}
@@ -380,7 +388,7 @@ func (s *Stream) terminal(kind EventType, data []byte) (*Chat, error) {
 func (s *Stream) failure() *Error {
 	e := s.exchange.failure()
 	e.ChatID, e.ConversationID = s.chatID, s.conversationID
-	if s.chatID != "" {
+	if s.chatID != "" && s.heard {
 		e.Zone = ZoneCreated
 	}
 	return e

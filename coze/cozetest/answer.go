@@ -11,15 +11,20 @@ import (
 // say decides what a chat will answer. files are the names of those that were uploaded for the question. The caller holds mu.
 func (f *Fake) say(c *chat, question string, files []string) {
 	ft := c.fault
-	text := ft.Answer
+	text, silent := ft.Answer, ft.Empty
 	switch {
+	case len(c.calls) > 0:
+		text, silent = ft.Says, ft.Says == ""
 	case text != "":
 	case f.cfg.Answer != nil:
 		text = f.cfg.Answer(question)
 	default:
-		text = canned(c.conv, question, f)
+		text = canned(c, question, f)
 		if len(files) > 0 {
 			text += " I have seen " + strings.Join(files, " and ") + "."
+		}
+		for _, o := range c.given {
+			text += " " + o.name + " gave " + o.output + "."
 		}
 	}
 	if ft.Size > 0 {
@@ -33,7 +38,7 @@ func (f *Fake) say(c *chat, question string, files []string) {
 		conversationID: c.convID, botID: c.botID, chatID: c.id, sectionID: c.conv.sectionID,
 		role: "assistant", kind: "answer", contentType: cmp.Or(ft.Type, "text"), createdAt: c.createdAt,
 	}
-	if !ft.Empty {
+	if !silent {
 		n := max(ft.Answers, 1)
 		for i := range n {
 			m.id, m.content = f.id(), text
@@ -43,6 +48,9 @@ func (f *Fake) say(c *chat, question string, files []string) {
 			c.usage.output += tokens(m.content)
 			c.answers = append(c.answers, m)
 		}
+	}
+	if len(c.calls) > 0 {
+		return
 	}
 	m.id, m.kind, m.content, m.contentType = f.id(), "verbose", finishNote, "text"
 	c.rest = append(c.rest, m)
@@ -59,10 +67,10 @@ var suggestions = []string{"Can you say more about that?", "What is an example o
 
 // canned is the default answer. It shows whether the conversation's context
 // reached the bot: chats that were canceled are not part of it.
-func canned(conv *conversation, question string, f *Fake) string {
+func canned(own *chat, question string, f *Fake) string {
 	turn, before := 1, ""
-	for _, c := range conv.chats {
-		if c.status == statusCanceled || !c.saved || c.unasked {
+	for _, c := range own.conv.chats {
+		if c.id == own.id || c.status == statusCanceled || !c.saved || c.unasked {
 			continue
 		}
 		turn++

@@ -80,13 +80,21 @@ func (x *exchange) createChat() {
 		x.refuse(r)
 	case c == nil:
 		x.refused(ft, body.Stream)
+	default:
+		x.play(c, body.Stream)
+	}
+}
+
+// play answers with a chat that runs, or with its fault.
+func (x *exchange) play(c *chat, stream bool) {
+	switch ft := c.fault; {
 	case ft.Kind == Hangup || ft.Kind == Gateway:
-		f.detach(c)
+		x.fake.detach(c)
 		x.fault(ft)
-	case body.Stream && ft.Kind == Stray:
-		f.detach(c)
+	case stream && ft.Kind == Stray:
+		x.fake.detach(c)
 		x.stray(c)
-	case body.Stream && ft.Kind != Envelope:
+	case stream && ft.Kind != Envelope:
 		x.stream(c)
 	default:
 		x.answerLater(c)
@@ -176,6 +184,7 @@ func (f *Fake) newChat(conv *conversation, body *chatBody, question, plain strin
 	if f.cfg.CancelEnds {
 		c.canceled = make(chan struct{})
 	}
+	c.wait()
 	f.say(c, plain, f.names(body))
 	c.takes = c.length()
 	for i := range body.Messages {

@@ -1,6 +1,7 @@
 package cozetest
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -32,6 +33,10 @@ type chat struct {
 	pace      time.Duration
 	deltas    int // pieces of each answer, and of the reasoning
 	reasoning string
+	round     int             // of tool calls, from 1
+	calls     []toolCall      // the tools that it waits for at its end
+	given     []toolOutput    // by the tools of the rounds before
+	said      []storedMessage // in those rounds
 	answers   []storedMessage
 	rest      []storedMessage // the verbose finish, then the follow_ups
 	usage     usage
@@ -63,14 +68,14 @@ func (c *chat) length() time.Duration {
 
 // final is the status that the chat will end with.
 func (c *chat) final() string {
-	if c.fault.Kind == Action || c.fault.Kind == AskBack {
-		return statusAction
-	}
 	switch c.fault.end() {
 	case Failed:
 		return statusFailed
 	case Canceled:
 		return statusCanceled
+	}
+	if c.waits() {
+		return statusAction
 	}
 	return statusCompleted
 }
@@ -87,12 +92,12 @@ func (f *Fake) finish(c *chat, status string) {
 	}
 	f.journal.running--
 	f.rest(c.conv)
-	if status == statusAction && c.fault.Kind == Action { // it waits for a tool's output, and goes on occupying
+	if status == statusAction && len(c.calls) > 0 { // it waits for a tool's output, and goes on occupying
 		return
 	}
 	c.conv.active = nil
 	if (status == statusCompleted || status == statusAction) && c.saved {
-		c.conv.messages = append(append(c.conv.messages, c.answers...), c.rest...)
+		c.conv.messages = slices.Concat(c.conv.messages, c.said, c.answers, c.rest)
 	}
 }
 
@@ -155,15 +160,11 @@ func (c *chat) append(dst []byte, status string, ended int64) []byte {
 	}
 	dst = append(dst, `,"status":`...)
 	dst = appendString(dst, status)
-	if status == statusAction && c.fault.Kind == AskBack {
-		dst = append(dst, `,"required_action":{"type":"submit_tool_outputs","submit_tool_outputs":{"tool_calls":[{"id":"","type":"reply_message","function":null,"require_info":{"require_fields":["reply_content"],"name":"question"}}]}}`...)
-	} else if status == statusAction {
-		dst = append(dst, `,"required_action":{"type":"submit_tool_outputs","submit_tool_outputs":{"tool_calls":[{"id":"call_`...)
-		dst = append(dst, c.id...)
-		dst = append(dst, `","type":"function","function":{"name":"get_weather","arguments":"{\"location\":\"here\"}"}}]}}`...)
+	if status == statusAction {
+		dst = c.appendAction(dst)
 	}
 	dst = append(dst, `,"usage":`...)
-	if status == statusCompleted {
+	if status == statusCompleted || status == statusAction {
 		dst = c.usage.append(dst)
 	} else {
 		dst = usage{}.append(dst)

@@ -46,7 +46,7 @@ func parseDirectives(question string) (plain string, rules []Rule, err error) {
 var short = map[Kind]string{
 	Refuse: "code", Expired: "code", Error: "code", Bare: "code", Fail: "code", FailFlat: "code",
 	Limit: "for", Gateway: "status", Cut: "after", Stall: "for", Drip: "pace", Endless: "pace",
-	Hangup: "created",
+	Hangup: "created", Action: "tool",
 }
 
 // parseDirective reads KIND, KIND=VALUE and FIELD=VALUE words. code=N alone is a
@@ -66,7 +66,7 @@ func parseDirective(s string) (Rule, error) {
 			if valued {
 				err = r.set(field, value)
 			}
-		case key == "match" || key == "contains" || key == "on" || key == "nth":
+		case key == "match" || key == "contains" || key == "on" && value != onSubmit || key == "nth":
 			return r, fmt.Errorf("%s is for scripts: a directive concerns its own question", key)
 		case valued:
 			err = r.set(key, value)
@@ -85,5 +85,5 @@ func parseDirective(s string) (Rule, error) {
 
 func isKind(s string) bool {
 	_, listed := short[Kind(s)]
-	return listed || slices.Contains([]Kind{Action, AskBack, Move, Envelope, Stray}, Kind(s))
+	return listed || slices.Contains([]Kind{AskBack, Move, Envelope, Stray}, Kind(s))
 }

@@ -37,7 +37,9 @@
 // a missing token is code 4101 at HTTP 200, elsewhere 700012006 at HTTP 401.
 // Refusals of chats come at HTTP 200, others at 400. A chat's message list has no
 // data unless the chat completed. A chat that waits for a tool's output
-// occupies its conversation for good. With Config.OAuthKey there is an OAuth app
+// occupies its conversation until it gets the outputs of all its calls, each once;
+// outputs that it does not wait for are refused with 4000. The usage of each round
+// is its own. With Config.OAuthKey there is an OAuth app
 // of type JWT, whose tokens expire.
 //
 // # Faults in a question
@@ -58,7 +60,10 @@
 //	[[mock:hangup created]]          no reply at all, but the chat runs
 //	[[mock:hangup for=90s]]          nor any for a minute and a half
 //	[[mock:expired]]                 the conversation is gone (4002)
-//	[[mock:action]]                  requires_action
+//	[[mock:action]]                  requires_action: the bot calls get_weather
+//	[[mock:action=a,b rounds=2]]     it calls the tools a and b, twice
+//	[[mock:cut=1 tool=a]]            it calls the tool a, and the stream is cut before that
+//	[[mock:on=submit cut=2]]         the stream after a tool's output is cut
 //	[[mock:ask_back]]                the bot asks back, and waits for the next turn
 //	[[mock:envelope]]                the chat runs, its JSON comes in place of a stream
 //	[[mock:cut=2 unnamed]]           the stream has no chat.created, and is cut
@@ -71,7 +76,7 @@
 // `=true` left out. NAME=VALUE sets the field that matters most to a fault: the
 // code (of refuse, expired, error, bare, fail, fail_flat), `after` of cut, `for`
 // of stall and limit, `status` of gateway, `pace` of drip and endless, `created`
-// of hangup. Values hold no spaces. A question may have several directives: the
+// of hangup, `tool` of action. `on` may be submit. Values hold no spaces. A question may have several directives: the
 // first that still applies wins, and all of them go before the script.
 //
 // # Scripts
@@ -89,7 +94,7 @@
 //
 // The fields, with the fields of Rule and Fault in Go that explain them:
 //
-//	on        text      the call: chat, retrieve, messages, cancel, history, conversation, message,
+//	on        text      the call: chat, submit, retrieve, messages, cancel, history, conversation, message,
 //	                    delete, token, upload, file
 //	contains  text      a part of the question
 //	match     regexp    of the question
@@ -117,6 +122,9 @@
 //	answer    text      the answer
 //	size      number    bytes of the answer
 //	answers   number    of answers
+//	tool      text      the tools that the bot calls before it answers, with commas between them
+//	arguments says      text, text; what each call is given, and what the bot says before
+//	rounds    number    of calls (1)
 //	type      text      the answers' content type: text, card, audio, object_string
 //	empty reasoning     bool
 //	unnamed   bool      the stream lacks chat.created and in_progress

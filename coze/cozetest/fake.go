@@ -101,6 +101,7 @@ var routes = map[string]route{
 	"/v3/chat":                          {[]string{"POST"}, "chat", true, true, (*exchange).createChat},
 	"/v3/chat/retrieve":                 {[]string{"GET", "POST"}, "retrieve", false, true, (*exchange).retrieveChat},
 	"/v3/chat/message/list":             {[]string{"GET", "POST"}, "messages", false, true, (*exchange).listMessages},
+	"/v3/chat/submit_tool_outputs":      {[]string{"POST"}, onSubmit, false, false, (*exchange).submitOutputs},
 	"/v3/chat/cancel":                   {[]string{"POST"}, "cancel", false, false, (*exchange).cancelChat},
 	"/api/permission/oauth2/token":      {[]string{"POST"}, "token", true, false, (*exchange).grantToken},
 	"/v1/files/upload":                  {[]string{"POST"}, onUpload, false, false, (*exchange).uploadFile},

@@ -100,6 +100,13 @@ type Fault struct {
 	Size   int
 	// Answers is the number of answers, each with an id of its own (1).
 	Answers int
+	// Tool makes the chat wait for the outputs of these tools, names with commas
+	// between them, before it answers. Action without it calls get_weather. There
+	// are Rounds (1) of that, each with the same Arguments, and the bot Says
+	// something before each. Kinds other than Action concern the question's own
+	// stream; a rule On submit is about the one that goes on.
+	Tool, Arguments, Says string
+	Rounds                int
 	// Empty leaves the answer out: the chat completes with no answer message.
 	Empty bool
 	// Reasoning sends reasoning deltas before the answer.
@@ -127,8 +134,8 @@ func (f *Fault) check() error {
 		return fmt.Errorf("status %d is no HTTP status of a reply", f.Status)
 	case f.Status == http.StatusNoContent && f.Kind != "":
 		return fmt.Errorf("status 204 cannot carry a body")
-	case f.After < 0 || f.Bytes < 0 || f.Size < 0 || f.Answers < 0 || f.Deltas < 0:
-		return fmt.Errorf("after, bytes, size, answers and deltas count from 0")
+	case f.After < 0 || f.Bytes < 0 || f.Size < 0 || f.Answers < 0 || f.Deltas < 0 || f.Rounds < 0:
+		return fmt.Errorf("after, bytes, size, answers, deltas and rounds count from 0")
 	case f.For < 0 || f.Pace < 0 || f.Latency < 0 || f.Behind < 0:
 		return fmt.Errorf("for, pace, latency and behind are not negative")
 	case f.Size > maxSize:

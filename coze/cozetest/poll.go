@@ -1,6 +1,9 @@
 package cozetest
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // find looks up the chat that a call is about and plays the call's scripted
 // fault. It returns nil when the reply is over. Chats without auto_save_history
@@ -9,15 +12,7 @@ func (x *exchange) find(conversationID, chatID string) *chat {
 	x.entry.ConversationID, x.entry.ChatID = conversationID, chatID
 	f := x.fake
 	f.mu.Lock()
-	var c *chat
-	conv := f.conversation(conversationID)
-	if conv != nil {
-		for _, ch := range conv.chats {
-			if ch.id == chatID {
-				c = ch
-			}
-		}
-	}
+	conv, c := f.chat(conversationID, chatID)
 	f.mu.Unlock()
 	question := ""
 	if c != nil {
@@ -36,6 +31,19 @@ func (x *exchange) find(conversationID, chatID string) *chat {
 		return nil
 	}
 	return c
+}
+
+// chat looks a chat up in its conversation; nil for what there is not. The caller holds mu.
+func (f *Fake) chat(conversationID, chatID string) (conv *conversation, c *chat) {
+	if conv = f.conversation(conversationID); conv == nil {
+		return nil, nil
+	}
+	for _, ch := range conv.chats {
+		if ch.id == chatID {
+			c = ch
+		}
+	}
+	return conv, c
 }
 
 // state is a chat's status and end as of now.
@@ -67,17 +75,20 @@ func (x *exchange) listMessages() {
 	if c == nil {
 		return
 	}
-	if status, _ := x.fake.state(c); status != statusCompleted && (status != statusAction || c.fault.Kind != AskBack) {
+	said := slices.Concat(c.said, c.answers)
+	status, _ := x.fake.state(c)
+	switch {
+	case status == statusAction && len(c.calls) > 0 && len(said) > 0:
+	case status == statusCompleted, status == statusAction && len(c.calls) == 0:
+		said = slices.Concat(c.rest[:1], said, c.rest[1:])
+	default:
 		x.reply(nil)
 		return
 	}
 	x.reply(func(dst []byte) []byte {
-		dst = c.rest[0].appendStored(append(dst, `,"data":[`...))
-		for i := range c.answers {
-			dst = c.answers[i].appendStored(append(dst, ','))
-		}
-		for i := range c.rest[1:] {
-			dst = c.rest[1+i].appendStored(append(dst, ','))
+		dst = said[0].appendStored(append(dst, `,"data":[`...))
+		for i := range said[1:] {
+			dst = said[1+i].appendStored(append(dst, ','))
 		}
 		return append(dst, ']')
 	})

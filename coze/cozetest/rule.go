@@ -13,11 +13,11 @@ import (
 // hold; a Rule without any meets every ask.
 type Rule struct {
 	// On is the call that meets the fault: "" or "chat", "retrieve", "messages"
-	// (a chat's), "cancel", "history" (a conversation's messages), "conversation"
+	// (a chat's), "submit" (tool outputs), "cancel", "history" (a conversation's messages), "conversation"
 	// (create), "message" (create), "delete" (a message), "token" (of an OAuth app), "bot" (its published
-	// form), "benefit" (the account's plan), "user" (whose the token is), "upload" (a file), "file" (what is known of one). On calls
-	// other than chat only Refuse, Limit, Expired, Gateway, Hangup and Stall make
-	// sense; Stall delays the reply.
+	// form), "benefit" (the account's plan), "user" (whose the token is), "upload" (a file), "file" (what is known of one). On submit
+	// the faults of a chat that runs make sense, too; on all calls but these two only
+	// Refuse, Limit, Expired, Gateway, Hangup and Stall; Stall delays the reply.
 	On string
 	// Contains is a part of the question; Match a regular expression for it.
 	// Calls about a chat have its question, the others the empty one.
@@ -40,7 +40,10 @@ type Rule struct {
 // Script is a list of rules.
 type Script []Rule
 
-var calls = []string{"chat", "retrieve", "messages", "cancel", "history", "conversation", "message", "delete", "token", "bot", "benefit", "user", onUpload, "file"}
+// onSubmit is the call that gives a chat tool outputs.
+const onSubmit = "submit"
+
+var calls = []string{"chat", onSubmit, "retrieve", "messages", "cancel", "history", "conversation", "message", "delete", "token", "bot", "benefit", "user", onUpload, "file"}
 
 // compile checks a rule and makes it ready for use.
 func (r *Rule) compile() error {
@@ -63,7 +66,8 @@ func (r *Rule) compile() error {
 		}
 		r.re = re
 	}
-	if r.On != "chat" && !slices.Contains([]Kind{Refuse, Limit, Expired, Gateway, Hangup, Stall}, r.Kind) {
+	if r.On != "chat" && r.On != onSubmit && !slices.Contains([]Kind{Refuse, Limit, Expired, Gateway, Hangup, Stall}, r.Kind) ||
+		r.On == onSubmit && slices.Contains([]Kind{Action, AskBack, Move, Stray, Expired}, r.Kind) {
 		return fmt.Errorf("fault %q cannot happen on %q", r.Kind, r.On)
 	}
 	return r.check()

@@ -175,6 +175,14 @@ func (r *Rule) set(key, value string) (err error) {
 		r.Size, err = strconv.Atoi(value)
 	case "answers":
 		r.Answers, err = strconv.Atoi(value)
+	case "tool":
+		r.Tool = value
+	case "arguments":
+		r.Arguments = value
+	case "rounds":
+		r.Rounds, err = strconv.Atoi(value)
+	case "says":
+		r.Says = value
 	case "empty":
 		r.Empty, err = strconv.ParseBool(value)
 	case "reasoning":

@@ -76,7 +76,7 @@ func TestLoadScriptErrorsSayWhere(t *testing.T) {
 		"{\"rules\": [{\"on\":\"moon\"}]}":                     `rule 1: on "moon"; one of`,
 		"{\"rules\": [{\"on\":\"cancel\",\"fault\":\"cut\"}]}": `rule 1: fault "cut" cannot happen on "cancel"`,
 		"{\"rules\": [{\"nth\":-1}]}":                          `rule 1: nth and times are not negative`,
-		"{\"rules\": [{\"after\":-1}]}":                        `rule 1: after, bytes, size, answers and deltas count from 0`,
+		"{\"rules\": [{\"after\":-1}]}":                        `rule 1: after, bytes, size, answers, deltas and rounds count from 0`,
 		"{\"rules\": [{\"pace\":-1}]}":                         `rule 1: for, pace, latency and behind are not negative`,
 		"{\"rules\": [{\"status\":7}]}":                        `rule 1: status 7 is no HTTP status`,
 		"{\"rules\": [{\"fault\":\"refuse\",\"status\":204}]}": `rule 1: status 204 cannot carry a body`,

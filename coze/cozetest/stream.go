@@ -89,13 +89,6 @@ func (e *emitter) play() error {
 	if err := e.until(c.latency); err != nil {
 		return err
 	}
-	if c.fault.Kind == Action {
-		e.x.fake.end(c, statusAction)
-		if err := e.sendChat(chatAction, statusAction); err != nil {
-			return err
-		}
-		return e.done()
-	}
 	due := c.latency
 	for i := range c.answers {
 		var err error
@@ -103,12 +96,8 @@ func (e *emitter) play() error {
 			return err
 		}
 	}
-	if c.fault.Kind == AskBack {
-		e.x.fake.end(c, statusAction)
-		if err := e.sendChat(chatAction, statusAction); err != nil {
-			return err
-		}
-		return e.done()
+	if c.waits() {
+		return e.finish()
 	}
 	for i := range c.rest {
 		if err := e.send(messageCompleted, c.rest[i].append); err != nil {
@@ -175,6 +164,8 @@ func (e *emitter) finish() error {
 		name = chatFailed
 	case statusCanceled:
 		name = chatCanceled
+	case statusAction:
+		name = chatAction
 	}
 	e.x.fake.end(c, status)
 	if err := e.sendChat(name, status); err != nil {

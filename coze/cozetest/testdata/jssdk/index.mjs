@@ -99,6 +99,26 @@ async function cancel() {
   ok('cancel', 'busy with 4016 before, free after');
 }
 
+// The SDK's example answers a round of tool calls, and each further one, like this.
+async function tools() {
+  const outputs = [];
+  let events = await collect({ additional_messages: ask('how warm? [[mock:action=get_weather,get_time rounds=2]]') });
+  for (let end; (end = events.at(-2)).event === ChatEventType.CONVERSATION_CHAT_REQUIRES_ACTION;) {
+    const { id: chat_id, conversation_id, required_action } = end.data;
+    const calls = required_action.submit_tool_outputs.tool_calls;
+    assert.deepEqual(calls.map((c) => c.function.name), ['get_weather', 'get_time']);
+    const tool_outputs = calls.map((c) => ({ tool_call_id: c.id, output: `{"n":${outputs.push(c.id)}}` }));
+    events = [];
+    for await (const event of await client.chat.submitToolOutputs({ conversation_id, chat_id, tool_outputs, stream: true })) {
+      events.push(event);
+    }
+  }
+  assert.equal(new Set(outputs).size, 4);
+  const answer = events.find((e) => e.event === ChatEventType.CONVERSATION_MESSAGE_COMPLETED && e.data.type === 'answer');
+  assert.match(answer.data.content, /get_time gave \{"n":4\}/);
+  ok('tools', answer.data.content);
+}
+
 async function refusals(chat) {
   const code = (code) => (err) => err.code === code && Boolean(err.logid);
   await assert.rejects(client.chat.cancel(chat.conversation_id, chat.id), code(4104));
@@ -122,6 +142,7 @@ try {
   await listMessages(conversation);
   await retrieve(chat);
   await cancel();
+  await tools();
   await refusals(chat);
 } catch (err) {
   console.error(`not ok: ${err.stack ?? err}`);
