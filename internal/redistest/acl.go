@@ -89,7 +89,7 @@ var admins sync.Map
 // asUser returns a client of the user cozeq, and checks at the end of the test that it was denied nothing.
 func asUser(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	s := Start(t, ACL())
+	s := start(t, ACL())
 	o := s.options(s.Addr())
 	o.Username, o.Password = aclUser, aclPassword
 	rdb := redis.NewClient(o)

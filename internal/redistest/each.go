@@ -18,12 +18,12 @@ const kindEnv = "COZEQ_TEST_REDIS"
 
 // kinds are what kindEnv may say.
 var kinds = map[string]func(*testing.T) redis.UniversalClient{
-	"embedded": func(t *testing.T) redis.UniversalClient { return Embedded(t) },
-	"redis":    func(t *testing.T) redis.UniversalClient { return Start(t).Client() },
-	"unix":     func(t *testing.T) redis.UniversalClient { return Start(t, Unix()).Client() },
+	"embedded": func(t *testing.T) redis.UniversalClient { return embedded(t) },
+	"redis":    func(t *testing.T) redis.UniversalClient { return start(t).Client() },
+	"unix":     func(t *testing.T) redis.UniversalClient { return start(t, Unix()).Client() },
 	"acl":      func(t *testing.T) redis.UniversalClient { return asUser(t) },
-	"tls":      func(t *testing.T) redis.UniversalClient { return Start(t, TLS()).Client() },
-	"valkey":   func(t *testing.T) redis.UniversalClient { return Start(t, Valkey()).Client() },
+	"tls":      func(t *testing.T) redis.UniversalClient { return start(t, TLS()).Client() },
+	"valkey":   func(t *testing.T) redis.UniversalClient { return start(t, Valkey()).Client() },
 	"sentinel": func(t *testing.T) redis.UniversalClient { return StartSentinel(t).Client() },
 	"cluster":  func(t *testing.T) redis.UniversalClient { return StartCluster(t).Client() },
 }
@@ -31,7 +31,8 @@ var kinds = map[string]func(*testing.T) redis.UniversalClient{
 // Each runs f as two subtests, "embedded" on the program's own embedded Redis and "redis" on a redis-server process.
 // Each starts empty. The client is closed when its subtest ends. COZEQ_TEST_REDIS, one of embedded, redis, unix, acl,
 // tls, valkey, sentinel and cluster, makes that one subtest of its name; make test-cluster uses it. With acl the client
-// has the rights of the user in deploy/redis/users.acl and no more.
+// has the rights of the user in deploy/redis/users.acl and no more. But for embedded and redis, the usual ones, tests that
+// choose their Redis themselves, with Embedded or Start, are skipped then: they would only do again what they do without it.
 func Each(t *testing.T, f func(t *testing.T, rdb redis.UniversalClient)) {
 	t.Helper()
 	names := []string{"embedded", "redis"}
@@ -49,6 +50,20 @@ func Each(t *testing.T, f func(t *testing.T, rdb redis.UniversalClient)) {
 // Embedded starts an empty embedded Redis for the time of the test and returns its client. It works inside a
 // testing/synctest bubble: no socket is involved, and TTLs follow the bubble's clock.
 func Embedded(t testing.TB) redis.UniversalClient {
+	t.Helper()
+	skipElsewhere(t)
+	return embedded(t)
+}
+
+// skipElsewhere skips a test that is the same on every kind of Redis.
+func skipElsewhere(t testing.TB) {
+	t.Helper()
+	if kind := os.Getenv(kindEnv); kind != "" && kind != "embedded" && kind != "redis" {
+		t.Skipf("chooses its Redis itself: not again with %s=%s", kindEnv, kind)
+	}
+}
+
+func embedded(t testing.TB) redis.UniversalClient {
 	t.Helper()
 	// Who waits for a connection of the pool does so with a timer that go-redis shares between bubbles, which panics.
 	s, err := localredis.Start(localredis.PoolSize(1024))

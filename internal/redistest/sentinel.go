@@ -34,8 +34,8 @@ type Sentinel struct {
 func StartSentinel(t testing.TB, opts ...Option) *Sentinel {
 	t.Helper()
 	s := &Sentinel{t: t}
-	master := Start(t, opts...)
-	replica := Start(t, append(opts[:len(opts):len(opts)], Config("replicaof", "127.0.0.1", fmt.Sprint(master.port)))...)
+	master := start(t, opts...)
+	replica := start(t, append(opts[:len(opts):len(opts)], Config("replicaof", "127.0.0.1", fmt.Sprint(master.port)))...)
 	s.servers = []*Server{master, replica}
 	awaitReplicas(t, master, 1)
 	for range sentinels {

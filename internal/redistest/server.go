@@ -71,6 +71,12 @@ func Config(name string, values ...string) Option {
 // Start starts a redis-server for the time of the test and waits until it answers.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
+	skipElsewhere(t)
+	return start(t, opts...)
+}
+
+func start(t testing.TB, opts ...Option) *Server {
+	t.Helper()
 	s := prepare(t, opts...)
 	s.start()
 	return s
