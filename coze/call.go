@@ -21,7 +21,8 @@ type call struct {
 	inBody                 bool         // the ids are in the body instead
 	query                  string       // in place of the ids' query
 	need                   string       // "conversation_id" or "chat_id" (both): do not send without
-	asks                   bool         // its reply is a chat, and may be a stream: its errors have a zone
+	asks                   bool         // its reply is a chat or a run, and may be a stream: its errors have a zone
+	whole                  bool         // the reply has its fields beside the code, not in data
 	beforeSend             func() error // see ChatRequest.BeforeSend
 	body                   any          // nil = none
 	upload                 *Upload      // in place of body

@@ -24,6 +24,9 @@ var (
 
 	// ErrAsksBack means that the bot waits for the user's reply in the same conversation.
 	ErrAsksBack = errors.New("the bot asks back")
+
+	// ErrInterrupted means that a workflow waits for something, such as a person's answer: see WorkflowRun.Interrupt.
+	ErrInterrupted = errors.New("the workflow is interrupted")
 )
 
 // Scope is what a pause for a failure has to cover.
@@ -35,8 +38,8 @@ const (
 	ScopeAccount Scope = "account"
 )
 
-// Zone is how far a POST /v3/chat had come when it failed, or the submission of tool outputs. Neither is idempotent, so the
-// zone decides what may follow.
+// Zone is how far the call that begins a chat or a workflow's run had come when it failed, or the submission of tool outputs.
+// None is idempotent, so the zone decides what may follow.
 type Zone uint8
 
 // The zones.

@@ -7,8 +7,8 @@ var (
 		"请检查令牌，并确认 API 地址与令牌所属站点一致（api.coze.cn 或 api.coze.com）。",
 	}
 	hintResource = Text{
-		"Check the bot id, the token and the region (api.coze.cn or api.coze.com): a wrong one of the three looks like this.",
-		"请检查智能体 ID、令牌和站点（api.coze.cn 或 api.coze.com）：三者中任何一个不对，都会报这个错误。",
+		"Check the id of the bot or workflow, the token and the region (api.coze.cn or api.coze.com): a wrong one of the three looks like this.",
+		"请检查智能体或工作流的 ID、令牌和站点（api.coze.cn 或 api.coze.com）：三者中任何一个不对，都会报这个错误。",
 	}
 	hintScope = Text{
 		"Give the token the permission for this call and the bot's workspace, in Coze's settings for tokens.",
@@ -50,6 +50,10 @@ var (
 		"Reply in the same conversation: ask with the conversation_id of this record, or with the same conversation_key.",
 		"请在同一个会话中回复：用这条记录的 conversation_id（或相同的 conversation_key）再提一问。",
 	}
+	hintResume = Text{
+		"Run it again with resume: the event_id and type of this record's interrupt, and the answer as resume_data.",
+		"请用 resume 继续运行：带上这条记录 interrupt 中的 event_id 和 type，并把回答写入 resume_data。",
+	}
 	hintShorten = Text{
 		"Shorten the question, or ask it in a new conversation.",
 		"请缩短问题，或在新的会话中提问。",
@@ -59,12 +63,12 @@ var (
 		"请改写问题：它没有通过扣子的内容审核。",
 	}
 	hintWorkflow = Text{
-		"Run the bot's workflow at Coze with the same input and correct the node that fails.",
-		"请在扣子中用同样的输入试运行该智能体的工作流，修正出错的节点。",
+		"Run the workflow at Coze with the same input and correct the node that fails.",
+		"请在扣子中用同样的输入试运行该工作流，修正出错的节点。",
 	}
 	hintPublishWorkflow = Text{
-		"Publish the workflow, then the bot, at Coze.",
-		"请在扣子中先发布工作流，再发布智能体。",
+		"Publish the workflow at Coze, then the bot that has it.",
+		"请在扣子中先发布工作流，再发布包含它的智能体。",
 	}
 	hintRequest = Text{
 		"Correct the request: the message names the field.",

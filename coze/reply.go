@@ -45,7 +45,7 @@ func envelopeOf(body []byte) (env envelope, ok bool) {
 	for o.next() {
 		fields = true
 		switch string(o.name) {
-		case "code", "msg", "data", "messages", "detail":
+		case "code", "msg", "data", "messages", "detail", "execute_id":
 			known = true
 		}
 		switch string(o.name) {
@@ -132,8 +132,12 @@ func (x *exchange) reply(ctx context.Context, resp *http.Response) (*envelope, e
 		x.logID = x.line(env.logID(), maxLogID)
 	}
 	if ok && !env.foreign && env.code == 0 && resp.StatusCode < 300 {
+		content := env.content()
+		if x.call.whole {
+			content = body
+		}
 		return &envelope{
-			data: bytes.Clone(env.content()), firstID: env.firstID, lastID: env.lastID, hasMore: env.hasMore,
+			data: bytes.Clone(content), firstID: env.firstID, lastID: env.lastID, hasMore: env.hasMore,
 		}, nil
 	}
 	e := x.failure()
@@ -218,6 +222,12 @@ func (x *exchange) into(env *envelope, target any) error {
 			missing = "chat"
 		}
 		keepString(&target.ConversationID, x.call.conversationID)
+	case *WorkflowRun:
+		x.adoptRun(target)
+	case *[]WorkflowRun:
+		for i := range *target {
+			x.adoptRun(&(*target)[i])
+		}
 	case *Conversation:
 		if target.ID == "" {
 			missing = "conversation"

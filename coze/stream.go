@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net/http"
 	"sync/atomic"
 	"time"
 )
@@ -22,12 +21,9 @@ type Stream struct {
 	// nothing: only the reasoning in them is kept, and a delta is yielded only if it is the first event to name the chat.
 	Deltas bool
 
-	ctx      context.Context // the request's; the body ends with it, and its cause says why
-	cancel   context.CancelCauseFunc
-	exchange *exchange
-	body     idleTimeout
-	frames   *decoder
-	used     atomic.Bool
+	eventStream
+
+	used atomic.Bool
 
 	heard                  bool // an event of a chat came, with or without the chat's id
 	told                   bool // an event about the chat's creation was yielded
@@ -52,65 +48,33 @@ func (c *Client) Stream(ctx context.Context, request *ChatRequest) (*Stream, err
 
 // stream makes a call whose reply is a chat's stream. A call about a chat expects that one's events.
 func (c *Client) stream(ctx context.Context, a call) (*Stream, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(c.idle(), func() { cancel(ErrIdle) })
-	s := &Stream{ctx: ctx, cancel: cancel, body: idleTimeout{timer: timer, idle: c.idle()}}
+	s := new(Stream)
 	if a.chatID != "" {
 		s.learn(a.chatID, a.conversationID)
 	}
-	if err := s.open(c, a); err != nil {
-		timer.Stop()
-		cancel(nil)
+	env, err := s.start(ctx, c, a)
+	if err != nil {
 		return nil, err
 	}
-	s.body.stop()
-	s.body.again = true
-	s.frames = newDecoder(&s.body, c.maxEvent())
+	if env != nil {
+		return nil, s.notStreamed(env)
+	}
 	s.drafts.limit = c.maxEvent()
 	return s, nil
 }
 
-// open sends the call, once more with another token if Coze refuses the first one.
-func (s *Stream) open(c *Client, a call) error {
-	err := s.ask(c, a)
-	if s.exchange.refusedToken(err) {
-		if err = s.exchange.renew(s.ctx, err); err == nil {
-			err = s.ask(c, a)
-		}
-	}
-	return err
-}
-
-// ask sends the call once.
-func (s *Stream) ask(c *Client, a call) error {
-	x, resp, err := c.send(s.ctx, a)
-	if err != nil {
-		return err
-	}
-	s.exchange = x
-	media := mediaType(resp)
-	if resp.StatusCode < 300 && resp.StatusCode != http.StatusNoContent && (media == "text/event-stream" || media == "") {
-		s.body.ReadCloser = resp.Body
-		return nil
-	}
-	defer resp.Body.Close()
-	env, err := x.reply(s.ctx, resp)
-	if err != nil {
-		return err
-	}
-	// A good reply that is not a stream, from a proxy or a server that does not stream. The chat runs all the same.
+// notStreamed is the failure of a good reply that is not a stream, from a proxy or a server that does not stream. The chat
+// runs all the same.
+func (s *Stream) notStreamed(env *envelope) error {
 	var chat Chat
-	if err := x.into(env, &chat); err != nil {
+	if err := s.exchange.into(env, &chat); err != nil {
 		return err
 	}
-	e := x.failure()
+	e := s.exchange.failure()
 	e.Zone, e.ChatID, e.ConversationID = ZoneCreated, chat.ID, chat.ConversationID
 	e.Class, e.Err = ClassTruncated, fmt.Errorf("%w: the chat was made, but the reply is no stream", ErrTruncated)
 	return e
 }
-
-// LogID is Coze's id of the request, "" if it gave none.
-func (s *Stream) LogID() string { return s.exchange.logID }
 
 // Stray is the id of another chat whose events were in the stream, "" if there was none. Events leaves these out. The
 // stream's own chat is the one that chat.created names; without chat.created, the first one named in the conversation
@@ -126,14 +90,6 @@ func (s *Stream) Drafts() []Message { return s.drafts.messages() }
 
 // FirstAnswer is when the first piece of a message came; zero before that.
 func (s *Stream) FirstAnswer() time.Time { return s.first }
-
-// Close ends the stream; the chat continues at Coze. It may be called at any time and more than once; reading events
-// after it gives an error of class canceled.
-func (s *Stream) Close() error {
-	s.cancel(nil)
-	s.body.stop()
-	return s.body.Close()
-}
 
 // Events yields the stream's events as they come, once: the creation of the chat, every completed message, the deltas
 // if Deltas is set, and last one terminal event. It ends without an error only after the terminal event of a chat that

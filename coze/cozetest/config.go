@@ -21,6 +21,10 @@ type Config struct {
 	OAuthLife time.Duration
 	// Bots are the ids of the bots that exist. None: any non-empty id.
 	Bots []string
+	// Workflows are the ids of the workflows that exist. None: any non-empty id.
+	Workflows []string
+	// NoAsync refuses asynchronous runs of workflows with 6003, as Coze does on free plans.
+	NoAsync bool
 
 	// Delay is the time before the first byte of every reply, refusals included.
 	Delay time.Duration
@@ -37,7 +41,7 @@ type Config struct {
 	FollowUps int
 
 	// Rate bounds chats, chat/retrieve and chat/message/list together, in calls
-	// a second, as Coze's QPS does. Calls beyond it are refused with code 4013
+	// a second, as Coze's QPS does, and all calls of workflows. Calls beyond it are refused with code 4013
 	// in a 200 envelope. 0: no bound.
 	Rate float64
 	// RateHTTP makes that refusal an HTTP 429 with Retry-After instead.

@@ -5,8 +5,8 @@
 // programs in other languages.
 //
 // It is not a model (its answers are canned), it does not check what a bot may
-// do, and it does not speak the workflow or voice parts of the API. Of an uploaded
-// file it keeps the name and the size. Where Coze's behaviour is not documented,
+// do, and it does not speak the voice parts of the API. A workflow gives its
+// parameters back, as an object with one member more, output. Of an uploaded file it keeps the name and the size. Where Coze's behaviour is not documented,
 // it picks one and says so at the place. Tests and the program may import it; coze
 // must not.
 //
@@ -72,6 +72,16 @@
 //	[[mock:size=100000]]             an answer of 100,000 bytes
 //	[[mock:lines=crlf,comments]]     odd line endings, comments between events
 //
+// The question of a workflow's run is its parameters as JSON, so that a directive
+// may stand in any text among them; that of a resumed run is resume_data. Cut, stall,
+// error, fail, refusals and the pace act as on a chat. The others:
+//
+//	[[mock:ask_back]]                a question node interrupts the run, type 2
+//	[[mock:action]]                  a client-side plugin does, type 6
+//	[[mock:answers=3]]               three messages of output nodes
+//	[[mock:answer=text]]             what the end node gives
+//	[[mock:then=running]]            the run never ends
+//
 // A directive is a fault's name or none, and fields of the table below, with
 // `=true` left out. NAME=VALUE sets the field that matters most to a fault: the
 // code (of refuse, expired, error, bare, fail, fail_flat), `after` of cut, `for`
@@ -95,7 +105,7 @@
 // The fields, with the fields of Rule and Fault in Go that explain them:
 //
 //	on        text      the call: chat, submit, retrieve, messages, cancel, history, conversation, message,
-//	                    delete, token, upload, file
+//	                    delete, token, upload, file, workflow, run_history
 //	contains  text      a part of the question
 //	match     regexp    of the question
 //	nth       number    the ask's number, from 1

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -27,6 +28,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, chunk+4096); retu
 type emitter struct {
 	x     *exchange
 	chat  *chat // nil for a stream that is only a refusal
+	run   bool  // it is of a workflow: events have ids and spaces
 	fault *Fault
 	frame framing
 	plain bool
@@ -44,7 +46,7 @@ type emitter struct {
 }
 
 func newEmitter(x *exchange, c *chat, ft *Fault) *emitter {
-	e := &emitter{x: x, chat: c, fault: ft, plain: ft.Lines == "", strike: ft.after()}
+	e := &emitter{x: x, chat: c, run: x.route.on == onWorkflow, fault: ft, plain: ft.Lines == "", strike: ft.after()}
 	e.frame, _ = parseFraming(ft.Lines) // checked when the rule was compiled
 	if c == nil || c.pace == 0 {
 		e.pool = buffers.Get().(*[]byte)
@@ -85,7 +87,11 @@ func (e *emitter) open(name string) error {
 		}
 	}
 	e.name, e.event = name, len(e.buf)
-	if e.plain {
+	switch {
+	case e.plain && e.run:
+		e.buf = strconv.AppendInt(append(e.buf, "id: "...), int64(e.events), 10)
+		e.buf = append(append(append(e.buf, "\nevent: "...), name...), "\ndata: "...)
+	case e.plain:
 		e.buf = append(append(append(e.buf, "event:"...), name...), "\ndata:"...)
 	}
 	e.data = len(e.buf)
@@ -127,9 +133,16 @@ func (e *emitter) sendChat(name, status string) error {
 
 // sendError sends an event with a code, or with {} for code 0.
 func (e *emitter) sendError(name string, code int, msg string) error {
+	if e.run {
+		name = "Error"
+	}
 	return e.send(name, func(dst []byte) []byte {
-		if code == 0 {
+		switch {
+		case code == 0:
 			return append(dst, "{}"...)
+		case e.run:
+			dst = strconv.AppendInt(append(dst, `{"error_code":`...), int64(code), 10)
+			return append(appendString(append(dst, `,"error_message":`...), msg), '}')
 		}
 		return appendError(dst, code, msg)
 	})

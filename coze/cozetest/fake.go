@@ -19,13 +19,15 @@ type Fake struct {
 	tokens        []string
 	oauth         oauth
 	book          *rulebook
-	bucket        bucket
+	bucket        bucket // of chats
+	runBucket     bucket // of workflows
 	journal       journal
 	lastID        int64
 	calls         uint64
 	conversations map[string]*conversation
 	idle          []idle // oldest first
 	files         map[string]file
+	runs          map[string]*run
 }
 
 // NewHandler returns a Fake. The error is about Config.Rules and says which rule
@@ -39,10 +41,12 @@ func NewHandler(c Config) (*Fake, error) {
 		cfg: c, quit: make(chan struct{}), tokens: slices.Clone(c.Tokens), book: book,
 		oauth:         oauth{key: c.OAuthKey, life: c.OAuthLife, granted: map[string]time.Time{}, used: map[string]bool{}},
 		bucket:        bucket{rate: c.Rate},
+		runBucket:     bucket{rate: c.Rate},
 		journal:       journal{keep: c.KeepLog, calls: map[string]int{}, asked: map[uint64]uint32{}},
 		lastID:        c.firstID(),
 		conversations: map[string]*conversation{},
 		files:         map[string]file{},
+		runs:          map[string]*run{},
 	}, nil
 }
 
@@ -88,7 +92,7 @@ type route struct {
 	methods []string
 	on      string // its name in rules
 	open    bool   // looks after the token itself
-	limited bool   // counts toward the QPS that all chat calls share
+	limited bool   // counts toward the QPS that all chat calls share, or all workflow calls
 	serve   func(*exchange)
 }
 
@@ -109,7 +113,27 @@ var routes = map[string]route{
 	"/v1/commerce/benefit/benefits/get": {[]string{"GET"}, "benefit", false, false, (*exchange).benefits},
 	"/v1/bot/get_online_info":           {[]string{"GET"}, "bot", false, false, (*exchange).onlineInfo},
 	"/v1/users/me":                      {[]string{"GET"}, "user", false, false, (*exchange).me},
+	"/v1/workflow/run":                  {[]string{"POST"}, onWorkflow, false, true, (*exchange).runWorkflow},
+	"/v1/workflow/stream_run":           {[]string{"POST"}, onWorkflow, false, true, (*exchange).streamWorkflow},
+	"/v1/workflows/resume":              {[]string{"POST"}, onWorkflow, false, true, (*exchange).resumeWorkflow},
+	"/v1/workflow/stream_resume":        {[]string{"POST"}, onWorkflow, false, true, (*exchange).streamResume},
+	pathHistory:                         {[]string{"GET"}, onHistory, false, true, (*exchange).runHistory},
 }
+
+// pathHistory is a run's history without its ids: see callOf.
+const pathHistory = "/v1/workflows/:workflow_id/run_histories/:execute_id"
+
+// callOf is a call's path without the ids in it.
+func callOf(path string) string {
+	path = strings.TrimSuffix(path, "/")
+	if parts := strings.Split(path, "/"); len(parts) == 6 && strings.HasPrefix(path, "/v1/workflows/") && parts[4] == "run_histories" {
+		return pathHistory
+	}
+	return path
+}
+
+// ofWorkflows reports whether a route is one of the workflow calls.
+func (r *route) ofWorkflows() bool { return r.on == onWorkflow || r.on == onHistory }
 
 func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{fake: f, w: w, r: r}
@@ -123,7 +147,7 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.log(0, 0)
 		return
 	}
-	route, known := routes[strings.TrimSuffix(r.URL.Path, "/")]
+	route, known := routes[callOf(r.URL.Path)]
 	if !known || !slices.Contains(route.methods, r.Method) {
 		x.refuse(refuse(codeParameter, "Invalid URL ("+r.Method+" "+r.URL.Path+")").at(http.StatusNotFound))
 		return
@@ -134,7 +158,11 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !route.open { // a chat looks up its bot before the token
 		if !f.knows(bearer(r)) {
-			x.refuse(refuse(codeToken, message(codeToken)).at(http.StatusUnauthorized))
+			code := codeToken
+			if route.ofWorkflows() {
+				code = codeAuthentication
+			}
+			x.refuse(refuse(code, message(code)).at(http.StatusUnauthorized))
 			return
 		}
 		if route.limited && x.limited() {

@@ -13,9 +13,11 @@ type Request struct {
 	ConversationID string
 	ChatID         string
 	BotID, UserID  string
-	Question       string            // chats: the text of the last message, directives included
+	Question       string            // chats: the text of the last message; runs: the parameters as JSON; directives included
 	MetaData       map[string]string // chats: the chat's; otherwise the body's
 	FileName       string            // of an upload
+	WorkflowID     string            // of a run, with the id of it:
+	ExecuteID      string
 	Stream         bool
 	Fault          Kind   // the scripted fault that it met
 	Status         int    // HTTP; 0 when the fake hung up
@@ -37,7 +39,7 @@ type journal struct {
 }
 
 func (j *journal) add(r Request) {
-	j.calls[r.Path]++
+	j.calls[callOf(r.Path)]++
 	switch {
 	case j.keep < 0:
 	case j.keep == 0 || len(j.ring) < j.keep:
@@ -49,14 +51,19 @@ func (j *journal) add(r Request) {
 }
 
 func (j *journal) accept(question string) {
+	j.acceptRun(question)
+	j.running++
+	j.most = max(j.most, j.running)
+}
+
+// acceptRun is accept for a workflow's run, whose end nobody counts.
+func (j *journal) acceptRun(question string) {
 	j.accepted++
 	h := hash(question)
 	if j.asked[h] > 0 {
 		j.repeats++
 	}
 	j.asked[h]++
-	j.running++
-	j.most = max(j.most, j.running)
 }
 
 // Requests returns the requests so far, oldest first, as far as KeepLog goes. A
@@ -71,14 +78,15 @@ func (f *Fake) Requests() []Request {
 	return out
 }
 
-// Calls is how often a path was called, such as "/v3/chat", refusals included.
+// Calls is how often a path was called, such as "/v3/chat", refusals included. A run's history is counted without its ids,
+// as "/v1/workflows/:workflow_id/run_histories/:execute_id".
 func (f *Fake) Calls(path string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.journal.calls[path]
 }
 
-// Accepted is how many chats came to be.
+// Accepted is how many chats came to be, and runs of workflows.
 func (f *Fake) Accepted() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -86,7 +94,7 @@ func (f *Fake) Accepted() int {
 }
 
 // ByQuestion is how many chats came to be for exactly this question, in
-// whatever conversation.
+// whatever conversation, or runs of workflows with these parameters as JSON.
 func (f *Fake) ByQuestion(question string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

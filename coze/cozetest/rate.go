@@ -37,14 +37,18 @@ func (b *bucket) take(now time.Time) time.Duration {
 func (f *Fake) SetRate(rate float64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.bucket = bucket{rate: rate}
+	f.bucket, f.runBucket = bucket{rate: rate}, bucket{rate: rate}
 }
 
 // limited refuses a call beyond the rate.
 func (x *exchange) limited() bool {
 	f := x.fake
 	f.mu.Lock()
-	wait := f.bucket.take(time.Now())
+	b := &f.bucket
+	if x.route.ofWorkflows() {
+		b = &f.runBucket
+	}
+	wait := b.take(time.Now())
 	f.mu.Unlock()
 	if wait == 0 {
 		return false

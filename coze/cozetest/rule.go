@@ -15,9 +15,9 @@ type Rule struct {
 	// On is the call that meets the fault: "" or "chat", "retrieve", "messages"
 	// (a chat's), "submit" (tool outputs), "cancel", "history" (a conversation's messages), "conversation"
 	// (create), "message" (create), "delete" (a message), "token" (of an OAuth app), "bot" (its published
-	// form), "benefit" (the account's plan), "user" (whose the token is), "upload" (a file), "file" (what is known of one). On submit
-	// the faults of a chat that runs make sense, too; on all calls but these two only
-	// Refuse, Limit, Expired, Gateway, Hangup and Stall; Stall delays the reply.
+	// form), "benefit" (the account's plan), "user" (whose the token is), "upload" (a file), "file" (what is known of one),
+	// "workflow" (run or resumed, streamed or not), "run_history". On submit and workflow the faults of a chat that runs make
+	// sense, too; on all calls but these three only Refuse, Limit, Expired, Gateway, Hangup and Stall; Stall delays the reply.
 	On string
 	// Contains is a part of the question; Match a regular expression for it.
 	// Calls about a chat have its question, the others the empty one.
@@ -43,7 +43,7 @@ type Script []Rule
 // onSubmit is the call that gives a chat tool outputs.
 const onSubmit = "submit"
 
-var calls = []string{"chat", onSubmit, "retrieve", "messages", "cancel", "history", "conversation", "message", "delete", "token", "bot", "benefit", "user", onUpload, "file"}
+var calls = []string{"chat", onSubmit, "retrieve", "messages", "cancel", "history", "conversation", "message", "delete", "token", "bot", "benefit", "user", onUpload, "file", onWorkflow, onHistory}
 
 // compile checks a rule and makes it ready for use.
 func (r *Rule) compile() error {
@@ -66,7 +66,7 @@ func (r *Rule) compile() error {
 		}
 		r.re = re
 	}
-	if r.On != "chat" && r.On != onSubmit && !slices.Contains([]Kind{Refuse, Limit, Expired, Gateway, Hangup, Stall}, r.Kind) ||
+	if !slices.Contains([]string{"chat", onSubmit, onWorkflow}, r.On) && !slices.Contains([]Kind{Refuse, Limit, Expired, Gateway, Hangup, Stall}, r.Kind) ||
 		r.On == onSubmit && slices.Contains([]Kind{Action, AskBack, Move, Stray, Expired}, r.Kind) {
 		return fmt.Errorf("fault %q cannot happen on %q", r.Kind, r.On)
 	}

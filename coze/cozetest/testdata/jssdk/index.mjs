@@ -135,6 +135,34 @@ async function refusals(chat) {
   ok('refusals', '4104, 4001, 4013, 700012006, 4101');
 }
 
+async function workflows() {
+  const workflow_id = '73664689170551';
+  const run = await client.workflows.runs.create({ workflow_id, parameters: { name: 'Ann' } });
+  assert.equal(JSON.parse(run.data).name, 'Ann');
+  assert.match(run.debug_url, /execute_id=/);
+  const stream = async (name) => {
+    const events = [];
+    for await (const event of client.workflows.runs.stream({ workflow_id, parameters: { name } })) {
+      events.push(event);
+    }
+    return events;
+  };
+  const events = await stream('Ann [[mock:answers=2]]');
+  assert.deepEqual(events.map((e) => e.id), events.map((_, i) => i));
+  assert.equal(events.at(-1).event, 'Done');
+  const end = events.filter((e) => e.event === 'Message').at(-1).data;
+  assert.equal(JSON.parse(end.content).name, 'Ann');
+  const interrupt = (await stream('Ann [[mock:ask_back]]')).at(-1);
+  assert.equal(interrupt.event, 'Interrupt');
+  assert.equal(interrupt.data.interrupt_data.type, 2);
+  const failed = (await stream('Ann [[mock:fail=720702085]]')).at(-1);
+  assert.equal(failed.event, 'Error');
+  assert.equal(failed.data.error_code, 720702085);
+  await assert.rejects(client.workflows.runs.create({ workflow_id, parameters: { name: '[[mock:code=4200]]' } }),
+    (err) => err.code === 4200);
+  ok('workflows', `${events.length} events`);
+}
+
 try {
   const conversation = await createConversation();
   await streamChat(conversation);
@@ -144,6 +172,7 @@ try {
   await cancel();
   await tools();
   await refusals(chat);
+  await workflows();
 } catch (err) {
   console.error(`not ok: ${err.stack ?? err}`);
   process.exit(1);

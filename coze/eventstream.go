@@ -1,0 +1,66 @@
+package coze
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// eventStream is a reply of server-sent events while it is read.
+type eventStream struct {
+	ctx      context.Context // the request's; the body ends with it, and its cause says why
+	cancel   context.CancelCauseFunc
+	exchange *exchange
+	body     idleTimeout
+	frames   *decoder
+}
+
+// start sends a call and returns when the headers of its stream are there. A good reply that is not a stream is returned
+// instead, as its envelope. After an error, an *Error, and after an envelope, there is nothing to close.
+func (s *eventStream) start(ctx context.Context, c *Client, a call) (*envelope, error) {
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	timer := time.AfterFunc(c.idle(), func() { s.cancel(ErrIdle) })
+	s.body = idleTimeout{timer: timer, idle: c.idle()}
+	env, err := s.send(c, a)
+	if s.exchange.refusedToken(err) {
+		if err = s.exchange.renew(s.ctx, err); err == nil {
+			env, err = s.send(c, a)
+		}
+	}
+	if err != nil || env != nil {
+		timer.Stop()
+		s.cancel(nil)
+		return env, err
+	}
+	s.body.stop()
+	s.body.again = true
+	s.frames = newDecoder(&s.body, c.maxEvent())
+	return nil, nil
+}
+
+// send sends the call once.
+func (s *eventStream) send(c *Client, a call) (*envelope, error) {
+	x, resp, err := c.send(s.ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	s.exchange = x
+	media := mediaType(resp)
+	if resp.StatusCode < 300 && resp.StatusCode != http.StatusNoContent && (media == "text/event-stream" || media == "") {
+		s.body.ReadCloser = resp.Body
+		return nil, nil
+	}
+	defer resp.Body.Close()
+	return x.reply(s.ctx, resp)
+}
+
+// LogID is Coze's id of the request, "" if it gave none.
+func (s *eventStream) LogID() string { return s.exchange.logID }
+
+// Close ends the stream; what it is of continues at Coze. It may be called at any time and more than once; reading events
+// after it gives an error of class canceled.
+func (s *eventStream) Close() error {
+	s.cancel(nil)
+	s.body.stop()
+	return s.body.Close()
+}
