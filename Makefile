@@ -70,11 +70,12 @@ lint: ## staticcheck, and is everything formatted and go.mod tidy
 
 # The detector makes everything several times slower, above all the Lua of the embedded Redis and the start of a program. So
 # redistest.Each has the real Redis alone, whose clients are the same, and what does not run anything beside anything else
-# is left out: the rules of the tree, and the scripts that read texts or do once more on another kind of Redis what others do.
+# is left out: the rules of the tree, the scripts that read texts or do once more on another kind of Redis what others do, and
+# hours of the bubble's time in which the limiter settles.
 .PHONY: race
 race: redis ## run the tests with the race detector, the long ones left out
 	COZEQ_REQUIRE_REDIS=1 COZEQ_TEST_REDIS=redis CGO_ENABLED=1 go test -race -short -p 2 -parallel 4 -timeout 20m \
-		-skip '^TestScripts$$/^(completion|errors|errors_zh|help|lang|man|settings_text|redis_.*)$$' $$(go list $(PKG) | grep -v /internal/arch$$)
+		-skip '^TestLimiterSettles$$/^200|^TestLimiter(AgainstNoise|FarAboveTheLimit)$$|^TestScripts$$/^(completion|errors|errors_zh|help|lang|man|settings_text|redis_.*)$$' $$(go list $(PKG) | grep -v /internal/arch$$)
 
 .PHONY: test-cluster
 test-cluster: redis ## run the tests on a Redis Cluster, as an ACL user, and on Valkey if it is there (2 min)

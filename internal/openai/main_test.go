@@ -187,8 +187,12 @@ func respond(question string, more ...string) string {
 
 // each runs a test on both stores.
 func each(t *testing.T, o options, f func(t *testing.T, s *site)) {
+	t.Parallel() // most of them wait
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) { f(t, newSite(t, rdb, o)) })
 }
 
 // embedded runs a test on the embedded store.
-func embedded(t *testing.T, o options) *site { return newSite(t, redistest.Embedded(t), o) }
+func embedded(t *testing.T, o options) *site {
+	t.Parallel()
+	return newSite(t, redistest.Embedded(t), o)
+}

@@ -73,6 +73,7 @@ func TestProcessDies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a dead process is found out after 13 s")
 	}
+	t.Parallel()
 	for _, c := range []struct {
 		step   string
 		during http.HandlerFunc // nil: killed before the end of the task
