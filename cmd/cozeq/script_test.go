@@ -52,6 +52,7 @@ import (
 //	collector [refuse]         an OpenTelemetry collector for $OTEL_EXPORTER_OTLP_ENDPOINT
 //	spans FILE                 what it has got, as a tree, and forget it; FILE.headers are those of the requests
 func TestScripts(t *testing.T) {
+	t.Parallel() // the last scripts wait
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
