@@ -101,7 +101,7 @@ var edges = map[string][]string{
 	"internal/runbatch":    {"tasks/batches", "tasks", "results", "internal/tally", "redis"},
 	"internal/filerun": {"internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
 		"internal/progress", "internal/redisretry", "internal/sheet"},
-	"internal/batchfile": {"tasks/batches", "tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
+	"internal/batchfile": {"internal/attachment", "tasks/batches", "tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
 		"internal/sheet", "internal/usage"},
 
 	// Files that come over HTTP.
@@ -183,7 +183,7 @@ var edges = map[string][]string{
 	"internal/cli/doctor": {"coze", "coze/oauth", "results", "worker", "asynq", "redis", "internal/apikey", "internal/asynqx", "internal/exitcode", "internal/misuse",
 		"internal/pausewatch", "internal/queuestate", "internal/redischeck", "internal/remoteredis",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
-	"internal/cli/batch": {"coze", "results", "tasks", "tasks/batches", "worker", "internal/batchfile",
+	"internal/cli/batch": {"coze", "internal/attachment", "results", "tasks", "tasks/batches", "worker", "internal/batchfile",
 		"internal/exitcode", "internal/flags", "internal/input", "internal/misuse", "internal/output", "internal/panel",
 		"internal/pausewatch", "internal/progress", "internal/queuestate", "internal/session", "internal/settings",
 		"internal/terminal", "internal/usage", "*"},

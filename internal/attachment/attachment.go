@@ -93,14 +93,14 @@ func check(u *coze.Upload) error {
 	return nil
 }
 
-// Upload returns the id of the file at path. An upload of the same content that is under way is shared. Where Coze refuses the
+// Upload returns the id of the file at path. digest is its Digest, "" if the caller has not read it. An upload of the same content that is under way is shared. Where Coze refuses the
 // rate, it waits and goes on. Errors are a [*FileError], a [*coze.Error] that concerns all files, the context's cause or Redis'.
-func (u *Uploader) Upload(ctx context.Context, path string) (id string, err error) {
+func (u *Uploader) Upload(ctx context.Context, path, digest string) (id string, err error) {
 	file, err := describe(path)
 	if err != nil {
 		return "", &FileError{path, err}
 	}
-	return u.upload(ctx, path, file)
+	return u.upload(ctx, path, digest, file)
 }
 
 // UploadContent is Upload for content that is in memory. name has its extension.
@@ -111,13 +111,15 @@ func (u *Uploader) UploadContent(ctx context.Context, name string, content []byt
 	if err := check(file); err != nil {
 		return "", &FileError{name, err}
 	}
-	return u.upload(ctx, name, file)
+	return u.upload(ctx, name, "", file)
 }
 
-func (u *Uploader) upload(ctx context.Context, path string, file *coze.Upload) (string, error) {
-	sum, err := digest(path, file.Open)
-	if err != nil {
-		return "", err
+func (u *Uploader) upload(ctx context.Context, path, sum string, file *coze.Upload) (string, error) {
+	if sum == "" {
+		var err error
+		if sum, err = digest(path, file.Open); err != nil {
+			return "", err
+		}
 	}
 	id, err := u.once(ctx, file, sum+strings.ToLower(filepath.Ext(path)))
 	if e, ok := errors.AsType[*coze.Error](err); ok && ctx.Err() == nil && !e.Unreached && pause.Scope(e) == "" {

@@ -39,7 +39,7 @@ func TestOnce(t *testing.T) {
 			path := write(t, fmt.Sprintf("%d.PDF", i), "%PDF-1.7")
 			uploads.Go(func() {
 				var err error
-				if ids[i], err = u.Upload(t.Context(), path); err != nil {
+				if ids[i], err = u.Upload(t.Context(), path, ""); err != nil {
 					t.Error(err)
 				}
 			})
@@ -58,12 +58,12 @@ func TestOnce(t *testing.T) {
 				t.Errorf("%s is kept for %v", key, ttl)
 			}
 		}
-		if id, err := u.Upload(t.Context(), write(t, "a.doc", "%PDF-1.7")); err != nil || id == ids[0] {
+		if id, err := u.Upload(t.Context(), write(t, "a.doc", "%PDF-1.7"), ""); err != nil || id == ids[0] {
 			t.Errorf("another extension: %q, %v", id, err)
 		}
 		other := &attachment.Uploader{Coze: srv.Client(), Redis: rdb}
 		other.Coze.Auth = coze.StaticToken("another")
-		if id, err := other.Upload(t.Context(), write(t, "a.pdf", "%PDF-1.7")); err != nil || id == ids[0] {
+		if id, err := other.Upload(t.Context(), write(t, "a.pdf", "%PDF-1.7"), ""); err != nil || id == ids[0] {
 			t.Errorf("another account: %q, %v", id, err)
 		}
 	})
@@ -96,7 +96,7 @@ func TestRefusals(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_, err := (&attachment.Uploader{Coze: srv.Client(), Redis: rdb}).Upload(t.Context(), tt.path)
+			_, err := (&attachment.Uploader{Coze: srv.Client(), Redis: rdb}).Upload(t.Context(), tt.path, "")
 			if file := errors.As(err, new(*attachment.FileError)); err == nil || file != tt.file {
 				t.Errorf("got %v, of one file: %v", err, file)
 			}

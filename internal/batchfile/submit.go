@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 
+	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redisretry"
 	"github.com/cozeq/cozeq/internal/usage"
@@ -23,6 +25,9 @@ type Submission struct {
 	// Batch says how the questions are asked. What the input tells is filled in by Run, as are an empty ID, with BatchID, and
 	// an empty Name.
 	Batch batches.Spec
+
+	// Upload uploads a file of a row, by its path, and returns its id at Coze. The input names files only if there is one.
+	Upload func(ctx context.Context, path, digest string) (id string, err error)
 
 	// OnProgress, if it is not nil, gets how many of the rows are in Redis, after each chunk.
 	OnProgress func(rows int)
@@ -132,16 +137,20 @@ func (s *Submission) feed(ctx context.Context, b *batches.Status, form input.For
 		return err
 	}
 	chunk := make([]batches.Row, 0, batches.ChunkRows)
+	var attached []*input.Row // those of the chunk that have files
 	n := 0
 	flush := func() error {
 		if len(chunk) == 0 {
 			return nil
 		}
+		if err := s.upload(ctx, chunk, attached); err != nil {
+			return err
+		}
 		err := redisretry.Do(ctx, n > batches.ChunkRows, func() error { return s.Batches.Add(ctx, b.ID, chunk) })
 		if err != nil {
 			return err
 		}
-		chunk = chunk[:0]
+		chunk, attached = chunk[:0], nil
 		if s.OnProgress != nil {
 			s.OnProgress(n)
 		}
@@ -162,6 +171,9 @@ func (s *Submission) feed(ctx context.Context, b *batches.Status, form input.For
 			return fmt.Errorf("row %d: %w", row.N, err)
 		}
 		chunk = append(chunk, batches.Row{N: row.N, CustomID: row.CustomID, Columns: kept, Chat: row.Chat})
+		if len(row.Paths()) > 0 {
+			attached = append(attached, row)
+		}
 		if len(chunk) == batches.ChunkRows {
 			if err := flush(); err != nil {
 				return err
@@ -169,4 +181,27 @@ func (s *Submission) feed(ctx context.Context, b *batches.Status, form input.For
 		}
 	}
 	return flush()
+}
+
+// upload uploads the files of some rows of a chunk. It comes before the chunk is in Redis: who dies here has asked nothing of it,
+// and the next submit finds what was uploaded by its content, or uploads it again. A file that is refused ends the submit, which
+// goes on at this chunk when it is given again: a batch has all rows of its file.
+func (s *Submission) upload(ctx context.Context, chunk []batches.Row, attached []*input.Row) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var uploads sync.WaitGroup
+	free := make(chan struct{}, attachment.Concurrency)
+	for _, row := range attached {
+		free <- struct{}{}
+		uploads.Go(func() {
+			defer func() { <-free }()
+			if err := row.Upload(ctx, s.Upload); err != nil {
+				cancel(fmt.Errorf("row %d: %w", row.N, err)) // the first one counts
+				return
+			}
+			chunk[row.N-chunk[0].N].Chat = row.Chat
+		})
+	}
+	uploads.Wait()
+	return context.Cause(ctx)
 }

@@ -54,9 +54,9 @@ type Job struct {
 	// 0 = all. Of a conversation only the first turn can be in the sample.
 	Sample int
 
-	// Upload uploads a file of a row, by its path, and returns its id at Coze. An *attachment.FileError fails the row, any
+	// Upload uploads a file of a row, by its path and its digest if it is known, and returns its id at Coze. An *attachment.FileError fails the row, any
 	// other error ends the run. It is called concurrently. nil: a row with a file fails.
-	Upload func(ctx context.Context, path string) (id string, err error)
+	Upload func(ctx context.Context, path, digest string) (id string, err error)
 
 	// Cache answers questions that were answered before. nil: there is none.
 	Cache *answercache.Cache

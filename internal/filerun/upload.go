@@ -17,11 +17,15 @@ import (
 // It comes before the journal notes that the rows are enqueued: a run that dies here has asked nothing, and its next go finds
 // what was uploaded by its content, or uploads it again.
 func (r *run) upload(ctx context.Context, rows []*openRow) ([]*openRow, error) {
+	upload := r.job.Upload
+	if upload == nil {
+		upload = noUpload
+	}
 	errs := make([]error, len(rows))
 	var uploads sync.WaitGroup
 	for i, o := range rows {
 		if len(o.row.Paths()) > 0 {
-			uploads.Go(func() { errs[i] = r.uploadRow(ctx, o.row) })
+			uploads.Go(func() { errs[i] = o.row.Upload(ctx, upload) })
 		}
 	}
 	uploads.Wait()
@@ -44,20 +48,9 @@ func (r *run) upload(ctx context.Context, rows []*openRow) ([]*openRow, error) {
 
 var errNoUpload = errors.New("there is no token here to upload it with")
 
-func (r *run) uploadRow(ctx context.Context, row *input.Row) error {
-	var ids []string
-	for _, path := range row.Paths() {
-		if r.job.Upload == nil {
-			return &attachment.FileError{Path: path, Err: errNoUpload}
-		}
-		id, err := r.job.Upload(ctx, path)
-		if err != nil {
-			return err
-		}
-		ids = append(ids, id)
-	}
-	row.Chat = row.ChatWith(ids)
-	return nil
+// noUpload fails the row of a live input that names a file.
+func noUpload(_ context.Context, path, _ string) (string, error) {
+	return "", &attachment.FileError{Path: path, Err: errNoUpload}
 }
 
 // uploadFailure says why a row was not asked.
@@ -82,5 +75,6 @@ func (r *run) cacheKey(row *input.Row) string {
 			return "" // the upload will say so
 		}
 	}
+	row.Digests = digests
 	return r.job.Cache.Key(row.ChatWith(digests))
 }

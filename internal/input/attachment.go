@@ -1,6 +1,7 @@
 package input
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (r *reader) locate(a *attachment) error {
 	}
 	a.Kind, a.ID = messages.Document, notUploaded
 	if r.options.CheckFile == nil {
-		return fmt.Errorf("%.80q is a path, and files are uploaded by cozeq run: give %s_url or %[2]s_id", a.path, a.field)
+		return fmt.Errorf("%.80q is a path of your machine, which the server does not see: use cozeq batch submit there, or give %s_url or %[2]s_id", a.path, a.field)
 	}
 	if !filepath.IsAbs(a.path) {
 		a.path = filepath.Join(r.file.dir(), a.path)
@@ -116,6 +117,27 @@ func (r *Row) ChatWith(ids []string) *tasks.Chat {
 	chat := *r.Chat
 	chat.AdditionalMessages = []tasks.Message{questionWith(*r.question, attachments)}
 	return &chat
+}
+
+// Upload uploads the files of Paths, one after the other, and puts their ids into the chat. upload returns the id of a file; digest
+// is that of its content, "" if nobody has read it yet.
+func (r *Row) Upload(ctx context.Context, upload func(ctx context.Context, path, digest string) (id string, err error)) error {
+	paths := r.Paths()
+	ids := make([]string, len(paths))
+	for i, path := range paths {
+		digest := ""
+		if r.Digests != nil {
+			digest = r.Digests[i]
+		}
+		var err error
+		if ids[i], err = upload(ctx, path, digest); err != nil {
+			return err
+		}
+	}
+	if len(paths) > 0 {
+		r.Chat = r.ChatWith(ids)
+	}
+	return nil
 }
 
 // Images are images that Coze can reach: URLs, or ids of uploaded files.

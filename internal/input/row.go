@@ -19,6 +19,8 @@ type Row struct {
 
 	Columns []string // of a table: the row as it was read
 
+	Digests []string // of the files of Paths, if they were read before the upload
+
 	item int // of an array, from 1
 
 	Wrong string // why it cannot be asked; only of a live input

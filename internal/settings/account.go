@@ -63,6 +63,16 @@ func (c Config) Account(ctx context.Context, pick string) (Account, error) {
 	return a, err
 }
 
+// UploadAccount is the account that uploads files where the workers are other processes, which do not see them. Files belong to
+// an account, so it has to be the workers'.
+func (c Config) UploadAccount(ctx context.Context, pick string) (Account, error) {
+	a, err := c.Account(ctx, pick)
+	if missing, ok := errors.AsType[*exitcode.MissingError](err); ok {
+		missing.Hint = "files are uploaded from here, with the workers' account"
+	}
+	return a, err
+}
+
 // Find returns the place of a credential among the others.
 func (a Account) Find(c Config, name string) (int, error) {
 	i := slices.IndexFunc(a.Others, Named(name))

@@ -170,10 +170,7 @@ func (o *options) read(cmd *cobra.Command, arg string) (r request, err error) {
 		}
 		r.account, err = o.account(cmd.Context(), r.cfg, r.chat)
 	case len(o.files) > 0: // the workers do not see the files
-		r.account, err = r.cfg.Account(cmd.Context(), o.questions.Credential)
-		if missing, ok := errors.AsType[*exitcode.MissingError](err); ok {
-			missing.Hint = "--file is uploaded from here, with the workers' account"
-		}
+		r.account, err = r.cfg.UploadAccount(cmd.Context(), o.questions.Credential)
 	}
 	return r, err
 }
@@ -189,7 +186,7 @@ func (o *options) attach(ctx context.Context, s *session.Session, r request) err
 	}
 	uploader, question := s.Uploader(r.account), &r.chat.AdditionalMessages[0]
 	for _, path := range o.files {
-		id, err := uploader.Upload(ctx, path)
+		id, err := uploader.Upload(ctx, path, "")
 		refused, ok := errors.AsType[*coze.Error](err)
 		switch {
 		case errors.As(err, new(*attachment.FileError)) && ok:

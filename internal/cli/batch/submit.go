@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/batchfile"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
@@ -46,7 +48,8 @@ INPUT, or - for stdin.
 The id is made from the questions: the content of FILE, how it is read, the bot
 and the credential. The same command again adds nothing twice: it resumes an
 interrupted submission, or says that everything was submitted before. --again
-makes another batch of the same questions.
+makes another batch of the same questions. Files of this machine that they name
+(columns file and image) are uploaded from here, with the workers' account.
 
 A batch needs about 1.5 KiB of Redis memory per question, plus the question and
 its answer. --dry-run shows how much that is and writes nothing. A batch that
@@ -68,7 +71,7 @@ does not fit into maxmemory is refused.`,
 	flags.Duration(f, &o.expiresIn, "expires-in", 0, "ask nothing later than this from now (default no limit)")
 	o.questions.AddMany(cmd, "ask with the workers' credential of this `NAME`")
 	o.rules.AddFlag(f)
-	settings.AddFlags(cmd, settings.Redis, settings.Bot, settings.Log)
+	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Log)
 	return cmd
 }
 
@@ -140,6 +143,9 @@ func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
+	if err := o.uploader(ctx, cfg, s, sub, need.stats); err != nil {
+		return err
+	}
 	sub.OnProgress = func(rows int) { line.Progress(rows, need.stats.Rows) }
 	b, already, err := sub.Run(ctx)
 	line.End()
@@ -155,8 +161,20 @@ func (o *submitOptions) open(cmd *cobra.Command, cfg settings.Config, path strin
 		return nil, err
 	}
 	how.Stdin, how.BotID, how.Credential = o.streams.In, cfg.Text(settings.Bot, ""), o.questions.Credential
-	how.OnTurnFailure = o.questions.OnTurnFailure
+	how.OnTurnFailure, how.CheckFile = o.questions.OnTurnFailure, attachment.Check
 	return settings.OpenInput(cmd, path, how)
+}
+
+// uploader has the files of the questions uploaded, if they have any.
+func (o *submitOptions) uploader(ctx context.Context, cfg settings.Config, s *session.Session, sub *batchfile.Submission, stats input.Stats) error {
+	if stats.Files == 0 {
+		return nil
+	}
+	account, err := cfg.UploadAccount(ctx, o.questions.Credential)
+	if err == nil {
+		sub.Upload = s.Uploader(account).Upload
+	}
+	return err
 }
 
 // submission is what to submit, and the batch that an earlier submit has left there; nil: none.
@@ -222,6 +240,13 @@ func (o *submitOptions) explain(err error) error {
 	}
 	if errors.Is(err, input.ErrEdited) {
 		return &exitcode.HintedError{Err: err, Hint: "restore the file and run the same command again to resume; with the present file it makes another batch"}
+	}
+	refused, ok := errors.AsType[*coze.Error](err) // an upload
+	switch file := errors.As(err, new(*attachment.FileError)); {
+	case file:
+		return &exitcode.HintedError{Err: err, Hint: "correct the file and run the same command again to resume"}
+	case ok:
+		return &exitcode.StoppedError{Class: refused.Class, Err: err, Again: "run the same command again to resume"}
 	}
 	if errors.Is(err, batches.ErrCanceled) {
 		return &exitcode.HintedError{Err: err, Hint: "it was canceled meanwhile; --again makes another batch"}

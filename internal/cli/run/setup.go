@@ -100,20 +100,16 @@ func (o *options) setup(cmd *cobra.Command, args []string, panel *panel.Panel) (
 	return p, err
 }
 
-// uploader reads the account that the files of the questions are uploaded with where the workers are other processes: they
-// do not see the files. Files belong to an account, so it has to be the workers'.
+// uploader reads the account that the files of the questions are uploaded with where the workers are other processes.
 func (o *options) uploader(ctx context.Context, p *setup) (err error) {
 	if !p.input.Live() {
 		if stats, err := p.input.Check(ctx); err != nil || stats.Files == 0 {
 			return err
 		}
 	}
-	p.account, err = p.cfg.Account(ctx, o.questions.Credential)
-	if missing, ok := errors.AsType[*exitcode.MissingError](err); ok {
-		if p.input.Live() {
-			return nil // perhaps no row has a file; one that has ends as invalid
-		}
-		missing.Hint = "the files of the questions are uploaded from here, with the workers' account"
+	p.account, err = p.cfg.UploadAccount(ctx, o.questions.Credential)
+	if _, missing := errors.AsType[*exitcode.MissingError](err); missing && p.input.Live() {
+		return nil // perhaps no row has a file; one that has ends as invalid
 	}
 	return err
 }
