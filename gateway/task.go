@@ -29,8 +29,14 @@ type taskRequest struct {
 	UserID          string                     `json:"user_id,omitempty" doc:"who asks" default:"cozeq"`
 	ConversationID  string                     `json:"conversation_id,omitempty" doc:"go on in this conversation of Coze's"`
 	ConversationKey string                     `json:"conversation_key,omitempty" doc:"your own name for a conversation: created at its first turn, continued after" maxLength:"512"`
+	WorkflowID      string                     `json:"workflow_id,omitempty" doc:"run this workflow in place of a question; bot_id is then a bot that it is to work with" pattern:"^[A-Za-z0-9_-]{1,64}$"`
+	AppID           string                     `json:"app_id,omitempty" doc:"the app that the workflow is of"`
+	WorkflowVersion string                     `json:"workflow_version,omitempty" doc:"of a workflow in a library; without it the newest"`
+	ConnectorID     string                     `json:"connector_id,omitempty" doc:"the channel that the workflow runs in"`
+	Ext             map[string]string          `json:"ext,omitempty" doc:"of a workflow: latitude, longitude, user_id"`
+	Resume          *resume                    `json:"resume,omitempty" doc:"go on with a workflow's run that was interrupted, in place of parameters"`
 	CustomVariables map[string]string          `json:"custom_variables,omitempty" doc:"variables of the bot"`
-	Parameters      map[string]json.RawMessage `json:"parameters,omitempty" doc:"parameters of a chatflow's start node"`
+	Parameters      map[string]json.RawMessage `json:"parameters,omitempty" doc:"parameters of a workflow's or chatflow's start node"`
 	ExtraParams     map[string]string          `json:"extra_params,omitempty" doc:"passed on to Coze"`
 	MetaData        map[string]string          `json:"meta_data,omitempty" doc:"passed on to Coze, at most 16 pairs"`
 	AutoSaveHistory *bool                      `json:"auto_save_history,omitempty" doc:"passed on to Coze"`
@@ -53,6 +59,12 @@ type taskRequest struct {
 type webhookTarget struct {
 	URL    string `json:"url" doc:"https, or http to an address that the operator allows"`
 	Secret string `json:"secret,omitempty" doc:"name of the secret that signs; without it the key's own, or the only one"`
+}
+
+type resume struct {
+	EventID       string `json:"event_id" doc:"of the result's interrupt"`
+	InterruptType int    `json:"interrupt_type" doc:"type of the result's interrupt"`
+	Data          string `json:"resume_data" doc:"the answer"`
 }
 
 type message struct {
@@ -87,19 +99,20 @@ func (d *duration) UnmarshalJSON(text []byte) error {
 
 // request makes the submission.
 func (t *taskRequest) request(defaultBot string) (*submit.Request, error) {
-	if (t.Question == "") == (len(t.Messages) == 0) {
+	if t.WorkflowID == "" && (t.Question == "") == (len(t.Messages) == 0) {
 		return nil, &tasks.InvalidError{Field: "question", Reason: "give either question or additional_messages"}
 	}
 	chat := &tasks.Chat{
 		BotID: t.BotID, UserID: t.UserID, ConversationID: t.ConversationID, ConversationKey: t.ConversationKey,
 		CustomVariables: t.CustomVariables, Parameters: t.Parameters, ExtraParams: t.ExtraParams, MetaData: t.MetaData,
 		AutoSaveHistory: t.AutoSaveHistory, OnTurnFailure: t.OnTurnFailure, Credential: t.Credential, Stream: t.Stream,
-		CustomID: t.CustomID, ExpiresAt: t.ExpiresAt,
+		CustomID: t.CustomID, ExpiresAt: t.ExpiresAt, WorkflowID: t.WorkflowID, AppID: t.AppID,
+		WorkflowVersion: t.WorkflowVersion, ConnectorID: t.ConnectorID, Ext: t.Ext, Resume: (*tasks.Resume)(t.Resume),
 	}
-	if chat.BotID == "" {
+	if chat.BotID == "" && !chat.IsWorkflow() {
 		chat.BotID = defaultBot
 	}
-	if chat.BotID == "" {
+	if chat.BotID == "" && !chat.IsWorkflow() {
 		return nil, &tasks.InvalidError{Field: "bot_id", Reason: "missing, and the server has no default bot"}
 	}
 	for _, m := range t.Messages {

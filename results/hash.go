@@ -73,6 +73,14 @@ func (r *Result) Fields() []any {
 	str("conversation_id", r.ConversationID)
 	str("conversation_key", r.ConversationKey)
 	str("chat_id", r.ChatID)
+	str("workflow_id", r.WorkflowID)
+	str("execute_id", r.ExecuteID)
+	str("debug_url", r.DebugURL)
+	if r.Interrupt != nil {
+		if text, err := json.Marshal(r.Interrupt); err == nil {
+			str("interrupt", string(text))
+		}
+	}
 	str("queue", r.Queue)
 	str("lane", r.Lane)
 	str("digest", r.Digest)
@@ -130,6 +138,9 @@ func Parse(id string, hash map[string]string, keys *Keys) *Result {
 		ConversationID:    hash["conversation_id"],
 		ConversationKey:   hash["conversation_key"],
 		ChatID:            hash["chat_id"],
+		WorkflowID:        hash["workflow_id"],
+		ExecuteID:         hash["execute_id"],
+		DebugURL:          hash["debug_url"],
 		Queue:             hash["queue"],
 		Lane:              hash["lane"],
 		Digest:            hash["digest"],
@@ -143,6 +154,9 @@ func Parse(id string, hash map[string]string, keys *Keys) *Result {
 	}
 	if parts := hash["parts"]; parts != "" {
 		_ = json.Unmarshal([]byte(parts), &r.Parts)
+	}
+	if interrupt := hash["interrupt"]; interrupt != "" {
+		_ = json.Unmarshal([]byte(interrupt), &r.Interrupt)
 	}
 	if spent := hash["spent"]; spent != "" {
 		_, _ = fmt.Sscanf(spent, "%d,%d,%d", &r.Spent.TokenCount, &r.Spent.OutputCount, &r.Spent.InputCount)

@@ -27,6 +27,13 @@ type Result struct {
 	ConversationKey string   `json:"conversation_key,omitempty"`
 	ChatID          string   `json:"chat_id,omitempty"`
 
+	// WorkflowID is the workflow that the task ran in place of a chat. ExecuteID is the run's id, which is also its ChatID,
+	// and DebugURL a page at Coze that shows the run for 7 days. Interrupt is set if the run waits for something.
+	WorkflowID string     `json:"workflow_id,omitempty"`
+	ExecuteID  string     `json:"execute_id,omitempty"`
+	DebugURL   string     `json:"debug_url,omitempty"`
+	Interrupt  *Interrupt `json:"interrupt,omitempty"`
+
 	// Parts are the bot's answers with their types, in order, where there are several and
 	// not all are text. Answer has the text of them.
 	Parts []Part `json:"parts,omitempty"`
@@ -80,6 +87,16 @@ type Result struct {
 type Part struct {
 	ContentType string `json:"content_type"`
 	Content     string `json:"content"`
+}
+
+// Interrupt is what a workflow's run waits for: see tasks.Resume.
+type Interrupt struct {
+	EventID string `json:"event_id"`
+	Type    int    `json:"type"` // 2 a question, 5 input, 6 a client-side plugin, 7 an authorization
+	Node    string `json:"node,omitempty"`
+
+	// RequiredParameters describe the values that an input node wants, as Coze has them.
+	RequiredParameters json.RawMessage `json:"required_parameters,omitempty"`
 }
 
 // Billed is what Coze counted for all of the task's chats.

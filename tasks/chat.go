@@ -16,8 +16,8 @@ const Version = 1
 // DefaultUserID stands in for an empty user_id, which Coze requires.
 const DefaultUserID = "cozeq"
 
-// Chat is the payload of a chat task. Field names and shapes are Coze's where
-// POST /v3/chat has the field.
+// Chat is the payload of a task: a question to a bot, or with WorkflowID the run of a workflow. Field names and shapes are
+// Coze's where POST /v3/chat or /v1/workflow/run has the field.
 type Chat struct {
 	V      int    `json:"v"`
 	BotID  string `json:"bot_id,omitempty"`  // empty: the worker's default bot
@@ -30,7 +30,7 @@ type Chat struct {
 	// Preview is the beginning of a question whose messages are kept apart.
 	Preview string `json:"preview,omitempty"`
 
-	// Sealed has AdditionalMessages, Preview, CustomVariables, Parameters, ExtraParams and MetaData, encrypted. A Client
+	// Sealed has AdditionalMessages, Preview, CustomVariables, Parameters, ExtraParams, MetaData, Ext and Resume, encrypted. A Client
 	// whose store has keys sets it; Open reads it.
 	Sealed string `json:"sealed,omitempty"`
 
@@ -38,6 +38,15 @@ type Chat struct {
 	// is created at its first turn. At most one of the two is set. With neither the task has a conversation of its own.
 	ConversationID  string `json:"conversation_id,omitempty"`
 	ConversationKey string `json:"conversation_key,omitempty"`
+
+	// WorkflowID makes the task run this workflow with Parameters, and ask no bot: see RunWorkflow. BotID is then a bot that the
+	// workflow is to work with, AppID the app that it is of; most workflows need neither.
+	WorkflowID      string            `json:"workflow_id,omitempty"`
+	AppID           string            `json:"app_id,omitempty"`
+	WorkflowVersion string            `json:"workflow_version,omitempty"` // of a workflow in a library; empty: the newest
+	ConnectorID     string            `json:"connector_id,omitempty"`     // the channel that the workflow runs in; empty: API
+	Ext             map[string]string `json:"ext,omitempty"`              // latitude, longitude, user_id
+	Resume          *Resume           `json:"resume,omitempty"`           // in place of Parameters
 
 	CustomVariables map[string]string          `json:"custom_variables,omitempty"`
 	Parameters      map[string]json.RawMessage `json:"parameters,omitempty"`
@@ -113,6 +122,7 @@ func (c *Chat) Record(id, queue string) results.Result {
 		BatchID:         c.BatchID,
 		Tenant:          c.Tenant,
 		BotID:           c.BotID,
+		WorkflowID:      c.WorkflowID,
 		UserID:          c.UserID,
 		ConversationID:  c.ConversationID,
 		ConversationKey: c.ConversationKey,
@@ -138,9 +148,12 @@ func (c *Chat) encode() ([]byte, error) {
 	return payload, nil
 }
 
-// SplitBody takes messages out that are too long for the queue, leaves a Preview, and returns them. It returns nil if they
-// are short. OpenBody puts them back.
+// SplitBody takes messages out that are too long for the queue, or a workflow's parameters, leaves a Preview, and returns
+// them. It returns nil if they are short. OpenBody puts them back.
 func (c *Chat) SplitBody() (body []byte, err error) {
+	if c.IsWorkflow() {
+		return c.splitRun()
+	}
 	body, err = json.Marshal(c.AdditionalMessages)
 	if err != nil {
 		return nil, fmt.Errorf("encode messages: %w", err)
@@ -183,15 +196,21 @@ func Decode(payload []byte) (*Chat, error) {
 }
 
 // HasBody reports whether the messages are kept apart from the payload. For an encrypted chat call Open first.
-func (c *Chat) HasBody() bool { return len(c.AdditionalMessages) == 0 && c.Preview != "" }
+func (c *Chat) HasBody() bool {
+	return len(c.AdditionalMessages) == 0 && c.Preview != "" && (!c.IsWorkflow() || len(c.Parameters) == 0)
+}
 
 // SetBody puts messages back that were kept apart. OpenBody also decrypts them.
 func (c *Chat) SetBody(body []byte) error {
-	if len(body) == 0 {
-		return &InvalidError{Field: "additional_messages", Reason: "kept apart from the payload, and gone from Redis: enqueue the question again"}
+	field, into := "additional_messages", any(&c.AdditionalMessages)
+	if c.IsWorkflow() {
+		field, into = "parameters", &c.Parameters
 	}
-	if err := json.Unmarshal(body, &c.AdditionalMessages); err != nil {
-		return &InvalidError{Field: "additional_messages", Reason: err.Error()}
+	if len(body) == 0 {
+		return &InvalidError{Field: field, Reason: "kept apart from the payload, and gone from Redis: enqueue the question again"}
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return &InvalidError{Field: field, Reason: err.Error()}
 	}
 	return nil
 }

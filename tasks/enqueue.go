@@ -94,6 +94,7 @@ func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *resu
 		c.LaneSeq = seq
 		return c.encode()
 	}
+	s.Type = c.Type()
 	s.Tenant, s.Attempts, s.Timeout, s.Retention, s.InsteadOf = c.Tenant, o.Attempts, o.Timeout, o.Retention, o.InsteadOf
 	s.Delay = o.Delay
 	s.Entry = record.Entry{Result: c.Record(o.ID, place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt}

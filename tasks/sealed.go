@@ -24,15 +24,18 @@ type private struct {
 	Parameters         map[string]json.RawMessage `json:"parameters,omitempty"`
 	ExtraParams        map[string]string          `json:"extra_params,omitempty"`
 	MetaData           map[string]string          `json:"meta_data,omitempty"`
+	Ext                map[string]string          `json:"ext,omitempty"`
+	Resume             *Resume                    `json:"resume,omitempty"`
 }
 
 func (c *Chat) private() private {
-	return private{c.AdditionalMessages, c.Preview, c.CustomVariables, c.Parameters, c.ExtraParams, c.MetaData}
+	return private{c.AdditionalMessages, c.Preview, c.CustomVariables, c.Parameters, c.ExtraParams, c.MetaData, c.Ext, c.Resume}
 }
 
 func (c *Chat) setPrivate(p private) {
 	c.AdditionalMessages, c.Preview = p.AdditionalMessages, p.Preview
 	c.CustomVariables, c.Parameters, c.ExtraParams, c.MetaData = p.CustomVariables, p.Parameters, p.ExtraParams, p.MetaData
+	c.Ext, c.Resume = p.Ext, p.Resume
 }
 
 // seal encrypts the private fields. Without keys it does nothing.
@@ -58,7 +61,8 @@ func (c *Chat) Open(keys *results.Keys, id string) error {
 	if !seal.Is(c.Sealed) {
 		return invalid("sealed", "not an encrypted value")
 	}
-	if p := c.private(); len(p.AdditionalMessages)+len(p.CustomVariables)+len(p.Parameters)+len(p.ExtraParams)+len(p.MetaData) > 0 || p.Preview != "" {
+	if p := c.private(); len(p.AdditionalMessages)+len(p.CustomVariables)+len(p.Parameters)+len(p.ExtraParams)+len(p.MetaData)+len(p.Ext) > 0 ||
+		p.Preview != "" || p.Resume != nil {
 		return invalid("sealed", "set beside fields that belong into it")
 	}
 	text, err := keys.Open(id, fieldPayload, c.Sealed)

@@ -1,4 +1,4 @@
-// Package tasks has the chat task and the client that puts it into the queue.
+// Package tasks has the task, a question to a bot or the run of a workflow, and the client that puts it into the queue.
 //
 // # Life of a task
 //

@@ -49,6 +49,17 @@ func (c *Chat) Validate() error {
 	if c.Sealed != "" {
 		return invalid("sealed", "encrypted, and cannot be looked at: open it first")
 	}
+	if c.Tenant != "" {
+		if err := ValidateTenant(c.Tenant); err != nil {
+			return err
+		}
+	}
+	if c.IsWorkflow() {
+		return c.validateWorkflow()
+	}
+	if c.AppID+c.WorkflowVersion+c.ConnectorID != "" || len(c.Ext) > 0 || c.Resume != nil {
+		return invalid("workflow_id", "missing: app_id, workflow_version, connector_id, ext and resume belong to a workflow's run")
+	}
 	n := len(c.AdditionalMessages)
 	if n == 0 {
 		return invalid("additional_messages", "empty: there is no question")
@@ -83,11 +94,6 @@ func (c *Chat) Validate() error {
 	}
 	if !utf8.ValidString(c.ConversationKey) {
 		return invalid("conversation_key", "not UTF-8")
-	}
-	if c.Tenant != "" {
-		if err := ValidateTenant(c.Tenant); err != nil {
-			return err
-		}
 	}
 	switch c.OnTurnFailure {
 	case "", TurnSkip, TurnBlock:

@@ -46,8 +46,10 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		a.hold.stop(errCanceled)
 		return nil, errCanceled
 	}
-	chat, err := a.stream(ctx, conversation)
+	chat, err := a.send(ctx, conversation)
 	switch {
+	case err == nil && a.chat.IsWorkflow():
+		return chat, nil // it may have no output
 	case err == nil && chat.ID == "" && !chat.HasAnswer():
 		return a.unnamed(ctx, chat)
 	case err == nil:

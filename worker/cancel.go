@@ -65,6 +65,9 @@ const upstreamWait = 10 * time.Second
 func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error) {
 	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
 	defer cancel()
+	if a.chat.IsWorkflow() {
+		return a.leaveRun(ctx, why)
+	}
 	r := &a.rec.Result
 	if r.ChatID == "" && !a.rec.AskedAt.IsZero() {
 		if _, err := a.find(ctx); err != nil {

@@ -16,6 +16,8 @@ func (a *attempt) ownConversation() bool {
 // for: Coze would create one by itself, but a question without a reply could then never be found again.
 func (a *attempt) conversation(ctx context.Context) (string, error) {
 	switch {
+	case a.chat.IsWorkflow():
+		return "", nil
 	case a.chat.ConversationID != "":
 		return a.chat.ConversationID, nil
 	case a.chat.ConversationKey != "":
@@ -59,7 +61,7 @@ func (a *attempt) forgetConversation(ctx context.Context) {
 // conversationGone reports whether a refusal means that the conversation is gone, and that we may replace it. Code 4200 may
 // as well be about the bot, the token or the region, so Coze is asked for the conversation itself.
 func (a *attempt) conversationGone(ctx context.Context, e *coze.Error) bool {
-	if a.chat.ConversationID != "" {
+	if a.chat.ConversationID != "" || a.chat.IsWorkflow() {
 		return false
 	}
 	if e.Code == codeNotFound {

@@ -82,6 +82,8 @@ func (a *attempt) disown(ctx context.Context) {
 	switch {
 	case err != nil:
 		a.log.Warn("could not find out whether the chat of a task that another worker has is wanted", "chat", own.ChatID, "err", err)
+	case !wanted && a.chat.IsWorkflow():
+		a.log.Warn("another worker has run this workflow again: Coze cannot cancel this run", "chat", own.ChatID)
 	case !wanted:
 		a.log.Warn("another worker has asked this question again: this chat is canceled", "chat", own.ChatID, "conversation", own.ConversationID)
 		if _, err := a.coze.CancelChat(ctx, own.ConversationID, own.ChatID); err != nil {

@@ -23,7 +23,7 @@ func (a *calls) endProbedPause(ctx context.Context, err error) {
 	answered := err == nil || ok && e.Zone == coze.ZoneCreated && e.Ended && pause.Scope(e) == ""
 	switch {
 	case answered:
-		a.endPauses(ctx, "", a.chat.BotID)
+		a.endPauses(ctx, "", a.chat.Asked())
 	case ok && isReply(e) && pause.Scope(e) == "":
 		a.endUnreachablePause(ctx)
 		a.endAlikePause(ctx, e)
@@ -33,9 +33,9 @@ func (a *calls) endProbedPause(ctx context.Context, err error) {
 // endAlikePause ends a bot's pause that began because all its questions failed with one code, if the probe has failed with
 // another one.
 func (a *calls) endAlikePause(ctx context.Context, e *coze.Error) {
-	p, ok, err := a.sweeper.Pauses.Get(ctx, pause.Key(a.credential, a.chat.BotID))
+	p, ok, err := a.sweeper.Pauses.Get(ctx, pause.Key(a.credential, a.chat.Asked()))
 	if err == nil && ok && p.Class == string(coze.ClassPermanent) && p.Code != e.Code {
-		a.endPauses(ctx, a.chat.BotID)
+		a.endPauses(ctx, a.chat.Asked())
 	}
 }
 
@@ -64,7 +64,7 @@ func (a *calls) endPauses(ctx context.Context, bots ...string) {
 			return
 		}
 	}
-	a.log.Warn("asking again: Coze has taken a probe", "credential", a.credential, "bot", a.chat.BotID)
+	a.log.Warn("asking again: Coze has taken a probe", "credential", a.credential, "bot", a.chat.Asked())
 	if err := a.sweeper.Sweep(ctx); err != nil {
 		a.log.Warn("could not run all parked tasks; the next sweep does", "err", err)
 	}
@@ -85,7 +85,7 @@ func (a *calls) limitOrPause(ctx context.Context, err error) (paused bool) {
 	}
 	a.noteCode(e)
 	if e.Class == coze.ClassRate {
-		if err := a.limit.Refused(ctx, a.permitted, a.credential, a.chat.BotID, e); err != nil {
+		if err := a.limit.Refused(ctx, a.permitted, a.credential, a.chat.Asked(), e); err != nil {
 			a.log.Warn("could not slow down", "err", err)
 		}
 		return false
@@ -97,7 +97,7 @@ func (a *calls) limitOrPause(ctx context.Context, err error) (paused bool) {
 	}
 	switch pause.Scope(e) {
 	case coze.ScopeBot:
-		a.beginPause(ctx, a.chat.BotID, e)
+		a.beginPause(ctx, a.chat.Asked(), e)
 	case coze.ScopeAccount:
 		a.beginPause(ctx, "", e)
 	}
@@ -163,7 +163,7 @@ func (a *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id s
 	}
 	bot := ""
 	if scope == coze.ScopeBot {
-		bot = a.chat.BotID
+		bot = a.chat.Asked()
 	}
 	return pause.ParkedFor, a.sweeper.Pauses.Park(ctx, pause.Key(a.credential, bot), queue, id)
 }
@@ -178,11 +178,11 @@ func answeredKey(credential string) string { return "cozeq:answered:{" + credent
 
 // answeredOnce notes in Redis that a bot has answered, once in a process.
 func (a *calls) answeredOnce(ctx context.Context) {
-	if !a.streaks.Answered(a.credential, a.chat.BotID) {
+	if !a.streaks.Answered(a.credential, a.chat.Asked()) {
 		return
 	}
 	_, err := a.cfg.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.SAdd(ctx, answeredKey(a.credential), a.chat.BotID)
+		p.SAdd(ctx, answeredKey(a.credential), a.chat.Asked())
 		p.Expire(ctx, answeredKey(a.credential), answeredFor)
 		return nil
 	})
@@ -197,13 +197,13 @@ func (a *calls) answeredOnce(ctx context.Context) {
 func (a *calls) failedAlike(ctx context.Context, v Verdict) *coze.Error {
 	e, ok := errors.AsType[*coze.Error](v.Err)
 	if !ok || v.Action != Fail || a.credential == "" || a.chat == nil || pause.Scope(e) != "" ||
-		e.Class != coze.ClassPermanent && e.Class != coze.ClassTransient || !a.streaks.Fault(a.credential, a.chat.BotID, e) {
+		e.Class != coze.ClassPermanent && e.Class != coze.ClassTransient || !a.streaks.Fault(a.credential, a.chat.Asked(), e) {
 		return nil
 	}
 	if a.cfg.Answered != nil && a.cfg.Answered() {
 		return nil
 	}
-	if known, err := a.cfg.Redis.SIsMember(ctx, answeredKey(a.credential), a.chat.BotID).Result(); err != nil || known {
+	if known, err := a.cfg.Redis.SIsMember(ctx, answeredKey(a.credential), a.chat.Asked()).Result(); err != nil || known {
 		return nil
 	}
 	own := *e

@@ -40,6 +40,7 @@ type throttle struct {
 	streaks     pause.Streaks
 	unknown     unknownCodes
 	missingKeys missingKeys
+	syncOnly    syncOnly
 
 	askHint func(*coze.Client, string) // asks for the rate of a credential's plan
 }
@@ -51,7 +52,7 @@ func (a *calls) permit(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	a.permitted, err = a.limit.Take(ctx, limit.ForLookup, a.credential, a.chat.BotID)
+	a.permitted, err = a.limit.Take(ctx, limit.ForLookup, a.credential, a.chat.Asked())
 	return err
 }
 
@@ -67,7 +68,7 @@ func (a *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await 
 	if a.probe {
 		what = limit.ForLookup // asked again within one attempt: the pause that it probes holds up the others
 	}
-	q := a.limit.Request(what, a.credential, a.chat.BotID)
+	q := a.limit.Request(what, a.credential, a.chat.Asked())
 	var began time.Time
 	var drawn *redis.Cmd
 	draw = func(ctx context.Context, p redis.Cmdable) { began, drawn = time.Now(), q.Send(ctx, p) }

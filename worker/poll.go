@@ -8,7 +8,6 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/internal/record"
 )
 
 // Polling: Coze asks for at most one call a second for each chat, and every call counts for the same limit as a chat.
@@ -35,6 +34,9 @@ var errGone = errors.New("coze no longer knows the chat")
 func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
 	a.cfg.Metrics.LookUp()
 	defer a.spans.Call("look up", a.coze).Done(&err)
+	if a.chat.IsWorkflow() {
+		return a.lookUpRun(ctx)
+	}
 	chat, err = a.poll(ctx)
 	if err != nil {
 		return nil, lookUpError(err)
@@ -48,11 +50,8 @@ func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
 		return nil, lookUpError(err)
 	}
 	if a.chat.Stream { // readers of the broken stream's deltas start over
-		a.deltas = nil
-		for _, d := range []record.Delta{{Type: record.DeltaReset}, {Type: record.DeltaText, Text: chat.Answer()}} {
-			if err := a.rec.Delta(ctx, d); err != nil {
-				return nil, err
-			}
+		if err := a.publishAnew(ctx, chat.Answer()); err != nil {
+			return nil, err
 		}
 	}
 	return chat, nil
@@ -72,7 +71,7 @@ func lookUpError(err error) error {
 // The question is asked again, and may have been answered and billed once already.
 func (a *attempt) placeChat(ctx context.Context) error {
 	r := &a.rec.Result
-	if r.ConversationID != "" {
+	if r.ConversationID != "" || a.chat.IsWorkflow() {
 		return nil
 	}
 	r.ConversationID = a.chat.ConversationID

@@ -54,6 +54,10 @@ func (a *attempt) recoverChat(ctx context.Context) (*coze.Chat, error) {
 func (a *attempt) find(ctx context.Context) (found bool, err error) {
 	defer a.spans.Call("find", a.coze).Done(&err)
 	r := &a.rec.Result
+	if a.chat.IsWorkflow() {
+		a.unsure(ctx, "a workflow's run is in no conversation")
+		return false, nil
+	}
 	if !historySaved(a.chat) {
 		a.unsure(ctx, "its history is not saved")
 		return false, nil

@@ -28,7 +28,7 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdi
 	if err == nil && a.calls.credential != "" {
 		a.calls.answeredOnce(ctx)
 	} else if e := a.calls.failedAlike(ctx, v); e != nil {
-		a.calls.beginPause(ctx, a.chat.BotID, e)
+		a.calls.beginPause(ctx, a.chat.Asked(), e)
 	}
 	if v.comesBack() && archives(ctx) {
 		v = Verdict{Action: Fail, Class: cmp.Or(v.Class, coze.ClassTransient), Err: fmt.Errorf("%w (and asynq may not bring the task back: enqueue it with a MaxRetry of 2 or more)", err)}
@@ -113,6 +113,9 @@ func (a *attempt) recallChat() {
 		r.ChatID, r.ConversationID = a.rec.EndedChat, cmp.Or(a.rec.EndedConversation, r.ConversationID)
 	}
 	r.ConversationID = cmp.Or(r.ConversationID, a.rec.EndedConversation)
+	if r.WorkflowID != "" {
+		r.ExecuteID = r.ChatID
+	}
 }
 
 // putBack writes a wait or a retry. If it cannot be written, the record still says running, with all that was noted, and the

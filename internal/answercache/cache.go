@@ -115,6 +115,7 @@ type question struct {
 	Version         int               `json:"version"`
 	Origin          string            `json:"origin"`
 	BotID           string            `json:"bot_id"`
+	Workflow        []string          `json:"workflow,omitempty"` // its id, app, version and channel
 	Messages        []tasks.Message   `json:"messages"`
 	CustomVariables map[string]string `json:"custom_variables,omitempty"`
 	Parameters      map[string]any    `json:"parameters,omitempty"`
@@ -123,12 +124,15 @@ type question struct {
 
 // Key is the key of a question; "" for one that is never cached.
 func (c *Cache) Key(chat *tasks.Chat) string {
-	if chat.Lane() != "" {
+	if chat.Lane() != "" || chat.Resume != nil || len(chat.Ext) > 0 {
 		return ""
 	}
 	q := question{
 		Version: version, Origin: c.origin, BotID: chat.BotID, Messages: chat.AdditionalMessages,
 		CustomVariables: chat.CustomVariables, ExtraParams: chat.ExtraParams,
+	}
+	if chat.IsWorkflow() {
+		q.Workflow = []string{chat.WorkflowID, chat.AppID, chat.WorkflowVersion, chat.ConnectorID}
 	}
 	for name, raw := range chat.Parameters {
 		if q.Parameters == nil {

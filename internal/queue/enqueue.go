@@ -28,6 +28,7 @@ const (
 
 // Submission is a task on its way into the queue.
 type Submission struct {
+	Type  string    // asynq's type of the task
 	Turn  lane.Turn // Turn.Seq is 0 but for a task that takes over a place
 	Entry record.Entry
 
@@ -292,7 +293,7 @@ func (s *Submission) forAsynq() (*asynqx.Submission, error) {
 	case s.Delay > 0:
 		options = append(options, asynq.ProcessIn(s.Delay))
 	}
-	return &asynqx.Submission{Task: asynq.NewTask(lane.TypeChat, payload), Options: options, Tenant: s.Tenant}, nil
+	return &asynqx.Submission{Task: asynq.NewTask(s.Type, payload), Options: options, Tenant: s.Tenant}, nil
 }
 
 // runHeads runs those tasks that have become heads: a head may have left before its successor was in asynq.

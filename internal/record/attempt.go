@@ -218,7 +218,10 @@ func (a *Attempt) Owned(ctx context.Context) (bool, error) {
 func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...func(redis.Cmdable)) error {
 	now := results.At(time.Now())
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, "", now.Time
-	set := []any{"conversation_id", conversationID, "asked_at", now.String()}
+	set := []any{"asked_at", now.String()}
+	if conversationID != "" {
+		set = append(set, "conversation_id", conversationID)
+	}
 	if a.Result.TraceParent != "" {
 		set = append(set, "traceparent", a.Result.TraceParent)
 	}
@@ -237,7 +240,12 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 // in.
 func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) error {
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, chatID, time.Time{}
-	set := []any{"conversation_id", conversationID, "chat_id", chatID}
+	set := []any{"chat_id", chatID}
+	if a.Result.WorkflowID != "" { // its run's id is the chat's, and it has no conversation
+		set = append(set, "execute_id", chatID)
+	} else {
+		set = append(set, "conversation_id", conversationID)
+	}
 	if a.LogID != "" {
 		set = append(set, "logid", a.LogID)
 	}

@@ -23,7 +23,7 @@ func (c *Client) Held(ctx context.Context, chat *tasks.Chat, queue, id string) (
 	if err != nil {
 		return nil, err
 	}
-	held, err := c.holds.Of(ctx, shard, chat.Credential, chat.BotID)
+	held, err := c.holds.Of(ctx, shard, chat.Credential, chat.Asked())
 	return held, Unavailable(err)
 }
 

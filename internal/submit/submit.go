@@ -228,7 +228,11 @@ func (c *Client) Allow(key *apikey.Key, chat *tasks.Chat, queue string) error {
 	}
 	chat.Tenant = key.Name
 	chat.Credential = cmp.Or(chat.Credential, key.Credential)
-	return errors.Join(key.CheckBot(chat.BotID), key.CheckQueue(cmp.Or(queue, tasks.QueueDefault)), key.CheckCredential(chat.Credential))
+	bot := key.CheckBot(chat.Asked()) // of a workflow too, as workflow:ID
+	if chat.IsWorkflow() && chat.BotID != "" {
+		bot = errors.Join(bot, key.CheckBot(chat.BotID))
+	}
+	return errors.Join(bot, key.CheckQueue(cmp.Or(queue, tasks.QueueDefault)), key.CheckCredential(chat.Credential))
 }
 
 // compare tells a repeated request from another one with the same id.

@@ -63,6 +63,7 @@ type options struct {
 	vars     []string
 	images   []string
 	files    []string
+	workflow workflow
 }
 
 // New is the command ask.
@@ -75,16 +76,21 @@ func New(s *terminal.Streams) *cobra.Command {
 Without --redis this process asks Coze itself; it first checks that Coze accepts
 the token. With --redis the workers there ask.
 
-A signal cancels the chat, also at Coze.`,
+A signal cancels the chat, also at Coze.
+
+With --workflow it runs a workflow: each argument is a parameter, NAME=VALUE or
+with a type NAME:int=VALUE (float, bool, json), or a single one is all of them
+as a JSON object. The output of its end node is printed.`,
 		Example: `  cozeq ask "What is a goroutine?"
   cozeq ask --stream "Tell me a story"
   cozeq ask --redis redis://localhost:6379/0 --conversation alice "And then?"
   cozeq ask --image https://example.com/cat.png "What is this?"
   cozeq ask --file cat.png --file notes.pdf "What is on the picture?"
   cozeq ask --var city=Chengdu --user u1 "What is the weather like?"
+  cozeq ask --workflow 73664689170551 city=Berlin days:int=3
   id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one")
   cozeq result "$id" --wait 5m --redis redis://localhost:6379/0`,
-		Args: misuse.CheckArgs(1, 1, "QUESTION"),
+		Args: o.args,
 		RunE: o.run,
 	}
 	f := cmd.Flags()
@@ -98,6 +104,7 @@ A signal cancels the chat, also at Coze.`,
 	f.StringArrayVar(&o.images, "image", nil, "`URL` of a picture to send with the question, or the ID of a file at Coze; may be repeated")
 	f.StringArrayVar(&o.files, "file", nil, "upload `FILE` and send it with the question; may be repeated")
 	f.StringVar(&o.conversation, "conversation", "", "with --redis: continue the conversation with this `KEY`, a name of your own")
+	o.workflow.addFlags(cmd)
 	o.questions.AddOne(cmd, "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file", "cancel the question if there is no answer after this time")
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Rate, settings.Log, settings.Codes, settings.MaxAnswer)
 	pausewatch.AddFlag(cmd, &o.patience, "2m while Coze is unreachable, else 0s")
@@ -120,7 +127,7 @@ type request struct {
 }
 
 func (o *options) run(cmd *cobra.Command, args []string) error {
-	r, err := o.read(cmd, args[0])
+	r, err := o.read(cmd, args)
 	if err != nil {
 		return err
 	}
@@ -128,7 +135,7 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 }
 
 // read checks the command line and the settings. Coze is called for the token alone, and only if this process asks.
-func (o *options) read(cmd *cobra.Command, arg string) (r request, err error) {
+func (o *options) read(cmd *cobra.Command, args []string) (r request, err error) {
 	r.cfg = settings.Of(cmd, o.streams)
 	if r.logger, err = r.cfg.Logger(o.streams.Err, o.streams.ErrTTY, slog.LevelWarn); err != nil {
 		return r, err
@@ -139,11 +146,19 @@ func (o *options) read(cmd *cobra.Command, arg string) (r request, err error) {
 	if _, err := r.cfg.Keys(); err != nil {
 		return r, err
 	}
-	if r.chat, err = o.chat(cmd, arg); err != nil {
+	if o.workflow.id != "" {
+		r.chat, err = o.runChat(cmd, args)
+	} else {
+		r.chat, err = o.chat(cmd, args[0])
+	}
+	if err != nil {
 		return r, err
 	}
 	own := !r.cfg.Shared() || o.withWorker
-	if r.chat.BotID = r.cfg.Text(settings.Bot, ""); r.chat.BotID == "" {
+	if !r.chat.IsWorkflow() {
+		r.chat.BotID = r.cfg.Text(settings.Bot, "")
+	}
+	if r.chat.BotID == "" && !r.chat.IsWorkflow() {
 		if own {
 			_, err = r.cfg.Account(cmd.Context(), "")
 		}
