@@ -83,6 +83,9 @@ func TestBadBatch(t *testing.T) {
 			{"", "question\nx\n", "application/octet-stream", 415, []string{"format="}},
 			{"?webhook=http://10.0.0.1/x", "question\nx\n", "text/csv", 422, []string{"webhook"}},
 			{"?qestion_col=x", "question\nx\n", "text/csv", 422, []string{"unknown parameter", "question_col"}},
+			{"?format=pdf", "question\nx\n", "text/csv", 422, []string{"format takes"}},
+			{"?question_col=q", "question\nx\n", "text/csv", 422, []string{"question_col"}},
+			{"", "question\n\xff\n", "text/csv", 422, []string{"with encoding"}},
 			{"?keep=soon", "question\nx\n", "text/csv", 422, []string{"keep"}},
 			{"?queue=Q!", "question\nx\n", "text/csv", 422, []string{"queue"}},
 			{"", "", "text/csv", 422, nil},
@@ -90,6 +93,9 @@ func TestBadBatch(t *testing.T) {
 			a := s.call("POST", "/api/v1/batches"+tt.path, tt.body, "Content-Type: "+tt.media)
 			if a.status != tt.status || a.header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%s %q: %d %s, want %d", tt.path, tt.body, a.status, a.body, tt.status)
+			}
+			if strings.Contains(a.body, "--") {
+				t.Errorf("%s names a flag: %s", tt.path, a.body)
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(a.body, want) {

@@ -57,6 +57,14 @@ func uploadParameters() (all []*huma.Param) {
 	return all
 }
 
+// parameters names in an error what the command line calls flags.
+var parameters = strings.NewReplacer(func() (pairs []string) {
+	for _, name := range uploadNames {
+		pairs = append(pairs, "--"+strings.ReplaceAll(name, "_", "-"), name)
+	}
+	return pairs
+}()...)
+
 // formats are those of media types. One that is not here needs format, or a name with an extension.
 var formats = map[string]string{
 	"text/csv": "csv", "text/tab-separated-values": "tsv", "application/json": "json", "text/plain": "txt",
@@ -281,7 +289,7 @@ func batchProblem(err error) *problem {
 	if invalid, ok := errors.AsType[*input.InvalidInput](err); ok {
 		p := fault(http.StatusUnprocessableEntity, "the file is wrong in %d places, see errors; nothing was asked", invalid.Total)
 		for _, one := range invalid.Problems[:min(len(invalid.Problems), shownProblems)] {
-			p.Errors = append(p.Errors, &huma.ErrorDetail{Message: one.What, Location: fmt.Sprintf("line %d", one.Line)})
+			p.Errors = append(p.Errors, &huma.ErrorDetail{Message: parameters.Replace(one.What), Location: fmt.Sprintf("line %d", one.Line)})
 		}
 		return p
 	}
@@ -289,7 +297,7 @@ func batchProblem(err error) *problem {
 		return fault(http.StatusConflict, "batch %s is there, and was made of other questions: choose another id", e.ID)
 	}
 	if e, ok := errors.AsType[*usage.Error](err); ok {
-		return fault(http.StatusUnprocessableEntity, "%s", e)
+		return fault(http.StatusUnprocessableEntity, "%s", parameters.Replace(e.Error()))
 	}
 	if e, ok := errors.AsType[*upload.MalformedError](err); ok {
 		return fault(http.StatusBadRequest, "%s", e)

@@ -218,7 +218,8 @@ func (g *Gateway) Close() error {
 	return g.watch.Close()
 }
 
-const readyTime = 2 * time.Second
+// readyTime is below the second that Kubernetes gives a probe.
+const readyTime = 900 * time.Millisecond
 
 var errDraining = errors.New("this process stops")
 

@@ -32,6 +32,9 @@ func TestOtherOrigins(t *testing.T) {
 		if a.status != tt.status {
 			t.Errorf("%s %s with %s: %d %s, want %d", tt.method, tt.path, tt.header, a.status, a.body, tt.status)
 		}
+		if strings.HasPrefix(tt.path, "/v1/") && !strings.HasPrefix(a.body, `{"error":{"code":"forbidden_origin",`) {
+			t.Errorf("%s: %s", tt.path, a.body)
+		}
 		if allowed := a.header.Get("Access-Control-Allow-Origin"); allowed != "" && allowed != "https://shop.example" {
 			t.Errorf("%s may read %s", allowed, tt.path)
 		}
