@@ -9,6 +9,8 @@
 //     with the number of the try. From the second try on the newest task of the same tenant with the same request is
 //     joined, if it is young enough: see Config.JoinFor.
 //
+// A task whose client hung up before it was asked is not joined: see anew.
+//
 // A digest in the task's record tells the same request from another: see results.Keys. It is of the chat and of what the
 // caller has set.
 //
@@ -254,7 +256,8 @@ func (c *Client) name(ctx context.Context, r *Request, request []byte) (id, note
 	case r.Options.ID != "":
 		return r.Options.ID, "", nil
 	case r.IdempotencyKey != "":
-		return keyedID(r.Chat.Tenant, r.IdempotencyKey), "", nil
+		id, err = c.anew(ctx, r, keyedID(r.Chat.Tenant, r.IdempotencyKey), request)
+		return id, "", err
 	}
 	v7, err := uuid.NewV7()
 	if err != nil {
@@ -268,8 +271,30 @@ func (c *Client) name(ctx context.Context, r *Request, request []byte) (id, note
 	if r.Retry == 0 {
 		return id, key, nil
 	}
-	id, err = c.firstTry(ctx, key, id)
+	if id, err = c.firstTry(ctx, key, id); err == nil {
+		id, err = c.anew(ctx, r, id, request)
+	}
 	return id, "", err
+}
+
+// anew returns the id under which a request is asked if the task of its earlier try was given up: the client hung up, or was
+// told of a pause, and comes again. A task that no worker has begun was never asked, and canceled is an end, so another one can
+// be made. Its id follows from the first, so two retries at the same time make one. A task that was begun may have been paid for:
+// it stays the request's own, with its end. So does one in the background, which somebody has canceled.
+func (c *Client) anew(ctx context.Context, r *Request, id string, request []byte) (string, error) {
+	for r.Join && r.Now {
+		record, err := c.Tasks.Results().Get(ctx, id)
+		switch {
+		case errors.Is(err, results.ErrNotFound):
+			return id, nil
+		case err != nil:
+			return "", err
+		case record.Status != results.Canceled || !record.StartedAt.IsZero() || !slices.Contains(c.digests(request, id), record.Digest):
+			return id, nil
+		}
+		id = uuid.NewSHA1(uuid.Nil, []byte(id)).String()
+	}
+	return id, nil
 }
 
 // noteFirst writes a retry note beside the steps that follow, and returns a function that waits for it: only the task must come
