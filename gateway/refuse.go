@@ -25,7 +25,7 @@ func isOpenAI(r *http.Request) bool {
 
 func openAIError(p *problem) *openai.Error {
 	return &openai.Error{
-		Status: p.Status, Type: openai.TypeOf(p.Status), Code: openAICodes[p.Status], Message: p.Detail,
+		Status: p.Status, Code: openAICodes[p.Status], Message: p.Detail,
 		Retry: openAIRetries[p.Status], RetryAfter: p.retryAfter,
 	}
 }

@@ -2,11 +2,11 @@ package messages
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/cozeq/cozeq/tasks"
@@ -96,13 +96,22 @@ func encode(objects []object) string {
 
 // Text is a message's text without its files.
 func Text(m *tasks.Message) string {
+	text, _ := Parts(m)
+	return cmp.Or(text, m.Content)
+}
+
+// Parts are the text and the files of a message.
+func Parts(m *tasks.Message) (text string, files []File) {
 	var objects []object
 	if m.ContentType != "object_string" || json.Unmarshal([]byte(m.Content), &objects) != nil {
-		return m.Content
+		return m.Content, nil
 	}
-	i := slices.IndexFunc(objects, func(o object) bool { return o.Type == "text" })
-	if i < 0 {
-		return m.Content
+	for _, o := range objects {
+		if o.Type == "text" {
+			text = cmp.Or(text, o.Text)
+		} else {
+			files = append(files, File{Kind: o.Type, URL: o.FileURL, ID: o.FileID})
+		}
 	}
-	return objects[i].Text
+	return text, files
 }

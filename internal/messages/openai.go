@@ -90,6 +90,9 @@ func (r *Reader) list(raw json.RawMessage, before []string) ([]tasks.Message, []
 	}
 	var messages []tasks.Message
 	for i, fields := range all {
+		if item, _ := stringOf(fields["type"]); item == "reasoning" { // of an earlier response; a bot does not read it
+			continue
+		}
 		m, err := r.message(i, fields)
 		if err != nil {
 			return nil, nil, at("["+strconv.Itoa(i)+"]", err)

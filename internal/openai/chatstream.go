@@ -26,7 +26,7 @@ type chunk struct {
 	Model   string          `json:"model"`
 	Choices []choice        `json:"choices"`
 	Usage   json.RawMessage `json:"usage,omitempty"`
-	Cozeq   object          `json:"cozeq,omitempty"`
+	Cozeq   Object          `json:"cozeq,omitempty"`
 }
 
 type choice struct {
@@ -79,7 +79,7 @@ func (s *chatStream) send(d delta, finish string) error {
 }
 
 func (s *chatStream) data(v any) error {
-	raw, err := encode(v)
+	raw, err := Encode(v)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (s *chatStream) end(r *results.Result) error {
 	if s.usage {
 		c := s.common
 		c.Choices = []choice{}
-		c.Usage, _ = encode(completionUsage(r)) // numbers always encode
+		c.Usage, _ = Encode(completionUsage(r)) // numbers always encode
 		if err := s.data(c); err != nil {
 			return err
 		}

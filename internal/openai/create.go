@@ -79,18 +79,12 @@ func (c *request) submit() error {
 func (c *request) prepare(ctx context.Context, id string) (err error) {
 	c.id = id
 	c.w.Header().Set(requestID, id)
-	if c.Echo.API == ResponsesAPI {
-		if err := c.h.note(ctx, id, &c.Echo); err != nil {
-			return err
-		}
-	}
-	if c.Echo.Background {
-		return nil
-	}
-	if c.Chat.ExpiresAt.IsZero() {
+	if !c.Echo.Background && c.Chat.ExpiresAt.IsZero() {
 		c.Chat.ExpiresAt = time.Now().Add(c.h.Deadline).UTC().Truncate(time.Second)
 	}
-	c.name, err = c.h.waiters.enter(ctx, id)
+	if err = c.h.note(ctx, id, c.Ask); err == nil && !c.Echo.Background {
+		c.name, err = c.h.waiters.enter(ctx, id)
+	}
 	return err
 }
 
@@ -121,7 +115,7 @@ func (c *request) wait() {
 		c.again = e.RetryAfter
 		switch {
 		case c.h.base.Err() != nil:
-		case e.Retry == retryNo: // it waits for somebody to act
+		case e.Retry == RetryNo: // it waits for somebody to act
 			c.leave(stuck)
 		default:
 			c.leave(gone)
@@ -193,7 +187,7 @@ func (c *request) reply(result *results.Result) {
 		return
 	}
 	_, body := c.Echo.Reply(result)
-	writeJSON(c.w, http.StatusOK, body)
+	WriteJSON(c.w, http.StatusOK, body)
 }
 
 // acknowledge answers with a response that is in the background.
@@ -201,11 +195,11 @@ func (c *request) acknowledge() {
 	response := c.Echo.response(c.record)
 	if !c.record.Status.Terminal() {
 		if held, err := c.held(c.r.Context()); err == nil && held != nil {
-			cozeq := response["cozeq"].(object)
+			cozeq := response["cozeq"].(Object)
 			cozeq["reason"], cozeq["paused_until"] = held.Reason(), At(held.NextProbe)
 		}
 	}
-	writeJSON(c.w, http.StatusOK, response)
+	WriteJSON(c.w, http.StatusOK, response)
 }
 
 // goOn makes a response that follows another one a turn of the same conversation.
@@ -218,11 +212,11 @@ func (h *Handler) goOn(ctx context.Context, a *Ask) error {
 	_, previous, err := h.stored(ctx, id)
 	switch {
 	case isNotFound(err):
-		return bad(param, "previous_response_not_found", "there is no response "+quote(id)+", or it is kept no longer")
+		return Bad(param, "previous_response_not_found", "there is no response %s, or it is kept no longer", quote(id))
 	case err != nil:
 		return err
 	case previous.BotID != "" && previous.BotID != a.Chat.BotID:
-		return bad("model", "invalid_value", "another bot than that of the previous response, and a conversation is with one bot")
+		return Bad("model", "invalid_value", "another bot than that of the previous response, and a conversation is with one bot")
 	case cmp.Or(previous.ConversationKey, previous.ConversationID) != "":
 		// With the key turns keep their order even if the previous one has not begun.
 		a.Chat.ConversationKey = previous.ConversationKey
@@ -231,10 +225,10 @@ func (h *Handler) goOn(ctx context.Context, a *Ask) error {
 		}
 		return nil
 	case previous.Status.Terminal():
-		return bad(param, "previous_response_not_found", "the response "+quote(id)+" ended before it had a conversation")
+		return Bad(param, "previous_response_not_found", "the response %s ended before it had a conversation", quote(id))
 	}
 	return &Error{
-		Status: http.StatusConflict, Type: typeRequest, Param: param, Code: "previous_response_queued", Retry: retryYes, RetryAfter: 2 * time.Second,
+		Status: http.StatusConflict, Param: param, Code: "previous_response_queued", Retry: RetryYes, RetryAfter: 2 * time.Second,
 		Message: "the previous response has not begun, and has no conversation yet: wait for it, or give both the same conversation, which keeps turns in order",
 	}
 }

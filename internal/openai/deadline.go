@@ -38,7 +38,7 @@ func retryCount(h http.Header) int {
 // the task.
 func errComeAgain() *Error {
 	return &Error{
-		Status: http.StatusGatewayTimeout, Type: typeServer, Code: "timeout", Retry: retryYes, RetryAfter: time.Second,
+		Status: http.StatusGatewayTimeout, Code: "timeout", Retry: RetryYes, RetryAfter: time.Second,
 		Message: "the answer is not there yet: the same request again waits on, and asks nothing twice",
 	}
 }

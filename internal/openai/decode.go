@@ -75,15 +75,15 @@ const unstoredKeep = tasks.DefaultTimeout
 // Coze's limits forbid.
 func (d *Decoder) Decode(ctx context.Context, api string, body []byte) (*Ask, error) {
 	if !utf8.Valid(body) {
-		return nil, bad("", "invalid_json", "the body is not UTF-8")
+		return nil, Bad("", "invalid_json", "the body is not UTF-8")
 	}
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(body, &fields)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return nil, bad("", "invalid_json", fmt.Sprintf("the body is no JSON at byte %d: %v", syntax.Offset, err))
+		return nil, Bad("", "invalid_json", "the body is no JSON at byte %d: %v", syntax.Offset, err)
 	}
 	if err != nil || fields == nil {
-		return nil, bad("", "invalid_json", "the body is "+messages.Kind(body)+", want an object")
+		return nil, Bad("", "invalid_json", "the body is %s, want an object", messages.Kind(body))
 	}
 	a := &Ask{Chat: new(tasks.Chat), Echo: Echo{API: api}}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -116,7 +116,7 @@ func (d *Decoder) Decode(ctx context.Context, api string, body []byte) (*Ask, er
 // decodeInto decodes a parameter, and says what kind of value it is instead.
 func decodeInto(name string, raw json.RawMessage, v any, want string) error {
 	if err := json.Unmarshal(raw, v); err != nil {
-		return bad(name, "invalid_type", fmt.Sprintf("want %s, not %s", want, messages.Kind(raw)))
+		return Bad(name, "invalid_type", "want %s, not %s", want, messages.Kind(raw))
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func (a *Ask) extend(name string, raw json.RawMessage) error {
 	switch name {
 	case "conversation_key":
 		if a.Echo.Conversation != "" {
-			return bad(name, "invalid_value", "set together with conversation: give one of the two")
+			return Bad(name, "invalid_value", "set together with conversation: give one of the two")
 		}
 		return decodeInto(name, raw, &c.ConversationKey, "a string")
 	case "conversation_id":
@@ -200,7 +200,7 @@ func (a *Ask) extend(name string, raw json.RawMessage) error {
 	case "wait":
 		a.WaitForEnd = true
 	default:
-		return bad("cozeq.on_reset", "invalid_value", fmt.Sprintf("%.60q, want error or wait", o.OnReset))
+		return Bad("cozeq.on_reset", "invalid_value", "%.60q, want error or wait", o.OnReset)
 	}
 	return nil
 }
@@ -216,15 +216,15 @@ func (d *Decoder) setMessages(ctx context.Context, a *Ask, fields map[string]jso
 	}
 	raw, there := fields[name]
 	if !there || messages.Kind(raw) == "null" {
-		return bad(name, "missing_required_parameter", "missing: there is no question")
+		return Bad(name, "missing_required_parameter", "missing: there is no question")
 	}
 	reader := messages.Reader{System: cmp.Or(d.System, messages.Prepend), Unsupported: func(i int, field string) {
 		switch {
 		case err != nil || field == "name" || field == "refusal" || field == "annotations" || field == "reasoning_content":
 		case field == "":
-			err = bad(name, "invalid_value", "the last message is an answer, but a bot does not go on with an answer: end with a message of the user")
+			err = Bad(name, "invalid_value", "the last message is an answer, but a bot does not go on with an answer: end with a message of the user")
 		default:
-			err = bad(fmt.Sprintf("%s[%d].%s", name, i, field), "unsupported_parameter", "a bot cannot be asked for it")
+			err = Bad(fmt.Sprintf("%s[%d].%s", name, i, field), "unsupported_parameter", "a bot cannot be asked for it")
 		}
 	}}
 	if d.Upload != nil {
@@ -287,7 +287,7 @@ func messageError(name string, err error) error {
 		message = "Coze has no " + s.What + ", and this server refuses them: put its text into the bot's own prompt, or start the server with " +
 			"--system drop or --system prepend"
 	}
-	return bad(name, "invalid_value", message)
+	return Bad(name, "invalid_value", "%s", message)
 }
 
 // complete applies what follows from several parameters and checks the task.
@@ -295,18 +295,18 @@ func (a *Ask) complete() error {
 	e := &a.Echo
 	if !e.kept() {
 		if e.Background {
-			return bad("store", "invalid_value", "false, but a response in the background has to be stored: it is retrieved later")
+			return Bad("store", "invalid_value", "false, but a response in the background has to be stored: it is retrieved later")
 		}
 		a.Options.Keep = unstoredKeep
 	}
 	if e.Previous != "" && (a.Chat.ConversationKey != "" || a.Chat.ConversationID != "") {
-		return bad("previous_response_id", "invalid_value", "set together with a conversation: give one of the two")
+		return Bad("previous_response_id", "invalid_value", "set together with a conversation: give one of the two")
 	}
 	if e.Background { // it may be streamed later
 		a.Chat.Stream = true
 	}
 	if !a.Chat.ExpiresAt.IsZero() && !a.Chat.ExpiresAt.After(time.Now()) {
-		return bad("expires_at", "invalid_value", "in the past")
+		return Bad("expires_at", "invalid_value", "in the past")
 	}
 	if err := a.Chat.Validate(); err != nil {
 		return errorFor(e.API, err)

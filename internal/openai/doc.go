@@ -11,5 +11,5 @@
 // # Keys
 //
 //	cozeq:waiting:{ID}   sorted set  the requests that wait for a task, by the end of their lease
-//	cozeq:response:{ID}  string      what a response repeats of its request
+//	cozeq:response:{ID}  string      what a response repeats of its request, and its input
 package openai

@@ -3,8 +3,8 @@ package openai
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -22,7 +22,7 @@ import (
 type Error struct {
 	Status  int    // of HTTP
 	Message string // what is wrong, where, and what to do
-	Type    string
+	Type    string // "" = server_error from status 500 on, and invalid_request_error below
 	Param   string // the parameter that is wrong; "" = null
 	Code    string // "" = null
 
@@ -34,6 +34,15 @@ type Error struct {
 
 	// Failure is the failure of the task, if that is what the error is about.
 	Failure *results.Failure
+
+	// Lines are those of a file that are wrong.
+	Lines []Line
+}
+
+// Line is what is wrong with a line of a file. N is 0 where the file as a whole is wrong.
+type Line struct {
+	N       int
+	Message string
 }
 
 // maxRetryAfter is the longest wait that all SDKs obey. Above 60 s the one for Node falls back to half a second, above 120 s
@@ -50,8 +59,8 @@ const (
 
 // Values of Error.Retry.
 const (
-	retryYes = "true"
-	retryNo  = "false"
+	RetryYes = "true"
+	RetryNo  = "false"
 )
 
 func (e *Error) Error() string {
@@ -62,42 +71,30 @@ func (e *Error) Error() string {
 }
 
 // MarshalJSON implements json.Marshaler: {"error": {...}} with all keys that OpenAI's schema requires.
-func (e *Error) MarshalJSON() ([]byte, error) { return encode(object{"error": e.object()}) }
+func (e *Error) MarshalJSON() ([]byte, error) { return Encode(Object{"error": e.object()}) }
 
-func (e *Error) object() object {
-	o := object{"message": e.Message, "type": e.Type, "param": orNull(e.Param), "code": orNull(e.Code)}
+func (e *Error) object() Object {
+	kind := typeRequest
+	if e.Status >= http.StatusInternalServerError {
+		kind = typeServer
+	}
+	o := Object{"message": e.Message, "type": cmp.Or(e.Type, kind), "param": OrNull(e.Param), "code": OrNull(e.Code)}
 	if f := e.Failure; f != nil {
 		o["cozeq"] = f
+	}
+	if e.Lines != nil { // as a batch of OpenAI's has them
+		data := make([]Object, len(e.Lines))
+		for i, l := range e.Lines {
+			data[i] = Object{"code": "invalid_request", "line": OrNull(l.N), "message": l.Message, "param": nil}
+		}
+		o["errors"] = Object{"object": "list", "data": data}
 	}
 	return o
 }
 
-func orNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// TypeOf is the type of an error with a status that has no other.
-func TypeOf(status int) string {
-	if status >= http.StatusInternalServerError {
-		return typeServer
-	}
-	return typeRequest
-}
-
-// At is a time as OpenAI has it, null for none.
-func At(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.Unix()
-}
-
-// bad is a request that is wrong at a parameter.
-func bad(param, code, message string) *Error {
-	return &Error{Status: http.StatusBadRequest, Type: typeRequest, Param: param, Code: code, Message: message}
+// Bad is a request that is wrong at a parameter.
+func Bad(param, code, format string, args ...any) *Error {
+	return &Error{Status: http.StatusBadRequest, Type: typeRequest, Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
 // WriteError answers with an error, of whatever kind it is. The gateway uses it too, for what it refuses under /v1.
@@ -111,20 +108,7 @@ func WriteError(w http.ResponseWriter, err error) {
 		seconds := math.Ceil(min(e.RetryAfter, maxRetryAfter).Seconds())
 		h.Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))
 	}
-	writeJSON(w, e.Status, e)
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := encode(v)
-	if err != nil { // of ours: what we send always encodes
-		http.Error(w, `{"error":{"message":"the reply could not be encoded","type":"server_error","param":null,"code":null}}`, http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may be gone
+	WriteJSON(w, e.Status, e)
 }
 
 // errorOf is any error in OpenAI's shape.
@@ -133,43 +117,43 @@ func errorOf(err error) *Error {
 		return e
 	}
 	if e, ok := errors.AsType[*tasks.InvalidError](err); ok {
-		return bad(paramOf(e.Field), "invalid_value", e.Error())
+		return Bad(paramOf(e.Field), "invalid_value", "%s", e)
 	}
 	if e, ok := errors.AsType[*submit.ConflictError](err); ok {
 		if e.Key {
-			return &Error{Status: http.StatusUnprocessableEntity, Type: typeRequest, Code: "idempotency_key_reused", Message: e.Error()}
+			return &Error{Status: http.StatusUnprocessableEntity, Code: "idempotency_key_reused", Message: e.Error()}
 		}
-		return &Error{Status: http.StatusConflict, Type: typeRequest, Code: "conflict", Message: e.Error(), Retry: retryNo}
+		return &Error{Status: http.StatusConflict, Code: "conflict", Message: e.Error(), Retry: RetryNo}
 	}
 	if e, ok := errors.AsType[*submit.UnavailableError](submit.Unavailable(err)); ok {
-		return &Error{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "unavailable", Message: e.Error(), Retry: retryYes, RetryAfter: e.RetryAfter}
+		return &Error{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: e.Error(), Retry: RetryYes, RetryAfter: e.RetryAfter}
 	}
 	if e, ok := errors.AsType[*submit.PausedError](err); ok {
 		return heldError(e.Hold)
 	}
 	if e, ok := errors.AsType[*apikey.LimitError](err); ok {
-		return &Error{Status: http.StatusTooManyRequests, Type: typeRate, Code: "rate_limit_exceeded", Message: e.Error(), Retry: retryYes, RetryAfter: max(e.RetryAfter, time.Second)}
+		return &Error{Status: http.StatusTooManyRequests, Type: typeRate, Code: "rate_limit_exceeded", Message: e.Error(), Retry: RetryYes, RetryAfter: max(e.RetryAfter, time.Second)}
 	}
 	if e, ok := errors.AsType[*apikey.ForbiddenError](err); ok {
-		return &Error{Status: http.StatusForbidden, Type: typeRequest, Code: "permission_denied", Message: e.Error(), Retry: retryNo}
+		return &Error{Status: http.StatusForbidden, Code: "permission_denied", Message: e.Error(), Retry: RetryNo}
 	}
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &Error{Status: http.StatusRequestEntityTooLarge, Type: typeRequest, Code: "request_too_large",
+		return &Error{Status: http.StatusRequestEntityTooLarge, Code: "request_too_large",
 			Message: "the body is larger than " + strconv.FormatInt(e.Limit, 10) + " bytes"}
 	}
 	if e, ok := errors.AsType[*results.SealedError](err); ok {
-		return &Error{Status: http.StatusInternalServerError, Type: typeServer, Code: "encrypted", Message: e.Error(), Retry: retryNo}
+		return &Error{Status: http.StatusInternalServerError, Code: "encrypted", Message: e.Error(), Retry: RetryNo}
 	}
 	if e, ok := errors.AsType[*results.Failure](err); ok {
 		return failed(e)
 	}
 	switch {
 	case errors.Is(err, results.ErrNotFound):
-		return &Error{Status: http.StatusNotFound, Type: typeRequest, Code: "not_found", Message: "there is nothing of this id, or it is kept no longer"}
+		return &Error{Status: http.StatusNotFound, Code: "not_found", Message: "there is nothing of this id, or it is kept no longer"}
 	case errors.Is(err, context.Canceled): // nobody reads it
-		return &Error{Status: http.StatusRequestTimeout, Type: typeServer, Code: "gone", Message: "the client has hung up"}
+		return &Error{Status: http.StatusRequestTimeout, Code: "gone", Message: "the client has hung up"}
 	}
-	return &Error{Status: http.StatusInternalServerError, Type: typeServer, Code: "internal", Message: "cozeq serve failed: its log says more"}
+	return &Error{Status: http.StatusInternalServerError, Code: "internal", Message: "cozeq serve failed: its log says more"}
 }
 
 // paramOf is the parameter for a field of the task.
@@ -200,7 +184,7 @@ var (
 // failed is the failure of a task that has ended. The queue has tried whatever may help, and the same request would only
 // find the ended task: no SDK is to retry it by itself.
 func failed(f *results.Failure) *Error {
-	e := &Error{Status: http.StatusBadRequest, Type: typeRequest, Retry: retryNo, Failure: f, Message: cmp.Or(f.Message, "the task ended as "+f.Class)}
+	e := &Error{Status: http.StatusBadRequest, Type: typeRequest, Retry: RetryNo, Failure: f, Message: cmp.Or(f.Message, "the task ended as "+f.Class)}
 	if f.Hint != "" {
 		e.Message = strings.TrimSuffix(e.Message, ".") + ". " + f.Hint
 	}
@@ -238,16 +222,4 @@ func (e *Error) permanent(code int) {
 	case slices.Contains(noSuchBot, code):
 		e.Status, e.Code, e.Param = http.StatusNotFound, "model_not_found", "model"
 	}
-}
-
-// object is an object of JSON.
-type object map[string]any
-
-// encode is json.Marshal, but leaves <, > and & as they are.
-func encode(v any) (json.RawMessage, error) {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return json.RawMessage(strings.TrimSuffix(b.String(), "\n")), err
 }

@@ -74,6 +74,7 @@ func (h *Handler) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+ChatAPI, h.create(ChatAPI))
 	mux.HandleFunc("POST "+ResponsesAPI, h.create(ResponsesAPI))
 	mux.HandleFunc("GET "+ResponsesAPI+"/{id}", h.retrieve)
+	mux.HandleFunc("GET "+ResponsesAPI+"/{id}/input_items", h.inputItems)
 	mux.HandleFunc("POST "+ResponsesAPI+"/{id}/cancel", h.cancel)
 	mux.HandleFunc("DELETE "+ResponsesAPI+"/{id}", h.delete)
 	mux.HandleFunc("/v1/", unknownURL)
@@ -83,7 +84,7 @@ func (h *Handler) results() *results.Store { return h.Tasks.Results() }
 
 // errClosing ends requests of a serve that stops. Their tasks go on.
 var errClosing = &Error{
-	Status: http.StatusServiceUnavailable, Type: typeServer, Code: "server_closing", Retry: retryYes, RetryAfter: time.Second,
+	Status: http.StatusServiceUnavailable, Code: "server_closing", Retry: RetryYes, RetryAfter: time.Second,
 	Message: "this cozeq serve stops: the same request again waits on, and asks nothing twice",
 }
 
@@ -106,7 +107,7 @@ func (h *Handler) untilClose(r *http.Request) (context.Context, context.CancelFu
 // unknownURL answers what is not served under /v1.
 func unknownURL(w http.ResponseWriter, r *http.Request) {
 	WriteError(w, &Error{
-		Status: http.StatusNotFound, Type: typeRequest, Code: "unknown_url",
+		Status: http.StatusNotFound, Code: "unknown_url",
 		Message: "unknown URL: " + r.Method + " " + r.URL.Path + " is not served here; docs/openai.md has what is",
 	})
 }

@@ -24,11 +24,11 @@ func (m *Models) Bot(ctx context.Context, model string) (string, error) {
 		known = isID(bot)
 	}
 	if model == "" {
-		return "", bad("model", "missing_required_parameter", "missing: give the id of a bot"+m.names(ctx, ", or "))
+		return "", Bad("model", "missing_required_parameter", "missing: give the id of a bot%s", m.names(ctx, ", or "))
 	}
 	if !known || !visible(ctx, bot) {
 		return "", &Error{
-			Status: http.StatusNotFound, Type: typeRequest, Param: "model", Code: "model_not_found", Retry: retryNo,
+			Status: http.StatusNotFound, Param: "model", Code: "model_not_found", Retry: RetryNo,
 			Message: fmt.Sprintf("the model %.100q does not exist, or this key may not use it: give the id of a bot%s", model, m.names(ctx, ", or ")),
 		}
 	}
@@ -64,8 +64,8 @@ func (m *Models) list(ctx context.Context) (names []string) {
 // isID reports whether a text may be the id of a bot.
 func isID(s string) bool { return s != "" && len(s) <= 32 && strings.Trim(s, "0123456789") == "" }
 
-func modelObject(id, bot string) object {
-	return object{"id": id, "object": "model", "created": 0, "owned_by": "coze", "cozeq": object{"bot_id": bot}}
+func modelObject(id, bot string) Object {
+	return Object{"id": id, "object": "model", "created": 0, "owned_by": "coze", "cozeq": Object{"bot_id": bot}}
 }
 
 func (h *Handler) listModels(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func (h *Handler) listModels(w http.ResponseWriter, r *http.Request) {
 	for _, name := range h.Models.list(r.Context()) {
 		data = append(data, modelObject(name, h.Models.Aliases[name]))
 	}
-	writeJSON(w, http.StatusOK, object{"object": "list", "data": data})
+	WriteJSON(w, http.StatusOK, Object{"object": "list", "data": data})
 }
 
 func (h *Handler) getModel(w http.ResponseWriter, r *http.Request) {
@@ -83,5 +83,5 @@ func (h *Handler) getModel(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, modelObject(name, bot))
+	WriteJSON(w, http.StatusOK, modelObject(name, bot))
 }

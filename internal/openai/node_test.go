@@ -16,7 +16,7 @@ func TestNodeClients(t *testing.T) {
 	s := embedded(t, options{mock: cozetest.Config{Answer: echo}})
 	_, second := s.serve(options{})
 	_, cutting := s.serve(options{wrap: cutFirst})
-	project.Run(t, 14, "BASE_URL="+s.url+"/v1", "SECOND_URL="+second+"/v1", "CUTTING_URL="+cutting+"/v1", "AI_SDK_LOG_WARNINGS=false")
+	project.Run(t, 15, "BASE_URL="+s.url+"/v1", "SECOND_URL="+second+"/v1", "CUTTING_URL="+cutting+"/v1", "AI_SDK_LOG_WARNINGS=false")
 	for _, question := range []string{"cut once", "slow once [[mock:pace=600ms]]", "a longer question 长一点 [[mock:pace=150ms]]"} {
 		if n := s.mock.ByQuestion(question); n != 1 {
 			t.Errorf("%q was asked %d times, want once", question, n)

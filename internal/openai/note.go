@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // What a response repeats of its request is noted before its task is enqueued, so that a task is never found without it. If
@@ -24,20 +25,38 @@ func noteKey(id string) string { return "cozeq:response:{" + id + "}" }
 // fieldNote is what a note is encrypted as.
 const fieldNote = "response"
 
-func (h *Handler) note(ctx context.Context, id string, e *Echo) error {
-	raw, err := encode(e)
+// note is what is kept of a request.
+type note struct {
+	Echo
+	Input []tasks.Message `json:"input,omitempty"` // as the bot gets it; nil: longer than maxInput
+}
+
+// note keeps what a response that can be retrieved repeats of its request.
+func (h *Handler) note(ctx context.Context, id string, a *Ask) error {
+	if a.Echo.API != ResponsesAPI || !a.Echo.kept() {
+		return nil
+	}
+	n := note{Echo: a.Echo, Input: a.Chat.AdditionalMessages}
+	raw, err := Encode(n)
+	if err == nil && len(raw) > maxInput {
+		n.Input = nil
+		raw, err = Encode(n)
+	}
 	if err != nil {
 		return err
 	}
-	store := h.results()
-	if err := store.Redis().SetEx(ctx, noteKey(id), store.Keys.Seal(id, fieldNote, string(raw)), openNote).Err(); err != nil {
+	store, keep := h.results(), openNote
+	if !a.Echo.Background { // nobody may ever look at it, and it is asked soon or not at all
+		keep = time.Until(a.Chat.ExpiresAt) + tasks.DefaultTimeout + store.Keep
+	}
+	if err := store.Redis().Set(ctx, noteKey(id), store.Keys.Seal(id, fieldNote, string(raw)), keep).Err(); err != nil {
 		return fmt.Errorf("note response %s: %w", id, err)
 	}
 	return nil
 }
 
 // stored finds a response of the request's key. One that is not there, or not stored, is results.ErrNotFound.
-func (h *Handler) stored(ctx context.Context, responseID string) (*Echo, *results.Result, error) {
+func (h *Handler) stored(ctx context.Context, responseID string) (*note, *results.Result, error) {
 	id, ok := strings.CutPrefix(responseID, responsePrefix)
 	if !ok {
 		return nil, nil, results.ErrNotFound
@@ -54,20 +73,17 @@ func (h *Handler) stored(ctx context.Context, responseID string) (*Echo, *result
 	if err == nil {
 		text, err = store.Keys.Open(id, fieldNote, text)
 	}
-	e := new(Echo)
+	n := new(note)
 	if err == nil {
-		err = json.Unmarshal([]byte(text), e)
+		err = json.Unmarshal([]byte(text), n)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, nil, fmt.Errorf("read response %s: %w", id, err)
-	case !e.kept():
-		return nil, nil, results.ErrNotFound
 	}
 	if result.Status.Terminal() { // from now on it is kept as long as the result
 		_ = store.Redis().Expire(ctx, noteKey(id), store.Keep).Err() // else it stays a little longer
 	}
-	return e, result, nil
+	return n, result, nil
 }
 
 func isNotFound(err error) bool { return errors.Is(err, results.ErrNotFound) }

@@ -93,14 +93,14 @@ func checkName(api, name string, raw json.RawMessage) error {
 		if why == "" {
 			why = "a bot cannot be asked for it"
 		}
-		return bad(name, "unsupported_parameter", fmt.Sprintf("%.60s is not supported with %s: %s", raw, api, why))
+		return Bad(name, "unsupported_parameter", "%.60s is not supported with %s: %s", raw, api, why)
 	}
 	known := slices.Concat(own[api], extensions)
 	message := fmt.Sprintf("unknown parameter %.60q: docs/openai.md has the list", name)
 	if near := usage.Nearest(name, known); near != "" {
 		message = fmt.Sprintf("unknown parameter %.60q: did you mean %s?", name, near)
 	}
-	return bad(name, "unknown_parameter", message)
+	return Bad(name, "unknown_parameter", "%s", message)
 }
 
 // Parameters are the names of the parameters by the section of docs/openai.md that explains them.

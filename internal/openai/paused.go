@@ -63,7 +63,7 @@ func needsSomebody(class string) bool {
 
 // heldError is the error for a question that is not asked now.
 func heldError(h *pause.Hold) *Error {
-	e := &Error{Message: h.Reason(), Retry: retryYes, RetryAfter: maxRetryAfter}
+	e := &Error{Message: h.Reason(), Retry: RetryYes, RetryAfter: maxRetryAfter}
 	if h.Queue == "" {
 		e = failed(&results.Failure{Class: h.Class, Code: h.Code, Message: h.Reason(), Hint: h.Hint, LogID: h.LogID})
 		if e.Status == http.StatusNotFound {
@@ -73,7 +73,7 @@ func heldError(h *pause.Hold) *Error {
 	}
 	e.Status = http.StatusServiceUnavailable
 	if !needsSomebody(h.Class) {
-		e.Type, e.Code, e.Retry = typeServer, "paused", retryYes
+		e.Type, e.Code, e.Retry = typeServer, "paused", RetryYes
 	}
 	return e
 }

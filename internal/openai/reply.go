@@ -22,13 +22,13 @@ func (e *Echo) Reply(r *results.Result) (status int, body json.RawMessage) {
 	err := r.Err()
 	if err != nil && finish(r) == "" {
 		failure := errorFor(e.API, err)
-		body, _ = encode(failure) // strings always encode
+		body, _ = Encode(failure) // strings always encode
 		return failure.Status, body
 	}
 	if e.API == ResponsesAPI {
-		body, _ = encode(e.response(r))
+		body, _ = Encode(e.response(r))
 	} else {
-		body, _ = encode(e.completion(r))
+		body, _ = Encode(e.completion(r))
 	}
 	return http.StatusOK, body
 }
@@ -56,14 +56,14 @@ func finish(r *results.Result) string {
 }
 
 // completion is the object of an answer of chat completions.
-func (e *Echo) completion(r *results.Result) object {
-	message := object{"role": messages.Assistant, "content": r.Answer, "refusal": nil}
+func (e *Echo) completion(r *results.Result) Object {
+	message := Object{"role": messages.Assistant, "content": r.Answer, "refusal": nil}
 	if r.Reasoning != "" {
 		message["reasoning_content"] = r.Reasoning
 	}
-	o := object{
+	o := Object{
 		"id": completionPrefix + r.ID, "object": "chat.completion", "created": created(r), "model": e.Model,
-		"choices": []any{object{"index": 0, "message": message, "logprobs": nil, "finish_reason": finish(r)}},
+		"choices": []any{Object{"index": 0, "message": message, "logprobs": nil, "finish_reason": finish(r)}},
 		"cozeq":   extension(r),
 	}
 	if r.Usage != nil {
@@ -78,9 +78,9 @@ func (e *Echo) completion(r *results.Result) object {
 func created(r *results.Result) int64 { return max(r.CreatedAt.Unix(), 0) }
 
 // completionUsage is what Coze counted; zeros where it counted nothing, as clients read the numbers unasked.
-func completionUsage(r *results.Result) object {
+func completionUsage(r *results.Result) Object {
 	u := usageOf(r)
-	return object{"prompt_tokens": u.InputCount, "completion_tokens": u.OutputCount, "total_tokens": u.TokenCount}
+	return Object{"prompt_tokens": u.InputCount, "completion_tokens": u.OutputCount, "total_tokens": u.TokenCount}
 }
 
 func usageOf(r *results.Result) results.Usage {
@@ -91,8 +91,8 @@ func usageOf(r *results.Result) results.Usage {
 }
 
 // extension is what OpenAI has no field for.
-func extension(r *results.Result) object {
-	o := object{"task_id": r.ID, "bot_id": r.BotID}
+func extension(r *results.Result) Object {
+	o := Object{"task_id": r.ID, "bot_id": r.BotID}
 	add := func(name, value string) {
 		if value != "" {
 			o[name] = value

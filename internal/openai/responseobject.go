@@ -6,17 +6,17 @@ import (
 )
 
 // response is the object of a response, whatever its task's state. It has every key that the SDKs do not take for optional.
-func (e *Echo) response(r *results.Result) object {
-	o := object{
+func (e *Echo) response(r *results.Result) Object {
+	o := Object{
 		"id": responsePrefix + r.ID, "object": "response", "created_at": created(r), "status": status(r), "model": e.Model,
 		"output": e.output(r), "error": nil, "incomplete_details": nil, "instructions": nil, "metadata": e.metadata(),
 		"parallel_tool_calls": false, "tool_choice": "none", "tools": []any{}, "temperature": nil, "top_p": nil,
-		"background": e.Background, "store": e.kept(), "previous_response_id": orNull(e.Previous),
-		"text": object{"format": object{"type": "text"}}, "truncation": "disabled", "usage": nil, "user": orNull(r.UserID),
+		"background": e.Background, "store": e.kept(), "previous_response_id": OrNull(e.Previous),
+		"text": Object{"format": Object{"type": "text"}}, "truncation": "disabled", "usage": nil, "user": OrNull(r.UserID),
 		"cozeq": extension(r),
 	}
 	if e.Conversation != "" {
-		o["conversation"] = object{"id": e.Conversation}
+		o["conversation"] = Object{"id": e.Conversation}
 	}
 	if !r.CompletedAt.IsZero() && r.Status == results.Completed {
 		o["completed_at"] = r.CompletedAt.Unix()
@@ -32,14 +32,14 @@ func (e *Echo) response(r *results.Result) object {
 		if reason == "length" {
 			reason = "max_output_tokens"
 		}
-		o["incomplete_details"] = object{"reason": reason}
+		o["incomplete_details"] = Object{"reason": reason}
 	}
 	return o
 }
 
 func (e *Echo) metadata() any {
 	if e.Metadata == nil {
-		return object{}
+		return Object{}
 	}
 	return e.Metadata
 }
@@ -76,36 +76,41 @@ func (e *Echo) output(r *results.Result) []any {
 		items = append(items, messageItem(r.ID, state, textPart(r.Answer)))
 	}
 	if r.Reasoning != "" {
-		items = append(items, reasoningItem(r))
+		items = append(items, reasoningItem(r.ID, "completed", reasoningPart(r.Reasoning)))
 	}
 	return items
 }
 
-func messageItem(id, state string, content ...any) object {
+func messageItem(id, state string, content ...any) Object {
 	if content == nil {
 		content = []any{}
 	}
-	return object{"id": messagePrefix + id, "type": "message", "status": state, "role": messages.Assistant, "content": content}
+	return Object{"id": messagePrefix + id, "type": "message", "status": state, "role": messages.Assistant, "content": content}
 }
 
-func textPart(text string) object {
-	return object{"type": "output_text", "text": text, "annotations": []any{}, "logprobs": []any{}}
+func textPart(text string) Object {
+	return Object{"type": "output_text", "text": text, "annotations": []any{}, "logprobs": []any{}}
 }
 
-func reasoningItem(r *results.Result) object {
-	return object{"id": reasoningPrefix + r.ID, "type": "reasoning", "summary": []any{object{"type": "summary_text", "text": r.Reasoning}}}
+func reasoningItem(id, state string, content ...any) Object {
+	if content == nil {
+		content = []any{}
+	}
+	return Object{"id": reasoningPrefix + id, "type": "reasoning", "status": state, "summary": []any{}, "content": content}
 }
 
-func responseUsage(u *results.Usage) object {
-	return object{
-		"input_tokens": u.InputCount, "input_tokens_details": object{"cached_tokens": 0},
-		"output_tokens": u.OutputCount, "output_tokens_details": object{"reasoning_tokens": 0}, "total_tokens": u.TokenCount,
+func reasoningPart(text string) Object { return Object{"type": "reasoning_text", "text": text} }
+
+func responseUsage(u *results.Usage) Object {
+	return Object{
+		"input_tokens": u.InputCount, "input_tokens_details": Object{"cached_tokens": 0},
+		"output_tokens": u.OutputCount, "output_tokens_details": Object{"reasoning_tokens": 0}, "total_tokens": u.TokenCount,
 	}
 }
 
 // responseError is why a response failed, with one of the few codes that OpenAI's schema has. The code of its HTTP errors,
 // which says more, is in the message's object beside it.
-func responseError(r *results.Result) object {
+func responseError(r *results.Result) Object {
 	e := errorOf(r.Err())
 	code := "server_error"
 	switch {
@@ -114,7 +119,7 @@ func responseError(r *results.Result) object {
 	case e.Type == typeRequest:
 		code = "invalid_prompt"
 	}
-	o := object{"code": code, "message": e.Message}
+	o := Object{"code": code, "message": e.Message}
 	if e.Failure != nil {
 		o["cozeq"] = e.Failure
 	}

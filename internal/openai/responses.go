@@ -15,13 +15,13 @@ import (
 const endSoon = 5 * time.Second
 
 // find answers a request for a response that is not there. ok is false then.
-func (h *Handler) find(w http.ResponseWriter, r *http.Request) (e *Echo, result *results.Result, ok bool) {
+func (h *Handler) find(w http.ResponseWriter, r *http.Request) (n *note, result *results.Result, ok bool) {
 	id := r.PathValue("id")
-	e, result, err := h.stored(r.Context(), id)
+	n, result, err := h.stored(r.Context(), id)
 	switch {
 	case isNotFound(err):
 		WriteError(w, &Error{
-			Status: http.StatusNotFound, Type: typeRequest, Code: "not_found", Param: "response_id",
+			Status: http.StatusNotFound, Code: "not_found", Param: "response_id",
 			Message: "there is no response " + quote(id) + ", or it was not stored, or is kept no longer",
 		})
 		return nil, nil, false
@@ -30,30 +30,30 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request) (e *Echo, result 
 		return nil, nil, false
 	}
 	w.Header().Set(requestID, result.ID)
-	return e, result, true
+	return n, result, true
 }
 
 // retrieve serves GET /v1/responses/{id}, as it stands or as a stream.
 func (h *Handler) retrieve(w http.ResponseWriter, r *http.Request) {
-	e, result, ok := h.find(w, r)
+	n, result, ok := h.find(w, r)
 	if !ok {
 		return
 	}
 	query := r.URL.Query()
 	if query.Get("stream") != "true" && !streamInBody(r) {
-		writeJSON(w, http.StatusOK, e.response(result))
+		WriteJSON(w, http.StatusOK, n.response(result))
 		return
 	}
 	after := -1
 	if text := query.Get("starting_after"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			WriteError(w, bad("starting_after", "invalid_value", "want the sequence_number of an event, from 0"))
+			WriteError(w, Bad("starting_after", "invalid_value", "want the sequence_number of an event, from 0"))
 			return
 		}
 		after = n
 	}
-	s := newResponseStream(w, r, e, result)
+	s := newResponseStream(w, r, &n.Echo, result)
 	s.after = after
 	defer s.close()
 	f := follower{h: h, r: r, id: result.ID, sink: s, atOnce: true}
@@ -68,12 +68,12 @@ func streamInBody(r *http.Request) bool {
 
 // cancel serves POST /v1/responses/{id}/cancel. What has ended stays as it is.
 func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
-	e, result, ok := h.find(w, r)
+	n, result, ok := h.find(w, r)
 	if !ok {
 		return
 	}
-	if !e.Background {
-		WriteError(w, bad("response_id", "invalid_value", "only a response in the background can be canceled: end the request of another one"))
+	if !n.Background {
+		WriteError(w, Bad("response_id", "invalid_value", "only a response in the background can be canceled: end the request of another one"))
 		return
 	}
 	result, err := h.end(r.Context(), result)
@@ -81,7 +81,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, e.response(result))
+	WriteJSON(w, http.StatusOK, n.response(result))
 }
 
 // end cancels a task and waits a moment for its end.
@@ -109,7 +109,7 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	result, err := h.end(r.Context(), result)
 	if err == nil && !result.Status.Terminal() {
 		err = &Error{
-			Status: http.StatusConflict, Type: typeRequest, Code: "response_in_progress", Retry: retryYes, RetryAfter: 2 * time.Second,
+			Status: http.StatusConflict, Code: "response_in_progress", Retry: RetryYes, RetryAfter: 2 * time.Second,
 			Message: "the response is being canceled: delete it again in a moment",
 		}
 	}
@@ -123,5 +123,5 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, object{"id": responsePrefix + result.ID, "object": "response", "deleted": true})
+	WriteJSON(w, http.StatusOK, Object{"id": responsePrefix + result.ID, "object": "response", "deleted": true})
 }

@@ -220,7 +220,7 @@ func (h *Handler) events(ctx context.Context, id string) (<-chan watch.Event, <-
 
 // errRestarted is an answer that began anew with other words than those that were sent. OpenAI's APIs cannot take words back.
 var errRestarted = &Error{
-	Status: http.StatusBadGateway, Type: typeServer, Code: "answer_restarted", Retry: retryNo,
+	Status: http.StatusBadGateway, Code: "answer_restarted", Retry: RetryNo,
 	Message: "the answer began anew with other words: what came is not the answer. The whole answer is under the id of the task, " +
 		`and with {"cozeq": {"on_reset": "wait"}} nothing is sent before it is whole`,
 }

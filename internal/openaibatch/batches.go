@@ -17,48 +17,48 @@ func owns(r *http.Request, b *batches.Status) bool {
 	return key == nil || key.Name == b.Tenant
 }
 
-// reply answers with a batch.
-func (h *Handler) reply(w http.ResponseWriter, r *http.Request, b *batches.Status) error {
+// object is a batch of this API, with what holds it up.
+func (h *Handler) object(r *http.Request, b *batches.Status) (openai.Object, error) {
 	n, ok := noteOf(b)
 	if !ok {
-		return notFound("batch", "id", b.ID)
+		return nil, notFound("batch", "id", b.ID)
 	}
 	var waits *submit.Wait
 	if !ended(b) {
 		waits, _ = h.Submit.QueueWaits(r.Context(), b.Queue) // the batch is there, whatever is known of its queue
 	}
-	return writeJSON(w, http.StatusOK, batchObject(b, n, waits))
+	return batchObject(b, n, waits), nil
 }
 
-func (h *Handler) getBatch(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) getBatch(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
 	b, _, err := h.batch(r, r.PathValue("id"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return h.reply(w, r, b)
+	return h.object(r, b)
 }
 
 // cancel cancels what has not ended. Lines that are at Coze end a moment later, and the batch is "cancelling" until then. A
 // cancel that was cut is completed by the next one.
-func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) cancel(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
 	b, _, err := h.batch(r, r.PathValue("id"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if ended(b) && b.CanceledAt.IsZero() {
-		return &openai.Error{
-			Status: http.StatusConflict, Type: typeRequest, Code: "batch_ended", Retry: noRetry,
+		return nil, &openai.Error{
+			Status: http.StatusConflict, Code: "batch_ended", Retry: openai.RetryNo,
 			Message: "the batch has ended as " + statusOf(b) + ": there is nothing to cancel",
 		}
 	}
 	// The client need not wait for it.
 	if err := h.batches.Cancel(context.WithoutCancel(r.Context()), b.ID, nil); err != nil {
-		return err
+		return nil, err
 	}
 	if b, err = h.batches.Get(r.Context(), b.ID); err != nil {
-		return err
+		return nil, err
 	}
-	return h.reply(w, r, b)
+	return h.object(r, b)
 }
 
 // How many batches are on a page.
@@ -67,29 +67,28 @@ const (
 	maxBatchesPage = 100
 )
 
-func (h *Handler) listBatches(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	limit, err := parseLimit(q, batchesPage, maxBatchesPage)
+func (h *Handler) listBatches(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
+	page, err := openai.ParsePage(r.URL.Query(), batchesPage, maxBatchesPage)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	found, more, err := h.batches.Page(r.Context(), batches.PageOptions{
-		Tenant: tenant(r), After: q.Get("after"), Limit: limit,
+		Tenant: tenant(r), After: page.After, Limit: page.Limit,
 		Want: func(b *batches.Status) bool {
 			_, ok := noteOf(b)
 			return ok
 		},
 	})
 	if errors.Is(err, batches.ErrNotFound) {
-		return notFound("batch", "after", q.Get("after"))
+		return nil, notFound("batch", "after", page.After)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	data := make([]object, len(found))
+	data := make([]openai.Object, len(found))
 	for i, b := range found {
 		n, _ := noteOf(b)
 		data[i] = batchObject(b, n, nil)
 	}
-	return writeJSON(w, http.StatusOK, list(data, more))
+	return openai.List(data, more), nil
 }

@@ -44,20 +44,20 @@ func statusOf(b *batches.Status) string {
 }
 
 // batchObject is a batch as OpenAI has it, with what holds it up as an extension.
-func batchObject(b *batches.Status, n *note, waits *submit.Wait) object {
+func batchObject(b *batches.Status, n *note, waits *submit.Wait) openai.Object {
 	status := statusOf(b)
 	answered, _ := answers(b)
-	o := object{
+	o := openai.Object{
 		"id": b.ID, "object": "batch", "endpoint": n.Endpoint, "errors": nil, "input_file_id": n.InputFileID,
 		"completion_window": n.CompletionWindow, "status": status, "output_file_id": nil, "error_file_id": nil,
 		"created_at": b.CreatedAt.Unix(), "in_progress_at": openai.At(b.SubmittedAt), "expires_at": openai.At(b.ExpiresAt),
 		"finalizing_at": nil, "completed_at": nil, "failed_at": nil, "expired_at": nil,
 		"cancelling_at": openai.At(b.CanceledAt), "cancelled_at": nil,
-		"request_counts": object{"total": b.Counts.Total, "completed": answered, "failed": b.Counts.Total - b.Counts.Open() - answered},
+		"request_counts": openai.Object{"total": b.Counts.Total, "completed": answered, "failed": b.Counts.Total - b.Counts.Open() - answered},
 		"metadata":       nil,
-		"usage": object{
-			"input_tokens": b.Tokens.InputCount, "input_tokens_details": object{"cached_tokens": 0},
-			"output_tokens": b.Tokens.OutputCount, "output_tokens_details": object{"reasoning_tokens": 0},
+		"usage": openai.Object{
+			"input_tokens": b.Tokens.InputCount, "input_tokens_details": openai.Object{"cached_tokens": 0},
+			"output_tokens": b.Tokens.OutputCount, "output_tokens_details": openai.Object{"reasoning_tokens": 0},
 			"total_tokens": b.Tokens.TokenCount,
 		},
 	}
@@ -74,7 +74,7 @@ func batchObject(b *batches.Status, n *note, waits *submit.Wait) object {
 			o["error_file_id"] = output{batch: b.ID, errors: true}.id()
 		}
 		if status == statusExpired {
-			o["request_counts"].(object)["failed"] = b.Counts.Total - answered
+			o["request_counts"].(openai.Object)["failed"] = b.Counts.Total - answered
 		}
 	} else {
 		o["cozeq"] = extension(b, waits)
@@ -83,8 +83,8 @@ func batchObject(b *batches.Status, n *note, waits *submit.Wait) object {
 }
 
 // extension says where the open lines are, and why.
-func extension(b *batches.Status, waits *submit.Wait) object {
-	o := object{"waiting": b.Counts.Waiting + b.Counts.Queued, "running": b.Counts.Running, "paused_until": nil, "reason": nil}
+func extension(b *batches.Status, waits *submit.Wait) openai.Object {
+	o := openai.Object{"waiting": b.Counts.Waiting + b.Counts.Queued, "running": b.Counts.Running, "paused_until": nil, "reason": nil}
 	switch {
 	case waits != nil:
 		o["reason"], o["paused_until"] = waits.Reason, openai.At(waits.Until)

@@ -10,6 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/batchfile"
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
@@ -22,34 +23,34 @@ import (
 // makes the next one.
 //
 // All lines are in the queue when the reply goes out. A client that hangs up meanwhile changes nothing.
-func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) create(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
 	q, err := parseRequest(r.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	id, there, err := h.find(r, q)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if there != nil && !there.SubmittedAt.IsZero() { // also if its file is gone
-		return h.reply(w, r, there)
+		return h.object(r, there)
 	}
 	f, err := h.file(r, "input_file_id", q.InputFileID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if f.Purpose != purposeBatch {
-		return bad("input_file_id", "invalid_value", "%s has purpose %s: upload it with purpose %s", f.ID, f.Purpose, purposeBatch)
+		return nil, openai.Bad("input_file_id", "invalid_value", "%s has purpose %s: upload it with purpose %s", f.ID, f.Purpose, purposeBatch)
 	}
 	in, err := h.open(r.Context(), h.files.Open(r.Context(), f), q.Endpoint, q.Queue)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b, err := h.submit(r.Context(), q, id, f.Name, in, there)
 	if err = errors.Join(err, in.Close()); err != nil {
-		return h.explain(w, "input_file_id", err)
+		return nil, explain("input_file_id", err)
 	}
-	return h.reply(w, r, b)
+	return h.object(r, b)
 }
 
 // find names the batch of a request, and finds what is there of it.

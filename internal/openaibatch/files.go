@@ -5,13 +5,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cozeq/cozeq/internal/filestore"
+	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/internal/upload"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
@@ -26,47 +26,47 @@ const (
 
 // upload takes a file in: to the disk, where it is checked, and then to Redis. So no bytes of a file that is no batch reach
 // Redis, and the order of the form's parts does not matter.
-func (h *Handler) upload(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) upload(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
 	f, err := upload.Receive(r, h.MaxFile)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	purpose, keep, err := parseUpload(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if purpose == purposeBatch {
 		if err := h.check(r.Context(), f); err != nil {
-			return h.explain(w, "file", err)
+			return nil, explain("file", err)
 		}
 	}
 	if err := h.hasRoom(r.Context(), f.Bytes); err != nil {
-		return err
+		return nil, err
 	}
 	if err := h.files.Reserve(r.Context(), tenant(r), f.Bytes, h.MaxFiles); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return &upload.DiskError{Err: err}
+		return nil, &upload.DiskError{Err: err}
 	}
 	kept := h.files.Upload(r.Context(), tenant(r), h.MaxFile)
 	defer kept.Abort()
 	if _, err := io.Copy(kept, f); err != nil {
-		return err
+		return nil, err
 	}
 	file, err := kept.Commit(f.Name, purpose, keep)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return writeJSON(w, http.StatusOK, fileObject(file))
+	return fileObject(file), nil
 }
 
 // check checks the lines of a file that is to be a batch.
 func (h *Handler) check(ctx context.Context, f *upload.File) error {
 	head := make([]byte, 2)
 	if n, _ := f.ReadAt(head, 0); n == 2 && head[0] == 0x1f && head[1] == 0x8b {
-		return bad("file", "invalid_value", "compressed with gzip: upload it unpacked")
+		return openai.Bad("file", "invalid_value", "compressed with gzip: upload it unpacked")
 	}
 	in, err := h.open(ctx, f, "", "")
 	if err != nil {
@@ -79,22 +79,22 @@ func (h *Handler) check(ctx context.Context, f *upload.File) error {
 // parseUpload reads the fields of an upload's form.
 func parseUpload(f *upload.File) (purpose string, keep time.Duration, err error) {
 	if f.Name == "" {
-		return "", 0, bad("file", "missing_required_parameter", "missing: send a form with the parts file, with a file name, and purpose")
+		return "", 0, openai.Bad("file", "missing_required_parameter", "missing: send a form with the parts file, with a file name, and purpose")
 	}
 	switch purpose = f.Fields.Get("purpose"); {
 	case purpose == "":
-		return "", 0, bad("purpose", "missing_required_parameter", "missing: want one of %s", strings.Join(purposes, ", "))
+		return "", 0, openai.Bad("purpose", "missing_required_parameter", "missing: want one of %s", strings.Join(purposes, ", "))
 	case !slices.Contains(purposes, purpose):
-		return "", 0, bad("purpose", "invalid_value", "%.60q: want one of %s", purpose, strings.Join(purposes, ", "))
+		return "", 0, openai.Bad("purpose", "invalid_value", "%.60q: want one of %s", purpose, strings.Join(purposes, ", "))
 	}
 	const seconds = "expires_after[seconds]"
 	if anchor := f.Fields.Get("expires_after[anchor]"); anchor != "" && anchor != "created_at" {
-		return "", 0, bad("expires_after[anchor]", "invalid_value", "%.60q: want created_at", anchor)
+		return "", 0, openai.Bad("expires_after[anchor]", "invalid_value", "%.60q: want created_at", anchor)
 	}
 	if text := f.Fields.Get(seconds); text != "" {
 		n, err := strconv.Atoi(text)
 		if keep = time.Duration(n) * time.Second; err != nil || n > int(filestore.MaxKeep/time.Second) || keep < filestore.MinKeep {
-			return "", 0, bad(seconds, "invalid_value", "%.60q: want 3600 to 2592000", text)
+			return "", 0, openai.Bad(seconds, "invalid_value", "%.60q: want 3600 to 2592000", text)
 		}
 	}
 	return purpose, keep, nil
@@ -112,8 +112,8 @@ func (h *Handler) hasRoom(ctx context.Context, size int64) error {
 	return room.Hold(batches.Memory{Rows: size})
 }
 
-func fileObject(f *filestore.File) object {
-	return object{
+func fileObject(f *filestore.File) openai.Object {
+	return openai.Object{
 		"id": f.ID, "object": "file", "bytes": f.Bytes, "created_at": f.CreatedAt.Unix(), "expires_at": f.ExpiresAt.Unix(),
 		"filename": f.Name, "purpose": f.Purpose, "status": "processed", "status_details": nil,
 	}
@@ -121,49 +121,22 @@ func fileObject(f *filestore.File) object {
 
 const maxFilesPage = 10_000
 
-func (h *Handler) listFiles(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	limit, err := parseLimit(q, maxFilesPage, maxFilesPage)
+func (h *Handler) listFiles(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
+	page, err := openai.ParsePage(r.URL.Query(), maxFilesPage, maxFilesPage)
 	if err != nil {
-		return err
-	}
-	order := q.Get("order")
-	if order != "" && order != "asc" && order != "desc" {
-		return bad("order", "invalid_value", "%.60q: want asc or desc", order)
+		return nil, err
 	}
 	found, more, err := h.files.List(r.Context(), tenant(r), filestore.Page{
-		After: q.Get("after"), Limit: limit, Purpose: q.Get("purpose"), Ascending: order == "asc",
+		After: page.After, Limit: page.Limit, Purpose: r.URL.Query().Get("purpose"), Ascending: page.Ascending,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	data := make([]object, len(found))
+	data := make([]openai.Object, len(found))
 	for i, f := range found {
 		data[i] = fileObject(f)
 	}
-	return writeJSON(w, http.StatusOK, list(data, more))
-}
-
-// list is a page. Without has_more the SDKs would ask for one page more.
-func list(data []object, more bool) object {
-	o := object{"object": "list", "data": data, "first_id": nil, "last_id": nil, "has_more": more}
-	if len(data) > 0 {
-		o["first_id"], o["last_id"] = data[0]["id"], data[len(data)-1]["id"]
-	}
-	return o
-}
-
-// parseLimit reads how many there are on a page.
-func parseLimit(q url.Values, standard, most int) (int, error) {
-	text := q.Get("limit")
-	if text == "" {
-		return standard, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > most {
-		return 0, bad("limit", "invalid_value", "%.60q: want 1 to %d", text, most)
-	}
-	return n, nil
+	return openai.List(data, more), nil
 }
 
 // file finds an uploaded file of the tenant.
@@ -175,44 +148,44 @@ func (h *Handler) file(r *http.Request, param, id string) (*filestore.File, erro
 	return f, err
 }
 
-func (h *Handler) getFile(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) getFile(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
 	id := r.PathValue("id")
 	if out, ok := parseOutput(id); ok {
-		return h.getOutput(w, r, out)
+		return h.getOutput(r, out)
 	}
 	f, err := h.file(r, "id", id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return writeJSON(w, http.StatusOK, fileObject(f))
+	return fileObject(f), nil
 }
 
-func (h *Handler) deleteFile(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) deleteFile(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
 	id := r.PathValue("id")
 	if _, ok := parseOutput(id); ok {
-		return bad("id", "not_deletable", "a file of a batch's answers is written from the batch when it is read, and goes when the batch expires")
+		return nil, openai.Bad("id", "not_deletable", "a file of a batch's answers is written from the batch when it is read, and goes when the batch expires")
 	}
 	err := h.files.Delete(r.Context(), tenant(r), id)
 	if errors.Is(err, filestore.ErrNotFound) {
-		return notFound("file", "id", id)
+		return nil, notFound("file", "id", id)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return writeJSON(w, http.StatusOK, object{"id": id, "object": "file", "deleted": true})
+	return openai.Object{"id": id, "object": "file", "deleted": true}, nil
 }
 
-func (h *Handler) content(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) content(w http.ResponseWriter, r *http.Request) (openai.Object, error) {
 	id := r.PathValue("id")
 	if out, ok := parseOutput(id); ok {
-		return h.outputContent(w, r, out)
+		return nil, h.outputContent(w, r, out)
 	}
 	f, err := h.file(r, "id", id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("ETag", `"`+f.SHA256+`"`)
 	http.ServeContent(w, r, "", f.CreatedAt, h.files.Open(r.Context(), f))
-	return nil
+	return nil, nil
 }

@@ -65,7 +65,7 @@ func New(c Config) *Handler {
 
 // Register adds the API to a mux.
 func (h *Handler) Register(mux *http.ServeMux) {
-	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) (openai.Object, error){
 		"POST /v1/files":               h.upload,
 		"GET /v1/files":                h.listFiles,
 		"GET /v1/files/{id}":           h.getFile,
@@ -77,8 +77,11 @@ func (h *Handler) Register(mux *http.ServeMux) {
 		"POST /v1/batches/{id}/cancel": h.cancel,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := serve(w, r); err != nil {
+			switch body, err := serve(w, r); {
+			case err != nil:
 				h.refuse(w, r, err)
+			case body != nil: // content has gone out
+				openai.WriteJSON(w, http.StatusOK, body)
 			}
 		})
 	}
@@ -88,15 +91,3 @@ func (h *Handler) results() *results.Store { return h.Tasks.Results() }
 
 // tenant is whose files and batches a request is about.
 func tenant(r *http.Request) string { return apikey.FromContext(r.Context()).Tenant() }
-
-// object is an object of JSON.
-type object map[string]any
-
-// orNull is null for nothing: an empty file id would be read as a file.
-func orNull[T comparable](v T) any {
-	var none T
-	if v == none {
-		return nil
-	}
-	return v
-}

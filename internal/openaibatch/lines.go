@@ -3,10 +3,8 @@ package openaibatch
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/input"
@@ -58,14 +56,6 @@ func (h *Handler) line(ctx context.Context, url string, body json.RawMessage) (*
 	}
 	echo, err := json.Marshal(ask.Echo)
 	return ask.Chat, echo, err
-}
-
-// explain answers with what is wrong with a file, if that is what err says; other errors it returns.
-func (h *Handler) explain(w http.ResponseWriter, param string, err error) error {
-	if invalid, ok := errors.AsType[*input.InvalidInput](err); ok {
-		return (&problemsError{param: param, invalid: invalid}).write(w)
-	}
-	return err
 }
 
 // echoOf is what the reply to a row repeats of its request.

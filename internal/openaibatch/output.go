@@ -90,19 +90,19 @@ func answers(b *batches.Status) (likely, possible int) {
 	return likely, possible
 }
 
-func (h *Handler) getOutput(w http.ResponseWriter, r *http.Request, out output) error {
+func (h *Handler) getOutput(r *http.Request, out output) (openai.Object, error) {
 	b, err := h.written(r, out)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var size counter
 	if err := h.write(r.Context(), &size, b, out.errors); err != nil {
-		return err
+		return nil, err
 	}
-	return writeJSON(w, http.StatusOK, object{
+	return openai.Object{
 		"id": out.id(), "object": "file", "bytes": int64(size), "created_at": endOf(b).Unix(), "expires_at": endOf(b).Add(b.Keep).Unix(),
 		"filename": out.name(), "purpose": purposeOutput, "status": "processed", "status_details": nil,
-	})
+	}, nil
 }
 
 // counter counts what is written.
@@ -160,11 +160,11 @@ func (h *Handler) write(ctx context.Context, w io.Writer, b *batches.Status, res
 		if answered == rest {
 			continue
 		}
-		text, err := encode(line)
+		text, err := openai.Encode(line)
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(text); err != nil {
+		if _, err := w.Write(append(text, '\n')); err != nil {
 			return err
 		}
 	}

@@ -55,7 +55,7 @@ func parseRequest(body io.Reader) (*request, error) {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
-		return nil, bad("", "invalid_json", "the body is no JSON object: %v", err)
+		return nil, openai.Bad("", "invalid_json", "the body is no JSON object: %v", err)
 	}
 	q := &request{CompletionWindow: "24h"}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -64,7 +64,7 @@ func parseRequest(body io.Reader) (*request, error) {
 		}
 		one, _ := json.Marshal(map[string]json.RawMessage{name: fields[name]})
 		if err := json.NewDecoder(bytes.NewReader(one)).Decode(q); err != nil {
-			return nil, bad(name, "invalid_type", "not of the type that it should be: %v", err)
+			return nil, openai.Bad(name, "invalid_type", "not of the type that it should be: %v", err)
 		}
 	}
 	return q, q.check()
@@ -72,32 +72,32 @@ func parseRequest(body io.Reader) (*request, error) {
 
 func unknown(name string) error {
 	if near := usage.Nearest(name, requestFields); near != "" {
-		return bad(name, "unknown_parameter", "unknown parameter: did you mean %s?", near)
+		return openai.Bad(name, "unknown_parameter", "unknown parameter: did you mean %s?", near)
 	}
-	return bad(name, "unknown_parameter", "unknown parameter: known are %s", strings.Join(requestFields, ", "))
+	return openai.Bad(name, "unknown_parameter", "unknown parameter: known are %s", strings.Join(requestFields, ", "))
 }
 
 func (q *request) check() (err error) {
 	switch {
 	case q.InputFileID == "":
-		return bad("input_file_id", "missing_required_parameter", "missing: upload a file with purpose batch and give its id")
+		return openai.Bad("input_file_id", "missing_required_parameter", "missing: upload a file with purpose batch and give its id")
 	case !slices.Contains(input.RequestURLs, q.Endpoint):
-		return bad("endpoint", "invalid_value", "%.100q: want %s", q.Endpoint, strings.Join(input.RequestURLs, " or "))
+		return openai.Bad("endpoint", "invalid_value", "%.100q: want %s", q.Endpoint, strings.Join(input.RequestURLs, " or "))
 	}
 	if q.window, err = flags.ParseDuration(q.CompletionWindow); err != nil || q.window < minWindow || q.window > maxWindow {
-		return bad("completion_window", "invalid_value", "%.60q: want 24h, or another time from 1m to 30d", q.CompletionWindow)
+		return openai.Bad("completion_window", "invalid_value", "%.60q: want 24h, or another time from 1m to 30d", q.CompletionWindow)
 	}
 	if o := q.OutputExpires; o != nil {
 		if o.Anchor != "created_at" {
-			return bad("output_expires_after.anchor", "invalid_value", "%.60q: want created_at", o.Anchor)
+			return openai.Bad("output_expires_after.anchor", "invalid_value", "%.60q: want created_at", o.Anchor)
 		}
 		if keep := q.keep(); keep < filestore.MinKeep || keep > filestore.MaxKeep {
-			return bad("output_expires_after.seconds", "invalid_value", "%d: want 3600 to 2592000", o.Seconds)
+			return openai.Bad("output_expires_after.seconds", "invalid_value", "%d: want 3600 to 2592000", o.Seconds)
 		}
 	}
 	if q.Queue != "" {
 		if _, err := tasks.Shards(q.Queue); err != nil {
-			return bad("queue", "invalid_value", "%v", err)
+			return openai.Bad("queue", "invalid_value", "%v", err)
 		}
 	}
 	return checkMetadata(q.Metadata)
@@ -112,11 +112,11 @@ const (
 
 func checkMetadata(pairs map[string]string) error {
 	if len(pairs) > maxPairs {
-		return bad("metadata", "invalid_value", "%d pairs, at most %d", len(pairs), maxPairs)
+		return openai.Bad("metadata", "invalid_value", "%d pairs, at most %d", len(pairs), maxPairs)
 	}
 	for name, value := range pairs {
 		if utf8.RuneCountInString(name) > maxName || utf8.RuneCountInString(value) > maxValue {
-			return bad("metadata", "invalid_value", "%.64q: a name has at most %d characters, a value %d", name, maxName, maxValue)
+			return openai.Bad("metadata", "invalid_value", "%.64q: a name has at most %d characters, a value %d", name, maxName, maxValue)
 		}
 	}
 	return nil
@@ -178,7 +178,7 @@ func noteOf(b *batches.Status) (n *note, ok bool) {
 // conflict is an idempotency key that was used for another request.
 func conflict() *openai.Error {
 	return &openai.Error{
-		Status: http.StatusUnprocessableEntity, Type: typeRequest, Code: "idempotency_key_reused",
+		Status: http.StatusUnprocessableEntity, Code: "idempotency_key_reused",
 		Message: "this idempotency key was used with another request: send the same one, or use another key",
 	}
 }

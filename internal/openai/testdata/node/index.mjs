@@ -73,6 +73,9 @@ await step("responses", async () => {
   const next = await client.responses.create({ model: "support", input: "two", previous_response_id: first.id });
   assert.equal(next.cozeq.conversation_id, first.cozeq.conversation_id);
   assert.equal((await second.responses.retrieve(next.id)).output_text, "You said: two");
+  const items = [];
+  for await (const item of client.responses.inputItems.list(next.id, { order: "asc", limit: 1 })) items.push(item);
+  assert.deepEqual(items.map((item) => [item.role, item.content[0].text]), [["user", "two"]]);
   await client.responses.delete(next.id);
   await assert.rejects(client.responses.retrieve(next.id), OpenAI.NotFoundError);
   const stream = client.responses.stream({ model: "support", input: "three" });
@@ -80,6 +83,17 @@ await step("responses", async () => {
   stream.on("response.output_text.delta", (event) => (text += event.delta));
   assert.equal((await stream.finalResponse()).output_text, "You said: three");
   assert.equal(text, "You said: three");
+});
+
+await step("reasoning of a response", async () => {
+  const stream = client.responses.stream({ model: "support", input: "think [[mock:reasoning]]" });
+  let reasoning = "";
+  stream.on("response.reasoning_text.delta", (event) => (reasoning += event.delta));
+  const { output, output_text } = await stream.finalResponse();
+  assert.equal(output[1].content[0].text, reasoning);
+  assert.ok(reasoning.length > 0);
+  const next = await client.responses.create({ model: "support", input: [...output, { role: "user", content: "and now" }] });
+  assert.equal(next.output_text, "You said: and now");
 });
 
 await step("background", async () => {
