@@ -147,7 +147,7 @@ func TestHangUp(t *testing.T) {
 	for _, body := range []string{ask("[[mock:pace=20s]]"), ask("[[mock:pace=20s]]", `"stream":true`)} {
 		s.until(s.hangUp(chatAPI, body), results.Canceled)
 		asked := s.mock.Accepted()
-		r := s.call("POST", chatAPI, body, again) // Coze has the question: it is not asked once more
+		r := s.call("POST", chatAPI, body, again)                                                                                      // Coze has the question: it is not asked once more
 		refused := r.status == 409 && r.header.Get("X-Should-Retry") == "false" || r.status == 200 && strings.Contains(body, "stream") // some of it has gone out
 		if !refused || !strings.Contains(r.body, `"code":"canceled"`) || s.mock.Accepted() != asked {
 			t.Errorf("%d %v %s", r.status, r.header, r.body)
