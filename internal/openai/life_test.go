@@ -146,9 +146,9 @@ func TestHangUp(t *testing.T) {
 	s.redis.Del(t.Context(), "cozeq:waiting:{"+kept+"}")
 	for _, body := range []string{ask("[[mock:pace=20s]]"), ask("[[mock:pace=20s]]", `"stream":true`)} {
 		s.until(s.hangUp(chatAPI, body), results.Canceled)
-		asked := s.mock.Accepted()
-		r := s.call("POST", chatAPI, body, again)                                                                                      // Coze has the question: it is not asked once more
-		refused := r.status == 409 && r.header.Get("X-Should-Retry") == "false" || r.status == 200 && strings.Contains(body, "stream") // some of it has gone out
+		asked := s.mock.Accepted() // Coze has the question: it is not asked once more
+		r := s.call("POST", chatAPI, body, again)
+		refused := r.status == 409 && r.header.Get("X-Should-Retry") == "false" || r.status == 200 && strings.Contains(body, "stream")
 		if !refused || !strings.Contains(r.body, `"code":"canceled"`) || s.mock.Accepted() != asked {
 			t.Errorf("%d %v %s", r.status, r.header, r.body)
 		}
@@ -251,7 +251,7 @@ func TestAskedWhilePaused(t *testing.T) {
 			r := s.call("POST", chatAPI, ask(strconv.Itoa(n)))
 			return r.status != 200 && r.header.Get("X-Request-Id") == ""
 		})
-		asked := s.mock.Accepted()
+		asked := s.mock.Accepted() // Coze has the question: it is not asked once more
 		for name, r := range map[string]reply{
 			"chat": s.call("POST", chatAPI, ask("paused")), "stream": s.call("POST", chatAPI, ask("paused", `"stream":true`)), "response": s.call("POST", responsesAPI, respond("paused")),
 			"retry": s.call("POST", chatAPI, ask("paused"), again),
