@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,13 +25,11 @@ func (g *Gateway) batchRoutes(mux *http.ServeMux) {
 	one, page := schemaOf[batch](g.api.OpenAPI().Components.Schemas, "Batch"), schemaOf[batchPage](g.api.OpenAPI().Components.Schemas, "BatchPage")
 	file := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	id := parameter("id", "path", "the batch's id")
-	failed := schemaOf[problem](g.api.OpenAPI().Components.Schemas, "Problem")
 	add := func(method, path, name, summary, text string, serve func(http.ResponseWriter, *http.Request) error, body *huma.RequestBody, replies map[string]*huma.Response, params ...*huma.Param) {
-		op := operation(method, path, name, "Batches", summary, text)
-		replies["default"] = &huma.Response{Description: "an error, as RFC 9457 has it", Content: map[string]*huma.MediaType{problemType: {Schema: failed}}}
-		op.Parameters, op.RequestBody, op.Responses = params, body, replies
-		g.api.OpenAPI().AddOperation(&op)
-		mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) {
+		op := g.operation(method, path, name, "Batches", summary, text)
+		op.Parameters, op.RequestBody = params, body
+		maps.Copy(op.Responses, replies)
+		g.raw(mux, op, func(w http.ResponseWriter, r *http.Request) {
 			if err := serve(w, r); err != nil {
 				write(w, batchProblem(err))
 			}
@@ -46,7 +45,6 @@ func (g *Gateway) batchRoutes(mux *http.ServeMux) {
 		}},
 		map[string]*huma.Response{
 			"202": jsonResponse("the questions are in the queue", one), "200": jsonResponse("they were there already", one),
-			"422": {Description: "the file is wrong: errors has its lines, and nothing was asked"},
 		}, uploadParameters()...)
 	add(http.MethodGet, batchesPath, "batches", "List batches", "Lists the batches of the key, the newest first.", g.listBatches, nil, is("200", "a page", page),
 		parameter("after", "query", "the id of the last batch of the page before"), parameter("limit", "query", "1 to 100; 20 if it is missing"))

@@ -21,19 +21,15 @@ pieces only of a task that was submitted with stream.`
 // eventRoutes are outside huma, which would hold the answer back; the document has them all the same.
 func (g *Gateway) eventRoutes(mux *http.ServeMux) {
 	path := tasksPath + "/{id}/events"
-	op := operation(http.MethodGet, path, "events", "Tasks", "Watch a task", eventsText)
+	op := g.operation(http.MethodGet, path, "events", "Tasks", "Watch a task", eventsText)
 	op.Parameters = []*huma.Param{
 		{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}},
 		{Name: "Last-Event-ID", In: "header", Description: "id of the last event that was seen; a browser sends it by itself", Schema: &huma.Schema{Type: huma.TypeString}},
 		{Name: "last_event_id", In: "query", Description: "the same, for clients that cannot send the header", Schema: &huma.Schema{Type: huma.TypeString}},
 	}
-	op.Responses = map[string]*huma.Response{
-		"200": {Description: "the events", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}},
-		"204": {Description: "the task has ended and its end was seen: do not come back"},
-		"404": {Description: "there is no such task"},
-	}
-	g.api.OpenAPI().AddOperation(&op)
-	mux.HandleFunc("GET "+path, g.events)
+	op.Responses["200"] = &huma.Response{Description: "the events", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}
+	op.Responses["204"] = &huma.Response{Description: "the task has ended and its end was seen: do not come back"}
+	g.raw(mux, op, g.events)
 }
 
 func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {

@@ -37,7 +37,7 @@ type failedChanged struct {
 }
 
 func (g *Gateway) failedRoutes() {
-	op := operation(http.MethodGet, failedPath, "failed", "Failed", "List failed tasks",
+	op := g.operation(http.MethodGet, failedPath, "failed", "Failed", "List failed tasks",
 		"Lists failed tasks in asynq's archive, where they stay for 90 days, 10,000 of a queue. Rows of a batch are not there: retry the batch.")
 	register(g, op, func(ctx context.Context, in *struct {
 		deadletter.Choice
@@ -63,14 +63,14 @@ func (g *Gateway) failedRoutes() {
 		return &struct{ Body failedList }{failedList{Failed: append([]deadletter.Letter{}, all[:n]...), HasMore: n < len(all)}}, nil
 	})
 
-	op = operation(http.MethodPost, failedPath+"/run", "runFailed", "Failed", "Ask failed tasks again",
+	op = g.operation(http.MethodPost, failedPath+"/run", "runFailed", "Failed", "Ask failed tasks again",
 		"Asks failed tasks again, each once, under its id: those of the ids, or those of the choice; 1,000 at most. They count for the bounds of the key.")
 	register(g, op, func(ctx context.Context, in *failedSelection) (*failedReply, error) {
 		box := deadletter.New(g.Tasks.Results())
 		return in.change(ctx, box, func(ctx context.Context, l deadletter.Letter) (bool, error) { return g.runFailed(ctx, box, l) })
 	})
 
-	op = operation(http.MethodDelete, failedPath, "deleteFailed", "Failed", "Delete failed tasks",
+	op = g.operation(http.MethodDelete, failedPath, "deleteFailed", "Failed", "Delete failed tasks",
 		"Deletes failed tasks from asynq's archive: those of the ids, or those of the choice; 1,000 at most. Their results stay for as long as they are kept.")
 	register(g, op, func(ctx context.Context, in *failedSelection) (*failedReply, error) {
 		if in.Since != (deadletter.Age{}) {

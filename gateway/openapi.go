@@ -36,9 +36,19 @@ func document(version string, keys bool) huma.Config {
 }
 
 // operation has what all operations share. Their bodies are bounded before huma sees them: see bound.
-func operation(method, path, id, tag, summary, description string) huma.Operation {
+func (g *Gateway) operation(method, path, id, tag, summary, description string) huma.Operation {
+	failed := &huma.Response{Description: "an error, as RFC 9457 has it", Content: map[string]*huma.MediaType{
+		problemType: {Schema: schemaOf[problem](g.api.OpenAPI().Components.Schemas, "Problem")},
+	}}
 	return huma.Operation{Method: method, Path: path, OperationID: id, Tags: []string{tag}, Summary: summary, Description: description,
-		MaxBodyBytes: -1, BodyReadTimeout: -1, SkipValidateBody: true, Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable}}
+		MaxBodyBytes: -1, BodyReadTimeout: -1, SkipValidateBody: true, Responses: map[string]*huma.Response{"default": failed}}
+}
+
+// raw is register for what huma would hold back or have in memory. Whatever is served under /api/v1 comes through one of the two,
+// so that the document has it.
+func (g *Gateway) raw(mux *http.ServeMux, op huma.Operation, serve http.HandlerFunc) {
+	g.api.OpenAPI().AddOperation(&op)
+	mux.HandleFunc(op.Method+" "+op.Path, serve)
 }
 
 // register is huma.Register, with errors turned into problems.

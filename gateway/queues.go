@@ -20,7 +20,7 @@ type queueState struct {
 }
 
 func (g *Gateway) queueRoutes() {
-	op := operation(http.MethodGet, queuesPath, "queues", "Queues", "Queues, pauses and limits",
+	op := g.operation(http.MethodGet, queuesPath, "queues", "Queues", "Queues, pauses and limits",
 		"What 'cozeq queues --json' prints: depth and age of each queue, what is paused and why, and the learnt limits. A key needs operator.")
 	op.SkipValidateParams = false
 	type state struct{ Body queuestate.All }
@@ -31,10 +31,10 @@ func (g *Gateway) queueRoutes() {
 		all, err := queuestate.ReadAll(ctx, g.Tasks.Results().Redis())
 		return &state{all}, err
 	})
-	op = operation(http.MethodPost, queuesPath+"/{name}/pause", "pause", "Queues", "Pause a queue",
+	op = g.operation(http.MethodPost, queuesPath+"/{name}/pause", "pause", "Queues", "Pause a queue",
 		"Its questions stay in it, and chats in flight finish. Nothing but resume ends this. A key needs operator.")
 	register(g, op, g.pauseQueue)
-	op = operation(http.MethodPost, queuesPath+"/{name}/resume", "resume", "Queues", "Resume a queue, or probe at once",
+	op = g.operation(http.MethodPost, queuesPath+"/{name}/resume", "resume", "Queues", "Resume a queue, or probe at once",
 		"Ends an operator's pause. What cozeq has paused by itself is tried with one question now. A key needs operator.")
 	register(g, op, g.resumeQueue)
 }

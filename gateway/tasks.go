@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -47,15 +48,15 @@ func (g *Gateway) taskRoutes() {
 	registry := g.api.OpenAPI().Components.Schemas
 	one, body := taskSchema(registry)
 	record, many := schemaOf[submitted](registry, "Submitted"), schemaOf[[]verdict](registry, "Verdicts")
-	op := operation(http.MethodPost, tasksPath, "submit", "Tasks", "Submit a question, or many",
+	op := g.operation(http.MethodPost, tasksPath, "submit", "Tasks", "Submit a question, or many",
 		`Puts a question into the queue. With an id of your own, or an Idempotency-Key, the same request may be sent again: it finds
 the task that is there. An array submits many questions and gives each its own verdict.`)
 	op.RequestBody = jsonBody(body)
-	op.Responses = map[string]*huma.Response{
+	maps.Copy(op.Responses, map[string]*huma.Response{
 		"200": jsonResponse("the task was there already, or ended within Prefer: wait=N", record),
 		"202": jsonResponse("the task is in the queue", record),
 		"207": jsonResponse("an array: one verdict each", many),
-	}
+	})
 	register(g, op, func(ctx context.Context, in *struct {
 		IdempotencyKey string `header:"Idempotency-Key" doc:"makes a request without an id repeatable" maxLength:"255"`
 		Prefer         string `header:"Prefer" doc:"wait=N: answer with the result if the task ends within N seconds, 60 at most"`
@@ -83,7 +84,7 @@ the task that is there. An array submits many questions and gives each its own v
 		return g.submitOne(ctx, t, in.IdempotencyKey, wait)
 	})
 
-	op = operation(http.MethodGet, tasksPath+"/{id}", "result", "Tasks", "Look at a task, or wait for it", "Returns the task's record as it stands. With wait it is held until the task ends, or until the time is over: the status says which.")
+	op = g.operation(http.MethodGet, tasksPath+"/{id}", "result", "Tasks", "Look at a task, or wait for it", "Returns the task's record as it stands. With wait it is held until the task ends, or until the time is over: the status says which.")
 	register(g, op, func(ctx context.Context, in *struct {
 		ID   string `path:"id"`
 		Wait string `query:"wait" doc:"hold the answer until the task ends, for at most this time: 30s; 60s at most"`
@@ -105,7 +106,7 @@ the task that is there. An array submits many questions and gives each its own v
 		return &result{r}, nil
 	})
 
-	op = operation(http.MethodPost, tasksPath+"/{id}/cancel", "cancel", "Tasks", "Cancel a task",
+	op = g.operation(http.MethodPost, tasksPath+"/{id}/cancel", "cancel", "Tasks", "Cancel a task",
 		`A task that was not asked yet is canceled at once. One that runs is canceled a moment later by its worker, at Coze too. One
 that has ended stays as it is.`)
 	register(g, op, func(ctx context.Context, in *struct {
