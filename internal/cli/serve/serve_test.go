@@ -14,20 +14,33 @@ import (
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
-// A serve that is told to stop lets the answer that it is sending end, lets go who only watches, and ends.
-func TestStop(t *testing.T) {
+// start starts a server, and says where it is, how to stop it, and how it ended.
+func start(t *testing.T, args ...string) (url string, stop func(), ended <-chan error) {
+	t.Helper()
 	out, written := io.Pipe()
 	cmd := New(&terminal.Streams{Out: written, Err: io.Discard, Env: func(string) (string, bool) { return "", false }})
-	cmd.SetArgs([]string{"--demo", "--http", "127.0.0.1:0"})
+	cmd.SetArgs(append(args, "--http", "127.0.0.1:0"))
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	ended := make(chan error)
-	go func() { ended <- cmd.ExecuteContext(ctx) }()
+	end := make(chan error, 1)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		end <- cmd.ExecuteContext(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-over
+	})
 	url, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	url = strings.TrimSpace(url)
+	return strings.TrimSpace(url), stop, end
+}
+
+// A serve that is told to stop lets the answer that it is sending end, lets go who only watches, and ends.
+func TestStop(t *testing.T) {
+	url, stop, ended := start(t, "--demo")
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	call := func(path, body string) *bufio.Reader {
 		method := http.MethodPost
