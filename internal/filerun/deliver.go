@@ -13,6 +13,7 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/results"
 )
 
 // deliver makes OUTPUT of the journal.
@@ -60,6 +61,11 @@ func (r *run) writeTable(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if in.RunsWorkflow() {
+		if err := r.addOutputColumns(ctx, c); err != nil {
+			return err
+		}
+	}
 	t, err := output.NewWriter(r.format, w, c, in.Separator(r.format), in.Spreadsheets())
 	if err != nil {
 		return err
@@ -68,6 +74,24 @@ func (r *run) writeTable(ctx context.Context, w io.Writer) error {
 		return errors.Join(err, t.Discard())
 	}
 	return t.Close()
+}
+
+// addOutputColumns finds the fields of all outputs: a table's header comes before its rows.
+func (r *run) addOutputColumns(ctx context.Context, c *input.Columns) error {
+	records := r.journal.Reader()
+	for row := 1; row <= r.total; row++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		res, err := records.Result(row)
+		if err != nil {
+			return err
+		}
+		if res != nil && res.Status == results.Completed {
+			c.AddOutput(res.Answer)
+		}
+	}
+	return nil
 }
 
 func (r *run) writeRows(ctx context.Context, t output.Writer) error {

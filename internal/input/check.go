@@ -109,6 +109,11 @@ func (s *Stats) measure(row *Row) {
 	for i := range row.Chat.AdditionalMessages {
 		s.Text += int64(len(row.Chat.AdditionalMessages[i].Content))
 	}
+	for name, value := range row.Chat.Parameters {
+		if row.Chat.IsWorkflow() {
+			s.Text += int64(len(name) + len(value))
+		}
+	}
 	s.Files += len(row.Paths())
 	s.Carried += int64(len(row.CustomID))
 	for _, cell := range row.Columns {

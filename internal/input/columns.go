@@ -12,6 +12,8 @@ type Columns struct {
 	Names []string
 	from  []int  // for each its place in Row.Columns; nil: the input has no columns, and these are custom_id and question
 	ID    string // the name of the one with the custom_id; "" = there is none
+
+	Output []string // fields of a workflow's output, which get columns between these and the answer's
 }
 
 // OutputColumns are the input's columns, in their order. Those of an earlier answer are left out, as the new ones take

@@ -24,10 +24,11 @@ type header struct {
 	standIn  string   // the name of the column that is used as the question; "" = it has its own
 	question int      // -1: there is a prompt
 	fields   map[string]int
-	prompted map[string]int // the columns that the prompt names
-	carried  []string       // for each column its name in a record's "input"; "" = it is not in there
-	again    bool           // the table is an earlier output: its answers are old
-	quoted   bool           // and formulas in it are quoted
+	prompted map[string]int   // the columns that the prompt names
+	params   map[int]runParam // of a workflow's run, by column
+	carried  []string         // for each column its name in a record's "input"; "" = it is not in there
+	again    bool             // the table is an earlier output: its answers are old
+	quoted   bool             // and formulas in it are quoted
 }
 
 // header reads the header row. A bad header is a *Problem.
@@ -80,6 +81,9 @@ func (h *header) isAnswer(column int) bool {
 	if !h.again || column == h.question || h.isPrompted(column) {
 		return false
 	}
+	if strings.HasPrefix(h.names[column], OutputPrefix) {
+		return true
+	}
 	at, there := h.fields[FieldCustomID]
 	return slices.Contains(AnswerColumns, h.names[column]) && !(there && at == column)
 }
@@ -116,7 +120,9 @@ func (t *table) assign(h *header) (wrong string) {
 		old := h.again && slices.Contains(AnswerColumns, name) // used only if it is named
 		into, key := h.fields, name
 		switch {
-		case t.names.prompt == nil && name == t.names.question:
+		case t.names.run && name != t.names.customID && name != fieldUserID:
+			continue
+		case t.names.prompt == nil && !t.names.run && name == t.names.question:
 			if h.question >= 0 {
 				return fmt.Sprintf("column %q is there twice", name)
 			}
@@ -150,12 +156,17 @@ func (t *table) lacks(h *header, cells cellReader) (wrong string) {
 		}
 	}
 	t.takeStandIn(h)
-	if t.names.prompt != nil {
+	if t.names.run {
+		wrong = h.runColumns(t.names.params)
+	} else if t.names.prompt != nil {
 		if wrong = t.names.prompt.missing(names); wrong != "" {
 			return wrong
 		}
 	} else if h.question < 0 {
 		return t.lacksColumn(t.names.question, "--question-col", names, cells)
+	}
+	if wrong != "" {
+		return wrong
 	}
 	if _, there := h.fields[FieldCustomID]; !there && t.names.idNamed {
 		return t.lacksColumn(t.names.customID, "--custom-id-col", names, cells)

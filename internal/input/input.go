@@ -97,6 +97,9 @@ func (in *Input) Format() Format { return in.reader.format }
 // BotID is the bot of the rows that name none.
 func (in *Input) BotID() string { return in.options.BotID }
 
+// RunsWorkflow reports whether the rows are runs of a workflow.
+func (in *Input) RunsWorkflow() bool { return in.options.Workflow != nil }
+
 // Found is what was detected and is not the default, for people. It is complete after Check.
 func (in *Input) Found() string {
 	found := in.found

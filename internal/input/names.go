@@ -21,7 +21,9 @@ type names struct {
 	questionNamed      bool   // by an option: nothing else may stand in for it
 	idNamed            bool   // by an option: it must be there
 	prompt             *prompt
-	known              []string // all names that have a meaning
+	run                bool       // rows are runs of a workflow and have no question
+	params             []runParam // those that an option names
+	known              []string   // all names that have a meaning
 }
 
 func newNames(o *Options) (*names, error) {
@@ -35,20 +37,32 @@ func newNames(o *Options) (*names, error) {
 			return nil, err
 		}
 	}
+	if o.Workflow != nil {
+		var err error
+		if n.params, err = o.Workflow.params(); err != nil {
+			return nil, err
+		}
+		n.run = true
+	}
 	n.known = n.knownNames()
 	return n, nil
 }
 
 // standIn reports whether a column or field may stand in for the question that a row lacks.
 func (n *names) standIn(name string) bool {
-	return n.prompt == nil && !n.questionNamed && slices.Contains(standIns, name)
+	return !n.run && n.prompt == nil && !n.questionNamed && slices.Contains(standIns, name)
 }
 
 // needed are the columns that each question needs.
 func (n *names) needed() (all []string) {
-	if n.prompt != nil {
+	switch {
+	case n.run:
+		for _, p := range n.params {
+			all = append(all, p.from)
+		}
+	case n.prompt != nil:
 		all = append(all, n.prompt.names...)
-	} else {
+	default:
 		all = append(all, n.question)
 	}
 	if n.idNamed {
@@ -77,6 +91,9 @@ func bothMayBe(names []string) string {
 
 // knownNames are the names of columns and fields that have a meaning.
 func (n *names) knownNames() []string {
+	if n.run {
+		return []string{n.customID, fieldUserID}
+	}
 	all := append([]string{n.question, n.customID}, tableFields...)
 	if n.prompt != nil {
 		return append(all, n.prompt.names...)

@@ -48,6 +48,8 @@ func (o *objects) parse(line []byte, row *Row) (wrong []string) {
 		wrong = append(wrong, fmt.Sprintf("no %q, which --custom-id-col names", o.names.customID))
 	}
 	switch {
+	case o.names.run:
+		return append(wrong, o.parseRun(fields, own, row)...)
 	case isRequest(fields):
 		return append(wrong, o.openAI.parse(fields, row)...)
 	case o.names.prompt != nil:

@@ -54,6 +54,9 @@ type Options struct {
 	// temporary file then.
 	Content []byte
 
+	// Workflow makes each row a run of this workflow, nil: a question.
+	Workflow *Workflow
+
 	// BotID is the bot of rows that name none. Empty: each row must name its own.
 	BotID string
 
@@ -122,6 +125,9 @@ func (o Options) Check() error {
 			return err
 		}
 	}
+	if o.Workflow != nil {
+		return o.Workflow.check(&o)
+	}
 	return nil
 }
 
@@ -143,6 +149,9 @@ func (o *Options) checkFor(format Format) error {
 		if flag.value != "" && !flag.ok {
 			return &usage.Error{What: fmt.Sprintf("%s is for %s", flag.name, flag.of), Hint: fmt.Sprintf("leave it out for a .%s", format)}
 		}
+	}
+	if o.Workflow != nil && format == TXT {
+		return &usage.Error{What: "--workflow needs columns or fields, and a .txt has none", Hint: "use a .csv or .jsonl"}
 	}
 	return nil
 }

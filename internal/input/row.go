@@ -39,8 +39,11 @@ type Row struct {
 	carried map[string]json.RawMessage
 }
 
-// Question is the text of what is asked: that of the row's last message.
+// Question is the text of what is asked: that of the row's last message, or a run's parameters as JSON.
 func (r *Row) Question() string {
+	if r.Chat.IsWorkflow() {
+		return r.parametersText()
+	}
 	return messages.Text(&r.Chat.AdditionalMessages[len(r.Chat.AdditionalMessages)-1])
 }
 
@@ -85,12 +88,13 @@ func (r *reader) complete(row *Row) (wrong []string) {
 	if row.CustomID == "" {
 		row.CustomID = strconv.Itoa(row.N)
 	}
-	if row.Chat.BotID == "" {
+	row.Chat.CustomID, row.Chat.Credential = row.CustomID, o.Credential
+	if o.Workflow != nil {
+		r.completeRun(row)
+	} else if row.Chat.OnTurnFailure = o.OnTurnFailure; row.Chat.BotID == "" {
 		row.Chat.BotID = o.BotID
 	}
-	row.Chat.CustomID = row.CustomID
-	row.Chat.Credential, row.Chat.OnTurnFailure = o.Credential, o.OnTurnFailure
-	if row.Chat.BotID == "" {
+	if row.Chat.BotID == "" && o.Workflow == nil {
 		wrong = append(wrong, "no bot: give the row a bot_id, or name one for all with --bot or COZE_BOT_ID")
 	}
 	if err := row.Chat.Validate(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 // Source identifies an input: two with the same Source ask the same questions.
@@ -18,12 +19,17 @@ type Source struct {
 	Prompt      string `json:"prompt_sha256,omitempty"`
 	System      string `json:"system,omitempty"`
 	BotID       string `json:"bot_id,omitempty"` // of the rows that name none
+
+	Workflow *Workflow `json:"workflow,omitempty"`
 }
 
 func (in *Input) Source(stats Stats) Source {
 	s := Source{
 		SHA256: stats.SHA256, Rows: stats.Rows, Format: in.reader.format, reading: in.reader.decoder.reading,
 		CustomIDCol: in.options.CustomIDCol, BotID: in.options.BotID,
+	}
+	if s.Workflow = in.options.Workflow; s.Workflow != nil {
+		return s
 	}
 	if in.reader.names.prompt != nil {
 		s.Prompt = in.reader.names.prompt.sha256
@@ -51,6 +57,8 @@ func (s Source) Differs(begun Source) string {
 		return fmt.Sprintf("the custom_ids were in column %q, now in %q", begun.CustomIDCol, s.CustomIDCol)
 	case s.System != begun.System:
 		return fmt.Sprintf("it was read with --system %q, now with %q", begun.System, s.System)
+	case !reflect.DeepEqual(s.Workflow, begun.Workflow):
+		return "the workflow, or what it takes from which column, was another"
 	case s.BotID != begun.BotID:
 		return fmt.Sprintf("the bot was %q, now %q", begun.BotID, s.BotID)
 	}

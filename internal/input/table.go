@@ -34,7 +34,9 @@ func (t *table) parse(row *Row) (wrong []string) {
 	if len(wrong) > 0 {
 		return wrong
 	}
-	if err := t.setQuestion(row); err != nil {
+	if t.names.run {
+		wrong = append(wrong, t.setParameters(row)...)
+	} else if err := t.setQuestion(row); err != nil {
 		wrong = append(wrong, err.Error())
 	}
 	for _, name := range append([]string{FieldCustomID}, tableFields...) {
@@ -91,7 +93,8 @@ func (r *Row) wrongCells() (wrong []string) {
 		return nil
 	}
 	used := func(i int) bool {
-		return i == r.table.question || r.table.means(i) || r.table.isPrompted(i)
+		_, param := r.table.params[i]
+		return i == r.table.question || r.table.means(i) || r.table.isPrompted(i) || param
 	}
 	for i := range r.table.names {
 		name := r.table.ownName(i)

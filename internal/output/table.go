@@ -13,7 +13,8 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Writer writes an OUTPUT, a row at a time. A table has the input's columns, then those of the answer.
+// Writer writes an OUTPUT, a row at a time. A table has the input's columns, those of a workflow's output, then those of the
+// answer.
 type Writer interface {
 	Write(row *input.Row, res *results.Result) error
 	Close() error   // completes the file
@@ -36,7 +37,7 @@ func newCSVWriter(w io.Writer, c *input.Columns, comma rune, marked bool) (*csvW
 	}
 	t := &csvWriter{columns: c, csv: csv.NewWriter(w)}
 	t.csv.Comma = comma
-	return t, t.writeRow(c.Names, input.AnswerColumns)
+	return t, t.writeRow(c.Names, c.OutputNames(), input.AnswerColumns)
 }
 
 func (t *csvWriter) writeRow(cells ...[]string) error {
@@ -48,7 +49,8 @@ func (t *csvWriter) writeRow(cells ...[]string) error {
 }
 
 func (t *csvWriter) Write(row *input.Row, res *results.Result) error {
-	return t.writeRow(t.columns.Cells(row), answerCells(res))
+	fields, _ := t.columns.OutputCells(res.Answer)
+	return t.writeRow(t.columns.Cells(row), fields, answerCells(res))
 }
 
 func (t *csvWriter) Close() error {
@@ -65,8 +67,8 @@ type sheetWriter struct {
 }
 
 func newSheetWriter(w io.Writer, c *input.Columns) (*sheetWriter, error) {
-	names := slices.Concat(c.Names, input.AnswerColumns)
-	wide := []int{len(c.Names)} // the answer
+	names := slices.Concat(c.Names, c.OutputNames(), input.AnswerColumns)
+	wide := []int{len(c.Names) + len(c.Output)} // the answer
 	if i := slices.Index(c.Names, input.FieldQuestion); i >= 0 {
 		wide = append(wide, i)
 	}
@@ -78,6 +80,14 @@ func (t *sheetWriter) Write(row *input.Row, res *results.Result) error {
 	var cells []any
 	for i, text := range t.columns.Cells(row) {
 		if t.columns.IsNumber(row, i) {
+			cells = append(cells, numeric(text))
+		} else {
+			cells = append(cells, text)
+		}
+	}
+	fields, numbers := t.columns.OutputCells(res.Answer)
+	for i, text := range fields {
+		if numbers[i] {
 			cells = append(cells, numeric(text))
 		} else {
 			cells = append(cells, text)

@@ -13,6 +13,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/mockserver"
 	"github.com/cozeq/cozeq/internal/panel"
@@ -41,6 +42,7 @@ type options struct {
 	streams *terminal.Streams
 
 	output      string
+	workflow    input.Workflow
 	input       settings.InputFlags
 	questions   settings.QuestionFlags
 	demo        bool
@@ -78,6 +80,10 @@ with the question: file and image (paths of files, which are uploaded),
 file_url, file_id, image_url, image_id. Questions with the same
 conversation_key are asked one after the other, in one conversation.
 
+With --workflow each row is a run of that workflow: a column is a parameter of
+its name, as text, or of a type: days:int, :float, :bool, :json. In a table each
+field of the outputs becomes a column, output.NAME.
+
 OUTPUT has one record per row, after the input's own columns. It exists only
 when it is complete. Until then, OUTPUT.partial is the journal. After any
 interruption, run the same command again: it asks nothing that was answered,
@@ -105,6 +111,7 @@ at once.`,
   cozeq run questions.csv -o answers.csv --estimate
   cozeq run questions.csv -o answers.csv --max-tokens 1000000 --cache answers
   cozeq run questions.csv -o answers.csv --retry-failed
+  cozeq run cities.csv -o weather.csv --workflow 73664689170551
   generate | cozeq run - --format txt | jq -r .answer`,
 		Args: misuse.CheckArgs(0, 1, "INPUT"),
 		RunE: o.run,
@@ -112,6 +119,9 @@ at once.`,
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "write answers to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
 	o.input.Add(cmd)
+	f.StringVar(&o.workflow.ID, "workflow", "", "run the workflow with this `ID` for each row; its columns are the parameters")
+	f.StringVar(&o.workflow.AppID, "app", "", "with --workflow: `ID` of the app that it is of")
+	f.StringArrayVar(&o.workflow.Params, "param", nil, "with --workflow: take a parameter from a column, as `NAME=COLUMN`; may be repeated (default each column)")
 	f.BoolVar(&o.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
 	f.BoolVar(&o.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
 	o.rules.AddFlag(f)
