@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -33,6 +34,8 @@ func TestIdempotency(t *testing.T) {
 			tenant, question, id, key string
 			join                      bool
 			retry                     int
+			canceled                  bool // before any worker has begun it
+			background                bool
 		}
 		for _, tt := range []struct {
 			name         string
@@ -53,6 +56,11 @@ func TestIdempotency(t *testing.T) {
 			{"retry, other question", try{question: "r4", join: true}, try{question: "r5", join: true, retry: 1}, fresh},
 			{"retry, other tenant", try{question: "r6", join: true}, try{question: "r6", tenant: "other", join: true, retry: 1}, fresh},
 			{"retry where none joins", try{question: "r7"}, try{question: "r7", retry: 1}, fresh},
+			{"canceled", try{question: "c1", join: true, canceled: true}, try{question: "c1", join: true, retry: 1, canceled: true}, fresh},
+			{"canceled, key", try{key: "k6", join: true, canceled: true}, try{key: "k6", join: true, canceled: true}, fresh},
+			{"canceled, key, other question", try{key: "k7", join: true, canceled: true}, try{key: "k7", question: "other", join: true, canceled: true}, conflict},
+			{"canceled, in the background", try{question: "c2", join: true, canceled: true, background: true}, try{question: "c2", join: true, retry: 1, canceled: true, background: true}, same},
+			{"canceled, where none joins", try{key: "k8", canceled: true}, try{key: "k8", canceled: true}, same},
 		} {
 			send := func(s try) (submit.Ticket, error) {
 				tenant, question := "acme", "q"
@@ -63,14 +71,23 @@ func TestIdempotency(t *testing.T) {
 					question = s.question
 				}
 				ctx := apikey.NewContext(context.Background(), &apikey.Key{Name: tenant})
-				return client.Submit(ctx, &submit.Request{
+				r := &submit.Request{
 					Chat:    &tasks.Chat{BotID: "7461001", AdditionalMessages: []tasks.Message{tasks.Question(question)}},
-					Options: tasks.Options{ID: s.id}, IdempotencyKey: s.key, Join: s.join, Retry: s.retry,
-				})
+					Options: tasks.Options{ID: s.id}, IdempotencyKey: s.key, Join: s.join, Retry: s.retry, Now: !s.background,
+				}
+				if s.canceled {
+					r.Options.Delay = time.Hour
+				}
+				return client.Submit(ctx, r)
 			}
 			first, err := send(tt.first)
 			if err != nil || first.Existed || first.Record.ID != first.ID {
 				t.Fatalf("%s: %+v, %v", tt.name, first, err)
+			}
+			if tt.first.canceled {
+				if _, err := client.Cancel(context.Background(), first.ID); err != nil {
+					t.Fatal(err)
+				}
 			}
 			again, err := send(tt.again)
 			_, refused := errors.AsType[*submit.ConflictError](err)
@@ -85,6 +102,9 @@ func TestIdempotency(t *testing.T) {
 			}
 			if got != tt.want || again.Existed != (got != fresh) {
 				t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+			}
+			if third, err := send(tt.again); tt.first.canceled && got != conflict && (err != nil || third.ID != again.ID) {
+				t.Errorf("%s: the next retry has %s, want %s: %v", tt.name, third.ID, again.ID, err)
 			}
 		}
 	})
