@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/results"
+	"github.com/cozeq/cozeq/tasks"
 )
 
 // inputList is the list as OpenAI's SDKs read it.
@@ -60,6 +63,31 @@ func TestInputItems(t *testing.T) {
 			t.Errorf("%d %s", r.status, r.body)
 		}
 	})
+}
+
+// With keys the input is encrypted, as the question itself is.
+func TestInputIsSealed(t *testing.T) {
+	s := embedded(t, options{})
+	if _, err := (asynqx.QueuePauses{Redis: s.redis}).OperatorPause(t.Context(), tasks.QueueDefault); err != nil { // the worker has no keys
+		t.Fatal(err)
+	}
+	keys, err := results.ParseKeys([]byte("k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := results.NewStore(s.redis)
+	defer store.Close()
+	store.Keys = keys
+	s.tasks = tasks.NewClient(store)
+	_, s.url = s.serve(options{})
+	id := s.call("POST", responsesAPI, respond("nobody may read this", `"background":true`)).object(t)["id"].(string)
+	note, err := s.redis.Get(t.Context(), "cozeq:response:{"+strings.TrimPrefix(id, "resp_")+"}").Result()
+	if err != nil || strings.Contains(note, "nobody") {
+		t.Errorf("%s, %v", note, err)
+	}
+	if r := s.call("GET", responsesAPI+"/"+id+"/input_items", ""); !strings.Contains(r.body, "nobody may read this") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
 }
 
 // A program that keeps its turns itself sends the items of a response again, its reasoning as well.
