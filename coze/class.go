@@ -43,7 +43,7 @@ var classes = []struct {
 	}},
 	{ClassTruncated, Text{"a stream ended before its last event", "响应中断：流式响应在最后一个事件之前断开"}},
 	{ClassTimeout, Text{"a deadline or the longest silence was passed", "超时：超过了截止时间，或太久没有收到任何事件"}},
-	{ClassAction, Text{"the bot wants a tool that only a client of its own has, or asks back", "需要端侧工具：智能体要求调用只有专用客户端才有的工具，或智能体反问用户"}},
+	{ClassAction, Text{"the bot calls a client-side tool that nobody runs here", "需要端侧工具：智能体要求调用端侧工具，而这里没有人运行它"}},
 	{ClassInvalid, Text{"our own checks refuse the question; nothing was sent", "问题无效：未通过 cozeq 自身的检查，没有发送"}},
 	{ClassCanceled, Text{"canceled on request, or at Coze", "已取消：应请求取消，或在扣子一侧被取消"}},
 	{ClassExpired, Text{"the question's own expiry passed before it was asked", "已过期：在提问之前就超过了问题自身的有效期"}},

@@ -143,8 +143,8 @@ var classHints = map[Class]Text{
 		"请用对话 ID 查询该对话；如果查不到，再重新提问。",
 	},
 	ClassAction: {
-		"Take the client-side tools out of the bot, or use a bot without them.",
-		"请移除智能体中的端侧工具（端插件），或换用不含端侧工具的智能体。",
+		"Give the worker the tool that the bot calls (docs/tools.md), or use a bot without client-side tools.",
+		"请为工作进程提供智能体所调用的工具（见 docs/tools.md），或换用不含端侧工具（端插件）的智能体。",
 	},
 	ClassTimeout: {
 		"Ask again, or allow more time.",

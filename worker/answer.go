@@ -19,10 +19,10 @@ func (a *attempt) fill(chat *coze.Chat) {
 	a.keepUsage(chat)
 }
 
-// keepUsage takes over what Coze counted, if it says so.
+// keepUsage takes over what Coze counted, if it says so: all rounds of tools together.
 func (a *attempt) keepUsage(chat *coze.Chat) {
-	if u := chat.Usage; u != nil && u.TokenCount > 0 {
-		a.rec.Result.Usage = &results.Usage{TokenCount: u.TokenCount, OutputCount: u.OutputCount, InputCount: u.InputCount}
+	if used := a.usedBy(chat); used.TokenCount > 0 {
+		a.rec.Result.Usage = &used
 	}
 }
 

@@ -81,7 +81,7 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 		}
 		return chat, findErr
 	case e.Ended:
-		return nil, a.ended(ctx, e)
+		return a.stopped(ctx, chat, e)
 	}
 	a.log.Info("stream broke, looking the chat up", "chat", r.ChatID, "err", err)
 	return a.lookUp(ctx)
@@ -124,6 +124,7 @@ func (a *attempt) ended(ctx context.Context, e *coze.Error) error {
 	switch {
 	case errors.Is(e, coze.ErrAsksBack): // the next turn answers the bot there
 	case e.Class == coze.ClassAction:
+		a.cfg.Metrics.ToolCall("", "missing") // under no name, as bots call tools as they like
 		a.forgetConversation(ctx)
 	case a.ownConversation():
 		a.rec.Result.ConversationID = ""

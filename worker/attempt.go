@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/record"
@@ -25,6 +26,7 @@ import (
 //	look first  takeup.go      its turn? a chat already? then poll.go or recover.go, and nothing is asked
 //	ask         ask.go         conversation, asked note and permit (askednote.go), POST /v3/chat
 //	read        read.go        the stream, from the chat's id to the last event
+//	tools       toolround.go   what the bot calls, run and submitted; then read again
 //	judge       verdict.go     what all this means for the task
 //	settle      settle.go      write it; outcome.go puts it in asynq's words, report.go in those of logs and metrics
 type attempt struct {
@@ -48,12 +50,14 @@ type attempt struct {
 	spans         *telemetry.Spans // nil: not traced
 	life          context.Context  // ends when writes are given up
 
-	deltas         *deltaWriter // of the stream that was read to its end; nil: there was none, or the task wants no pieces
-	noted          time.Time    // just before the last asked note was written
-	sealed         error        // why the payload cannot be decrypted here
-	damagedKey     string       // the key that the log named last
-	recreated      bool         // it has replaced a conversation that was gone
-	heard, strayed bool         // the stream had events of a chat; of another one
+	deltas         *deltaWriter   // of the stream that was read to its end; nil: there was none, or the task wants no pieces
+	noted          time.Time      // just before the last asked note was written
+	sealed         error          // why the payload cannot be decrypted here
+	damagedKey     string         // the key that the log named last
+	recreated      bool           // it has replaced a conversation that was gone
+	submitted      int            // how often the outputs of this round of tools were not taken
+	waits          *backoff.Waits // between the submissions
+	heard, strayed bool           // the stream had events of a chat; of another one
 }
 
 func (w *Worker) newAttempt(ctx context.Context) *attempt {

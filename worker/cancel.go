@@ -84,10 +84,11 @@ func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error)
 		a.log.Warn("could not cancel the chat", "chat", r.ChatID, "err", cancelErr)
 	}
 	// The reply to a cancellation can say anything. What a retrieval says holds.
-	ended := false
+	ended, waits := false, false
 	if chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID); err == nil {
 		a.keepUsage(chat)
-		ended = cancelErr == nil || chat.Status.Terminal()
+		waits = chat.Status == coze.StatusRequiresAction
+		ended = cancelErr == nil || chat.Status.Terminal() && !(waits && a.toolCalls(chat) != nil)
 		if ended && chat.Status == coze.StatusCompleted {
 			err := a.readMessages(ctx, chat)
 			if err == nil {
@@ -98,12 +99,12 @@ func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error)
 	}
 	late := errors.Is(why, errDeadline)
 	if late && !ended {
-		return nil, why // it may have its answer yet: the next attempt looks it up
+		return nil, why // it may have its answer yet, or go on with tools: the next attempt looks it up
 	}
 	if r.ChatID != "" {
 		a.chatEnded(r.ChatID)
 	}
-	if late {
+	if late || waits { // it waits for ever, and keeps its conversation busy
 		a.forgetConversation(ctx)
 	}
 	a.rec.AskedAt = time.Time{}

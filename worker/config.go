@@ -40,6 +40,16 @@ type Config struct {
 	// BotID answers questions that name no bot. Empty: those end as invalid.
 	BotID string
 
+	// Tools are the client-side tools that bots may call, by name. A bot that calls another one ends as class action.
+	Tools map[string]Tool
+
+	// ToolTimeout is how long a tool may take for one call. Defaults to DefaultToolTimeout.
+	ToolTimeout time.Duration
+
+	// ToolRounds is how often a chat may call tools, several at a time, before it ends as class action. Defaults to
+	// DefaultToolRounds.
+	ToolRounds int
+
 	// Concurrency is the most chats in flight in this process. Defaults to 64.
 	Concurrency int
 
@@ -138,5 +148,5 @@ func (c *Config) complete() error {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return nil
+	return c.completeTools()
 }

@@ -140,6 +140,16 @@ func (d *deltaWriter) finish(ctx context.Context) error {
 	}
 }
 
+// open takes text again after close: of the next stream of the same chat.
+func (d *deltaWriter) open() {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed, d.pending = false, false
+}
+
 // close publishes what is left, if Redis takes it now.
 func (d *deltaWriter) close() {
 	if d == nil {

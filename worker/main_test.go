@@ -65,11 +65,17 @@ func serveWorker(redisURL, cozeURL string) {
 			return dial(ctx, network, address)
 		}
 	}
+	var over http.RoundTripper = transport
+	tools := make(map[string]worker.Tool)
+	if path := os.Getenv(envTools); path != "" {
+		over, tools["step"] = holdNoted{transport}, stepTool(path, true)
+	}
 	w, err := worker.New(worker.Config{
+		Tools: tools,
 		Redis: redis.NewClient(options),
 		Coze: &coze.Client{
 			BaseURL: cozeURL, Auth: coze.StaticToken("token"), Idle: idle,
-			HTTP: &http.Client{Transport: transport},
+			HTTP: &http.Client{Transport: over},
 		},
 		Concurrency: concurrency,
 		Logger:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),

@@ -66,7 +66,7 @@ func TestMetrics(t *testing.T) {
 
 // bounded are the labels that there may be. None of them is a thing of which a user can
 // make any number: a bot, a user, a conversation, a task, a code.
-var bounded = []string{"queue", "state", "status", "class", "verdict", "direction", "credential", "scope", "node", "policy"}
+var bounded = []string{"queue", "state", "status", "class", "verdict", "direction", "credential", "scope", "node", "policy", "tool", "outcome"}
 
 // TestMetricLabels has many bots, users and codes, and looks at what became a label.
 func TestMetricLabels(t *testing.T) {

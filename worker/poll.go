@@ -31,30 +31,62 @@ var errGone = errors.New("coze no longer knows the chat")
 
 // lookUp waits for the end of the chat that the record names and returns it with its messages, as if its stream had held. It
 // asks nothing.
-func (a *attempt) lookUp(ctx context.Context) (chat *coze.Chat, err error) {
+func (a *attempt) lookUp(ctx context.Context) (*coze.Chat, error) {
 	a.cfg.Metrics.LookUp()
-	defer a.spans.Call("look up", a.coze).Done(&err)
+	span := a.spans.Call("look up", a.coze)
 	if a.chat.IsWorkflow() {
-		return a.lookUpRun(ctx)
+		chat, err := a.lookUpRun(ctx)
+		span.End(err)
+		return chat, err
 	}
-	chat, err = a.poll(ctx)
+	chat, err := a.readEnd(ctx)
+	span.End(err)
 	if err != nil {
 		return nil, lookUpError(err)
+	}
+	e := chat.Err()
+	if e != nil && a.toolCalls(chat) == nil {
+		return nil, a.ended(ctx, e)
+	}
+	if err := a.startOver(ctx, chat); err != nil {
+		return nil, err
+	}
+	if e != nil {
+		return a.stopped(ctx, chat, e)
+	}
+	return chat, nil
+}
+
+// readEnd waits for the end of the chat and reads what it said.
+func (a *attempt) readEnd(ctx context.Context) (*coze.Chat, error) {
+	chat, err := a.poll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.inRound(chat) {
+		chat.Usage = nil // it is noted
 	}
 	a.keepUsage(chat)
 	if chat.Err() != nil {
 		a.readPartial(ctx, chat)
-		return nil, a.ended(ctx, chat.Err())
+		return chat, nil
 	}
-	if err := a.readMessages(ctx, chat); err != nil {
-		return nil, lookUpError(err)
+	return chat, a.readMessages(ctx, chat)
+}
+
+// startOver has readers of a broken stream's deltas begin again with what the chat has said.
+func (a *attempt) startOver(ctx context.Context, chat *coze.Chat) error {
+	if !a.chat.Stream {
+		return nil
 	}
-	if a.chat.Stream { // readers of the broken stream's deltas start over
-		if err := a.publishAnew(ctx, chat.Answer()); err != nil {
-			return nil, err
-		}
+	if err := a.publishAnew(ctx, chat.Answer()); err != nil {
+		return err
 	}
-	return chat, nil
+	a.deltas = newDeltaWriter(ctx, a.rec, a.publisher, true)
+	if answers := chat.Answers(); len(answers) > 0 {
+		a.deltas.message = answers[len(answers)-1].ID
+	}
+	return nil
 }
 
 // lookUpError is the error of a lookup. A call that our own checks refuse does not make the question invalid: it was asked.

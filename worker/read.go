@@ -8,6 +8,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/telemetry"
 )
 
 // stream sends the question and reads its stream. The chat is noted as soon as an event names it.
@@ -30,21 +31,31 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 	if err != nil {
 		return nil, err
 	}
+	chat, a.deltas = new(coze.Chat), newDeltaWriter(ctx, a.rec, a.publisher, a.chat.Stream)
+	if err := a.read(ctx, stream, chat, span); err != nil {
+		return chat, err
+	}
+	if at := stream.FirstAnswer(); !at.IsZero() {
+		a.cfg.Metrics.FirstToken(at.Sub(started))
+	}
+	return chat, nil
+}
+
+// read reads a stream to its end, into its chat. The span may be nil.
+func (a *attempt) read(ctx context.Context, stream *coze.Stream, chat *coze.Chat, span *telemetry.AskSpan) error {
 	defer func() {
 		a.heard = stream.Began()
 		_ = stream.Close() // it is read, or given up
 	}()
 	stream.Deltas = a.chat.Stream
-	a.deltas = newDeltaWriter(ctx, a.rec, a.publisher, a.chat.Stream)
+	a.deltas.open()
 	defer a.deltas.close()
-
-	chat = new(coze.Chat)
 	for event, err := range stream.Events() {
 		chat.Accumulate(event)
 		if chat.ID != "" && chat.ID != a.rec.Result.ChatID {
 			span.Created(chat)
 			if err := a.created(ctx, chat, stream.LogID()); err != nil {
-				return chat, err
+				return err
 			}
 		}
 		if other := stream.Stray(); other != "" && !a.strayed {
@@ -57,19 +68,16 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 			if e := chat.Err(); e != nil && errors.Is(e, coze.ErrAsksBack) {
 				err = e // it quotes what the bot asks
 			}
-			return chat, err
+			return err
 		}
 		if event.Type == coze.EventMessageDelta {
 			a.deltas.write(event.Message)
 		}
 	}
-	if at := stream.FirstAnswer(); !at.IsZero() {
-		a.cfg.Metrics.FirstToken(at.Sub(started))
-	}
 	if err := chat.Err(); err != nil {
-		return chat, err
+		return err
 	}
-	return chat, nil
+	return nil
 }
 
 // created notes the chat before its answer is read. If Redis cannot take the note now, the answer is read all the same: it is

@@ -140,12 +140,11 @@ func (a *attempt) streamedRun(ctx context.Context, run *coze.WorkflowRun, said s
 // publishAnew makes the readers of the task's pieces start over with this text.
 func (a *attempt) publishAnew(ctx context.Context, text string) error {
 	a.deltas = nil
-	for _, d := range []record.Delta{{Type: record.DeltaReset}, {Type: record.DeltaText, Text: text}} {
-		if err := a.rec.Delta(ctx, d); err != nil {
-			return err
-		}
+	err := a.rec.Delta(ctx, record.Delta{Type: record.DeltaReset})
+	if err == nil && text != "" {
+		err = a.rec.Delta(ctx, record.Delta{Type: record.DeltaText, Text: text})
 	}
-	return nil
+	return err
 }
 
 func (a *attempt) runRequest(note *note) *coze.WorkflowRequest {

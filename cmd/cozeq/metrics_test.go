@@ -98,7 +98,7 @@ func TestMetricsDoc(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, question := range []string{"well", "again"} {
+	for _, question := range []string{"well", "again", "tool [[mock:action]]"} {
 		id, err := s.Tasks.Enqueue(t.Context(), tasks.Ask("b", question), tasks.Options{})
 		if err != nil {
 			t.Fatal(err)

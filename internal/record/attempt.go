@@ -44,6 +44,9 @@ type Attempt struct {
 	// RemovedChat is the ended chat whose question was removed from the conversation, or has to stay there: see EndedChat.
 	RemovedChat string
 
+	// Tools is the round of tool calls that was noted last, of the chat that it names. nil: none.
+	Tools *ToolRound
+
 	// LogID is Coze's id of the request that made the chat, for its support. Created notes it. A failure that names none gets
 	// this one.
 	LogID string
@@ -97,6 +100,7 @@ func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, a
 		EndedChat:         r.endedChat,
 		EndedConversation: r.endedConversation,
 		RemovedChat:       r.removedChat,
+		Tools:             r.tools,
 		LogID:             r.logID,
 		Waits:             r.waits,
 		WaitingSince:      r.waitingSince,
@@ -228,8 +232,8 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 	if a.RemovedChat != "" {
 		set = append(set, "removed_chat", a.RemovedChat)
 	}
-	a.LogID = ""
-	err := a.update(ctx, "", true, []any{"chat_id", "logid", "fenced_at"}, set, along...)
+	a.LogID, a.Tools = "", nil
+	err := a.update(ctx, "", true, []any{"chat_id", "logid", "fenced_at", "tools"}, set, along...)
 	if err == nil {
 		a.known = ""
 	}
@@ -282,6 +286,7 @@ func (a *Attempt) Wait(ctx context.Context, why *results.Failure, along ...func(
 	keep(len(r.FollowUps) > 0, "follow_ups")
 	keep(r.ConversationID != "", "conversation_id")
 	keep(r.ChatID != "", "chat_id")
+	keep(r.ChatID != "", "tools")
 	keep(!a.AskedAt.IsZero(), "asked_at", "asked_at", results.At(a.AskedAt).String())
 	keep(a.EndedChat != "", "ended_chat", "ended_chat", a.EndedChat)
 	keep(a.EndedConversation != "", "ended_conversation", "ended_conversation", a.EndedConversation)

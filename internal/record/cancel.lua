@@ -17,7 +17,7 @@ if ARGV[2] ~= '1' then
 	redis.call('PUBLISH', ARGV[6], ARGV[7])
 	return 1
 end
-redis.call('HDEL', KEYS[1], 'owner', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'waits', 'waiting_since',
+redis.call('HDEL', KEYS[1], 'owner', 'cancel', 'made', 'ended_chat', 'ended_conversation', 'tools', 'waits', 'waiting_since',
 	'keep', 'error_code', 'error_hint', 'logid')
 redis.call('HSET', KEYS[1], 'status', 'canceled', 'completed_at', ARGV[8], 'error_class', ARGV[9], 'error_msg', ARGV[10])
 local in_batch = redis.call('HEXISTS', KEYS[1], 'kept') == 1

@@ -17,9 +17,10 @@ type state struct {
 	endedChat         string    // see Attempt
 	endedConversation string    // see Attempt
 	removedChat       string    // see Attempt
-	logID             string    // of the failure, or of the ask that is under way
-	kept              bool      // see Entry
-	keep              int64     // seconds to keep the result once it has ended; 0 = the store's default
+	tools             *ToolRound
+	logID             string // of the failure, or of the ask that is under way
+	kept              bool   // see Entry
+	keep              int64  // seconds to keep the result once it has ended; 0 = the store's default
 
 	waits        int // see Attempt
 	waitingSince time.Time
@@ -44,6 +45,7 @@ func parse(id string, hash map[string]string, keys *results.Keys) state {
 		endedChat:         hash["ended_chat"],
 		endedConversation: hash["ended_conversation"],
 		removedChat:       hash["removed_chat"],
+		tools:             toolRound(id, hash["tools"], keys),
 		logID:             hash["logid"],
 		kept:              hash["kept"] != "",
 		keep:              number("keep"),

@@ -23,6 +23,7 @@ const (
 	FollowUps = "follow_ups"
 	Warnings  = "warnings"
 	Error     = "error_msg" // a failure's message in the record
+	Tools     = "tools"     // the calls of tools that a chat waits for
 	Summary   = "summary"   // what asynq shows as a task's result
 )
 

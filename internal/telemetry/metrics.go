@@ -22,6 +22,7 @@ type Metrics struct {
 	orphans  prometheus.Counter
 	permits  prometheus.Histogram
 	unknown  prometheus.Counter
+	tools    *prometheus.CounterVec
 }
 
 // chatBuckets reach from a cached reply to a workflow of ten minutes, in seconds.
@@ -79,8 +80,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "cozeq_unknown_codes_total",
 			Help: "Answers of Coze with a code that is not in the table. The log names each code once.",
 		}),
+		tools: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cozeq_tool_calls_total",
+			Help: "Calls of client-side tools, by tool and outcome (ok, error, timeout, interrupted, abandoned; or, under no name, missing).",
+		}, []string{"tool", "outcome"}),
 	}
-	reg.MustRegister(m.orphans, m.tasks, m.waits, m.inFlight, m.slots, m.first, m.duration, m.pickup, m.tokens, m.lookUps, m.permits, m.unknown)
+	reg.MustRegister(m.orphans, m.tasks, m.waits, m.inFlight, m.slots, m.first, m.duration, m.pickup, m.tokens, m.lookUps, m.permits, m.unknown, m.tools)
 	return m
 }
 
@@ -152,6 +157,13 @@ func (m *Metrics) LookUp() {
 func (m *Metrics) Permitted(waited time.Duration) {
 	if m != nil {
 		m.permits.Observe(waited.Seconds())
+	}
+}
+
+// ToolCall counts a call of a tool.
+func (m *Metrics) ToolCall(tool, outcome string) {
+	if m != nil {
+		m.tools.WithLabelValues(tool, outcome).Inc()
 	}
 }
 

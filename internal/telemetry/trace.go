@@ -24,6 +24,7 @@ import (
 //	│  ├─ coze conversation/create
 //	│  ├─ permit                   the wait for the rate limit
 //	│  ├─ invoke_agent             POST /v3/chat and its stream
+//	│  ├─ tool NAME                one call of a client-side tool
 //	│  ├─ find, look up            the search for a question or a chat
 //	│  └─ publish, or put aside    the record, the message, the next turn
 //	└─ process QUEUE               the next attempt

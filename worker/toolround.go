@@ -1,0 +1,220 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/results"
+)
+
+// A round of tool calls. The chat is never asked a second time for it, and each tool runs at most twice:
+//
+//  1. The chat waits for the outputs of some calls. Their ids and "begun once" are noted in the record, then the tools run.
+//     A worker that dies before the note has run nothing; one that dies after it may have run any of them.
+//  2. The outputs are noted, then submitted. A worker that dies in between leaves the outputs: no tool runs again.
+//  3. The submission's stream is read like a question's. A worker that dies before its reply leaves a chat that has taken
+//     the outputs, or has not.
+//
+// Whoever takes the task over finds the chat in its record and looks it up, see poll.go. If it still waits for the calls of
+// the note, Coze has not taken their outputs: those that were noted are submitted again; without any the tools run again,
+// once. If it waits for others, that is the next round. Else it goes on or has ended, and there is nothing to do. The same
+// happens within one attempt when a submission fails.
+
+// resubmits is how often one attempt submits the outputs of a round again that Coze has not taken.
+const resubmits = 4
+
+// stopped handles a chat that has stopped without an answer. It goes on if the tools that it waits for are here.
+func (a *attempt) stopped(ctx context.Context, chat *coze.Chat, e *coze.Error) (*coze.Chat, error) {
+	if calls := a.toolCalls(chat); calls != nil {
+		if a.round(chat) <= a.cfg.ToolRounds {
+			return a.useTools(ctx, chat, calls)
+		}
+		own := *e
+		own.Message = fmt.Sprintf("the bot called tools in more than %d rounds", a.cfg.ToolRounds)
+		e = &own
+	}
+	return nil, a.ended(ctx, e)
+}
+
+// toolCalls are the calls that the chat waits for, nil unless there is a tool for each. Coze takes outputs only for a chat
+// whose history is saved.
+func (a *attempt) toolCalls(chat *coze.Chat) []coze.ToolCall {
+	if chat == nil || !historySaved(a.chat) {
+		return nil
+	}
+	calls := chat.ToolCalls()
+	for _, call := range calls {
+		if a.cfg.Tools[call.Function.Name] == nil {
+			return nil
+		}
+	}
+	return calls
+}
+
+// callIDs are sorted: Coze need not list calls twice in the same order.
+func callIDs(chat *coze.Chat) (ids []string) {
+	for _, call := range chat.ToolCalls() {
+		ids = append(ids, call.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// notedRound is what the record says of the tools of this chat, nil for nothing.
+func (a *attempt) notedRound(chat *coze.Chat) *record.ToolRound {
+	if t := a.rec.Tools; t != nil && t.ChatID == chat.ID {
+		return t
+	}
+	return nil
+}
+
+// inRound reports whether the chat waits for the calls that were noted.
+func (a *attempt) inRound(chat *coze.Chat) bool {
+	t := a.notedRound(chat)
+	return t != nil && len(t.Calls) > 0 && slices.Equal(t.Calls, callIDs(chat))
+}
+
+// round is the number of the round that the chat waits in.
+func (a *attempt) round(chat *coze.Chat) int {
+	t := a.notedRound(chat)
+	switch {
+	case t == nil:
+		return 1
+	case a.inRound(chat):
+		return t.Round
+	}
+	return t.Round + 1
+}
+
+// useTools gives a chat the outputs that it waits for, and returns it when it has its answer.
+func (a *attempt) useTools(ctx context.Context, chat *coze.Chat, calls []coze.ToolCall) (*coze.Chat, error) {
+	outputs, err := a.outputs(ctx, chat, calls)
+	if err != nil {
+		return nil, err
+	}
+	said := len(chat.Answers())
+	err = a.submit(ctx, chat, outputs)
+	e, ok := errors.AsType[*coze.Error](err)
+	switch {
+	case err == nil:
+		if len(chat.Answers()) == said {
+			chat.Messages = nil // the last message is missing: Coze lists them all
+		}
+		return a.complete(ctx, chat)
+	case !ok || ctx.Err() != nil || errors.Is(err, record.ErrFenced):
+		return nil, err
+	case e.Ended:
+		a.rec.Tools.Calls = nil // taken: these are others, also if their ids are the same
+		return a.stopped(ctx, chat, e)
+	case e.Zone == coze.ZoneCreated:
+		a.rec.Tools.Calls = nil
+		a.log.Info("stream broke after tools, looking the chat up", "err", err)
+		return a.lookUp(ctx)
+	}
+	return a.resubmit(ctx, chat, calls, e)
+}
+
+// resubmit handles outputs of which it is not known that Coze has taken them. The chat says whether it still waits for them.
+func (a *attempt) resubmit(ctx context.Context, chat *coze.Chat, calls []coze.ToolCall, e *coze.Error) (*coze.Chat, error) {
+	a.submitted++
+	again := a.submitted < resubmits
+	if e.Class != coze.ClassPermanent { // a refusal may be of outputs that were taken
+		if err := a.retryLookup(ctx, a.submitWaits(), e); err != nil {
+			return nil, err
+		}
+	}
+	now, err := a.poll(ctx)
+	switch {
+	case err != nil:
+		return nil, lookUpError(err)
+	case !a.inRound(now):
+		return a.lookUp(ctx) // it went on
+	case e.Class == coze.ClassPermanent:
+		err = a.ended(ctx, e)
+		a.forgetConversation(ctx) // the chat waits in it for ever
+		return nil, err
+	case !again:
+		return nil, e // the next attempt submits them again
+	}
+	a.log.Info("the outputs of tools were not taken, submitting them again", "err", e)
+	return a.useTools(ctx, chat, calls)
+}
+
+func (a *attempt) submitWaits() *backoff.Waits {
+	if a.waits == nil {
+		a.waits = pollWaits.Start()
+	}
+	return a.waits
+}
+
+// outputs runs the tools of a round, unless the record has their outputs.
+func (a *attempt) outputs(ctx context.Context, chat *coze.Chat, calls []coze.ToolCall) (map[string]string, error) {
+	round := a.notedRound(chat)
+	if !a.inRound(chat) {
+		next := record.ToolRound{ChatID: chat.ID, Round: a.round(chat), Calls: callIDs(chat), Usage: a.usedBy(chat)}
+		round, a.submitted = &next, 0
+	}
+	chat.Usage = nil // it is in the note; what comes is the next round's
+	if len(round.Outputs) > 0 {
+		return round.Outputs, nil
+	}
+	round.Begun++
+	if err := a.rec.NoteTools(ctx, round); err != nil {
+		return nil, err
+	}
+	outputs := make(map[string]string)
+	if round.Begun > maxToolRuns {
+		for _, call := range calls {
+			a.cfg.Metrics.ToolCall(call.Function.Name, "abandoned")
+			outputs[call.ID] = toolFailure(errToolTwice)
+		}
+	} else if outputs = a.runTools(ctx, calls); ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	noted := *round
+	noted.Outputs = outputs
+	err := a.rec.NoteTools(ctx, &noted)
+	switch {
+	case errors.Is(err, record.ErrFenced):
+		return nil, err
+	case err != nil:
+		a.log.Warn("could not note the outputs of tools, submitting them all the same", "err", err)
+	}
+	return outputs, nil
+}
+
+// usedBy is what Coze counted for the chat so far: for the rounds that were noted, and what it says now, which is about the
+// time since then.
+func (a *attempt) usedBy(chat *coze.Chat) results.Usage {
+	var used results.Usage
+	if t := a.notedRound(chat); t != nil {
+		used = t.Usage
+	}
+	if u := chat.Usage; u != nil {
+		used = used.Plus(results.Usage{TokenCount: u.TokenCount, OutputCount: u.OutputCount, InputCount: u.InputCount})
+	}
+	return used
+}
+
+// submit submits the outputs, and reads what follows into the chat.
+func (a *attempt) submit(ctx context.Context, chat *coze.Chat, outputs map[string]string) (err error) {
+	defer a.spans.Call("coze chat/submit_tool_outputs", a.coze).Done(&err)
+	if err := a.calls.permit(ctx); err != nil {
+		return err
+	}
+	var all []coze.ToolOutput
+	for _, id := range slices.Sorted(maps.Keys(outputs)) {
+		all = append(all, coze.ToolOutput{ToolCallID: id, Output: outputs[id]})
+	}
+	stream, err := a.coze.SubmitToolOutputs(ctx, a.rec.Result.ConversationID, chat.ID, all)
+	if err != nil {
+		return err
+	}
+	return a.read(ctx, stream, chat, nil)
+}
