@@ -53,7 +53,7 @@ var edges = map[string][]string{
 	"internal/asynqx":       {"internal/pipeline", "asynq", "redis", "protowire"}, // alone knows asynq's keys and scripts
 	"internal/lane":         {"results", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
 	"internal/tally":        {"results", "internal/pipeline", "redis"},
-	"internal/record":       {"results", "internal/pipeline", "redis"},
+	"internal/record":       {"internal/seal", "results", "internal/pipeline", "redis"},
 	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
 
 	// The only place where the three meet.
@@ -105,7 +105,8 @@ var edges = map[string][]string{
 		"internal/sheet", "internal/usage"},
 
 	// Files that come over HTTP.
-	"internal/upload": {},
+	"internal/toolcommand": {},
+	"internal/upload":      {},
 	"internal/openaibatch": {"tasks/batches", "tasks", "results", "internal/apikey", "internal/batchfile", "internal/filestore", "internal/flags", "internal/input",
 		"internal/openai", "internal/submit", "internal/upload", "internal/usage"},
 	"internal/filestore": {"results", "internal/pipeline", "redis", "uuid"},
@@ -145,7 +146,7 @@ var edges = map[string][]string{
 	"internal/tracing": {"uuid", "*"},
 	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/asynqx", "internal/attachment", "internal/exitcode", "internal/flags",
 		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
-		"internal/terminal", "internal/tracing", "*"},
+		"internal/terminal", "internal/toolcommand", "internal/tracing", "*"},
 	"internal/site": {"coze/oauth", "worker", "internal/exitcode", "internal/monitor", "internal/session",
 		"internal/settings", "*"},
 	"internal/mockserver": {"coze/cozetest", "internal/exitcode", "internal/site"},

@@ -58,6 +58,7 @@ type options struct {
 	patience     time.Duration
 	workerWait   time.Duration
 	rules        session.RedisRules
+	tools        session.Tools
 
 	id, user string
 	vars     []string
@@ -110,6 +111,7 @@ as a JSON object. The output of its end node is printed.`,
 	pausewatch.AddFlag(cmd, &o.patience, "2m while Coze is unreachable, else 0s")
 	session.AddWorkerWait(cmd, &o.workerWait)
 	o.rules.AddFlag(f)
+	o.tools.AddFlags(cmd)
 	return cmd
 }
 
@@ -178,11 +180,16 @@ func (o *options) read(cmd *cobra.Command, args []string) (r request, err error)
 	if !o.noWait {
 		r.options.Timeout += withdrawal // this process cancels the question: an attempt that ends first would be retried
 	}
-	switch {
-	case own:
+	if own {
 		r.worker = &worker.Config{
 			BotID: r.chat.BotID, Concurrency: 1, Queues: session.QueuesOf(o.questions.Queue), Drain: drain, Logger: r.logger, Rate: rate,
 		}
+	}
+	if err := o.tools.Apply(cmd, r.worker); err != nil {
+		return r, err
+	}
+	switch {
+	case own:
 		r.account, err = o.account(cmd.Context(), r.cfg, r.chat)
 	case len(o.files) > 0: // the workers do not see the files
 		r.account, err = r.cfg.UploadAccount(cmd.Context(), o.questions.Credential)

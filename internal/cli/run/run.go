@@ -49,6 +49,7 @@ type options struct {
 	withWorker  bool
 	bounds      runBounds
 	rules       session.RedisRules
+	tools       session.Tools
 	retryFailed bool
 	force       bool
 	json        bool
@@ -125,6 +126,7 @@ at once.`,
 	f.BoolVar(&o.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
 	f.BoolVar(&o.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
 	o.rules.AddFlag(f)
+	o.tools.AddFlags(cmd)
 	o.bounds.add(cmd)
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "ask the failed questions again")
 	f.BoolVar(&o.force, "force", false, "start over: discard OUTPUT and its journal")

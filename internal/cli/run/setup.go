@@ -65,6 +65,13 @@ func (o *options) setup(cmd *cobra.Command, args []string, panel *panel.Panel) (
 	if p.worker.Rate, err = p.cfg.Rate(); err != nil {
 		return p, err
 	}
+	toolsOf := &p.worker
+	if !p.own {
+		toolsOf = nil
+	}
+	if err := o.tools.Apply(cmd, toolsOf); err != nil {
+		return p, err
+	}
 	if p.patience, err = pausewatch.TimeoutsOf(cmd, o.patience, pausewatch.Timeouts{Quota: pausewatch.QuotaTimeout, Outage: pausewatch.OutageTimeout}); err != nil {
 		return p, err
 	}

@@ -62,6 +62,7 @@ type options struct {
 	maxFiles   int64 // MB
 	drain      time.Duration
 	rules      session.RedisRules
+	tools      session.Tools
 }
 
 // New is the command serve.
@@ -101,6 +102,7 @@ programs.`,
 	settings.AddDrain(cmd, &o.drain)
 	f.Lookup("drain").Usage = "let requests and chats in flight finish for this long after the first signal"
 	o.rules.AddFlag(f)
+	o.tools.AddFlags(cmd)
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Models, settings.WebhookAllow, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Metrics, settings.Log, settings.Codes, settings.MaxAnswer)
 	return cmd
 }
@@ -176,6 +178,9 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 		p.gateway.BotID = cmp.Or(p.gateway.BotID, demoBot)
 	}
 	if !alone && !o.withWorker {
+		if err := o.tools.Apply(cmd, nil); err != nil {
+			return p, err
+		}
 		// The workers have the token; with one here, too, content that comes as data can be uploaded.
 		p.account, err = p.cfg.Account(cmd.Context(), "")
 		if _, missing := errors.AsType[*exitcode.MissingError](err); missing {
@@ -191,6 +196,9 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 		return p, err
 	}
 	if p.worker.Rate, err = p.cfg.Rate(); err != nil {
+		return p, err
+	}
+	if err := o.tools.Apply(cmd, p.worker); err != nil {
 		return p, err
 	}
 	if o.demo {

@@ -25,6 +25,7 @@ type options struct {
 	drain   time.Duration
 	keep    time.Duration
 	rules   session.RedisRules
+	tools   session.Tools
 }
 
 // New is the command worker.
@@ -51,13 +52,15 @@ can reach that address, it starts only with a token for the dashboard or with
 		Example: `  COZE_API_TOKEN_FILE=/run/secrets/coze \
     cozeq worker --redis redis://redis:6379/0
   cozeq worker --concurrency 500 --queues critical=6,default=3,low=1
-  cozeq worker --rate 300/m`,
+  cozeq worker --rate 300/m
+  cozeq worker --tool get_weather=./weather.py --tool-timeout 20s`,
 		Args: misuse.CheckArgs(0, 0, ""),
 		RunE: o.run,
 	}
 	settings.AddDrain(cmd, &o.drain)
 	flags.Duration(cmd.Flags(), &o.keep, "keep", results.DefaultKeep, "keep results this long if the question does not say")
 	o.rules.AddFlag(cmd.Flags())
+	o.tools.AddFlags(cmd)
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Monitor, settings.Log, settings.Codes, settings.MaxAnswer)
 	settings.AddDashboardFlags(cmd)
 	return cmd
@@ -118,6 +121,9 @@ func (o *options) config(cmd *cobra.Command, cfg settings.Config) (wc worker.Con
 		return wc, err
 	}
 	if wc.Rate, err = cfg.Rate(); err != nil {
+		return wc, err
+	}
+	if err := o.tools.Apply(cmd, &wc); err != nil {
 		return wc, err
 	}
 	if o.keep < time.Second {

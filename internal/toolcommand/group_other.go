@@ -1,0 +1,8 @@
+//go:build !unix
+
+package toolcommand
+
+import "os/exec"
+
+// ownGroup leaves the command as it is: where there are no process groups, its end does not end its children.
+func ownGroup(*exec.Cmd) {}

@@ -1,0 +1,118 @@
+// Package toolcommand runs commands of this machine as client-side tools of bots: the arguments of a call on stdin, the output
+// on stdout. It knows neither bots nor workers.
+package toolcommand
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// Bounds of one run.
+const (
+	maxOutput = 256 << 10       // bytes of stdout; more is a failure
+	maxErrors = 800             // bytes of stderr, its end, that a failure quotes
+	waitDelay = 2 * time.Second // for pipes that children hold after the command's end
+)
+
+// Command is a command with its arguments.
+type Command struct {
+	path string
+	args []string
+}
+
+// Parse reads NAME=COMMAND pairs. A command is split at spaces, without a shell and without quotes: what needs more belongs into
+// a script. Its program must be there.
+func Parse(pairs []string) (map[string]*Command, error) {
+	commands := make(map[string]*Command, len(pairs))
+	for _, pair := range pairs {
+		name, line, ok := strings.Cut(pair, "=")
+		words := strings.Fields(line)
+		switch {
+		case !ok || name == "" || len(words) == 0:
+			return nil, fmt.Errorf("%q, want NAME=COMMAND, such as get_weather=./weather.py", pair)
+		case commands[name] != nil:
+			return nil, fmt.Errorf("two commands for %s", name)
+		}
+		path, err := exec.LookPath(words[0])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: name a program that is there and may be run", name, err)
+		}
+		commands[name] = &Command{path, words[1:]}
+	}
+	return commands, nil
+}
+
+// Run runs the command with the arguments of a call on its stdin, and returns its stdout. Another exit status than 0 is a
+// failure that quotes the end of stderr. When ctx ends, the command and its children are killed.
+func (c *Command) Run(ctx context.Context, arguments []byte) (string, error) {
+	cmd := exec.CommandContext(ctx, c.path, c.args...)
+	out, complaints := head{limit: maxOutput}, tail{limit: maxErrors}
+	cmd.Env = environment(os.Environ())
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(arguments), &out, &complaints
+	cmd.WaitDelay = waitDelay
+	ownGroup(cmd)
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) { // children that outlive it hold its pipes
+		_ = cmd.Cancel()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case err != nil && complaints.text() != "":
+		return "", fmt.Errorf("%w: %s", err, complaints.text())
+	case err != nil:
+		return "", err
+	case out.over:
+		return "", fmt.Errorf("it wrote more than %d bytes", maxOutput)
+	}
+	return out.kept.String(), nil
+}
+
+// environment is that of this process without our settings: they hold tokens and passwords.
+func environment(all []string) []string {
+	var own []string
+	for _, pair := range all {
+		name, _, _ := strings.Cut(pair, "=")
+		name = strings.ToUpper(name)
+		if !strings.HasPrefix(name, "COZE") && !strings.HasPrefix(name, "OTEL_") && name != "REDIS_URL" {
+			own = append(own, pair)
+		}
+	}
+	return own
+}
+
+// head keeps the beginning of what is written, and notes whether there was more.
+type head struct {
+	kept  bytes.Buffer // not embedded: its ReadFrom knows no limit
+	limit int
+	over  bool
+}
+
+func (h *head) Write(b []byte) (int, error) {
+	fits := min(len(b), h.limit-h.kept.Len())
+	h.over = h.over || fits < len(b)
+	h.kept.Write(b[:fits])
+	return len(b), nil
+}
+
+// tail keeps the end.
+type tail struct {
+	kept  []byte
+	limit int
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.kept = append(t.kept, b...)
+	if n := len(t.kept) - t.limit; n > 0 {
+		t.kept = append(t.kept[:0], t.kept[n:]...)
+	}
+	return len(b), nil
+}
+
+func (t *tail) text() string { return strings.TrimSpace(strings.ToValidUTF8(string(t.kept), "")) }
