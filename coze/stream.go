@@ -28,6 +28,7 @@ type Stream struct {
 	heard                  bool // an event of a chat came, with or without the chat's id
 	told                   bool // an event about the chat's creation was yielded
 	created                bool // chat.created came; its id is the chat's
+	interrupted            bool // a chatflow waits for the user\'s words
 	first                  time.Time
 	chatID, conversationID string
 	chatIDBytes            []byte
@@ -140,6 +141,8 @@ func (s *Stream) next() (Event, error) {
 			if s.owns(f.data) {
 				s.drafts.gather(f.data)
 			}
+		case kind == EventDone && s.interrupted:
+			return s.askedBack()
 		case kind == EventDone:
 			return Event{}, s.cut(io.EOF)
 		case kind == EventError:
@@ -196,6 +199,7 @@ func (s *Stream) read(kind EventType, data []byte) (event Event, ok bool, err er
 		if s.foreign(kind, message.ChatID, message.ConversationID) {
 			return Event{}, false, nil
 		}
+		s.interrupted = s.interrupted || message.interrupts()
 		news := s.chatID == "" && message.ChatID != ""
 		s.learn(message.ChatID, message.ConversationID)
 		if kind == EventMessageDelta {

@@ -179,6 +179,46 @@ func TestWorkflowResume(t *testing.T) {
 	}
 }
 
+func TestChatflow(t *testing.T) {
+	srv := cozetest.New(t)
+	c := srv.Client()
+	ask := func(conversation, text string) (*coze.Chat, error) {
+		s, err := c.StreamChatflow(t.Context(), &coze.ChatflowRequest{
+			WorkflowID: "73", AppID: "7", ConversationID: conversation, AdditionalMessages: []coze.Message{coze.UserText(text)},
+		})
+		if err != nil {
+			return nil, err
+		}
+		chat := new(coze.Chat)
+		var last error
+		for event, err := range s.Events() {
+			chat.Accumulate(event)
+			last = err
+		}
+		return chat, last
+	}
+	chat, err := ask("", "why?")
+	if err != nil || chat.Answer() != `Mock answer to "why?".` || chat.ConversationID == "" {
+		t.Fatalf("%+v, %v", chat, err)
+	}
+	asks, err := ask("", "where? [[mock:ask_back]]")
+	if e := typed(t, err); !errors.Is(err, coze.ErrAsksBack) || e.ChatID == "" || asks.Answer() == "" || asks.Status != coze.StatusRequiresAction {
+		t.Fatalf("%+v, %v", asks, err)
+	}
+	if chat, err = ask(asks.ConversationID, "here"); err != nil || !strings.Contains(chat.Answer(), "turn 2") {
+		t.Errorf("%+v, %v", chat, err)
+	}
+	if _, err := ask("", "x [[mock:cut=3]]"); typed(t, err).Class != coze.ClassTruncated || typed(t, err).Zone != coze.ZoneCreated {
+		t.Errorf("a cut: %v", err)
+	}
+	if _, err := ask("", "x [[mock:fail_flat=720702204]]"); typed(t, err).Code != 720702204 {
+		t.Errorf("a failure: %v", err)
+	}
+	if _, err := c.StreamChatflow(t.Context(), &coze.ChatflowRequest{WorkflowID: "73", BotID: "1", AppID: "2"}); typed(t, err).Class != coze.ClassInvalid {
+		t.Errorf("a bot and an app: %v", err)
+	}
+}
+
 // TestWorkflowPing: a workflow that only pings is not idle.
 func TestWorkflowPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -108,11 +108,19 @@ func (a *attempt) streamRun(ctx context.Context) (chat *coze.Chat, err error) {
 	a.rec.LogID = stream.LogID()
 	a.deltas = newDeltaWriter(ctx, a.rec, a.publisher, a.chat.Stream)
 	defer a.deltas.close()
-	said := ""
+	said, speaker := "", "" // what was published, and which message was last
 	for event, err := range stream.Events() {
-		if m := event.Message; m != nil && m.Text != "" {
-			a.deltas.write(&coze.Message{ID: cmp.Or(m.ExecutedAs, m.NodeID, m.Node), Type: coze.MessageAnswer, Content: m.Text})
-			said += m.Text
+		// Once other nodes have spoken, the pieces are not the answer: the end node's comes whole, see streamedRun.
+		if m := event.Message; m != nil && m.Text != "" && !(m.End && said != "" && speaker != endSpeaker) {
+			id := cmp.Or(m.ExecutedAs, m.NodeID, m.Node)
+			if m.End {
+				id = endSpeaker
+			}
+			if speaker != "" && speaker != id {
+				said += "\n" // as deltaWriter does
+			}
+			a.deltas.write(&coze.Message{ID: id, Type: coze.MessageAnswer, Content: m.Text})
+			said, speaker = said+m.Text, id
 		}
 		if event.Run != nil {
 			return a.streamedRun(ctx, event.Run, said)
@@ -125,6 +133,9 @@ func (a *attempt) streamRun(ctx context.Context) (chat *coze.Chat, err error) {
 	}
 	return nil, coze.ErrTruncated // the last event has a run or an error
 }
+
+// endSpeaker stands for the end node's id, which older servers do not send.
+const endSpeaker = "end"
 
 // streamedRun ends a streamed run. Its nodes may have said more than its answer: whoever reads the pieces then gets the answer
 // once more, and alone.

@@ -72,7 +72,12 @@ func (x *exchange) createChat() {
 	if x.limited() {
 		return
 	}
-	c, ft, r := x.accept(&body)
+	x.ask(&body)
+}
+
+// ask begins a chat whose body is good, and answers.
+func (x *exchange) ask(body *chatBody) {
+	c, ft, r := x.accept(body)
 	switch {
 	case r != nil && r.code == codeBusy && body.Stream:
 		x.event(&Fault{Kind: Error, Code: r.code, Msg: r.msg})

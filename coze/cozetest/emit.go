@@ -48,6 +48,9 @@ type emitter struct {
 func newEmitter(x *exchange, c *chat, ft *Fault) *emitter {
 	e := &emitter{x: x, chat: c, run: x.route.on == onWorkflow, fault: ft, plain: ft.Lines == "", strike: ft.after()}
 	e.frame, _ = parseFraming(ft.Lines) // checked when the rule was compiled
+	if x.route.on == onChatflow {       // its events have a space behind the colon
+		e.plain, e.frame.space = false, true
+	}
 	if c == nil || c.pace == 0 {
 		e.pool = buffers.Get().(*[]byte)
 		e.buf = (*e.pool)[:0]

@@ -117,6 +117,7 @@ var routes = map[string]route{
 	"/v1/workflow/stream_run":           {[]string{"POST"}, onWorkflow, false, true, (*exchange).streamWorkflow},
 	"/v1/workflows/resume":              {[]string{"POST"}, onWorkflow, false, true, (*exchange).resumeWorkflow},
 	"/v1/workflow/stream_resume":        {[]string{"POST"}, onWorkflow, false, true, (*exchange).streamResume},
+	"/v1/workflows/chat":                {[]string{"POST"}, onChatflow, false, true, (*exchange).chatflow},
 	pathHistory:                         {[]string{"GET"}, onHistory, false, true, (*exchange).runHistory},
 }
 
@@ -133,7 +134,9 @@ func callOf(path string) string {
 }
 
 // ofWorkflows reports whether a route is one of the workflow calls.
-func (r *route) ofWorkflows() bool { return r.on == onWorkflow || r.on == onHistory }
+func (r *route) ofWorkflows() bool {
+	return r.on == onWorkflow || r.on == onHistory || r.on == onChatflow
+}
 
 func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{fake: f, w: w, r: r}

@@ -96,6 +96,10 @@ func (e *emitter) play() error {
 			return err
 		}
 	}
+	if c.waits() && e.x.route.on == onChatflow {
+		e.x.fake.end(c, statusAction)
+		return e.interrupted()
+	}
 	if c.waits() {
 		return e.finish()
 	}

@@ -13,6 +13,10 @@ import (
 // be shown.
 func (s *sheet) question(chat *tasks.Chat, unread string) {
 	messages := chat.AdditionalMessages
+	if chat.IsWorkflow() && chat.Preview == "" {
+		s.block("workflow's parameters", parametersText(chat))
+		return
+	}
 	if len(messages) == 0 {
 		s.block("question", chat.Preview)
 		s.fact("the rest of it", unread)
@@ -42,7 +46,22 @@ func questionBrief(chat *tasks.Chat) string {
 	if n := len(chat.AdditionalMessages); n > 0 {
 		return brief(content(chat.AdditionalMessages[n-1]), listRunes)
 	}
+	if chat.IsWorkflow() && chat.Preview == "" {
+		return brief(parametersText(chat), listRunes)
+	}
 	return brief(chat.Preview, listRunes)
+}
+
+// parametersText is a workflow's parameters as JSON, or the answer that resumes its run.
+func parametersText(chat *tasks.Chat) string {
+	if chat.Resume != nil {
+		return chat.Resume.Data
+	}
+	text, err := json.Marshal(chat.Parameters)
+	if err != nil {
+		return ""
+	}
+	return readable(text)
 }
 
 // content is a message's text. A message of several parts is a JSON array: text stays, each file or image becomes a line.

@@ -22,7 +22,7 @@ import (
 func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	rep := h.ask(r)
 	var t object
-	if rep.status != http.StatusOK || json.Unmarshal(rep.body, &t) != nil || t.text("type") != tasks.TypeChat {
+	if rep.status != http.StatusOK || json.Unmarshal(rep.body, &t) != nil || !ours(t.text("type")) {
 		rep.send(w)
 		return
 	}
@@ -73,6 +73,9 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	}
 	sendJSON(w, t)
 }
+
+// ours reports whether tasks of an asynq type are cozeq's.
+func ours(typ string) bool { return typ == tasks.TypeChat || typ == tasks.TypeWorkflow }
 
 // body inserts messages that are stored outside the payload, or says why it cannot.
 func (h *handler) body(ctx context.Context, id string, chat *tasks.Chat) (unread string) {
@@ -133,7 +136,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	}
 	states := h.states(ctx, ids)
 	for i, t := range all {
-		if t.text("type") != tasks.TypeChat {
+		if !ours(t.text("type")) {
 			continue
 		}
 		s := listed(h.Results.Keys, ids[i], t.text("payload"))
@@ -166,7 +169,7 @@ func (h *handler) servers(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		for _, t := range active {
-			if t.text("task_type") == tasks.TypeChat {
+			if ours(t.text("task_type")) {
 				t.set("task_payload", listed(h.Results.Keys, t.text("task_id"), t.text("task_payload")).String())
 			}
 		}

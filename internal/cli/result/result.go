@@ -121,6 +121,11 @@ func (o *options) show(r *results.Result) error {
 	add("conversation", r.ConversationID)
 	add("conversation_key", r.ConversationKey)
 	add("chat", r.ChatID)
+	add("workflow", r.WorkflowID)
+	add("debug_url", r.DebugURL)
+	if i := r.Interrupt; i != nil {
+		add("interrupt", i.EventID+" (type "+strconv.Itoa(i.Type)+")")
+	}
 	if r.Usage != nil {
 		add("tokens", strconv.FormatInt(r.Usage.TokenCount, 10))
 	}

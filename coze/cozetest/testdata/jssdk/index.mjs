@@ -163,6 +163,18 @@ async function workflows() {
   ok('workflows', `${events.length} events`);
 }
 
+async function chatflow() {
+  const events = [];
+  const params = { workflow_id: '73664689170551', bot_id, parameters: {}, additional_messages: ask('hello flow') };
+  for await (const event of client.workflows.chat.stream(params)) {
+    events.push(event);
+  }
+  const answer = events.find((e) => e.event === ChatEventType.CONVERSATION_MESSAGE_COMPLETED && e.data.type === 'answer');
+  assert.match(answer.data.content, /hello flow/);
+  assert.equal(events.at(-1).event, ChatEventType.DONE);
+  ok('chatflow', answer.data.content);
+}
+
 try {
   const conversation = await createConversation();
   await streamChat(conversation);
@@ -173,6 +185,7 @@ try {
   await tools();
   await refusals(chat);
   await workflows();
+  await chatflow();
 } catch (err) {
   console.error(`not ok: ${err.stack ?? err}`);
   process.exit(1);
