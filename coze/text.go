@@ -27,7 +27,7 @@ func (t *CodeTable) HintIn(lang Lang, hint string) string {
 			return text.In(lang)
 		}
 	}
-	for _, text := range []Text{hintToken, hintProxy, hintTLS, hintUnreached, hintNoReply, hintReply, hintTooLarge} { // without a code
+	for _, text := range []Text{hintToken, hintProxy, hintTLS, hintUnreached, hintNoReply, hintReply, hintResume, hintTooLarge} { // without a code
 		if text.EN == hint {
 			return text.In(lang)
 		}
