@@ -18,6 +18,10 @@ var HintAccepted = coze.Text{
 // hintsZH are cozeq's own hints in Chinese, by their English. Those of Coze's codes are in the table of codes. A hint with
 // a value in it (a path, an id, a command to paste) stays English. TestHintsInChinese holds this against the sources.
 var hintsZH = map[string]string{
+	"use a .csv or .jsonl":                                                                                                   "请改用 .csv 或 .jsonl 文件",
+	"as --param days:int=Days":                                                                                               "例如 --param days:int=Days",
+	"give each parameter one column":                                                                                         "请为每个参数指定一列",
+	"correct the file and run the same command again to resume":                                                              "请修正文件后重新运行同一命令，以继续提交",
 	"nothing was asked: fix the input and run the command again":                                                             "还没有提问：请修正输入文件后重新运行",
 	"start one with 'cozeq worker', or add --with-worker to have one in this process":                                        "请用 cozeq worker 启动一个，或加上 --with-worker 在本进程内启动",
 	"check --redis or REDIS_URL, and that the server runs":                                                                   "请检查 --redis 或 REDIS_URL，并确认 Redis 正在运行",
