@@ -22,9 +22,15 @@ var thirdParties = map[string]string{
 	"jwt":        "github.com/golang-jwt/jwt/v5",
 	"asynqmon":   "github.com/hibiken/asynqmon",
 	"pflag":      "github.com/spf13/pflag",
-	"goleak":     "go.uber.org/goleak",
-	"huma":       "github.com/danielgtaylor/huma/v2",
-	"humago":     "github.com/danielgtaylor/huma/v2/adapters/humago",
+
+	// Of parquet-go the metadata alone: see internal/parquet.
+	"parquet/format":     "github.com/parquet-go/parquet-go/format",
+	"parquet/thrift":     "github.com/parquet-go/parquet-go/encoding/thrift",
+	"parquet/deprecated": "github.com/parquet-go/parquet-go/deprecated",
+
+	"goleak": "go.uber.org/goleak",
+	"huma":   "github.com/danielgtaylor/huma/v2",
+	"humago": "github.com/danielgtaylor/huma/v2/adapters/humago",
 
 	// Of OpenTelemetry the API alone: which SDK there is, and where spans go, is the program's affair.
 	"otel/attribute":   "go.opentelemetry.io/otel/attribute",
@@ -65,7 +71,7 @@ var edges = map[string][]string{
 	// The HTTP API. It needs no worker: a process may serve without asking.
 	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
 	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
-	"gateway": {"tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/deadletter", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
+	"gateway": {"coze", "internal/attachment", "tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/deadletter", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
 		"internal/loopback", "internal/messages", "internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
 
@@ -91,7 +97,9 @@ var edges = map[string][]string{
 	"internal/openai":      {"coze", "internal/attachment", "tasks", "results", "internal/apikey", "internal/messages", "internal/pause", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
 	"internal/messages":    {"coze", "tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
 	"internal/input":       {"coze", "tasks", "internal/charset", "internal/messages", "internal/parameter", "internal/sheet", "internal/usage"},
-	"internal/output":      {"results", "internal/input", "internal/messages", "internal/sheet", "internal/usage"},
+	"internal/output":      {"results", "internal/input", "internal/messages", "internal/parquet", "internal/sheet", "internal/usage"},
+	"internal/sink":        {"internal/backoff"},
+	"internal/parquet":     {"parquet/format", "parquet/thrift", "parquet/deprecated"},
 	"internal/journal":     {"tasks/batches", "tasks", "results", "internal/input", "internal/usage"},
 	"internal/answercache": {"tasks", "results", "internal/usage"},
 	"internal/progress":    {"results"},
@@ -99,7 +107,7 @@ var edges = map[string][]string{
 	"internal/deadletter":  {"coze", "results", "tasks", "internal/flags", "internal/asynqx", "internal/record", "asynq", "redis"},
 	"internal/attachment":  {"coze", "internal/backoff", "internal/pause", "redis"},
 	"internal/runbatch":    {"tasks/batches", "tasks", "results", "internal/tally", "redis"},
-	"internal/filerun": {"internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
+	"internal/filerun": {"internal/sink", "internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
 		"internal/progress", "internal/redisretry", "internal/sheet"},
 	"internal/batchfile": {"internal/attachment", "tasks/batches", "tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
 		"internal/sheet", "internal/usage"},
@@ -174,7 +182,7 @@ var edges = map[string][]string{
 		"internal/pausewatch", "internal/queuestate", "internal/session", "internal/settings", "internal/terminal", "*"},
 	"internal/cli/result": {"results", "tasks", "internal/exitcode", "internal/flags", "internal/misuse",
 		"internal/panel", "internal/session", "internal/settings", "internal/terminal", "*"},
-	"internal/cli/run": {"coze", "coze/cozetest", "tasks", "worker", "internal/answercache", "internal/attachment", "internal/conversation",
+	"internal/cli/run": {"internal/sink", "coze", "coze/cozetest", "tasks", "worker", "internal/answercache", "internal/attachment", "internal/conversation",
 		"internal/exitcode", "internal/filerun", "internal/runbatch", "internal/flags", "internal/input", "internal/journal",
 		"internal/misuse", "internal/mockserver", "internal/output", "internal/panel", "internal/pausewatch",
 		"internal/progress", "internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
@@ -185,7 +193,7 @@ var edges = map[string][]string{
 	"internal/cli/doctor": {"coze", "coze/oauth", "results", "worker", "asynq", "redis", "internal/apikey", "internal/asynqx", "internal/exitcode", "internal/misuse",
 		"internal/pausewatch", "internal/queuestate", "internal/redischeck", "internal/remoteredis",
 		"internal/settings", "internal/site", "internal/terminal", "*"},
-	"internal/cli/batch": {"coze", "internal/attachment", "results", "tasks", "tasks/batches", "worker", "internal/batchfile",
+	"internal/cli/batch": {"internal/sink", "coze", "internal/attachment", "results", "tasks", "tasks/batches", "worker", "internal/batchfile",
 		"internal/exitcode", "internal/flags", "internal/input", "internal/misuse", "internal/output", "internal/panel",
 		"internal/pausewatch", "internal/progress", "internal/queuestate", "internal/session", "internal/settings",
 		"internal/terminal", "internal/usage", "*"},

@@ -18,6 +18,8 @@ var HintAccepted = coze.Text{
 // hintsZH are cozeq's own hints in Chinese, by their English. Those of Coze's codes are in the table of codes. A hint with
 // a value in it (a path, an id, a command to paste) stays English. TestHintsInChinese holds this against the sources.
 var hintsZH = map[string]string{
+	"all answers are in the journal: correct the command and run the same again, which sends it what it has not acknowledged": "所有回答都在日志文件里：请修正该命令后用同一命令重新运行，只会发送尚未确认的记录",
+	"files are uploaded from here, with the workers' account":                                                                 "文件从本机上传，使用 worker 的账号",
 	"use a .csv or .jsonl":                                                                                                   "请改用 .csv 或 .jsonl 文件",
 	"as --param days:int=Days":                                                                                               "例如 --param days:int=Days",
 	"give each parameter one column":                                                                                         "请为每个参数指定一列",

@@ -106,7 +106,11 @@ func (r *run) write(row *input.Row, res *results.Result) error {
 			return fmt.Errorf("write the record of row %d: %w", row.N, err)
 		}
 	}
-	return r.journal.Record(row.N, line, res.Spent)
+	if err := r.journal.Record(row.N, line, res.Spent); err != nil {
+		return err
+	}
+	r.handover.add(row.N)
+	return nil
 }
 
 // share puts the answer to a row into the cache and gives it to all rows that wait for it. r.recording is held.

@@ -11,6 +11,7 @@ import (
 	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/runbatch"
+	"github.com/cozeq/cozeq/internal/sink"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -54,9 +55,13 @@ type Job struct {
 	// 0 = all. Of a conversation only the first turn can be in the sample.
 	Sample int
 
-	// Upload uploads a file of a row, by its path and its digest if it is known, and returns its id at Coze. An *attachment.FileError fails the row, any
-	// other error ends the run. It is called concurrently. nil: a row with a file fails.
+	// Upload uploads a file of a row, by its path and its digest if it is known, and returns its id at Coze. An
+	// *attachment.FileError fails the row, any other error ends the run. It is called concurrently. nil: a row with a file fails.
 	Upload func(ctx context.Context, path, digest string) (id string, err error)
+
+	// OnResult is a command that gets each record of the journal, at least once: see package sink. OUTPUT is complete when it has
+	// acknowledged all. It needs an Output. nil: there is none.
+	OnResult *sink.Config
 
 	// Cache answers questions that were answered before. nil: there is none.
 	Cache *answercache.Cache

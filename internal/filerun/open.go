@@ -267,6 +267,11 @@ func (r *run) refill(ctx context.Context, fresh *journal.Journal, s input.Source
 		if err := fresh.Record(row, line, results.Usage{}); err != nil {
 			return err
 		}
+		if r.job.OnResult != nil { // it was given to the command before OUTPUT was there
+			if err := fresh.Take(row); err != nil {
+				return err
+			}
+		}
 	}
 	if row != r.total {
 		return r.changed("that had %d rows, now %d", row, r.total)

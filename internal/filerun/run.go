@@ -28,6 +28,7 @@ type run struct {
 	shared   *sharedBatch // nil: the Redis is not shared
 	releaser *releaser    // nil: results stay in Redis
 	sample   *sample      // nil: all rows are asked
+	handover *handover    // nil: there is no command
 
 	cancel  context.CancelCauseFunc
 	started time.Time
@@ -82,6 +83,8 @@ func (r *run) do(ctx context.Context) (progress.Summary, error) {
 	if learnt := r.journal.Limits(); r.job.OnLimits != nil && len(learnt) > 0 {
 		r.job.OnLimits(learnt)
 	}
+	r.handover = r.startHandover(ctx)
+	defer r.handover.abort()
 	r.job.handle.ready(nil)
 	r.show(true)
 	err = r.ask(ctx, work)
@@ -91,6 +94,11 @@ func (r *run) do(ctx context.Context) (progress.Summary, error) {
 	}
 	if err == nil {
 		r.shared.noteCollected(ctx, r.total)
+		err = r.handover.finish()
+	} else {
+		r.handover.abort() // before the journal is closed
+	}
+	if err == nil {
 		err = r.deliver(context.WithoutCancel(ctx))
 	}
 	if failed := r.journal.Close(); failed != nil && !journal.IsWriteError(err) {

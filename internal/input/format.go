@@ -21,11 +21,13 @@ const (
 	TSV   Format = "tsv"   // csv with tabs
 	XLSX  Format = "xlsx"  // a sheet, as csv
 	TXT   Format = "txt"   // a question a line; input only
+
+	Parquet Format = "parquet" // output only
 )
 
 var (
 	inputFormats  = []Format{JSONL, JSON, CSV, TSV, XLSX, TXT}
-	outputFormats = []Format{JSONL, JSON, CSV, TSV, XLSX}
+	outputFormats = []Format{JSONL, JSON, CSV, TSV, XLSX, Parquet}
 )
 
 // table reports whether the format has a header row and cells.
@@ -112,7 +114,7 @@ func orName(path, name string) string {
 // OutputFormat is the format of an OUTPUT of that name.
 func OutputFormat(path string) (f Format, compressed bool, err error) {
 	f, compressed = formatOf(path)
-	if !slices.Contains(outputFormats, f) || f == XLSX && compressed {
+	if !slices.Contains(outputFormats, f) || (f == XLSX || f == Parquet) && compressed {
 		return "", false, &usage.Error{
 			What: "cannot tell the format of " + path,
 			Hint: "end its name in one of " + List(outputFormats, ".") + ", or " + List([]Format{JSONL, JSON, CSV, TSV}, ".") + " with " + CompressedSuffix,

@@ -20,6 +20,7 @@ const (
 	entrySpent  = "spent"
 	entryFed    = "fed"
 	entryLimits = "limits"
+	entryTaken  = "taken"
 )
 
 // heading is the first line of a journal.
@@ -64,6 +65,12 @@ type spent struct {
 
 // fed says up to which row rows were given to a shared Redis.
 type fed struct {
+	Cozeq string `json:"cozeq"`
+	Row   int    `json:"row"`
+}
+
+// taken says that the command of --on-result has acknowledged a row's record.
+type taken struct {
 	Cozeq string `json:"cozeq"`
 	Row   int    `json:"row"`
 }

@@ -35,6 +35,7 @@ type Journal struct {
 	dirty   bool          // written since the last sync
 	failed  error         // nothing can be written any more
 	records []int64       // by row, where its record begins; 0 = it has none
+	taken   []bool        // by row, whether its record was acknowledged: see Take
 	asks    map[int]int   // by row, where it is more than 1
 	fed     int           // the last row that was given to a shared Redis
 	doubts  map[int]bool  // rows whose next ask may be of a question that has an answer
@@ -101,7 +102,7 @@ func (j *Journal) Begin(run string, s input.Source) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.head = heading{Cozeq: entryRun, Version: version, Run: run, Input: s}
-	j.records = make([]int64, s.Rows)
+	j.records, j.taken = make([]int64, s.Rows), make([]bool, s.Rows)
 	if j.file == nil {
 		return nil
 	}
@@ -206,6 +207,29 @@ func (j *Journal) Record(row int, line []byte, more results.Usage) error {
 	return nil
 }
 
+// Take writes down that somebody has acknowledged the row's record.
+func (j *Journal) Take(row int) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, err := j.write(taken{Cozeq: entryTaken, Row: row}); err != nil {
+		return err
+	}
+	j.taken[row-1] = true
+	return nil
+}
+
+// Untaken lists the rows with a record that nobody has acknowledged.
+func (j *Journal) Untaken() (rows []int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i, at := range j.records {
+		if at != 0 && !j.taken[i] {
+			rows = append(rows, i+1)
+		}
+	}
+	return rows
+}
+
 // Note writes down how far a row's chat has come.
 func (j *Journal) Note(c Chat) error {
 	if j.path == "" {
@@ -274,7 +298,7 @@ func (j *Journal) void(row, ask int, billed *results.Usage, doubtful bool) {
 	}
 	j.asks[row] = ask
 	j.doubt(row, doubtful)
-	j.records[row-1] = 0
+	j.records[row-1], j.taken[row-1] = 0, false
 }
 
 // Feed writes down that rows up to this one are about to be given to a shared Redis.
@@ -334,7 +358,7 @@ func (j *Journal) Grow(rows int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for len(j.records) < rows {
-		j.records = append(j.records, 0)
+		j.records, j.taken = append(j.records, 0), append(j.taken, false)
 	}
 }
 

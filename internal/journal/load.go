@@ -48,7 +48,7 @@ func (j *Journal) Load(s input.Source) (began bool, err error) {
 	if j.head.Input.Rows != s.Rows {
 		return false, &ChangedError{File: j.path, What: fmt.Sprintf("it had %d rows, now %d", j.head.Input.Rows, s.Rows)}
 	}
-	j.records = make([]int64, s.Rows)
+	j.records, j.taken = make([]int64, s.Rows), make([]bool, s.Rows)
 	for {
 		line, err := lines.read()
 		if err == io.EOF {
@@ -108,6 +108,8 @@ func (j *Journal) take(line []byte, at int64) error {
 		if e.Usage != nil {
 			j.spent = j.spent.Plus(*e.Usage)
 		}
+	case entryTaken:
+		j.taken[e.Row-1] = true
 	case entryFed:
 		j.fed = max(j.fed, e.Row)
 	case entryRetry:

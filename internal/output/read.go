@@ -27,6 +27,10 @@ type File struct {
 // belong into an OUTPUT.
 func (o File) Records(ctx context.Context) iter.Seq2[*results.Result, error] {
 	return func(yield func(*results.Result, error) bool) {
+		if o.isParquet() {
+			o.parquetRecords(ctx, yield)
+			return
+		}
 		out, err := input.Open(o.Path, input.Options{
 			Format: o.format, QuestionCol: input.AnswerColumns[0],
 			CheckFile: func(string) error { return nil }, // they were uploaded
@@ -93,13 +97,10 @@ func (o File) tableRecords(ctx context.Context, out *input.Input, yield func(*re
 	for len(names) > 0 && input.Blank(names[len(names)-1]) {
 		names = names[:len(names)-1]
 	}
-	if n := len(names) - len(input.AnswerColumns); n < 0 || !slices.Equal(names[n:], input.AnswerColumns) {
-		yield(nil, notAnOutput(o.Path, max(head.Line, 1), "the last columns are not "+input.List(input.AnswerColumns, "")))
+	id, err := o.columns(names)
+	if err != nil {
+		yield(nil, notAnOutput(o.Path, max(head.Line, 1), err.Error()))
 		return
-	}
-	id := -1
-	if o.ID != "" {
-		id = slices.Index(names[:len(names)-len(input.AnswerColumns)], o.ID)
 	}
 	for n := 1; ; n++ {
 		row, err, more := next()
@@ -119,19 +120,40 @@ func (o File) tableRecords(ctx context.Context, out *input.Input, yield func(*re
 			yield(nil, notAnOutput(o.Path, row.Line, "not a row of the table"))
 			return
 		}
-		res, err := answerOf(cells[len(cells)-len(input.AnswerColumns):])
+		res, err := recordOf(cells, id, n)
 		if err != nil {
 			yield(nil, notAnOutput(o.Path, row.Line, err.Error()))
 			return
 		}
-		if id >= 0 {
-			res.CustomID = strings.TrimSpace(cells[id])
-		}
-		res.CustomID = cmp.Or(res.CustomID, strconv.Itoa(n))
 		if !yield(res, nil) {
 			return
 		}
 	}
+}
+
+// columns checks the names of a table's columns. id is the place of the one with the custom_id, -1 if there is none.
+func (o File) columns(names []string) (id int, err error) {
+	n := len(names) - len(input.AnswerColumns)
+	if n < 0 || !slices.Equal(names[n:], input.AnswerColumns) {
+		return -1, errors.New("the last columns are not " + input.List(input.AnswerColumns, ""))
+	}
+	if o.ID == "" {
+		return -1, nil
+	}
+	return slices.Index(names[:n], o.ID), nil
+}
+
+// recordOf makes the record of the nth row.
+func recordOf(cells []string, id, n int) (*results.Result, error) {
+	res, err := answerOf(cells[len(cells)-len(input.AnswerColumns):])
+	if err != nil {
+		return nil, err
+	}
+	if id >= 0 {
+		res.CustomID = strings.TrimSpace(cells[id])
+	}
+	res.CustomID = cmp.Or(res.CustomID, strconv.Itoa(n))
+	return res, nil
 }
 
 // plainCells removes the quotes of formulas in a csv or tsv.

@@ -129,6 +129,8 @@ func NewWriter(f input.Format, w io.Writer, c *input.Columns, comma rune, marked
 		return &Lines{W: w, Array: f == input.JSON}, nil
 	case f == input.XLSX:
 		return newSheetWriter(w, c)
+	case f == input.Parquet:
+		return newParquetWriter(w, c)
 	}
 	return newCSVWriter(w, c, comma, marked)
 }

@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/batchfile"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/sink"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
@@ -21,6 +24,7 @@ import (
 type resultsOptions struct {
 	streams *terminal.Streams
 	output  string
+	command string // of --on-result
 	partial bool
 	force   bool
 }
@@ -45,7 +49,8 @@ The exit code is 3 if some questions were not answered.`,
 		RunE: o.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "write to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
+	f.StringVarP(&o.output, "output", "o", "", "write to `FILE`: .jsonl, .json, .csv, .tsv, .xlsx or .parquet; the first four also with .gz")
+	f.StringVar(&o.command, "on-result", "", "hand each record to this `COMMAND`, as 'cozeq run' does; the same command again sends all again")
 	f.BoolVar(&o.partial, "partial", false, "write a batch that has not ended, too")
 	f.BoolVar(&o.force, "force", false, "replace FILE if it exists")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
@@ -65,7 +70,7 @@ func (o *resultsOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	line := terminal.NewProgressLine(o.streams, "written")
-	summary, err := f.detached().Write(cmd.Context(), o.output, o.streams.Out, line.Progress)
+	summary, err := o.write(cmd.Context(), f.detached(), line)
 	line.End()
 	if err != nil {
 		return o.explain(f.batch, err)
@@ -73,8 +78,38 @@ func (o *resultsOptions) run(cmd *cobra.Command, args []string) error {
 	return o.conclude(f.batch, summary)
 }
 
+// progressWriter shows how far the work is, and prints lines above that.
+type progressWriter interface {
+	io.Writer
+	Progress(done, total int)
+}
+
+func (o *resultsOptions) write(ctx context.Context, d *batchfile.Detached, line progressWriter) (progress.Summary, error) {
+	if o.command == "" {
+		return d.Write(ctx, o.output, o.streams.Out, line.Progress)
+	}
+	command, err := sink.Split(o.command)
+	if err != nil {
+		return progress.Summary{}, err
+	}
+	s := sink.New(ctx, sink.Config{Command: command, Stderr: line, Acknowledged: func(int) error { return nil }})
+	defer s.Abort()
+	summary, err := d.Write(ctx, "", s.Lines(ctx), line.Progress)
+	if err == nil {
+		err = s.Close()
+	}
+	return summary, err
+}
+
 func (o *resultsOptions) check(cmd *cobra.Command) error {
+	if o.command != "" {
+		if _, err := sink.Split(o.command); err != nil {
+			return misuse.Errorf(cmd, "--on-result: %w", err)
+		}
+	}
 	switch {
+	case o.command != "" && o.output != "":
+		return misuse.Errorf(cmd, "-o and --on-result: choose one")
 	case o.output == "" && o.force:
 		return misuse.Errorf(cmd, "--force needs -o: it replaces that file")
 	case o.output == "":

@@ -15,6 +15,7 @@ import (
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/sink"
 	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -67,6 +68,9 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 	}
 	if p.account.Token != nil {
 		job.Upload = s.Uploader(p.account).Upload
+	}
+	if o.command != nil {
+		job.OnResult = &sink.Config{Command: o.command, Stderr: panel}
 	}
 	o.bounds.apply(job)
 	if s.Embedded == nil && !p.input.Live() { // the number of rows of a live input is not known

@@ -18,6 +18,7 @@ import (
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/sink"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -112,7 +113,10 @@ func (o *options) title(args []string, in *input.Input) string {
 func (o *options) explain(err error) error {
 	edited := errors.Is(err, input.ErrEdited)
 	refused, ok := errors.AsType[*coze.Error](err) // an upload: of a question it would be in its record
+	_, untaken := errors.AsType[*sink.Error](err)
 	switch {
+	case untaken:
+		return &exitcode.HintedError{Err: err, Hint: "all answers are in the journal: correct the command and run the same again, which sends it what it has not acknowledged"}
 	case ok && !errors.As(err, new(*exitcode.StoppedError)):
 		return &exitcode.StoppedError{Class: refused.Class, Err: refused, Again: o.again()}
 	case errors.Is(err, context.Canceled):

@@ -43,6 +43,8 @@ type options struct {
 
 	output      string
 	workflow    input.Workflow
+	onResult    string
+	command     []string // of onResult
 	input       settings.InputFlags
 	questions   settings.QuestionFlags
 	demo        bool
@@ -102,6 +104,12 @@ up, the run waits for --patience and then ends with exit code 4. If Coze is
 unreachable, it ends with exit code 1. A bot that cannot be asked delays its own
 questions only.
 
+--on-result starts COMMAND once, without a shell, and writes each record to its
+stdin as it ends. COMMAND acknowledges them in their order, with a line on
+stdout for each. What it has not acknowledged when it dies goes to a new one,
+and the same run again sends only that: each record at least once. OUTPUT is
+complete when all are acknowledged.
+
 The first signal lets the chats in flight finish (--drain). A second one stops
 at once.`,
 		Example: `  cozeq run --demo
@@ -113,12 +121,14 @@ at once.`,
   cozeq run questions.csv -o answers.csv --max-tokens 1000000 --cache answers
   cozeq run questions.csv -o answers.csv --retry-failed
   cozeq run cities.csv -o weather.csv --workflow 73664689170551
+  cozeq run questions.csv -o answers.csv --on-result './import-answers --table qa'
   generate | cozeq run - --format txt | jq -r .answer`,
 		Args: misuse.CheckArgs(0, 1, "INPUT"),
 		RunE: o.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "write answers to `FILE`: .jsonl, .json, .csv, .tsv or .xlsx; all but .xlsx also with .gz")
+	f.StringVarP(&o.output, "output", "o", "", "write answers to `FILE`: .jsonl, .json, .csv, .tsv, .xlsx or .parquet; the first four also with .gz")
+	f.StringVar(&o.onResult, "on-result", "", "with -o: hand each record to this `COMMAND`, as a line of JSON on its stdin; it answers each with a line")
 	o.input.Add(cmd)
 	f.StringVar(&o.workflow.ID, "workflow", "", "run the workflow with this `ID` for each row; its columns are the parameters")
 	f.StringVar(&o.workflow.AppID, "app", "", "with --workflow: `ID` of the app that it is of")

@@ -18,6 +18,7 @@ import (
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/sink"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -163,6 +164,12 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 	if err := session.CheckOwnWorker(cmd, o.withWorker, !o.alone(cfg)); err != nil {
 		return err
 	}
+	if o.onResult != "" {
+		var err error
+		if o.command, err = sink.Split(o.onResult); err != nil {
+			return misuse.Errorf(cmd, "--on-result: %w", err)
+		}
+	}
 	redisFlag := cmd.Flags().Changed(settings.Redis)
 	if err := o.bounds.check(cmd, o.output, o.retryFailed); err != nil {
 		return err
@@ -182,6 +189,8 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 		return misuse.Errorf(cmd, "--demo asks a mock, with no credential: leave --credential out")
 	case o.json && o.output == "":
 		return misuse.Errorf(cmd, "--json prints the summary and needs -o; without -o the records themselves are JSON")
+	case o.onResult != "" && o.output == "":
+		return misuse.Errorf(cmd, "--on-result needs -o: its journal knows what the command has acknowledged")
 	case o.retryFailed && o.output == "":
 		return misuse.Errorf(cmd, "--retry-failed needs -o: the file with the failed questions")
 	case o.retryFailed && o.force:
