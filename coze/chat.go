@@ -350,6 +350,15 @@ func (c *Chat) Err() *Error {
 	return e
 }
 
+// AsksBack is the question of a bot that waits for the user's reply in the same conversation: its last answer. "": it does not
+// wait for that, or did not say what it asks.
+func (c *Chat) AsksBack() string {
+	if answers := c.Answers(); len(answers) > 0 && c.Status == StatusRequiresAction && c.RequiredAction != nil && c.RequiredAction.asksBack() {
+		return answers[len(answers)-1].Content
+	}
+	return ""
+}
+
 // asksBack reports whether only a reply of the user is wanted, as by the question node of a chatflow.
 func (r *RequiredAction) asksBack() bool {
 	for _, call := range r.SubmitToolOutputs.ToolCalls {

@@ -52,6 +52,7 @@ func (r *Result) Fields() []any {
 		}
 	}
 	list("follow_ups", r.FollowUps)
+	str("asks_back", r.AsksBack)
 	list("warnings", r.Warnings)
 	if u := r.Usage; u != nil {
 		f = append(f, "token_count", u.TokenCount, "output_count", u.OutputCount, "input_count", u.InputCount)
@@ -132,6 +133,7 @@ func Parse(id string, hash map[string]string, keys *Keys) *Result {
 		ContentType:       hash["content_type"],
 		Reasoning:         hash["reasoning"],
 		FollowUps:         parseList(hash["follow_ups"]),
+		AsksBack:          hash["asks_back"],
 		Warnings:          parseList(hash["warnings"]),
 		BotID:             hash["bot_id"],
 		UserID:            hash["user_id"],

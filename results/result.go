@@ -19,6 +19,7 @@ type Result struct {
 	ContentType     string   `json:"content_type,omitempty"` // of an answer that is not text: card, audio, object_string
 	Reasoning       string   `json:"reasoning,omitempty"`
 	FollowUps       []string `json:"follow_ups,omitempty"`
+	AsksBack        string   `json:"asks_back,omitempty"` // what the bot asks, and the next turn should answer; Answer has it, too
 	Usage           *Usage   `json:"usage,omitempty"`
 	Error           *Failure `json:"error,omitempty"`
 	BotID           string   `json:"bot_id,omitempty"`

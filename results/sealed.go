@@ -109,6 +109,7 @@ func (r *Result) Seal(k *Keys, id string) *Result {
 		s.Parts[i].Content = text(fieldPart(i), r.Parts[i].Content)
 	}
 	s.Answer, s.Reasoning = text(seal.Answer, r.Answer), text(seal.Reasoning, r.Reasoning)
+	s.AsksBack = text(seal.AsksBack, r.AsksBack)
 	s.FollowUps, s.Warnings = list(seal.FollowUps, r.FollowUps), list(seal.Warnings, r.Warnings)
 	if r.Error != nil && !r.Error.Unencrypted {
 		failure := *r.Error
@@ -137,6 +138,7 @@ func (r *Result) Readable() *Result {
 	}
 	drop(&clean.Answer)
 	drop(&clean.Reasoning)
+	drop(&clean.AsksBack)
 	clean.Parts = slices.Clone(r.Parts)
 	for i := range clean.Parts {
 		drop(&clean.Parts[i].Content)
@@ -176,6 +178,7 @@ func (r *Result) open(k *Keys, id string) {
 	}
 	text(seal.Answer, &r.Answer)
 	text(seal.Reasoning, &r.Reasoning)
+	text(seal.AsksBack, &r.AsksBack)
 	for i := range r.Parts {
 		text(fieldPart(i), &r.Parts[i].Content)
 	}

@@ -17,6 +17,7 @@ func (a *attempt) fill(chat *coze.Chat) {
 	r.ChatID, r.ConversationID = cmp.Or(chat.ID, r.ChatID), cmp.Or(chat.ConversationID, r.ConversationID)
 	a.keepText(chat)
 	a.keepUsage(chat)
+	r.AsksBack = a.cut("question", chat.AsksBack())
 }
 
 // keepUsage takes over what Coze counted, if it says so: all rounds of tools together.

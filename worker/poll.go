@@ -45,7 +45,7 @@ func (a *attempt) lookUp(ctx context.Context) (*coze.Chat, error) {
 		return nil, lookUpError(err)
 	}
 	e := chat.Err()
-	if e != nil && a.toolCalls(chat) == nil {
+	if e != nil && chat.AsksBack() == "" && a.toolCalls(chat) == nil {
 		return nil, a.ended(ctx, e)
 	}
 	if err := a.startOver(ctx, chat); err != nil {

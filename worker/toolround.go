@@ -29,8 +29,12 @@ import (
 // resubmits is how often one attempt submits the outputs of a round again that Coze has not taken.
 const resubmits = 4
 
-// stopped handles a chat that has stopped without an answer. It goes on if the tools that it waits for are here.
+// stopped handles a chat that has stopped without completing. It goes on if the tools that it waits for are here. A question
+// back is the bot's answer: the next turn goes on.
 func (a *attempt) stopped(ctx context.Context, chat *coze.Chat, e *coze.Error) (*coze.Chat, error) {
+	if chat != nil && chat.AsksBack() != "" {
+		return chat, nil
+	}
 	if calls := a.toolCalls(chat); calls != nil {
 		if a.round(chat) <= a.cfg.ToolRounds {
 			return a.useTools(ctx, chat, calls)

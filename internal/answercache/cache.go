@@ -171,7 +171,9 @@ type heading struct {
 const kind = "answer"
 
 // Cacheable reports whether a record is an answer that the cache keeps.
-func Cacheable(r *results.Result) bool { return r.Status == results.Completed && r.Answer != "" }
+func Cacheable(r *results.Result) bool {
+	return r.Status == results.Completed && r.Answer != "" && r.AsksBack == ""
+}
 
 // Get returns an answer; nil if there is none, or if it is damaged or too old.
 func (c *Cache) Get(key string) *results.Result {

@@ -102,6 +102,7 @@ func extension(r *results.Result) Object {
 	add("conversation_id", r.ConversationID)
 	add("conversation_key", r.ConversationKey)
 	add("content_type", r.ContentType)
+	add("asks_back", r.AsksBack)
 	if len(r.FollowUps) > 0 {
 		o["follow_ups"] = r.FollowUps
 	}

@@ -29,7 +29,7 @@ if chat and chat ~= ARGV[8] and chat ~= ARGV[9] then add_other_chat(chat) end
 if (redis.call('HGET', KEYS[1], 'other_chat_ids') or '') ~= ARGV[10] then return STALE end
 redis.call('HDEL', KEYS[1], 'asked_at', 'fenced_at', 'cancel', 'made', 'ended_chat', 'ended_conversation',
 	'removed_chat', 'tools', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
-	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups', 'execute_id', 'debug_url', 'interrupt')
+	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups', 'asks_back', 'execute_id', 'debug_url', 'interrupt')
 if redis.call('HDEL', KEYS[1], 'kept') == 1 then
 	redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue')
 end

@@ -11,7 +11,7 @@
 if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return 0 end
 if ARGV[2] ~= '' and redis.call('HGET', KEYS[1], 'completed_at') ~= ARGV[2] then return 0 end
 redis.call('HDEL', KEYS[1], 'owner', 'completed_at', 'attempts', 'conversation_id', 'chat_id', 'ended_chat',
-	'ended_conversation', 'removed_chat', 'tools', 'answer', 'content_type', 'parts', 'reasoning', 'follow_ups',
+	'ended_conversation', 'removed_chat', 'tools', 'answer', 'content_type', 'parts', 'reasoning', 'follow_ups', 'asks_back',
 	'token_count', 'output_count', 'input_count', 'spent', 'error_code', 'error_class', 'error_msg', 'error_hint', 'logid')
 redis.call('HSET', KEYS[1], 'status', 'queued')
 redis.call('UNLINK', KEYS[2])

@@ -21,6 +21,7 @@ const (
 	Answer    = "answer"
 	Reasoning = "reasoning"
 	FollowUps = "follow_ups"
+	AsksBack  = "asks_back"
 	Warnings  = "warnings"
 	Error     = "error_msg" // a failure's message in the record
 	Tools     = "tools"     // the calls of tools that a chat waits for

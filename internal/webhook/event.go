@@ -52,7 +52,7 @@ func taskEvent(r *results.Result, base string) ([]byte, error) {
 		return body, err
 	}
 	short := *r
-	short.Answer, short.Reasoning, short.FollowUps, short.Parts, short.Warnings = "", "", nil, nil, nil
+	short.Answer, short.AsksBack, short.Reasoning, short.FollowUps, short.Parts, short.Warnings = "", "", "", nil, nil, nil
 	if r.Error != nil {
 		failure := *r.Error
 		failure.Message = cut(failure.Message, maxMessage)

@@ -461,5 +461,12 @@ func (o *options) show(r *results.Result, printed *liveAnswer) error {
 	for _, w := range r.Warnings {
 		fmt.Fprintln(o.streams.Err, "cozeq: note:", terminal.Printable(w))
 	}
+	switch {
+	case r.AsksBack == "":
+	case r.ConversationKey != "":
+		fmt.Fprintf(o.streams.Err, "cozeq: note: the bot asks back: reply with --conversation %s\n", terminal.Printable(r.ConversationKey))
+	default:
+		fmt.Fprintln(o.streams.Err, "cozeq: note: the bot asks back: ask with --conversation KEY, and reply with the same KEY")
+	}
 	return exitcode.Outcome(r)
 }

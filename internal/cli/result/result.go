@@ -139,6 +139,7 @@ func (o *options) show(r *results.Result) error {
 	if !r.CompletedAt.IsZero() {
 		add("completed_at", r.CompletedAt.String())
 	}
+	add("asks_back", terminal.Printable(r.AsksBack))
 	add("warnings", strings.Join(r.Warnings, "; "))
 	if !o.streams.OutTTY {
 		add("answer", r.Answer)
