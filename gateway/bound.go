@@ -66,7 +66,7 @@ func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
 	if err != nil {
 		return bodyProblem(err)
 	}
-	if depth(text) > maxDepth {
+	if !isForm(r.Header.Get("Content-Type")) && depth(text) > maxDepth {
 		return fault(http.StatusBadRequest, "the body is nested deeper than %d", maxDepth)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(text))

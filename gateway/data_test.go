@@ -14,6 +14,53 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
+// TestForm: a question brings its files along in a form.
+func TestForm(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		var uploader attachment.Uploader
+		s := newSite(t, rdb, gateway.Config{Upload: func(ctx context.Context, _, name string, content []byte) (string, error) {
+			return uploader.UploadContent(ctx, name, content)
+		}}, cozetest.Config{})
+		uploader.Coze, uploader.Redis = s.mock.Client(), rdb
+		part := func(name, file, content string) string {
+			if file != "" {
+				file = `; filename="` + file + `"`
+			}
+			return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"" + file + "\r\n\r\n" + content + "\r\n"
+		}
+		task, gif := part("task", "", `{"id":"q1","question":"what?"}`), "GIF89a"+strings.Repeat("{[", 100)
+		for _, tt := range []struct {
+			parts  string
+			status int
+			want   string
+		}{
+			{task + part("file", "a.pdf", "%PDF-1.7") + part("image", "cat.gif", gif), 200, `I have seen a.pdf and cat.gif.`},
+			{part("image", "cat.gif", gif) + task, 409, "q1"},
+			{task + part("file", "a.pdf", "%PDF-1.7") + part("image", "cat.gif", gif), 200, `I have seen a.pdf and cat.gif.`},
+			{part("task", "", `{"question":"alone"}`), 200, `alone`},
+			{part("file", "a.pdf", "%PDF-1.7"), 422, "no part task"},
+			{task + part("image", "a.pdf", "%PDF-1.7"), 422, `\"a.pdf\" is no image: send it as file`},
+			{task + part("file", "a.txt", "x"), 422, "Coze takes no files of this type"},
+			{task + part("notes", "a.pdf", "x"), 422, `part \"notes\"`},
+			{task + part("image", "bad.png", "no picture"), 422, "4304"},
+			{part("task", "", `{"additional_messages":[{"role":"user","content":"x"}]}`) + part("file", "a.pdf", "%PDF-1.7"), 422, "files go with question"},
+			{part("task", "", `{"question":1}`), 422, "task.question"},
+		} {
+			a := s.call("POST", "/api/v1/tasks", tt.parts+"--b--\r\n", "Content-Type: multipart/form-data; boundary=b", "Prefer: wait=60")
+			if a.status != tt.status || !strings.Contains(a.body, tt.want) {
+				t.Errorf("%s: %d %s, want %d with %s", tt.parts, a.status, a.body, tt.status, tt.want)
+			}
+		}
+		if n := s.mock.Calls("/v1/files/upload"); n != 3 { // each content once, and the one that is refused
+			t.Errorf("%d uploads, want 3", n)
+		}
+		s.serve(gateway.Config{})
+		if a := s.call("POST", "/api/v1/tasks", task+part("image", "cat.gif", gif)+"--b--\r\n", "Content-Type: multipart/form-data; boundary=b"); a.status != 422 || !strings.Contains(a.body, "cannot upload") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+}
+
 // TestContentAsData: data of OpenAI's clients is uploaded, each content once, and goes with the question.
 func TestContentAsData(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {

@@ -50,8 +50,10 @@ func (g *Gateway) taskRoutes() {
 	record, many := schemaOf[submitted](registry, "Submitted"), schemaOf[[]verdict](registry, "Verdicts")
 	op := g.operation(http.MethodPost, tasksPath, "submit", "Tasks", "Submit a question, or many",
 		`Puts a question into the queue. With an id of your own, or an Idempotency-Key, the same request may be sent again: it finds
-the task that is there. An array submits many questions and gives each its own verdict.`)
+the task that is there. An array submits many questions and gives each its own verdict. A form has the question as JSON in the part task, and its
+files in parts file and image.`)
 	op.RequestBody = jsonBody(body)
+	op.RequestBody.Content[formType] = &huma.MediaType{Schema: formSchema(one)}
 	maps.Copy(op.Responses, map[string]*huma.Response{
 		"200": jsonResponse("the task was there already, or ended within Prefer: wait=N", record),
 		"202": jsonResponse("the task is in the queue", record),
@@ -63,8 +65,15 @@ the task that is there. An array submits many questions and gives each its own v
 		ContentType    string `header:"Content-Type" hidden:"true"`
 		RawBody        []byte
 	}) (*reply, error) {
+		wait, err := preferredWait(in.Prefer)
+		if err != nil {
+			return nil, err
+		}
+		if isForm(in.ContentType) {
+			return g.submitForm(ctx, in.RawBody, in.ContentType, one, in.IdempotencyKey, wait)
+		}
 		if !isJSON(in.ContentType) {
-			return nil, fault(http.StatusUnsupportedMediaType, "Content-Type %q: send JSON", in.ContentType)
+			return nil, fault(http.StatusUnsupportedMediaType, "Content-Type %q: send JSON, or a form with files", in.ContentType)
 		}
 		questions, array, err := split(in.RawBody)
 		if err != nil {
@@ -73,15 +82,15 @@ the task that is there. An array submits many questions and gives each its own v
 		if array {
 			return g.submitMany(ctx, questions, one, in.IdempotencyKey)
 		}
-		wait, err := preferredWait(in.Prefer)
-		if err != nil {
-			return nil, err
-		}
 		t, err := g.decode(questions[0], "body", one)
 		if err != nil {
 			return nil, err
 		}
-		return g.submitOne(ctx, t, in.IdempotencyKey, wait)
+		r, err := t.request(g.BotID)
+		if err != nil {
+			return nil, err
+		}
+		return g.submitOne(ctx, t, r, in.IdempotencyKey, wait)
 	})
 
 	op = g.operation(http.MethodGet, tasksPath+"/{id}", "result", "Tasks", "Look at a task, or wait for it", "Returns the task's record as it stands. With wait it is held until the task ends, or until the time is over: the status says which.")
@@ -123,12 +132,8 @@ that has ended stays as it is.`)
 	})
 }
 
-func (g *Gateway) submitOne(ctx context.Context, t *taskRequest, idempotencyKey string, wait time.Duration) (*reply, error) {
-	r, err := t.request(g.BotID)
-	if err == nil {
-		err = g.hook(ctx, r, t.Webhook)
-	}
-	if err != nil {
+func (g *Gateway) submitOne(ctx context.Context, t *taskRequest, r *submit.Request, idempotencyKey string, wait time.Duration) (*reply, error) {
+	if err := g.hook(ctx, r, t.Webhook); err != nil {
 		return nil, err
 	}
 	r.IdempotencyKey = idempotencyKey

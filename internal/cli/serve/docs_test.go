@@ -44,6 +44,9 @@ func TestPasted(t *testing.T) {
 	}
 	url, _, _ := start(t, "--demo", "--model", "support=7342866812345")
 	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/cat.png", []byte("GIF89a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(dir+"/questions.csv", []byte("question\nWhy?\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
