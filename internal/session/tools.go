@@ -32,7 +32,7 @@ func (o *Tools) AddFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&o.commands, toolFlag, nil, "run a command when a bot calls its client-side tool, as `NAME=COMMAND`: arguments as JSON on stdin, output from stdout; may be repeated")
 	flags.Duration(f, &o.timeout, timeoutFlag, worker.DefaultToolTimeout, "tell the bot that a tool failed that takes longer")
-	f.IntVar(&o.rounds, roundsFlag, worker.DefaultToolRounds, "let a chat call tools this often, several at a time")
+	f.IntVar(&o.rounds, roundsFlag, worker.DefaultToolRounds, "let a chat call tools `N` times, several at a time")
 }
 
 // Apply gives them to the worker of this process; nil: there is none, and the flags are refused.

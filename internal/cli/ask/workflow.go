@@ -21,7 +21,7 @@ func (w *workflow) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&w.id, "workflow", "", "run the workflow with this `ID` in place of a question; the arguments are its parameters")
 	f.StringVar(&w.app, "app", "", "with --workflow: `ID` of the app that it is of")
-	f.StringVar(&w.resume, "resume", "", "with --workflow: go on with the run that this `EVENT_ID` interrupted; the argument is the answer")
+	f.StringVar(&w.resume, "resume", "", "with --workflow: go on with the run of the interrupt with this event `ID`; the argument is the answer")
 	f.IntVar(&w.kind, "interrupt-type", 2, "with --resume: `TYPE` of the interrupt")
 }
 

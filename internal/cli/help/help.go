@@ -184,10 +184,12 @@ type flagGroup struct {
 // that command alone.
 var helpGroups = []struct{ title, flags string }{
 	{"Input", "format question-col custom-id-col sheet delimiter encoding prompt prompt-file run-system submit-system unsupported"},
-	{"Selection", "class code status since all"},
+	{"Selection", "class code status since older-than all"},
 	{"Batch", "submit-id again dry-run submit-keep expires-in"},
+	{"Tools", "tool tool-timeout tool-rounds"},
+	{"Workflow", "workflow app param resume interrupt-type"},
 	{"Question", "id user conversation image file var"},
-	{"Output", "output json markdown stream no-wait wait partial force retry-failed exit-status strict"},
+	{"Output", "output on-result json markdown stream no-wait wait partial force retry-failed exit-status strict"},
 	{"Asking", "demo bot credential coze-base attempts timeout on-turn-failure patience drain codes"},
 	{"Limits and costs", "concurrency rate rate-http max-questions max-tokens max-answer estimate cache cache-ttl"},
 	{"Redis", "redis queue queues with-worker worker-wait window keep allow-eviction"},

@@ -121,7 +121,7 @@ at once.`,
   cozeq run questions.csv -o answers.csv --max-tokens 1000000 --cache answers
   cozeq run questions.csv -o answers.csv --retry-failed
   cozeq run cities.csv -o weather.csv --workflow 73664689170551
-  cozeq run questions.csv -o answers.csv --on-result './import-answers --table qa'
+  cozeq run questions.csv -o answers.csv --on-result './import --table qa'
   generate | cozeq run - --format txt | jq -r .answer`,
 		Args: misuse.CheckArgs(0, 1, "INPUT"),
 		RunE: o.run,
