@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// maxProgram bounds the program: besides it the image holds the certificates, 230 kB, and is to stay below 42 MB. The HTTP
-// API took 2 MB of them.
-const maxProgram = 41_750_000
+// maxProgram bounds the program: besides it the image holds the certificates, 230 kB, and is to stay below 43 MB. The HTTP
+// API took 2 MB of them, Parquet and --on-result 0.5, workflows and tools the rest of the last one.
+const maxProgram = 42_750_000
 
 var (
 	built   sync.Once
