@@ -41,6 +41,7 @@ type attempt struct {
 	records       *record.Store
 	publisher     *publisher
 	conversations *conversation.Names
+	spares        *spares
 	lanes         *lane.Lanes
 	tally         *tally.Tally
 	inspector     *asynq.Inspector
@@ -62,7 +63,7 @@ type attempt struct {
 
 func (w *Worker) newAttempt(ctx context.Context) *attempt {
 	a := &attempt{
-		began: time.Now(), cfg: &w.cfg, results: w.results, records: w.records, publisher: &w.publisher, conversations: w.conversations,
+		began: time.Now(), cfg: &w.cfg, results: w.results, records: w.records, publisher: &w.publisher, conversations: w.conversations, spares: &w.spares,
 		lanes: w.lanes, tally: w.tally, inspector: w.inspector, life: w.life,
 	}
 	a.id, _ = asynq.GetTaskID(ctx)

@@ -31,6 +31,10 @@ func (a *attempt) conversation(ctx context.Context) (string, error) {
 		return a.conversations.Name(ctx, a.chat.BotID, a.chat.ConversationKey, id)
 	case a.rec.Result.ConversationID != "":
 		return a.rec.Result.ConversationID, nil
+	case a.chat.Stream:
+		if spare := a.spares.take(a.coze, a.chat.BotID); spare != "" {
+			return spare, nil
+		}
 	}
 	return a.createConversation(ctx)
 }

@@ -69,6 +69,7 @@ type Worker struct {
 	servers    []*asynq.Server
 
 	publisher publisher
+	spares    spares
 	running   inFlight
 	answered  endedChats
 
@@ -115,6 +116,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())
+	w.spares = spares{life: w.life, calls: &w.wg}
 	w.publisher = publisher{ctx: w.life, records: w.records}
 	w.throttle = throttle{
 		cfg: &w.cfg, codes: codes, limit: &limit.Limiter{Redis: rdb, Highest: cfg.Rate}, askHint: w.askHint,
