@@ -25,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -205,21 +206,24 @@ func (c *Client) prepare(ctx context.Context, r *Request) (id string, digests []
 	if err != nil {
 		return "", nil, Unavailable(err)
 	}
-	noted := c.noteFirst(ctx, note, id)
+	// Three looks at Redis at once, as somebody waits. A key's bounds come after the look at pauses: what is refused for one
+	// is not counted.
+	noted, held := nothing, nothing
+	if note != "" {
+		noted = begin(func() error { return c.noteFirst(ctx, note, id) })
+	}
 	if r.Now {
-		if err := c.checkHeld(ctx, r, id); err != nil {
-			return id, nil, err
+		held = begin(func() error { return c.checkHeld(ctx, r, id) })
+	}
+	if key != nil {
+		if err = held(); err == nil {
+			err = Unavailable(c.Limits.Admit(ctx, key, id))
 		}
 	}
-	if err := c.Limits.Admit(ctx, key, id); err != nil {
-		return id, nil, Unavailable(err)
+	if err == nil && r.Prepare != nil {
+		err = Unavailable(r.Prepare(ctx, id))
 	}
-	if r.Prepare != nil {
-		err = r.Prepare(ctx, id)
-	}
-	if noteErr := noted(); err == nil {
-		err = Unavailable(noteErr)
-	}
+	err = cmp.Or(err, held(), Unavailable(noted()))
 	return id, c.digests(request, id), err
 }
 
@@ -297,20 +301,21 @@ func (c *Client) anew(ctx context.Context, r *Request, id string, request []byte
 	return id, nil
 }
 
-// noteFirst writes a retry note beside the steps that follow, and returns a function that waits for it: only the task must come
-// after it.
-func (c *Client) noteFirst(ctx context.Context, key, id string) (noted func() error) {
-	if key == "" {
-		return func() error { return nil }
-	}
+// begin calls f in another goroutine. What it returns waits for the error, also more than once.
+func begin(f func() error) (wait func() error) {
 	done := make(chan error, 1)
-	go func() { done <- c.redis.Set(ctx, key, id, c.JoinFor).Err() }()
-	return func() error {
-		if err := <-done; err != nil {
-			return fmt.Errorf("note the first try: %w", err)
-		}
-		return nil
+	go func() { done <- f() }()
+	return sync.OnceValue(func() error { return <-done })
+}
+
+func nothing() error { return nil }
+
+// noteFirst notes the task of a first try, where its retries find it.
+func (c *Client) noteFirst(ctx context.Context, key, id string) error {
+	if err := c.redis.Set(ctx, key, id, c.JoinFor).Err(); err != nil {
+		return fmt.Errorf("note the first try: %w", err)
 	}
+	return nil
 }
 
 // firstTry returns the id of the first try of a retry. If none is known the retry is one, under its own id.
