@@ -13,8 +13,8 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-const eventsText = `Tells what happens to a task, as Server-Sent Events: status, delta (a piece of the answer), reset (the answer begins
-again: forget what came), gap (pieces are gone; end has the whole answer) and end (the result). All but status and gap have an
+const eventsText = `Tells what happens to a task, as Server-Sent Events: status, delta (a piece of the answer), reasoning (a piece
+of the model's reasoning), reset (the answer begins again: forget what came), gap (pieces are gone; end has the whole answer) and end (the result). All but status and gap have an
 id. A client that comes back with Last-Event-ID, to any server, gets what it has not had; after end it gets 204. There are
 pieces only of a task that was submitted with stream.`
 
@@ -81,7 +81,7 @@ func eventData(e watch.Event) []byte {
 			Status results.Status   `json:"status"`
 			Error  *results.Failure `json:"error,omitempty"`
 		}{e.Status, e.Why}
-	case watch.Delta:
+	case watch.Delta, watch.Reasoning:
 		v = struct {
 			Text string `json:"text"`
 		}{e.Text}

@@ -127,7 +127,7 @@ func TestStream(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// stream returns what it says, "|" for a new beginning, and the last piece.
+		// stream returns what it says, "|" for a new beginning, reasoning in brackets, and the last piece.
 		stream := func(id string) (said []string, last *results.Result, err error) {
 			for piece, e := range client.Stream(t.Context(), id) {
 				if err = e; piece.Restart {
@@ -136,15 +136,18 @@ func TestStream(t *testing.T) {
 				if piece.Text != "" {
 					said = append(said, piece.Text)
 				}
+				if piece.Reasoning != "" {
+					said = append(said, "("+piece.Reasoning+")")
+				}
 				last = piece.Result
 			}
 			return said, last, err
 		}
 		deltas := []record.Delta{
 			{Type: record.DeltaText, Text: "An"}, {Type: record.DeltaReset},
-			{Type: record.DeltaText, Text: "The "}, {Type: record.DeltaText, Text: "answer"},
+			{Type: record.DeltaReasoning, Text: "Hm"}, {Type: record.DeltaText, Text: "The "}, {Type: record.DeltaText, Text: "answer"},
 		}
-		want := []string{"An", "|", "The ", "answer"}
+		want := []string{"An", "|", "(Hm)", "The ", "answer"}
 
 		enqueue("answered")
 		type outcome struct {

@@ -11,7 +11,8 @@ import (
 
 // Piece is a step of an answer on its way: see [Client.Stream].
 type Piece struct {
-	Text string // the next part of the answer
+	Text      string // the next part of the answer
+	Reasoning string // the next part of the model's reasoning, which mostly comes before the answer
 
 	// Restart is true if the answer begins again, as another worker has taken the task over:
 	// forget the pieces before this one.
@@ -45,6 +46,9 @@ func (c *Client) Stream(ctx context.Context, id string) iter.Seq2[Piece, error] 
 				return
 			}
 			piece := Piece{Text: e.Text, Restart: e.Type == watch.Reset}
+			if e.Type == watch.Reasoning {
+				piece = Piece{Reasoning: e.Text}
+			}
 			if piece != (Piece{}) && !yield(piece, nil) {
 				return
 			}

@@ -19,21 +19,21 @@ const deltaEvery = 50 * time.Millisecond
 // deltaAgain is the time before a piece is sent again that could not be published.
 const deltaAgain = time.Second
 
-// deltaWriter publishes the text of an answer as it comes. A nil deltaWriter publishes nothing.
+// deltaWriter publishes an answer and the reasoning before it as they come. A nil deltaWriter publishes nothing.
 type deltaWriter struct {
 	ctx       context.Context
 	rec       *record.Attempt
 	publisher *publisher
 
-	publish sync.Mutex // one publication at a time, in order
-	unsent  string     // a piece that Redis may not have got
+	publish sync.Mutex   // one publication at a time, in order
+	unsent  record.Delta // a piece that Redis may not have got; without text: none
 
-	mu      sync.Mutex
-	text    strings.Builder
-	message string    // id of the message that was written last
-	pending bool      // somebody will publish what is in text
-	last    time.Time // the last publication
-	closed  bool
+	mu        sync.Mutex
+	reasoning collected // what is of both goes out first
+	answer    collected
+	pending   bool      // somebody will publish what is collected
+	last      time.Time // the last publication
+	closed    bool
 }
 
 func newDeltaWriter(ctx context.Context, rec *record.Attempt, p *publisher, wanted bool) *deltaWriter {
@@ -43,17 +43,31 @@ func newDeltaWriter(ctx context.Context, rec *record.Attempt, p *publisher, want
 	return &deltaWriter{ctx: ctx, rec: rec, publisher: p}
 }
 
+// collected is text that is to be published.
+type collected struct {
+	text    strings.Builder
+	message string // id of the message that was written last
+}
+
+func (c *collected) add(message, text string) {
+	if text == "" {
+		return
+	}
+	if c.message != "" && c.message != message {
+		c.text.WriteString("\n") // as Chat.Answer and Chat.Reasoning join them
+	}
+	c.message = message
+	c.text.WriteString(text)
+}
+
 func (d *deltaWriter) write(m *coze.Message) {
-	if d == nil || m == nil || m.Type != coze.MessageAnswer || m.Content == "" {
+	if d == nil || m == nil || m.Type != coze.MessageAnswer || m.Content == "" && m.ReasoningContent == "" {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.message != "" && d.message != m.ID {
-		d.text.WriteString("\n") // as Chat.Answer joins them
-	}
-	d.message = m.ID
-	d.text.WriteString(m.Content)
+	d.reasoning.add(m.ID, m.ReasoningContent)
+	d.answer.add(m.ID, m.Content)
 	d.schedule(d.last.Add(deltaEvery))
 }
 
@@ -109,22 +123,27 @@ func (d *deltaWriter) take() (piece record.Delta, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.pending, d.last = false, time.Now()
-	if d.unsent == "" {
-		d.unsent = d.text.String()
-		d.text.Reset()
+	if d.unsent.Text == "" {
+		from := &d.answer.text
+		d.unsent.Type = record.DeltaText
+		if d.reasoning.text.Len() > 0 {
+			from, d.unsent.Type = &d.reasoning.text, record.DeltaReasoning
+		}
+		d.unsent.Text = from.String()
+		from.Reset()
 	}
-	return record.Delta{Type: record.DeltaText, Text: d.unsent}, d.unsent != ""
+	return d.unsent, d.unsent.Text != ""
 }
 
 // taken reports whether there is more by now. A piece that could not be published is sent again as it was, so that the stream
 // has it once (record.Attempt.Delta), and before all others.
 func (d *deltaWriter) taken(err error) (bool, error) {
 	if err == nil || errors.Is(err, record.ErrFenced) {
-		d.unsent, err = "", nil
+		d.unsent, err = record.Delta{}, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.text.Len() > 0, err
+	return d.answer.text.Len()+d.reasoning.text.Len() > 0, err
 }
 
 // finish publishes what is left. After an error it may be called again: a Redis that was away at the end of the stream must

@@ -84,7 +84,7 @@ func (a *attempt) startOver(ctx context.Context, chat *coze.Chat) error {
 	}
 	a.deltas = newDeltaWriter(ctx, a.rec, a.publisher, true)
 	if answers := chat.Answers(); len(answers) > 0 {
-		a.deltas.message = answers[len(answers)-1].ID
+		a.deltas.answer.message = answers[len(answers)-1].ID
 	}
 	return nil
 }

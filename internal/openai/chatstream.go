@@ -69,6 +69,13 @@ func (s *chatStream) text(piece string) error {
 	return s.send(delta{Content: &piece}, "")
 }
 
+func (s *chatStream) reasoning(piece string) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	return s.send(delta{Reasoning: piece}, "")
+}
+
 func (s *chatStream) send(d delta, finish string) error {
 	c := s.common
 	c.Choices = []choice{{Delta: d}}
@@ -94,11 +101,6 @@ func (s *chatStream) end(r *results.Result) error {
 	}
 	if err := s.begin(); err != nil {
 		return err
-	}
-	if r.Reasoning != "" {
-		if err := s.send(delta{Reasoning: r.Reasoning}, ""); err != nil {
-			return err
-		}
 	}
 	last := s.common
 	last.Choices, last.Cozeq = []choice{{FinishReason: &reason}}, extension(r)

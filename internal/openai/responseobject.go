@@ -65,18 +65,18 @@ func status(r *results.Result) string {
 	return "queued"
 }
 
-// output are the items of an answer: the message, and the bot's reasoning, which is known at the end.
+// output are the items of an answer: the bot's reasoning, and the message.
 func (e *Echo) output(r *results.Result) []any {
 	items := []any{}
+	if r.Reasoning != "" {
+		items = append(items, reasoningItem(r.ID, "completed", reasoningPart(r.Reasoning)))
+	}
 	if r.Answer != "" || r.Status == results.Completed {
 		state := "completed"
 		if r.Status != results.Completed {
 			state = "incomplete"
 		}
 		items = append(items, messageItem(r.ID, state, textPart(r.Answer)))
-	}
-	if r.Reasoning != "" {
-		items = append(items, reasoningItem(r.ID, "completed", reasoningPart(r.Reasoning)))
 	}
 	return items
 }

@@ -3,6 +3,7 @@ package openai
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/cozeq/cozeq/internal/sse"
@@ -10,29 +11,33 @@ import (
 )
 
 // The sequence_number of an event says where in the answer it stands, so that every serve gives the same number to the same
-// event without a note of what was sent: a piece of text that ends at byte N of the answer has firstText+N, and what comes
-// after the text adds its length, too, as what comes after the reasoning does, which is known at the end. Numbers grow, but leave some out. With starting_after a piece may be cut.
+// event without a note of what was sent: a piece of the reasoning that ends at its byte N has firstReasoning+N, and what comes
+// behind adds the reasoning's length; the text goes the same way. Numbers grow, but leave some out. With starting_after a
+// piece may be cut.
+//
+// The reasoning is the first item, if it has begun before the text, and ends where the text begins. What comes of it later is
+// in the response at the end alone.
 const (
-	seqCreated    = 0
-	seqQueued     = 1
-	seqInProgress = 2
-	seqItemAdded  = 3
-	seqPartAdded  = 4
-	firstText     = 4
+	seqCreated        = 0
+	seqQueued         = 1
+	seqInProgress     = 2
+	seqReasoningAdded = 3
+	seqReasoningPart  = 4
+	firstReasoning    = 4
 
-	// Behind the text, plus its length.
-	seqTextDone       = 5
-	seqPartDone       = 6
-	seqItemDone       = 7
-	seqReasoningAdded = 8
-	seqReasoningPart  = 9
-	firstReasoning    = 9
+	// Behind the reasoning, plus its length.
+	seqReasoningTextDone = 5
+	seqReasoningPartDone = 6
+	seqReasoningDone     = 7
+	seqItemAdded         = 8
+	seqPartAdded         = 9
+	firstText            = 9
 
-	// Behind the reasoning, plus the length of both.
-	seqReasoningTextDone = 10
-	seqReasoningPartDone = 11
-	seqReasoningDone     = 12
-	seqEnd               = 13
+	// Behind the text, plus the length of both.
+	seqTextDone = 10
+	seqPartDone = 11
+	seqItemDone = 12
+	seqEnd      = 13
 )
 
 // responseStream writes the events of a response.
@@ -44,9 +49,10 @@ type responseStream struct {
 	first results.Result // the task before its answer
 	after int            // events up to this number are left out
 
-	running bool // response.in_progress was sent
-	item    bool // the message was begun
-	length  int  // bytes of the text so far, and of the reasoning
+	running bool            // response.in_progress was sent
+	thought strings.Builder // the reasoning so far
+	item    bool            // the message was begun
+	length  int             // bytes of the reasoning and of the text so far
 }
 
 func newResponseStream(w http.ResponseWriter, r *http.Request, e *Echo, result *results.Result) *responseStream {
@@ -101,10 +107,65 @@ func (s *responseStream) event(seq int, name string, o Object) error {
 	return s.out.Event(strconv.Itoa(seq), name, raw)
 }
 
-// part is an event about the one part of the message.
-func (s *responseStream) part(seq int, name string, o Object) error {
-	o["item_id"], o["output_index"], o["content_index"] = messagePrefix+s.first.ID, 0, 0
-	return s.event(seq, name, o)
+// messageIndex is where the message stands in the output.
+func (s *responseStream) messageIndex() int {
+	if s.thought.Len() > 0 {
+		return 1
+	}
+	return 0
+}
+
+// messagePart is an event about the one part of the message.
+func (s *responseStream) messagePart(seq int, name string, o Object) error {
+	o["item_id"], o["output_index"], o["content_index"] = messagePrefix+s.first.ID, s.messageIndex(), 0
+	return s.event(seq+s.length, name, o)
+}
+
+// reasoningEvent is an event about the reasoning.
+func (s *responseStream) reasoningEvent(seq int, name string, o Object) error {
+	if o["output_index"] = 0; o["item"] == nil {
+		o["item_id"], o["content_index"] = reasoningPrefix+s.first.ID, 0
+	}
+	return s.event(seq+s.length, name, o)
+}
+
+func (s *responseStream) reasoning(piece string) error {
+	if s.item {
+		return nil
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	if err := s.progress(); err != nil {
+		return err
+	}
+	if s.thought.Len() == 0 {
+		if err := s.reasoningEvent(seqReasoningAdded, "response.output_item.added", Object{"item": reasoningItem(s.first.ID, "in_progress")}); err != nil {
+			return err
+		}
+		if err := s.reasoningEvent(seqReasoningPart, "response.content_part.added", Object{"part": reasoningPart("")}); err != nil {
+			return err
+		}
+	}
+	rest := s.unread(piece, firstReasoning+s.length)
+	s.thought.WriteString(piece)
+	s.length += len(piece)
+	return s.reasoningEvent(firstReasoning, "response.reasoning_text.delta", Object{"delta": rest})
+}
+
+// endReasoning ends the reasoning, if there is one.
+func (s *responseStream) endReasoning() error {
+	if s.thought.Len() == 0 {
+		return nil
+	}
+	text := s.thought.String()
+	if err := s.reasoningEvent(seqReasoningTextDone, "response.reasoning_text.done", Object{"text": text}); err != nil {
+		return err
+	}
+	if err := s.reasoningEvent(seqReasoningPartDone, "response.content_part.done", Object{"part": reasoningPart(text)}); err != nil {
+		return err
+	}
+	return s.reasoningEvent(seqReasoningDone, "response.output_item.done", Object{"item": reasoningItem(s.first.ID, "completed", reasoningPart(text))})
 }
 
 func (s *responseStream) beginItem() error {
@@ -115,11 +176,14 @@ func (s *responseStream) beginItem() error {
 		return err
 	}
 	s.item = true
-	err := s.event(seqItemAdded, "response.output_item.added", Object{"output_index": 0, "item": messageItem(s.first.ID, "in_progress")})
-	if err != nil {
+	if err := s.endReasoning(); err != nil {
 		return err
 	}
-	return s.part(seqPartAdded, "response.content_part.added", Object{"part": textPart("")})
+	added := Object{"output_index": s.messageIndex(), "item": messageItem(s.first.ID, "in_progress")}
+	if err := s.event(seqItemAdded+s.length, "response.output_item.added", added); err != nil {
+		return err
+	}
+	return s.messagePart(seqPartAdded, "response.content_part.added", Object{"part": textPart("")})
 }
 
 func (s *responseStream) text(piece string) error {
@@ -128,7 +192,7 @@ func (s *responseStream) text(piece string) error {
 	}
 	rest := s.unread(piece, firstText+s.length)
 	s.length += len(piece)
-	return s.part(firstText+s.length, "response.output_text.delta", Object{"delta": rest, "logprobs": []any{}})
+	return s.messagePart(firstText, "response.output_text.delta", Object{"delta": rest, "logprobs": []any{}})
 }
 
 // unread is what of a piece behind this number the reader does not have. Of one that it has, event sends nothing.
@@ -171,42 +235,15 @@ func (s *responseStream) endItem(r *results.Result) error {
 	if err := s.beginItem(); err != nil {
 		return err
 	}
+	if err := s.messagePart(seqTextDone, "response.output_text.done", Object{"text": r.Answer, "logprobs": []any{}}); err != nil {
+		return err
+	}
+	if err := s.messagePart(seqPartDone, "response.content_part.done", Object{"part": textPart(r.Answer)}); err != nil {
+		return err
+	}
 	output := s.echo.output(r)
-	n := s.length
-	if err := s.part(seqTextDone+n, "response.output_text.done", Object{"text": r.Answer, "logprobs": []any{}}); err != nil {
-		return err
-	}
-	if err := s.part(seqPartDone+n, "response.content_part.done", Object{"part": textPart(r.Answer)}); err != nil {
-		return err
-	}
-	if err := s.event(seqItemDone+n, "response.output_item.done", Object{"output_index": 0, "item": output[0]}); err != nil {
-		return err
-	}
-	if r.Reasoning == "" {
-		return nil
-	}
-	return s.reasoning(r.Reasoning, output[1])
-}
-
-// reasoning sends the second item.
-func (s *responseStream) reasoning(text string, item any) (err error) {
-	send := func(seq int, name string, o Object) {
-		if o["output_index"] = 1; o["item"] == nil {
-			o["item_id"], o["content_index"] = reasoningPrefix+s.first.ID, 0
-		}
-		if err == nil {
-			err = s.event(seq+s.length, name, o)
-		}
-	}
-	send(seqReasoningAdded, "response.output_item.added", Object{"item": reasoningItem(s.first.ID, "in_progress")})
-	send(seqReasoningPart, "response.content_part.added", Object{"part": reasoningPart("")})
-	rest := s.unread(text, firstReasoning+s.length)
-	s.length += len(text)
-	send(firstReasoning, "response.reasoning_text.delta", Object{"delta": rest})
-	send(seqReasoningTextDone, "response.reasoning_text.done", Object{"text": text})
-	send(seqReasoningPartDone, "response.content_part.done", Object{"part": reasoningPart(text)})
-	send(seqReasoningDone, "response.output_item.done", Object{"item": item})
-	return err
+	done := Object{"output_index": s.messageIndex(), "item": output[len(output)-1]}
+	return s.event(seqItemDone+s.length, "response.output_item.done", done)
 }
 
 // fail ends the stream with an error. The key "error" makes the SDKs raise it, the others are OpenAI's error event.

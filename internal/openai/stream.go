@@ -14,6 +14,7 @@ import (
 // sink writes an answer as it comes, in the form of one of the APIs.
 type sink interface {
 	begin() error // the headers and what comes before the text; a second call does nothing
+	reasoning(piece string) error
 	text(piece string) error
 	end(result *results.Result) error
 	fail(e *Error) // nothing comes after it, and no mark of a good end
@@ -22,16 +23,18 @@ type sink interface {
 
 // follower writes the answer of one task to a sink.
 type follower struct {
-	h      *Handler
-	r      *http.Request
-	id     string
-	sink   sink
-	wait   bool   // nothing is sent that may be taken back
-	guard  *guard // nil: somebody may come back for the answer, and a pause is waited for
-	atOnce bool   // the first event begins the stream, whatever it says; before it an error has a status
-	answer answer
-	gap    bool      // pieces are missing: the rest comes with the end
-	began  time.Time // of the request; zero: its first piece was sent, or is none of a new answer
+	h         *Handler
+	r         *http.Request
+	id        string
+	sink      sink
+	wait      bool   // nothing is sent that may be taken back
+	guard     *guard // nil: somebody may come back for the answer, and a pause is waited for
+	atOnce    bool   // the first event begins the stream, whatever it says; before it an error has a status
+	answer    answer
+	thought   answer    // the reasoning
+	rethought bool      // it began anew with other words: what was sent of it stands, and no more is sent
+	gap       bool      // pieces are missing: the rest comes with the end
+	began     time.Time // of the request; zero: its first piece was sent, or is none of a new answer
 
 	mu   sync.Mutex // of the above, between what the task tells and what the clock does
 	left fate
@@ -144,39 +147,62 @@ func (f *follower) write(e watch.Event) error {
 		return f.guard.see(e)
 	case watch.Reset:
 		f.answer.restart()
+		f.thought.restart()
 	case watch.Gap:
 		f.gap = true
 	case watch.Delta:
 		if f.wait || f.gap {
 			return nil
 		}
-		fresh, err := f.answer.add(e.Text)
-		if err != nil || fresh == "" {
-			return err
+		return f.text(f.answer.add(e.Text))
+	case watch.Reasoning:
+		if f.wait || f.gap {
+			return nil
 		}
-		if !f.began.IsZero() {
-			f.h.FirstDelta(time.Since(f.began))
-			f.began = time.Time{}
-		}
-		return f.sink.text(fresh)
+		return f.reasoning(f.thought.add(e.Text))
 	case watch.End:
 		return f.end(e.Result)
 	}
 	return nil
 }
 
+// text sends what is new of the answer.
+func (f *follower) text(fresh string, err error) error {
+	if err != nil || fresh == "" {
+		return err
+	}
+	f.measure()
+	return f.sink.text(fresh)
+}
+
+// reasoning sends what is new of the reasoning.
+func (f *follower) reasoning(fresh string, err error) error {
+	f.rethought = f.rethought || err != nil
+	if f.rethought || fresh == "" {
+		return nil
+	}
+	f.measure()
+	return f.sink.reasoning(fresh)
+}
+
+// measure counts the time to the first piece.
+func (f *follower) measure() {
+	if !f.began.IsZero() {
+		f.h.FirstDelta(time.Since(f.began))
+		f.began = time.Time{}
+	}
+}
+
 func (f *follower) end(r *results.Result) error {
 	if finish(r) == "" { // an error is an error, whatever came before it
 		return f.sink.end(r)
 	}
-	rest, err := f.answer.end(r.Answer)
-	if err != nil {
+	f.began = time.Time{} // the rest is no first piece
+	if err := f.reasoning(f.thought.end(r.Reasoning)); err != nil {
 		return err
 	}
-	if rest != "" {
-		if err := f.sink.text(rest); err != nil {
-			return err
-		}
+	if err := f.text(f.answer.end(r.Answer)); err != nil {
+		return err
 	}
 	return f.sink.end(r)
 }

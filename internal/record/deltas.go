@@ -23,9 +23,10 @@ type DeltaType string
 
 // The types of deltas.
 const (
-	DeltaText  DeltaType = "delta" // Text continues the answer
-	DeltaReset DeltaType = "reset" // the answer begins anew: forget what came
-	DeltaEnd   DeltaType = "end"   // the task has ended: the result holds the answer
+	DeltaText      DeltaType = "delta"     // Text continues the answer
+	DeltaReasoning DeltaType = "reasoning" // Text continues the model's reasoning
+	DeltaReset     DeltaType = "reset"     // the answer begins anew: forget what came
+	DeltaEnd       DeltaType = "end"       // the task has ended: the result holds the answer
 )
 
 // deltaStatus is the type of a message that is about no delta: the record's status has changed.
@@ -133,7 +134,7 @@ func (s *Store) ParseMessage(id, message string) (Message, error) {
 	case DeltaEnd:
 		m.Text = text
 		return m, nil
-	case DeltaText, DeltaReset:
+	case DeltaText, DeltaReasoning, DeltaReset:
 		m.Text, err = s.results.Keys.Open(id, fieldDelta, text)
 		return m, err
 	}

@@ -14,11 +14,12 @@ type Type string
 
 // The types of events.
 const (
-	Status Type = "status" // the task is queued, running or waiting
-	Delta  Type = "delta"  // Text continues the answer
-	Reset  Type = "reset"  // the answer begins anew: forget what came
-	Gap    Type = "gap"    // pieces of the answer are gone that cannot be had any more: Result will have it whole
-	End    Type = "end"    // the task has ended
+	Status    Type = "status"    // the task is queued, running or waiting
+	Delta     Type = "delta"     // Text continues the answer
+	Reasoning Type = "reasoning" // Text continues the model's reasoning
+	Reset     Type = "reset"     // the answer begins anew: forget what came, reasoning included
+	Gap       Type = "gap"       // pieces of the answer are gone that cannot be had any more: Result will have it whole
+	End       Type = "end"       // the task has ended
 )
 
 // Event is one step of a task.
@@ -29,7 +30,7 @@ type Event struct {
 	// stream have none, but for an End, which always has one.
 	ID string
 
-	Text   string           // of a Delta
+	Text   string           // of a Delta or Reasoning
 	Status results.Status   // of a Status
 	Why    *results.Failure // of a Status that says waiting: the reason, if there is one
 	Result *results.Result  // of an End; shared with other watchers, not to be changed

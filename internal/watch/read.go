@@ -126,8 +126,11 @@ func (w *watcher) tellEnd(ctx context.Context, answer bool) error {
 		if err := w.say(Event{Type: Reset}); err != nil {
 			return err
 		}
-		if r.Answer != "" {
-			if err := w.say(Event{Type: Delta, Text: r.Answer}); err != nil {
+		for _, e := range []Event{{Type: Reasoning, Text: r.Reasoning}, {Type: Delta, Text: r.Answer}} {
+			if e.Text == "" {
+				continue
+			}
+			if err := w.say(e); err != nil {
 				return err
 			}
 		}

@@ -90,7 +90,7 @@ await step("reasoning of a response", async () => {
   let reasoning = "";
   stream.on("response.reasoning_text.delta", (event) => (reasoning += event.delta));
   const { output, output_text } = await stream.finalResponse();
-  assert.equal(output[1].content[0].text, reasoning);
+  assert.equal(output[0].content[0].text, reasoning);
   assert.ok(reasoning.length > 0);
   const next = await client.responses.create({ model: "support", input: [...output, { role: "user", content: "and now" }] });
   assert.equal(next.output_text, "You said: and now");
