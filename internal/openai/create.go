@@ -3,6 +3,7 @@ package openai
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -70,6 +71,9 @@ func (c *request) submit() error {
 	c.id, c.record = ticket.ID, ticket.Record
 	if err != nil && c.name != "" {
 		c.leave(done)
+	}
+	if _, paused := errors.AsType[*submit.PausedError](err); paused { // there is no task: prepare ran beside the look at pauses
+		c.w.Header().Del(requestID)
 	}
 	return err
 }
