@@ -18,7 +18,7 @@ func TestDemoBuild(t *testing.T) {
 	if recipe == nil || strings.Count(string(recipe[1]), "\n") != 2 {
 		t.Fatalf("the recipe of make demo: %q", recipe)
 	}
-	tags := regexp.MustCompile(`(?m)^QUICK := -tags (\S+) `).FindSubmatch(makefile)
+	tags := regexp.MustCompile(`(?m)^\t.*\$\(QUICK\) -tags (\S+) `).FindSubmatch(makefile)
 	if tags == nil {
 		t.Fatal("make demo builds with no tags")
 	}

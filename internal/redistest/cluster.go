@@ -146,7 +146,11 @@ func (c *Cluster) join() {
 		}
 	}
 	for _, s := range c.servers[:masters] {
-		must(s.client.Do(ctx, "CLUSTER", "FAILOVER", "TAKEOVER"))
+		err := s.client.Do(ctx, "CLUSTER", "FAILOVER", "TAKEOVER").Err()
+		// go-redis sends it again if the reply was late, and a master refuses it.
+		if role, roleErr := s.client.Do(ctx, "ROLE").Slice(); err != nil && (roleErr != nil || role[0] != "master") {
+			c.t.Fatalf("join a cluster: %v", err)
+		}
 	}
 	// A node that forgets a ghost before it has heard who took its slots would hold them for lost.
 	await(c.t, "the nodes to know their masters", func(ctx context.Context) bool {
