@@ -12,9 +12,9 @@ import (
 )
 
 // deltaEvery is the least time between two publications. The first piece of an answer goes out at once, what comes after it is
-// collected. Twenty a second read as fluently as every token by itself, and an answer of 1,200 deltas costs Redis a tenth of
+// collected. Fifteen a second read as fluently as every token by itself, and an answer of 1,200 deltas costs Redis a tenth of
 // the writes.
-const deltaEvery = 50 * time.Millisecond
+const deltaEvery = 65 * time.Millisecond
 
 // deltaAgain is the time before a piece is sent again that could not be published.
 const deltaAgain = time.Second
