@@ -2,7 +2,9 @@ package coze
 
 import (
 	"context"
+	"iter"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +15,7 @@ type eventStream struct {
 	exchange *exchange
 	body     idleTimeout
 	frames   *decoder
+	used     atomic.Bool // Events was called
 }
 
 // start sends a call and returns when the headers of its stream are there. A good reply that is not a stream is returned
@@ -52,6 +55,29 @@ func (s *eventStream) send(c *Client, a call) (*envelope, error) {
 	}
 	defer resp.Body.Close()
 	return x.reply(s.ctx, resp)
+}
+
+// events yields what next returns, once, until an error or the last event. Then the stream is closed.
+func events[E any](s *eventStream, op string, next func() (E, error), last func(E) bool) iter.Seq2[E, error] {
+	return func(yield func(E, error) bool) {
+		if s.used.Swap(true) {
+			var none E
+			yield(none, invalid(op, "a stream's events can be read once"))
+			return
+		}
+		defer func() {
+			_ = s.Close() // nothing is left to read
+			s.frames.release()
+		}()
+		for {
+			event, err := next()
+			s.body.stop() // the time in yield is not the server's silence
+			if !yield(event, err) || err != nil || last(event) {
+				return
+			}
+			s.body.again = true
+		}
+	}
 }
 
 // LogID is Coze's id of the request, "" if it gave none.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"sync/atomic"
 	"time"
 )
 
@@ -23,12 +22,10 @@ type Stream struct {
 
 	eventStream
 
-	used atomic.Bool
-
 	heard                  bool // an event of a chat came, with or without the chat's id
 	told                   bool // an event about the chat's creation was yielded
 	created                bool // chat.created came; its id is the chat's
-	interrupted            bool // a chatflow waits for the user\'s words
+	interrupted            bool // a chatflow waits for the user's words
 	first                  time.Time
 	chatID, conversationID string
 	chatIDBytes            []byte
@@ -102,24 +99,7 @@ func (s *Stream) FirstAnswer() time.Time { return s.first }
 // end of the stream, at most a second later. The ReasoningContent of a completed answer is put together from its
 // deltas, at most Client.MaxEvent bytes. When Events has ended, by itself or by a break, the Stream is closed.
 func (s *Stream) Events() iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		if s.used.Swap(true) {
-			yield(Event{}, invalid(opChat, "a stream's events can be read once"))
-			return
-		}
-		defer func() {
-			_ = s.Close() // nothing is left to read
-			s.frames.release()
-		}()
-		for {
-			event, err := s.next()
-			s.body.stop() // the time in yield is not the server's silence
-			if !yield(event, err) || err != nil || event.Type.Terminal() {
-				return
-			}
-			s.body.again = true
-		}
-	}
+	return events(&s.eventStream, opChat, s.next, func(e Event) bool { return e.Type.Terminal() })
 }
 
 // next returns the next event to yield.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"strings"
-	"sync/atomic"
 )
 
 // WorkflowEvent is one thing that a run's stream told: a piece of a node's message, or the end of the run.
@@ -90,7 +89,6 @@ func (r *WorkflowRun) Accumulate(m *WorkflowMessage) {
 type WorkflowStream struct {
 	eventStream
 
-	used  atomic.Bool
 	heard bool // an event of the run came
 	ended bool // the end node has said all
 	run   WorkflowRun
@@ -147,24 +145,7 @@ func (s *WorkflowStream) Run() *WorkflowRun { return &s.run }
 // end of a run that did not fail. A run that failed or is interrupted comes with its [WorkflowRun.Err]. Any other error, also
 // an [*Error], comes alone and last. When Events has ended, the stream is closed.
 func (s *WorkflowStream) Events() iter.Seq2[WorkflowEvent, error] {
-	return func(yield func(WorkflowEvent, error) bool) {
-		if s.used.Swap(true) {
-			yield(WorkflowEvent{}, invalid(opWorkflowStream, "a stream's events can be read once"))
-			return
-		}
-		defer func() {
-			_ = s.Close() // nothing is left to read
-			s.frames.release()
-		}()
-		for {
-			event, err := s.next()
-			s.body.stop() // the time in yield is not the server's silence
-			if !yield(event, err) || err != nil || event.Run != nil {
-				return
-			}
-			s.body.again = true
-		}
-	}
+	return events(&s.eventStream, opWorkflowStream, s.next, func(e WorkflowEvent) bool { return e.Run != nil })
 }
 
 // next returns the next event to yield.
