@@ -125,23 +125,30 @@ func (a *attempt) placeChat(ctx context.Context) error {
 // poll waits for the end of the chat that the record names.
 func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {
 	r := &a.rec.Result
-	unknown := 0
+	return awaitEnd(ctx, a, func() (*coze.Chat, error) { return a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID) },
+		func(chat *coze.Chat) bool { return chat.Status.Terminal() }, chatUnknown)
+}
+
+// awaitEnd looks at a chat, or at a workflow's run, until it is over. It asks nothing. unknown says which errors mean that Coze
+// does not know it.
+func awaitEnd[T any](ctx context.Context, a *attempt, look func() (*T, error), over func(*T) bool, unknown func(*coze.Error) bool) (*T, error) {
+	tries := 0
 	for waits := pollWaits.Start(); ; {
 		if err := a.calls.permit(ctx); err != nil {
 			return nil, err
 		}
-		chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID)
+		asked, err := look()
 		e, _ := errors.AsType[*coze.Error](err)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case err == nil && chat.Status.Terminal():
-			return chat, nil
+		case err == nil && over(asked):
+			return asked, nil
 		case err == nil:
-			unknown = 0
+			tries = 0
 			err = waits.Sleep(ctx, 0)
-		case chatUnknown(e):
-			if unknown++; unknown == unknownTries {
+		case unknown(e):
+			if tries++; tries == unknownTries {
 				return nil, a.gone(ctx, e)
 			}
 			err = waits.Sleep(ctx, 0)

@@ -200,33 +200,8 @@ func (a *attempt) lookUpRun(ctx context.Context) (*coze.Chat, error) {
 // pollRun waits for the end of the run that the record names.
 func (a *attempt) pollRun(ctx context.Context) (*coze.WorkflowRun, error) {
 	id := a.rec.Result.ChatID
-	unknown := 0
-	for waits := pollWaits.Start(); ; {
-		if err := a.calls.permit(ctx); err != nil {
-			return nil, err
-		}
-		run, err := a.coze.RetrieveWorkflowRun(ctx, a.chat.WorkflowID, id)
-		e, _ := errors.AsType[*coze.Error](err)
-		switch {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case err == nil && run.Over():
-			return run, nil
-		case err == nil:
-			unknown = 0
-			err = waits.Sleep(ctx, 0)
-		case runUnknown(e):
-			if unknown++; unknown == unknownTries {
-				return nil, a.gone(ctx, e)
-			}
-			err = waits.Sleep(ctx, 0)
-		default:
-			err = a.retryLookup(ctx, waits, err)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
+	return awaitEnd(ctx, a, func() (*coze.WorkflowRun, error) { return a.coze.RetrieveWorkflowRun(ctx, a.chat.WorkflowID, id) },
+		(*coze.WorkflowRun).Over, runUnknown)
 }
 
 // codeRunUnknown is Coze's answer to an execute_id that it does not know.
