@@ -98,7 +98,9 @@ var edges = map[string][]string{
 	"internal/messages":    {"coze", "tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
 	"internal/input":       {"coze", "tasks", "internal/charset", "internal/messages", "internal/parameter", "internal/sheet", "internal/usage"},
 	"internal/output":      {"results", "internal/input", "internal/messages", "internal/parquet", "internal/sheet", "internal/usage"},
-	"internal/sink":        {"internal/backoff"},
+	"internal/sink":        {"internal/backoff", "internal/childenv"},
+	"internal/toolcommand": {"internal/childenv"},
+	"internal/childenv":    {},
 	"internal/parquet":     {"parquet/format", "parquet/thrift", "parquet/deprecated"},
 	"internal/journal":     {"tasks/batches", "tasks", "results", "internal/input", "internal/usage"},
 	"internal/answercache": {"tasks", "results", "internal/usage"},
@@ -113,8 +115,7 @@ var edges = map[string][]string{
 		"internal/sheet", "internal/usage"},
 
 	// Files that come over HTTP.
-	"internal/toolcommand": {},
-	"internal/upload":      {},
+	"internal/upload": {},
 	"internal/openaibatch": {"tasks/batches", "tasks", "results", "internal/apikey", "internal/batchfile", "internal/filestore", "internal/flags", "internal/input",
 		"internal/openai", "internal/submit", "internal/upload", "internal/usage"},
 	"internal/filestore": {"results", "internal/pipeline", "redis", "uuid"},

@@ -15,13 +15,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/childenv"
 )
 
 // Window is how many records may be unacknowledged.
@@ -72,18 +72,6 @@ func Split(text string) ([]string, error) {
 		return nil, err
 	}
 	return words, nil
-}
-
-// environment is this process' without what may be a secret, or names the file of one.
-func environment() []string {
-	var kept []string
-	for _, pair := range os.Environ() {
-		name, _, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "COZE_") && !strings.HasPrefix(name, "COZEQ_") && name != "REDIS_URL" {
-			kept = append(kept, pair)
-		}
-	}
-	return kept
 }
 
 // Sink hands records over. Its methods are for one goroutine.
@@ -193,7 +181,7 @@ func (p *process) run(ctx context.Context) error {
 	defer kill()
 	c := p.sink.config
 	cmd := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
-	cmd.Env, cmd.Stderr, cmd.WaitDelay = environment(), c.Stderr, time.Second
+	cmd.Env, cmd.Stderr, cmd.WaitDelay = childenv.Of(), c.Stderr, time.Second
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err

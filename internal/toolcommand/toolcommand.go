@@ -7,10 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/cozeq/cozeq/internal/childenv"
 )
 
 // Bounds of one run.
@@ -53,7 +54,7 @@ func Parse(pairs []string) (map[string]*Command, error) {
 func (c *Command) Run(ctx context.Context, arguments []byte) (string, error) {
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	out, complaints := head{limit: maxOutput}, tail{limit: maxErrors}
-	cmd.Env = environment(os.Environ())
+	cmd.Env = childenv.Of()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(arguments), &out, &complaints
 	cmd.WaitDelay = waitDelay
 	ownGroup(cmd)
@@ -72,19 +73,6 @@ func (c *Command) Run(ctx context.Context, arguments []byte) (string, error) {
 		return "", fmt.Errorf("it wrote more than %d bytes", maxOutput)
 	}
 	return out.kept.String(), nil
-}
-
-// environment is that of this process without our settings: they hold tokens and passwords.
-func environment(all []string) []string {
-	var own []string
-	for _, pair := range all {
-		name, _, _ := strings.Cut(pair, "=")
-		name = strings.ToUpper(name)
-		if !strings.HasPrefix(name, "COZE") && !strings.HasPrefix(name, "OTEL_") && name != "REDIS_URL" {
-			own = append(own, pair)
-		}
-	}
-	return own
 }
 
 // head keeps the beginning of what is written, and notes whether there was more.
