@@ -156,7 +156,7 @@ func TestAwayAlone(t *testing.T) {
 		c.Concurrency, c.Coze.HTTP, c.Logger = 4, d.client(), slog.New(slog.NewTextHandler(seen, nil))
 	})
 	l.work(func(c *worker.Config) { c.Concurrency = 4 })
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute) // the first pause alone may take 20 s: its first probe may be of the one cut off
 	for i := 0; time.Now().Before(deadline); i++ {
 		if r := l.ask(fmt.Sprint("question ", i)); r.Status != results.Completed || r.Attempts != 1 {
 			t.Fatalf("got %+v %+v", r, r.Error)

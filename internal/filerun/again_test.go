@@ -90,8 +90,8 @@ func TestRetryFailed(t *testing.T) {
 				}
 				seen[id] = true
 			}
-			if n := b.Asked[questions[1]]; n != 4 || b.Asked[questions[0]] != 1 {
-				t.Errorf("asked %v", b.Asked)
+			if n := b.Asked()[questions[1]]; n != 4 || b.Asked()[questions[0]] != 1 {
+				t.Errorf("asked %v", b.Asked())
 			}
 			if name == "a.jsonl" {
 				filetest.Complete(t, path, questions)

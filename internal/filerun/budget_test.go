@@ -46,8 +46,8 @@ func TestMaxQuestions(t *testing.T) {
 			t.Errorf("run %d: %+v, %+v", i, e, s)
 		}
 		filetest.AskedOnce(t, b, questions[:asked])
-		if len(b.Asked) != asked {
-			t.Errorf("run %d: %d were asked, want %d", i, len(b.Asked), asked)
+		if len(b.Asked()) != asked {
+			t.Errorf("run %d: %d were asked, want %d", i, len(b.Asked()), asked)
 		}
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("run %d: the output is there before it is complete: %v", i, err)
@@ -103,8 +103,8 @@ func TestBudgetCountsWhatIsVoid(t *testing.T) {
 		if s.Tokens != tt.spent || (e != nil) != tt.reached {
 			t.Errorf("run %d: %d tokens, want %d; %v", i, s.Tokens, tt.spent, e)
 		}
-		if b.Asked["question 1"] != tt.asked1 || b.Asked["question 2"] != tt.asked2 {
-			t.Errorf("run %d: asked %v", i, b.Asked)
+		if b.Asked()["question 1"] != tt.asked1 || b.Asked()["question 2"] != tt.asked2 {
+			t.Errorf("run %d: asked %v", i, b.Asked())
 		}
 	}
 }
@@ -142,8 +142,8 @@ func TestBudgetAndFlights(t *testing.T) {
 			recorded, flying := readJournal(t, whole[:at])
 			known := len(recorded) + len(flying)
 			s, e := budgetRun(t, l, content, path, func(j *filerun.Job) { j.MaxQuestions = known })
-			if e == nil || s.Done() != known || len(b.Asked) != 0 || len(b.LookedUp) != len(flying) {
-				t.Errorf("cut at %d: %+v, %v asked, %v looked up, want %d", at, s, b.Asked, b.LookedUp, len(flying))
+			if e == nil || s.Done() != known || len(b.Asked()) != 0 || len(b.LookedUp) != len(flying) {
+				t.Errorf("cut at %d: %+v, %v asked, %v looked up, want %d", at, s, b.Asked(), b.LookedUp, len(flying))
 			}
 			if _, e := budgetRun(t, l, content, path, func(*filerun.Job) {}); e != nil {
 				t.Error(e)

@@ -61,8 +61,8 @@ const same = `{"question":"one","user_id":"a"}
 func TestCache(t *testing.T) {
 	b, dir := filetest.NewBook(), filepath.Join(t.TempDir(), "cache")
 	s, records := cachedRun(t, b, same, dir, 0, nil)
-	if s.Asked != 7 || s.Cached != 3 || s.Answered != 10 || s.Tokens != 35 || b.Asked["one"] != 6 || b.Asked["two"] != 1 {
-		t.Errorf("%+v, asked %v", s, b.Asked)
+	if s.Asked != 7 || s.Cached != 3 || s.Answered != 10 || s.Tokens != 35 || b.Asked()["one"] != 6 || b.Asked()["two"] != 1 {
+		t.Errorf("%+v, asked %v", s, b.Asked())
 	}
 	for i, r := range records {
 		want := i == 1 || i == 8 || i == 9
@@ -107,12 +107,12 @@ func TestCacheKeepsAnswersOnly(t *testing.T) {
 		l.Fails = func(q string) bool { return q == "bad" }
 		j.Window = 1 // those that wait for a twin must not stand in its way
 	})
-	if s.Failed != 3 || s.Asked != 4 || b.Asked["bad"] != 3 {
-		t.Errorf("%+v, asked %v", s, b.Asked)
+	if s.Failed != 3 || s.Asked != 4 || b.Asked()["bad"] != 3 {
+		t.Errorf("%+v, asked %v", s, b.Asked())
 	}
 	s, _ = cachedRun(t, b, content, dir, 0, nil)
-	if s.Asked != 1 || s.Cached != 3 || b.Asked["bad"] != 4 || b.Asked["good"] != 1 {
-		t.Errorf("again: %+v, asked %v", s, b.Asked)
+	if s.Asked != 1 || s.Cached != 3 || b.Asked()["bad"] != 4 || b.Asked()["good"] != 1 {
+		t.Errorf("again: %+v, asked %v", s, b.Asked())
 	}
 }
 
@@ -148,8 +148,8 @@ func TestCacheAndBudget(t *testing.T) {
 	s, e := budgetRun(t, l, content, filepath.Join(t.TempDir(), "a.jsonl"), func(j *filerun.Job) {
 		j.Cache, j.MaxQuestions = openCache(t, dir, 0), 2
 	})
-	if e == nil || s.Failed != 2 || s.Cached != 1 || b.Asked["bad"] != 2 {
-		t.Errorf("%+v, %v, asked %v", s, e, b.Asked)
+	if e == nil || s.Failed != 2 || s.Cached != 1 || b.Asked()["bad"] != 2 {
+		t.Errorf("%+v, %v, asked %v", s, e, b.Asked())
 	}
 }
 

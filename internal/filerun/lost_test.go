@@ -87,9 +87,7 @@ func (a *abandoned) job() *filerun.Job {
 
 // asked is how often the questions were asked in all.
 func (a *abandoned) asked() (n int) {
-	a.book.Mu.Lock()
-	defer a.book.Mu.Unlock()
-	for _, times := range a.book.Asked {
+	for _, times := range a.book.Asked() {
 		n += times
 	}
 	return n
@@ -234,7 +232,7 @@ func TestLostBatch(t *testing.T) {
 			t.Fatalf("%+v, %v", s, err)
 		}
 		for i, r := range filetest.Records(t, a.path) {
-			n := a.book.Asked[a.questions[i]]
+			n := a.book.Asked()[a.questions[i]]
 			// The journal names a row before Redis gets it, and a row that is collected makes room for one.
 			named := i < abandonedWindow+a.collected
 			if n > 1 && !r.PossibleDuplicate || r.PossibleDuplicate && (n == 1 && i < a.collected || !named) {

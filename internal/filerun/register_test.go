@@ -97,8 +97,8 @@ func TestRunIsCanceled(t *testing.T) {
 	}
 	filetest.Alone(t, path)
 	for i, r := range filetest.Records(t, path) {
-		if r.Status == results.Canceled && (r.Error == nil || r.Error.Class != "canceled" || b.Asked[questions[i]] > 0) {
-			t.Errorf("%+v, asked %d times", r, b.Asked[questions[i]])
+		if r.Status == results.Canceled && (r.Error == nil || r.Error.Class != "canceled" || b.Asked()[questions[i]] > 0) {
+			t.Errorf("%+v, asked %d times", r, b.Asked()[questions[i]])
 		}
 	}
 	before := only(t, job.Batches.Client)

@@ -111,7 +111,7 @@ func TestResumeAtEveryPoint(t *testing.T) {
 				t.Errorf("cut at %d: looked up %q, want %v", cut, b.LookedUp, known)
 			}
 			for _, q := range b.LookedUp {
-				if b.Asked[q] > 0 {
+				if b.Asked()[q] > 0 {
 					t.Errorf("cut at %d: %q was asked again", cut, q)
 				}
 			}
@@ -180,7 +180,7 @@ func TestCutShort(t *testing.T) {
 			job.Window = 3
 			job.Drain = stop
 			s, err := job.Run(ctx)
-			if len(b.Asked) == len(questions) {
+			if len(b.Asked()) == len(questions) {
 				// All were in flight: when they are drained there is nothing to go on with.
 				if err != nil || s.Answered != len(questions) || s.Journal != "" {
 					t.Fatalf("Run: %+v, %v; want a run that is complete", s, err)
@@ -197,8 +197,8 @@ func TestCutShort(t *testing.T) {
 				t.Fatal(err)
 			}
 			recorded, _ := readJournal(t, journal)
-			if len(recorded) != len(b.Asked) || s.Done() != len(recorded) {
-				t.Errorf("%d questions were asked and answered, %d are recorded, %d counted", len(b.Asked), len(recorded), s.Done())
+			if len(recorded) != len(b.Asked()) || s.Done() != len(recorded) {
+				t.Errorf("%d questions were asked and answered, %d are recorded, %d counted", len(b.Asked()), len(recorded), s.Done())
 			}
 			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the output is there before it is complete: %v", err)

@@ -25,8 +25,8 @@ func TestSample(t *testing.T) {
 		job := l.NewJob(filetest.Open(t, "q.jsonl", content, input.Options{}), path)
 		job.Sample = 10
 		s, err := job.Run(t.Context())
-		if !errors.Is(err, filerun.ErrSampled) || s.Journal == "" || s.Done() != 10 || len(b.Asked) != 10 {
-			t.Fatalf("run %d: %+v, %v; %d were asked", i, s, err, len(b.Asked))
+		if !errors.Is(err, filerun.ErrSampled) || s.Journal == "" || s.Done() != 10 || len(b.Asked()) != 10 {
+			t.Fatalf("run %d: %+v, %v; %d were asked", i, s, err, len(b.Asked()))
 		}
 		e := s.Estimate
 		if e == nil || e.Asked != 10 || e.Rest != 50 || e.Allowed != 50 || e.Tokens != 250 || e.TokensLow != 250 || e.TokensHigh != 250 {
@@ -34,19 +34,19 @@ func TestSample(t *testing.T) {
 		}
 		chain := 20
 		if i > 0 {
-			chain -= b.Asked[questions[2]]
+			chain -= b.Asked()[questions[2]]
 		}
 		if e.Chain != chain {
 			t.Errorf("run %d: the longest conversation has %d turns left, want %d", i, e.Chain, chain)
 		}
 	}
 	for quarter := range 4 {
-		if !slices.ContainsFunc(questions[quarter*15:quarter*15+15], func(q string) bool { return b.Asked[q] > 0 }) {
-			t.Errorf("none of quarter %d was asked: %v", quarter+1, b.Asked)
+		if !slices.ContainsFunc(questions[quarter*15:quarter*15+15], func(q string) bool { return b.Asked()[q] > 0 }) {
+			t.Errorf("none of quarter %d was asked: %v", quarter+1, b.Asked())
 		}
 	}
 	for i, q := range questions {
-		if i%3 == 2 && i > 2 && b.Asked[q] > 0 {
+		if i%3 == 2 && i > 2 && b.Asked()[q] > 0 {
 			t.Errorf("%q is no first turn", q)
 		}
 	}

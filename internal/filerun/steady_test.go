@@ -85,7 +85,7 @@ func TestEditedInput(t *testing.T) {
 			if !errors.Is(err, input.ErrEdited) {
 				t.Fatalf("%+v, %v", s, err)
 			}
-			for q := range b.Asked {
+			for q := range b.Asked() {
 				if strings.Contains(q, other) {
 					t.Errorf("asked %.20q", q)
 				}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,13 +57,20 @@ type Line struct {
 type Book struct {
 	Mu       sync.Mutex
 	Taken    []string       // ids of tasks, in the order in which a worker took them up
-	Asked    map[string]int // how often, by question
+	asked    map[string]int // how often, by question
 	LookedUp []string       // questions
 	Turns    map[string][]string
 }
 
 func NewBook() *Book {
-	return &Book{Asked: make(map[string]int), Turns: make(map[string][]string)}
+	return &Book{asked: make(map[string]int), Turns: make(map[string][]string)}
+}
+
+// Asked returns how often each question has been asked. A worker may go on asking after a run was cut short.
+func (b *Book) Asked() map[string]int {
+	b.Mu.Lock()
+	defer b.Mu.Unlock()
+	return maps.Clone(b.asked)
 }
 
 // NewLine starts a line. stop ends its worker; it may be called twice.
@@ -169,7 +177,7 @@ func (l *Line) answer(ctx context.Context, id string, c *tasks.Chat, a *record.A
 			return err
 		}
 		l.book.Mu.Lock()
-		l.book.Asked[question]++
+		l.book.asked[question]++
 		l.book.Turns[conversation] = append(l.book.Turns[conversation], question)
 		l.book.Mu.Unlock()
 		p.ChatID = "chat of " + question
@@ -250,7 +258,7 @@ func AskedOnce(t testing.TB, b *Book, questions []string) {
 	b.Mu.Lock()
 	defer b.Mu.Unlock()
 	for _, q := range questions {
-		if n := b.Asked[q]; n != 1 {
+		if n := b.asked[q]; n != 1 {
 			t.Errorf("%q was asked %d times, want once", q, n)
 		}
 	}

@@ -7,9 +7,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main runs the tests of a package without go-redis' own log, which tells of every server that a test has stopped, and
-// wants no goroutine left.
-func Main(m *testing.M) {
-	logging.Disable()
-	goleak.VerifyTestMain(m)
-}
+// go-redis' own log tells of every server that a test has stopped. Thousands of such lines hide what failed.
+func init() { logging.Disable() }
+
+// Main runs the tests of a package and wants no goroutine left.
+func Main(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -62,6 +62,18 @@ func check(t *testing.T, what string, err error, got, want any) {
 	}
 }
 
+// asked is how many chats the mock's log has.
+func (s *site) asked() int { return s.mock.count(`"POST /v3/chat"`) }
+
+// askedSince waits until the mock has logged want chats: it logs one after its last byte, which may be after the answer is here.
+func (s *site) askedSince(t *testing.T, before, want int) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); s.asked()-before < want && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	check(t, "chats", nil, s.asked()-before, want)
+}
+
 func (s *site) models(t *testing.T) {
 	var names []string
 	pages := s.Models.ListAutoPaging(t.Context())
@@ -139,8 +151,7 @@ func (s *site) errors(t *testing.T) {
 
 // retries sees that what the library sends again is asked once.
 func (s *site) retries(t *testing.T) {
-	asked := func() int { return s.mock.count(`"POST /v3/chat"`) }
-	before := asked()
+	before := s.asked()
 	cut := s.client(cutting(t, s.serve.url))
 	c, err := cut.Chat.Completions.New(t.Context(), say("cut once"))
 	if err != nil {
@@ -157,7 +168,7 @@ func (s *site) retries(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, "time-out", nil, c.Choices[0].Message.Content, answer("slow once"))
-	check(t, "chats", nil, asked()-before, 2)
+	s.askedSince(t, before, 2)
 }
 
 func (s *site) response(t *testing.T) {
@@ -216,6 +227,10 @@ func (s *site) background(t *testing.T) {
 	r, err = s.Responses.New(t.Context(), input("never [[mock:pace=20s]]", true))
 	if err == nil {
 		r, err = s.Responses.Cancel(t.Context(), r.ID)
+	}
+	for end := time.Now().Add(time.Minute); err == nil && r.Status == "in_progress" && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond) // the reply comes after 5 s at the latest, whatever the worker has done by then
+		r, err = s.Responses.Get(t.Context(), r.ID, responses.ResponseGetParams{})
 	}
 	if err != nil || r.Status != "cancelled" {
 		t.Errorf("canceled: %v, %v", r, err)
@@ -295,11 +310,11 @@ func (s *site) batch(t *testing.T) {
 }
 
 func (s *site) quota(t *testing.T) {
-	before := s.mock.count(`"POST /v3/chat"`)
+	before := s.asked()
 	_, err := s.Chat.Completions.New(t.Context(), say("x [[mock:code=4028]]"))
 	e, ok := errors.AsType[*openai.Error](err)
 	if !ok || e.Code != "insufficient_quota" || e.StatusCode != http.StatusTooManyRequests && e.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("%v", err) // 503 if the pause is seen first
 	}
-	check(t, "asked", nil, s.mock.count(`"POST /v3/chat"`)-before, 1)
+	s.askedSince(t, before, 1)
 }
