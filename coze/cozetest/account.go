@@ -49,7 +49,7 @@ func (x *exchange) onlineInfo() {
 		return
 	}
 	if bots := x.fake.cfg.Bots; id == "" || len(bots) > 0 && !slices.Contains(bots, id) {
-		x.refuse(refuse(codeResource, message(codeResource)).at(http.StatusNotFound))
+		x.refuse(refuse(codeResource, "").at(http.StatusNotFound))
 		return
 	}
 	x.reply(func(dst []byte) []byte {

@@ -1,6 +1,7 @@
 package cozetest
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -41,7 +42,7 @@ func (x *exchange) createChat() {
 	f := x.fake
 	tok := bearer(x.r)
 	if tok == "" {
-		x.refuse(refuse(codePermission, message(codePermission)))
+		x.refuse(refuse(codePermission, ""))
 		return
 	}
 	var body chatBody
@@ -62,7 +63,7 @@ func (x *exchange) createChat() {
 		x.refuse(refuse(codeResource, "The resource bot_id="+body.BotID+" does not exist"))
 		return
 	case !f.knows(tok):
-		x.refuse(refuse(codePermission, message(codePermission)))
+		x.refuse(refuse(codePermission, ""))
 		return
 	}
 	if r := body.check(); r != nil {
@@ -124,7 +125,7 @@ func (x *exchange) accept(body *chatBody) (*chat, *Fault, *refusal) {
 	id := x.entry.ConversationID
 	conv := f.conversation(id)
 	if id != "" && conv == nil {
-		return nil, nil, refuse(codeConversation, message(codeConversation))
+		return nil, nil, refuse(codeConversation, "")
 	}
 	question, ok := asked(body, conv)
 	if !ok {
@@ -137,7 +138,7 @@ func (x *exchange) accept(body *chatBody) (*chat, *Fault, *refusal) {
 	}
 	if conv != nil && conv.active != nil {
 		conv.most = max(conv.most, 2)
-		return nil, nil, refuse(codeBusy, message(codeBusy))
+		return nil, nil, refuse(codeBusy, "")
 	}
 	ft := f.book.pick("chat", question, directives)
 	if ft == nil {
@@ -177,14 +178,8 @@ func (f *Fake) newChat(conv *conversation, body *chatBody, question, plain strin
 		id: f.id(), conv: conv, convID: conv.id, botID: body.BotID, question: question,
 		meta: body.MetaData, saved: body.saved(), fault: ft,
 		createdAt: f.cfg.now().Unix(), start: time.Now(),
-		latency: f.cfg.Latency, pace: ft.pace(f.cfg.DeltaPace), deltas: f.cfg.deltas(),
+		latency: cmp.Or(ft.Latency, f.cfg.Latency), pace: ft.pace(f.cfg.DeltaPace), deltas: cmp.Or(ft.Deltas, f.cfg.deltas()),
 		status: statusInProgress,
-	}
-	if ft.Latency > 0 {
-		c.latency = ft.Latency
-	}
-	if ft.Deltas > 0 {
-		c.deltas = ft.Deltas
 	}
 	if f.cfg.CancelEnds {
 		c.canceled = make(chan struct{})

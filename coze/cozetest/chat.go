@@ -131,22 +131,16 @@ func (f *Fake) settle(c *chat) {
 
 // append appends the chat object in a given state; ended is 0 before its end.
 func (c *chat) append(dst []byte, status string, ended int64) []byte {
-	dst = append(dst, `{"id":`...)
-	dst = appendString(dst, c.id)
-	dst = append(dst, `,"conversation_id":`...)
-	dst = appendString(dst, c.convID)
-	dst = append(dst, `,"bot_id":`...)
-	dst = appendString(dst, c.botID)
-	dst = append(dst, `,"created_at":`...)
-	dst = strconv.AppendInt(dst, c.createdAt, 10)
+	dst = appendString(append(dst, `{"id":`...), c.id)
+	dst = appendString(append(dst, `,"conversation_id":`...), c.convID)
+	dst = appendString(append(dst, `,"bot_id":`...), c.botID)
+	dst = strconv.AppendInt(append(dst, `,"created_at":`...), c.createdAt, 10)
 	switch {
 	case ended == 0:
 	case status == statusFailed:
-		dst = append(dst, `,"failed_at":`...)
-		dst = strconv.AppendInt(dst, ended, 10)
+		dst = strconv.AppendInt(append(dst, `,"failed_at":`...), ended, 10)
 	case status == statusCompleted:
-		dst = append(dst, `,"completed_at":`...)
-		dst = strconv.AppendInt(dst, ended, 10)
+		dst = strconv.AppendInt(append(dst, `,"completed_at":`...), ended, 10)
 	}
 	dst = append(dst, `,"last_error":`...)
 	if status == statusFailed {
@@ -155,11 +149,9 @@ func (c *chat) append(dst []byte, status string, ended int64) []byte {
 		dst = appendError(dst, 0, "")
 	}
 	if len(c.meta) > 0 {
-		dst = append(dst, `,"meta_data":`...)
-		dst = appendMeta(dst, c.meta)
+		dst = appendMeta(append(dst, `,"meta_data":`...), c.meta)
 	}
-	dst = append(dst, `,"status":`...)
-	dst = appendString(dst, status)
+	dst = appendString(append(dst, `,"status":`...), status)
 	if status == statusAction {
 		dst = c.appendAction(dst)
 	}
@@ -169,7 +161,6 @@ func (c *chat) append(dst []byte, status string, ended int64) []byte {
 	} else {
 		dst = usage{}.append(dst)
 	}
-	dst = append(dst, `,"section_id":`...)
-	dst = appendString(dst, c.conv.sectionID)
+	dst = appendString(append(dst, `,"section_id":`...), c.conv.sectionID)
 	return append(dst, '}')
 }

@@ -1,6 +1,9 @@
 package cozetest
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+)
 
 // The codes that the fake refuses with by itself.
 const (
@@ -28,30 +31,19 @@ const (
 	codeToken          = 700012006
 )
 
-// message is the text that goes with a code in scripted faults. Coze changes its
-// texts without notice: nobody may match on them.
-func message(code int) string {
-	switch code {
-	case codeParameter:
-		return "Request parameter error"
-	case codeChat:
-		return "The chat does not exist or you do not have permission to access it"
-	case codeConversation:
-		return "The conversation does not exist or you do not have permission to access it"
-	case codeModel:
-		return "The model is busy, please try again later"
-	case codeBusy:
-		return "Conversation occupied: another chat is in progress in this conversation"
-	case codeAuthentication:
-		return "authentication is invalid"
-	case codePermission:
-		return "The token you entered is incorrect or has no permission"
-	case codeResource:
-		return "The resource does not exist"
-	case codeInternal:
-		return "Internal error"
-	case codeToken:
-		return "access token invalid"
-	}
-	return "mock error " + strconv.Itoa(code)
+// messages are the texts that go with codes in scripted faults. Coze changes its texts without notice: nobody may match on
+// them.
+var messages = map[int]string{
+	codeParameter:      "Request parameter error",
+	codeChat:           "The chat does not exist or you do not have permission to access it",
+	codeConversation:   "The conversation does not exist or you do not have permission to access it",
+	codeModel:          "The model is busy, please try again later",
+	codeBusy:           "Conversation occupied: another chat is in progress in this conversation",
+	codeAuthentication: "authentication is invalid",
+	codePermission:     "The token you entered is incorrect or has no permission",
+	codeResource:       "The resource does not exist",
+	codeInternal:       "Internal error",
+	codeToken:          "access token invalid",
 }
+
+func message(code int) string { return cmp.Or(messages[code], "mock error "+strconv.Itoa(code)) }

@@ -1,6 +1,7 @@
 package cozetest
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"strconv"
 	"time"
@@ -115,13 +116,7 @@ func (c *Config) deltas() int {
 }
 
 func (c *Config) followUps() int {
-	switch {
-	case c.FollowUps < 0:
-		return 0
-	case c.FollowUps == 0:
-		return 3
-	}
-	return min(c.FollowUps, 3)
+	return min(max(cmp.Or(c.FollowUps, 3), 0), 3)
 }
 
 func (c *Config) now() time.Time {

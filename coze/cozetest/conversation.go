@@ -1,7 +1,6 @@
 package cozetest
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -72,17 +71,12 @@ func (f *Fake) forget() {
 	f.idle = f.idle[n:]
 }
 
-func (c *conversation) append(dst []byte) []byte {
-	dst = append(dst, `,"data":{"id":`...)
-	dst = appendString(dst, c.id)
-	dst = append(dst, `,"created_at":`...)
-	dst = strconv.AppendInt(dst, c.createdAt, 10)
-	dst = append(dst, `,"name":`...)
-	dst = appendString(dst, c.name)
-	dst = append(dst, `,"last_section_id":`...)
-	dst = appendString(dst, c.sectionID)
-	dst = append(dst, `,"meta_data":`...)
-	return append(appendMeta(dst, c.meta), '}')
+func (c *conversation) append(dst []byte) ([]byte, *refusal) {
+	dst = appendString(append(dst, `,"data":{"id":`...), c.id)
+	dst = strconv.AppendInt(append(dst, `,"created_at":`...), c.createdAt, 10)
+	dst = appendString(append(dst, `,"name":`...), c.name)
+	dst = appendString(append(dst, `,"last_section_id":`...), c.sectionID)
+	return append(appendMeta(append(dst, `,"meta_data":`...), c.meta), '}'), nil
 }
 
 func (x *exchange) createConversation() {
@@ -92,27 +86,22 @@ func (x *exchange) createConversation() {
 		Messages []enterMessage    `json:"messages"`
 		MetaData map[string]string `json:"meta_data"`
 	}
-	r := x.decode(&body)
-	if r == nil {
-		r = checkMeta(body.MetaData)
-	}
-	if r == nil && len([]rune(body.Name)) > 100 {
-		r = refuse(codeParameter, "name is over 100 characters")
-	}
-	if r == nil && len(body.Messages) > 16 {
-		r = refuse(codeTooMany, "messages has more than 16 elements")
-	}
-	for i := range body.Messages {
-		if r == nil {
-			r = body.Messages[i].check()
+	good := x.read(&body, func() *refusal {
+		x.entry.BotID, x.entry.MetaData = body.BotID, body.MetaData
+		switch {
+		case len([]rune(body.Name)) > 100:
+			return refuse(codeParameter, "name is over 100 characters")
+		case len(body.Messages) > 16:
+			return refuse(codeTooMany, "messages has more than 16 elements")
 		}
-	}
-	x.entry.BotID, x.entry.MetaData = body.BotID, body.MetaData
-	if r != nil {
-		x.refuse(r.at(max(r.status, http.StatusBadRequest)))
-		return
-	}
-	if !x.met("") {
+		for i := range body.Messages {
+			if r := body.Messages[i].check(); r != nil {
+				return r
+			}
+		}
+		return checkMeta(body.MetaData)
+	})
+	if !good || !x.met("") {
 		return
 	}
 	f := x.fake
@@ -122,10 +111,9 @@ func (x *exchange) createConversation() {
 	for i := range body.Messages {
 		f.store(c, &body.Messages[i], nil)
 	}
-	x.entry.ConversationID = c.id
-	data := c.append(nil)
 	f.mu.Unlock()
-	x.reply(func(dst []byte) []byte { return append(dst, data...) })
+	x.entry.ConversationID = c.id
+	x.within(c.id, (*conversation).append)
 }
 
 // store adds a message of the caller's to a conversation: to a chat's turn, or
@@ -155,78 +143,40 @@ func (f *Fake) store(c *conversation, m *enterMessage, ch *chat) *storedMessage 
 func (x *exchange) retrieveConversation() {
 	id := x.r.URL.Query().Get("conversation_id")
 	x.entry.ConversationID = id
-	f := x.fake
-	f.mu.Lock()
-	c := f.conversation(id)
-	var data []byte
-	if c != nil {
-		data = c.append(nil)
-	}
-	f.mu.Unlock()
-	if c == nil {
-		x.refuse(refuse(codeConversation, message(codeConversation)).at(http.StatusBadRequest))
-		return
-	}
-	x.reply(func(dst []byte) []byte { return append(dst, data...) })
+	x.within(id, (*conversation).append)
 }
 
 func (x *exchange) createMessage() {
 	id := x.r.URL.Query().Get("conversation_id")
+	x.entry.ConversationID = id
 	var body enterMessage
-	r := x.decode(&body)
-	if r == nil {
-		r = body.check()
+	good := x.read(&body, func() *refusal {
+		x.entry.MetaData = body.MetaData
+		return body.check()
+	})
+	if good && x.met("") {
+		x.within(id, func(c *conversation, dst []byte) ([]byte, *refusal) {
+			return x.fake.store(c, &body, nil).appendStored(append(dst, `,"data":`...)), nil
+		})
 	}
-	x.entry.ConversationID, x.entry.MetaData = id, body.MetaData
-	if r != nil {
-		x.refuse(r.at(max(r.status, http.StatusBadRequest)))
-		return
-	}
-	if !x.met("") {
-		return
-	}
-	f := x.fake
-	f.mu.Lock()
-	c := f.conversation(id)
-	var data []byte
-	if c != nil {
-		data = f.store(c, &body, nil).appendStored([]byte(`,"data":`))
-	}
-	f.mu.Unlock()
-	if c == nil {
-		x.refuse(refuse(codeConversation, message(codeConversation)).at(http.StatusBadRequest))
-		return
-	}
-	x.reply(func(dst []byte) []byte { return append(dst, data...) })
 }
 
 // deleteMessage takes a question or an answer out of a conversation; of an answer also
 // what its chat produced beside it.
 func (x *exchange) deleteMessage() {
 	q := x.r.URL.Query()
-	id, messageID := q.Get("conversation_id"), q.Get("message_id")
+	id := q.Get("conversation_id")
 	x.entry.ConversationID = id
 	if !x.met("") {
 		return
 	}
-	f := x.fake
-	f.mu.Lock()
-	c := f.conversation(id)
-	var data []byte
-	if c != nil {
-		if gone, ok := c.delete(messageID); ok {
-			data = gone.appendStored([]byte(`,"data":`))
+	x.within(id, func(c *conversation, dst []byte) ([]byte, *refusal) {
+		gone, ok := c.delete(q.Get("message_id"))
+		if !ok {
+			return nil, refuse(codeParameter, "there is no such question or answer")
 		}
-	}
-	f.mu.Unlock()
-	switch {
-	case c == nil:
-		x.refuse(refuse(codeConversation, message(codeConversation)).at(http.StatusBadRequest))
-	case data == nil:
-		x.refuse(refuse(codeParameter, "there is no such question or answer").at(http.StatusBadRequest))
-	default:
-		x.reply(func(dst []byte) []byte { return append(dst, data...) })
-	}
+		return gone.appendStored(append(dst, `,"data":`...)), nil
+	})
 }
 
 // delete is called with Fake.mu held. A chat whose question is gone is no turn any more.

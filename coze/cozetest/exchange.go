@@ -47,6 +47,34 @@ func (x *exchange) decode(v any) *refusal {
 	return nil
 }
 
+// read decodes a call's body and checks it. Without a refusal it reports true.
+func (x *exchange) read(v any, check func() *refusal) bool {
+	r := x.decode(v)
+	if r == nil && check != nil {
+		r = check()
+	}
+	if r != nil {
+		x.refuse(r.at(max(r.status, http.StatusBadRequest)))
+	}
+	return r == nil
+}
+
+// within answers with what f appends about a conversation, or refuses as f does. f is called with Fake.mu held.
+func (x *exchange) within(id string, f func(c *conversation, dst []byte) ([]byte, *refusal)) {
+	var data []byte
+	r := refuse(codeConversation, "")
+	x.fake.mu.Lock()
+	if c := x.fake.conversation(id); c != nil {
+		data, r = f(c, nil)
+	}
+	x.fake.mu.Unlock()
+	if r != nil {
+		x.refuse(r.at(http.StatusBadRequest))
+		return
+	}
+	x.reply(func(dst []byte) []byte { return append(dst, data...) })
+}
+
 // met plays the scripted fault of a call that is not a chat. It returns false
 // when the reply is over with it.
 func (x *exchange) met(question string) bool {

@@ -165,7 +165,7 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if route.ofWorkflows() {
 				code = codeAuthentication
 			}
-			x.refuse(refuse(code, message(code)).at(http.StatusUnauthorized))
+			x.refuse(refuse(code, "").at(http.StatusUnauthorized))
 			return
 		}
 		if route.limited && x.limited() {

@@ -1,6 +1,7 @@
 package cozetest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -163,24 +164,11 @@ func (f *Fault) refuses() bool {
 
 // code is Code or the kind's default.
 func (f *Fault) code() int {
-	if f.Code != 0 {
-		return f.Code
-	}
-	switch f.Kind {
-	case Limit:
-		return codeModel
-	case Expired:
-		return codeConversation
-	}
-	return codeInternal
+	own := map[Kind]int{Limit: codeModel, Expired: codeConversation}
+	return cmp.Or(f.Code, own[f.Kind], codeInternal)
 }
 
-func (f *Fault) msg() string {
-	if f.Msg != "" {
-		return f.Msg
-	}
-	return message(f.code())
-}
+func (f *Fault) msg() string { return cmp.Or(f.Msg, message(f.code())) }
 
 // after is where the fault strikes. chat.failed comes after created and
 // in_progress unless told otherwise.

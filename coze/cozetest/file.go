@@ -130,7 +130,7 @@ func (x *exchange) retrieveFile() {
 	got, ok := f.files[id]
 	f.mu.Unlock()
 	if !ok {
-		x.refuse(refuse(codeResource, message(codeResource)).at(http.StatusNotFound))
+		x.refuse(refuse(codeResource, "").at(http.StatusNotFound))
 		return
 	}
 	x.reply(got.append)

@@ -1,8 +1,8 @@
 package cozetest
 
 import (
-	"net/http"
 	"slices"
+	"strconv"
 )
 
 // historyQuery is the body of a conversation's message list.
@@ -16,53 +16,26 @@ type historyQuery struct {
 }
 
 func (x *exchange) listHistory() {
-	var q historyQuery
-	r := x.decode(&q)
-	if r == nil {
-		r = q.check()
-	}
 	id := x.r.URL.Query().Get("conversation_id")
-	x.entry.ConversationID, x.entry.ChatID = id, q.ChatID
-	if r != nil {
-		x.refuse(r.at(max(r.status, http.StatusBadRequest)))
+	x.entry.ConversationID = id
+	var q historyQuery
+	good := x.read(&q, func() *refusal {
+		x.entry.ChatID = q.ChatID
+		return q.check()
+	})
+	if !good || !x.met("") {
 		return
 	}
-	if !x.met("") {
-		return
-	}
-	f := x.fake
-	f.mu.Lock()
-	c := f.conversation(id)
-	var page []storedMessage
-	var more bool
-	if c != nil {
-		page, more = q.page(c.messages)
-	}
-	f.mu.Unlock()
-	if c == nil {
-		x.refuse(refuse(codeConversation, message(codeConversation)).at(http.StatusBadRequest))
-		return
-	}
-	x.reply(func(dst []byte) []byte {
-		dst = append(dst, `,"data":[`...)
-		for i := range page {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = page[i].appendStored(dst)
-		}
+	x.within(id, func(c *conversation, dst []byte) ([]byte, *refusal) {
+		page, more := q.page(c.messages)
+		dst = appendMessages(append(dst, `,"data":`...), page)
 		first, last := "", ""
 		if len(page) > 0 {
 			first, last = page[0].id, page[len(page)-1].id
 		}
-		dst = append(dst, `],"first_id":`...)
-		dst = appendString(dst, first)
-		dst = append(dst, `,"last_id":`...)
-		dst = appendString(dst, last)
-		if more {
-			return append(dst, `,"has_more":true`...)
-		}
-		return append(dst, `,"has_more":false`...)
+		dst = appendString(append(dst, `,"first_id":`...), first)
+		dst = appendString(append(dst, `,"last_id":`...), last)
+		return strconv.AppendBool(append(dst, `,"has_more":`...), more), nil
 	})
 }
 

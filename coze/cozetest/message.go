@@ -18,26 +18,18 @@ type storedMessage struct {
 // head appends a message up to its content, with the opening quote of the
 // content left to the caller: deltas share it.
 func (m *storedMessage) head(dst []byte) []byte {
-	dst = append(dst, `{"id":`...)
-	dst = appendString(dst, m.id)
-	dst = append(dst, `,"conversation_id":`...)
-	dst = appendString(dst, m.conversationID)
-	dst = append(dst, `,"bot_id":`...)
-	dst = appendString(dst, m.botID)
-	dst = append(dst, `,"role":`...)
-	dst = appendString(dst, m.role)
-	dst = append(dst, `,"type":`...)
-	return appendString(dst, m.kind)
+	dst = appendString(append(dst, `{"id":`...), m.id)
+	dst = appendString(append(dst, `,"conversation_id":`...), m.conversationID)
+	dst = appendString(append(dst, `,"bot_id":`...), m.botID)
+	dst = appendString(append(dst, `,"role":`...), m.role)
+	return appendString(append(dst, `,"type":`...), m.kind)
 }
 
 // tail appends what follows the content, without the closing brace.
 func (m *storedMessage) tail(dst []byte) []byte {
-	dst = append(dst, `,"content_type":`...)
-	dst = appendString(dst, m.contentType)
-	dst = append(dst, `,"chat_id":`...)
-	dst = appendString(dst, m.chatID)
-	dst = append(dst, `,"section_id":`...)
-	return appendString(dst, m.sectionID)
+	dst = appendString(append(dst, `,"content_type":`...), m.contentType)
+	dst = appendString(append(dst, `,"chat_id":`...), m.chatID)
+	return appendString(append(dst, `,"section_id":`...), m.sectionID)
 }
 
 // append is the message as an event carries it.
@@ -54,9 +46,20 @@ func (m *storedMessage) appendStored(dst []byte) []byte {
 	dst = append(dst[:len(dst)-1], `,"meta_data":`...)
 	dst = append(appendMeta(dst, m.meta), `,"created_at":`...)
 	dst = strconv.AppendInt(dst, m.createdAt, 10)
-	dst = append(dst, `,"updated_at":"`...)
-	dst = strconv.AppendInt(dst, m.createdAt, 10)
+	dst = strconv.AppendInt(append(dst, `,"updated_at":"`...), m.createdAt, 10)
 	return append(dst, `"}`...)
+}
+
+// appendMessages is a list of them.
+func appendMessages(dst []byte, all []storedMessage) []byte {
+	dst = append(dst, '[')
+	for i := range all {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = all[i].appendStored(dst)
+	}
+	return append(dst, ']')
 }
 
 // enterMessage is a message as callers send it. Content is a string even when

@@ -24,10 +24,10 @@ func (x *exchange) find(conversationID, chatID string) *chat {
 	}
 	switch {
 	case conv == nil:
-		x.refuse(refuse(codeConversation, message(codeConversation)).at(http.StatusBadRequest))
+		x.refuse(refuse(codeConversation, "").at(http.StatusBadRequest))
 		return nil
 	case c == nil || !c.saved:
-		x.refuse(refuse(codeChat, message(codeChat)).at(http.StatusBadRequest))
+		x.refuse(refuse(codeChat, "").at(http.StatusBadRequest))
 		return nil
 	}
 	return c
@@ -85,13 +85,7 @@ func (x *exchange) listMessages() {
 		x.reply(nil)
 		return
 	}
-	x.reply(func(dst []byte) []byte {
-		dst = said[0].appendStored(append(dst, `,"data":[`...))
-		for i := range said[1:] {
-			dst = said[1+i].appendStored(append(dst, ','))
-		}
-		return append(dst, ']')
-	})
+	x.reply(func(dst []byte) []byte { return appendMessages(append(dst, `,"data":`...), said) })
 }
 
 func (x *exchange) cancelChat() {
@@ -99,8 +93,7 @@ func (x *exchange) cancelChat() {
 		ConversationID string `json:"conversation_id"`
 		ChatID         string `json:"chat_id"`
 	}
-	if r := x.decode(&body); r != nil {
-		x.refuse(r.at(max(r.status, http.StatusBadRequest)))
+	if !x.read(&body, nil) {
 		return
 	}
 	c := x.find(body.ConversationID, body.ChatID)

@@ -1,6 +1,7 @@
 package cozetest
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"strconv"
@@ -16,7 +17,10 @@ type refusal struct {
 	after  string
 }
 
-func refuse(code int, msg string) *refusal { return &refusal{code: code, msg: msg} }
+// refuse is a refusal; without a msg it has the code's own.
+func refuse(code int, msg string) *refusal {
+	return &refusal{code: code, msg: cmp.Or(msg, message(code))}
+}
 
 // at is the refusal as the calls other than chat give it: with a 4xx.
 func (r *refusal) at(status int) *refusal {
@@ -69,10 +73,7 @@ func (x *exchange) fault(ft *Fault) {
 		x.log(0, 0)
 		panic(http.ErrAbortHandler)
 	case Gateway:
-		status := ft.Status
-		if status == 0 {
-			status = http.StatusBadGateway
-		}
+		status := cmp.Or(ft.Status, http.StatusBadGateway)
 		x.log(status, 0)
 		title := strconv.Itoa(status) + " " + http.StatusText(status)
 		x.w.Header().Set("Content-Type", "text/html")
@@ -80,10 +81,7 @@ func (x *exchange) fault(ft *Fault) {
 		io.WriteString(x.w, "<html>\r\n<head><title>"+title+"</title></head>\r\n<body>\r\n<center><h1>"+
 			title+"</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n")
 	case Limit:
-		r := &refusal{code: ft.code(), msg: ft.msg(), status: ft.Status}
-		if r.status == 0 {
-			r.status = http.StatusTooManyRequests
-		}
+		r := &refusal{code: ft.code(), msg: ft.msg(), status: cmp.Or(ft.Status, http.StatusTooManyRequests)}
 		switch {
 		case ft.Date:
 			// Rounded up: an HTTP date has no fractions, and asking too early is

@@ -120,79 +120,29 @@ func readRule(d *json.Decoder) (Rule, error) {
 
 // set gives a field by its name in scripts and directives the value of a text.
 func (r *Rule) set(key, value string) (err error) {
-	switch key {
-	case "on":
-		r.On = value
-	case "contains":
-		r.Contains = value
-	case "match":
-		r.Match = value
-	case "nth":
-		r.Nth, err = strconv.Atoi(value)
-	case "times":
-		r.Times, err = strconv.Atoi(value)
-	case "percent":
-		r.Percent, err = strconv.ParseFloat(value, 64)
-	case "fault":
-		r.Kind = Kind(value)
-	case "code":
-		r.Code, err = strconv.Atoi(value)
-	case "msg":
-		r.Msg = value
-	case "status":
-		r.Status, err = strconv.Atoi(value)
-	case "for":
-		r.For, err = duration(value)
-	case "date":
-		r.Date, err = strconv.ParseBool(value)
-	case "after":
-		r.After, err = strconv.Atoi(value)
-	case "bytes":
-		r.Bytes, err = strconv.Atoi(value)
-	case "mid_json":
-		r.MidJSON, err = strconv.ParseBool(value)
-	case "reset":
-		r.Reset, err = strconv.ParseBool(value)
-	case "created":
-		r.Created, err = strconv.ParseBool(value)
-	case "then":
-		r.Then = End(value)
-	case "behind":
-		r.Behind, err = duration(value)
-	case "lines":
-		r.Lines = value
-	case "done":
-		r.Done = value
-	case "pace":
-		r.Pace, err = duration(value)
-	case "latency":
-		r.Latency, err = duration(value)
-	case "deltas":
-		r.Deltas, err = strconv.Atoi(value)
-	case "answer":
-		r.Answer = value
-	case "size":
-		r.Size, err = strconv.Atoi(value)
-	case "answers":
-		r.Answers, err = strconv.Atoi(value)
-	case "tool":
-		r.Tool = value
-	case "arguments":
-		r.Arguments = value
-	case "rounds":
-		r.Rounds, err = strconv.Atoi(value)
-	case "says":
-		r.Says = value
-	case "empty":
-		r.Empty, err = strconv.ParseBool(value)
-	case "reasoning":
-		r.Reasoning, err = strconv.ParseBool(value)
-	case "type":
-		r.Type = value
-	case "unnamed":
-		r.Unnamed, err = strconv.ParseBool(value)
-	case "strays":
-		r.Strays, err = strconv.ParseBool(value)
+	fields := map[string]any{
+		"on": &r.On, "contains": &r.Contains, "match": &r.Match, "nth": &r.Nth, "times": &r.Times, "percent": &r.Percent,
+		"fault": &r.Kind, "code": &r.Code, "msg": &r.Msg, "status": &r.Status, "for": &r.For, "date": &r.Date, "after": &r.After,
+		"bytes": &r.Bytes, "mid_json": &r.MidJSON, "reset": &r.Reset, "created": &r.Created, "then": &r.Then, "behind": &r.Behind,
+		"lines": &r.Lines, "done": &r.Done, "pace": &r.Pace, "latency": &r.Latency, "deltas": &r.Deltas,
+		"answer": &r.Answer, "size": &r.Size, "answers": &r.Answers, "empty": &r.Empty, "reasoning": &r.Reasoning, "type": &r.Type,
+		"tool": &r.Tool, "arguments": &r.Arguments, "rounds": &r.Rounds, "says": &r.Says, "unnamed": &r.Unnamed, "strays": &r.Strays,
+	}
+	switch field := fields[key].(type) {
+	case *string:
+		*field = value
+	case *Kind:
+		*field = Kind(value)
+	case *End:
+		*field = End(value)
+	case *int:
+		*field, err = strconv.Atoi(value)
+	case *float64:
+		*field, err = strconv.ParseFloat(value, 64)
+	case *bool:
+		*field, err = strconv.ParseBool(value)
+	case *time.Duration:
+		*field, err = duration(value)
 	default:
 		return fmt.Errorf("unknown field %q", key)
 	}

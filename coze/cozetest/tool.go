@@ -83,8 +83,7 @@ func (c *chat) outputs(body *outputsBody) ([]toolOutput, *refusal) {
 func (x *exchange) submitOutputs() {
 	q := x.r.URL.Query()
 	var body outputsBody
-	if r := x.decode(&body); r != nil {
-		x.refuse(r.at(max(r.status, http.StatusBadRequest)))
+	if !x.read(&body, nil) {
 		return
 	}
 	x.entry.Stream, x.entry.ConversationID, x.entry.ChatID = body.Stream, q.Get("conversation_id"), q.Get("chat_id")
@@ -107,10 +106,10 @@ func (x *exchange) goOn(body *outputsBody) (*chat, *Fault, *refusal) {
 	defer f.mu.Unlock()
 	conv, c := f.chat(x.entry.ConversationID, x.entry.ChatID)
 	if conv == nil {
-		return nil, nil, refuse(codeConversation, message(codeConversation))
+		return nil, nil, refuse(codeConversation, "")
 	}
 	if c == nil {
-		return nil, nil, refuse(codeChat, message(codeChat))
+		return nil, nil, refuse(codeChat, "")
 	}
 	x.entry.BotID, x.entry.Question = c.botID, c.question
 	plain, directives, _ := f.directives(c.question) // they were read when it was asked

@@ -68,24 +68,18 @@ func appendMeta(dst []byte, m map[string]string) []byte {
 }
 
 func appendError(dst []byte, code int, msg string) []byte {
-	dst = append(dst, `{"code":`...)
-	dst = strconv.AppendInt(dst, int64(code), 10)
-	dst = append(dst, `,"msg":`...)
-	return append(appendString(dst, msg), '}')
+	return append(appendEnvelope(dst, code, msg), '}')
 }
 
 // appendEnvelope appends what stands before a reply's data; the caller appends
 // the data and appendDetail.
 func appendEnvelope(dst []byte, code int, msg string) []byte {
-	dst = append(dst, `{"code":`...)
-	dst = strconv.AppendInt(dst, int64(code), 10)
-	dst = append(dst, `,"msg":`...)
-	return appendString(dst, msg)
+	dst = strconv.AppendInt(append(dst, `{"code":`...), int64(code), 10)
+	return appendString(append(dst, `,"msg":`...), msg)
 }
 
 func appendDetail(dst []byte, logID string) []byte {
-	dst = append(dst, `,"detail":{"logid":`...)
-	return append(appendString(dst, logID), "}}"...)
+	return append(appendString(append(dst, `,"detail":{"logid":`...), logID), "}}"...)
 }
 
 // usage counts tokens as a rule of thumb does: four characters each.
@@ -99,11 +93,8 @@ func tokens(s string) int {
 }
 
 func (u usage) append(dst []byte) []byte {
-	dst = append(dst, `{"token_count":`...)
-	dst = strconv.AppendInt(dst, int64(u.input+u.output), 10)
-	dst = append(dst, `,"output_count":`...)
-	dst = strconv.AppendInt(dst, int64(u.output), 10)
-	dst = append(dst, `,"input_count":`...)
-	dst = strconv.AppendInt(dst, int64(u.input), 10)
+	dst = strconv.AppendInt(append(dst, `{"token_count":`...), int64(u.input+u.output), 10)
+	dst = strconv.AppendInt(append(dst, `,"output_count":`...), int64(u.output), 10)
+	dst = strconv.AppendInt(append(dst, `,"input_count":`...), int64(u.input), 10)
 	return append(dst, '}')
 }
