@@ -3,13 +3,14 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/command"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
-	"github.com/cozeq/cozeq/internal/toolcommand"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -51,14 +52,21 @@ func (o *Tools) Apply(cmd *cobra.Command, cfg *worker.Config) error {
 	case o.rounds < 1:
 		return misuse.Errorf(cmd, "--%s %d, want at least 1", roundsFlag, o.rounds)
 	}
-	commands, err := toolcommand.Parse(o.commands)
-	if err != nil {
-		return misuse.Errorf(cmd, "--%s: %w", toolFlag, err)
-	}
 	cfg.Tools, cfg.ToolTimeout, cfg.ToolRounds = make(map[string]worker.Tool), o.timeout, o.rounds
-	for name, command := range commands {
+	for _, pair := range o.commands {
+		name, line, ok := strings.Cut(pair, "=")
+		switch {
+		case !ok || name == "" || strings.TrimSpace(line) == "":
+			return misuse.Errorf(cmd, "--%s: %q, want NAME=COMMAND, such as get_weather=./weather.py", toolFlag, pair)
+		case cfg.Tools[name] != nil:
+			return misuse.Errorf(cmd, "--%s: two commands for %s", toolFlag, name)
+		}
+		c, err := command.Parse(line)
+		if err != nil {
+			return misuse.Errorf(cmd, "--%s: %s: %w: name a program that is there and may be run", toolFlag, name, err)
+		}
 		cfg.Tools[name] = func(ctx context.Context, arguments json.RawMessage) (string, error) {
-			return command.Run(ctx, arguments)
+			return c.Run(ctx, arguments)
 		}
 	}
 	return nil

@@ -15,13 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/internal/childenv"
+	"github.com/cozeq/cozeq/internal/command"
 )
 
 // Window is how many records may be unacknowledged.
@@ -40,7 +38,7 @@ type Record struct {
 
 // Config is a command.
 type Config struct {
-	Command []string  // a program and its arguments: there is no shell
+	Command command.Command
 	Stderr  io.Writer // of the command
 
 	Pace backoff.Policy // waits before a process that follows one; zero: from 200 ms to 10 s
@@ -61,18 +59,6 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
-
-// Split makes a command of its text: words between spaces.
-func Split(text string) ([]string, error) {
-	words := strings.Fields(text)
-	if len(words) == 0 {
-		return nil, errors.New("want a program, and its arguments behind spaces")
-	}
-	if _, err := exec.LookPath(words[0]); err != nil {
-		return nil, err
-	}
-	return words, nil
-}
 
 // Sink hands records over. Its methods are for one goroutine.
 type Sink struct {
@@ -157,7 +143,7 @@ func (s *Sink) run(ctx context.Context) error {
 			if err == nil {
 				err = errors.New("it has ended")
 			}
-			return &Error{Command: s.config.Command[0], Open: len(open), Err: err}
+			return &Error{Command: s.config.Command.String(), Open: len(open), Err: err}
 		}
 		if err := waits.Sleep(ctx, 0); err != nil {
 			return err
@@ -180,8 +166,8 @@ func (p *process) run(ctx context.Context) error {
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()
 	c := p.sink.config
-	cmd := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
-	cmd.Env, cmd.Stderr, cmd.WaitDelay = childenv.Of(), c.Stderr, time.Second
+	cmd := c.Command.Make(ctx)
+	cmd.Stderr, cmd.WaitDelay = c.Stderr, time.Second
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/command"
 	"github.com/cozeq/cozeq/internal/sink"
 )
 
@@ -56,8 +57,12 @@ func start(t *testing.T, how string, acknowledged func(int) error) (*sink.Sink, 
 	t.Setenv("COZE_API_TOKEN", "secret")
 	t.Setenv("REDIS_URL", "redis://:secret@localhost")
 	path := t.TempDir() + "/taken"
+	taking, err := command.Parse(self + " " + how + " " + path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := sink.New(t.Context(), sink.Config{
-		Command: []string{self, how, path}, Stderr: io.Discard, Acknowledged: acknowledged, Pace: backoff.Policy{First: time.Millisecond, Most: time.Millisecond},
+		Command: taking, Stderr: io.Discard, Acknowledged: acknowledged, Pace: backoff.Policy{First: time.Millisecond, Most: time.Millisecond},
 	})
 	return s, func() []string {
 		text, err := os.ReadFile(path)
@@ -141,14 +146,5 @@ func TestFault(t *testing.T) {
 	s.Abort()
 	if err := s.Send(t.Context(), sink.Record{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end: %v", err)
-	}
-}
-
-func TestSplit(t *testing.T) {
-	if _, err := sink.Split("  "); err == nil {
-		t.Error("no command")
-	}
-	if _, err := sink.Split("no-such-program x"); err == nil {
-		t.Error("a program that is not there")
 	}
 }

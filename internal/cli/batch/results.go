@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/command"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/output"
@@ -22,11 +23,12 @@ import (
 )
 
 type resultsOptions struct {
-	streams *terminal.Streams
-	output  string
-	command string // of --on-result
-	partial bool
-	force   bool
+	streams  *terminal.Streams
+	output   string
+	onResult string
+	command  command.Command // of onResult
+	partial  bool
+	force    bool
 }
 
 func newResults(s *terminal.Streams) *cobra.Command {
@@ -50,7 +52,7 @@ The exit code is 3 if some questions were not answered.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "write to `FILE`: .jsonl, .json, .csv, .tsv, .xlsx or .parquet; the first four also with .gz")
-	f.StringVar(&o.command, "on-result", "", "hand each record to this `COMMAND`, as 'cozeq run' does; the same command again sends all again")
+	f.StringVar(&o.onResult, "on-result", "", "hand each record to this `COMMAND`, as 'cozeq run' does; the same command again sends all again")
 	f.BoolVar(&o.partial, "partial", false, "write a batch that has not ended, too")
 	f.BoolVar(&o.force, "force", false, "replace FILE if it exists")
 	settings.AddFlags(cmd, settings.Redis, settings.Log)
@@ -85,14 +87,10 @@ type progressWriter interface {
 }
 
 func (o *resultsOptions) write(ctx context.Context, d *batchfile.Detached, line progressWriter) (progress.Summary, error) {
-	if o.command == "" {
+	if !o.command.Set() {
 		return d.Write(ctx, o.output, o.streams.Out, line.Progress)
 	}
-	command, err := sink.Split(o.command)
-	if err != nil {
-		return progress.Summary{}, err
-	}
-	s := sink.New(ctx, sink.Config{Command: command, Stderr: line, Acknowledged: func(int) error { return nil }})
+	s := sink.New(ctx, sink.Config{Command: o.command, Stderr: line, Acknowledged: func(int) error { return nil }})
 	defer s.Abort()
 	summary, err := d.Write(ctx, "", s.Lines(ctx), line.Progress)
 	if err == nil {
@@ -101,14 +99,14 @@ func (o *resultsOptions) write(ctx context.Context, d *batchfile.Detached, line 
 	return summary, err
 }
 
-func (o *resultsOptions) check(cmd *cobra.Command) error {
-	if o.command != "" {
-		if _, err := sink.Split(o.command); err != nil {
+func (o *resultsOptions) check(cmd *cobra.Command) (err error) {
+	if o.onResult != "" {
+		if o.command, err = command.Parse(o.onResult); err != nil {
 			return misuse.Errorf(cmd, "--on-result: %w", err)
 		}
 	}
 	switch {
-	case o.command != "" && o.output != "":
+	case o.onResult != "" && o.output != "":
 		return misuse.Errorf(cmd, "-o and --on-result: choose one")
 	case o.output == "" && o.force:
 		return misuse.Errorf(cmd, "--force needs -o: it replaces that file")

@@ -69,7 +69,7 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 	if p.account.Token != nil {
 		job.Upload = s.Uploader(p.account).Upload
 	}
-	if o.command != nil {
+	if o.command.Set() {
 		job.OnResult = &sink.Config{Command: o.command, Stderr: panel}
 	}
 	o.bounds.apply(job)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/command"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/misuse"
@@ -44,7 +45,7 @@ type options struct {
 	output      string
 	workflow    input.Workflow
 	onResult    string
-	command     []string // of onResult
+	command     command.Command // of onResult
 	input       settings.InputFlags
 	questions   settings.QuestionFlags
 	demo        bool

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/attachment"
+	"github.com/cozeq/cozeq/internal/command"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/misuse"
@@ -18,7 +19,6 @@ import (
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/sink"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -166,7 +166,7 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 	}
 	if o.onResult != "" {
 		var err error
-		if o.command, err = sink.Split(o.onResult); err != nil {
+		if o.command, err = command.Parse(o.onResult); err != nil {
 			return misuse.Errorf(cmd, "--on-result: %w", err)
 		}
 	}

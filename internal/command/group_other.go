@@ -1,6 +1,6 @@
 //go:build !unix
 
-package toolcommand
+package command
 
 import "os/exec"
 
