@@ -52,7 +52,7 @@ func (g *Gateway) batchRoutes(mux *http.ServeMux) {
 	add(http.MethodGet, batchesPath+"/{id}/results", "batchResults", "Read the results of a batch",
 		"Writes a record for each question, in the order of the file. Questions that have not ended are there with their state.", g.batchResults, nil,
 		map[string]*huma.Response{"200": {Description: "the records", Content: map[string]*huma.MediaType{"*/*": {Schema: file}}}},
-		id, parameter("format", "query", "jsonl, json, csv, tsv or xlsx; by Accept if it is missing, jsonl if that says nothing"))
+		id, parameter("format", "query", "jsonl, json, csv, tsv, xlsx or parquet; by Accept if it is missing, jsonl if that says nothing"))
 	add(http.MethodPost, batchesPath+"/{id}/cancel", "cancelBatch", "Cancel a batch", "Cancels what has not ended. Questions at Coze end a moment later.", g.cancelBatch, nil, is("200", "the batch", one), id)
 	add(http.MethodPost, batchesPath+"/{id}/retry", "retryBatch", "Ask unanswered questions again",
 		"Asks questions that failed, expired or whose record is gone, as new ones: those of class or status, if they are given.", g.retryBatch, nil, is("200", "the batch", one),

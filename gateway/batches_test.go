@@ -2,14 +2,16 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cozeq/cozeq/gateway"
+	"github.com/cozeq/cozeq/internal/parquet"
 )
 
-const questionsCSV = "custom_id,question\na,why?\nb,how?\nc,[[mock:fault=fail code=4014]] no\n"
+const questionsCSV = "custom_id,question\na,why?\nb,[[mock:ask_back]] how?\nc,[[mock:fault=fail code=4014]] no\n"
 
 // batch waits until a batch has ended, and returns it.
 func (s *site) batch(id string, headers ...string) map[string]any {
@@ -25,6 +27,13 @@ func (s *site) batch(id string, headers ...string) map[string]any {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+func columnNames(r *parquet.Reader) (names []string) {
+	for _, c := range r.Columns {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 // A file is submitted once, and its records come in its order and in other formats.
@@ -46,6 +55,19 @@ func TestBatch(t *testing.T) {
 		a = s.call("GET", "/api/v1/batches/"+id+"/results", "", "Accept: text/csv")
 		if rows := strings.Split(strings.TrimSpace(a.body), "\n"); a.status != 200 || len(rows) != 4 || !strings.HasPrefix(rows[1], "a,why?,") || !strings.Contains(rows[3], "4014") {
 			t.Errorf("%d %s", a.status, a.body)
+		}
+		if fields := strings.Split(a.body, "\n")[2]; !strings.Contains(fields, "?,") || !strings.HasSuffix(fields, ",") {
+			t.Errorf("the one that asks back: %s", fields)
+		}
+		a = s.call("GET", "/api/v1/batches/"+id+"/results?format=parquet", "")
+		if file, err := parquet.NewReader(strings.NewReader(a.body), int64(len(a.body))); err != nil || a.header.Get("Content-Type") != "application/vnd.apache.parquet" {
+			t.Errorf("%d %s: %v", a.status, a.header, err)
+		} else {
+			for row, err := range file.Rows() {
+				if asks := row[slices.Index(columnNames(file), "asks_back")]; err != nil || (asks != "") != (row[0] == "b") {
+					t.Errorf("%q, %v", row, err)
+				}
+			}
 		}
 		a = s.call("GET", "/api/v1/batches/"+id+"/results?format=jsonl", "")
 		var record struct {

@@ -219,6 +219,7 @@ func (g *Gateway) submitFile(ctx context.Context, in *input.Input, spec batches.
 var resultMedia = []struct{ format, media string }{
 	{"jsonl", "application/x-ndjson"}, {"json", "application/json"}, {"csv", "text/csv; charset=utf-8"},
 	{"tsv", "text/tab-separated-values; charset=utf-8"}, {"xlsx", mediaXLSX},
+	{"parquet", "application/vnd.apache.parquet"},
 }
 
 func (g *Gateway) batchResults(w http.ResponseWriter, r *http.Request) error {
@@ -231,7 +232,7 @@ func (g *Gateway) batchResults(w http.ResponseWriter, r *http.Request) error {
 	}
 	format, media := resultFormat(r)
 	if media == "" {
-		return fault(http.StatusNotAcceptable, "results are written as jsonl, json, csv, tsv or xlsx: say which with format=")
+		return fault(http.StatusNotAcceptable, "results are written as jsonl, json, csv, tsv, xlsx or parquet: say which with format=")
 	}
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": b.ID + "." + format}))

@@ -27,13 +27,13 @@ import (
 func TestFormats(t *testing.T) {
 	tests := []struct{ name, file, content, output, want string }{
 		{"csv to csv", "q.csv", "\ufeffid,question,conversation_key\n=1+1,=cmd(),\n-5,two,k\n", "a.csv",
-			"\ufeffid,question,conversation_key,answer,status,error_code,error_msg,token_count,conversation_id,chat_id\n" +
-				"'=1+1,'=cmd(),,re: =cmd(),completed,,,5,own RUN-1,chat of =cmd()\n" +
-				"-5,two,k,re: two,completed,,,5,of RUN-2,chat of two\n"},
+			"\ufeffid,question,conversation_key,answer,status,error_code,error_msg,token_count,conversation_id,chat_id,asks_back,possible_duplicate\n" +
+				"'=1+1,'=cmd(),,re: =cmd(),completed,,,5,own RUN-1,chat of =cmd(),,\n" +
+				"-5,two,k,re: two,completed,,,5,of RUN-2,chat of two,,\n"},
 		{"txt to tsv", "q.txt", "one\nbad, or not\n", "a.tsv",
-			"custom_id\tquestion\tanswer\tstatus\terror_code\terror_msg\ttoken_count\tconversation_id\tchat_id\n" +
-				"1\tone\tre: one\tcompleted\t\t\t5\town RUN-1\tchat of one\n" +
-				"2\tbad, or not\t\tfailed\t4000\tno answer to bad, or not\t5\town RUN-2\tchat of bad, or not\n"},
+			"custom_id\tquestion\tanswer\tstatus\terror_code\terror_msg\ttoken_count\tconversation_id\tchat_id\tasks_back\tpossible_duplicate\n" +
+				"1\tone\tre: one\tcompleted\t\t\t5\town RUN-1\tchat of one\t\t\n" +
+				"2\tbad, or not\t\tfailed\t4000\tno answer to bad, or not\t5\town RUN-2\tchat of bad, or not\t\t\n"},
 		{"jsonl to jsonl", "q.jsonl", `{"custom_id":"x","question":"1 < 2?"}`, "a.jsonl",
 			`{"id":"RUN-1","custom_id":"x","status":"completed","answer":"re: 1 < 2?",` +
 				`"usage":{"token_count":5,"output_count":3,"input_count":2},"bot_id":"bot","user_id":"cozeq",` +

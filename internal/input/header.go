@@ -68,7 +68,7 @@ func (t *table) header(cells cellReader) (*header, error) {
 
 // isOutput reports whether the table is one that a run has written: it has all columns of an answer.
 func (h *header) isOutput() bool {
-	for _, name := range AnswerColumns {
+	for _, name := range AnswerColumns[:OldColumns] {
 		if !slices.Contains(h.names, name) {
 			return false
 		}

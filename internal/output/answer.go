@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/results"
@@ -20,11 +21,14 @@ func answerCells(r *results.Result) []string {
 	if u := r.Usage; u != nil {
 		cells[4] = strconv.FormatInt(u.TokenCount, 10)
 	}
-	cells[5], cells[6] = r.ConversationID, r.ChatID
+	cells[5], cells[6], cells[7] = r.ConversationID, r.ChatID, r.AsksBack
+	if r.PossibleDuplicate {
+		cells[8] = "true"
+	}
 	return cells
 }
 
-// answerOf reads back what answerCells wrote.
+// answerOf reads back what answerCells wrote, or only the first input.OldColumns of it.
 func answerOf(cells []string) (*results.Result, error) {
 	r := &results.Result{
 		Answer: cells[0], Status: results.Status(cells[1]), ConversationID: cells[5], ChatID: cells[6],
@@ -49,7 +53,10 @@ func answerOf(cells []string) (*results.Result, error) {
 		}
 		r.Usage = &results.Usage{TokenCount: n}
 	}
+	if len(cells) == len(input.AnswerColumns) {
+		r.AsksBack, r.PossibleDuplicate = cells[7], strings.EqualFold(cells[8], "true") // a spreadsheet writes TRUE
+	}
 	// A table does not say whether the chat of a failed row has ended, and of one that was billed it may not have the id.
-	r.PossibleDuplicate = r.Status == results.Failed && (r.ChatID != "" || r.Usage != nil)
+	r.PossibleDuplicate = r.PossibleDuplicate || r.Status == results.Failed && (r.ChatID != "" || r.Usage != nil)
 	return r, nil
 }

@@ -17,9 +17,9 @@ import (
 // TestTablesForSpreadsheets: a .csv has the mark of UTF-8 where a spreadsheet made the input, and the delimiter that it
 // had.
 func TestTablesForSpreadsheets(t *testing.T) {
-	const answer = ";re: 问;completed;;;5;own RUN-1;chat of 问\n"
+	const answer = ";re: 问;completed;;;5;own RUN-1;chat of 问;;\n"
 	comma := strings.ReplaceAll(answer, ";", ",")
-	names := "answer;status;error_code;error_msg;token_count;conversation_id;chat_id\n"
+	names := "answer;status;error_code;error_msg;token_count;conversation_id;chat_id;asks_back;possible_duplicate\n"
 	head := strings.ReplaceAll(names, ";", ",")
 	tests := []struct{ name, file, content, output, want string }{
 		{"plain", "q.csv", "question,n\n问,1\n", "a.csv", "question,n," + head + "问,1" + comma},

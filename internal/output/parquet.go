@@ -13,7 +13,10 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// parquetWriter writes a .parquet. The answer's numbers are int64; what is absent is null.
+// timeColumns follow the columns that any table has.
+var timeColumns = []string{"created_at", "started_at", "completed_at"}
+
+// parquetWriter writes a .parquet. The answer's numbers are int64, its times timestamps; what is absent is null.
 type parquetWriter struct {
 	columns *input.Columns
 	file    *parquet.Writer
@@ -22,17 +25,38 @@ type parquetWriter struct {
 func newParquetWriter(w io.Writer, c *input.Columns) (*parquetWriter, error) {
 	var columns []parquet.Column
 	for _, name := range c.Names {
+		if slices.Contains(timeColumns, name) {
+			name = "input_" + name
+		}
+		columns = append(columns, parquet.Column{Name: name})
+	}
+	for _, name := range c.OutputNames() {
 		columns = append(columns, parquet.Column{Name: name})
 	}
 	for _, name := range input.AnswerColumns {
-		columns = append(columns, parquet.Column{Name: name, Number: name == input.ColumnErrorCode || name == input.ColumnTokenCount})
+		columns = append(columns, parquet.Column{Name: name, Type: parquetTypes[name]})
+	}
+	for _, name := range timeColumns {
+		columns = append(columns, parquet.Column{Name: name, Type: parquet.Time})
 	}
 	file, err := parquet.NewWriter(w, columns)
 	return &parquetWriter{c, file}, err
 }
 
+// parquetTypes are those of the columns that are no texts.
+var parquetTypes = map[string]parquet.Type{
+	input.ColumnErrorCode: parquet.Number, input.ColumnTokenCount: parquet.Number, input.ColumnDuplicate: parquet.Bool,
+}
+
 func (t *parquetWriter) Write(row *input.Row, res *results.Result) error {
-	if err := t.file.Write(slices.Concat(t.columns.Cells(row), answerCells(res))); err != nil {
+	fields, _ := t.columns.OutputCells(res.Answer)
+	times := make([]string, len(timeColumns))
+	for i, at := range []results.Time{res.CreatedAt, res.StartedAt, res.CompletedAt} {
+		if !at.IsZero() {
+			times[i] = at.String()
+		}
+	}
+	if err := t.file.Write(slices.Concat(t.columns.Cells(row), fields, answerCells(res), times)); err != nil {
 		return fmt.Errorf("row %d: %w", row.N, err)
 	}
 	return nil
@@ -78,7 +102,10 @@ func (o File) eachParquet(ctx context.Context, yield func(*results.Result) bool)
 	for i, c := range r.Columns {
 		names[i] = c.Name
 	}
-	id, err := o.columns(names)
+	if n := len(names) - len(timeColumns); n >= 0 && slices.Equal(names[n:], timeColumns) {
+		names = names[:n]
+	}
+	of, err := o.columns(names)
 	if err != nil {
 		return notAnOutput(o.Path, 0, err.Error())
 	}
@@ -90,7 +117,7 @@ func (o File) eachParquet(ctx context.Context, yield func(*results.Result) bool)
 		if err != nil {
 			return err
 		}
-		res, err := recordOf(cells, id, n)
+		res, err := of.record(cells[:len(names)], n)
 		if err != nil {
 			return notAnOutput(o.Path, 0, fmt.Sprintf("row %d: %v", n, err))
 		}

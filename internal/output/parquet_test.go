@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	library "github.com/parquet-go/parquet-go"
 
@@ -14,7 +15,7 @@ import (
 
 // TestParquet: the columns of a .csv with types, empty cells are nulls, and it is read back as any OUTPUT.
 func TestParquet(t *testing.T) {
-	path := filetest.Ran(t, "q.csv", "custom_id,question,n\na,问,1\nb,why,\n", "a.parquet", input.Options{})
+	path := filetest.Ran(t, "q.csv", "custom_id,question,n,started_at\na,问,1,then\nb,why,,\n", "a.parquet", input.Options{})
 	type row struct {
 		CustomID   string  `parquet:"custom_id,optional"`
 		N          *string `parquet:"n,optional"`
@@ -22,12 +23,17 @@ func TestParquet(t *testing.T) {
 		Status     string  `parquet:"status,optional"`
 		ErrorCode  *int64  `parquet:"error_code,optional"`
 		TokenCount int64   `parquet:"token_count,optional"`
+		Duplicate  *bool   `parquet:"possible_duplicate,optional"`
+		Started    string  `parquet:"input_started_at,optional"`
+
+		Completed time.Time `parquet:"completed_at,optional,timestamp(millisecond)"`
 	}
 	rows, err := library.ReadFile[row](path)
 	if err != nil || len(rows) != 2 {
 		t.Fatalf("%+v, %v", rows, err)
 	}
-	if r := rows[0]; r.CustomID != "a" || r.N == nil || *r.N != "1" || r.Answer != "re: 问" || r.Status != "completed" || r.ErrorCode != nil || r.TokenCount != 5 {
+	if r := rows[0]; r.CustomID != "a" || r.N == nil || *r.N != "1" || r.Answer != "re: 问" || r.Status != "completed" || r.ErrorCode != nil || r.TokenCount != 5 ||
+		r.Duplicate != nil || r.Started != "then" || r.Completed.Year() < 2026 {
 		t.Errorf("%+v", r)
 	}
 	if r := rows[1]; r.N != nil || r.Answer != "re: why" {

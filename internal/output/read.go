@@ -97,7 +97,7 @@ func (o File) tableRecords(ctx context.Context, out *input.Input, yield func(*re
 	for len(names) > 0 && input.Blank(names[len(names)-1]) {
 		names = names[:len(names)-1]
 	}
-	id, err := o.columns(names)
+	of, err := o.columns(names)
 	if err != nil {
 		yield(nil, notAnOutput(o.Path, max(head.Line, 1), err.Error()))
 		return
@@ -120,7 +120,7 @@ func (o File) tableRecords(ctx context.Context, out *input.Input, yield func(*re
 			yield(nil, notAnOutput(o.Path, row.Line, "not a row of the table"))
 			return
 		}
-		res, err := recordOf(cells, id, n)
+		res, err := of.record(cells, n)
 		if err != nil {
 			yield(nil, notAnOutput(o.Path, row.Line, err.Error()))
 			return
@@ -131,26 +131,35 @@ func (o File) tableRecords(ctx context.Context, out *input.Input, yield func(*re
 	}
 }
 
-// columns checks the names of a table's columns. id is the place of the one with the custom_id, -1 if there is none.
-func (o File) columns(names []string) (id int, err error) {
-	n := len(names) - len(input.AnswerColumns)
-	if n < 0 || !slices.Equal(names[n:], input.AnswerColumns) {
-		return -1, errors.New("the last columns are not " + input.List(input.AnswerColumns, ""))
-	}
-	if o.ID == "" {
-		return -1, nil
-	}
-	return slices.Index(names[:n], o.ID), nil
+// places are where a table has what a record needs.
+type places struct {
+	id     int // the column with the custom_id, -1 if there is none
+	answer int // the first one of the answer
 }
 
-// recordOf makes the record of the nth row.
-func recordOf(cells []string, id, n int) (*results.Result, error) {
-	res, err := answerOf(cells[len(cells)-len(input.AnswerColumns):])
+// columns checks the names of a table's columns.
+func (o File) columns(names []string) (places, error) {
+	p := places{id: -1}
+	for _, wanted := range [][]string{input.AnswerColumns, input.AnswerColumns[:input.OldColumns]} {
+		if p.answer = len(names) - len(wanted); p.answer < 0 || !slices.Equal(names[p.answer:], wanted) {
+			continue
+		}
+		if o.ID != "" {
+			p.id = slices.Index(names[:p.answer], o.ID)
+		}
+		return p, nil
+	}
+	return p, errors.New("the last columns are not " + input.List(input.AnswerColumns, ""))
+}
+
+// record makes the record of the nth row.
+func (p places) record(cells []string, n int) (*results.Result, error) {
+	res, err := answerOf(cells[p.answer:])
 	if err != nil {
 		return nil, err
 	}
-	if id >= 0 {
-		res.CustomID = strings.TrimSpace(cells[id])
+	if p.id >= 0 {
+		res.CustomID = strings.TrimSpace(cells[p.id])
 	}
 	res.CustomID = cmp.Or(res.CustomID, strconv.Itoa(n))
 	return res, nil

@@ -45,6 +45,9 @@ func PrintSummary(s *terminal.Streams, sum progress.Summary) error {
 		}
 		line("%s", text)
 	}
+	if sum.AsksBack > 0 {
+		line("  %s to which the bot asks back (asks_back)", terminal.Questions(sum.AsksBack))
+	}
 	if sum.Doubtful > 0 {
 		line("  %s may have been asked, and billed, twice (possible_duplicate)", terminal.Questions(sum.Doubtful))
 	}

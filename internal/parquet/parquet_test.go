@@ -2,19 +2,21 @@ package parquet_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	library "github.com/parquet-go/parquet-go"
 
 	"github.com/cozeq/cozeq/internal/parquet"
 )
 
-var columns = []parquet.Column{{Name: "question"}, {Name: "token_count", Number: true}, {Name: "答案"}}
+var columns = []parquet.Column{{Name: "question"}, {Name: "token_count", Type: parquet.Number}, {Name: "答案"}}
 
 func table(t testing.TB, rows [][]string) []byte {
 	t.Helper()
@@ -88,6 +90,63 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
+// TestTypes: times and truth values are what a library reads, and so are their nulls.
+func TestTypes(t *testing.T) {
+	var b bytes.Buffer
+	w, err := parquet.NewWriter(&b, []parquet.Column{{Name: "at", Type: parquet.Time}, {Name: "twice", Type: parquet.Bool}})
+	var rows [][]string
+	for n := range 20 {
+		row := []string{"2026-11-30T03:18:33.00" + strconv.Itoa(n%10) + "Z", []string{"true", "", "false"}[n%3]}
+		if n == 4 {
+			row[0] = ""
+		}
+		rows, err = append(rows, row), errors.Join(err, w.Write(row))
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write([]string{"soon", ""}); err == nil {
+		t.Error("what is no time was written")
+	}
+	if got, err := back(b.Bytes()); err != nil || !slices.EqualFunc(got, rows, slices.Equal[[]string]) {
+		t.Errorf("%q, %v", got, err)
+	}
+	read, err := library.Read[struct {
+		At    *time.Time `parquet:"at,optional,timestamp(millisecond)"`
+		Twice *bool      `parquet:"twice,optional"`
+	}](bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil || len(read) != len(rows) {
+		t.Fatalf("%d rows, %v", len(read), err)
+	}
+	for n, r := range read {
+		at, twice := "", ""
+		if r.At != nil {
+			at = r.At.UTC().Format("2006-01-02T15:04:05.000Z")
+		}
+		if r.Twice != nil {
+			twice = strconv.FormatBool(*r.Twice)
+		}
+		if at != rows[n][0] || twice != rows[n][1] {
+			t.Errorf("row %d: %s, %s, want %q", n, at, twice, rows[n])
+		}
+	}
+}
+
+// TestPageSize: a page that unpacks to more than its header says is not read on.
+func TestPageSize(t *testing.T) {
+	const cell = 1 << 20
+	file := table(t, [][]string{{strings.Repeat("x", cell), "", ""}})
+	const size = 4 + 2 + 4 + cell // the length of the levels, the levels, the length of the text, the text
+	at := bytes.Index(file, binary.AppendVarint(nil, size))
+	if at < 0 {
+		t.Fatal("the size of the page is not in its header")
+	}
+	copy(file[at:], binary.AppendVarint(nil, size-1))
+	if _, err := back(file); !errors.Is(err, parquet.ErrForeign) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestForeign: a file of another program is refused.
 func TestForeign(t *testing.T) {
 	var b bytes.Buffer
@@ -104,5 +163,11 @@ func TestForeign(t *testing.T) {
 
 func FuzzReader(f *testing.F) {
 	f.Add(table(f, [][]string{{"why?", "5", "because"}, {"", "", ""}}))
+	var b bytes.Buffer
+	w, err := parquet.NewWriter(&b, []parquet.Column{{Name: "at", Type: parquet.Time}, {Name: "twice", Type: parquet.Bool}})
+	if err = errors.Join(err, w.Write([]string{"2026-11-30T03:18:33.000Z", "true"}), w.Close()); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
 	f.Fuzz(func(_ *testing.T, file []byte) { _, _ = back(file) })
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"strconv"
+	"time"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -20,8 +21,12 @@ var ErrForeign = errors.New("not a Parquet file of cozeq's")
 // errDamaged is the error for one that was changed since.
 var errDamaged = fmt.Errorf("%w: it is damaged", ErrForeign)
 
-// mostFooter bounds what is read into memory on the word of a file.
-const mostFooter = 64 << 20
+// What is read into memory on the word of a file: its end, and a page as it is unpacked. A page of ours has 8 MiB, and one cell
+// more, which is an answer of 256 MiB (--max-answer) at the most.
+const (
+	mostFooter = 64 << 20
+	mostPage   = 320 << 20
+)
 
 // Reader reads a file that a Writer wrote.
 type Reader struct {
@@ -54,9 +59,21 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 		return nil, ErrForeign
 	}
 	for _, e := range t.file.Schema[1:] {
-		t.Columns = append(t.Columns, Column{Name: e.Name, Number: e.Type.V == format.Int64})
+		t.Columns = append(t.Columns, Column{Name: e.Name, Type: typeOf(&e)})
 	}
 	return t, nil
+}
+
+func typeOf(e *format.SchemaElement) Type {
+	switch _, time := e.LogicalType.Value.(*format.TimestampType); {
+	case time:
+		return Time
+	case e.Type.V == format.Int64:
+		return Number
+	case e.Type.V == format.Boolean:
+		return Bool
+	}
+	return Text
 }
 
 // Rows yields the cells of each row.
@@ -70,7 +87,7 @@ func (t *Reader) Rows() iter.Seq2[[]string, error] {
 			columns := make([][]string, len(t.Columns))
 			for i := range columns {
 				var err error
-				if columns[i], err = t.page(&group.Columns[i].MetaData, int(group.NumRows), t.Columns[i].Number); err != nil {
+				if columns[i], err = t.page(&group.Columns[i].MetaData, int(group.NumRows), t.Columns[i].Type); err != nil {
 					yield(nil, err)
 					return
 				}
@@ -89,7 +106,7 @@ func (t *Reader) Rows() iter.Seq2[[]string, error] {
 }
 
 // page reads a column's cells of a group.
-func (t *Reader) page(c *format.ColumnMetaData, rows int, number bool) ([]string, error) {
+func (t *Reader) page(c *format.ColumnMetaData, rows int, kind Type) ([]string, error) {
 	if c.DataPageOffset < 0 || c.DataPageOffset > t.size || c.TotalCompressedSize < 0 || c.TotalCompressedSize > t.size-c.DataPageOffset {
 		return nil, errDamaged
 	}
@@ -106,20 +123,24 @@ func (t *Reader) page(c *format.ColumnMetaData, rows int, number bool) ([]string
 	if err != nil {
 		return nil, errDamaged
 	}
-	plain, err := io.ReadAll(z)
-	if err != nil || len(plain) < 4 {
+	size := int64(header.UncompressedPageSize)
+	if size < 4 || size > mostPage {
+		return nil, errDamaged
+	}
+	plain, err := io.ReadAll(io.LimitReader(z, size+1))
+	if err != nil || int64(len(plain)) != size {
 		return nil, errDamaged
 	}
 	n := binary.LittleEndian.Uint32(plain)
 	if plain = plain[4:]; uint64(n) > uint64(len(plain)) {
 		return nil, errDamaged
 	}
-	return decode(plain[:n], plain[n:], rows, number)
+	return decode(plain[:n], plain[n:], rows, kind)
 }
 
 // decode is the cells of levels and values.
-func decode(levels, plain []byte, rows int, number bool) ([]string, error) {
-	cells := make([]string, 0, rows)
+func decode(levels, plain []byte, rows int, kind Type) ([]string, error) {
+	cells, bits := make([]string, 0, rows), 0
 	for len(levels) > 0 {
 		run, n := binary.Uvarint(levels)
 		if n <= 0 || n >= len(levels) || run&1 != 0 || run>>1 > uint64(rows-len(cells)) {
@@ -131,9 +152,15 @@ func decode(levels, plain []byte, rows int, number bool) ([]string, error) {
 			cell := ""
 			switch {
 			case !there:
-			case number && len(plain) >= 8:
-				cell, plain = strconv.FormatInt(int64(binary.LittleEndian.Uint64(plain)), 10), plain[8:]
-			case !number && len(plain) >= 4 && uint64(binary.LittleEndian.Uint32(plain)) <= uint64(len(plain)-4):
+			case kind == Bool && bits/8 < len(plain):
+				cell = strconv.FormatBool(plain[bits/8]>>(bits%8)&1 == 1)
+				bits++
+			case (kind == Number || kind == Time) && len(plain) >= 8:
+				n := int64(binary.LittleEndian.Uint64(plain))
+				if cell, plain = strconv.FormatInt(n, 10), plain[8:]; kind == Time {
+					cell = time.UnixMilli(n).UTC().Format(timeLayout)
+				}
+			case kind == Text && len(plain) >= 4 && uint64(binary.LittleEndian.Uint32(plain)) <= uint64(len(plain)-4):
 				end := 4 + int(binary.LittleEndian.Uint32(plain))
 				cell, plain = string(plain[4:end]), plain[end:]
 			default:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -35,6 +36,7 @@ type column struct {
 	Column
 	levels []bool // for each cell whether it has a value
 	plain  []byte
+	bits   int // of a Bool: how many values there are
 }
 
 // NewWriter begins a file.
@@ -43,14 +45,29 @@ func NewWriter(w io.Writer, columns []Column) (*Writer, error) {
 	t.file.Schema = thrift.Slice[format.SchemaElement]{{Name: "row", NumChildren: thrift.New(int32(len(columns)))}}
 	for _, c := range columns {
 		t.columns = append(t.columns, column{Column: c})
-		e := format.SchemaElement{Name: c.Name, Type: thrift.New(format.Int64), RepetitionType: thrift.New(format.Optional)}
-		if !c.Number {
-			e.Type, e.ConvertedType = thrift.New(format.ByteArray), thrift.New(deprecated.UTF8)
+		e := format.SchemaElement{Name: c.Name, Type: thrift.New(c.Type.physical()), RepetitionType: thrift.New(format.Optional)}
+		switch c.Type {
+		case Text:
+			e.ConvertedType = thrift.New(deprecated.UTF8)
 			e.LogicalType = format.LogicalType{Value: new(format.StringType)}
+		case Time:
+			e.ConvertedType = thrift.New(deprecated.TimestampMillis)
+			e.LogicalType = format.LogicalType{Value: &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: new(format.MilliSeconds)}}}
 		}
 		t.file.Schema = append(t.file.Schema, e)
 	}
 	return t, t.write([]byte(magic))
+}
+
+// physical is how the format stores the values.
+func (t Type) physical() format.Type {
+	switch t {
+	case Text:
+		return format.ByteArray
+	case Bool:
+		return format.Boolean
+	}
+	return format.Int64
 }
 
 func (t *Writer) write(b []byte) error {
@@ -64,22 +81,45 @@ func (t *Writer) Write(cells []string) error {
 	for i := range t.columns {
 		c, cell := &t.columns[i], strings.ToValidUTF8(cells[i], "\uFFFD")
 		c.levels = append(c.levels, cell != "")
-		switch {
-		case cell == "":
-		case c.Number:
-			n, err := strconv.ParseInt(cell, 10, 64)
-			if err != nil {
-				return fmt.Errorf("column %s: %q is no whole number", c.Name, cell)
+		if cell != "" {
+			if err := c.add(cell); err != nil {
+				return fmt.Errorf("column %s: %w", c.Name, err)
 			}
-			c.plain = binary.LittleEndian.AppendUint64(c.plain, uint64(n))
-		default:
-			c.plain = binary.LittleEndian.AppendUint32(c.plain, uint32(len(cell)))
-			c.plain = append(c.plain, cell...)
 		}
 		t.bytes += len(cell)
 	}
 	if t.rows++; t.rows == groupRows || t.bytes >= groupBytes {
 		return t.flush()
+	}
+	return nil
+}
+
+// add adds a value.
+func (c *column) add(cell string) error {
+	switch c.Type {
+	case Number:
+		n, err := strconv.ParseInt(cell, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%q is no whole number", cell)
+		}
+		c.plain = binary.LittleEndian.AppendUint64(c.plain, uint64(n))
+	case Time:
+		at, err := time.Parse(time.RFC3339, cell)
+		if err != nil {
+			return fmt.Errorf("%q is no time", cell)
+		}
+		c.plain = binary.LittleEndian.AppendUint64(c.plain, uint64(at.UnixMilli()))
+	case Bool: // eight of them are a byte, from its lowest bit on
+		if c.bits%8 == 0 {
+			c.plain = append(c.plain, 0)
+		}
+		if cell == "true" {
+			c.plain[c.bits/8] |= 1 << (c.bits % 8)
+		}
+		c.bits++
+	default:
+		c.plain = binary.LittleEndian.AppendUint32(c.plain, uint32(len(cell)))
+		c.plain = append(c.plain, cell...)
 	}
 	return nil
 }
@@ -97,17 +137,13 @@ func (t *Writer) flush() error {
 		if err != nil {
 			return err
 		}
-		kind := format.ByteArray
-		if c.Number {
-			kind = format.Int64
-		}
 		group.Columns = append(group.Columns, format.ColumnChunk{FileOffset: at, MetaData: format.ColumnMetaData{
-			Type: kind, Encoding: thrift.Slice[format.Encoding]{format.Plain, format.RLE}, PathInSchema: thrift.Slice[string]{c.Name},
+			Type: c.Type.physical(), Encoding: thrift.Slice[format.Encoding]{format.Plain, format.RLE}, PathInSchema: thrift.Slice[string]{c.Name},
 			Codec: codec, NumValues: int64(t.rows), DataPageOffset: at, TotalCompressedSize: t.at - at, TotalUncompressedSize: size,
 		}})
 		group.TotalByteSize += size
 		group.TotalCompressedSize += t.at - at
-		c.levels, c.plain = c.levels[:0], c.plain[:0]
+		c.levels, c.plain, c.bits = c.levels[:0], c.plain[:0], 0
 	}
 	t.file.RowGroups = append(t.file.RowGroups, group)
 	t.file.NumRows += int64(t.rows)

@@ -17,6 +17,8 @@ type Summary struct {
 
 	Cached int // answered from the cache, in earlier runs too
 
+	AsksBack int // answered with a question of the bot's
+
 	Doubtful int // marked possible_duplicate: Coze may have been asked, and have billed, twice
 
 	// AlreadyComplete is true if OUTPUT was complete before, so nothing was done.

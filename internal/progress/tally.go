@@ -12,6 +12,7 @@ import (
 type Tally struct {
 	Answered, failed, canceled, expired int
 	resumed, Asked, Cached, doubtful    int
+	asksBack                            int
 	Tokens, TokensIn, TokensOut         int64
 	Cost                                spread // tokens of a question that was asked
 	failures                            map[failureKind]*FailureCount
@@ -60,6 +61,9 @@ func (t *Tally) Add(r *results.Result, now bool) {
 	}
 	if r.PossibleDuplicate {
 		t.doubtful++
+	}
+	if r.AsksBack != "" {
+		t.asksBack++
 	}
 	switch r.Status {
 	case results.Completed:
@@ -147,7 +151,7 @@ func ClassCounts(classes map[string]int) []ClassCount {
 func (t *Tally) Summary() Summary {
 	s := Summary{
 		Answered: t.Answered, Failed: t.failed, Canceled: t.canceled, Expired: t.expired,
-		Resumed: t.resumed, Asked: t.Asked, Cached: t.Cached, Doubtful: t.doubtful,
+		Resumed: t.resumed, Asked: t.Asked, Cached: t.Cached, Doubtful: t.doubtful, AsksBack: t.asksBack,
 		Tokens: t.Tokens, TokensIn: t.TokensIn, TokensOut: t.TokensOut,
 		Mean: t.Took.Mean(), P95: t.Took.quantile(0.95),
 	}

@@ -197,6 +197,7 @@ type summaryJSON struct {
 	Resumed         int                 `json:"resumed"`
 	Asked           int                 `json:"asked"`
 	Cached          int                 `json:"cached,omitempty"`
+	AsksBack        int                 `json:"asks_back,omitempty"`
 	Doubtful        int                 `json:"possible_duplicates,omitempty"`
 	AlreadyComplete bool                `json:"already_complete,omitempty"`
 	Failures        []panel.FailureJSON `json:"failures,omitempty"`
@@ -224,7 +225,7 @@ type cacheJSON struct {
 func summaryRecord(s progress.Summary) summaryJSON {
 	out := summaryJSON{
 		Rows: s.Rows, Answered: s.Answered, Failed: s.Failed, Canceled: s.Canceled, Expired: s.Expired,
-		Resumed: s.Resumed, Asked: s.Asked, Cached: s.Cached, AlreadyComplete: s.AlreadyComplete, Doubtful: s.Doubtful,
+		Resumed: s.Resumed, Asked: s.Asked, Cached: s.Cached, AlreadyComplete: s.AlreadyComplete, Doubtful: s.Doubtful, AsksBack: s.AsksBack,
 		Usage:   panel.Usage{TokenCount: s.Tokens, OutputCount: s.TokensOut, InputCount: s.TokensIn},
 		Elapsed: terminal.Seconds(s.Elapsed), Mean: terminal.Seconds(s.Mean), P95: terminal.Seconds(s.P95),
 		Output: s.Output, Journal: s.Journal,
