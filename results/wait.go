@@ -76,8 +76,7 @@ func (s *Store) WaitAll(ctx context.Context, ids iter.Seq[string]) iter.Seq2[*Re
 // Waiter waits for a changing set of tasks. Add and Next may be called from
 // different goroutines.
 type Waiter struct {
-	store *Store
-	hub   *hub
+	hub *hub
 
 	mu     sync.Mutex
 	ids    map[string]struct{} // not yet delivered
@@ -100,7 +99,7 @@ func (s *Store) NewWaiter() (*Waiter, error) {
 	if s.hub == nil {
 		s.hub = newHub(s)
 	}
-	return &Waiter{store: s, hub: s.hub, ids: make(map[string]struct{}), notify: make(chan struct{}, 1)}, nil
+	return &Waiter{hub: s.hub, ids: make(map[string]struct{}), notify: make(chan struct{}, 1)}, nil
 }
 
 // Add waits for these tasks too. A task that has ended already is delivered like

@@ -451,3 +451,31 @@ func TestClose(t *testing.T) {
 		}
 	})
 }
+
+// lateContext is one whose deadline has passed before it says so.
+type lateContext struct {
+	context.Context
+	over chan struct{}
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return time.Now().Add(-time.Hour), true }
+func (c lateContext) Done() <-chan struct{}       { return c.over }
+func (c lateContext) Err() error {
+	select {
+	case <-c.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// TestWaitAtDeadline: the connection has the context's deadline, and its own error for it may come first.
+func TestWaitAtDeadline(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
+	defer rdb.Close()
+	ctx := lateContext{t.Context(), make(chan struct{})}
+	time.AfterFunc(50*time.Millisecond, func() { close(ctx.over) }) // long after the connection's error
+	if _, err := tasktest.NewStore(t, rdb).Wait(ctx, "x"); err != context.DeadlineExceeded {
+		t.Errorf("%v, want the context's own error", err)
+	}
+}

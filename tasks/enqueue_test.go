@@ -321,3 +321,24 @@ func BenchmarkEnqueueAll(b *testing.B) {
 		})
 	}
 }
+
+// TestInsteadOf: a task takes the place of a failed turn that keeps its conversation waiting. Once that has left, nothing does.
+func TestInsteadOf(t *testing.T) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		l.Enqueue(tasktest.Turn("talk"), "failed")
+		l.Enqueue(tasktest.Turn("talk"), "next")
+		l.Take("failed")
+		l.Leave("failed", "archived", time.Now())
+		for _, id := range []string{"again", "late"} {
+			o := tasks.Options{ID: id, InsteadOf: "failed"}
+			if _, err := l.Tasks.Enqueue(t.Context(), tasktest.Turn("talk"), o); err != nil {
+				t.Fatal(err)
+			}
+			if id == "again" {
+				l.Members("again", "next")
+			}
+		}
+		l.Members("again", "next", "late")
+		l.States("failed", "none", "again", "pending", "next", "far", "late", "far")
+	})
+}

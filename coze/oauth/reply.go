@@ -68,7 +68,7 @@ func text(raw json.RawMessage) string {
 const (
 	hintApp = "Check the OAuth app at Coze: its client id, the public key's id, the private key that belongs to it, " +
 		"and that the base URL is of the app's region (" + coze.DefaultBaseURL + " or " + coze.BaseURLCom + ")."
-	hintClock = "Set this machine's clock: it is %v %s Coze's."
+	hintClock = "Set this machine's clock: it is %s %s Coze's."
 )
 
 // failure judges a reply without a token.
@@ -122,12 +122,20 @@ func hint(resp *http.Response, began time.Time) string {
 	if there, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		switch off := began.Sub(there); {
 		case off > assertionSkew:
-			return fmt.Sprintf(hintClock, off.Round(time.Second), "ahead of")
+			return fmt.Sprintf(hintClock, inWords(off), "ahead of")
 		case off < -assertionLife:
-			return fmt.Sprintf(hintClock, (-off).Round(time.Second), "behind")
+			return fmt.Sprintf(hintClock, inWords(-off), "behind")
 		}
 	}
 	return hintApp
+}
+
+// inWords is how far off a clock is: more than assertionSkew.
+func inWords(off time.Duration) string {
+	if off < 3*time.Hour {
+		return fmt.Sprintf("%.0f min", off.Minutes())
+	}
+	return fmt.Sprintf("%.0f h", off.Hours())
 }
 
 // retryAfter reads a Retry-After in seconds; 0 for none, and for the rare date.

@@ -78,17 +78,27 @@ func (r *run) writeTable(ctx context.Context, w io.Writer) error {
 
 // addOutputColumns finds the fields of all outputs: a table's header comes before its rows.
 func (r *run) addOutputColumns(ctx context.Context, c *input.Columns) error {
+	return r.eachRow(ctx, func(_ int, res *results.Result) error {
+		if res != nil && res.Status == results.Completed {
+			c.AddOutput(res.Answer)
+		}
+		return nil
+	})
+}
+
+// eachRow calls f for every row, with its record; nil: it has none.
+func (r *run) eachRow(ctx context.Context, f func(row int, res *results.Result) error) error {
 	records := r.journal.Reader()
 	for row := 1; row <= r.total; row++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		res, err := records.Result(row)
+		if err == nil {
+			err = f(row, res)
+		}
 		if err != nil {
 			return err
-		}
-		if res != nil && res.Status == results.Completed {
-			c.AddOutput(res.Answer)
 		}
 	}
 	return nil

@@ -119,26 +119,21 @@ func (r *run) resetTally() {
 
 // tallyJournal counts the records of earlier runs, and voids those that shall be asked again.
 func (r *run) tallyJournal(ctx context.Context) error {
-	records := r.journal.Reader()
-	for row := 1; row <= r.total; row++ {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		res, err := records.Result(row)
+	err := r.eachRow(ctx, func(row int, res *results.Result) error {
 		switch {
-		case err != nil:
-			return err
 		case res == nil:
 		case r.job.RetryFailed && res.Status != results.Completed:
-			if err := r.journal.Void(row, res); err != nil {
-				return err
-			}
+			return r.journal.Void(row, res)
 		default:
 			r.count(res, false)
 			if progress.WasAsked(res) {
 				r.budget.questions++
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	void, begun := r.journal.AskedBefore()
 	r.mu.Lock()

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cozeq/cozeq/internal/runbatch"
@@ -21,9 +21,8 @@ type sharedBatch struct {
 	id      string
 	lost    map[int]*lostRow // by row; see lookForResults
 
-	mu       sync.Mutex
-	canceled bool
-	counts   batches.Counts // zero = not known
+	canceled atomic.Bool
+	counts   atomic.Pointer[batches.Counts] // as the shared Redis has counted last; nil = not known
 }
 
 // register makes the run's batch, or takes it up again, with what is in the journal.
@@ -48,16 +47,12 @@ func (r *run) register(ctx context.Context) error {
 		}
 	}
 	known := runbatch.NewRows(r.total)
-	records := r.journal.Reader()
-	for row := 1; row <= r.total; row++ {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		res, err := records.Result(row)
-		if err != nil {
-			return err
-		}
+	err := r.eachRow(ctx, func(row int, res *results.Result) error {
 		known.Set(markOf(row, r.journal.Ask(row), res))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if err := r.lookForResults(ctx, known); err != nil {
 		return err
@@ -89,7 +84,7 @@ func (r *run) noteFed(ctx context.Context, row int) error {
 	}
 	err := s.batches.NoteEnqueued(ctx, s.id, row)
 	if errors.Is(err, batches.ErrCanceled) {
-		s.setCanceled()
+		s.canceled.Store(true)
 		return nil
 	}
 	return err
@@ -128,9 +123,9 @@ func (r *run) watchCancel(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		s.setCounts(b.Counts)
+		s.counts.Store(&b.Counts)
 		if !b.CanceledAt.IsZero() {
-			s.setCanceled()
+			s.canceled.Store(true)
 		}
 	}
 	// The cancel of a batch cancels its tasks; these were enqueued at the same time.
@@ -142,36 +137,15 @@ func (r *run) watchCancel(ctx context.Context) error {
 	return nil
 }
 
-func (s *sharedBatch) setCounts(c batches.Counts) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts = c
-}
-
 // batchCounts is what the shared Redis has counted last; zero = not known.
-func (s *sharedBatch) batchCounts() batches.Counts {
-	if s == nil {
-		return batches.Counts{}
+func (s *sharedBatch) batchCounts() (c batches.Counts) {
+	if s != nil && s.counts.Load() != nil {
+		c = *s.counts.Load()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.counts
+	return c
 }
 
-func (s *sharedBatch) setCanceled() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.canceled = true
-}
-
-func (s *sharedBatch) isCanceled() bool {
-	if s == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.canceled
-}
+func (s *sharedBatch) isCanceled() bool { return s != nil && s.canceled.Load() }
 
 // lostRow returns what is known of a row whose result is gone; nil for all others.
 func (s *sharedBatch) lostRow(row int) *lostRow {

@@ -53,7 +53,7 @@ func TestStateCounts(t *testing.T) {
 	for _, counts := range []batches.Counts{
 		{Total: 100, Running: 4, Waiting: 3, Queued: 93}, {Total: 100, Running: 50, Waiting: 50}, {Total: 100, Queued: 100},
 	} {
-		r.shared.setCounts(counts)
+		r.shared.counts.Store(&counts)
 		if c := r.stateCounts(now); c.inFlight+c.queued+c.waits.Total() != r.window.len() || c.inFlight > counts.Running {
 			t.Errorf("%+v: %+v", counts, c)
 		}

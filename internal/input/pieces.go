@@ -17,10 +17,11 @@ type pieceReader interface {
 }
 
 func newPieceReader(text io.Reader, array bool, max int) pieceReader {
+	r := bufio.NewReaderSize(text, 64<<10)
 	if array {
-		return &itemReader{r: bufio.NewReaderSize(text, 64<<10), max: max, line: 1}
+		return &itemReader{r: r, max: max, line: 1}
 	}
-	return newLineReader(text, max)
+	return &lineReader{r: r, max: max}
 }
 
 // Piece is a line of a file, or an item of its array.
@@ -40,15 +41,8 @@ type lineReader struct {
 	r   *bufio.Reader
 	max int
 
-	n      int   // of the line that was read last, from 1
-	at     int64 // where it begins
-	next   int64 // where the next one begins
-	whole  bool  // it ended in a newline
+	n      int // of the line that was read last, from 1
 	buffer []byte
-}
-
-func newLineReader(r io.Reader, max int) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), max: max}
 }
 
 func (l *lineReader) place() (line, item int) { return l.n, 0 }
@@ -57,19 +51,17 @@ func (l *lineReader) place() (line, item int) { return l.n, 0 }
 // errLineTooLong.
 func (l *lineReader) read() ([]byte, error) {
 	l.buffer = l.buffer[:0]
-	l.at = l.next
-	tooLong := false
+	tooLong, begun := false, false
 	for {
 		piece, err := l.r.ReadSlice('\n')
-		l.next += int64(len(piece))
+		begun = begun || len(piece) > 0
 		if tooLong = tooLong || len(l.buffer)+len(piece) > l.max; !tooLong {
 			l.buffer = append(l.buffer, piece...)
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		l.whole = err == nil
-		if l.next == l.at || err != nil && err != io.EOF {
+		if !begun || err != nil && err != io.EOF {
 			return nil, err
 		}
 		break

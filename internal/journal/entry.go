@@ -63,14 +63,9 @@ type spent struct {
 	Usage results.Usage `json:"usage"`
 }
 
-// fed says up to which row rows were given to a shared Redis.
-type fed struct {
-	Cozeq string `json:"cozeq"`
-	Row   int    `json:"row"`
-}
-
-// taken says that the command of --on-result has acknowledged a row's record.
-type taken struct {
+// rowEntry is an entry that says something of a row: with entryFed that the rows up to this one were given to a shared Redis,
+// with entryTaken that the command of --on-result has acknowledged its record.
+type rowEntry struct {
 	Cozeq string `json:"cozeq"`
 	Row   int    `json:"row"`
 }

@@ -211,7 +211,7 @@ func (j *Journal) Record(row int, line []byte, more results.Usage) error {
 func (j *Journal) Take(row int) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.write(taken{Cozeq: entryTaken, Row: row}); err != nil {
+	if _, err := j.write(rowEntry{entryTaken, row}); err != nil {
 		return err
 	}
 	j.taken[row-1] = true
@@ -308,7 +308,7 @@ func (j *Journal) Feed(row int) error {
 	if row <= j.fed {
 		return nil
 	}
-	if _, err := j.write(fed{Cozeq: entryFed, Row: row}); err != nil {
+	if _, err := j.write(rowEntry{entryFed, row}); err != nil {
 		return err
 	}
 	j.fed = row

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -90,6 +91,9 @@ func (s *Subscription) Subscribe(ctx context.Context, add func() []string) error
 	}
 	for channels := range slices.Chunk(add(), chunk) {
 		if err := s.sub.Subscribe(ctx, channels...); err != nil {
+			if at, ok := ctx.Deadline(); ok && time.Until(at) <= 0 {
+				<-ctx.Done() // the connection has the same deadline, and may notice it a moment earlier
+			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
