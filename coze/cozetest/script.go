@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// LoadScript reads a script in the form that the package documentation shows.
+// LoadScript reads a script in JSON: see docs/mock.md.
 // Errors say the line, the rule (from 1) and the field.
 func LoadScript(r io.Reader) (Script, error) {
 	text, err := io.ReadAll(r)

@@ -2,21 +2,17 @@ package openai
 
 import (
 	"encoding/json"
-	"net/http"
 	"time"
 
 	"github.com/cozeq/cozeq/internal/messages"
-	"github.com/cozeq/cozeq/internal/sse"
 	"github.com/cozeq/cozeq/results"
 )
 
 // chatStream writes the chunks of a chat completion.
 type chatStream struct {
-	w      http.ResponseWriter
-	r      *http.Request
-	out    *sse.Writer // nil before the headers
-	usage  bool        // the request asked for the usage
-	common chunk       // what all chunks have
+	writer
+	usage  bool  // the request asked for the usage
+	common chunk // what all chunks have
 }
 
 type chunk struct {
@@ -43,7 +39,7 @@ type delta struct {
 }
 
 func newChatStream(c *request) *chatStream {
-	s := &chatStream{w: c.w, r: c.r, usage: c.IncludeUsage}
+	s := &chatStream{writer: writer{w: c.w, r: c.r}, usage: c.IncludeUsage}
 	s.common = chunk{ID: completionPrefix + c.id, Object: "chat.completion.chunk", Created: time.Now().Unix(), Model: c.Echo.Model}
 	if s.usage { // then each chunk has the key, and all but one without a value
 		s.common.Usage = json.RawMessage("null")
@@ -51,47 +47,31 @@ func newChatStream(c *request) *chatStream {
 	return s
 }
 
-func (s *chatStream) begin() (err error) {
-	if s.out != nil {
-		return nil
+func (s *chatStream) begin() error {
+	if s.start() {
+		empty := ""
+		s.send(delta{Role: messages.Assistant, Content: &empty})
 	}
-	if s.out, err = sse.Start(s.w, s.r); err != nil {
-		return err
-	}
-	empty := ""
-	return s.send(delta{Role: messages.Assistant, Content: &empty}, "")
+	return s.err
 }
 
-func (s *chatStream) text(piece string) error {
-	if err := s.begin(); err != nil {
-		return err
-	}
-	return s.send(delta{Content: &piece}, "")
+func (s *chatStream) text(piece string) error { return s.piece(delta{Content: &piece}) }
+
+func (s *chatStream) reasoning(piece string) error { return s.piece(delta{Reasoning: piece}) }
+
+func (s *chatStream) piece(d delta) error {
+	_ = s.begin() // its error is kept
+	s.send(d)
+	return s.err
 }
 
-func (s *chatStream) reasoning(piece string) error {
-	if err := s.begin(); err != nil {
-		return err
-	}
-	return s.send(delta{Reasoning: piece}, "")
-}
-
-func (s *chatStream) send(d delta, finish string) error {
+func (s *chatStream) send(d delta) {
 	c := s.common
 	c.Choices = []choice{{Delta: d}}
-	if finish != "" {
-		c.Choices[0].FinishReason = &finish
-	}
-	return s.data(c)
+	s.data(c)
 }
 
-func (s *chatStream) data(v any) error {
-	raw, err := Encode(v)
-	if err != nil {
-		return err
-	}
-	return s.out.Data(raw)
-}
+func (s *chatStream) data(v any) { s.encoded(v, func(raw []byte) error { return s.out.Data(raw) }) }
 
 func (s *chatStream) end(r *results.Result) error {
 	reason := finish(r)
@@ -99,21 +79,18 @@ func (s *chatStream) end(r *results.Result) error {
 		s.fail(errorOf(r.Err()))
 		return nil
 	}
-	if err := s.begin(); err != nil {
-		return err
-	}
+	_ = s.begin() // its error is kept
 	last := s.common
 	last.Choices, last.Cozeq = []choice{{FinishReason: &reason}}, extension(r)
-	if err := s.data(last); err != nil {
-		return err
-	}
+	s.data(last)
 	if s.usage {
 		c := s.common
 		c.Choices = []choice{}
 		c.Usage, _ = Encode(completionUsage(r)) // numbers always encode
-		if err := s.data(c); err != nil {
-			return err
-		}
+		s.data(c)
+	}
+	if s.err != nil {
+		return s.err
 	}
 	return s.out.Data([]byte("[DONE]"))
 }
@@ -125,11 +102,5 @@ func (s *chatStream) fail(e *Error) {
 		WriteError(s.w, e)
 		return
 	}
-	_ = s.data(e) // the client may be gone
-}
-
-func (s *chatStream) close() {
-	if s.out != nil {
-		s.out.Close()
-	}
+	s.data(e)
 }

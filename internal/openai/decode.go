@@ -90,10 +90,8 @@ func (d *Decoder) Decode(ctx context.Context, api string, body []byte) (*Ask, er
 		raw := fields[name]
 		switch {
 		case messages.Kind(raw) == "null":
-		case slices.Contains(own[api], name):
+		case slices.Contains(own[api], name), slices.Contains(extensions, name):
 			err = a.set(name, raw)
-		case slices.Contains(extensions, name):
-			err = a.extend(name, raw)
 		default:
 			err = checkName(api, name, raw)
 		}
@@ -121,88 +119,73 @@ func decodeInto(name string, raw json.RawMessage, v any, want string) error {
 	return nil
 }
 
-// set sets a parameter of OpenAI's.
+// target is where a parameter goes, and what it has to be.
+type target struct {
+	to   any
+	want string
+}
+
+const (
+	aString  = "a string"
+	aSwitch  = "true or false"
+	ofTexts  = "an object of strings"
+	anObject = "an object"
+)
+
+// targets are the parameters that are taken as they are. Of user and safety_identifier user comes later and decides.
+func (a *Ask) targets() map[string]target {
+	e, c := &a.Echo, a.Chat
+	return map[string]target{
+		"model": {&e.Model, aString}, "stream": {&a.Stream, aSwitch}, "user": {&c.UserID, aString}, "safety_identifier": {&c.UserID, aString},
+		"metadata": {&e.Metadata, ofTexts}, "store": {&e.Store, aSwitch}, "background": {&e.Background, aSwitch},
+		"previous_response_id": {&e.Previous, aString},
+
+		"conversation_key": {&c.ConversationKey, aString}, "conversation_id": {&c.ConversationID, aString},
+		"custom_variables": {&c.CustomVariables, ofTexts}, "parameters": {&c.Parameters, anObject}, "extra_params": {&c.ExtraParams, ofTexts},
+		"auto_save_history": {&c.AutoSaveHistory, aSwitch}, "on_turn_failure": {&c.OnTurnFailure, aString},
+		"queue": {&a.Options.Queue, aString}, "expires_at": {&c.ExpiresAt, "a time as 2026-12-31T23:59:59Z"},
+	}
+}
+
+// set sets a parameter of OpenAI's, or of cozeq's.
 func (a *Ask) set(name string, raw json.RawMessage) (err error) {
+	if t, ok := a.targets()[name]; ok {
+		if name == "conversation_key" && a.Echo.Conversation != "" {
+			return Bad(name, "invalid_value", "set together with conversation: give one of the two")
+		}
+		err = decodeInto(name, raw, t.to, t.want)
+		a.Chat.Stream, a.Chat.MetaData = a.Stream, a.Echo.Metadata
+		return err
+	}
 	switch name {
-	case "model":
-		return decodeInto(name, raw, &a.Echo.Model, "a string")
-	case "stream":
-		err = decodeInto(name, raw, &a.Stream, "true or false")
-		a.Chat.Stream = a.Stream
 	case "stream_options":
 		var o struct {
 			IncludeUsage bool `json:"include_usage"`
 		}
-		err = decodeInto(name, raw, &o, "an object")
+		err = decodeInto(name, raw, &o, anObject)
 		a.IncludeUsage = o.IncludeUsage
-	case "user":
-		return decodeInto(name, raw, &a.Chat.UserID, "a string")
-	case "safety_identifier": // user comes later and decides
-		return decodeInto(name, raw, &a.Chat.UserID, "a string")
-	case "metadata":
-		err = decodeInto(name, raw, &a.Echo.Metadata, "an object of strings")
-		a.Chat.MetaData = a.Echo.Metadata
-	case "store":
-		return decodeInto(name, raw, &a.Echo.Store, "true or false")
-	case "background":
-		return decodeInto(name, raw, &a.Echo.Background, "true or false")
-	case "previous_response_id":
-		return decodeInto(name, raw, &a.Echo.Previous, "a string")
 	case "conversation":
-		if messages.Kind(raw) == "an object" {
+		const want = `a string, or {"id"}`
+		if messages.Kind(raw) == anObject {
 			var o struct {
 				ID string `json:"id"`
 			}
-			err = decodeInto(name, raw, &o, `a string, or {"id"}`)
+			err = decodeInto(name, raw, &o, want)
 			a.Echo.Conversation = o.ID
 		} else {
-			err = decodeInto(name, raw, &a.Echo.Conversation, `a string, or {"id"}`)
+			err = decodeInto(name, raw, &a.Echo.Conversation, want)
 		}
 		a.Chat.ConversationKey = a.Echo.Conversation
+	case "cozeq":
+		var o struct {
+			OnReset string `json:"on_reset"`
+		}
+		err = decodeInto(name, raw, &o, `an object as {"on_reset": "error"}`)
+		if a.WaitForEnd = o.OnReset == "wait"; err == nil && !slices.Contains([]string{"", "error", "wait"}, o.OnReset) {
+			err = Bad("cozeq.on_reset", "invalid_value", "%.60q, want error or wait", o.OnReset)
+		}
 	}
 	return err
-}
-
-// extend sets a parameter of cozeq's.
-func (a *Ask) extend(name string, raw json.RawMessage) error {
-	c := a.Chat
-	switch name {
-	case "conversation_key":
-		if a.Echo.Conversation != "" {
-			return Bad(name, "invalid_value", "set together with conversation: give one of the two")
-		}
-		return decodeInto(name, raw, &c.ConversationKey, "a string")
-	case "conversation_id":
-		return decodeInto(name, raw, &c.ConversationID, "a string")
-	case "custom_variables":
-		return decodeInto(name, raw, &c.CustomVariables, "an object of strings")
-	case "parameters":
-		return decodeInto(name, raw, &c.Parameters, "an object")
-	case "extra_params":
-		return decodeInto(name, raw, &c.ExtraParams, "an object of strings")
-	case "auto_save_history":
-		return decodeInto(name, raw, &c.AutoSaveHistory, "true or false")
-	case "on_turn_failure":
-		return decodeInto(name, raw, &c.OnTurnFailure, "a string")
-	case "queue":
-		return decodeInto(name, raw, &a.Options.Queue, "a string")
-	case "expires_at":
-		return decodeInto(name, raw, &c.ExpiresAt, "a time as 2026-12-31T23:59:59Z")
-	}
-	var o struct {
-		OnReset string `json:"on_reset"`
-	}
-	if err := decodeInto(name, raw, &o, `an object as {"on_reset": "error"}`); err != nil {
-		return err
-	}
-	switch o.OnReset {
-	case "", "error":
-	case "wait":
-		a.WaitForEnd = true
-	default:
-		return Bad("cozeq.on_reset", "invalid_value", "%.60q, want error or wait", o.OnReset)
-	}
-	return nil
 }
 
 // setMessages sets what is asked.

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/cozeq/cozeq/internal/sse"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -42,9 +41,7 @@ const (
 
 // responseStream writes the events of a response.
 type responseStream struct {
-	w     http.ResponseWriter
-	r     *http.Request
-	out   *sse.Writer // nil before the headers
+	writer
 	echo  *Echo
 	first results.Result // the task before its answer
 	after int            // events up to this number are left out
@@ -56,55 +53,47 @@ type responseStream struct {
 }
 
 func newResponseStream(w http.ResponseWriter, r *http.Request, e *Echo, result *results.Result) *responseStream {
-	s := &responseStream{w: w, r: r, echo: e, after: -1}
+	s := &responseStream{writer: writer{w: w, r: r}, echo: e, after: -1}
 	s.first = results.Result{ID: result.ID, Status: results.Queued, CreatedAt: result.CreatedAt, BotID: result.BotID, UserID: result.UserID}
 	return s
 }
 
-func (s *responseStream) begin() (err error) {
-	if s.out != nil {
-		return nil
-	}
-	if s.out, err = sse.Start(s.w, s.r); err != nil {
-		return err
-	}
-	if !s.echo.Background {
-		s.first.Status = results.Running
-	}
-	if err := s.lifecycle(seqCreated, "response.created", &s.first); err != nil {
-		return err
+func (s *responseStream) begin() error {
+	if !s.start() {
+		return s.err
 	}
 	if s.echo.Background {
-		return s.lifecycle(seqQueued, "response.queued", &s.first)
+		s.lifecycle(seqCreated, "response.created", &s.first)
+		s.lifecycle(seqQueued, "response.queued", &s.first)
+		return s.err
 	}
-	return s.progress()
+	s.first.Status = results.Running
+	s.lifecycle(seqCreated, "response.created", &s.first)
+	s.progress()
+	return s.err
 }
 
 // progress says that the answer is on its way.
-func (s *responseStream) progress() error {
+func (s *responseStream) progress() {
 	if s.running {
-		return nil
+		return
 	}
 	s.running = true
 	s.first.Status = results.Running
-	return s.lifecycle(seqInProgress, "response.in_progress", &s.first)
+	s.lifecycle(seqInProgress, "response.in_progress", &s.first)
 }
 
-func (s *responseStream) lifecycle(seq int, name string, r *results.Result) error {
-	return s.event(seq, name, Object{"response": s.echo.response(r)})
+func (s *responseStream) lifecycle(seq int, name string, r *results.Result) {
+	s.event(seq, name, Object{"response": s.echo.response(r)})
 }
 
 // event sends an event, unless the reader has it.
-func (s *responseStream) event(seq int, name string, o Object) error {
+func (s *responseStream) event(seq int, name string, o Object) {
 	if seq <= s.after {
-		return nil
+		return
 	}
 	o["type"], o["sequence_number"] = name, seq
-	raw, err := Encode(o)
-	if err != nil {
-		return err
-	}
-	return s.out.Event(strconv.Itoa(seq), name, raw)
+	s.encoded(o, func(raw []byte) error { return s.out.Event(strconv.Itoa(seq), name, raw) })
 }
 
 // messageIndex is where the message stands in the output.
@@ -116,83 +105,67 @@ func (s *responseStream) messageIndex() int {
 }
 
 // messagePart is an event about the one part of the message.
-func (s *responseStream) messagePart(seq int, name string, o Object) error {
+func (s *responseStream) messagePart(seq int, name string, o Object) {
 	o["item_id"], o["output_index"], o["content_index"] = messagePrefix+s.first.ID, s.messageIndex(), 0
-	return s.event(seq+s.length, name, o)
+	s.event(seq+s.length, name, o)
 }
 
 // reasoningEvent is an event about the reasoning.
-func (s *responseStream) reasoningEvent(seq int, name string, o Object) error {
+func (s *responseStream) reasoningEvent(seq int, name string, o Object) {
 	if o["output_index"] = 0; o["item"] == nil {
 		o["item_id"], o["content_index"] = reasoningPrefix+s.first.ID, 0
 	}
-	return s.event(seq+s.length, name, o)
+	s.event(seq+s.length, name, o)
 }
 
 func (s *responseStream) reasoning(piece string) error {
-	if s.item {
-		return nil
+	if s.item || s.begin() != nil {
+		return s.err
 	}
-	if err := s.begin(); err != nil {
-		return err
-	}
-	if err := s.progress(); err != nil {
-		return err
-	}
+	s.progress()
 	if s.thought.Len() == 0 {
-		if err := s.reasoningEvent(seqReasoningAdded, "response.output_item.added", Object{"item": reasoningItem(s.first.ID, "in_progress")}); err != nil {
-			return err
-		}
-		if err := s.reasoningEvent(seqReasoningPart, "response.content_part.added", Object{"part": reasoningPart("")}); err != nil {
-			return err
-		}
+		s.reasoningEvent(seqReasoningAdded, "response.output_item.added", Object{"item": reasoningItem(s.first.ID, "in_progress")})
+		s.reasoningEvent(seqReasoningPart, "response.content_part.added", Object{"part": reasoningPart("")})
 	}
 	rest := s.unread(piece, firstReasoning+s.length)
 	s.thought.WriteString(piece)
 	s.length += len(piece)
-	return s.reasoningEvent(firstReasoning, "response.reasoning_text.delta", Object{"delta": rest})
+	s.reasoningEvent(firstReasoning, "response.reasoning_text.delta", Object{"delta": rest})
+	return s.err
 }
 
 // endReasoning ends the reasoning, if there is one.
-func (s *responseStream) endReasoning() error {
+func (s *responseStream) endReasoning() {
 	if s.thought.Len() == 0 {
-		return nil
+		return
 	}
 	text := s.thought.String()
-	if err := s.reasoningEvent(seqReasoningTextDone, "response.reasoning_text.done", Object{"text": text}); err != nil {
-		return err
-	}
-	if err := s.reasoningEvent(seqReasoningPartDone, "response.content_part.done", Object{"part": reasoningPart(text)}); err != nil {
-		return err
-	}
-	return s.reasoningEvent(seqReasoningDone, "response.output_item.done", Object{"item": reasoningItem(s.first.ID, "completed", reasoningPart(text))})
+	s.reasoningEvent(seqReasoningTextDone, "response.reasoning_text.done", Object{"text": text})
+	s.reasoningEvent(seqReasoningPartDone, "response.content_part.done", Object{"part": reasoningPart(text)})
+	s.reasoningEvent(seqReasoningDone, "response.output_item.done", Object{"item": reasoningItem(s.first.ID, "completed", reasoningPart(text))})
 }
 
-func (s *responseStream) beginItem() error {
-	if err := s.begin(); err != nil {
-		return err
+func (s *responseStream) beginItem() {
+	if s.begin() != nil {
+		return
 	}
-	if err := s.progress(); err != nil || s.item {
-		return err
+	s.progress()
+	if s.item {
+		return
 	}
 	s.item = true
-	if err := s.endReasoning(); err != nil {
-		return err
-	}
+	s.endReasoning()
 	added := Object{"output_index": s.messageIndex(), "item": messageItem(s.first.ID, "in_progress")}
-	if err := s.event(seqItemAdded+s.length, "response.output_item.added", added); err != nil {
-		return err
-	}
-	return s.messagePart(seqPartAdded, "response.content_part.added", Object{"part": textPart("")})
+	s.event(seqItemAdded+s.length, "response.output_item.added", added)
+	s.messagePart(seqPartAdded, "response.content_part.added", Object{"part": textPart("")})
 }
 
 func (s *responseStream) text(piece string) error {
-	if err := s.beginItem(); err != nil {
-		return err
-	}
+	s.beginItem()
 	rest := s.unread(piece, firstText+s.length)
 	s.length += len(piece)
-	return s.messagePart(firstText, "response.output_text.delta", Object{"delta": rest, "logprobs": []any{}})
+	s.messagePart(firstText, "response.output_text.delta", Object{"delta": rest, "logprobs": []any{}})
+	return s.err
 }
 
 // unread is what of a piece behind this number the reader does not have. Of one that it has, event sends nothing.
@@ -214,13 +187,9 @@ func (s *responseStream) end(r *results.Result) error {
 		return nil
 	}
 	if reason != "" {
-		if err := s.endItem(r); err != nil {
-			return err
-		}
+		s.endItem(r)
 	}
-	if err := s.progress(); err != nil {
-		return err
-	}
+	s.progress()
 	name := "response.failed" // a canceled one, too: the SDKs know no other event for it
 	switch status(r) {
 	case "completed":
@@ -228,22 +197,16 @@ func (s *responseStream) end(r *results.Result) error {
 	case "incomplete":
 		name = "response.incomplete"
 	}
-	return s.lifecycle(seqEnd+s.length, name, r)
+	s.lifecycle(seqEnd+s.length, name, r)
+	return s.err
 }
 
-func (s *responseStream) endItem(r *results.Result) error {
-	if err := s.beginItem(); err != nil {
-		return err
-	}
-	if err := s.messagePart(seqTextDone, "response.output_text.done", Object{"text": r.Answer, "logprobs": []any{}}); err != nil {
-		return err
-	}
-	if err := s.messagePart(seqPartDone, "response.content_part.done", Object{"part": textPart(r.Answer)}); err != nil {
-		return err
-	}
+func (s *responseStream) endItem(r *results.Result) {
+	s.beginItem()
+	s.messagePart(seqTextDone, "response.output_text.done", Object{"text": r.Answer, "logprobs": []any{}})
+	s.messagePart(seqPartDone, "response.content_part.done", Object{"part": textPart(r.Answer)})
 	output := s.echo.output(r)
-	done := Object{"output_index": s.messageIndex(), "item": output[len(output)-1]}
-	return s.event(seqItemDone+s.length, "response.output_item.done", done)
+	s.event(seqItemDone+s.length, "response.output_item.done", Object{"output_index": s.messageIndex(), "item": output[len(output)-1]})
 }
 
 // fail ends the stream with an error. The key "error" makes the SDKs raise it, the others are OpenAI's error event.
@@ -252,13 +215,7 @@ func (s *responseStream) fail(e *Error) {
 		WriteError(s.w, e)
 		return
 	}
-	_ = s.event(max(seqEnd+s.length, s.after+1), "error", Object{
+	s.event(max(seqEnd+s.length, s.after+1), "error", Object{
 		"code": OrNull(e.Code), "message": e.Message, "param": OrNull(e.Param), "error": e.object(),
-	}) // the client may be gone
-}
-
-func (s *responseStream) close() {
-	if s.out != nil {
-		s.out.Close()
-	}
+	})
 }

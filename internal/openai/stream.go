@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/sse"
 	"github.com/cozeq/cozeq/internal/watch"
 	"github.com/cozeq/cozeq/results"
 )
@@ -19,6 +20,41 @@ type sink interface {
 	end(result *results.Result) error
 	fail(e *Error) // nothing comes after it, and no mark of a good end
 	close()
+}
+
+// writer is what the sinks have in common. The first error is kept, and nothing is sent behind it: the client is gone.
+type writer struct {
+	w   http.ResponseWriter
+	r   *http.Request
+	out *sse.Writer // nil before the headers
+	err error
+}
+
+// start sends the headers. fresh is false if they were sent before, or cannot be.
+func (s *writer) start() (fresh bool) {
+	if s.out != nil || s.err != nil {
+		return false
+	}
+	s.out, s.err = sse.Start(s.w, s.r)
+	return s.err == nil
+}
+
+// encoded calls send with a value as JSON.
+func (s *writer) encoded(v any, send func([]byte) error) {
+	if s.err != nil {
+		return
+	}
+	raw, err := Encode(v)
+	if err == nil {
+		err = send(raw)
+	}
+	s.err = err
+}
+
+func (s *writer) close() {
+	if s.out != nil {
+		s.out.Close()
+	}
 }
 
 // follower writes the answer of one task to a sink.
