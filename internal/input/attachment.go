@@ -26,14 +26,14 @@ type attachment struct {
 // separated by white space; paths, which may have spaces, by semicolons or new lines.
 func attachmentsOf(field string, raw json.RawMessage) ([]attachment, error) {
 	var names []string
-	if kind(raw) == "an array" {
+	if messages.Kind(raw) == "an array" {
 		if err := json.Unmarshal(raw, &names); err != nil {
 			return nil, errors.New("want an array of strings")
 		}
 	} else {
-		text, err := stringOf(raw)
+		text, err := messages.StringOf(raw)
 		if err != nil {
-			return nil, fmt.Errorf("want a string or an array of strings, not %s", kind(raw))
+			return nil, fmt.Errorf("want a string or an array of strings, not %s", messages.Kind(raw))
 		}
 		names = strings.FieldsFunc(text, func(r rune) bool {
 			return r == '\n' || r == ';' && isPath(field) || unicode.IsSpace(r) && !isPath(field)

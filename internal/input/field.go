@@ -28,17 +28,17 @@ func setField(row *Row, name string, raw json.RawMessage) error {
 	var err error
 	switch name {
 	case FieldCustomID:
-		if kind(raw) == kindNumber {
+		if messages.Kind(raw) == kindNumber {
 			row.CustomID = string(raw)
 			return nil
 		}
-		row.CustomID, err = stringOf(raw)
+		row.CustomID, err = messages.StringOf(raw)
 		if err != nil {
-			err = fmt.Errorf("want a string or a number, not %s", kind(raw))
+			err = fmt.Errorf("want a string or a number, not %s", messages.Kind(raw))
 		}
 	case FieldQuestion:
 		var question string
-		question, err = stringOf(raw)
+		question, err = messages.StringOf(raw)
 		if err == nil && Blank(question) {
 			err = errEmpty
 		}
@@ -50,13 +50,13 @@ func setField(row *Row, name string, raw json.RawMessage) error {
 		some, err = attachmentsOf(name, raw)
 		row.attachments = append(row.attachments, some...)
 	case fieldBotID:
-		chat.BotID, err = stringOf(raw)
+		chat.BotID, err = messages.StringOf(raw)
 	case fieldUserID:
-		chat.UserID, err = stringOf(raw)
+		chat.UserID, err = messages.StringOf(raw)
 	case fieldConversationID:
-		chat.ConversationID, err = stringOf(raw)
+		chat.ConversationID, err = messages.StringOf(raw)
 	case fieldConversationKey:
-		chat.ConversationKey, err = stringOf(raw)
+		chat.ConversationKey, err = messages.StringOf(raw)
 	case fieldCustomVariables:
 		chat.CustomVariables, err = stringsOf(raw)
 	case fieldMetaData:
@@ -91,16 +91,6 @@ const (
 	kindNumber = "a number"
 )
 
-func kind(raw []byte) string { return messages.Kind(raw) }
-
-func stringOf(raw json.RawMessage) (string, error) {
-	var s *string
-	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
-		return "", fmt.Errorf("want a string, not %s", kind(raw))
-	}
-	return *s, nil
-}
-
 func objectOf(raw json.RawMessage, want string) (map[string]json.RawMessage, error) {
 	var values map[string]json.RawMessage
 	err := json.Unmarshal(raw, &values)
@@ -108,7 +98,7 @@ func objectOf(raw json.RawMessage, want string) (map[string]json.RawMessage, err
 		return nil, fmt.Errorf("want %s as JSON: %w", want, err)
 	}
 	if err != nil || values == nil {
-		return nil, fmt.Errorf("want %s, not %s", want, kind(raw))
+		return nil, fmt.Errorf("want %s, not %s", want, messages.Kind(raw))
 	}
 	return values, nil
 }
@@ -120,7 +110,7 @@ func stringsOf(raw json.RawMessage) (map[string]string, error) {
 	}
 	pairs := make(map[string]string, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		s, err := stringOf(values[name])
+		s, err := messages.StringOf(values[name])
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", name, err)
 		}
@@ -141,8 +131,8 @@ func messagesOf(raw json.RawMessage) ([]tasks.Message, error) {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		return nil, fmt.Errorf("%s, but %s is of type %s", want, wrong.Field, wrong.Value)
 	}
-	if kind(raw) != "an array" {
-		return nil, fmt.Errorf("%s, not %s", want, kind(raw))
+	if messages.Kind(raw) != "an array" {
+		return nil, fmt.Errorf("%s, not %s", want, messages.Kind(raw))
 	}
 	return nil, fmt.Errorf("%s: %w", want, err)
 }

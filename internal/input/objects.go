@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -32,10 +33,10 @@ func (o *objects) parse(line []byte, row *Row) (wrong []string) {
 	}
 	if err != nil || fields == nil {
 		if o.strict != nil {
-			return []string{fmt.Sprintf("want an object with %s, not %s", List(requestFields, ""), kind(line))}
+			return []string{fmt.Sprintf("want an object with %s, not %s", List(requestFields, ""), messages.Kind(line))}
 		}
-		what := fmt.Sprintf(`want an object, {"question": "..."}, not %s`, kind(line))
-		if o.format == JSONL && kind(line) == "an array" {
+		what := fmt.Sprintf(`want an object, {"question": "..."}, not %s`, messages.Kind(line))
+		if o.format == JSONL && messages.Kind(line) == "an array" {
 			what += ": if the file is one array of objects, say --format json"
 		}
 		return []string{what}
@@ -55,7 +56,7 @@ func (o *objects) parse(line []byte, row *Row) (wrong []string) {
 	case o.names.prompt != nil:
 		return append(wrong, o.parseData(fields, own, row)...)
 	}
-	maps.DeleteFunc(fields, func(_ string, raw json.RawMessage) bool { return kind(raw) == kindNull })
+	maps.DeleteFunc(fields, func(_ string, raw json.RawMessage) bool { return messages.Kind(raw) == kindNull })
 	standIn, ambiguous := o.findStandIn(fields)
 	misnamed := false // the question has an unknown name
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -96,7 +97,7 @@ func (o *objects) mayMeanQuestion(name string, raw json.RawMessage) bool {
 	case FieldQuestion, fieldMessages:
 		return true
 	case "":
-		return kind(raw) == "a string"
+		return messages.Kind(raw) == "a string"
 	}
 	return false
 }
@@ -113,7 +114,7 @@ func (o *objects) findStandIn(fields map[string]json.RawMessage) (name, ambiguou
 	}
 	var found []string
 	for _, name := range standIns {
-		if raw, there := fields[name]; there && o.names.standIn(name) && kind(raw) == "a string" {
+		if raw, there := fields[name]; there && o.names.standIn(name) && messages.Kind(raw) == "a string" {
 			found = append(found, name)
 		}
 	}
@@ -163,7 +164,7 @@ func (o *objects) parseData(fields map[string]json.RawMessage, own map[string]st
 		switch {
 		case meant == "" || meant == FieldQuestion || !slices.Contains(knownFields, meant):
 			row.carried[ownName(own, name)] = raw
-		case kind(raw) != kindNull:
+		case messages.Kind(raw) != kindNull:
 			if err := setField(row, meant, raw); err != nil {
 				wrong = append(wrong, err.Error())
 			}

@@ -1,7 +1,6 @@
 package input
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -31,7 +30,7 @@ type Request struct {
 // isRequest reports whether the row has that format.
 func isRequest(fields map[string]json.RawMessage) bool {
 	raw, there := fields["body"]
-	return there && kind(raw) == "an object"
+	return there && messages.Kind(raw) == "an object"
 }
 
 // The ends of the URLs of the two APIs.
@@ -43,7 +42,7 @@ const (
 // apiOf is the API that a request is for. Without a URL its body decides.
 func apiOf(fields map[string]json.RawMessage) (string, error) {
 	raw := fields["url"]
-	if kind(raw) != "a string" {
+	if messages.Kind(raw) != "a string" {
 		var body struct {
 			Messages json.RawMessage `json:"messages"`
 			Input    json.RawMessage `json:"input"`
@@ -53,7 +52,7 @@ func apiOf(fields map[string]json.RawMessage) (string, error) {
 		}
 		return chatAPI, nil
 	}
-	url, _ := stringOf(raw)
+	url, _ := messages.StringOf(raw)
 	for _, api := range []string{chatAPI, ResponsesAPI} {
 		if strings.HasSuffix(url, api) {
 			return api, nil
@@ -87,14 +86,14 @@ func (o *openAI) parse(fields map[string]json.RawMessage, row *Row) (wrong []str
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		raw := fields[name]
-		if kind(raw) == kindNull {
+		if messages.Kind(raw) == kindNull {
 			continue
 		}
 		var err error
 		switch meant := o.names.meant(name); meant {
 		case "body", "url":
 		case "method":
-			if method, _ := stringOf(raw); !strings.EqualFold(method, "POST") {
+			if method, _ := messages.StringOf(raw); !strings.EqualFold(method, "POST") {
 				err = fmt.Errorf("method: %s, want POST", raw)
 			}
 		case FieldQuestion, fieldMessages, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage:
@@ -129,7 +128,7 @@ func (o *openAI) parseBody(raw json.RawMessage, api string, row *Row) (wrong []s
 		case name == "instructions" && api == ResponsesAPI: // goes with the input
 		case name == "user":
 			if row.Chat.UserID == "" {
-				row.Chat.UserID, err = stringOf(raw)
+				row.Chat.UserID, err = messages.StringOf(raw)
 			}
 		case name == "metadata":
 			if row.Chat.MetaData == nil {
@@ -138,7 +137,7 @@ func (o *openAI) parseBody(raw json.RawMessage, api string, row *Row) (wrong []s
 		case name == "n" && string(raw) == "1", slices.Contains(plainText, name) && isPlainText(raw):
 		case slices.Contains(leftToTheBot, name):
 			if name == "model" {
-				row.Request.Model, _ = stringOf(raw) // as it is asked for, for the response
+				row.Request.Model, _ = messages.StringOf(raw) // as it is asked for, for the response
 			}
 			row.ignored = append(row.ignored, name)
 		default:
@@ -159,21 +158,7 @@ var plainText = []string{"response_format", "text", "modalities", "tool_choice"}
 
 // isPlainText reports whether such a field asks for text, the form of a bot's answers.
 func isPlainText(raw json.RawMessage) bool {
-	switch string(raw) {
-	case `["text"]`, `"auto"`, `"none"`:
-		return true
-	}
-	var form struct {
-		Type   string `json:"type"`
-		Format struct {
-			Type string `json:"type"`
-		} `json:"format"`
-	}
-	if json.Unmarshal(raw, &form) != nil {
-		return false
-	}
-	kind := cmp.Or(form.Type, form.Format.Type, "text")
-	return kind == "text"
+	return slices.Contains([]string{`["text"]`, `"auto"`, `"none"`}, string(raw)) || messages.IsText(raw)
 }
 
 // cannotAsk notes a field that a bot does not support.

@@ -2,7 +2,8 @@ package input
 
 import (
 	"bytes"
-	"encoding/json"
+
+	"github.com/cozeq/cozeq/internal/messages"
 )
 
 // What a row holds beside its question is passed through to OUTPUT: to a table as columns, to a .jsonl as the record's
@@ -43,10 +44,4 @@ func (r *Row) Passthrough() ([]byte, error) {
 }
 
 // Marshal is json.Marshal, but leaves <, > and & as they are.
-func Marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}
+func Marshal(v any) ([]byte, error) { return messages.Encode(v) }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/usage"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -43,7 +44,7 @@ func (r *Requests) parse(fields map[string]json.RawMessage, row *Row) (wrong []s
 		wrong = append(wrong, what)
 	}
 	for _, name := range requestFields[:3] {
-		if text, err := stringOf(fields[name]); err != nil || text == "" {
+		if text, err := messages.StringOf(fields[name]); err != nil || text == "" {
 			wrong = append(wrong, name+": missing, or no string")
 		}
 	}
@@ -60,7 +61,7 @@ func (r *Requests) parse(fields map[string]json.RawMessage, row *Row) (wrong []s
 	if what := r.wrongURL(fields["url"]); what != "" {
 		wrong = append(wrong, what)
 	}
-	if method, _ := stringOf(fields["method"]); method != "POST" {
+	if method, _ := messages.StringOf(fields["method"]); method != "POST" {
 		wrong = append(wrong, fmt.Sprintf("method: %.20q, want POST", method))
 	}
 	if string(body["stream"]) == "true" {
@@ -69,9 +70,9 @@ func (r *Requests) parse(fields map[string]json.RawMessage, row *Row) (wrong []s
 	if len(wrong) > 0 {
 		return wrong
 	}
-	row.CustomID, _ = stringOf(fields[FieldCustomID])
-	url, _ := stringOf(fields["url"])
-	model, _ := stringOf(body["model"])
+	row.CustomID, _ = messages.StringOf(fields[FieldCustomID])
+	url, _ := messages.StringOf(fields["url"])
+	model, _ := messages.StringOf(body["model"])
 	row.Request = &Request{API: strings.TrimPrefix(url, "/v1"), Model: model}
 	row.Chat, row.Request.Echo, err = r.Decode(url, fields["body"])
 	if err != nil {
@@ -86,7 +87,7 @@ func (r *Requests) tooMany(n int) bool { return r != nil && r.MaxRows > 0 && n >
 
 // wrongURL says what is wrong with a row's url; "" = nothing.
 func (r *Requests) wrongURL(raw json.RawMessage) string {
-	url, _ := stringOf(raw)
+	url, _ := messages.StringOf(raw)
 	switch {
 	case r.URL != "" && url != r.URL:
 		return fmt.Sprintf("url: %.100q, and the batch is for %s", url, r.URL)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/parameter"
 	"github.com/cozeq/cozeq/internal/usage"
 )
@@ -135,7 +136,7 @@ func (o *objects) parseRun(fields map[string]json.RawMessage, own map[string]str
 	row.Chat.Parameters = make(map[string]json.RawMessage)
 	row.carried = make(map[string]json.RawMessage)
 	for _, name := range []string{o.names.customID, fieldUserID} {
-		if raw, there := fields[name]; there && kind(raw) != kindNull {
+		if raw, there := fields[name]; there && messages.Kind(raw) != kindNull {
 			if err := o.names.setField(row, name, raw); err != nil {
 				wrong = append(wrong, err.Error())
 			}
@@ -143,7 +144,7 @@ func (o *objects) parseRun(fields map[string]json.RawMessage, own map[string]str
 		delete(fields, name)
 	}
 	set := func(p runParam, raw json.RawMessage) {
-		if text := ""; p.typ != "text" && json.Unmarshal(raw, &text) == nil && kind(raw) == "a string" {
+		if text := ""; p.typ != "text" && json.Unmarshal(raw, &text) == nil && messages.Kind(raw) == "a string" {
 			value, err := parameter.Value(p.typ, text)
 			if err != nil {
 				wrong = append(wrong, fmt.Sprintf("%s: %v", p.from, err))
@@ -234,11 +235,11 @@ func (c *Columns) OutputCells(answer string) (cells []string, number []bool) {
 		raw := values[name]
 		text := ""
 		switch {
-		case len(raw) == 0 || kind(raw) == kindNull:
+		case len(raw) == 0 || messages.Kind(raw) == kindNull:
 		case json.Unmarshal(raw, &text) == nil:
 			cells[i] = text
 		default:
-			cells[i], number[i] = string(raw), kind(raw) == kindNumber
+			cells[i], number[i] = string(raw), messages.Kind(raw) == kindNumber
 		}
 	}
 	return cells, number

@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
@@ -40,7 +39,7 @@ type source struct {
 // content reads a content: a string, or an array of texts, pictures and files.
 func (r *Reader) content(raw json.RawMessage) (text, contentType string, err error) {
 	if Kind(raw) != "an array" {
-		text, err = stringOf(raw)
+		text, err = StringOf(raw)
 		return text, "text", err
 	}
 	var parts []part
@@ -83,7 +82,7 @@ func (r *Reader) content(raw json.RawMessage) (text, contentType string, err err
 
 // picture is the file of a picture: a string in one of the APIs, an object with the url in the other.
 func (r *Reader) picture(p *part) (File, error) {
-	url, err := stringOf(p.Image)
+	url, err := StringOf(p.Image)
 	if err != nil {
 		var image struct {
 			URL string `json:"url"`
@@ -154,32 +153,3 @@ func (r *Reader) data(name, text string) (File, error) {
 
 // numeric reports whether an id may be one of a file at Coze.
 func numeric(id string) bool { return id != "" && strings.Trim(id, "0123456789") == "" }
-
-// Kind is the kind of a JSON value, for people.
-func Kind(raw []byte) string {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 {
-		return "nothing"
-	}
-	switch raw[0] {
-	case '"':
-		return "a string"
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case 't', 'f':
-		return "a boolean"
-	case 'n':
-		return "null"
-	}
-	return "a number"
-}
-
-func stringOf(raw json.RawMessage) (string, error) {
-	var s *string
-	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
-		return "", fmt.Errorf("want a string, not %s", Kind(raw))
-	}
-	return *s, nil
-}

@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -82,16 +81,8 @@ func objectString(text string, files []File) string {
 	for _, f := range files {
 		objects = append(objects, object{Type: f.Kind, FileID: f.ID, FileURL: f.URL})
 	}
-	return encode(objects)
-}
-
-// encode is the JSON of objects, with <, > and & as they are.
-func encode(objects []object) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(objects) // strings always marshal
-	return strings.TrimSuffix(b.String(), "\n")
+	raw, _ := Encode(objects) // strings always encode
+	return string(raw)
 }
 
 // Text is a message's text without its files.

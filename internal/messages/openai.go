@@ -61,7 +61,7 @@ type Reader struct {
 func (r *Reader) Read(raw, instructions json.RawMessage, text bool) ([]tasks.Message, error) {
 	var before []string // texts of the system
 	if instructions != nil {
-		s, err := stringOf(instructions)
+		s, err := StringOf(instructions)
 		if err == nil {
 			err = r.allowSystem("instructions")
 		}
@@ -71,7 +71,7 @@ func (r *Reader) Read(raw, instructions json.RawMessage, text bool) ([]tasks.Mes
 		before = append(before, s)
 	}
 	var messages []tasks.Message
-	if question, err := stringOf(raw); err == nil && text {
+	if question, err := StringOf(raw); err == nil && text {
 		messages = []tasks.Message{tasks.Question(question)}
 	} else if messages, before, err = r.list(raw, before); err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (r *Reader) list(raw json.RawMessage, before []string) ([]tasks.Message, []
 	}
 	var messages []tasks.Message
 	for i, fields := range all {
-		if item, _ := stringOf(fields["type"]); item == "reasoning" { // of an earlier response; a bot does not read it
+		if item, _ := StringOf(fields["type"]); item == "reasoning" { // of an earlier response; a bot does not read it
 			continue
 		}
 		m, err := r.message(i, fields)
@@ -115,7 +115,7 @@ func (r *Reader) list(raw json.RawMessage, before []string) ([]tasks.Message, []
 }
 
 func (r *Reader) message(i int, fields map[string]json.RawMessage) (m tasks.Message, err error) {
-	item, _ := stringOf(fields["type"])
+	item, _ := StringOf(fields["type"])
 	if item != "" && item != "message" {
 		return m, at("type", fmt.Errorf("%q, want message", item))
 	}
@@ -127,7 +127,7 @@ func (r *Reader) message(i int, fields map[string]json.RawMessage) (m tasks.Mess
 			r.Unsupported(i, key)
 		}
 	}
-	role, err := stringOf(fields["role"])
+	role, err := StringOf(fields["role"])
 	if err != nil {
 		return m, at("role", err)
 	}
@@ -152,9 +152,4 @@ func (r *Reader) message(i int, fields map[string]json.RawMessage) (m tasks.Mess
 		return m, at("content", fmt.Errorf("a picture in a message of %s", m.Role))
 	}
 	return m, nil
-}
-
-// Nothing reports whether a field is the same as a missing one.
-func Nothing(raw json.RawMessage) bool {
-	return Kind(raw) == "null" || string(raw) == "[]" || string(raw) == "{}"
 }

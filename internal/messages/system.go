@@ -52,8 +52,9 @@ func prepend(before []string, messages []tasks.Message) error {
 			return err
 		}
 		objects[0].Text = text
-		m.Content = encode(objects)
-		return nil
+		raw, err := Encode(objects)
+		m.Content = string(raw)
+		return err
 	}
 	return errors.New("no message of the user that the system's could go before")
 }

@@ -86,7 +86,7 @@ func (s *chatStream) end(r *results.Result) error {
 	if s.usage {
 		c := s.common
 		c.Choices = []choice{}
-		c.Usage, _ = Encode(completionUsage(r)) // numbers always encode
+		c.Usage, _ = messages.Encode(completionUsage(r)) // numbers always encode
 		s.data(c)
 	}
 	if s.err != nil {

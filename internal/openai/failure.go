@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -71,7 +72,7 @@ func (e *Error) Error() string {
 }
 
 // MarshalJSON implements json.Marshaler: {"error": {...}} with all keys that OpenAI's schema requires.
-func (e *Error) MarshalJSON() ([]byte, error) { return Encode(Object{"error": e.object()}) }
+func (e *Error) MarshalJSON() ([]byte, error) { return messages.Encode(Object{"error": e.object()}) }
 
 func (e *Error) object() Object {
 	kind := typeRequest

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -37,10 +38,10 @@ func (h *Handler) note(ctx context.Context, id string, a *Ask) error {
 		return nil
 	}
 	n := note{Echo: a.Echo, Input: a.Chat.AdditionalMessages}
-	raw, err := Encode(n)
+	raw, err := messages.Encode(n)
 	if err == nil && len(raw) > maxInput {
 		n.Input = nil
-		raw, err = Encode(n)
+		raw, err = messages.Encode(n)
 	}
 	if err != nil {
 		return err

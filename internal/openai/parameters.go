@@ -30,11 +30,11 @@ var ignored = map[string][]string{
 var unsupported = map[string]map[string]func(json.RawMessage) bool{
 	ChatAPI: {
 		"tools": never, "tool_choice": isOneOf(`"auto"`, `"none"`), "functions": never, "function_call": isOneOf(`"auto"`, `"none"`),
-		"n": isOneOf("1"), "logprobs": isOneOf("false"), "top_logprobs": isOneOf("0"), "response_format": isText,
+		"n": isOneOf("1"), "logprobs": isOneOf("false"), "top_logprobs": isOneOf("0"), "response_format": messages.IsText,
 		"modalities": isOneOf(`["text"]`), "audio": never, "web_search_options": never,
 	},
 	ResponsesAPI: {
-		"tools": never, "tool_choice": isOneOf(`"auto"`, `"none"`), "top_logprobs": isOneOf("0"), "text": isText, "prompt": never,
+		"tools": never, "tool_choice": isOneOf(`"auto"`, `"none"`), "top_logprobs": isOneOf("0"), "text": messages.IsText, "prompt": never,
 		"context_management": never, "moderation": never,
 	},
 }
@@ -64,20 +64,6 @@ func never(json.RawMessage) bool { return false }
 
 func isOneOf(values ...string) func(json.RawMessage) bool {
 	return func(raw json.RawMessage) bool { return slices.Contains(values, string(raw)) }
-}
-
-// isText reports whether a format is text, which is that of a bot's answers.
-func isText(raw json.RawMessage) bool {
-	var form struct {
-		Type   string `json:"type"`
-		Format struct {
-			Type string `json:"type"`
-		} `json:"format"`
-	}
-	if json.Unmarshal(raw, &form) != nil {
-		return false
-	}
-	return (form.Type == "" || form.Type == "text") && (form.Format.Type == "" || form.Format.Type == "text")
 }
 
 // checkName decides about a parameter that is not our own. It returns nil for one that is ignored.

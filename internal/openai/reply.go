@@ -22,13 +22,13 @@ func (e *Echo) Reply(r *results.Result) (status int, body json.RawMessage) {
 	err := r.Err()
 	if err != nil && finish(r) == "" {
 		failure := errorFor(e.API, err)
-		body, _ = Encode(failure) // strings always encode
+		body, _ = messages.Encode(failure) // strings always encode
 		return failure.Status, body
 	}
 	if e.API == ResponsesAPI {
-		body, _ = Encode(e.response(r))
+		body, _ = messages.Encode(e.response(r))
 	} else {
-		body, _ = Encode(e.completion(r))
+		body, _ = messages.Encode(e.completion(r))
 	}
 	return http.StatusOK, body
 }

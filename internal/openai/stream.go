@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/sse"
 	"github.com/cozeq/cozeq/internal/watch"
 	"github.com/cozeq/cozeq/results"
@@ -44,7 +45,7 @@ func (s *writer) encoded(v any, send func([]byte) error) {
 	if s.err != nil {
 		return
 	}
-	raw, err := Encode(v)
+	raw, err := messages.Encode(v)
 	if err == nil {
 		err = send(raw)
 	}

@@ -1,12 +1,12 @@
 package openai
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/cozeq/cozeq/internal/messages"
 )
 
 // Object is an object of JSON.
@@ -29,18 +29,9 @@ func At(t time.Time) any {
 	return t.Unix()
 }
 
-// Encode is json.Marshal, but leaves <, > and & as they are.
-func Encode(v any) (json.RawMessage, error) {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return json.RawMessage(strings.TrimSuffix(b.String(), "\n")), err
-}
-
 // WriteJSON answers with v.
 func WriteJSON(w http.ResponseWriter, status int, v any) {
-	body, err := Encode(v)
+	body, err := messages.Encode(v)
 	if err != nil { // of ours: what we send always encodes
 		http.Error(w, `{"error":{"message":"the reply could not be encoded","type":"server_error","param":null,"code":null}}`, http.StatusInternalServerError)
 		return

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/batchfile"
+	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -160,7 +161,7 @@ func (h *Handler) write(ctx context.Context, w io.Writer, b *batches.Status, res
 		if answered == rest {
 			continue
 		}
-		text, err := openai.Encode(line)
+		text, err := messages.Encode(line)
 		if err != nil {
 			return err
 		}
