@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/batchfile"
-	"github.com/cozeq/cozeq/internal/messages"
+	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -161,7 +161,7 @@ func (h *Handler) write(ctx context.Context, w io.Writer, b *batches.Status, res
 		if answered == rest {
 			continue
 		}
-		text, err := messages.Encode(line)
+		text, err := input.Marshal(line)
 		if err != nil {
 			return err
 		}
