@@ -54,6 +54,10 @@ type Chat struct {
 	MetaData        map[string]string          `json:"meta_data,omitempty"`
 	AutoSaveHistory *bool                      `json:"auto_save_history,omitempty"`
 
+	// Refused says why the question cannot be asked: a file of it could not be uploaded. The worker ends the task as failed with
+	// that, in its turn, without a call to Coze. See batches.Client.Correct.
+	Refused *results.Failure `json:"refused,omitempty"`
+
 	// OnTurnFailure decides about the later turns of the conversation if this one fails. With TurnSkip, the default, they
 	// run. With TurnBlock they wait until the failed turn is retried (Options.InsteadOf) or canceled.
 	OnTurnFailure string `json:"on_turn_failure,omitempty"`

@@ -170,6 +170,9 @@ func (a *attempt) putBack(ctx context.Context, v Verdict) Verdict {
 }
 
 func failure(v Verdict) *results.Failure {
+	if refused, ok := errors.AsType[*results.Failure](v.Err); ok {
+		return refused
+	}
 	f := &results.Failure{Class: string(v.Class), Message: v.Err.Error(), Hint: hint(v.Err), Unencrypted: isPlain(v.Err)}
 	if e, ok := errors.AsType[*coze.Error](v.Err); ok {
 		f.Code, f.LogID = e.Code, e.LogID

@@ -106,6 +106,9 @@ func (a *attempt) prepare() (err error) {
 		return &tasks.InvalidError{Field: "bot_id", Reason: "the question names no bot and the worker has no default: set COZE_BOT_ID or --bot"}
 	}
 	a.rec.Result.BotID, a.rec.Result.UserID = a.chat.BotID, a.chat.UserID
+	if a.chat.Refused != nil {
+		return a.chat.Refused
+	}
 	return a.chat.Validate()
 }
 

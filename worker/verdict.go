@@ -92,6 +92,7 @@ func judge(err error, h history) Verdict {
 	var far *limit.FarError
 	var paused *limit.PausedError
 	var key *results.KeyError
+	var refused *results.Failure
 	switch {
 	case err == nil:
 		v.Action = Done
@@ -124,6 +125,8 @@ func judge(err error, h history) Verdict {
 		v.Action, v.Class, v.After = Later, coze.ClassAuth, keyWaits.Wait(h.waits)
 	case errors.As(err, &bad), errors.As(err, &key): // a damaged key is no outage: each try would meet it
 		v.Action, v.Class = Fail, coze.ClassInvalid
+	case errors.As(err, &refused): // by the producer: see tasks.Chat
+		v.Action, v.Class = Fail, coze.Class(refused.Class)
 	case errors.As(err, &ask):
 		v.Class = ask.Class
 		v.ask(ask, h)

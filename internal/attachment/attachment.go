@@ -24,6 +24,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/results"
 )
 
 // keep is how long an id is used again. It leaves a question nine days of Coze's three months to be asked in.
@@ -55,6 +56,15 @@ type FileError struct {
 
 func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
 func (e *FileError) Unwrap() error { return e.Err }
+
+// Failure says why a question with the file was not asked.
+func (e *FileError) Failure() *results.Failure {
+	f := &results.Failure{Class: string(coze.ClassInvalid), Message: e.Error(), Hint: "Correct the file or its path and ask the row again: it was not sent."}
+	if told, ok := errors.AsType[*coze.Error](e.Err); ok && told.Code != 0 {
+		f.Code, f.Class, f.Message, f.LogID, f.Hint = told.Code, string(told.Class), e.Path+": "+told.Message, told.LogID, told.Hint()
+	}
+	return f
+}
 
 // uploading is an upload that others wait for.
 type uploading struct {

@@ -1,12 +1,15 @@
 package batchfile
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/redisretry"
 	"github.com/cozeq/cozeq/internal/usage"
+	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
@@ -28,6 +32,12 @@ type Submission struct {
 
 	// Upload uploads a file of a row, by its path, and returns its id at Coze. The input names files only if there is one.
 	Upload func(ctx context.Context, path, digest string) (id string, err error)
+
+	// Refused counts the rows whose files could not be uploaded: they fail alone. FirstRefused is about one of them. Corrected counts
+	// those of an earlier submit whose files could be uploaded now: they are asked again. Run sets them.
+	Refused      int
+	FirstRefused error
+	Corrected    int
 
 	// OnProgress, if it is not nil, gets how many of the rows are in Redis, after each chunk.
 	OnProgress func(rows int)
@@ -65,7 +75,8 @@ func BatchID(identity string, nth int) string {
 // name that is another input's, or another tenant's, is a *TakenError.
 //
 // Every step may be repeated: the ids of batch and tasks come from the input alone, and a chunk that is there already is
-// left as it is. So whatever ends Run, the next one with the same input goes on where this one was.
+// left as it is. So whatever ends Run, the next one with the same input goes on where this one was. It also uploads again the
+// files that were refused before.
 func (s *Submission) Run(ctx context.Context) (b *batches.Status, already bool, err error) {
 	stats, err := s.Input.Check(ctx)
 	if err != nil {
@@ -87,15 +98,20 @@ func (s *Submission) Run(ctx context.Context) (b *batches.Status, already bool, 
 		return nil, false, taken
 	}
 	if !created && (!b.SubmittedAt.IsZero() || !b.CanceledAt.IsZero()) {
-		if b.Counts.Open() == 0 {
-			return b, true, nil
+		if b.Counts.Open() > 0 {
+			// What Redis has lost is put back: perhaps that is why it is submitted again.
+			if _, err := s.Batches.Repair(ctx, b.ID); err != nil {
+				return b, true, err
+			}
 		}
-		// What Redis has lost is put back: perhaps that is why it is submitted again.
-		if _, err := s.Batches.Repair(ctx, b.ID); err != nil {
+		if err := s.correct(ctx, b); err != nil {
 			return b, true, err
 		}
 		b, err = s.Batches.Get(ctx, b.ID)
 		return b, true, err
+	}
+	if err := s.correct(ctx, b); err != nil {
+		return b, false, err
 	}
 	if err := s.feed(ctx, b, form); err != nil {
 		return b, false, err
@@ -184,24 +200,75 @@ func (s *Submission) feed(ctx context.Context, b *batches.Status, form input.For
 }
 
 // upload uploads the files of some rows of a chunk. It comes before the chunk is in Redis: who dies here has asked nothing of it,
-// and the next submit finds what was uploaded by its content, or uploads it again. A file that is refused ends the submit, which
-// goes on at this chunk when it is given again: a batch has all rows of its file.
+// and the next submit finds what was uploaded by its content. A row whose file is refused goes into the batch with the reason, and
+// fails in its turn. What concerns all files ends the submit, which goes on at this chunk when it is given again.
 func (s *Submission) upload(ctx context.Context, chunk []batches.Row, attached []*input.Row) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var uploads sync.WaitGroup
+	var mu sync.Mutex
 	free := make(chan struct{}, attachment.Concurrency)
 	for _, row := range attached {
 		free <- struct{}{}
 		uploads.Go(func() {
 			defer func() { <-free }()
-			if err := row.Upload(ctx, s.Upload); err != nil {
+			err := row.Upload(ctx, s.Upload)
+			if bad, ok := errors.AsType[*attachment.FileError](err); ok {
+				row.Chat.Refused = bad.Failure()
+				row.Chat.Refused.Hint = "Correct the file or its path, and give the same 'cozeq batch submit' again: it asks the row."
+				mu.Lock()
+				defer mu.Unlock()
+				s.Refused++
+				s.FirstRefused = cmp.Or(s.FirstRefused, fmt.Errorf("row %d: %w", row.N, err))
+			} else if err != nil {
 				cancel(fmt.Errorf("row %d: %w", row.N, err)) // the first one counts
-				return
 			}
-			chunk[row.N-chunk[0].N].Chat = row.Chat
+			chunk[slices.IndexFunc(chunk, func(r batches.Row) bool { return r.N == row.N })].Chat = row.Chat
 		})
 	}
 	uploads.Wait()
 	return context.Cause(ctx)
+}
+
+// correct uploads the files of rows that have failed, a chunk of rows at a time, and has those asked that were refused before.
+func (s *Submission) correct(ctx context.Context, b *batches.Status) error {
+	if s.Upload == nil || b.Counts.Failed == 0 || !b.CanceledAt.IsZero() {
+		return nil
+	}
+	states, err := s.Batches.States(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	var chunk []batches.Row
+	var attached []*input.Row
+	flush := func() error {
+		if len(chunk) == 0 {
+			return nil
+		}
+		if err := s.upload(ctx, chunk, attached); err != nil {
+			return err
+		}
+		n, err := s.Batches.Correct(ctx, b.ID, slices.DeleteFunc(chunk, func(r batches.Row) bool { return r.Chat.Refused != nil }))
+		s.Corrected += n
+		chunk, attached = nil, nil
+		return err
+	}
+	for row, err := range s.Input.Rows() {
+		if err != nil {
+			return err
+		}
+		if row.N > b.Enqueued {
+			break
+		}
+		if len(row.Paths()) == 0 || states.Status(row.N) != results.Failed {
+			continue
+		}
+		if len(chunk) > 0 && (row.N-1)/batches.ChunkRows != (chunk[0].N-1)/batches.ChunkRows {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		chunk, attached = append(chunk, batches.Row{N: row.N, Chat: row.Chat}), append(attached, row)
+	}
+	return flush()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/results"
@@ -38,7 +37,7 @@ func (r *run) upload(ctx context.Context, rows []*openRow) ([]*openRow, error) {
 		case !ok:
 			return nil, errs[i]
 		default:
-			if err := r.record(ctx, ended(o, results.Failed, uploadFailure(bad))); err != nil {
+			if err := r.record(ctx, ended(o, results.Failed, *bad.Failure())); err != nil {
 				return nil, err
 			}
 		}
@@ -51,15 +50,6 @@ var errNoUpload = errors.New("there is no token here to upload it with")
 // noUpload fails the row of a live input that names a file.
 func noUpload(_ context.Context, path, _ string) (string, error) {
 	return "", &attachment.FileError{Path: path, Err: errNoUpload}
-}
-
-// uploadFailure says why a row was not asked.
-func uploadFailure(e *attachment.FileError) results.Failure {
-	f := results.Failure{Class: "invalid", Message: e.Error(), Hint: "Correct the file or its path and ask the row again: it was not sent."}
-	if told, ok := errors.AsType[*coze.Error](e); ok && told.Code != 0 {
-		f.Code, f.Class, f.Message, f.LogID, f.Hint = told.Code, string(told.Class), e.Path+": "+told.Message, told.LogID, told.Hint()
-	}
-	return f
 }
 
 // cacheKey is the key of a row's answer; "" = it is not cached. Files count by their content.

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/tasks"
@@ -27,25 +24,9 @@ func (c *Client) Add(ctx context.Context, id string, rows []Row) error {
 	if err := checkChunk(rows, b.Rows); err != nil {
 		return err
 	}
-	chunk, bodies, err := packRows(rows)
-	if err != nil {
-		return err
-	}
-	last := rows[len(rows)-1].N
 	// The rows first: a task whose row is not kept could not be retried.
-	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		k := chunkOf(rows[0].N)
-		p.HSet(ctx, tally.RowsKey(id), k, c.results.Keys.Seal(id, fieldRows(k), string(chunk)))
-		if bodies > 0 {
-			p.HSetNX(ctx, tally.Key(id), "bodies", 1)
-		}
-		if slices.ContainsFunc(rows, blocks) {
-			p.HSetNX(ctx, tally.Key(id), "blocks", 1)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("keep rows %d to %d of batch %s: %w", rows[0].N, last, id, err)
+	if err := c.keep(ctx, id, rows); err != nil {
+		return err
 	}
 	items := make([]tasks.Item, len(rows))
 	for i := range rows {
@@ -54,7 +35,7 @@ func (c *Client) Add(ctx context.Context, id string, rows []Row) error {
 	if err := c.enqueue(ctx, rows, items); err != nil {
 		return err
 	}
-	switch there, canceled, err := c.tally.NoteEnqueued(ctx, id, last); {
+	switch there, canceled, err := c.tally.NoteEnqueued(ctx, id, rows[len(rows)-1].N); {
 	case err != nil:
 		return err
 	case !there:

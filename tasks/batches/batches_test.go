@@ -489,6 +489,58 @@ func TestBatchRetryFails(t *testing.T) {
 	})
 }
 
+// A submission that corrects a refused row dies anywhere, and is repeated: the row is asked as it is now, once.
+func TestCorrectFails(t *testing.T) {
+	tasktest.EachFault(t, func(t *testing.T, l *tasktest.Line, n int, what redistest.Fate) bool {
+		ctx := t.Context()
+		f := newFile(l, "b")
+		f.create(3)
+		f.add(rows(1, 3, func(r *batches.Row) {
+			if r.N != 2 {
+				r.Chat.Refused = &results.Failure{Class: "rate", Code: 4013, Message: "cat.png: no such file"}
+			}
+		}))
+		for row := 1; row <= 3; row++ {
+			f.End(row, results.Failed)
+		}
+		correct := func(rdb redis.UniversalClient) error {
+			bs := batches.New(tasks.NewClient(results.NewStore(rdb)))
+			_, err := bs.Repair(context.Background(), "b")
+			if err == nil {
+				_, err = bs.Correct(context.Background(), "b", rows(1, 3))
+			}
+			return err
+		}
+		refused := func() bool {
+			states, err := f.Client.States(ctx, "b")
+			f.Must(err)
+			row, err := f.Row(ctx, "b", states, 1)
+			f.Must(err)
+			return row.Chat.Refused != nil
+		}
+		hit, err := tasktest.FaultyOn(t, l.Redis, n, what, correct)
+		if (!hit || what == redistest.Twice) && err != nil {
+			t.Errorf("got %v", err)
+		}
+		f.Must(correct(l.Redis))
+		want := "q2Fq2"
+		if refused() { // it died when the row was open and had its old question: that is refused once more
+			f.Letters(want)
+			f.End(1, results.Failed)
+			f.End(3, results.Failed)
+			f.Must(correct(l.Redis))
+			want = "q3Fq3"
+		}
+		if f.Letters(want); refused() {
+			t.Error("the row has its old question")
+		}
+		if b := f.Read(); !slices.Equal(b.Failures, []batches.FailureCount{{Class: "rate", Code: 4013, Count: 1}}) {
+			t.Errorf("failures %+v", b.Failures)
+		}
+		return hit
+	})
+}
+
 // A submission that died anywhere is repeated.
 func TestBatchAddFails(t *testing.T) {
 	tasktest.EachFault(t, func(t *testing.T, l *tasktest.Line, n int, what redistest.Fate) bool {

@@ -152,7 +152,7 @@ func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return o.explain(err)
 	}
-	return o.conclude(s, b, already)
+	return o.conclude(s, sub, b, already)
 }
 
 func (o *submitOptions) open(cmd *cobra.Command, cfg settings.Config, path string) (*input.Input, error) {
@@ -209,10 +209,16 @@ func (o *submitOptions) submission(ctx context.Context, s *session.Session, in *
 func unfinishedSubmit(b *batches.Status) bool { return b.SubmittedAt.IsZero() && b.CanceledAt.IsZero() }
 
 // conclude prints the batch.
-func (o *submitOptions) conclude(s *session.Session, b *batches.Status, already bool) error {
+func (o *submitOptions) conclude(s *session.Session, sub *batchfile.Submission, b *batches.Status, already bool) error {
+	if sub.Refused > 0 {
+		fmt.Fprintf(o.streams.Err, "cozeq: warning: files of %s could not be uploaded, the rest is submitted; first %v\nhint: %s\n",
+			terminal.Questions(sub.Refused), sub.FirstRefused, o.streams.Translate("correct the files and run the same command again: it asks those questions"))
+	}
 	switch ago := terminal.Rounded(time.Since(b.CreatedAt)); {
 	case already && !b.CanceledAt.IsZero():
 		fmt.Fprintf(o.streams.Err, "cozeq: submitted %s ago, and canceled since: nothing was enqueued; 'cozeq batch retry %s --status canceled' asks those questions after all, --again makes another batch\n", ago, b.ID)
+	case already && sub.Corrected > 0:
+		fmt.Fprintf(o.streams.Err, "cozeq: submitted already, %s ago: %s asked now, with files that were refused\n", ago, terminal.Questions(sub.Corrected))
 	case already:
 		fmt.Fprintf(o.streams.Err, "cozeq: submitted already, %s ago: nothing was enqueued; --again makes another batch of the same questions\n", ago)
 	default:
@@ -222,7 +228,7 @@ func (o *submitOptions) conclude(s *session.Session, b *batches.Status, already 
 		s.NoteUnserved(o.streams.Err, b.Queue, "the questions wait until one does")
 	}
 	if o.json {
-		return terminal.WriteJSON(o.streams.Out, submitJSON{newRecord(b), already})
+		return terminal.WriteJSON(o.streams.Out, submitJSON{newRecord(b), already, sub.Refused, sub.Corrected})
 	}
 	_, err := fmt.Fprintln(o.streams.Out, b.ID)
 	return err
@@ -231,7 +237,9 @@ func (o *submitOptions) conclude(s *session.Session, b *batches.Status, already 
 // submitJSON is the outcome for programs.
 type submitJSON struct {
 	recordJSON
-	Already bool `json:"already_submitted"`
+	Already   bool `json:"already_submitted"`
+	Refused   int  `json:"files_refused,omitempty"`   // questions
+	Corrected int  `json:"files_corrected,omitempty"` // questions
 }
 
 func (o *submitOptions) explain(err error) error {
@@ -241,11 +249,7 @@ func (o *submitOptions) explain(err error) error {
 	if errors.Is(err, input.ErrEdited) {
 		return &exitcode.HintedError{Err: err, Hint: "restore the file and run the same command again to resume; with the present file it makes another batch"}
 	}
-	refused, ok := errors.AsType[*coze.Error](err) // an upload
-	switch file := errors.As(err, new(*attachment.FileError)); {
-	case file:
-		return &exitcode.HintedError{Err: err, Hint: "correct the file and run the same command again to resume"}
-	case ok:
+	if refused, ok := errors.AsType[*coze.Error](err); ok { // all uploads
 		return &exitcode.StoppedError{Class: refused.Class, Err: err, Again: "run the same command again to resume"}
 	}
 	if errors.Is(err, batches.ErrCanceled) {
