@@ -155,3 +155,26 @@ func TestBatchOfAnotherKey(t *testing.T) {
 		s.batch(id, bearer("shop"))
 	})
 }
+
+// A file of runs has a column for each field of the outputs, and a question to a chatflow is a task like others.
+func TestWorkflowOverHTTP(t *testing.T) {
+	each(t, gateway.Config{}, func(t *testing.T, s *site) {
+		a := s.call("POST", "/api/v1/batches?workflow=736&param=town=city", "city\nBerlin\nParis\n", "Content-Type: text/csv")
+		id, _ := a.decode(t)["id"].(string)
+		if a.status != 202 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		s.batch(id)
+		if a = s.call("GET", "/api/v1/batches/"+id+"/results?format=csv", ""); !strings.HasPrefix(a.body, "city,output.output,output.town,answer,") || !strings.Contains(a.body, ",Paris,") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		a = s.call("POST", "/api/v1/batches?workflow=736&chatflow=737", "city\nBerlin\n", "Content-Type: text/csv")
+		if a.status != 422 || !strings.Contains(a.body, "workflow and chatflow: choose one") || strings.Contains(a.body, "--") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		a = s.call("POST", "/api/v1/tasks", `{"workflow_id":"737","app_id":"8","question":"Why?","parameters":{"days":3}}`, "Prefer: wait=30")
+		if r := a.decode(t); a.status != 200 || r["status"] != "completed" || r["workflow_id"] != "737" || r["bot_id"] != nil {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+}

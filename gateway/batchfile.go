@@ -34,7 +34,7 @@ form. The id is made of the questions: the same file again adds nothing twice, a
 // uploadNames are the parameters of a file, as the flags of cozeq batch submit are called.
 var uploadNames = []string{
 	"format", "question_col", "custom_id_col", "delimiter", "encoding", "sheet", "prompt", "system", "unsupported",
-	"bot", "credential", "on_turn_failure", "id", "name", "queue", "attempts", "timeout", "keep", "expires_in",
+	"bot", "workflow", "chatflow", "app", "param", "credential", "on_turn_failure", "id", "name", "queue", "attempts", "timeout", "keep", "expires_in",
 	webhookURL, webhookSecret,
 }
 
@@ -112,7 +112,7 @@ func (g *Gateway) uploadOptions(ctx context.Context, f *upload.File, given url.V
 		if !slices.Contains(uploadNames, name) {
 			return how, spec, fault(http.StatusUnprocessableEntity, "unknown parameter %.60q: known are %s", name, strings.Join(uploadNames, ", "))
 		}
-		if len(values) > 1 {
+		if len(values) > 1 && name != "param" {
 			return how, spec, fault(http.StatusUnprocessableEntity, "%s is given %d times", name, len(values))
 		}
 	}
@@ -125,6 +125,10 @@ func (g *Gateway) uploadOptions(ctx context.Context, f *upload.File, given url.V
 	}
 	if how.BotID == "" {
 		how.BotID = g.BotID
+	}
+	flows := input.Flows{Workflow: given.Get("workflow"), Chatflow: given.Get("chatflow"), App: given.Get("app"), Params: given["param"]}
+	if err := flows.Apply(&how, given.Get("bot")); err != nil {
+		return how, spec, err
 	}
 	if how.Credential == "" && key != nil {
 		how.Credential = key.Credential

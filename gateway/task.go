@@ -29,8 +29,8 @@ type taskRequest struct {
 	UserID          string                     `json:"user_id,omitempty" doc:"who asks" default:"cozeq"`
 	ConversationID  string                     `json:"conversation_id,omitempty" doc:"go on in this conversation of Coze's"`
 	ConversationKey string                     `json:"conversation_key,omitempty" doc:"your own name for a conversation: created at its first turn, continued after" maxLength:"512"`
-	WorkflowID      string                     `json:"workflow_id,omitempty" doc:"run this workflow in place of a question; bot_id is then a bot that it is to work with" pattern:"^[A-Za-z0-9_-]{1,64}$"`
-	AppID           string                     `json:"app_id,omitempty" doc:"the app that the workflow is of"`
+	WorkflowID      string                     `json:"workflow_id,omitempty" doc:"run this workflow in place of a question, or with a question ask this chatflow; bot_id is then a bot that it is to work with" pattern:"^[A-Za-z0-9_-]{1,64}$"`
+	AppID           string                     `json:"app_id,omitempty" doc:"the app that the workflow is of; a chatflow needs this or a bot"`
 	WorkflowVersion string                     `json:"workflow_version,omitempty" doc:"of a workflow in a library; without it the newest"`
 	ConnectorID     string                     `json:"connector_id,omitempty" doc:"the channel that the workflow runs in"`
 	Ext             map[string]string          `json:"ext,omitempty" doc:"of a workflow: latitude, longitude, user_id"`
@@ -99,7 +99,7 @@ func (d *duration) UnmarshalJSON(text []byte) error {
 
 // request makes the submission.
 func (t *taskRequest) request(defaultBot string) (*submit.Request, error) {
-	if t.WorkflowID == "" && (t.Question == "") == (len(t.Messages) == 0) {
+	if asks := t.Question != ""; asks == (len(t.Messages) > 0) && (asks || t.WorkflowID == "") {
 		return nil, &tasks.InvalidError{Field: "question", Reason: "give either question or additional_messages"}
 	}
 	chat := &tasks.Chat{
@@ -109,17 +109,17 @@ func (t *taskRequest) request(defaultBot string) (*submit.Request, error) {
 		CustomID: t.CustomID, ExpiresAt: t.ExpiresAt, WorkflowID: t.WorkflowID, AppID: t.AppID,
 		WorkflowVersion: t.WorkflowVersion, ConnectorID: t.ConnectorID, Ext: t.Ext, Resume: (*tasks.Resume)(t.Resume),
 	}
-	if chat.BotID == "" && !chat.IsWorkflow() {
-		chat.BotID = defaultBot
-	}
-	if chat.BotID == "" && !chat.IsWorkflow() {
-		return nil, &tasks.InvalidError{Field: "bot_id", Reason: "missing, and the server has no default bot"}
-	}
 	for _, m := range t.Messages {
 		chat.AdditionalMessages = append(chat.AdditionalMessages, tasks.Message(m))
 	}
 	if t.Question != "" {
 		chat.AdditionalMessages = []tasks.Message{tasks.Question(t.Question)}
+	}
+	if chat.Holder() == "" && !chat.IsWorkflow() {
+		chat.BotID = defaultBot
+	}
+	if chat.Holder() == "" && !chat.IsWorkflow() {
+		return nil, &tasks.InvalidError{Field: "bot_id", Reason: "missing, and the server has no default bot"}
 	}
 	if !t.ExpiresAt.IsZero() && t.ExpiresAt.Before(time.Now()) {
 		return nil, &tasks.InvalidError{Field: "expires_at", Reason: "in the past: the question would never be asked"}

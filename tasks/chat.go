@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -16,8 +17,8 @@ const Version = 1
 // DefaultUserID stands in for an empty user_id, which Coze requires.
 const DefaultUserID = "cozeq"
 
-// Chat is the payload of a task: a question to a bot, or with WorkflowID the run of a workflow. Field names and shapes are
-// Coze's where POST /v3/chat or /v1/workflow/run has the field.
+// Chat is the payload of a task: a question to a bot, or with WorkflowID to a chatflow or the run of a workflow. Field names
+// and shapes are Coze's where POST /v3/chat, /v1/workflows/chat or /v1/workflow/run has the field.
 type Chat struct {
 	V      int    `json:"v"`
 	BotID  string `json:"bot_id,omitempty"`  // empty: the worker's default bot
@@ -40,13 +41,17 @@ type Chat struct {
 	ConversationKey string `json:"conversation_key,omitempty"`
 
 	// WorkflowID makes the task run this workflow with Parameters, and ask no bot: see RunWorkflow. BotID is then a bot that the
-	// workflow is to work with, AppID the app that it is of; most workflows need neither.
+	// workflow is to work with, AppID the app that it is of; most workflows need neither. With AdditionalMessages it is a
+	// chatflow, which is asked them: see AskChatflow. That needs a bot or an app.
 	WorkflowID      string            `json:"workflow_id,omitempty"`
 	AppID           string            `json:"app_id,omitempty"`
 	WorkflowVersion string            `json:"workflow_version,omitempty"` // of a workflow in a library; empty: the newest
 	ConnectorID     string            `json:"connector_id,omitempty"`     // the channel that the workflow runs in; empty: API
 	Ext             map[string]string `json:"ext,omitempty"`              // latitude, longitude, user_id
 	Resume          *Resume           `json:"resume,omitempty"`           // in place of Parameters
+
+	// Chatflow is set by Enqueue for a question to a chatflow, whose messages may be kept apart.
+	Chatflow bool `json:"chatflow,omitempty"`
 
 	CustomVariables map[string]string          `json:"custom_variables,omitempty"`
 	Parameters      map[string]json.RawMessage `json:"parameters,omitempty"`
@@ -115,8 +120,11 @@ func Question(text string) Message {
 // Lane is the lane of the task's conversation, "" if it has none. Tasks of one lane run one at a time, in the order in which
 // they were enqueued.
 func (c *Chat) Lane() string {
-	return lane.Of(c.BotID, c.ConversationKey, c.ConversationID)
+	return lane.Of(c.Holder(), c.ConversationKey, c.ConversationID)
 }
+
+// Holder is whose ConversationKey it is: the bot's, or the app's that a chatflow is of.
+func (c *Chat) Holder() string { return cmp.Or(c.BotID, c.AppID) }
 
 // Record is the record of the task, as far as the payload has it.
 func (c *Chat) Record(id, queue string) results.Result {
@@ -158,6 +166,7 @@ func (c *Chat) SplitBody() (body []byte, err error) {
 	if c.IsWorkflow() {
 		return c.splitRun()
 	}
+	c.Chatflow = c.IsChatflow()
 	body, err = json.Marshal(c.AdditionalMessages)
 	if err != nil {
 		return nil, fmt.Errorf("encode messages: %w", err)

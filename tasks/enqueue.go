@@ -71,7 +71,7 @@ func submission(item Item, parent string, keys *results.Keys) *queue.Submission 
 
 func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *results.Keys) (err error) {
 	c.TraceParent = cmp.Or(c.TraceParent, parent)
-	c.UserID = cmp.Or(c.UserID, DefaultUserID)
+	c.UserID, c.Chatflow = cmp.Or(c.UserID, DefaultUserID), c.IsChatflow()
 	if err := c.Validate(); err != nil {
 		return err
 	}

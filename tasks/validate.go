@@ -57,8 +57,12 @@ func (c *Chat) Validate() error {
 	if c.IsWorkflow() {
 		return c.validateWorkflow()
 	}
-	if c.AppID+c.WorkflowVersion+c.ConnectorID != "" || len(c.Ext) > 0 || c.Resume != nil {
-		return invalid("workflow_id", "missing: app_id, workflow_version, connector_id, ext and resume belong to a workflow's run")
+	if c.IsChatflow() {
+		if err := c.validateChatflow(); err != nil {
+			return err
+		}
+	} else if c.AppID+c.WorkflowVersion+c.ConnectorID != "" || len(c.Ext) > 0 || c.Resume != nil || c.Chatflow {
+		return invalid("workflow_id", "missing: app_id, workflow_version, connector_id, ext, resume and chatflow belong to a workflow's run")
 	}
 	n := len(c.AdditionalMessages)
 	if n == 0 {

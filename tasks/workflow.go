@@ -24,8 +24,19 @@ func RunWorkflow(workflowID string, parameters map[string]json.RawMessage) *Chat
 	return &Chat{WorkflowID: workflowID, Parameters: parameters}
 }
 
-// IsWorkflow reports whether the task runs a workflow and asks no bot.
-func (c *Chat) IsWorkflow() bool { return c.WorkflowID != "" }
+// AskChatflow returns the task of asking a chatflow, a workflow that holds a conversation. Its BotID or AppID has to be set, as
+// Coze wants one of them; without both the worker's default bot is taken. It is answered, kept and continued like a bot's.
+func AskChatflow(workflowID, question string) *Chat {
+	return &Chat{WorkflowID: workflowID, Chatflow: true, AdditionalMessages: []Message{Question(question)}}
+}
+
+// IsWorkflow reports whether the task runs a workflow and asks no question.
+func (c *Chat) IsWorkflow() bool { return c.WorkflowID != "" && !c.IsChatflow() }
+
+// IsChatflow reports whether the task asks a chatflow.
+func (c *Chat) IsChatflow() bool {
+	return c.WorkflowID != "" && (c.Chatflow || len(c.AdditionalMessages) > 0)
+}
 
 // Type is the task's type in asynq.
 func (c *Chat) Type() string {
@@ -35,9 +46,9 @@ func (c *Chat) Type() string {
 	return TypeChat
 }
 
-// Asked names who is asked, for limits and pauses: the bot by its id, a workflow as workflow:ID.
+// Asked names who is asked, for limits and pauses: the bot by its id, a workflow or chatflow as workflow:ID.
 func (c *Chat) Asked() string {
-	if c.IsWorkflow() {
+	if c.WorkflowID != "" {
 		return "workflow:" + c.WorkflowID
 	}
 	return c.BotID
@@ -48,8 +59,8 @@ const maxRun = 19 << 20
 
 var workflowPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// validateWorkflow checks what Validate checks of a question.
-func (c *Chat) validateWorkflow() error {
+// validateNamed checks what a workflow and a chatflow have in common.
+func (c *Chat) validateNamed() error {
 	if !workflowPattern.MatchString(c.WorkflowID) {
 		return invalid("workflow_id", "%.80q, want the id in the address of the workflow's page", c.WorkflowID)
 	}
@@ -60,18 +71,47 @@ func (c *Chat) validateWorkflow() error {
 		name string
 		set  bool
 	}{
-		{"additional_messages", len(c.AdditionalMessages) > 0},
-		{"conversation_id", c.ConversationID != ""},
-		{"conversation_key", c.ConversationKey != ""},
 		{"custom_variables", len(c.CustomVariables) > 0},
 		{"extra_params", len(c.ExtraParams) > 0},
 		{"meta_data", len(c.MetaData) > 0},
 		{"auto_save_history", c.AutoSaveHistory != nil},
-		{"on_turn_failure", c.OnTurnFailure != ""},
+		{"conversation_id", c.IsWorkflow() && c.ConversationID != ""},
+		{"conversation_key", c.IsWorkflow() && c.ConversationKey != ""},
+		{"on_turn_failure", c.IsWorkflow() && c.OnTurnFailure != ""},
 	} {
 		if f.set {
 			return invalid(f.name, "a workflow has none: it takes parameters")
 		}
+	}
+	return nil
+}
+
+// maxChatflowMessages is how many messages Coze takes for a chatflow.
+const maxChatflowMessages = 50
+
+// validateChatflow checks what Validate does not check of every question.
+func (c *Chat) validateChatflow() error {
+	if err := c.validateNamed(); err != nil {
+		return err
+	}
+	if c.Resume != nil {
+		return invalid("resume", "a chatflow has none: its next turn is the answer")
+	}
+	if n := len(c.AdditionalMessages); n > maxChatflowMessages {
+		return invalid("additional_messages", "%d messages, Coze takes at most %d for a chatflow", n, maxChatflowMessages)
+	}
+	for i, m := range c.AdditionalMessages {
+		if m.ContentType == "object_string" {
+			return invalid(fmt.Sprintf("additional_messages[%d].content_type", i), "object_string, but a chatflow's messages are text alone: give files in parameters")
+		}
+	}
+	return nil
+}
+
+// validateWorkflow checks what Validate checks of a question.
+func (c *Chat) validateWorkflow() error {
+	if err := c.validateNamed(); err != nil {
+		return err
 	}
 	if r := c.Resume; r != nil {
 		switch {

@@ -143,7 +143,31 @@ func (a *attempt) chatEnded(chatID string) {
 	}
 }
 
-func (a *attempt) request(conversation string) *coze.ChatRequest {
+// put sends the question to the bot, or to the chatflow: their streams are alike.
+func (a *attempt) put(ctx context.Context, conversation string, note *note) (*coze.Stream, error) {
+	c := a.chat
+	if c.IsChatflow() {
+		return a.coze.StreamChatflow(ctx, &coze.ChatflowRequest{
+			WorkflowID: c.WorkflowID, AdditionalMessages: a.messages(), Parameters: c.Parameters, BotID: c.BotID, AppID: c.AppID,
+			ConversationID: conversation, Ext: a.ext(), Version: c.WorkflowVersion, ConnectorID: c.ConnectorID, BeforeSend: note.leave,
+		})
+	}
+	return a.coze.Stream(ctx, &coze.ChatRequest{
+		ConversationID:     conversation,
+		BotID:              c.BotID,
+		UserID:             c.UserID,
+		AdditionalMessages: a.messages(),
+		AutoSaveHistory:    c.AutoSaveHistory,
+		CustomVariables:    c.CustomVariables,
+		MetaData:           c.MetaData,
+		ExtraParams:        c.ExtraParams,
+		Parameters:         c.Parameters,
+		BeforeSend:         note.leave,
+	})
+}
+
+// messages are the task's, the question with its tag.
+func (a *attempt) messages() []coze.Message {
 	messages := make([]coze.Message, len(a.chat.AdditionalMessages))
 	for i, m := range a.chat.AdditionalMessages {
 		messages[i] = coze.Message{
@@ -159,17 +183,7 @@ func (a *attempt) request(conversation string) *coze.ChatRequest {
 	maps.Copy(meta, question.MetaData)
 	meta[taskTag] = a.id
 	question.MetaData = meta
-	return &coze.ChatRequest{
-		ConversationID:     conversation,
-		BotID:              a.chat.BotID,
-		UserID:             a.chat.UserID,
-		AdditionalMessages: messages,
-		AutoSaveHistory:    a.chat.AutoSaveHistory,
-		CustomVariables:    a.chat.CustomVariables,
-		MetaData:           a.chat.MetaData,
-		ExtraParams:        a.chat.ExtraParams,
-		Parameters:         a.chat.Parameters,
-	}
+	return messages
 }
 
 // words are those of the question.

@@ -21,17 +21,17 @@ func (a *attempt) conversation(ctx context.Context) (string, error) {
 	case a.chat.ConversationID != "":
 		return a.chat.ConversationID, nil
 	case a.chat.ConversationKey != "":
-		id, err := a.conversations.Get(ctx, a.chat.BotID, a.chat.ConversationKey)
+		id, err := a.conversations.Get(ctx, a.chat.Holder(), a.chat.ConversationKey)
 		if err != nil || id != "" {
 			return id, err
 		}
 		if id, err = a.createConversation(ctx); err != nil {
 			return "", err
 		}
-		return a.conversations.Name(ctx, a.chat.BotID, a.chat.ConversationKey, id)
+		return a.conversations.Name(ctx, a.chat.Holder(), a.chat.ConversationKey, id)
 	case a.rec.Result.ConversationID != "":
 		return a.rec.Result.ConversationID, nil
-	case a.chat.Stream:
+	case a.chat.Stream && a.chat.ConnectorID == "":
 		if spare := a.spares.take(a.coze, a.chat.BotID); spare != "" {
 			return spare, nil
 		}
@@ -41,7 +41,7 @@ func (a *attempt) conversation(ctx context.Context) (string, error) {
 
 func (a *attempt) createConversation(ctx context.Context) (string, error) {
 	call := a.spans.Call("coze conversation/create", a.coze)
-	conversation, err := a.coze.CreateConversation(ctx, &coze.ConversationRequest{BotID: a.chat.BotID})
+	conversation, err := a.coze.CreateConversation(ctx, &coze.ConversationRequest{BotID: a.chat.BotID, ConnectorID: a.chat.ConnectorID})
 	call.End(err)
 	if err != nil {
 		return "", err
@@ -55,7 +55,7 @@ func (a *attempt) forgetConversation(ctx context.Context) {
 		return
 	}
 	if key := a.chat.ConversationKey; key != "" {
-		if err := a.conversations.Drop(ctx, a.chat.BotID, key, a.rec.Result.ConversationID); err != nil {
+		if err := a.conversations.Drop(ctx, a.chat.Holder(), key, a.rec.Result.ConversationID); err != nil {
 			a.log.Warn("could not forget a conversation", "conversation", a.rec.Result.ConversationID, "err", err)
 		}
 	}

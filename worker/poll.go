@@ -108,7 +108,7 @@ func (a *attempt) placeChat(ctx context.Context) error {
 	}
 	r.ConversationID = a.chat.ConversationID
 	if key := a.chat.ConversationKey; key != "" {
-		id, err := a.conversations.Get(ctx, a.chat.BotID, key)
+		id, err := a.conversations.Get(ctx, a.chat.Holder(), key)
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (a *attempt) placeChat(ctx context.Context) error {
 func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {
 	r := &a.rec.Result
 	return awaitEnd(ctx, a, func() (*coze.Chat, error) { return a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID) },
-		func(chat *coze.Chat) bool { return chat.Status.Terminal() }, chatUnknown)
+		func(chat *coze.Chat) bool { return chat.Status.Terminal() }, a.chatUnknown)
 }
 
 // awaitEnd looks at a chat, or at a workflow's run, until it is over. It asks nothing. unknown says which errors mean that Coze
@@ -183,8 +183,11 @@ func (a *attempt) retryLookup(ctx context.Context, waits *backoff.Waits, err err
 	return waits.Sleep(ctx, e.RetryAfter)
 }
 
-func chatUnknown(e *coze.Error) bool {
-	return e != nil && (e.Code == codeChatUnknown || e.Code == codeConversationUnknown || e.Code == codeNotFound)
+// chatUnknown reports whether Coze does not know the chat. It documents no call that looks a chatflow's chat up, so any lasting
+// refusal of one means that.
+func (a *attempt) chatUnknown(e *coze.Error) bool {
+	return e != nil && (e.Code == codeChatUnknown || e.Code == codeConversationUnknown || e.Code == codeNotFound ||
+		a.chat.IsChatflow() && e.Class == coze.ClassPermanent)
 }
 
 // gone forgets a chat that Coze does not know. The question is asked again, and may have been answered and billed once
@@ -233,7 +236,7 @@ func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
 				return nil
 			}
 		}
-		if err != nil && !chatUnknown(e) {
+		if err != nil && !a.chatUnknown(e) {
 			err = a.retryLookup(ctx, waits, err)
 		} else if tries++; tries < readTries {
 			err = waits.Sleep(ctx, 0)

@@ -14,12 +14,11 @@ import (
 // stream sends the question and reads its stream. The chat is noted as soon as an event names it.
 func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
-	span := a.spans.Ask(a.coze, a.chat.BotID, conversation)
+	span := a.spans.Ask(a.coze, a.chat.Asked(), conversation)
 	a.hold.sending.Store(true)
 	defer a.hold.sending.Store(false)
-	note, request := a.note(ctx, conversation), a.request(conversation)
-	request.BeforeSend = note.leave
-	stream, err := a.coze.Stream(ctx, request)
+	note := a.note(ctx, conversation)
+	stream, err := a.put(ctx, conversation, note)
 	note.close()
 	defer func() { span.End(stream, chat, err) }()
 	if e, ok := errors.AsType[*coze.Error](err); ok && e.ChatID != "" {
@@ -105,7 +104,7 @@ func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) er
 		err = nil
 	}
 	if key := a.chat.ConversationKey; err == nil && key != "" && conversation != asked {
-		if err := a.conversations.Move(ctx, a.chat.BotID, key, asked, conversation); err != nil {
+		if err := a.conversations.Move(ctx, a.chat.Holder(), key, asked, conversation); err != nil {
 			a.log.Warn("could not note where the conversation moved", "conversation", conversation, "err", err)
 		}
 	}

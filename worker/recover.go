@@ -95,8 +95,11 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 			return true, a.created(ctx, &coze.Chat{ID: chatID, ConversationID: r.ConversationID}, "")
 		}
 		if time.Now().After(until) {
-			if doubtful {
+			switch {
+			case doubtful:
 				a.unsure(ctx, "a question of its words is in its conversation, and it cannot be told whose it is")
+			case a.chat.IsChatflow():
+				a.unsure(ctx, "its conversation does not have it, and Coze does not say that it lists what a chatflow is asked")
 			}
 			a.rec.AskedAt = time.Time{}
 			return false, nil

@@ -113,7 +113,7 @@ func (a *attempt) recallChat() {
 		r.ChatID, r.ConversationID = a.rec.EndedChat, cmp.Or(a.rec.EndedConversation, r.ConversationID)
 	}
 	r.ConversationID = cmp.Or(r.ConversationID, a.rec.EndedConversation)
-	if r.WorkflowID != "" {
+	if a.chat != nil && a.chat.IsWorkflow() {
 		r.ExecuteID = r.ChatID
 	}
 }

@@ -49,7 +49,7 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 		a.chat, invalid = tasks.Decode(t.Payload())
 		a.calls.chat = a.chat
 		if invalid == nil && a.chat.Type() != t.Type() {
-			invalid = &tasks.InvalidError{Field: "workflow_id", Reason: fmt.Sprintf("a task of type %s has one, and one of type %s has none", tasks.TypeWorkflow, tasks.TypeChat)}
+			invalid = &tasks.InvalidError{Field: "workflow_id", Reason: fmt.Sprintf("a task of type %s has one and no messages; one with messages is a chatflow's, of type %s", tasks.TypeWorkflow, tasks.TypeChat)}
 		}
 	default:
 		invalid = &tasks.InvalidError{Field: "type", Reason: fmt.Sprintf("%q, but this worker takes tasks of types %s and %s only", t.Type(), tasks.TypeChat, tasks.TypeWorkflow)}
@@ -99,10 +99,10 @@ func (a *attempt) prepare() (err error) {
 		}
 	}
 	a.chat.UserID = cmp.Or(a.chat.UserID, tasks.DefaultUserID)
-	if !a.chat.IsWorkflow() {
-		a.chat.BotID = cmp.Or(a.chat.BotID, a.cfg.BotID)
+	if !a.chat.IsWorkflow() && a.chat.Holder() == "" {
+		a.chat.BotID = a.cfg.BotID
 	}
-	if a.chat.BotID == "" && !a.chat.IsWorkflow() {
+	if a.chat.Holder() == "" && !a.chat.IsWorkflow() {
 		return &tasks.InvalidError{Field: "bot_id", Reason: "the question names no bot and the worker has no default: set COZE_BOT_ID or --bot"}
 	}
 	a.rec.Result.BotID, a.rec.Result.UserID = a.chat.BotID, a.chat.UserID

@@ -46,10 +46,10 @@ func (a *attempt) stopped(ctx context.Context, chat *coze.Chat, e *coze.Error) (
 	return nil, a.ended(ctx, e)
 }
 
-// toolCalls are the calls that the chat waits for, nil unless there is a tool for each. Coze takes outputs only for a chat
-// whose history is saved.
+// toolCalls are the calls that the chat waits for, nil unless there is a tool for each. Coze takes outputs only for a chat of
+// a bot whose history is saved.
 func (a *attempt) toolCalls(chat *coze.Chat) []coze.ToolCall {
-	if chat == nil || !historySaved(a.chat) {
+	if chat == nil || !historySaved(a.chat) || a.chat.IsChatflow() {
 		return nil
 	}
 	calls := chat.ToolCalls()

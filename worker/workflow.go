@@ -160,18 +160,24 @@ func (a *attempt) publishAnew(ctx context.Context, text string) error {
 
 func (a *attempt) runRequest(note *note) *coze.WorkflowRequest {
 	c := a.chat
-	ext := c.Ext
-	if c.UserID != tasks.DefaultUserID && ext["user_id"] == "" {
-		ext = maps.Clone(ext)
-		if ext == nil {
-			ext = make(map[string]string)
-		}
-		ext["user_id"] = c.UserID
-	}
 	return &coze.WorkflowRequest{
-		WorkflowID: c.WorkflowID, Parameters: c.Parameters, BotID: c.BotID, AppID: c.AppID, Ext: ext,
+		WorkflowID: c.WorkflowID, Parameters: c.Parameters, BotID: c.BotID, AppID: c.AppID, Ext: a.ext(),
 		Version: c.WorkflowVersion, ConnectorID: c.ConnectorID, BeforeSend: note.leave,
 	}
+}
+
+// ext has the task's user in it, as workflows and chatflows have no other place for one.
+func (a *attempt) ext() map[string]string {
+	ext, user := a.chat.Ext, a.chat.UserID
+	if user == tasks.DefaultUserID || ext["user_id"] != "" {
+		return ext
+	}
+	ext = maps.Clone(ext)
+	if ext == nil {
+		ext = make(map[string]string)
+	}
+	ext["user_id"] = user
+	return ext
 }
 
 func (a *attempt) resumeRequest(note *note) *coze.ResumeRequest {

@@ -96,7 +96,7 @@ func (e *emitter) play() error {
 			return err
 		}
 	}
-	if c.waits() && e.x.route.on == onChatflow {
+	if c.waits() && len(c.calls) == 0 && e.x.route.on == onChatflow {
 		e.x.fake.end(c, statusAction)
 		return e.interrupted()
 	}

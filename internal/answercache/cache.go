@@ -131,7 +131,7 @@ func (c *Cache) Key(chat *tasks.Chat) string {
 		Version: version, Origin: c.origin, BotID: chat.BotID, Messages: chat.AdditionalMessages,
 		CustomVariables: chat.CustomVariables, ExtraParams: chat.ExtraParams,
 	}
-	if chat.IsWorkflow() {
+	if chat.WorkflowID != "" {
 		q.Workflow = []string{chat.WorkflowID, chat.AppID, chat.WorkflowVersion, chat.ConnectorID}
 	}
 	for name, raw := range chat.Parameters {

@@ -156,6 +156,7 @@ func (d *Detached) fill(r *detachedRow) {
 	res.CustomID = cmp.Or(r.Row.CustomID, res.CustomID, strconv.Itoa(r.Row.N))
 	if chat := r.Row.Chat; chat != nil {
 		res.BotID = cmp.Or(res.BotID, chat.BotID, d.Batch.BotID)
+		res.WorkflowID = cmp.Or(res.WorkflowID, chat.WorkflowID)
 		res.UserID = cmp.Or(res.UserID, chat.UserID, tasks.DefaultUserID)
 		res.ConversationID = cmp.Or(res.ConversationID, chat.ConversationID)
 		res.ConversationKey = cmp.Or(res.ConversationKey, chat.ConversationKey)

@@ -11,6 +11,7 @@ import (
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/results"
 )
 
 // Write writes one record for each row, in the order of the file that the batch was made of: to the file at path, in the
@@ -66,6 +67,16 @@ func (d *Detached) write(ctx context.Context, w io.Writer, f input.Format, t *pr
 		return err
 	}
 	columns := form.Columns(d.Batch.Columns)
+	if form.Runs && !f.Objects() { // a table's header comes before its rows
+		for r, err := range d.each(ctx, false) {
+			if err != nil {
+				return err
+			}
+			if r.Result.Status == results.Completed {
+				columns.AddOutput(r.Result.Answer)
+			}
+		}
+	}
 	out, err := output.NewWriter(f, w, columns, form.Separator(f), form.BOM)
 	if err != nil {
 		return err

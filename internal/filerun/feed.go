@@ -152,7 +152,7 @@ func (r *run) nameConversation(ctx context.Context, c *tasks.Chat) error {
 	if err != nil || id == "" {
 		return err
 	}
-	if _, err := r.job.Conversations.Name(ctx, c.BotID, c.ConversationKey, id); err != nil {
+	if _, err := r.job.Conversations.Name(ctx, c.Holder(), c.ConversationKey, id); err != nil {
 		return err
 	}
 	r.journal.Settle(c.BotID, c.ConversationKey)

@@ -22,6 +22,7 @@ type Form struct {
 	ID      string   `json:"id,omitempty"`      // the name of the column with the custom_id
 	Comma   string   `json:"comma,omitempty"`   // the delimiter of a .csv output; "" = a comma
 	BOM     bool     `json:"bom,omitempty"`     // such an output begins with the mark of UTF-8
+	Runs    bool     `json:"runs,omitempty"`    // rows are runs of a workflow, and a table has columns for their outputs
 }
 
 // The letters of a row's cells where they are kept.
@@ -36,7 +37,7 @@ func (in *Input) Form(ctx context.Context) (s Form, names []string, err error) {
 	if err != nil {
 		return s, nil, err
 	}
-	s.ID, s.BOM = c.ID, in.Spreadsheets()
+	s.ID, s.BOM, s.Runs = c.ID, in.Spreadsheets(), in.RunsWorkflow()
 	if comma := in.Separator(CSV); comma != ',' {
 		s.Comma = string(comma)
 	}

@@ -57,6 +57,9 @@ type Options struct {
 	// Workflow makes each row a run of this workflow, nil: a question.
 	Workflow *Workflow
 
+	// Chatflow is asked each row's question, nil: a bot is.
+	Chatflow *Chatflow
+
 	// BotID is the bot of rows that name none. Empty: each row must name its own.
 	BotID string
 

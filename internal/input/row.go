@@ -89,13 +89,8 @@ func (r *reader) complete(row *Row) (wrong []string) {
 		row.CustomID = strconv.Itoa(row.N)
 	}
 	row.Chat.CustomID, row.Chat.Credential = row.CustomID, o.Credential
-	if o.Workflow != nil {
-		r.completeRun(row)
-	} else if row.Chat.OnTurnFailure = o.OnTurnFailure; row.Chat.BotID == "" {
-		row.Chat.BotID = o.BotID
-	}
-	if row.Chat.BotID == "" && o.Workflow == nil {
-		wrong = append(wrong, "no bot: give the row a bot_id, or name one for all with --bot or COZE_BOT_ID")
+	if what := r.completeAsked(row); what != "" {
+		wrong = append(wrong, what)
 	}
 	if err := row.Chat.Validate(); err != nil {
 		wrong = append(wrong, err.Error())

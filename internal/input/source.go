@@ -21,12 +21,13 @@ type Source struct {
 	BotID       string `json:"bot_id,omitempty"` // of the rows that name none
 
 	Workflow *Workflow `json:"workflow,omitempty"`
+	Chatflow *Chatflow `json:"chatflow,omitempty"`
 }
 
 func (in *Input) Source(stats Stats) Source {
 	s := Source{
 		SHA256: stats.SHA256, Rows: stats.Rows, Format: in.reader.format, reading: in.reader.decoder.reading,
-		CustomIDCol: in.options.CustomIDCol, BotID: in.options.BotID,
+		CustomIDCol: in.options.CustomIDCol, BotID: in.options.BotID, Chatflow: in.options.Chatflow,
 	}
 	if s.Workflow = in.options.Workflow; s.Workflow != nil {
 		return s
@@ -59,6 +60,8 @@ func (s Source) Differs(begun Source) string {
 		return fmt.Sprintf("it was read with --system %q, now with %q", begun.System, s.System)
 	case !reflect.DeepEqual(s.Workflow, begun.Workflow):
 		return "the workflow, or what it takes from which column, was another"
+	case !reflect.DeepEqual(s.Chatflow, begun.Chatflow):
+		return "the chatflow, or its app, was another"
 	case s.BotID != begun.BotID:
 		return fmt.Sprintf("the bot was %q, now %q", begun.BotID, s.BotID)
 	}

@@ -25,6 +25,12 @@ type Workflow struct {
 	Params []string
 }
 
+// Chatflow is the chatflow that the questions are for.
+type Chatflow struct {
+	ID    string
+	AppID string // empty: the rows' bot is asked through it
+}
+
 // runParam is a parameter and the column or field that it is taken from.
 type runParam struct{ name, typ, from string }
 
@@ -186,10 +192,24 @@ func (o *objects) parseRun(fields map[string]json.RawMessage, own map[string]str
 	return wrong
 }
 
-// completeRun makes the row's task that of the workflow.
-func (r *reader) completeRun(row *Row) {
-	w := r.options.Workflow
-	row.Chat.WorkflowID, row.Chat.AppID, row.Chat.BotID = w.ID, w.AppID, w.BotID
+// completeAsked sets whom the row's task asks, and says what is wrong with that.
+func (r *reader) completeAsked(row *Row) (wrong string) {
+	o, chat := r.options, row.Chat
+	if w := o.Workflow; w != nil {
+		chat.WorkflowID, chat.AppID, chat.BotID = w.ID, w.AppID, w.BotID
+		return ""
+	}
+	if c := o.Chatflow; c != nil {
+		chat.WorkflowID, chat.AppID, chat.Chatflow = c.ID, c.AppID, true
+	}
+	chat.OnTurnFailure = o.OnTurnFailure
+	if chat.Holder() == "" {
+		chat.BotID = o.BotID
+	}
+	if chat.Holder() == "" {
+		return "no bot: give the row a bot_id, or name one for all with --bot or COZE_BOT_ID"
+	}
+	return ""
 }
 
 // parametersText is the parameters of a run as one text.

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"github.com/hibiken/asynq"
@@ -14,10 +15,10 @@ const Block = "block"
 
 // Of names the lane of a conversation: by the caller's own name for it, which belongs to one bot, or else by Coze's id.
 // It is "" if there is neither.
-func Of(botID, conversationKey, conversationID string) string {
+func Of(holder, conversationKey, conversationID string) string {
 	switch {
 	case conversationKey != "":
-		return "key:" + botID + ":" + conversationKey
+		return "key:" + holder + ":" + conversationKey
 	case conversationID != "":
 		return "id:" + conversationID
 	}
@@ -28,13 +29,16 @@ func Of(botID, conversationKey, conversationID string) string {
 type payload struct {
 	V               int    `json:"v"`
 	BotID           string `json:"bot_id"`
+	AppID           string `json:"app_id"`
 	ConversationKey string `json:"conversation_key"`
 	ConversationID  string `json:"conversation_id"`
 	OnTurnFailure   string `json:"on_turn_failure"`
 	LaneSeq         int64  `json:"lane_seq"`
 }
 
-func (p *payload) lane() string { return Of(p.BotID, p.ConversationKey, p.ConversationID) }
+func (p *payload) lane() string {
+	return Of(cmp.Or(p.BotID, p.AppID), p.ConversationKey, p.ConversationID)
+}
 
 // turnOf reads a task's payload. ok is false if it is not one of a chat task.
 func turnOf(info *asynq.TaskInfo) (p payload, ok bool) {

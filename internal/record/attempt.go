@@ -245,7 +245,7 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 func (a *Attempt) Created(ctx context.Context, conversationID, chatID string) error {
 	a.Result.ConversationID, a.Result.ChatID, a.AskedAt = conversationID, chatID, time.Time{}
 	set := []any{"chat_id", chatID}
-	if a.Result.WorkflowID != "" { // its run's id is the chat's, and it has no conversation
+	if a.Result.WorkflowID != "" && conversationID == "" { // a run, whose id is the chat's, and no chatflow's chat
 		set = append(set, "execute_id", chatID)
 	} else {
 		set = append(set, "conversation_id", conversationID)

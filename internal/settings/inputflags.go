@@ -101,7 +101,7 @@ func OpenInput(cmd *cobra.Command, path string, o input.Options) (*input.Input, 
 	if err != nil {
 		return nil, misuse.Errorf(cmd, "%w", err)
 	}
-	if o.Workflow == nil && o.BotID == "" && !in.NamesBot() {
+	if o.Workflow == nil && (o.Chatflow == nil || o.Chatflow.AppID == "") && o.BotID == "" && !in.NamesBot() {
 		return nil, errors.Join(MissingBot(), in.Close())
 	}
 	if in.Live() {

@@ -235,7 +235,7 @@ func (c *Client) Allow(key *apikey.Key, chat *tasks.Chat, queue string) error {
 	chat.Tenant = key.Name
 	chat.Credential = cmp.Or(chat.Credential, key.Credential)
 	bot := key.CheckBot(chat.Asked()) // of a workflow too, as workflow:ID
-	if chat.IsWorkflow() && chat.BotID != "" {
+	if chat.WorkflowID != "" && chat.BotID != "" {
 		bot = errors.Join(bot, key.CheckBot(chat.BotID))
 	}
 	return errors.Join(bot, key.CheckQueue(cmp.Or(queue, tasks.QueueDefault)), key.CheckCredential(chat.Credential))

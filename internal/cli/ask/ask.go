@@ -81,7 +81,8 @@ A signal cancels the chat, also at Coze.
 
 With --workflow it runs a workflow: each argument is a parameter, NAME=VALUE or
 with a type NAME:int=VALUE (float, bool, json), or a single one is all of them
-as a JSON object. The output of its end node is printed.`,
+as a JSON object. The output of its end node is printed. With --chatflow the
+QUESTION goes to that chatflow.`,
 		Example: `  cozeq ask "What is a goroutine?"
   cozeq ask --stream "Tell me a story"
   cozeq ask --redis redis://localhost:6379/0 --conversation alice "And then?"
@@ -89,6 +90,7 @@ as a JSON object. The output of its end node is printed.`,
   cozeq ask --file cat.png --file notes.pdf "What is on the picture?"
   cozeq ask --var city=Chengdu --user u1 "What is the weather like?"
   cozeq ask --workflow 73664689170551 city=Berlin days:int=3
+  cozeq ask --chatflow 74398280736104 --bot 73428668 "What is new?"
   id=$(cozeq ask --redis redis://localhost:6379/0 --no-wait "A long one")
   cozeq result "$id" --wait 5m --redis redis://localhost:6379/0`,
 		Args: o.args,
@@ -150,17 +152,17 @@ func (o *options) read(cmd *cobra.Command, args []string) (r request, err error)
 	}
 	if o.workflow.id != "" {
 		r.chat, err = o.runChat(cmd, args)
-	} else {
-		r.chat, err = o.chat(cmd, args[0])
+	} else if r.chat, err = o.chat(cmd, args[0]); err == nil {
+		err = o.toChatflow(cmd, r.chat)
 	}
 	if err != nil {
 		return r, err
 	}
 	own := !r.cfg.Shared() || o.withWorker
-	if !r.chat.IsWorkflow() {
+	if !r.chat.IsWorkflow() && r.chat.AppID == "" {
 		r.chat.BotID = r.cfg.Text(settings.Bot, "")
 	}
-	if r.chat.BotID == "" && !r.chat.IsWorkflow() {
+	if r.chat.Holder() == "" && !r.chat.IsWorkflow() {
 		if own {
 			_, err = r.cfg.Account(cmd.Context(), "")
 		}

@@ -9,18 +9,22 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// workflow are the flags of a workflow's run.
+// workflow are the flags of a workflow's run, and of a question to a chatflow.
 type workflow struct {
-	id     string
-	app    string
-	resume string // the event's id
-	kind   int    // the interrupt's type
+	id       string
+	chatflow string
+	params   []string // of the chatflow
+	app      string
+	resume   string // the event's id
+	kind     int    // the interrupt's type
 }
 
 func (w *workflow) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&w.id, "workflow", "", "run the workflow with this `ID` in place of a question; the arguments are its parameters")
-	f.StringVar(&w.app, "app", "", "with --workflow: `ID` of the app that it is of")
+	f.StringVar(&w.chatflow, "chatflow", "", "ask the chatflow with this `ID`; it needs --app or a bot")
+	f.StringArrayVar(&w.params, "param", nil, "with --chatflow: a parameter, as `NAME=VALUE` or NAME:int=VALUE; may be repeated")
+	f.StringVar(&w.app, "app", "", "with --workflow or --chatflow: `ID` of the app that it is of")
 	f.StringVar(&w.resume, "resume", "", "with --workflow: go on with the run of the interrupt with this event `ID`; the argument is the answer")
 	f.IntVar(&w.kind, "interrupt-type", 2, "with --resume: `TYPE` of the interrupt")
 }
@@ -28,14 +32,40 @@ func (w *workflow) addFlags(cmd *cobra.Command) {
 // args checks the number of arguments.
 func (o *options) args(cmd *cobra.Command, args []string) error {
 	switch {
-	case o.workflow.id == "" && o.workflow.app+o.workflow.resume != "":
-		return misuse.Errorf(cmd, "--app and --resume go with --workflow")
+	case o.workflow.id != "" && o.workflow.chatflow != "":
+		return misuse.Errorf(cmd, "--workflow and --chatflow: choose one")
+	case o.workflow.id == "" && o.workflow.resume != "":
+		return misuse.Errorf(cmd, "--resume goes with --workflow")
+	case o.workflow.id+o.workflow.chatflow == "" && o.workflow.app != "":
+		return misuse.Errorf(cmd, "--app goes with --workflow or --chatflow")
+	case o.workflow.chatflow == "" && len(o.workflow.params) > 0:
+		return misuse.Errorf(cmd, "--param goes with --chatflow; a workflow's parameters are arguments")
+	case o.workflow.app != "" && cmd.Flags().Changed(settings.Bot):
+		return misuse.Errorf(cmd, "--app and --bot: Coze takes one of the two")
 	case o.workflow.resume != "":
 		return misuse.CheckArgs(1, 1, "ANSWER")(cmd, args)
 	case o.workflow.id != "":
 		return nil
 	}
 	return misuse.CheckArgs(1, 1, "QUESTION")(cmd, args)
+}
+
+// toChatflow puts the question to the chatflow of the flags, if there is one.
+func (o *options) toChatflow(cmd *cobra.Command, chat *tasks.Chat) (err error) {
+	w := &o.workflow
+	if w.chatflow == "" {
+		return nil
+	}
+	for name, set := range map[string]bool{"var": len(o.vars) > 0, "image": len(o.images) > 0, "file": len(o.files) > 0} {
+		if set {
+			return misuse.Errorf(cmd, "--%s and --chatflow: a chatflow takes text and parameters", name)
+		}
+	}
+	chat.WorkflowID, chat.AppID = w.chatflow, w.app
+	if chat.Parameters, err = parameter.Parse(w.params); err != nil {
+		return misuse.Errorf(cmd, "%w", err)
+	}
+	return nil
 }
 
 // runChat is the task of the run.

@@ -25,6 +25,7 @@ import (
 type submitOptions struct {
 	streams   *terminal.Streams
 	input     settings.InputFlags
+	workflow  settings.WorkflowFlags
 	questions settings.QuestionFlags
 
 	id        string
@@ -43,7 +44,7 @@ func newSubmit(s *terminal.Streams) *cobra.Command {
 		Short: "Put every question of a file into a shared Redis",
 		Long: `Checks the whole FILE, puts its questions into a shared Redis and prints the id
 of the batch. The workers there ask them. FILE is what 'cozeq run' takes as
-INPUT, or - for stdin.
+INPUT, or - for stdin; --workflow and --chatflow do what they do there.
 
 The id is made from the questions: the content of FILE, how it is read, the bot
 and the credential. The same command again adds nothing twice: it resumes an
@@ -56,12 +57,14 @@ its answer. --dry-run shows how much that is and writes nothing. A batch that
 does not fit into maxmemory is refused.`,
 		Example: `  cozeq batch submit questions.csv --bot 73428668
   cozeq batch submit questions.xlsx --dry-run
+  cozeq batch submit cities.csv --workflow 73664689170551
   cozeq batch submit night.jsonl.gz --queue low --expires-in 8h --id night-0412
   generate | cozeq batch submit - --format txt`,
 		Args: misuse.CheckArgs(1, 1, "FILE"),
 		RunE: o.run,
 	}
 	o.input.Add(cmd)
+	o.workflow.Add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.id, "id", "", "`NAME` of the batch (default an id made from the questions)")
 	f.BoolVar(&o.again, "again", false, "make another batch even if one with the same questions exists")
@@ -162,6 +165,9 @@ func (o *submitOptions) open(cmd *cobra.Command, cfg settings.Config, path strin
 	}
 	how.Stdin, how.BotID, how.Credential = o.streams.In, cfg.Text(settings.Bot, ""), o.questions.Credential
 	how.OnTurnFailure, how.CheckFile = o.questions.OnTurnFailure, attachment.Check
+	if err := o.workflow.Apply(cmd, &how); err != nil {
+		return nil, err
+	}
 	return settings.OpenInput(cmd, path, how)
 }
 

@@ -187,7 +187,7 @@ var helpGroups = []struct{ title, flags string }{
 	{"Selection", "class code status since older-than all"},
 	{"Batch", "submit-id again dry-run submit-keep expires-in"},
 	{"Tools", "tool tool-timeout tool-rounds"},
-	{"Workflow", "workflow app param resume interrupt-type"},
+	{"Workflow", "workflow chatflow app param resume interrupt-type"},
 	{"Question", "id user conversation image file var"},
 	{"Output", "output on-result json markdown stream no-wait wait partial force retry-failed exit-status strict"},
 	{"Asking", "demo bot credential coze-base attempts timeout on-turn-failure patience drain codes"},

@@ -14,7 +14,6 @@ import (
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/command"
 	"github.com/cozeq/cozeq/internal/flags"
-	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/mockserver"
 	"github.com/cozeq/cozeq/internal/panel"
@@ -43,7 +42,7 @@ type options struct {
 	streams *terminal.Streams
 
 	output      string
-	workflow    input.Workflow
+	workflow    settings.WorkflowFlags
 	onResult    string
 	command     command.Command // of onResult
 	input       settings.InputFlags
@@ -86,7 +85,8 @@ conversation_key are asked one after the other, in one conversation.
 
 With --workflow each row is a run of that workflow: a column is a parameter of
 its name, as text, or of a type: days:int, :float, :bool, :json. In a table each
-field of the outputs becomes a column, output.NAME.
+field of the outputs becomes a column, output.NAME. With --chatflow the rows are
+questions to that chatflow.
 
 OUTPUT has one record per row, after the input's own columns. It exists only
 when it is complete. Until then, OUTPUT.partial is the journal. After any
@@ -131,9 +131,7 @@ at once.`,
 	f.StringVarP(&o.output, "output", "o", "", "write answers to `FILE`: .jsonl, .json, .csv, .tsv, .xlsx or .parquet; the first four also with .gz")
 	f.StringVar(&o.onResult, "on-result", "", "with -o: hand each record to this `COMMAND`, as a line of JSON on its stdin; it answers each with a line")
 	o.input.Add(cmd)
-	f.StringVar(&o.workflow.ID, "workflow", "", "run the workflow with this `ID` for each row; its columns are the parameters")
-	f.StringVar(&o.workflow.AppID, "app", "", "with --workflow: `ID` of the app that it is of")
-	f.StringArrayVar(&o.workflow.Params, "param", nil, "with --workflow: take a parameter from a column, as `NAME=COLUMN`; may be repeated (default each column)")
+	o.workflow.Add(cmd)
 	f.BoolVar(&o.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
 	f.BoolVar(&o.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
 	o.rules.AddFlag(f)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +89,7 @@ func (o *options) setup(cmd *cobra.Command, args []string, panel *panel.Panel) (
 		p.account.Others = nil // no question names one
 	}
 	if err != nil {
-		if p.worker.BotID == "" && o.workflow.ID == "" {
+		if p.worker.BotID == "" && o.workflow.NeedsBot() {
 			bot := settings.MissingBot()
 			bot.How += "; or name one in each row, as bot_id"
 			err = settings.AddMissingBot(err, bot)
@@ -175,12 +174,8 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 		return err
 	}
 	switch {
-	case o.workflow.ID == "" && o.workflow.AppID+strings.Join(o.workflow.Params, "") != "":
-		return misuse.Errorf(cmd, "--app and --param go with --workflow")
-	case o.workflow.ID != "" && len(args) == 0:
+	case o.workflow.Workflow != "" && len(args) == 0:
 		return misuse.Errorf(cmd, "--workflow needs INPUT: a file with a column for each parameter")
-	case o.workflow.ID != "" && o.questions.OnTurnFailure != "":
-		return misuse.Errorf(cmd, "--on-turn-failure and --workflow: a workflow's runs are in no conversation")
 	case len(args) == 0 && !o.demo:
 		return misuse.Errorf(cmd, "INPUT is missing: a file of questions, or - for stdin")
 	case o.demo && redisFlag:
@@ -210,11 +205,8 @@ func (o *options) open(cmd *cobra.Command, args []string, p setup, in input.Opti
 		in.Credential = o.questions.Credential
 	}
 	in.OnTurnFailure = o.questions.OnTurnFailure
-	if o.workflow.ID != "" {
-		in.BotID, in.OnTurnFailure, in.Workflow = "", "", &o.workflow
-		if cmd.Flags().Changed(settings.Bot) {
-			o.workflow.BotID = p.worker.BotID
-		}
+	if err := o.workflow.Apply(cmd, &in); err != nil {
+		return nil, err
 	}
 	path := "-"
 	if len(args) > 0 {
