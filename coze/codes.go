@@ -11,8 +11,8 @@ import (
 
 // Code is a row of the table: the meaning of one of Coze's codes.
 type Code struct {
-	Code    int   // 0 in a row that Classify made for a status
-	Class   Class //
+	Code    int // 0 in a row that Classify made for a status
+	Class   Class
 	Scope   Scope // what a pause for it has to cover
 	Tries   int   // most asks that a task may spend on this code; 0 = the task's own budget
 	Meaning Text  // a phrase

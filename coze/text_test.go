@@ -82,7 +82,7 @@ func TestClasses(t *testing.T) {
 	known := map[coze.Class]bool{}
 	for _, class := range coze.Classes() {
 		if known[class] {
-			t.Errorf("%s is there twice", class)
+			t.Errorf("%s is repeated", class)
 		}
 		known[class] = true
 		checkPhrase(t, class.Meaning())

@@ -22,7 +22,7 @@ func (e *KeyError) Error() string {
 func (e *KeyError) Unwrap() error { return e.Err }
 
 // KeyFault makes a *KeyError of an error that Redis gave because of what this key holds, and
-// returns any other as it is. Only the words tell: a script's error begins with others in
+// returns any other as it is. Only the text of the error shows it: a script's error begins with others in
 // Redis 6.2.
 func KeyFault(key string, err error) error {
 	if e, ok := errors.AsType[redis.Error](err); ok && strings.Contains(e.Error(), "WRONGTYPE ") {

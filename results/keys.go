@@ -115,7 +115,7 @@ func (k *Keys) add(line []byte) error {
 		return fmt.Errorf("key %s has %d bytes, want %d: make one with openssl rand -base64 %d", id, size, keySize, keySize)
 	}
 	if k.aeads[string(id)] != nil {
-		return fmt.Errorf("key %s is there twice", id)
+		return fmt.Errorf("key %s is repeated", id)
 	}
 	block, err := aes.NewCipher(key[:size])
 	if err != nil {

@@ -54,7 +54,7 @@ func TestParseKeys(t *testing.T) {
 		"k 1:" + keyText('a'):       "line 1: the key's id, before the colon, is not 1 to 32 letters, digits or any of . _ -",
 		":" + keyText('a'):          "line 1: the key's id, before the colon, is not 1 to 32 letters, digits or any of . _ -",
 		strings.Repeat("# \n", 1e5): "over 65536 bytes: that is no file of keys",
-		"k1:" + keyText('a') + "\nk1:" + keyText('b'): "line 2: key k1 is there twice",
+		"k1:" + keyText('a') + "\nk1:" + keyText('b'): "line 2: key k1 is repeated",
 	} {
 		if _, err := results.ParseKeys([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%.40q: %v, want %s", text, err, want)

@@ -40,7 +40,7 @@ type Result struct {
 	Parts []Part `json:"parts,omitempty"`
 
 	// Attempts counts the asks that ended in anything but "wait": 1 for an
-	// answer at the first go.
+	// answer at the first attempt.
 	Attempts int `json:"attempts,omitempty"`
 
 	// PossibleDuplicate is true where the question may have been asked twice.
@@ -59,7 +59,7 @@ type Result struct {
 	Cached bool `json:"cached,omitempty"`
 
 	// Warnings tell what the answer alone does not, such as that its
-	// conversation had to be created anew.
+	// conversation had to be created again.
 	Warnings []string `json:"warnings,omitempty"`
 
 	CreatedAt   Time `json:"created_at,omitzero"`

@@ -29,7 +29,7 @@ var goldens = map[string]results.Result{
 		Usage: &results.Usage{TokenCount: 12, OutputCount: 5, InputCount: 7},
 		Error: &results.Failure{Code: 4013, Class: "rate", Message: "too fast", LogID: "2026log", Hint: "wait"},
 		BotID: "bot", UserID: "user", ConversationID: "7461", ConversationKey: "talk", ChatID: "7462",
-		Attempts: 2, PossibleDuplicate: true, Warnings: []string{"the conversation was created anew"},
+		Attempts: 2, PossibleDuplicate: true, Warnings: []string{"the conversation was created again"},
 		CreatedAt: results.At(moment), StartedAt: results.At(moment.Add(time.Second)), CompletedAt: results.At(moment.Add(time.Minute)),
 		Queue: "low", Lane: "key:bot:talk",
 	},

@@ -15,8 +15,8 @@ const (
 	Expired   Status = "expired"
 )
 
-// Terminal reports whether a task with this status has ended. Nothing rewrites
-// a terminal result but a replay that the operator asks for.
+// Terminal reports whether a task with this status has ended. Only an
+// operator who runs the task again reopens it.
 func (s Status) Terminal() bool {
 	switch s {
 	case Completed, Failed, Canceled, Expired:

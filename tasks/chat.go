@@ -41,7 +41,7 @@ type Chat struct {
 	ConversationKey string `json:"conversation_key,omitempty"`
 
 	// WorkflowID makes the task run this workflow with Parameters, and ask no bot: see RunWorkflow. BotID is then a bot that the
-	// workflow is to work with, AppID the app that it is of; most workflows need neither. With AdditionalMessages it is a
+	// workflow is to work with, AppID the app that the workflow belongs to; most workflows need neither. With AdditionalMessages it is a
 	// chatflow, which is asked them: see AskChatflow. That needs a bot or an app.
 	WorkflowID      string            `json:"workflow_id,omitempty"`
 	AppID           string            `json:"app_id,omitempty"`

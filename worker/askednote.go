@@ -119,7 +119,7 @@ func (a *attempt) noteAsked(ctx context.Context, conversation string, along ...f
 func (a *attempt) clearAsked(ctx context.Context, conversation string) {
 	a.rec.AskedAt = time.Time{}
 	if err := a.progress(ctx, conversation, "", time.Time{}); err != nil {
-		a.log.Warn("could not note in the journal that a question was not taken: it will be looked for", "err", err)
+		a.log.Warn("could not note that Coze refused the question: the next attempt searches for it", "err", err)
 	}
 }
 

@@ -56,7 +56,7 @@ func (w *Worker) beat(ctx context.Context) {
 		}
 		if gap := elapsed(last); gap > stoodFor {
 			stood = true
-			w.log.Warn("this worker stood still: it looks whether its tasks are its own", "for", gap.Round(time.Second))
+			w.log.Warn("this worker was suspended: checking that its tasks are still its own", "for", gap.Round(time.Second))
 		}
 		last = time.Now()
 		n, err := w.countBeat(ctx)
@@ -70,7 +70,7 @@ func (w *Worker) beat(ctx context.Context) {
 		}
 		if n <= count {
 			forgot = true
-			w.log.Warn("Redis has forgotten what was written last: chats are noted again")
+			w.log.Warn("Redis lost its last writes: noting the chats again")
 		}
 		count = n
 		if stood || forgot {
@@ -98,7 +98,7 @@ func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
 	check := func(f func() error) {
 		checks.Go(func() {
 			if err := f(); err != nil {
-				w.log.Warn("could not look whether a task is this worker's, will try again", "err", err)
+				w.log.Warn("could not check whether a task is still this worker's, will try again", "err", err)
 				mu.Lock()
 				failed = true
 				mu.Unlock()

@@ -19,7 +19,7 @@ func (w *Worker) hearCancellations(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.log.Warn("no word of cancellations, will subscribe again", "err", err)
+		w.log.Warn("lost the subscription to cancellations, will subscribe again", "err", err)
 		_ = backoff.Sleep(ctx, time.Second)
 	}
 }

@@ -81,7 +81,7 @@ func (a *attempt) disown(ctx context.Context) {
 	})
 	switch {
 	case err != nil:
-		a.log.Warn("could not find out whether the chat of a task that another worker has is wanted", "chat", own.ChatID, "err", err)
+		a.log.Warn("could not find out whether the task's new owner wants this chat", "chat", own.ChatID, "err", err)
 	case !wanted && a.chat.IsWorkflow():
 		a.log.Warn("another worker has run this workflow again: Coze cannot cancel this run", "chat", own.ChatID)
 	case !wanted:

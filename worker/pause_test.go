@@ -69,7 +69,7 @@ func TestPause(t *testing.T) {
 				l.rules(cozetest.Rule{Fault: fault})
 				before := l.fake.Calls("/v3/chat")
 				until(t, "the queue to be paused", func() bool { return l.queue().Paused })
-				until(t, "all to be put aside", func() bool { return l.queue().Active == 0 })
+				until(t, "all to wait", func() bool { return l.queue().Active == 0 })
 
 				pauses := l.paused()
 				if len(pauses) != 1 || pauses[0].Code != fault.Code || pauses[0].BotID != "" || pauses[0].Hint == "" {
@@ -230,7 +230,7 @@ func TestPauseByConversation(t *testing.T) {
 		}
 		l.work(func(c *worker.Config) { c.Concurrency = 16 })
 		until(t, "the pause", func() bool { return len(l.paused()) == 1 && l.queue().Paused })
-		until(t, "all to be put aside", func() bool { return l.queue().Active == 0 })
+		until(t, "all to wait", func() bool { return l.queue().Active == 0 })
 		if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
 			t.Fatal(err)
 		}

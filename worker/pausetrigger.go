@@ -64,7 +64,7 @@ func (a *calls) endPauses(ctx context.Context, bots ...string) {
 			return
 		}
 	}
-	a.log.Warn("asking again: Coze has taken a probe", "credential", a.credential, "bot", a.chat.Asked())
+	a.log.Warn("pause ended: a probe succeeded", "credential", a.credential, "bot", a.chat.Asked())
 	if err := a.sweeper.Sweep(ctx); err != nil {
 		a.log.Warn("could not run all parked tasks; the next sweep does", "err", err)
 	}
@@ -86,7 +86,7 @@ func (a *calls) limitOrPause(ctx context.Context, err error) (paused bool) {
 	a.noteCode(e)
 	if e.Class == coze.ClassRate {
 		if err := a.limit.Refused(ctx, a.permitted, a.credential, a.chat.Asked(), e); err != nil {
-			a.log.Warn("could not slow down", "err", err)
+			a.log.Warn("could not cut the rate", "err", err)
 		}
 		return false
 	}
@@ -139,7 +139,7 @@ func (a *calls) othersReachCoze(ctx context.Context) bool {
 	if err != nil || stands {
 		return false
 	}
-	a.log.Warn("others get to Coze, this process does not: it takes no tasks for a while", "credential", a.credential, "for", pause.OthersReach)
+	a.log.Warn("other workers reach Coze and this one does not: taking no tasks for a while", "credential", a.credential, "for", pause.OthersReach)
 	if len(a.cfg.Credentials) == 0 {
 		a.gate.Hold(pause.OthersReach)
 	}

@@ -48,8 +48,10 @@ func (a *attempt) report(v Verdict) {
 		a.log.Info("task failed", attrs...)
 	case Retry:
 		a.log.Info("task will be asked again", attrs...)
-	case Later, Drop:
-		a.log.Info("task put aside", attrs...)
+	case Later:
+		a.log.Info("task waits", attrs...)
+	case Drop:
+		a.log.Info("task dropped: another attempt has it", attrs...)
 	default:
 		a.log.Debug("task ended", attrs...)
 	}

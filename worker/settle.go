@@ -53,7 +53,7 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 	case Drop:
 		return v
 	case Retry, Later:
-		span := a.spans.Step("put aside")
+		span := a.spans.Step("put back")
 		v = a.putBack(ctx, v)
 		span.End(nil)
 		return v

@@ -146,7 +146,7 @@ func (a *attempt) resubmit(ctx context.Context, chat *coze.Chat, calls []coze.To
 	case !again:
 		return nil, e // the next attempt submits them again
 	}
-	a.log.Info("the outputs of tools were not taken, submitting them again", "err", e)
+	a.log.Info("Coze did not accept the outputs of tools, submitting them again", "err", e)
 	return a.useTools(ctx, chat, calls)
 }
 

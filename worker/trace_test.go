@@ -174,7 +174,7 @@ queued default internal
     coze conversation/create client
     permit internal cozeq.permit=given
     invoke_agent client coze.code=5000 error.type=transient [exception]
-    put aside internal
+    put back internal
   process default consumer cozeq.attempt=2 cozeq.verdict=done
     permit internal cozeq.permit=given
     invoke_agent client gen_ai.usage.output_tokens=USED [chat created] [first token]

@@ -48,7 +48,7 @@ var (
 	errExpired   = errors.New("expired before it was asked")
 	errTurn      = errors.New("waits for its turn in the conversation")
 	errEmpty     = errors.New("the chat completed without an answer")
-	errCollected = errors.New("it has failed, and its run knows that: ask it again with run --retry-failed")
+	errCollected = errors.New("its run has recorded this failure already: ask it again with run --retry-failed")
 	errPanic     = errors.New("the handler panicked")
 )
 

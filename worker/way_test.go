@@ -119,7 +119,7 @@ func TestWayCloses(t *testing.T) {
 					f.closed.Store(&close)
 				}
 				until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && p[0].BotID == "" && l.queue().Paused })
-				until(t, "all to be put aside", func() bool { return l.queue().Active == 0 })
+				until(t, "all to wait", func() bool { return l.queue().Active == 0 })
 				if p := l.paused(); len(p) == 1 && (p[0].Class != class || p[0].Hint == "" || p[0].Message == "") {
 					t.Errorf("paused: %+v", p[0])
 				}
@@ -151,7 +151,7 @@ func TestAwayAlone(t *testing.T) {
 	d := new(dialer)
 	d.away.Store(true)
 	held := make(chan struct{})
-	seen := &waitFor{text: "others get to Coze, this process does not", met: held}
+	seen := &waitFor{text: "other workers reach Coze and this one does not", met: held}
 	l.work(func(c *worker.Config) {
 		c.Concurrency, c.Coze.HTTP, c.Logger = 4, d.client(), slog.New(slog.NewTextHandler(seen, nil))
 	})

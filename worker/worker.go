@@ -1,9 +1,9 @@
-// Package worker takes chat tasks from the queue, asks Coze, and ends their results. Here alone packages tasks, coze and results
-// meet. A program of your own can run a [Worker] beside its other work.
+// Package worker takes chat tasks from the queue, asks Coze, and ends their results. Only this package knows all three of tasks, coze
+// and results. A program of your own can run a [Worker] beside its other work.
 //
 // # One attempt
 //
-// asynq hands a task to [Worker.process], which begins an attempt on its record and fences older attempts. The stages of an
+// asynq hands a task to Worker.process, which begins an attempt on its record and fences older attempts. The stages of an
 // attempt are files in running order: see the type attempt. It asks Coze only if nothing else answers:
 //
 //	canceled                cancel its chat at Coze
@@ -13,7 +13,7 @@
 //	expired                 end without asking
 //	otherwise               conversation, asked note and permit, ask, read (ask.go)
 //
-// One function decides what the answer or the error means for the task ([judge]), and one writes it ([attempt.settle]).
+// One function decides what the answer or the error means for the task (judge), and one writes it (attempt.settle).
 //
 // # A process may die at any point
 //

@@ -52,7 +52,7 @@ func (c *Config) complete() (endpoint string, err error) {
 	base, err := url.Parse(strings.TrimRight(c.BaseURL, "/"))
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" ||
 		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return "", fmt.Errorf("oauth: the base URL is none, want one as %s", coze.DefaultBaseURL) // it may contain a password
+		return "", fmt.Errorf("oauth: the base URL is none, want one such as %s", coze.DefaultBaseURL) // it may contain a password
 	}
 	if c.Audience == "" {
 		c.Audience = base.Hostname()

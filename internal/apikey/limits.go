@@ -27,14 +27,14 @@ var (
 // Limits bound what keys submit, over all processes of one Redis. It has the keys cozeq:apikey:{NAME}:rate, :open and
 // :rows; the braces keep those of one key in one slot. A Limits is safe for concurrent use.
 //
-// A place in flight is taken before the task's record is written, and nobody gives it back: who is refused for want of
-// places looks at the records of those who have them, and frees the places of what has ended. So no death costs a place:
+// A place in flight is taken before the task's record is written. It is not given back explicitly: a request that finds all
+// places taken checks their records, and frees those of ended tasks. So no death costs a place:
 //
 //	a serve between the admission and the record   no record: the place is free a minute later
 //	a worker, or every worker                      the record is open, and so is the place; it ends when the task does
 //	every serve                                    the next one finds the ended records
 //
-// Cost: nothing without bounds, one round trip within them. Who is refused reads one field of each open record.
+// Cost: nothing without bounds, one round trip within them. A refused request reads one field of each open record.
 type Limits struct {
 	rdb     redis.UniversalClient
 	batches *batches.Client
@@ -65,7 +65,7 @@ func (e *LimitError) Error() string {
 	if e.RetryAfter == 0 {
 		return fmt.Sprintf("the key %s may not submit that much: %s", e.Key, e.What)
 	}
-	return fmt.Sprintf("the key %s has reached %s: come back in %v", e.Key, e.What, e.RetryAfter.Round(time.Millisecond))
+	return fmt.Sprintf("the key %s has reached %s: retry in %v", e.Key, e.What, e.RetryAfter.Round(time.Millisecond))
 }
 
 // Admit admits a task, before its record is written. The error is a *LimitError if a bound of the key is reached. A task

@@ -12,8 +12,8 @@ import (
 // luaInGo are the directories that may have Lua in Go strings: internal/localredis runs Lua, internal/tasktest is for tests.
 var luaInGo = []string{"internal/localredis", "internal/tasktest"}
 
-// scripts wants no Lua in Go files outside tests, and in each .lua file a head: what it does, KEYS, ARGV and Reply, or that
-// it stands before other scripts.
+// scripts wants no Lua in Go files outside tests, and in each .lua file a head: what it does, KEYS, ARGV, Reply, and the
+// invariant that it keeps or the race that it settles. Code that is put before other scripts says so instead.
 func scripts(files []file) (faults []string) {
 	for _, f := range files {
 		if slices.Contains(luaInGo, f.dir) {
@@ -26,10 +26,14 @@ func scripts(files []file) (faults []string) {
 			continue
 		}
 		head, _, _ := strings.Cut(string(f.data), "\n\n")
-		shared := strings.HasPrefix(head, "-- What ") && strings.Contains(head, " share") // it stands before other scripts
-		if !shared && (!strings.Contains(head, "-- KEYS:") || !strings.Contains(head, "-- Reply:") ||
-			bytes.Contains(f.data, []byte("ARGV[")) && !strings.Contains(head, "-- ARGV:")) {
+		if strings.HasPrefix(head, "-- Shared code of ") {
+			continue
+		}
+		if !strings.Contains(head, "-- KEYS:") || !strings.Contains(head, "-- Reply:") ||
+			bytes.Contains(f.data, []byte("ARGV[")) && !strings.Contains(head, "-- ARGV:") {
 			faults = append(faults, fmt.Sprintf("%s: its head does not list KEYS, ARGV and Reply", f.path))
+		} else if !strings.Contains(head, "Invariant: ") && !strings.Contains(head, "Race: ") {
+			faults = append(faults, fmt.Sprintf("%s: its head names no invariant or race", f.path))
 		}
 	}
 	return faults

@@ -10,7 +10,8 @@
 -- operator's and holds for all workers. One with that note holds for the workers whose credentials it names, all of
 -- them if a worker has several. Other workers look for the pause under the key that never exists. So does a worker of
 -- a paused credential for one task if the note has a probe for it; the probe is spent only on a task that is there.
--- Reading and taking are one step, so one probe never lets two tasks out, however many workers wait.
+--
+-- Invariant: reading and taking are one step, so one probe never lets two tasks out, however many workers wait.
 --
 -- asynq takes the last of its pending list. If it is a tenant's turn, the tenant's next task is put there. So between a
 -- task's arrival at the head of its tenant's list and its turn, each other tenant gets one task at the most.

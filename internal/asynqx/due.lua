@@ -4,6 +4,8 @@
 -- ARGV: 1 lease limit in Unix seconds, 2 prefix of task keys, 3 how many at most
 -- Reply: id, message, id, message ...; '' for a message that is gone or cannot be read
 --
+-- Invariant: it only reads.
+--
 -- The task keys are not among KEYS, as their ids come from the leases. They share the queue's slot.
 
 local reply = {}

@@ -4,8 +4,9 @@
 -- ARGV: asynq's
 -- Reply: asynq's
 --
--- Where the list has tasks already nobody is idle, so 100,000 tasks at once wake once. The message comes before the task,
--- but both are one step, and who hears it finds the task. If asynq then refuses the task (its id is taken), or the message
+-- Where the list has tasks already nobody is idle, so 100,000 tasks at once wake once. 
+--
+-- Invariant: the message comes before the task, but both are one step: a worker that hears it finds the task. If asynq then refuses the task (its id is taken), or the message
 -- is lost, a worker has looked once in vain, or looks 25 ms later.
 
 if string.sub(KEYS[2] or '', -8) == ':pending' and redis.call('LLEN', KEYS[2]) == 0 then

@@ -4,7 +4,7 @@
 -- ARGV: 1 the prefix of a task's key, then ids
 -- Reply: how many were put back
 --
--- A task that has left meanwhile is left alone. One that is in its list already, as another process did the same, is there
+-- Race: a task that has left meanwhile is left alone. One that is in its list already, as another process did the same, is there
 -- twice then: the second time it is passed over.
 
 local back = 0

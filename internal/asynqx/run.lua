@@ -3,6 +3,8 @@
 -- KEYS: 1 the task's key, 2 pending, 3 groups: as asynq passes them; 4 ring, 5 scheduled
 -- ARGV: 1 to 3 as asynq passes them (1 id, 2 the prefix of the queue's keys)
 -- Reply: that of asynq's script: 1 done, which is also said of a task that is in its tenant's list already
+--
+-- Invariant: a task is in one list: a second call changes nothing.
 
 local tenant, was = unpack(redis.call('HMGET', KEYS[1], 'tenant', 'state'))
 if tenant and (was == 'scheduled' or was == 'retry' or was == 'archived') then

@@ -1,4 +1,4 @@
--- What the scripts share that put tasks into the lists of their tenants, or take them out. It stands before each of them.
+-- Shared code of the scripts that put tasks into the lists of their tenants or take them out, put before each of them.
 --
 -- A task of a tenant that waits for a worker is not in asynq's pending list but in its tenant's: so that 100,000 tasks of
 -- one are not before the one of another. For asynq, and for asynqmon, it is scheduled, at a moment that never comes.

@@ -126,7 +126,7 @@ func grouped(root *cobra.Command, id string, commands ...*cobra.Command) {
 	}
 }
 
-// misspelt is a command that there is not. cobra would look at the flags behind it
+// misspelt returns an error for an unknown command. cobra would complain about its flags
 // first: "cozeq rnu --demo" has a flag that nobody knows, "cozeq rnu --help" the help
 // of cozeq itself.
 func misspelt(root *cobra.Command, args []string) error {

@@ -1,4 +1,4 @@
-// Package command makes commands of texts that users write: tools of bots, and what takes records.
+// Package command parses and runs the commands of --tool and --on-result.
 package command
 
 import (

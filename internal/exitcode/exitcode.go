@@ -70,8 +70,8 @@ type InterruptedError struct{ Again string }
 
 func (e *InterruptedError) Error() string { return "interrupted" }
 
-// SomeFailedError is work done in which not all went well; what failed has been
-// said already where text is empty.
+// SomeFailedError reports that the command finished but something in it failed. If Text is
+// empty that has been printed already.
 type SomeFailedError struct{ Text, Hint string }
 
 func (e *SomeFailedError) Error() string { return e.Text }
@@ -130,7 +130,7 @@ func Of(err error) (code int, hint string) {
 	case errors.As(err, &badInput):
 		return Usage, "nothing was asked: fix the input and run the command again"
 	case errors.As(err, &changed), errors.As(err, &badUse):
-		return Usage, "" // they say it themselves
+		return Usage, "" // their text has the advice
 	case errors.As(err, &misused):
 		return Usage, "see '" + misused.Command + " --help'"
 	case errors.As(err, &invalid):

@@ -35,7 +35,7 @@ func (r *run) deliver(ctx context.Context) error {
 			return output.Verify(ctx, r.job.Input, name, r.format, r.compressed)
 		})
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, r.elsewhere(err))
+		return fmt.Errorf("write %s: %w", path, r.adviseOtherFormat(err))
 	}
 	if err := os.Remove(r.journal.Path()); err != nil {
 		return fmt.Errorf("%s is complete, but: %w", path, err)
@@ -43,8 +43,9 @@ func (r *run) deliver(ctx context.Context) error {
 	return nil
 }
 
-// elsewhere adds to the error of a text that does not fit into a sheet how to get the answers: they are paid for.
-func (r *run) elsewhere(err error) error {
+// adviseOtherFormat adds a hint to the error for a text that is too long for a sheet: the answers are paid for, and another
+// format holds them.
+func (r *run) adviseOtherFormat(err error) error {
 	if _, ok := errors.AsType[*sheet.TooLongError](err); !ok {
 		return err
 	}

@@ -4,7 +4,7 @@
 -- ARGV: 1 number of chunks, 2 TTL in seconds, then names and values of the file's hash
 -- Reply: 1 it is visible, 0 chunks are gone
 --
--- A second call, after a reply that was lost, changes nothing. Both keys get their time to live in one step, so a file
+-- Invariant: a second call, after a reply that was lost, changes nothing. Both keys get their time to live in one step, so a file
 -- never outlives its content by more than a second.
 
 if redis.call('HLEN', KEYS[2]) ~= tonumber(ARGV[1]) then return 0 end

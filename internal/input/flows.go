@@ -6,7 +6,7 @@ import "github.com/cozeq/cozeq/internal/usage"
 type Flows struct {
 	Workflow string   // its ID
 	Chatflow string   // its ID
-	App      string   // ID of the app that it is of
+	App      string   // ID of the app that the workflow belongs to
 	Params   []string // of the workflow: see Workflow
 }
 

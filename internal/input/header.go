@@ -124,7 +124,7 @@ func (t *table) assign(h *header) (wrong string) {
 			continue
 		case t.names.prompt == nil && !t.names.run && name == t.names.question:
 			if h.question >= 0 {
-				return fmt.Sprintf("column %q is there twice", name)
+				return fmt.Sprintf("column %q is repeated", name)
 			}
 			h.question = i
 			continue
@@ -137,7 +137,7 @@ func (t *table) assign(h *header) (wrong string) {
 			continue
 		}
 		if _, twice := into[key]; twice {
-			return fmt.Sprintf("column %q is there twice", name)
+			return fmt.Sprintf("column %q is repeated", name)
 		}
 		into[key] = i
 		if t.names.prompt != nil && slices.Contains(t.names.prompt.names, name) {

@@ -233,7 +233,7 @@ null
 			":2: messages: want an array of {role, content}, not a string",
 			`:3: unknown field "messages": known are ` + known + carried,
 		}},
-		{"twice", "q.csv", "question,question\n", input.Options{}, []string{`:1: column "question" is there twice`}},
+		{"twice", "q.csv", "question,question\n", input.Options{}, []string{`:1: column "question" is repeated`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

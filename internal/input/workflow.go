@@ -102,7 +102,7 @@ func (h *header) runColumns(named []runParam) (wrong string) {
 		}
 		p := param(name)
 		if seen[p.name] {
-			return fmt.Sprintf("parameter %q is there twice", p.name)
+			return fmt.Sprintf("parameter %q is repeated", p.name)
 		}
 		seen[p.name], h.params[i] = true, p
 	}

@@ -56,7 +56,7 @@ func TestWorkflowRows(t *testing.T) {
 		{"a.csv", "City,Days\nBerlin,3\n", input.Workflow{Params: []string{"n:float=Days"}}, []string{`1{"n":3}`}, ""},
 		{"a.csv", "City,d:int\nBerlin,3\n", input.Workflow{Params: []string{"n=d:int"}, BotID: "b"}, []string{`1{"n":3}`}, ""},
 		{"a.jsonl", `{"city":"Berlin","n":[1]}` + "\n" + `{"custom_id":7,"parameters":{"a":null}}` + "\n", input.Workflow{}, []string{`1{"city":"Berlin","n":[1]}`, `7{"a":null}`}, ""},
-		{"a.csv", "days:int,days\n1,2\n", input.Workflow{}, nil, `parameter "days" is there twice`},
+		{"a.csv", "days:int,days\n1,2\n", input.Workflow{}, nil, `parameter "days" is repeated`},
 		{"a.csv", "days:json\n{\n", input.Workflow{}, nil, "a.csv:2: days:json: want JSON"},
 		{"a.jsonl", `{"parameters":{},"x":1}`, input.Workflow{}, nil, "x: beside parameters"},
 		{"a.jsonl", `{"x":1}`, input.Workflow{Params: []string{"y=z"}}, nil, `no field "z"`},

@@ -51,7 +51,7 @@ func TestSweep(t *testing.T) {
 		{"the head waits as if it were not", func(l *tasktest.Line) {
 			l.Must(l.Redis.ZRem(l.T.Context(), "cozeq:lane:{"+tasktest.Talk+"}", "default/a").Err())
 		}, nil, []string{"b"}, []string{"b", "pending"}},
-		{"the head was put aside as if it were not", func(l *tasktest.Line) {
+		{"the head was moved back as if it were not the head", func(l *tasktest.Line) {
 			l.Take("a")
 			l.Leave("a", "retry", time.Now().AddDate(9, 0, 0))
 		}, nil, []string{"a", "b"}, []string{"a", "pending", "b", "far"}},

@@ -12,8 +12,8 @@
 --
 -- Invariant: all processes together make no more calls than the rate, and one probe at a time tests a pause.
 --
--- A limit is a queue at a counter. A caller draws a ticket (issued). The counter serves tickets (served) at the rate, and a
--- ticket is good when it has been served. So a change of the rate acts at once on all callers that wait; promised times
+-- A limit hands out numbered places in a queue, its tickets: a caller takes the next number (issued). The numbers up to
+-- served may call, and served grows at the rate. So a change of the rate acts at once on all callers that wait; promised times
 -- would not. The ticket of a caller that died is served like the others.
 --
 -- The rate follows CUBIC (RFC 9438), which settles just under a limit that is not known. After a refusal the rate is cut a

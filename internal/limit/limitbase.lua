@@ -1,4 +1,4 @@
--- What limit.lua, refused.lua and known.lua share: it stands before each of them.
+-- Shared code of limit.lua, refused.lua and known.lua, put before each of them.
 
 local START, FLOOR = 20, 0.05 -- calls a second: the first rate (the QPS of Coze's free plan), the lowest
 local K = 6                   -- s from a cut back to just below the rate that was refused

@@ -24,7 +24,7 @@
 -- two differ by less than chance, half as many calls are tried, down to a quarter. Where that does not decide it either, it
 -- is a limit.
 --
--- Races. The script is atomic. Between two of its runs come limit.lua, which only adds calls, tickets and growth, and other
+-- Race: the script is atomic. Between two of its runs come limit.lua, which only adds calls, tickets and growth, and other
 -- refusals. Many refusals come at once, of permits that were out together: the first cuts, the others are older than
 -- cut_at. Refusals come late, by the time that Coze takes. So one of a permit older than the window belongs to the window
 -- before and is taken out of this one. Of the youngest calls no answer is known yet, so the window ends with the permit of

@@ -44,7 +44,7 @@ func (o output) name() string {
 	return o.batch + "_output.jsonl"
 }
 
-// parseOutput tells the files of answers from those that were uploaded.
+// parseOutput parses the id of a file of answers. ok is false for an uploaded file.
 func parseOutput(id string) (o output, ok bool) {
 	if rest, found := strings.CutPrefix(id, outputPrefix); found {
 		return output{batch: batchPrefix + rest}, true

@@ -75,7 +75,7 @@ func Parse(args []string) (map[string]json.RawMessage, error) {
 			return nil, fmt.Errorf("%.40q, want NAME=VALUE, or all parameters as one JSON object", arg)
 		}
 		if _, twice := all[name]; twice {
-			return nil, fmt.Errorf("%s is there twice", name)
+			return nil, fmt.Errorf("%s is repeated", name)
 		}
 		value, err := Value(typ, text)
 		if err != nil {

@@ -3,7 +3,7 @@
 // script that gives permits (package limit) reads the pause, so no worker of the Redis starts a chat from that moment on.
 // It is half-open when a probe is due: one real task is asked, and its answer ends the pause.
 //
-// The package keeps the pauses ([Store]), ends them and brings back what waits for their end ([Sweeper]), shows them
+// The package keeps the pauses ([Store]), ends them and runs the parked tasks ([Sweeper]), shows them
 // ([All], [PausedQueue]) and knows which credentials live workers serve ([Announce], [Serving]). It does not decide which
 // answer begins or ends a pause: worker/pausetrigger.go does, with [Scope], [Unreachable] and [Streaks].
 //

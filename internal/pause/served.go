@@ -24,7 +24,7 @@ const unseenAfter = 30 * time.Second
 // oldest is the score of a credential that was announced just recently enough.
 func oldest() string { return strconv.FormatInt(time.Now().Add(-unseenAfter).Unix(), 10) }
 
-// Served is a credential as a worker has it: two workers may have another one under the same name.
+// Served is a worker's credential. Two workers may use the same name for different credentials.
 type Served struct {
 	Name string // as tasks name it; empty: the worker's default
 	ID   string // hash, see coze.Client.Identity

@@ -376,7 +376,7 @@ func TestRecordGone(t *testing.T) {
 		})
 		// Who had the answer has deleted the record, and only then does an attempt that is
 		// over put its task aside.
-		t.Run("put aside, then another begins", func(t *testing.T) {
+		t.Run("parked, then another begins", func(t *testing.T) {
 			s, a := gone(t, "t4")
 			if err := a.Wait(ctx, nil); err != nil {
 				t.Fatal(err)

@@ -85,7 +85,7 @@ func TestGiveOver(t *testing.T) {
 			}
 			ends(t, b, "a")
 		})
-		t.Run("not asked yet, then put aside", func(t *testing.T) {
+		t.Run("not asked yet, then parked", func(t *testing.T) {
 			b, chat := taken(t, "g3")
 			give(t, chat, true)
 			must(t, b.Wait(ctx, nil))

@@ -1,4 +1,4 @@
--- What the scripts that write a task's record share. It is put before each of them.
+-- Shared code of the scripts that write a task's record, put before each of them.
 --
 -- KEYS[1] is always the record, KEYS[2] the body and KEYS[3] the deltas. All keys of one task are in one slot of
 -- Redis Cluster.

@@ -4,7 +4,7 @@
 -- ARGV: 1 TTL in seconds, 2 when it failed, as the record has it, or '' for any time
 -- Reply: 1 reopened, 0 the record has not failed, or not then, and is left alone
 --
--- The question stands in the conversation of the failed attempt, so that one is forgotten: the task is asked in the
+-- Invariant: a record that has not failed, or has failed again since, stays. The question stands in the conversation of the failed attempt, so that one is forgotten: the task is asked in the
 -- conversation of its payload, or in a new one. So are the pieces of its answer: their end would be taken for that of
 -- the new ones.
 

@@ -11,7 +11,7 @@
 -- arrive after the owner's own finish.lua.
 --
 -- Reply 2: the request to cancel may have been published before this attempt listened. It must not be lost when the
--- task is put aside.
+-- task goes back to the queue.
 --
 -- A chat in the record that the owner does not know was handed over by an attempt that this owner fenced (give.lua).
 -- It is never dropped. The asked note is refused. A write that names another chat keeps it among the other chats. Any

@@ -4,7 +4,7 @@
 -- ARGV: 1 the process, 2 for how long (ms)
 -- Reply: 1 if the process has the sweep, else 0
 --
--- Two processes that sweep at the same time do no harm, so a lost key needs no repair.
+-- Invariant: two processes that sweep at the same time do no harm, so a lost key needs no repair.
 
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end

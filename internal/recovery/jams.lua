@@ -4,7 +4,7 @@
 -- ARGV: 1 now in Unix seconds, 2 prefix of task keys, 3 how many to look at
 -- Reply: the ids
 --
--- asynq's script that moves due tasks to the queue fails at the first such task, and leaves all that come after it: no
+-- Invariant: it only reads. asynq's script that moves due tasks to the queue fails at the first such task, and leaves all that come after it: no
 -- task of the queue would be tried again.
 
 local reply = {}

@@ -18,7 +18,7 @@ func (s *Sweeper) sweepLanes(ctx context.Context) error {
 	for _, queue := range s.Queues {
 		n, err := asynqx.Refile(ctx, s.Redis, queue)
 		if n > 0 {
-			s.Log.Warn("Redis had lost whose turn it is among the tenants, put back from the tasks", "queue", queue, "tasks", n)
+			s.Log.Warn("rebuilt the turns of tenants, which Redis had lost", "queue", queue, "tasks", n)
 		}
 		if err != nil {
 			return err
@@ -26,7 +26,7 @@ func (s *Sweeper) sweepLanes(ctx context.Context) error {
 	}
 	n, err := s.Lanes.Rebuild(ctx, s.Queues)
 	if n > 0 {
-		s.Log.Warn("Redis had lost the order of conversations, put back from the payloads", "turns", n)
+		s.Log.Warn("rebuilt the order of conversations, which Redis had lost", "turns", n)
 	}
 	if err != nil {
 		return err

@@ -108,6 +108,6 @@ func (s *Sweeper) Run(ctx context.Context) {
 
 func (s *Sweeper) warn(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
-		s.Log.Warn("could not look after "+what+", will try again", "err", err)
+		s.Log.Warn("the sweep of "+what+" failed, will try again", "err", err)
 	}
 }

@@ -38,7 +38,7 @@ type Server struct {
 func Parse(raw string, pool int) (*Server, error) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
-		return nil, errors.New("not a URL, want one as redis://localhost:6379/0")
+		return nil, errors.New("not a URL, want one such as redis://localhost:6379/0")
 	}
 	user, hosts, tail := splitAuthority(rest)
 	tail, secure, err := cutTLS(tail)
@@ -212,7 +212,7 @@ func isPort(port string) bool {
 // withoutURL drops the URL that net/url quotes in its errors.
 func withoutURL(err error) error {
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return errors.New("not a URL, want one as redis://localhost:6379/0 (escape special characters of a password, / as %2F)")
+		return errors.New("not a URL, want one such as redis://localhost:6379/0 (escape special characters of a password, / as %2F)")
 	}
 	return err
 }

@@ -2,6 +2,8 @@
 --
 -- KEYS: 1 batch, 2 states, 3 asks
 -- Reply: tokens, output tokens, input tokens, states, asks; an empty list if the batch is gone
+--
+-- Invariant: it only reads.
 
 if is_gone() then return {} end
 local reply = redis.call('HMGET', KEYS[1], 'tokens', 'output_tokens', 'input_tokens')

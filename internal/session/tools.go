@@ -32,7 +32,7 @@ const (
 func (o *Tools) AddFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&o.commands, toolFlag, nil, "run a command when a bot calls its client-side tool, as `NAME=COMMAND`: arguments as JSON on stdin, output from stdout; may be repeated")
-	flags.Duration(f, &o.timeout, timeoutFlag, worker.DefaultToolTimeout, "tell the bot that a tool failed that takes longer")
+	flags.Duration(f, &o.timeout, timeoutFlag, worker.DefaultToolTimeout, "after this long, tell the bot that the tool failed")
 	f.IntVar(&o.rounds, roundsFlag, worker.DefaultToolRounds, "let a chat call tools `N` times, several at a time")
 }
 

@@ -321,7 +321,7 @@ func (c Config) Base() (string, error) {
 func checkBase(source, value string) error {
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%s: not a base URL, want one as %s", source, coze.DefaultBaseURL)
+		return fmt.Errorf("%s: not a base URL, want one such as %s", source, coze.DefaultBaseURL)
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (c Config) Prometheus() (*url.URL, error) {
 	u, err := url.Parse(value)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "":
-		return nil, c.Errorf(source, "not a base URL, want one as http://prometheus:9090")
+		return nil, c.Errorf(source, "not a base URL, want one such as http://prometheus:9090")
 	case u.User != nil:
 		return nil, c.Errorf(source, "a password may not stand in a flag or a variable that is no secret: use a Prometheus that asks for none")
 	}

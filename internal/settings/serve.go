@@ -124,7 +124,7 @@ func (c Config) Models() (map[string]string, error) {
 			return nil, c.Errorf(source, "%q, want NAME=BOT, as support=7342866812345", pair)
 		}
 		if _, twice := models[name]; twice {
-			return nil, &misuse.Error{Command: c.Cmd.CommandPath(), Err: fmt.Errorf("%s: the name %s is there twice", source, name)}
+			return nil, &misuse.Error{Command: c.Cmd.CommandPath(), Err: fmt.Errorf("%s: the name %s is repeated", source, name)}
 		}
 		models[name] = bot
 	}

@@ -14,7 +14,7 @@ func (w *WorkflowFlags) Add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&w.Workflow, "workflow", "", "run the workflow with this `ID` for each row; its columns are the parameters")
 	f.StringVar(&w.Chatflow, "chatflow", "", "ask the chatflow with this `ID` the questions; it needs --app or a bot")
-	f.StringVar(&w.App, "app", "", "with --workflow or --chatflow: `ID` of the app that it is of")
+	f.StringVar(&w.App, "app", "", "with --workflow or --chatflow: `ID` of the app that the workflow belongs to")
 	f.StringArrayVar(&w.Params, "param", nil, "with --workflow: take a parameter from a column, as `NAME=COLUMN`; may be repeated (default each column)")
 }
 

@@ -159,7 +159,7 @@ func (u *unpacking) texts(row int) ([]string, error) {
 			return texts, nil
 		}
 	}
-	return nil, damaged(row, "the row is there twice")
+	return nil, damaged(row, "the row is repeated")
 }
 
 // mark tells what a cell is, and corrects what it shows. What is stored is compared with what the library has read, as

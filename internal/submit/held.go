@@ -11,8 +11,8 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// PausedError is a question whose answer somebody waits for, while it would not be asked. Nothing was enqueued. While a probe
-// is due questions are taken: one of them is the probe, and without any the pause would never end.
+// PausedError refuses a question whose caller waits: a pause would delay it. Nothing was enqueued. Questions are taken while
+// a probe is due: one of them is the probe, and without any the pause would never end.
 type PausedError struct{ Hold *pause.Hold }
 
 func (e *PausedError) Error() string { return e.Hold.Reason() }

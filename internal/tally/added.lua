@@ -4,7 +4,7 @@
 -- ARGV: 1 the last row, 2 TTL in seconds
 -- Reply: 1 noted, 0 there is no batch, 2 noted, but the batch is canceled
 --
--- The note never goes back: a call that is repeated, or comes late, changes nothing.
+-- Invariant: the note never goes back: a call that is repeated, or comes late, changes nothing.
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if tonumber(redis.call('HGET', KEYS[1], 'enqueued') or 0) < tonumber(ARGV[1]) then

@@ -1,4 +1,4 @@
--- What the scripts of a batch share. It stands before each of them.
+-- Shared code of the scripts of a batch, put before each of them.
 --
 -- KEYS: 1 batch, 2 states, 3 asks, 4 rows. All are in one slot of Redis Cluster. See package batches.
 

@@ -5,7 +5,7 @@
 --       the row has from now on, and the failure that is to be uncounted ('': none)
 -- Reply: for each row 1 opened, 0 left alone; an empty list if the batch is gone
 --
--- A row that is open, or at another attempt, is left alone: a second call changes nothing.
+-- Invariant: a row that is open, or at another attempt, is left alone: a second call changes nothing.
 
 if is_gone() then return {} end
 local moved, any = {}, false

@@ -1,4 +1,4 @@
--- What the scripts share that move rows from one state to another. It stands behind batch.lua.
+-- Shared code of the scripts that move rows from one state to another, put behind batch.lua.
 --
 -- Invariant: a letter and the two counters move together, so the counts add up to the rows whenever one looks.
 

@@ -26,7 +26,7 @@ import (
 //	│  ├─ invoke_agent             POST /v3/chat and its stream
 //	│  ├─ tool NAME                one call of a client-side tool
 //	│  ├─ find, look up            the search for a question or a chat
-//	│  └─ publish, or put aside    the record, the message, the next turn
+//	│  └─ publish, or put back     the record, the message, the next turn
 //	└─ process QUEUE               the next attempt
 //
 // Without a traceparent the first span is the root, and is noted in the record when the question is sent or the task put

@@ -65,7 +65,7 @@ func Start(ctx context.Context, version string, logger *slog.Logger) *traces {
 			semconv.ServiceInstanceID(uuid.NewString())),
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
 	if err != nil {
-		logger.Warn("traces lack something of what they should say of this process", "err", c.clean(err))
+		logger.Warn("could not collect all resource attributes for traces", "err", c.clean(err))
 	}
 	return &traces{sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))}
 }
@@ -87,7 +87,7 @@ func traced(env func(string) string) (bool, error) {
 		value := env(name)
 		if u, err := url.Parse(value); value != "" &&
 			(err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https") { // it may hold a password: not repeated
-			return false, fmt.Errorf("%s: not a URL of a collector, want one as http://localhost:4318; what it asks for as a password goes into %s", name, envOTelHeaders)
+			return false, fmt.Errorf("%s: not a URL of a collector, want one such as http://localhost:4318; what it asks for as a password goes into %s", name, envOTelHeaders)
 		}
 	}
 	for _, name := range []string{envOTelTraceProtocol, envOTelProtocol} {

@@ -30,7 +30,7 @@ func TestTraced(t *testing.T) {
 		"gRPC":                 {map[string]string{envOTelEndpoint: endpoint, envOTelProtocol: "grpc"}, false, `^OTEL_EXPORTER_OTLP_PROTOCOL: "grpc", want http/protobuf or http/json, .*4318$`},
 		"gRPC, but not traces": {map[string]string{envOTelEndpoint: endpoint, envOTelProtocol: "grpc", envOTelTraceProtocol: "http/json"}, true, ""},
 		"gRPC for traces":      {map[string]string{envOTelEndpoint: endpoint, envOTelTraceProtocol: "grpc"}, false, `^OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: `},
-		"no scheme":            {map[string]string{envOTelEndpoint: "localhost:4318"}, false, `^OTEL_EXPORTER_OTLP_ENDPOINT: not a URL of a collector, want one as http://localhost:4318; `},
+		"no scheme":            {map[string]string{envOTelEndpoint: "localhost:4318"}, false, `^OTEL_EXPORTER_OTLP_ENDPOINT: not a URL of a collector, want one such as http://localhost:4318; `},
 		"a password":           {map[string]string{envOTelTraceEndpoint: "http://me:geheim@localhost:4318"}, false, `^OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: not a URL .*OTEL_EXPORTER_OTLP_HEADERS$`},
 		"no URL":               {map[string]string{envOTelEndpoint: "http://geheim:%zz"}, false, `not a URL`},
 	} {

@@ -1,5 +1,5 @@
 // Package watch tells many watchers of many tasks what happens, over few connections to Redis: one subscription for all, and
-// a few short reads at a time. It is for whoever shows answers while they are written: the HTTP APIs, tasks.Client.Stream.
+// a few short reads at a time. It is for callers that show an answer while it is written: the HTTP APIs, tasks.Client.Stream.
 //
 // # How nothing is missed
 //

@@ -118,13 +118,13 @@ func (s *Sender) settle(t *asynq.Task, n *note, to *url.URL, body []byte, a atte
 	}
 	if failed == 0 || a.outcome == gone {
 		if _, err := t.ResultWriter().Write([]byte(s.store.Keys.Seal(n.ID, sealBody, string(body)))); err != nil {
-			log.Warn("body of a webhook not kept, its next try makes it from the record", "err", err)
+			log.Warn("could not keep a webhook's body: its next try builds it again", "err", err)
 		}
 	}
 	switch {
 	case a.outcome == gone:
 		s.metrics.gaveUp()
-		log.Warn("webhook given up: its receiver wants no more of it", "err", a.why)
+		log.Warn("webhook given up: its receiver answered 410 Gone", "err", a.why)
 		return archive("%s", a.why)
 	case failed+1 >= Tries:
 		s.metrics.gaveUp()

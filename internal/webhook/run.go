@@ -92,7 +92,7 @@ func (s *Sender) reap(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			trouble = time.Now()
-			s.log.Warn("webhooks of dead processes not looked for", "err", err)
+			s.log.Warn("could not look for webhooks of dead processes", "err", err)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func parseURL(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Opaque != "" {
-		return nil, invalid(fieldURL, "not a URL, want one as https://example.com/hook")
+		return nil, invalid(fieldURL, "not a URL, want one such as https://example.com/hook")
 	}
 	port := u.Port()
 	n, _ := strconv.Atoi(port)

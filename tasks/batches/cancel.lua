@@ -4,7 +4,7 @@
 -- ARGV: 1 now
 -- Reply: 1 there is a batch, 0 there is none
 --
--- The note comes before the rows are canceled. A process that adds rows sees it in added.lua or submitted.lua, and
+-- Race: the note comes before the rows are canceled. A process that adds rows sees it in added.lua or submitted.lua, and
 -- cancels what it has just added.
 
 if redis.call('HEXISTS', KEYS[1], 'rows') == 0 then return 0 end

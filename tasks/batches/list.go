@@ -1,6 +1,7 @@
 package batches
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,9 +74,9 @@ func (c *Client) getMany(ctx context.Context, ids []string) (all []*Status, gone
 
 // PageOptions say which batches Page returns.
 type PageOptions struct {
-	Tenant string // empty: all batches, whosever they are
-	After  string // the id of the last batch of the page before; empty: from the newest on
-	Limit  int
+	Tenant string             // empty: all batches, whosever they are
+	After  string             // the id of the last batch of the page before; empty: from the newest on
+	Limit  int                // 0: 100
 	Want   func(*Status) bool // nil: all
 }
 
@@ -85,6 +86,7 @@ const pageChunk = 100
 // Page returns batches, the newest first, and whether there are more behind them. An After that is not there any more is
 // ErrNotFound.
 func (c *Client) Page(ctx context.Context, o PageOptions) (page []*Status, more bool, err error) {
+	o.Limit = cmp.Or(o.Limit, pageChunk)
 	key, first := listKey(o.Tenant), int64(0)
 	if o.After != "" {
 		rank, err := c.rdb.ZRevRank(ctx, key, o.After).Result()

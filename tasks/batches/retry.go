@@ -16,8 +16,8 @@ import (
 
 // RetryOptions say which rows of a batch are asked again.
 type RetryOptions struct {
-	// Want chooses among the rows that failed, were canceled or expired. It gets their records. Of a record that is gone
-	// it gets ID, BatchID and Status.
+	// Want chooses among the rows that failed, were canceled or expired; nil: all of them. It gets their records. Of a
+	// record that is gone it gets ID, BatchID and Status.
 	Want func(row int, r *results.Result) bool
 
 	// Lost also offers Want the rows that had an answer whose record is gone. It reads all records.
@@ -146,7 +146,7 @@ func (c *Client) choose(ctx context.Context, id string, o RetryOptions, states *
 		} else if status == results.Completed {
 			continue
 		}
-		if o.Want(row, r) {
+		if o.Want == nil || o.Want(row, r) {
 			rows, records = append(rows, row), append(records, r)
 		}
 	}

@@ -304,7 +304,7 @@ func (o *options) ask(signals context.Context, r request) error {
 	id, err := s.Tasks.Enqueue(ctx, r.chat, r.options)
 	switch {
 	case o.id != "" && errors.Is(err, tasks.ErrDuplicate): // it may have another text
-		fmt.Fprintf(o.streams.Err, "cozeq: a question with --id %s is there already: this one is not asked\n", o.id)
+		fmt.Fprintf(o.streams.Err, "cozeq: a question with --id %s exists already: nothing was asked\n", o.id)
 	case err != nil:
 		return err
 	}

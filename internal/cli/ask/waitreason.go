@@ -92,7 +92,7 @@ func (w *waitReason) look(ctx context.Context, s *session.Session, id string) {
 		return
 	}
 	if r.Status == results.Running {
-		w.say("running", "Coze has been asked, its answer is not here yet")
+		w.say("running", "asked, Coze has not answered yet")
 		return
 	}
 	if s.Worker != nil {
@@ -105,7 +105,7 @@ func (w *waitReason) look(ctx context.Context, s *session.Session, id string) {
 			w.say("paused", "queue %s is paused: 'cozeq queues' says why", w.queue)
 			return
 		}
-		w.say("queued", "the workers of queue %s have others to ask first", w.queue)
+		w.say("queued", "other questions of queue %s come first", w.queue)
 	case results.Waiting:
 		w.say("waiting", "for its turn, a rate limit, or to be asked again after a fault: 'cozeq queues' says more")
 	}

@@ -24,8 +24,8 @@ func (w *workflow) addFlags(cmd *cobra.Command) {
 	f.StringVar(&w.id, "workflow", "", "run the workflow with this `ID` in place of a question; the arguments are its parameters")
 	f.StringVar(&w.chatflow, "chatflow", "", "ask the chatflow with this `ID`; it needs --app or a bot")
 	f.StringArrayVar(&w.params, "param", nil, "with --chatflow: a parameter, as `NAME=VALUE` or NAME:int=VALUE; may be repeated")
-	f.StringVar(&w.app, "app", "", "with --workflow or --chatflow: `ID` of the app that it is of")
-	f.StringVar(&w.resume, "resume", "", "with --workflow: go on with the run of the interrupt with this event `ID`; the argument is the answer")
+	f.StringVar(&w.app, "app", "", "with --workflow or --chatflow: `ID` of the app that the workflow belongs to")
+	f.StringVar(&w.resume, "resume", "", "with --workflow: resume the run that the interrupt with this event `ID` stopped; the argument is the answer")
 	f.IntVar(&w.kind, "interrupt-type", 2, "with --resume: `TYPE` of the interrupt")
 }
 

@@ -42,7 +42,7 @@ func newChange(s *terminal.Streams, o change) *cobra.Command {
 			case len(ids) == 0 && !chosen:
 				return misuse.Errorf(cmd, "which? Give IDs, --queue, --class, --code or --%s, or --all", age)
 			case len(ids) > 0 && chosen:
-				return misuse.Errorf(cmd, "IDs and flags that choose: give one of the two")
+				return misuse.Errorf(cmd, "give either IDs or flags that choose, not both")
 			}
 			for _, id := range ids {
 				if err := tasks.ValidateID(id); err != nil {

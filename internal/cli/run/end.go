@@ -73,7 +73,7 @@ func (o *options) end(ctx context.Context, s *session.Session, p setup, cache *a
 func (o *options) pace(ctx context.Context, s *session.Session, p setup) pace {
 	pace := pace{concurrency: p.worker.Concurrency, rate: p.worker.Rate}
 	if !p.own {
-		// Without word from Redis it is as if they were one of ours.
+		// If Redis does not answer, assume this process's concurrency.
 		if n, err := s.Concurrency(o.questions.Queue); err == nil && n > 0 {
 			pace.concurrency = n
 		}

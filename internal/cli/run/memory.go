@@ -17,8 +17,8 @@ const (
 // default of 100 the collector took 16 % of the CPU of a run alone, which has few MiB in use.
 const garbagePercent = 400
 
-// boundMemory keeps a run small, however many rows its input has. It bounds nothing: what is needed is used. GOMEMLIMIT
-// and GOGC, where they are set, are the user's word.
+// boundMemory keeps a run small, however many rows its input has. The bound is soft: what is needed is used. GOMEMLIMIT
+// and GOGC take precedence if they are set.
 func boundMemory(streams int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)

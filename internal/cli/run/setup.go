@@ -133,7 +133,7 @@ func (o *options) ownCredential(cfg settings.Config) string {
 
 func (o *options) alone(cfg settings.Config) bool { return o.demo || !cfg.Shared() }
 
-// queues are those that an own worker serves: alone there is but one.
+// queues sets the queues of this process's worker. Without a shared Redis there is one.
 func (o *options) queues(cmd *cobra.Command, p *setup) (err error) {
 	if !p.own {
 		return nil
