@@ -148,7 +148,7 @@ func (s *failedSelection) change(ctx context.Context, box *deadletter.Box, do fu
 // runFailed asks a task again, if its key may still ask such a one and has room for it.
 func (g *Gateway) runFailed(ctx context.Context, box *deadletter.Box, l deadletter.Letter) (bool, error) {
 	key := apikey.FromContext(ctx)
-	err := g.submit.Allow(key, &tasks.Chat{BotID: l.BotID, Credential: l.Credential}, l.Queue)
+	err := g.submit.Allow(key, &tasks.Chat{BotID: l.BotID, WorkflowID: l.Workflow, Credential: l.Credential}, l.Queue)
 	if err == nil {
 		err = g.submit.Limits.Admit(ctx, key, l.ID)
 	}

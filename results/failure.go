@@ -1,6 +1,11 @@
 package results
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Failure says why a task has no answer, or not yet. It is an error: see [Result.Err].
 type Failure struct {
@@ -27,6 +32,24 @@ func (f *Failure) Error() string {
 	return text
 }
 
+// ParseFailure reads back what Failure.Error has made; nil if the text is no such one.
+func ParseFailure(text string) *Failure {
+	f := &Failure{}
+	head, message, _ := strings.Cut(text, ": ")
+	if code, class, ok := strings.Cut(head, " ("); ok {
+		n, err := strconv.Atoi(code)
+		if err != nil || !strings.HasSuffix(class, ")") {
+			return nil
+		}
+		f.Code, head = n, strings.TrimSuffix(class, ")")
+	}
+	if !slices.Contains(classes, error(classError(head))) {
+		return nil
+	}
+	f.Class, f.Message = head, message
+	return f
+}
+
 // Is reports whether target is the sentinel of the failure's class: see [ErrInvalid].
 func (f *Failure) Is(target error) bool {
 	class, ok := target.(classError)
@@ -50,6 +73,11 @@ var (
 	ErrCanceled  error = classError("canceled")  // by Cancel, or at Coze
 	ErrExpired   error = classError("expired")   // not asked before its ExpiresAt
 )
+
+var classes = []error{
+	ErrInvalid, ErrPermanent, ErrAuth, ErrQuota, ErrEndpoint, ErrRate, ErrBusy, ErrTransient, ErrTruncated, ErrAction, ErrTimeout, ErrCanceled,
+	ErrExpired,
+}
 
 type classError string
 

@@ -14,6 +14,14 @@ var classes = []error{
 	results.ErrCanceled, results.ErrExpired,
 }
 
+func TestNoFailure(t *testing.T) {
+	for _, text := range []string{"", "asynq: task lease expired", "4013", "x (rate): a", "4013 (rate: a", "rates: a", "panic: invalid"} {
+		if f := results.ParseFailure(text); f != nil {
+			t.Errorf("%q: %+v", text, f)
+		}
+	}
+}
+
 func TestFailure(t *testing.T) {
 	for _, c := range []struct {
 		failure results.Failure
@@ -25,6 +33,10 @@ func TestFailure(t *testing.T) {
 	} {
 		if got := fmt.Sprint(&c.failure); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
+		}
+		back := results.Failure{Code: c.failure.Code, Class: c.failure.Class, Message: c.failure.Message}
+		if got := results.ParseFailure(c.want); got == nil || *got != back {
+			t.Errorf("read back: %+v", got)
 		}
 		err := fmt.Errorf("ask: %w", &c.failure)
 		if f, ok := errors.AsType[*results.Failure](err); !ok || f.Code != c.failure.Code {

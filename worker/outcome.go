@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -40,16 +39,16 @@ func (v Verdict) toAsynq() error {
 	return &outcome{Verdict: v}
 }
 
-// toAsynq is Verdict.toAsynq for an attempt's end. asynq keeps the text in the clear: if the record has it encrypted, asynq
-// gets only the class and the code.
+// toAsynq is Verdict.toAsynq for an attempt's end. asynq keeps a failure as results.ParseFailure reads it, for longer than the record
+// is kept. It keeps the text in the clear: if the record has it encrypted, asynq gets only the class and the code.
 func (a *attempt) toAsynq(v Verdict) error {
 	err := v.toAsynq()
-	if o, ok := err.(*outcome); ok && v.Class != "" && a.results.Keys != nil {
-		o.text = string(v.Class)
-		if e, ok := errors.AsType[*coze.Error](v.Err); ok && e.Code != 0 {
-			o.text = fmt.Sprintf("%d (%s)", e.Code, v.Class)
+	if o, ok := err.(*outcome); ok && v.Class != "" && (v.Action == Fail || a.results.Keys != nil) {
+		f := *failure(v)
+		if a.results.Keys != nil {
+			f.Message = seal.SaysMore
 		}
-		o.text += seal.SaysMore
+		o.text = f.Error()
 	}
 	return err
 }

@@ -28,12 +28,13 @@ var ErrNotFailed = errors.New("no failed task")
 type Letter struct {
 	ID       string           `json:"id"`
 	Queue    string           `json:"queue"`
-	Type     string           `json:"type"` // of asynq's task: coze:chat, or another's
+	Type     string           `json:"type"` // of asynq's task: coze:chat, coze:workflow, or another's
 	FailedAt time.Time        `json:"failed_at"`
-	Failure  *results.Failure `json:"error,omitempty"` // nil: the record is gone, or it is no question
+	Failure  *results.Failure `json:"error,omitempty"` // once the record is gone, what asynq has of it; nil: it is no question
 	Message  string           `json:"message"`         // the failure as asynq has it
 	Tenant   string           `json:"tenant,omitempty"`
 	BotID    string           `json:"bot_id,omitempty"`
+	Workflow string           `json:"workflow_id,omitempty"`
 
 	// Credential is what the question is asked with, as its payload names it.
 	Credential string `json:"-"`
@@ -106,8 +107,11 @@ func (b *Box) List(ctx context.Context, f Filter) ([]Letter, error) {
 func letter(info *asynq.TaskInfo) Letter {
 	l := Letter{ID: info.ID, Queue: info.Queue, Type: info.Type, FailedAt: info.LastFailedAt.UTC(), Message: info.LastErr}
 	var p tasks.Chat
-	if info.Type == tasks.TypeChat && json.Unmarshal(info.Payload, &p) == nil {
-		l.Tenant, l.BotID, l.Credential, l.batch = p.Tenant, p.BotID, p.Credential, p.BatchID
+	if info.Type == tasks.TypeChat || info.Type == tasks.TypeWorkflow {
+		l.Failure = results.ParseFailure(info.LastErr)
+		if json.Unmarshal(info.Payload, &p) == nil {
+			l.Tenant, l.BotID, l.Workflow, l.Credential, l.batch = p.Tenant, p.BotID, p.WorkflowID, p.Credential, p.BatchID
+		}
 	}
 	return l
 }
@@ -123,7 +127,7 @@ func (b *Box) addFailures(ctx context.Context, letters []Letter) error {
 		return err
 	}
 	for i, r := range records {
-		if r != nil {
+		if r != nil && r.Error != nil {
 			letters[i].Failure = r.Error
 		}
 	}

@@ -1,6 +1,7 @@
 package deadletter_test
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -75,6 +76,48 @@ func TestRunAndDelete(t *testing.T) {
 		if r, err := store.Wait(ctx, id); err != nil || r.Status != results.Completed || mock.Accepted() != 2 {
 			t.Errorf("%+v, %v after %d chats", r, err, mock.Accepted())
 		}
+	})
+}
+
+// TestWorkflow: a failed run of a workflow is found by its key and its failure, also when its record is gone, and is run again.
+func TestWorkflow(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		mock := cozetest.New(t)
+		store := results.NewStore(rdb)
+		t.Cleanup(func() { store.Close() })
+		client, box := tasks.NewClient(store), deadletter.New(store)
+		workertest.Start(t, rdb, mock.Client())
+		task := tasks.RunWorkflow("7461999", map[string]json.RawMessage{"x": json.RawMessage(`"[[mock:code=4200 times=1]]"`)})
+		task.Tenant = "shop"
+		id, err := client.Enqueue(ctx, task, tasks.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := store.Wait(ctx, id); err != nil || r.Status != results.Failed {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		var all []deadletter.Letter
+		find := func() bool {
+			all, err = box.List(ctx, deadletter.Filter{Code: 4200, Class: "permanent", Tenant: "shop"})
+			return err != nil || len(all) > 0
+		}
+		workertest.Await(t, "asynq knows it too", find)
+		if err := store.Delete(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if !find() || err != nil || all[0].ID != id || all[0].Workflow != "7461999" {
+			t.Fatalf("without its record: %+v, %v", all, err)
+		}
+		for i := range 2 {
+			if done, err := box.Run(ctx, all[0]); err != nil || done != (i == 0) {
+				t.Errorf("run %d: %v, %v", i, done, err)
+			}
+		}
+		workertest.Await(t, "its end", func() bool {
+			r, err := store.Get(ctx, id)
+			return err == nil && r.Status == results.Completed
+		})
 	})
 }
 

@@ -29,7 +29,7 @@ const (
 )
 
 // SaysMore ends the text of a failure that a worker with keys gives to asynq: its message is in the record alone.
-const SaysMore = ": the record says more"
+const SaysMore = "the record says more"
 
 var keyID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
 

@@ -42,7 +42,9 @@ func New(s *terminal.Streams) *cobra.Command {
 		Use:   "failed",
 		Short: "List failed questions, ask them again or delete them",
 		Long: `Lists the failed questions of a shared Redis (asynq's archive), the last one
-first: at most 10,000 of a queue, for 90 days. 'cozeq result ID' shows one.
+first: at most 10,000 of a queue, for 90 days, runs of workflows included.
+'cozeq result ID' shows one while its result is kept (24 h, or --keep). After
+that it can be asked again if its question was shorter than 2 KiB.
 Rows of a batch are not among them: see 'cozeq batch retry'.`,
 		Example: `  cozeq failed --redis redis://localhost:6379/0
   cozeq failed --class transient --since 1h --json
