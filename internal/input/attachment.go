@@ -19,6 +19,8 @@ import (
 type attachment struct {
 	field string
 	path  string // of a file of this machine, which gets its ID when it is uploaded; "": it is Coze's, or anywhere
+	param string // the parameter of a workflow's run that it is; "": it goes with the question
+	list  bool   // that parameter is a list
 	messages.File
 }
 
@@ -78,6 +80,9 @@ func (r *reader) locate(a *attachment) error {
 		return nil
 	}
 	a.Kind, a.ID = messages.Document, notUploaded
+	if r.options.CheckFile == nil && a.param != "" {
+		return fmt.Errorf("%.80q is a path of your machine, which the server does not see: use cozeq batch submit there, or give a URL", a.path)
+	}
 	if r.options.CheckFile == nil {
 		return fmt.Errorf("%.80q is a path of your machine, which the server does not see: use cozeq batch submit there, or give %s_url or %[2]s_id", a.path, a.field)
 	}
@@ -115,7 +120,11 @@ func (r *Row) ChatWith(ids []string) *tasks.Chat {
 		}
 	}
 	chat := *r.Chat
-	chat.AdditionalMessages = []tasks.Message{questionWith(*r.question, attachments)}
+	if chat.IsWorkflow() {
+		chat.Parameters = withFiles(chat.Parameters, attachments)
+	} else {
+		chat.AdditionalMessages = []tasks.Message{questionWith(*r.question, attachments)}
+	}
 	return &chat
 }
 

@@ -82,6 +82,8 @@ func (r *reader) complete(row *Row) (wrong []string) {
 	}
 	if row.question != nil {
 		row.Chat.AdditionalMessages = []tasks.Message{questionWith(*row.question, row.attachments)}
+	} else if o.Workflow != nil {
+		row.Chat.Parameters = withFiles(row.Chat.Parameters, row.attachments)
 	} else if len(row.attachments) > 0 {
 		wrong = append(wrong, row.attachments[0].field+": goes with question; in additional_messages write an object_string")
 	}

@@ -127,11 +127,18 @@ func (t *table) setParameters(row *Row) (wrong []string) {
 		if Blank(cell) {
 			continue
 		}
-		value, err := parameter.Value(p.typ, cell)
+		var value json.RawMessage
+		var err error
+		if parameter.IsFile(p.typ) {
+			value, _ = json.Marshal(cell)
+			err = row.setFiles(p, value)
+		} else {
+			value, err = parameter.Value(p.typ, cell)
+			all[p.name] = value
+		}
 		if err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s: %v", row.table.ownName(i), err))
 		}
-		all[p.name] = value
 	}
 	row.Chat.Parameters = all
 	return wrong
@@ -150,6 +157,12 @@ func (o *objects) parseRun(fields map[string]json.RawMessage, own map[string]str
 		delete(fields, name)
 	}
 	set := func(p runParam, raw json.RawMessage) {
+		if parameter.IsFile(p.typ) {
+			if err := row.setFiles(p, raw); err != nil {
+				wrong = append(wrong, fmt.Sprintf("%s: %v", p.from, err))
+			}
+			return
+		}
 		if text := ""; p.typ != "text" && json.Unmarshal(raw, &text) == nil && messages.Kind(raw) == "a string" {
 			value, err := parameter.Value(p.typ, text)
 			if err != nil {

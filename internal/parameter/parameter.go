@@ -14,7 +14,22 @@ import (
 )
 
 // types are what may stand behind a name and a colon.
-var types = []string{"text", "int", "float", "bool", "json"}
+var types = []string{"text", "int", "float", "bool", "json", FileType, ImageType}
+
+// The types of files. The caller uploads what their values name: see File.
+const (
+	FileType  = "file"
+	ImageType = "image"
+)
+
+// IsFile reports whether a type is one of those of files.
+func IsFile(typ string) bool { return typ == FileType || typ == ImageType }
+
+// File is the text that Coze takes for an uploaded file: JSON, although it stands in a string.
+func File(id string) string {
+	text, _ := json.Marshal(map[string]string{"file_id": id}) // strings always encode
+	return string(text)
+}
 
 // Split takes the type off a name such as days:int. A name without one is text; another word behind a colon is part of the
 // name.

@@ -4,6 +4,7 @@ package ask
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"github.com/cozeq/cozeq/internal/messages"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/panel"
+	"github.com/cozeq/cozeq/internal/parameter"
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/session"
@@ -80,8 +82,8 @@ the token. With --redis the workers there ask.
 A signal cancels the chat, also at Coze.
 
 With --workflow it runs a workflow: each argument is a parameter, NAME=VALUE or
-with a type NAME:int=VALUE (float, bool, json), or a single one is all of them
-as a JSON object. The output of its end node is printed. With --chatflow the
+with a type NAME:int=VALUE (float, bool, json; file: a file to upload), or a
+single one is all of them as a JSON object. The output of its end node is printed. With --chatflow the
 QUESTION goes to that chatflow.`,
 		Example: `  cozeq ask "What is a goroutine?"
   cozeq ask --stream "Tell me a story"
@@ -193,14 +195,25 @@ func (o *options) read(cmd *cobra.Command, args []string) (r request, err error)
 	switch {
 	case own:
 		r.account, err = o.account(cmd.Context(), r.cfg, r.chat)
-	case len(o.files) > 0: // the workers do not see the files
+	case len(o.files)+len(o.workflow.files) > 0: // the workers do not see the files
 		r.account, err = r.cfg.UploadAccount(cmd.Context(), o.questions.Credential)
 	}
 	return r, err
 }
 
-// attach uploads the files and puts them behind the question.
+// attach uploads the files, and puts them behind the question or into parameters.
 func (o *options) attach(ctx context.Context, s *session.Session, r request) error {
+	if len(o.files)+len(o.workflow.files) == 0 {
+		return nil
+	}
+	uploader := s.Uploader(r.account)
+	for _, f := range o.workflow.files {
+		id, err := uploader.Upload(ctx, f.path, "")
+		if err != nil {
+			return notUploaded(err)
+		}
+		r.chat.Parameters[f.name], _ = json.Marshal(parameter.File(id)) // strings always encode
+	}
 	if len(o.files) == 0 {
 		return nil
 	}
@@ -208,23 +221,29 @@ func (o *options) attach(ctx context.Context, s *session.Session, r request) err
 	if err != nil {
 		return err
 	}
-	uploader, question := s.Uploader(r.account), &r.chat.AdditionalMessages[0]
 	for _, path := range o.files {
 		id, err := uploader.Upload(ctx, path, "")
-		refused, ok := errors.AsType[*coze.Error](err)
-		switch {
-		case errors.As(err, new(*attachment.FileError)) && ok:
-			return &exitcode.HintedError{Err: err, Hint: refused.Hint()}
-		case ok:
-			return &exitcode.StoppedError{Class: refused.Class, Err: err, Again: askAgain}
-		case err != nil:
-			return err
+		if err != nil {
+			return notUploaded(err)
 		}
 		kind, _ := coze.FileType(path)
 		files = append(files, messages.File{Kind: kind, ID: id})
 	}
+	question := &r.chat.AdditionalMessages[0]
 	*question = messages.Question(messages.Text(question), files)
 	return nil
+}
+
+// notUploaded is the command's end where a file could not be uploaded.
+func notUploaded(err error) error {
+	refused, ok := errors.AsType[*coze.Error](err)
+	switch {
+	case errors.As(err, new(*attachment.FileError)) && ok:
+		return &exitcode.HintedError{Err: err, Hint: refused.Hint()}
+	case ok:
+		return &exitcode.StoppedError{Class: refused.Class, Err: err, Again: askAgain}
+	}
+	return err
 }
 
 // chat is the question as the flags and the argument put it.

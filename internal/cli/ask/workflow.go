@@ -1,8 +1,13 @@
 package ask
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/parameter"
 	"github.com/cozeq/cozeq/internal/settings"
@@ -17,6 +22,29 @@ type workflow struct {
 	app      string
 	resume   string // the event's id
 	kind     int    // the interrupt's type
+
+	files []fileParam
+}
+
+// fileParam is a parameter that is a file of this machine.
+type fileParam struct{ name, path string }
+
+// parameters reads parameters. Those that are files, NAME:file=PATH, are checked, and get their value when they are uploaded.
+func (w *workflow) parameters(args []string) (map[string]json.RawMessage, error) {
+	var plain []string
+	for _, arg := range args {
+		name, path, _ := strings.Cut(arg, "=")
+		name, typ := parameter.Split(name)
+		if !parameter.IsFile(typ) {
+			plain = append(plain, arg)
+			continue
+		}
+		if err := attachment.Check(path); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		w.files = append(w.files, fileParam{name, path})
+	}
+	return parameter.Parse(plain)
 }
 
 func (w *workflow) addFlags(cmd *cobra.Command) {
@@ -62,7 +90,7 @@ func (o *options) toChatflow(cmd *cobra.Command, chat *tasks.Chat) (err error) {
 		}
 	}
 	chat.WorkflowID, chat.AppID = w.chatflow, w.app
-	if chat.Parameters, err = parameter.Parse(w.params); err != nil {
+	if chat.Parameters, err = w.parameters(w.params); err != nil {
 		return misuse.Errorf(cmd, "%w", err)
 	}
 	return nil
@@ -87,7 +115,7 @@ func (o *options) runChat(cmd *cobra.Command, args []string) (*tasks.Chat, error
 		return chat, nil
 	}
 	var err error
-	if chat.Parameters, err = parameter.Parse(args); err != nil {
+	if chat.Parameters, err = o.workflow.parameters(args); err != nil {
 		return nil, misuse.Errorf(cmd, "%w", err)
 	}
 	return chat, nil

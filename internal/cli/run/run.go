@@ -84,9 +84,10 @@ file_url, file_id, image_url, image_id. Questions with the same
 conversation_key are asked one after the other, in one conversation.
 
 With --workflow each row is a run of that workflow: a column is a parameter of
-its name, as text, or of a type: days:int, :float, :bool, :json. In a table each
-field of the outputs becomes a column, output.NAME. With --chatflow the rows are
-questions to that chatflow.
+its name, as text, or of a type: days:int, :float, :bool, :json, :file or :image
+(a path, which is uploaded, or a URL). In a table each field of the outputs
+becomes a column, output.NAME. With --chatflow the rows are questions to that
+chatflow.
 
 OUTPUT has one record per row, after the input's own columns. It exists only
 when it is complete. Until then, OUTPUT.partial is the journal. After any
