@@ -88,18 +88,19 @@ func TestWorkflow(t *testing.T) {
 		t.Cleanup(func() { store.Close() })
 		client, box := tasks.NewClient(store), deadletter.New(store)
 		workertest.Start(t, rdb, mock.Client())
-		task := tasks.RunWorkflow("7461999", map[string]json.RawMessage{"x": json.RawMessage(`"[[mock:code=4200 times=1]]"`)})
+		task := tasks.RunWorkflow("7461999", map[string]json.RawMessage{"x": json.RawMessage(`"[[mock:fail=4010 times=1]]"`)})
 		task.Tenant = "shop"
-		id, err := client.Enqueue(ctx, task, tasks.Options{})
+		id, err := client.Enqueue(ctx, task, tasks.Options{Attempts: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := store.Wait(ctx, id); err != nil || r.Status != results.Failed {
-			t.Fatalf("%+v, %v", r, err)
+		failed, err := store.Wait(ctx, id)
+		if err != nil || failed.Status != results.Failed {
+			t.Fatalf("%+v, %v", failed, err)
 		}
 		var all []deadletter.Letter
 		find := func() bool {
-			all, err = box.List(ctx, deadletter.Filter{Code: 4200, Class: "permanent", Tenant: "shop"})
+			all, err = box.List(ctx, deadletter.Filter{Code: failed.Error.Code, Class: failed.Error.Class, Tenant: "shop"})
 			return err != nil || len(all) > 0
 		}
 		workertest.Await(t, "asynq knows it too", find)
