@@ -37,16 +37,10 @@ type site struct {
 
 func newSite(t *testing.T, rdb redis.UniversalClient, c gateway.Config, mock cozetest.Config) *site {
 	t.Helper()
-	s := &site{t: t, redis: rdb}
 	store := results.NewStore(rdb)
 	t.Cleanup(func() { store.Close() })
-	s.tasks = tasks.NewClient(store)
-	var err error
-	if s.mock, err = cozetest.Start("", mock); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.mock.Close() })
-	workertest.Start(s.t, s.redis, s.mock.Client())
+	s := &site{t: t, redis: rdb, tasks: tasks.NewClient(store), mock: cozetest.New(t, cozetest.With(mock))}
+	workertest.Start(t, rdb, s.mock.Client())
 	s.serve(c)
 	return s
 }

@@ -100,9 +100,7 @@ func TestBatch(t *testing.T) {
 // A worker died after it had ended a record and before it told the batch. Another one
 // gets the task and does it.
 func TestBatchHearsOfTheEndFromTheNextWorker(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		bs := l.submit("b", "one", "two", "three")
 		for row, how := range []results.Status{results.Completed, results.Failed} {
 			a, err := record.New(l.store).Begin(t.Context(), results.Result{ID: batches.TaskID("b", row+1, 1)}, false)
@@ -125,16 +123,14 @@ func TestBatchHearsOfTheEndFromTheNextWorker(t *testing.T) {
 		if l.fake.ByQuestion("one")+l.fake.ByQuestion("two") > 0 {
 			t.Error("what had ended was asked again")
 		}
-		until(t, "the queue to be empty", func() bool { return len(redistest.Keys(t, rdb, "asynq:{default}:t:*")) == 0 })
+		until(t, "the queue to be empty", func() bool { return len(redistest.Keys(t, l.rdb, "asynq:{default}:t:*")) == 0 })
 	})
 }
 
 // A run has taken an answer out of Redis; the worker that gave it died before it could
 // tell asynq. The task comes back, and is not asked again.
 func TestReleasedTaskComesBack(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		bs := runbatch.New(l.tasks)
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 2}, nil); err != nil {
 			t.Fatal(err)
@@ -156,7 +152,7 @@ func TestReleasedTaskComesBack(t *testing.T) {
 		if n := l.fake.ByQuestion("one"); n != 0 {
 			t.Errorf("asked %d times", n)
 		}
-		if left := redistest.Keys(t, rdb, "cozeq:result:{r-1}"); len(left) > 0 {
+		if left := redistest.Keys(t, l.rdb, "cozeq:result:{r-1}"); len(left) > 0 {
 			t.Error("its record was made again and left")
 		}
 	})
@@ -166,14 +162,12 @@ func TestReleasedTaskComesBack(t *testing.T) {
 // the run takes the answer out of Redis, and with it the owner that would fence the first
 // one. That one goes on: it must not end the task a second time.
 func TestZombie(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb, cozetest.With(cozetest.Config{Latency: 500 * time.Millisecond}))
+	each(t, func(t *testing.T, l *line) {
 		bs := runbatch.New(l.tasks)
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 2}, nil); err != nil {
 			t.Fatal(err)
 		}
-		messages := rdb.Subscribe(t.Context(), results.Channel("r-1"), results.Channel("r-2"))
+		messages := l.rdb.Subscribe(t.Context(), results.Channel("r-1"), results.Channel("r-2"))
 		defer messages.Close()
 		for range 2 {
 			if _, err := messages.Receive(t.Context()); err != nil {
@@ -198,9 +192,9 @@ func TestZombie(t *testing.T) {
 			t.Fatal(err)
 		}
 		until(t, "the end of the first worker's attempt", func() bool {
-			return len(dropped) == 1 || len(redistest.Keys(t, rdb, "cozeq:result:{r-1}")) > 0
+			return len(dropped) == 1 || len(redistest.Keys(t, l.rdb, "cozeq:result:{r-1}")) > 0
 		})
-		if left := redistest.Keys(t, rdb, "cozeq:result:{r-1}"); len(left) > 0 {
+		if left := redistest.Keys(t, l.rdb, "cozeq:result:{r-1}"); len(left) > 0 {
 			t.Error("the record of a row that was collected is back")
 		}
 		// Another row's message comes behind whatever was sent for the first.
@@ -211,15 +205,13 @@ func TestZombie(t *testing.T) {
 		if err != nil || m.Channel != results.Channel("r-2") {
 			t.Errorf("a message on %s, %v", m.Channel, err)
 		}
-	})
+	}, cozetest.With(cozetest.Config{Latency: 500 * time.Millisecond}))
 }
 
 // A worker that comes upon such a task may die, or shut down, when it has made the record
 // and has not yet found out. The next one knows that the record was made.
 func TestReleasedTaskComesBackTwice(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		bs := runbatch.New(l.tasks)
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, nil); err != nil {
 			t.Fatal(err)
@@ -235,7 +227,7 @@ func TestReleasedTaskComesBackTwice(t *testing.T) {
 		}
 		l.work()
 		until(l.t, "the end of the task", func() bool {
-			info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo(tasks.QueueDefault)
+			info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetQueueInfo(tasks.QueueDefault)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,7 +236,7 @@ func TestReleasedTaskComesBackTwice(t *testing.T) {
 		if n := l.fake.ByQuestion("one"); n != 0 {
 			t.Errorf("asked %d times", n)
 		}
-		if left := redistest.Keys(t, rdb, "cozeq:result:{r-1}"); len(left) > 0 {
+		if left := redistest.Keys(t, l.rdb, "cozeq:result:{r-1}"); len(left) > 0 {
 			t.Error("its record was left")
 		}
 	})

@@ -54,9 +54,7 @@ func TestBlockedTurns(t *testing.T) {
 						return err == nil && r.Status == results.Completed && r.Attempts == 1
 					})
 				}
-				if r := l.wait(ids[2]); r.Status != results.Completed {
-					t.Errorf("got %+v", r)
-				}
+				l.completed(ids[2])
 			})
 		})
 	}
@@ -66,9 +64,7 @@ func TestBlockedTurns(t *testing.T) {
 // archives it, and the run collects its record. To run it there by hand does not make it
 // vanish: its answer would reach nobody. When the run asks the row again it leaves the archive.
 func TestAnsweredIsNowhereFailed(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.rules(cozetest.Rule{Contains: "one", Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4014}})
 		bs := runbatch.New(l.tasks)
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, nil); err != nil {
@@ -88,7 +84,7 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 		if err := bs.Release(t.Context(), []*results.Result{r}); err != nil {
 			t.Fatal(err)
 		}
-		inspector := asynq.NewInspectorFromRedisClient(rdb)
+		inspector := asynq.NewInspectorFromRedisClient(l.rdb)
 		if err := inspector.RunTask(tasks.QueueDefault, "r-1"); err != nil {
 			t.Fatal(err)
 		}
@@ -96,17 +92,13 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 			info, err := inspector.GetTaskInfo(tasks.QueueDefault, "r-1")
 			return err == nil && info.State == asynq.TaskStateArchived && strings.Contains(info.LastErr, "--retry-failed")
 		})
-		if n := l.fake.Calls("/v3/chat"); n != 1 {
-			t.Errorf("asked %d times, want once", n)
-		}
+		l.asked(1)
 		known := runbatch.NewRows(1)
 		known.Set(tally.Mark{Batch: "r", Row: 1, Attempt: 2, Status: results.Queued})
 		if err := bs.Register(t.Context(), batches.Spec{ID: "r", Rows: 1}, known); err != nil {
 			t.Fatal(err)
 		}
-		if r := l.wait(l.enqueue(chat, tasks.Options{ID: "r-1.2", Retention: -1})); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.completed(l.enqueue(chat, tasks.Options{ID: "r-1.2", Retention: -1}))
 		if n := l.queue().Archived; n != 0 {
 			t.Errorf("%d archived, though the row has its answer", n)
 		}

@@ -4,9 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -33,9 +30,7 @@ func (l *line) cancel(id string) results.Status {
 }
 
 func TestCancelQueued(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		id := l.enqueue(tasks.Ask("bot", "never asked"), tasks.Options{})
 		if status := l.cancel(id); status != results.Canceled {
 			t.Fatalf("status %s, want canceled", status)
@@ -55,9 +50,7 @@ func TestCancelQueued(t *testing.T) {
 }
 
 func TestCancelRunning(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
 		chat := tasks.Ask("bot", "endless [[mock:endless=20ms]]")
 		chat.ConversationKey = "talk"

@@ -21,9 +21,7 @@ import (
 // TestChatNamedLate has a chat's id come from anything but chat.created: the chat was made
 // and is billed, so it is looked up, and asked once.
 func TestChatNamedLate(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
 		ids := make(map[string]string)
 		for _, stream := range []bool{false, true} {

@@ -3,11 +3,8 @@ package worker_test
 import (
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -16,9 +13,7 @@ import (
 // conversation of that, though the next ask would have been in another one: it is what
 // Coze's support wants to know.
 func TestLastChat(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		faults := map[string]cozetest.Fault{
 			"fails, and so does the last ask": {Kind: cozetest.Fail, Code: 5000},
 			"wants a tool":                    {Kind: cozetest.Action},

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -20,9 +19,7 @@ import (
 // TestShutdown stops a worker while chats are open that outlast its drain; another
 // one ends them without asking again.
 func TestShutdown(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb, cozetest.With(cozetest.Config{DeltaPace: time.Second}))
+	each(t, func(t *testing.T, l *line) {
 		stop := l.work(func(c *worker.Config) { c.Drain = -1 })
 		var ids []string
 		for _, question := range []string{"one", "two", "three"} {
@@ -42,7 +39,7 @@ func TestShutdown(t *testing.T) {
 			if err != nil || r.Status != results.Waiting || r.ChatID == "" {
 				t.Errorf("after the shutdown: %+v, %v", r, err)
 			}
-			info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+			info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, id)
 			if err != nil || info.State != asynq.TaskStatePending || info.Retried != 0 {
 				t.Errorf("in asynq: %+v, %v", info, err)
 			}
@@ -56,13 +53,11 @@ func TestShutdown(t *testing.T) {
 		if n := l.fake.Accepted(); n != 3 {
 			t.Errorf("%d chats, want 3", n)
 		}
-	})
+	}, cozetest.With(cozetest.Config{DeltaPace: time.Second}))
 }
 
 func TestDrainLetsChatsEnd(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb, cozetest.With(cozetest.Config{DeltaPace: 50 * time.Millisecond}))
+	each(t, func(t *testing.T, l *line) {
 		stop := l.work()
 		id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
 		until(t, "the chat", func() bool { return l.fake.Running() == 1 })
@@ -73,32 +68,26 @@ func TestDrainLetsChatsEnd(t *testing.T) {
 		if n := l.fake.Calls("/v3/chat/retrieve"); n != 0 {
 			t.Errorf("looked up %d times, want the stream to have held", n)
 		}
-	})
+	}, cozetest.With(cozetest.Config{DeltaPace: 50 * time.Millisecond}))
 }
 
 func TestExpired(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
 		chat := tasks.Ask("bot", "too late")
 		chat.ExpiresAt = time.Now().Add(-time.Second)
 		if r := l.wait(l.enqueue(chat, tasks.Options{})); r.Status != results.Expired || r.Error.Class != "expired" {
 			t.Errorf("got %+v", r)
 		}
-		if n := l.fake.Calls("/v3/chat"); n != 0 {
-			t.Errorf("asked %d times", n)
-		}
+		l.asked(0)
 	})
 }
 
 // TestDeadlinePassed enqueues with a plain asynq client what asynq itself will not hand
 // out any more.
 func TestDeadlinePassed(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
-		client := asynq.NewClientFromRedisClient(rdb)
+	each(t, func(t *testing.T, l *line) {
+		client := asynq.NewClientFromRedisClient(l.rdb)
 		payload := []byte(`{"v":1,"bot_id":"bot","additional_messages":[{"role":"user","content":"hi","content_type":"text"}]}`)
 		if _, err := client.Enqueue(asynq.NewTask(tasks.TypeChat, payload), asynq.TaskID("late"),
 			asynq.Deadline(time.Now().Add(-time.Minute)), asynq.MaxRetry(1)); err != nil {
@@ -110,22 +99,18 @@ func TestDeadlinePassed(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 		until(t, "asynq to give it up", func() bool {
-			info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, "late")
+			info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, "late")
 			return err == nil && info.State == asynq.TaskStateArchived
 		})
-		if n := l.fake.Calls("/v3/chat"); n != 0 {
-			t.Errorf("asked %d times", n)
-		}
+		l.asked(0)
 	})
 }
 
 // TestInvalidPayload enqueues with a plain asynq client what no worker can read.
 func TestInvalidPayload(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
-		client := asynq.NewClientFromRedisClient(rdb)
+		client := asynq.NewClientFromRedisClient(l.rdb)
 		for id, payload := range map[string]string{
 			"not-json":    "hello",
 			"not-utf8":    "\xff\xfe",
@@ -154,11 +139,9 @@ func TestInvalidPayload(t *testing.T) {
 // TestOtherType enqueues good payloads under types that are not ours. One that only begins
 // like ours is another kind of task, too.
 func TestOtherType(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
-		client := asynq.NewClientFromRedisClient(rdb)
+		client := asynq.NewClientFromRedisClient(l.rdb)
 		payload := []byte(`{"v":1,"bot_id":"bot","additional_messages":[{"role":"user","content":"hi","content_type":"text"}]}`)
 		for id, kind := range map[string]string{"later": "coze:chat:v2", "longer": "coze:chats", "other": "mail:send", "shorter": "coze:"} {
 			if _, err := client.Enqueue(asynq.NewTask(kind, payload), asynq.TaskID(id)); err != nil {
@@ -170,7 +153,7 @@ func TestOtherType(t *testing.T) {
 				t.Errorf("%s: %+v, %+v", kind, r, r.Error)
 			}
 			until(t, "asynq to archive it", func() bool {
-				info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+				info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, id)
 				return err == nil && info.State == asynq.TaskStateArchived
 			})
 		}
@@ -181,9 +164,7 @@ func TestOtherType(t *testing.T) {
 }
 
 func TestPanic(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work(func(c *worker.Config) {
 			c.OnProgress = func(_ context.Context, p worker.Progress) error {
 				if p.ID == "bad" {
@@ -203,15 +184,13 @@ func TestPanic(t *testing.T) {
 
 // TestLongQuestion keeps what is too long for the queue apart.
 func TestLongQuestion(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		question := "长问题 "
 		for len(question) < 10_000 {
 			question += "说明 "
 		}
 		id := l.enqueue(tasks.Ask("bot", question), tasks.Options{})
-		info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+		info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, id)
 		if err != nil || len(info.Payload) > 2048 {
 			t.Errorf("payload of %d bytes, %v", len(info.Payload), err)
 		}
@@ -219,7 +198,7 @@ func TestLongQuestion(t *testing.T) {
 		if r := l.wait(id); r.Status != results.Completed || l.fake.ByQuestion(question) != 1 {
 			t.Errorf("got %+v", r)
 		}
-		if n := rdb.Exists(t.Context(), results.BodyKey(id)).Val(); n != 0 {
+		if n := l.rdb.Exists(t.Context(), results.BodyKey(id)).Val(); n != 0 {
 			t.Error("the body outlived its task")
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -30,13 +31,13 @@ func newLine(t *testing.T, rdb redis.UniversalClient, options ...cozetest.Option
 	t.Helper()
 	store := results.NewStore(rdb)
 	t.Cleanup(func() { store.Close() })
-	return &line{
-		t:     t,
-		rdb:   rdb,
-		fake:  cozetest.New(t, options...),
-		store: store,
-		tasks: tasks.NewClient(store),
-	}
+	return &line{t: t, rdb: rdb, fake: cozetest.New(t, options...), store: store, tasks: tasks.NewClient(store)}
+}
+
+// each runs a test on both stores, beside others.
+func each(t *testing.T, f func(t *testing.T, l *line), options ...cozetest.Option) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) { f(t, newLine(t, rdb, options...)) })
 }
 
 // work starts a worker; the function stops it and waits. The worker is stopped at
@@ -103,6 +104,30 @@ func (l *line) wait(id string) *results.Result {
 		l.t.Fatalf("wait for %s: %v (record: %+v)", id, err, now)
 	}
 	return r
+}
+
+// completed waits for a task and wants an answer.
+func (l *line) completed(id string) {
+	l.t.Helper()
+	if r := l.wait(id); r.Status != results.Completed {
+		l.t.Errorf("got %+v", r)
+	}
+}
+
+// asked wants so many asks.
+func (l *line) asked(times int) {
+	l.t.Helper()
+	if n := l.fake.Calls("/v3/chat"); n != times {
+		l.t.Errorf("asked %d times, want %d", n, times)
+	}
+}
+
+// probe makes the probe of every pause due.
+func (l *line) probe() {
+	l.t.Helper()
+	if _, err := worker.ProbeNow(l.t.Context(), l.rdb); err != nil {
+		l.t.Fatal(err)
+	}
 }
 
 func (l *line) ask(question string) *results.Result {

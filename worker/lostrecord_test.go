@@ -4,9 +4,7 @@ import (
 	"testing"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -14,15 +12,13 @@ import (
 // TestLostRecord loses a task's record while the task is in the queue. What the record said of an earlier ask is lost with
 // it, so the answer is marked. A task that another program has enqueued never had a record.
 func TestLostRecord(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		lost := l.enqueue(tasks.Ask("bot", "lost"), tasks.Options{})
-		if err := rdb.Del(t.Context(), results.Key(lost)).Err(); err != nil {
+		if err := l.rdb.Del(t.Context(), results.Key(lost)).Err(); err != nil {
 			t.Fatal(err)
 		}
 		foreign := asynq.NewTask(tasks.TypeChat, []byte(`{"v":1,"bot_id":"bot","additional_messages":[{"role":"user","content":"foreign"}]}`))
-		if _, err := asynq.NewClientFromRedisClient(rdb).Enqueue(foreign, asynq.TaskID("foreign"), asynq.Queue(tasks.QueueDefault), asynq.MaxRetry(4)); err != nil {
+		if _, err := asynq.NewClientFromRedisClient(l.rdb).Enqueue(foreign, asynq.TaskID("foreign"), asynq.Queue(tasks.QueueDefault), asynq.MaxRetry(4)); err != nil {
 			t.Fatal(err)
 		}
 		l.work()

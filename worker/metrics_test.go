@@ -140,10 +140,8 @@ func TestMetricNames(t *testing.T) {
 // TestServerMetrics counts processes, not asynq's Servers, of which a worker has
 // several.
 func TestServerMetrics(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
-		reg, _ := collectors(rdb)
+	each(t, func(t *testing.T, l *line) {
+		reg, _ := collectors(l.rdb)
 		check := func(want float64) {
 			t.Helper()
 			until(t, fmt.Sprintf("%v workers", want), func() bool {

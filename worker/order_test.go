@@ -75,24 +75,22 @@ func TestTurns(t *testing.T) {
 // TestTurnByHand runs a waiting turn as asynqmon's "run now" does: it must not
 // overtake the one before it.
 func TestTurnByHand(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		var ids []string
 		for _, question := range []string{"first", "second", "third"} {
 			chat := tasks.Ask("bot", question)
 			chat.ConversationKey = "talk"
 			ids = append(ids, l.enqueue(chat, tasks.Options{}))
 		}
-		inspector := asynq.NewInspectorFromRedisClient(rdb)
+		inspector := asynq.NewInspectorFromRedisClient(l.rdb)
 		if err := inspector.RunTask(tasks.QueueDefault, ids[2]); err != nil {
 			t.Fatal(err)
 		}
 		// The third goes to the head of the queue, in front of the first.
-		if err := rdb.LRem(t.Context(), "asynq:{default}:pending", 0, ids[2]).Err(); err != nil {
+		if err := l.rdb.LRem(t.Context(), "asynq:{default}:pending", 0, ids[2]).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := rdb.RPush(t.Context(), "asynq:{default}:pending", ids[2]).Err(); err != nil {
+		if err := l.rdb.RPush(t.Context(), "asynq:{default}:pending", ids[2]).Err(); err != nil {
 			t.Fatal(err)
 		}
 		l.work()
@@ -111,20 +109,18 @@ func TestLostLane(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 20 s: the sweep must come by")
 	}
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		var ids []string
 		for _, question := range []string{"first", "second", "third"} {
 			chat := tasks.Ask("bot", question)
 			chat.ConversationKey = "talk"
 			ids = append(ids, l.enqueue(chat, tasks.Options{}))
 		}
-		keys := redistest.Keys(t, rdb, "cozeq:lane:*")
+		keys := redistest.Keys(t, l.rdb, "cozeq:lane:*")
 		if len(keys) != 1 {
 			t.Fatalf("lanes %q", keys)
 		}
-		if err := rdb.Del(t.Context(), keys[0]).Err(); err != nil {
+		if err := l.rdb.Del(t.Context(), keys[0]).Err(); err != nil {
 			t.Fatal(err)
 		}
 		l.work()

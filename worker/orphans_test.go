@@ -7,7 +7,6 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -18,22 +17,20 @@ func TestForgottenTasks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 20 s: a lease must run out")
 	}
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		ids := map[string]string{}
 		for _, name := range []string{"lost reply", "no lease"} {
 			id := l.enqueue(tasks.Ask("bot", name), tasks.Options{})
 			ids[name] = id
-			if err := rdb.RPopLPush(t.Context(), "asynq:{default}:pending", "asynq:{default}:active").Err(); err != nil {
+			if err := l.rdb.RPopLPush(t.Context(), "asynq:{default}:pending", "asynq:{default}:active").Err(); err != nil {
 				t.Fatal(err)
 			}
-			if err := rdb.HSet(t.Context(), "asynq:{default}:t:"+id, "state", "active").Err(); err != nil {
+			if err := l.rdb.HSet(t.Context(), "asynq:{default}:t:"+id, "state", "active").Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		lease := redis.Z{Score: float64(time.Now().Add(30 * time.Second).Unix()), Member: ids["lost reply"]}
-		if err := rdb.ZAdd(t.Context(), "asynq:{default}:lease", lease).Err(); err != nil {
+		if err := l.rdb.ZAdd(t.Context(), "asynq:{default}:lease", lease).Err(); err != nil {
 			t.Fatal(err)
 		}
 		l.work()
@@ -42,7 +39,7 @@ func TestForgottenTasks(t *testing.T) {
 				t.Errorf("%s: %+v", name, r)
 			}
 			until(t, name+" to be done in asynq", func() bool {
-				info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+				info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, id)
 				return err == nil && info.State == asynq.TaskStateCompleted && info.Retried == 0
 			})
 		}

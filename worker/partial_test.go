@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
@@ -15,9 +13,7 @@ import (
 // TestPartialAnswer wants what a bot said before its chat ended without completing to be in
 // the record, also where another attempt has ended the task.
 func TestPartialAnswer(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
 		for question, want := range map[string]string{
 			"failed [[mock:fail=4014 after=6 answer=abcdefgh]]":                                                 "abcd",
@@ -37,7 +33,7 @@ func TestPartialAnswer(t *testing.T) {
 		if r.Status != results.Completed || r.ContentType != "card" || !strings.HasPrefix(r.Answer, "Mock answer") || r.Reasoning != "" {
 			t.Errorf("%+v, error %+v", r, r.Error)
 		}
-		if fields := rdb.HGetAll(t.Context(), results.Key(r.ID)).Val(); fields["reasoning"] != "" || fields["content_type"] != "card" {
+		if fields := l.rdb.HGetAll(t.Context(), results.Key(r.ID)).Val(); fields["reasoning"] != "" || fields["content_type"] != "card" {
 			t.Errorf("%v", fields)
 		}
 	})

@@ -124,9 +124,7 @@ func TestPauseOfOneBot(t *testing.T) {
 			}
 			l.work(func(c *worker.Config) { c.Concurrency = 16 })
 			for _, id := range good {
-				if r := l.wait(id); r.Status != results.Completed {
-					t.Fatalf("got %+v", r)
-				}
+				l.completed(id)
 			}
 			until(t, "the others to step aside", func() bool {
 				p := l.paused()
@@ -139,9 +137,7 @@ func TestPauseOfOneBot(t *testing.T) {
 				t.Errorf("%d asks, want those of the good bot and those in flight", calls)
 			}
 			l.rules()
-			if _, err := worker.ProbeNow(t.Context(), l.rdb); err != nil {
-				t.Fatal(err)
-			}
+			l.probe()
 			for _, id := range bad {
 				if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 {
 					t.Fatalf("got %+v", r)
@@ -153,10 +149,8 @@ func TestPauseOfOneBot(t *testing.T) {
 
 // TestOperatorsPause is never undone, and ours is told from it.
 func TestOperatorsPause(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
-		inspector := asynq.NewInspectorFromRedisClient(rdb)
+	each(t, func(t *testing.T, l *line) {
+		inspector := asynq.NewInspectorFromRedisClient(l.rdb)
 		first := l.enqueue(tasks.Ask("bot", "first"), tasks.Options{})
 		if err := inspector.PauseQueue(tasks.QueueDefault); err != nil {
 			t.Fatal(err)
@@ -166,12 +160,8 @@ func TestOperatorsPause(t *testing.T) {
 		critical := l.enqueue(tasks.Ask("bot", "critical"), tasks.Options{Queue: tasks.QueueCritical})
 		l.work()
 		until(t, "our pause", func() bool { return len(l.paused()) == 1 })
-		if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
-			t.Fatal(err)
-		}
-		if r := l.wait(critical); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.probe()
+		l.completed(critical)
 		until(t, "the end of our pause", func() bool { return len(l.paused()) == 0 })
 		if !l.queue().Paused {
 			t.Error("the operator's pause was undone")
@@ -182,17 +172,13 @@ func TestOperatorsPause(t *testing.T) {
 		if err := inspector.UnpauseQueue(tasks.QueueDefault); err != nil {
 			t.Fatal(err)
 		}
-		if r := l.wait(first); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.completed(first)
 	})
 }
 
 // TestCredentials has two of them in one worker, of which one is paused.
 func TestCredentials(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.rules(cozetest.Rule{Contains: "other", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4011}})
 		other := l.fake.Client()
 		other.UserAgent = "other"
@@ -208,21 +194,15 @@ func TestCredentials(t *testing.T) {
 			t.Error("the queue is paused for one credential of two")
 		}
 		l.rules()
-		if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
-			t.Fatal(err)
-		}
-		if r := l.wait(waiting); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.probe()
+		l.completed(waiting)
 	})
 }
 
 // TestPauseByConversation has the token refused at a question's very first call, which
 // makes its conversation.
 func TestPauseByConversation(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.fake.SetTokens("another")
 		var ids []string
 		for i := range 50 {
@@ -231,9 +211,7 @@ func TestPauseByConversation(t *testing.T) {
 		l.work(func(c *worker.Config) { c.Concurrency = 16 })
 		until(t, "the pause", func() bool { return len(l.paused()) == 1 && l.queue().Paused })
 		until(t, "all to wait", func() bool { return l.queue().Active == 0 })
-		if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
-			t.Fatal(err)
-		}
+		l.probe()
 		until(t, "the probe", func() bool {
 			p := l.paused()
 			return len(p) == 1 && p[0].NextProbe.After(time.Now())
@@ -243,9 +221,7 @@ func TestPauseByConversation(t *testing.T) {
 			t.Errorf("%d calls, want those in flight and a probe", calls)
 		}
 		l.fake.SetTokens()
-		if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
-			t.Fatal(err)
-		}
+		l.probe()
 		for _, id := range ids {
 			if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 {
 				t.Fatalf("got %+v %+v", r, r.Error)
@@ -257,22 +233,18 @@ func TestPauseByConversation(t *testing.T) {
 // TestPauseOffTheList: a sweep that comes between the two steps of Pauses.Begin takes the pause off the list of those that
 // are probed. The task that waits for its end puts it back.
 func TestPauseOffTheList(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb, cozetest.WithRules(cozetest.Rule{Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4028}}))
-		rdb.AddHook(&afterScript{prefix: "cozeq:pause:{", keys: 1, f: func() {
-			if n, err := rdb.SRem(t.Context(), "cozeq:pauses", redistest.Keys(t, rdb, "cozeq:pause:{*")).Result(); err != nil || n != 1 {
+	each(t, func(t *testing.T, l *line) {
+		l.rdb.AddHook(&afterScript{prefix: "cozeq:pause:{", keys: 1, f: func() {
+			if n, err := l.rdb.SRem(t.Context(), "cozeq:pauses", redistest.Keys(t, l.rdb, "cozeq:pause:{*")).Result(); err != nil || n != 1 {
 				t.Errorf("%d taken off the list, %v", n, err)
 			}
 		}})
 		l.work()
 		id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
 		until(t, "the queue to be paused", func() bool { return l.queue().Paused })
-		if n, err := worker.ProbeNow(t.Context(), rdb); err != nil || n != 1 {
+		if n, err := worker.ProbeNow(t.Context(), l.rdb); err != nil || n != 1 {
 			t.Fatalf("%d pauses to probe, %v", n, err)
 		}
-		if r := l.wait(id); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
-	})
+		l.completed(id)
+	}, cozetest.WithRules(cozetest.Rule{Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4028}}))
 }

@@ -78,9 +78,7 @@ func TestPauseOfAnotherCredential(t *testing.T) {
 // TestProbeOfItsOwn has two credentials paused at once beside a good one. Each ends by a probe of its own workers, and
 // an operator's pause stops all.
 func TestProbeOfItsOwn(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		first, _ := l.broken(refuseToken)
 		l.enqueue(tasks.Ask("bot", "the first"), tasks.Options{})
 		until(t, "the first pause", func() bool { return len(l.pausedFor()) == 1 })
@@ -94,22 +92,18 @@ func TestProbeOfItsOwn(t *testing.T) {
 		if r := l.ask("beside them"); r.Status != results.Completed {
 			t.Errorf("got %+v", r)
 		}
-		if _, err := worker.PauseQueue(t.Context(), rdb, tasks.QueueDefault); err != nil {
+		if _, err := worker.PauseQueue(t.Context(), l.rdb, tasks.QueueDefault); err != nil {
 			t.Fatal(err)
 		}
 		held := l.enqueue(tasks.Ask("bot", "held"), tasks.Options{})
-		if r := l.wait(l.enqueue(tasks.Ask("bot", "low"), tasks.Options{Queue: tasks.QueueLow})); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.completed(l.enqueue(tasks.Ask("bot", "low"), tasks.Options{Queue: tasks.QueueLow}))
 		if r, err := l.store.Get(t.Context(), held); err != nil || r.Status != results.Queued {
 			t.Errorf("an operator has paused the queue: got %+v, %v", r, err)
 		}
-		if _, err := worker.ResumeQueue(t.Context(), rdb, tasks.QueueDefault); err != nil {
+		if _, err := worker.ResumeQueue(t.Context(), l.rdb, tasks.QueueDefault); err != nil {
 			t.Fatal(err)
 		}
-		if r := l.wait(held); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.completed(held)
 		stop()
 
 		// The paused ones meet their pauses once more, as an operator has resumed the queue.
@@ -117,13 +111,11 @@ func TestProbeOfItsOwn(t *testing.T) {
 		until(t, "both pauses", func() bool { return len(l.pausedFor()) == 2 })
 		second.closed.Store(nil)
 		until(t, "the second's end", func() bool {
-			_, err := worker.ProbeNow(t.Context(), rdb)
+			_, err := worker.ProbeNow(t.Context(), l.rdb)
 			p := l.paused()
 			return err == nil && len(p) == 1 && p[0].Credential == one
 		})
-		if r := l.wait(last); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.completed(last)
 		if got := l.pausedFor(); len(got) == 1 && got[0] == two {
 			t.Errorf("paused for %v, want at most the first, %s", got, one)
 		}
@@ -131,7 +123,7 @@ func TestProbeOfItsOwn(t *testing.T) {
 		first.closed.Store(nil)
 		l.enqueue(tasks.Ask("bot", "for its probe"), tasks.Options{})
 		until(t, "the first's end", func() bool {
-			_, err := worker.ProbeNow(t.Context(), rdb)
+			_, err := worker.ProbeNow(t.Context(), l.rdb)
 			return err == nil && len(l.paused()) == 0 && !l.queue().Paused
 		})
 	})

@@ -53,9 +53,7 @@ func TestPoison(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 20 s: leases must run out")
 	}
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		ctx := t.Context()
 		must := func(err error) {
 			t.Helper()
@@ -71,15 +69,15 @@ func TestPoison(t *testing.T) {
 			}
 			l.enqueue(chat, tasks.Options{ID: id})
 		}
-		msg := func(id string) string { return rdb.HGet(ctx, key(id), "msg").Val() }
-		must(rdb.HSet(ctx, key("garbage"), "msg", "\xff\xff\xff garbage").Err())
-		must(rdb.HSet(ctx, key("cut"), "msg", msg("cut")[:len(msg("cut"))/2]).Err())
-		must(rdb.Del(ctx, key("no-hash")).Err())
-		must(rdb.HDel(ctx, key("no-msg"), "msg").Err())
-		must(rdb.Del(ctx, key("no-hash-type")).Err())
-		must(rdb.Set(ctx, key("no-hash-type"), "text", 0).Err())
-		must(rdb.HSet(ctx, key("other-queue"), "msg", strings.Replace(msg("other-queue"), "\x22\x07default", "\x22\x07elsewhr", 1)).Err())
-		must(rdb.HSet(ctx, key("other-id"), "msg", strings.Replace(msg("other-id"), "\x1a\x08other-id", "\x1a\x08id-other", 1)).Err())
+		msg := func(id string) string { return l.rdb.HGet(ctx, key(id), "msg").Val() }
+		must(l.rdb.HSet(ctx, key("garbage"), "msg", "\xff\xff\xff garbage").Err())
+		must(l.rdb.HSet(ctx, key("cut"), "msg", msg("cut")[:len(msg("cut"))/2]).Err())
+		must(l.rdb.Del(ctx, key("no-hash")).Err())
+		must(l.rdb.HDel(ctx, key("no-msg"), "msg").Err())
+		must(l.rdb.Del(ctx, key("no-hash-type")).Err())
+		must(l.rdb.Set(ctx, key("no-hash-type"), "text", 0).Err())
+		must(l.rdb.HSet(ctx, key("other-queue"), "msg", strings.Replace(msg("other-queue"), "\x22\x07default", "\x22\x07elsewhr", 1)).Err())
+		must(l.rdb.HSet(ctx, key("other-id"), "msg", strings.Replace(msg("other-id"), "\x1a\x08other-id", "\x1a\x08id-other", 1)).Err())
 		// The turn behind one of them must come.
 		next := tasks.Ask("bot", "the next turn")
 		next.ConversationKey = "talk"
@@ -105,11 +103,11 @@ func TestPoison(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 		until(t, "asynq to hold nothing", func() bool {
-			n := rdb.LLen(ctx, "asynq:{default}:active").Val() + rdb.LLen(ctx, "asynq:{default}:pending").Val() +
-				rdb.ZCard(ctx, "asynq:{default}:lease").Val() + rdb.ZCard(ctx, "asynq:{default}:retry").Val()
+			n := l.rdb.LLen(ctx, "asynq:{default}:active").Val() + l.rdb.LLen(ctx, "asynq:{default}:pending").Val() +
+				l.rdb.ZCard(ctx, "asynq:{default}:lease").Val() + l.rdb.ZCard(ctx, "asynq:{default}:retry").Val()
 			return n == 0
 		})
-		listed, err := worker.Unreadables(ctx, rdb, tasks.QueueDefault)
+		listed, err := worker.Unreadables(ctx, l.rdb, tasks.QueueDefault)
 		must(err)
 		if len(listed) != 7 {
 			t.Errorf("listed: %+v", listed)
@@ -131,26 +129,24 @@ func TestJam(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 10 s: such tasks are looked for now and then")
 	}
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		ctx := t.Context()
 		for i, set := range []string{"scheduled", "retry"} {
 			for j, id := range []string{set + "-jam", set + "-behind"} {
 				l.enqueue(tasks.Ask("bot", "question of "+id), tasks.Options{ID: id})
 				due := redis.Z{Member: id, Score: float64(time.Now().Unix() - 100 + int64(10*i+j))}
-				if err := rdb.LRem(ctx, "asynq:{default}:pending", 0, id).Err(); err != nil {
+				if err := l.rdb.LRem(ctx, "asynq:{default}:pending", 0, id).Err(); err != nil {
 					t.Fatal(err)
 				}
-				if err := rdb.ZAdd(ctx, "asynq:{default}:"+set, due).Err(); err != nil {
+				if err := l.rdb.ZAdd(ctx, "asynq:{default}:"+set, due).Err(); err != nil {
 					t.Fatal(err)
 				}
 			}
 			key := "asynq:{default}:t:" + set + "-jam"
-			if err := rdb.Del(ctx, key).Err(); err != nil {
+			if err := l.rdb.Del(ctx, key).Err(); err != nil {
 				t.Fatal(err)
 			}
-			if err := rdb.Set(ctx, key, "text", 0).Err(); err != nil {
+			if err := l.rdb.Set(ctx, key, "text", 0).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -166,11 +162,11 @@ func TestJam(t *testing.T) {
 			if n := said.count("level=ERROR", "task="+set+"-jam ", "hint="); n != 1 {
 				t.Errorf("%s-jam is logged %d times, want once", set, n)
 			}
-			if n := rdb.ZCard(ctx, "asynq:{default}:"+set).Val(); n != 0 {
+			if n := l.rdb.ZCard(ctx, "asynq:{default}:"+set).Val(); n != 0 {
 				t.Errorf("%d tasks are %s", n, set)
 			}
 		}
-		listed, err := worker.Unreadables(ctx, rdb, tasks.QueueDefault)
+		listed, err := worker.Unreadables(ctx, l.rdb, tasks.QueueDefault)
 		if err != nil || len(listed) != 2 {
 			t.Errorf("listed: %+v, %v", listed, err)
 		}
@@ -180,23 +176,21 @@ func TestJam(t *testing.T) {
 // TestDamagedKeys has keys of a task hold something else: that is no outage, and is not
 // tried for ever.
 func TestDamagedKeys(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		ctx := t.Context()
 		damage := func(key string) {
 			t.Helper()
-			if err := rdb.Del(ctx, key).Err(); err != nil {
+			if err := l.rdb.Del(ctx, key).Err(); err != nil {
 				t.Fatal(err)
 			}
-			if err := rdb.LPush(ctx, key, "something else").Err(); err != nil {
+			if err := l.rdb.LPush(ctx, key, "something else").Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		archived := func(id string) {
 			t.Helper()
 			until(t, "asynq to archive "+id, func() bool {
-				info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueDefault, id)
+				info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, id)
 				return err == nil && info.State == asynq.TaskStateArchived
 			})
 		}
@@ -215,7 +209,7 @@ func TestDamagedKeys(t *testing.T) {
 		turn := tasks.Ask("bot", "the lane")
 		turn.ConversationKey = "other talk"
 		l.enqueue(turn, tasks.Options{ID: "lane"})
-		for _, key := range redistest.Keys(t, rdb, "cozeq:lane:*other talk*") {
+		for _, key := range redistest.Keys(t, l.rdb, "cozeq:lane:*other talk*") {
 			damage(key)
 		}
 		var said logged
@@ -243,15 +237,13 @@ func TestDamagedKeys(t *testing.T) {
 
 // A batch whose row's record is damaged ends all the same.
 func TestDamagedRecordOfBatch(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		bs := l.submit("b", "one", "two")
 		id := batches.TaskID("b", 1, 1)
-		if err := rdb.Del(t.Context(), results.Key(id)).Err(); err != nil {
+		if err := l.rdb.Del(t.Context(), results.Key(id)).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := rdb.Set(t.Context(), results.Key(id), "something else", time.Hour).Err(); err != nil {
+		if err := l.rdb.Set(t.Context(), results.Key(id), "something else", time.Hour).Err(); err != nil {
 			t.Fatal(err)
 		}
 		l.work()

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
@@ -72,9 +70,7 @@ func TestFrozenWorker(t *testing.T) {
 		after = append(after, l.enqueue(tasks.Ask("bot", fmt.Sprint("after ", i)), tasks.Options{}))
 	}
 	for _, id := range after {
-		if r := l.wait(id); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.completed(id)
 	}
 	again, err := l.store.Get(t.Context(), id)
 	if err != nil || again.CompletedAt != r.CompletedAt || again.Attempts != 1 {
@@ -116,9 +112,7 @@ func TestFrozenRedis(t *testing.T) {
 
 // TestEndlessChat gives a chat that never ends a deadline.
 func TestEndlessChat(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
 		chat := tasks.Ask("bot", "endless [[mock:endless=50ms times=1]]")
 		chat.ConversationKey = "talk"
@@ -146,9 +140,7 @@ func TestEndlessChat(t *testing.T) {
 
 // TestConversationGone loses a named conversation between two of its turns.
 func TestConversationGone(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
 		say := func(question string) *results.Result {
 			chat := tasks.Ask("bot", question)

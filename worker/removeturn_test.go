@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
@@ -40,9 +38,7 @@ func (l *line) questions(conversation, text string) (n int) {
 // TestFailedTurnRemoved asks a turn again after its chats have failed: the bot sees the
 // question once.
 func TestFailedTurnRemoved(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
 		l.say("one")
 		// It fails twice, and then waits for a rate limit: nothing is looked at again for that.

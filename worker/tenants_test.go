@@ -80,9 +80,7 @@ func TestTenantsTakeTurns(t *testing.T) {
 
 // TestTenantsCanceled cancels what waits in a tenant's list, and what is in another queue.
 func TestTenantsCanceled(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		var ids []string
 		for i := range 6 {
 			chat := tasks.Ask("bot", fmt.Sprint("question ", i))

@@ -9,14 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/redistest"
-	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -226,9 +224,7 @@ queued default internal
 // TestTraceAcrossWorkers ends a task in another process than it began in, and with a
 // sampler that would decide otherwise for a new trace.
 func TestTraceAcrossWorkers(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb, cozetest.WithRules(cozetest.Rule{Times: 1, Fault: cozetest.Fault{Kind: cozetest.Stall, After: 3}}))
+	each(t, func(t *testing.T, l *line) {
 		tr := newTraced()
 		stop := l.work(tr.config, func(c *worker.Config) { c.Drain = -1 })
 		id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
@@ -239,9 +235,7 @@ func TestTraceAcrossWorkers(t *testing.T) {
 		stop()
 		second := newTraced(sdk.WithSampler(sdk.ParentBased(sdk.NeverSample())))
 		stop = l.work(second.config)
-		if r := l.wait(id); r.Status != results.Completed {
-			t.Errorf("got %+v", r)
-		}
+		l.completed(id)
 		stop()
 		if tr.provider.ForceFlush(t.Context()) != nil || len(tr.GetSpans()) == 0 || len(second.GetSpans()) == 0 {
 			t.Fatalf("first\n%s\nsecond\n%s", tr.tree(), second.tree())
@@ -258,7 +252,7 @@ process default consumer cozeq.attempt=1 cozeq.verdict=done
 		if s := second.GetSpans()[len(second.GetSpans())-1]; s.SpanContext.TraceID() != root.SpanContext.TraceID() || s.Parent.SpanID() != root.SpanContext.SpanID() {
 			t.Errorf("the second attempt does not stand under %s", root.Name)
 		}
-	})
+	}, cozetest.WithRules(cozetest.Rule{Times: 1, Fault: cozetest.Fault{Kind: cozetest.Stall, After: 3}}))
 }
 
 // TestTraceSaysNothingOfContent looks for words of the question, the answer and the

@@ -187,9 +187,7 @@ func (w *waitFor) Write(b []byte) (int, error) {
 // TestAlike has all of a bot's questions fail with a code that nobody knows. The first ten tell that it is not they; a
 // bot that has answered, in an earlier process too, goes on.
 func TestAlike(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		fail := func(code int) {
 			l.rules(cozetest.Rule{Contains: "bad", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: code}})
 		}
@@ -210,13 +208,11 @@ func TestAlike(t *testing.T) {
 		}
 		// A probe that meets another code tells that the questions are to blame, or are not all.
 		fail(4997)
-		if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
-			t.Fatal(err)
-		}
+		l.probe()
 		until(t, "the probe to end the pause", func() bool { p := l.paused(); return len(p) == 0 || p[0].Code == 4997 })
 		l.rules()
 		until(t, "the end of the pause", func() bool {
-			_, err := worker.ProbeNow(t.Context(), rdb)
+			_, err := worker.ProbeNow(t.Context(), l.rdb)
 			return err == nil && len(l.paused()) == 0
 		})
 		for _, id := range ids {

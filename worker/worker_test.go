@@ -3,16 +3,11 @@ package worker_test
 import (
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 )
 
 func TestAnswer(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
+	each(t, func(t *testing.T, l *line) {
 		l.work()
 		r := l.ask("what is the capital of France?")
 		if r.Status != results.Completed || r.Answer == "" || r.Attempts != 1 {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -25,13 +23,7 @@ func TestZombieWorker(t *testing.T) {
 	const rows = 60
 	server := redistest.Start(t)
 	p := &processes{dir: t.TempDir(), redis: server.URL(), fake: cozetest.New(t, cozetest.With(cozetest.Config{Latency: 2 * time.Second}))}
-	var questions bytes.Buffer
-	for n := 1; n <= rows; n++ {
-		fmt.Fprintf(&questions, "{\"custom_id\":\"row-%d\",\"question\":\"question %d\"}\n", n, n)
-	}
-	if err := os.WriteFile(filepath.Join(p.dir, "q.jsonl"), questions.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p.questions(t, rows)
 	messages := server.Client().PSubscribe(t.Context(), results.Channel("*"))
 	defer messages.Close()
 	if _, err := messages.Receive(t.Context()); err != nil {

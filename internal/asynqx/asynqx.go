@@ -41,7 +41,7 @@ func Key(queue, name string) string { return "asynq:{" + queue + "}:" + name }
 
 // Keys of all queues.
 const (
-	QueuesKey  = "asynq:queues"  // set: asynqmon shows no queue that is not in it
+	queuesKey  = "asynq:queues"  // set: asynqmon shows no queue that is not in it
 	ServersKey = "asynq:servers" // sorted set: keys of live servers, by when they lapse in Unix seconds
 )
 
@@ -52,7 +52,7 @@ func ServerKey(host string, pid int, id string) string {
 
 // Register makes a queue known to asynq's Inspector and asynqmon.
 func Register(ctx context.Context, rdb redis.Cmdable, queue string) error {
-	if err := rdb.SAdd(ctx, QueuesKey, queue).Err(); err != nil {
+	if err := rdb.SAdd(ctx, queuesKey, queue).Err(); err != nil {
 		return fmt.Errorf("register queue %s: %w", queue, err)
 	}
 	return nil

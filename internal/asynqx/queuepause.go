@@ -34,7 +34,7 @@ var (
 
 // Queues lists all queues that asynq knows.
 func (q QueuePauses) Queues(ctx context.Context) ([]string, error) {
-	queues, err := q.Redis.SMembers(ctx, QueuesKey).Result()
+	queues, err := q.Redis.SMembers(ctx, queuesKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// DefaultWindow is how many rows are in Redis at a time.
-const DefaultWindow = 10_000
+// defaultWindow is how many rows are in Redis at a time.
+const defaultWindow = 10_000
 
 // Job is one run over one input. Set the fields, then call Run once.
 type Job struct {
@@ -40,7 +40,7 @@ type Job struct {
 	// Options of all tasks. The job sets ID, ConversationID, ChatID and AskedAt.
 	Options tasks.Options
 
-	// Window is the most rows that are in Redis at a time; 0 = DefaultWindow.
+	// Window is the most rows that are in Redis at a time; 0 = 10,000.
 	Window int
 
 	// SmallWindow is the window until a row with a conversation is seen. The embedded store gets slower with each row in

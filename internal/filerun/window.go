@@ -36,7 +36,7 @@ type window struct {
 
 func newWindow(size, small int) *window {
 	if size <= 0 {
-		size = DefaultWindow
+		size = defaultWindow
 	}
 	w := &window{places: make(chan struct{}, size), byID: make(map[string]*openRow)}
 	if small > 0 {

@@ -14,8 +14,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// ErrClosed is the error of a connection asked for after [Store.Close].
-var ErrClosed = errors.New("embedded redis is closed")
+// errClosed is the error of a connection asked for after [Store.Close].
+var errClosed = errors.New("embedded redis is closed")
 
 // Store is an embedded Redis. Its data lives as long as the Store.
 type Store struct {
@@ -112,7 +112,7 @@ func (s *Store) dial() (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, ErrClosed
+		return nil, errClosed
 	}
 	client, srv := newConn()
 	s.server.ServeConn(srv)

@@ -51,15 +51,9 @@ type options struct {
 
 func newSite(t *testing.T, rdb redis.UniversalClient, o options) *site {
 	t.Helper()
-	s := &site{t: t, redis: rdb}
 	store := results.NewStore(rdb)
 	t.Cleanup(func() { store.Close() })
-	s.tasks = tasks.NewClient(store)
-	var err error
-	if s.mock, err = cozetest.Start("", o.mock); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.mock.Close() })
+	s := &site{t: t, redis: rdb, tasks: tasks.NewClient(store), mock: cozetest.New(t, cozetest.With(o.mock))}
 	client := s.mock.Client()
 	if o.coze != nil {
 		client.HTTP.Transport = o.coze(client.HTTP.Transport)

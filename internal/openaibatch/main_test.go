@@ -44,12 +44,7 @@ type site struct {
 // newSite serves the API. Requests with "Authorization: Bearer NAME" have a key of that name.
 func newSite(t *testing.T, rdb redis.UniversalClient) *site {
 	t.Helper()
-	s := &site{t: t, redis: rdb}
-	var err error
-	if s.mock, err = cozetest.Start("", cozetest.Config{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.mock.Close() })
+	s := &site{t: t, redis: rdb, mock: cozetest.New(t)}
 	s.url = s.serve(rdb)
 	return s
 }

@@ -16,8 +16,8 @@ const (
 	MaxText = excelize.TotalCellChars
 )
 
-// ErrTooManyRows is the error of a row that a sheet has no place for.
-var ErrTooManyRows = fmt.Errorf("a sheet takes %d rows", MaxRows)
+// errTooManyRows is the error of a row that a sheet has no place for.
+var errTooManyRows = fmt.Errorf("a sheet takes %d rows", MaxRows)
 
 // TooLongError is a text that a cell has no place for. Excel would cut it off.
 type TooLongError struct{ Units int }
@@ -108,7 +108,7 @@ func (s *Writer) Write(cells []any) error {
 
 func (s *Writer) write(cells []any) error {
 	if s.n == MaxRows {
-		return ErrTooManyRows
+		return errTooManyRows
 	}
 	s.n++
 	return s.rows.SetRow(fmt.Sprintf("A%d", s.n), cells)

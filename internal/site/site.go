@@ -16,8 +16,8 @@ import (
 	"github.com/cozeq/cozeq/internal/monitor"
 )
 
-// ReadyTimeout bounds one look at Redis for /readyz.
-const ReadyTimeout = 2 * time.Second
+// readyTimeout bounds one look at Redis for /readyz.
+const readyTimeout = 2 * time.Second
 
 // Site is what a process serves over HTTP. What is nil is not there.
 type Site struct {
@@ -37,7 +37,7 @@ func (s Site) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), ReadyTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := s.Ready(ctx); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -135,7 +135,7 @@ func (web *Server) Drain(d time.Duration) {
 
 // Close lets a scrape in progress end.
 func (web *Server) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), ReadyTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
 	if web.server.Shutdown(ctx) != nil {
 		web.server.Close()

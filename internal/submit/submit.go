@@ -37,8 +37,8 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// DefaultJoinFor is how long a retry may find the first try: as long as an attempt may take.
-const DefaultJoinFor = tasks.DefaultTimeout
+// defaultJoinFor is how long a retry may find the first try: as long as an attempt may take.
+const defaultJoinFor = tasks.DefaultTimeout
 
 // Config is what a Client works with.
 type Config struct {
@@ -47,7 +47,7 @@ type Config struct {
 	// Limits are the bounds of API keys; nil: none are held.
 	Limits *apikey.Limits
 
-	// JoinFor is how old a task may be that a retry joins; 0: DefaultJoinFor, negative: none is joined.
+	// JoinFor is how old a task may be that a retry joins; 0: 15 min, negative: none is joined.
 	JoinFor time.Duration
 }
 
@@ -62,7 +62,7 @@ type Client struct {
 // New returns a client on the Redis of the tasks.
 func New(c Config) *Client {
 	if c.JoinFor == 0 {
-		c.JoinFor = DefaultJoinFor
+		c.JoinFor = defaultJoinFor
 	}
 	rdb := c.Tasks.Results().Redis()
 	return &Client{Config: c, redis: rdb, served: served{redis: rdb}, holds: pause.Holds{Redis: rdb}}

@@ -20,12 +20,7 @@ import (
 // Which requests are one task. Each is compared with the first one, by key acme and with question q.
 func TestIdempotency(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		mock, err := cozetest.Start("", cozetest.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { mock.Close() })
-		workertest.Start(t, rdb, mock.Client())
+		workertest.Start(t, rdb, cozetest.New(t).Client())
 		store := results.NewStore(rdb)
 		t.Cleanup(func() { store.Close() })
 		client := submit.New(submit.Config{Tasks: tasks.NewClient(store)})
