@@ -95,7 +95,6 @@ type Progress struct {
 	AskedAt         time.Time // set: the question is about to be sent
 }
 
-// Defaults of Config.
 const (
 	DefaultConcurrency = 64
 	DefaultDrain       = 30 * time.Second

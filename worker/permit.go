@@ -42,7 +42,7 @@ type throttle struct {
 	missingKeys missingKeys
 	syncOnly    syncOnly
 
-	askHint func(*coze.Client, string) // asks for the rate of a credential's plan
+	askPlanRate func(*coze.Client, string) // asks for the rate of a credential's plan
 }
 
 // permit takes leave for one call that looks a chat up.
@@ -82,7 +82,7 @@ func (a *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await 
 		}
 		a.probe = a.probe || a.permitted.Probe
 		if time.Since(began) > hintAfter {
-			a.askHint(a.coze, a.credential)
+			a.askPlanRate(a.coze, a.credential)
 		}
 		return nil
 	}

@@ -16,7 +16,6 @@ import (
 // Action is what happens to a task after an attempt.
 type Action uint8
 
-// The actions.
 const (
 	Done   Action = iota // it has its answer
 	Retry                // it is asked again after a wait; an attempt is used up

@@ -119,7 +119,7 @@ func New(cfg Config) (*Worker, error) {
 	w.spares = spares{life: w.life, calls: &w.wg}
 	w.publisher = publisher{ctx: w.life, records: w.records}
 	w.throttle = throttle{
-		cfg: &w.cfg, codes: codes, limit: &limit.Limiter{Redis: rdb, Highest: cfg.Rate}, askHint: w.askHint,
+		cfg: &w.cfg, codes: codes, limit: &limit.Limiter{Redis: rdb, Highest: cfg.Rate}, askPlanRate: w.askPlanRate,
 		sweeper: &pause.Sweeper{
 			Pauses: pause.Store{Redis: rdb}, Queues: asynqx.QueuePauses{Redis: rdb}, Inspector: w.inspector, Log: w.log,
 		},

@@ -4,7 +4,7 @@
 // [Open] finds out how a file is to be read before its first row. [Input.Check] reads all of it once and reports everything
 // that is wrong with it. [Input.Rows] then yields its rows as often as wanted. One type does one step of that:
 //
-//	file      the bytes: a file, a pipe, memory; nothing of it may change once it is checked (steady.go)
+//	file      the bytes: a file, a pipe, memory; nothing of it may change once it is checked (blocks.go)
 //	sniffer   detects encoding, ends of lines, delimiter
 //	decoder   makes UTF-8 of the bytes
 //	book      the sheet of an .xlsx

@@ -3,12 +3,14 @@ package worker
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/recovery"
+	"github.com/cozeq/cozeq/internal/telemetry"
 )
 
 // What a program that operates workers may read and do. It needs no worker of its own.
@@ -62,4 +64,20 @@ func Limits(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {
 // Each is listed for some days.
 func Unreadables(ctx context.Context, rdb redis.UniversalClient, queues ...string) ([]Unreadable, error) {
 	return recovery.Unreadables(ctx, rdb, queues...)
+}
+
+// Metrics counts what a worker does, see [Config].
+type Metrics = telemetry.Metrics
+
+// NewMetrics registers a worker's metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics { return telemetry.NewMetrics(reg) }
+
+// Collectors mirror at each scrape what a Redis says of its queues, workers, pauses and rate limits, and of itself. They
+// need no worker in the process. With no queues named, all that exist are shown. All processes of one Redis report the same
+// numbers: take the maximum, not the sum.
+func Collectors(rdb redis.UniversalClient, queues []string) []prometheus.Collector {
+	return []prometheus.Collector{
+		telemetry.NewQueueCollector(rdb, queues), telemetry.NewPauseCollector(rdb),
+		telemetry.NewServerCollector(rdb, queues), telemetry.NewRedisCollector(rdb),
+	}
 }

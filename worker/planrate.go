@@ -17,8 +17,8 @@ const (
 	hintShare = 0.9 // of what the plan allows: other programs may call too
 )
 
-// askHint asks for the plan's rate beside what the worker does.
-func (w *Worker) askHint(client *coze.Client, credential string) {
+// askPlanRate asks for the plan's rate beside what the worker does.
+func (w *Worker) askPlanRate(client *coze.Client, credential string) {
 	w.mu.Lock()
 	asked := w.hinted[credential]
 	w.hinted[credential] = true
