@@ -78,43 +78,32 @@ func (f *Fake) Requests() []Request {
 	return out
 }
 
-// Calls is how often a path was called, such as "/v3/chat", refusals included. A run's history is counted without its ids,
-// as "/v1/workflows/:workflow_id/run_histories/:execute_id".
-func (f *Fake) Calls(path string) int {
+// count reads a number of the journal.
+func (f *Fake) count(of func(j *journal) int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.journal.calls[path]
+	return of(&f.journal)
 }
 
+// Calls is how often a path was called, such as "/v3/chat", refusals included. A run's history is counted without its ids,
+// as "/v1/workflows/:workflow_id/run_histories/:execute_id".
+func (f *Fake) Calls(path string) int { return f.count(func(j *journal) int { return j.calls[path] }) }
+
 // Accepted is how many chats came to be, and runs of workflows.
-func (f *Fake) Accepted() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.journal.accepted
-}
+func (f *Fake) Accepted() int { return f.count(func(j *journal) int { return j.accepted }) }
 
 // ByQuestion is how many chats came to be for exactly this question, in
 // whatever conversation, or runs of workflows with these parameters as JSON.
 func (f *Fake) ByQuestion(question string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return int(f.journal.asked[hash(question)])
+	return f.count(func(j *journal) int { return int(j.asked[hash(question)]) })
 }
 
 // Repeats is how many chats came to be for a question that had one before: the
 // bill for asking twice. (Questions are told apart by a 64-bit hash.)
-func (f *Fake) Repeats() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.journal.repeats
-}
+func (f *Fake) Repeats() int { return f.count(func(j *journal) int { return j.repeats }) }
 
 // Running is how many chats are under way now, watched or not.
-func (f *Fake) Running() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.journal.running
-}
+func (f *Fake) Running() int { return f.count(func(j *journal) int { return j.running }) }
 
 // MaxRunning is the highest number of chats at a time that the conversation was
 // asked for. One refused with 4016 counts, so 1 proves that its client
