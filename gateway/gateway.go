@@ -68,7 +68,7 @@ type Config struct {
 	// JoinFor is how old a task may be that a retry of a client of OpenAI's joins; 0: 15 min, negative: none.
 	JoinFor time.Duration
 
-	// MaxBody bounds a request in bytes, after unpacking; 0: 20 MiB, which holds the 15 MiB that Coze takes.
+	// MaxBody bounds a request in bytes, after unpacking, but for files of questions; 0: DefaultMaxBody. All of it is in memory.
 	MaxBody int64
 
 	// MaxUpload bounds an uploaded file in bytes; 0: 200 MB, as OpenAI has it.
@@ -110,7 +110,8 @@ type Gateway struct {
 	drain    context.CancelFunc
 }
 
-const defaultMaxBody = 20 << 20
+// DefaultMaxBody holds the 15 MiB of messages that Coze takes.
+const DefaultMaxBody = 20 << 20
 
 // New checks the configuration. It does not call Redis.
 func New(c Config) (*Gateway, error) {
@@ -120,9 +121,7 @@ func New(c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.MaxBody == 0 {
-		c.MaxBody = defaultMaxBody
-	}
+	c.MaxBody = cmp.Or(c.MaxBody, DefaultMaxBody)
 	c.Models = maps.Clone(c.Models)
 	if c.Models == nil {
 		c.Models = make(map[string]string)

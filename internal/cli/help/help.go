@@ -193,7 +193,7 @@ var helpGroups = []struct{ title, flags string }{
 	{"Asking", "demo bot credential coze-base attempts timeout on-turn-failure patience drain codes"},
 	{"Limits and costs", "concurrency rate rate-http max-questions max-tokens max-answer estimate cache cache-ttl"},
 	{"Redis", "redis queue queues with-worker worker-wait window keep allow-eviction"},
-	{"Serving", "addr http metrics model system join-for cors max-upload max-files webhook-allow monitor monitor-write prometheus-addr"},
+	{"Serving", "addr http metrics model system join-for cors max-body max-upload max-files webhook-allow monitor monitor-write prometheus-addr"},
 	{"Mock", "bots token-file script latency delta-pace deltas forget seed"},
 	{"General", "log lang no-descriptions version help"},
 }

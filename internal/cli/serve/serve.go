@@ -48,6 +48,7 @@ const (
 	callersRedis = 64
 
 	megabyte   = 1_000_000
+	mostBody   = 700   // MiB: a file of 512 MB, the most that Coze takes, in base64
 	mostUpload = 5_000 // MB: the temporary directory has a copy while a file is checked
 )
 
@@ -58,6 +59,7 @@ type options struct {
 	origins    []string
 	system     string
 	joinFor    time.Duration
+	maxBody    int64 // MiB
 	maxUpload  int64 // MB
 	maxFiles   int64 // MB
 	drain      time.Duration
@@ -97,6 +99,7 @@ programs.`,
 	f.StringVar(&o.system, "system", "prepend", "what to do with system messages of OpenAI's clients: prepend them to the question, drop them, or refuse the request")
 	flags.OneOf(f, "system", "prepend", "drop", "refuse")
 	flags.Duration(f, &o.joinFor, "join-for", tasks.DefaultTimeout, "let a retry of OpenAI's SDKs find the task of its first try for this long; 0 for never")
+	f.Int64Var(&o.maxBody, "max-body", gateway.DefaultMaxBody>>20, "take requests of up to `N` MiB, but for files of questions; each is in memory")
 	f.Int64Var(&o.maxUpload, "max-upload", openaibatch.DefaultMaxFile/megabyte, "take files of up to `N` MB")
 	f.Int64Var(&o.maxFiles, "max-files", openaibatch.DefaultMaxFiles/megabyte, "keep uploaded files of up to `N` MB together for each API key")
 	settings.AddDrain(cmd, &o.drain)
@@ -148,6 +151,8 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 		}
 	}
 	switch {
+	case o.maxBody < 1 || o.maxBody > mostBody:
+		return p, misuse.Errorf(cmd, "--max-body: %d, want 1 to %d (MiB)", o.maxBody, mostBody)
 	case o.maxUpload < 1 || o.maxUpload > mostUpload:
 		return p, misuse.Errorf(cmd, "--max-upload: %d, want 1 to %d (MB)", o.maxUpload, mostUpload)
 	case o.maxFiles < o.maxUpload:
@@ -166,7 +171,7 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 	p.gateway = gateway.Config{
 		KeysFile: p.serve.KeysFile, WebhookSecretsFile: p.serve.WebhookSecrets, BotID: p.cfg.Text(settings.Bot, ""),
 		Local: p.serve.KeysFile == "", System: o.system, JoinFor: cmp.Or(o.joinFor, -1), Origins: o.origins, Version: p.cfg.Version, Logger: logger,
-		MaxUpload: o.maxUpload * megabyte, MaxFiles: o.maxFiles * megabyte,
+		MaxBody: o.maxBody << 20, MaxUpload: o.maxUpload * megabyte, MaxFiles: o.maxFiles * megabyte,
 	}
 	if p.gateway.WebhookAllow, err = p.cfg.WebhookAllow(); err != nil {
 		return p, err
