@@ -70,8 +70,12 @@ func serveWorker(redisURL, cozeURL string) {
 	if path := os.Getenv(envTools); path != "" {
 		over, tools["step"] = holdNoted{transport}, stepTool(path, true)
 	}
+	var progress func(context.Context, worker.Progress) error
+	if os.Getenv(envStands) != "" {
+		idle, over, progress = 0, stands{transport}, standBefore
+	}
 	w, err := worker.New(worker.Config{
-		Tools: tools,
+		Tools: tools, OnProgress: progress,
 		Redis: redis.NewClient(options),
 		Coze: &coze.Client{
 			BaseURL: cozeURL, Auth: coze.StaticToken("token"), Idle: idle,

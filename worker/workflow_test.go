@@ -8,9 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -145,63 +143,6 @@ func TestWorkflowResume(t *testing.T) {
 	}
 }
 
-// TestWorkflowDeaths: what a dead worker has noted decides whether the workflow is run again. Each state of the record is
-// that of one named step.
-func TestWorkflowDeaths(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		l := newLine(t, rdb)
-		client := l.fake.Client()
-		// die leaves the record as a worker that is killed after a step.
-		die := func(word string, step func(a *record.Attempt) error) string {
-			id := l.enqueue(workflow(word), tasks.Options{})
-			a, err := record.New(l.store).Begin(t.Context(), workflow(word).Record(id, "default"), false)
-			if err == nil {
-				err = step(a)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			return id
-		}
-		before := die("before the asked note", func(*record.Attempt) error { return nil })
-		noted := die("after the asked note", func(a *record.Attempt) error { return a.Asking(t.Context(), "") })
-		run := func(word string) string {
-			run, err := client.RunWorkflow(t.Context(), asyncRun(word))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return run.ExecuteID
-		}
-		named := die("after the execute_id", func(a *record.Attempt) error {
-			if err := a.Asking(t.Context(), ""); err != nil {
-				return err
-			}
-			return a.Created(t.Context(), "", run("after the execute_id"))
-		})
-		unnamed := die("between the call and the execute_id", func(a *record.Attempt) error {
-			run("between the call and the execute_id")
-			return a.Asking(t.Context(), "")
-		})
-		l.work()
-		for id, want := range map[string]struct {
-			runs  int
-			twice bool
-			word  string
-		}{
-			before:  {1, false, "before the asked note"},
-			noted:   {1, true, "after the asked note"},
-			named:   {1, false, "after the execute_id"},
-			unnamed: {2, true, "between the call and the execute_id"},
-		} {
-			r := l.wait(id)
-			if runs := l.fake.ByQuestion(inputOf(want.word)); r.Status != results.Completed || runs != want.runs || r.PossibleDuplicate != want.twice {
-				t.Errorf("died %s: %d runs, %+v %+v", want.word, runs, r, r.Error)
-			}
-		}
-	})
-}
-
 // TestWorkflowShutdown: a worker that stops puts a run back, and another one waits for its end.
 func TestWorkflowShutdown(t *testing.T) {
 	t.Parallel()
@@ -242,11 +183,6 @@ func TestWorkflowFreePlan(t *testing.T) {
 	if a, s := l.fake.Calls(runPath), l.fake.Calls(streamPath); a != 1 || s != 2 {
 		t.Errorf("%d asynchronous runs and %d streamed ones, want 1 and 2", a, s)
 	}
-}
-
-func asyncRun(word string) *coze.WorkflowRequest {
-	chat := workflow(word)
-	return &coze.WorkflowRequest{WorkflowID: chat.WorkflowID, Parameters: chat.Parameters, IsAsync: true}
 }
 
 func noDrain(c *worker.Config) { c.Drain = -time.Second }
