@@ -7,7 +7,7 @@
 // caller that dies costs one permit at the most. A permit for a chat respects pauses (package pause), in the same round
 // trip. It is not for limits of your own: [Limiter.Highest] only bounds what is learnt.
 //
-// Keys: cozeq:limit:{CREDENTIAL}, with :bot:BOT, a hash that lives an hour after its last call. Its fields may change
+// Keys: cozeq:limit:{CREDENTIAL}, with :workflows, with :bot:BOT, a hash that lives an hour after its last call. Its fields may change
 // between versions: the workers learn the rate again.
 //
 // Scripts, each behind limitbase.lua: limit.lua gives a permit and raises the rate, refused.lua cuts it, known.lua starts
@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -103,7 +104,7 @@ type Request struct {
 func (l *Limiter) Request(what, credential, bot string) *Request {
 	return &Request{
 		limiter: l, what: what, botTicket: "0", ticket: "0",
-		keys: []string{Key(credential, ""), Key(credential, bot), pause.Key(credential, ""), pause.Key(credential, bot)},
+		keys: []string{l.shared(credential, bot), Key(credential, bot), pause.Key(credential, ""), pause.Key(credential, bot)},
 	}
 }
 
@@ -182,14 +183,15 @@ const maxHold = time.Minute
 // Refused reports that a call with this permit was refused for its rate. A Retry-After of more than a second stops all calls
 // for as long. One second is the shortest that a server can name; the cut alone does as much.
 func (l *Limiter) Refused(ctx context.Context, p Permit, credential, bot string, e *coze.Error) error {
+	key := Key(credential, bot)
 	if e.Scope != coze.ScopeBot {
-		bot = ""
+		key = l.shared(credential, bot)
 	}
 	hold := time.Duration(0)
 	if e.RetryAfter > time.Second {
 		hold = min(e.RetryAfter, maxHold)
 	}
-	err := refusedScript.Run(ctx, l.Redis, []string{Key(credential, bot)}, p.At, hold.Milliseconds(), p.Rate).Err()
+	err := refusedScript.Run(ctx, l.Redis, []string{key}, p.At, hold.Milliseconds(), p.Rate).Err()
 	if err != nil {
 		return fmt.Errorf("cut the rate: %w", err)
 	}
@@ -202,6 +204,15 @@ func (l *Limiter) Know(ctx context.Context, credential string, rate float64) err
 		return fmt.Errorf("note the rate: %w", err)
 	}
 	return nil
+}
+
+// shared is the key of the limit that a credential's calls share. Coze counts the calls for workflows and chatflows apart from
+// those for chats; Highest bounds all of them together. asked is what tasks.Chat.Asked says.
+func (l *Limiter) shared(credential, asked string) string {
+	if l.Highest == 0 && strings.HasPrefix(asked, "workflow:") {
+		return Key(credential, "") + ":workflows"
+	}
+	return Key(credential, "")
 }
 
 // Key is the key of an account's limit, or of a bot's below it. The braces put all keys of a credential into one slot.

@@ -352,3 +352,28 @@ func TestBotIsCounted(t *testing.T) {
 		}
 	})
 }
+
+// TestWorkflowsApart: a refused workflow slows down workflows, and no chats, unless an operator's bound is for both.
+func TestWorkflowsApart(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		for _, tt := range []struct {
+			highest float64
+			cut     string
+		}{{0, Key("c", "") + ":workflows"}, {50, Key("c", "")}} {
+			l := Limiter{Redis: rdb, Highest: tt.highest}
+			p, err := l.Take(t.Context(), ForChat, "c", "workflow:736")
+			if err == nil {
+				err = l.Refused(t.Context(), p, "c", "workflow:736", &coze.Error{Class: coze.ClassRate, Scope: coze.ScopeAccount})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, key := range []string{Key("c", ""), Key("c", "") + ":workflows"} {
+				if cut, err := rdb.HExists(t.Context(), key, "top").Result(); err != nil || cut != (key == tt.cut) {
+					t.Errorf("highest %v: the limit %s was cut: %t, %v", tt.highest, key, cut, err)
+				}
+			}
+			rdb.Del(t.Context(), Key("c", "")+":workflows")
+		}
+	})
+}
