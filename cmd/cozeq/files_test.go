@@ -394,7 +394,7 @@ func TestOutputsAreInputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const header = "custom_id\t备注\tquestion\tanswer\tstatus\terror_code\terror_msg\ttoken_count\tconversation_id\tchat_id\n"
+	const header = "custom_id\t备注\tquestion\tanswer\tstatus\terror_code\terror_msg\ttoken_count\tconversation_id\tchat_id\tasks_back\tpossible_duplicate\n"
 	if !strings.HasPrefix(strings.TrimPrefix(string(content), "\ufeff"), header) {
 		t.Errorf("the last table begins with %.200q", content)
 	}

@@ -39,7 +39,7 @@ func TestPromptProblems(t *testing.T) {
 		{"no such field", "q.jsonl", `{"text":"a"}` + "\n" + `{"test":"b"}`, "{{.text}}", `:2: the prompt names "text", and there are "test"; did you mean {{.test}}?`},
 		{"no such field inside", "q.jsonl", `{"u":{}}`, "{{.u.name}}", `:1: prompt:1:4: executing "prompt" at <.u.name>: map has no entry for key "name"`},
 		{"nothing in it", "q.csv", "a,b\nx,\n,y\n", "{{.a}}", ":3: the prompt makes an empty question of it"},
-		{"twice", "q.csv", "a,a\nx,y\n", "{{.a}}", `:1: column "a" is there twice`},
+		{"twice", "q.csv", "a,a\nx,y\n", "{{.a}}", `:1: column "a" is repeated`},
 		{"txt", "q.txt", "x\n", "{{.text}}", `:1: the prompt names "text", and there are "question" in a .txt`},
 		{"messages", "q.jsonl", `{"a":"x","additional_messages":[]}`, "{{.a}}", ":1: additional_messages and a prompt: give one of the two"},
 		{"body", "q.jsonl", `{"body":{"messages":[]}}`, "{{.body}}", ":1: body and a prompt: give one of the two"},
