@@ -223,10 +223,15 @@ func (s *Submission) upload(ctx context.Context, chunk []batches.Row, attached [
 			} else if err != nil {
 				cancel(fmt.Errorf("row %d: %w", row.N, err)) // the first one counts
 			}
-			chunk[slices.IndexFunc(chunk, func(r batches.Row) bool { return r.N == row.N })].Chat = row.Chat
 		})
 	}
 	uploads.Wait()
+	for i, next := 0, 0; next < len(attached); i++ { // both are in the order of the input
+		if chunk[i].N == attached[next].N {
+			chunk[i].Chat = attached[next].Chat
+			next++
+		}
+	}
 	return context.Cause(ctx)
 }
 
