@@ -31,8 +31,8 @@ type Chat struct {
 	// Preview is the beginning of a question whose messages are kept apart.
 	Preview string `json:"preview,omitempty"`
 
-	// Sealed has AdditionalMessages, Preview, CustomVariables, Parameters, ExtraParams, MetaData, Ext and Resume, encrypted. A Client
-	// whose store has keys sets it; Open reads it.
+	// Sealed has AdditionalMessages, Preview, CustomVariables, Parameters, ExtraParams, MetaData, Ext, Resume and Refused, encrypted.
+	// A Client whose store has keys sets it; Open reads it.
 	Sealed string `json:"sealed,omitempty"`
 
 	// ConversationID continues a conversation of Coze's. ConversationKey is the caller's own name for a conversation, which
@@ -40,9 +40,9 @@ type Chat struct {
 	ConversationID  string `json:"conversation_id,omitempty"`
 	ConversationKey string `json:"conversation_key,omitempty"`
 
-	// WorkflowID makes the task run this workflow with Parameters, and ask no bot: see RunWorkflow. BotID is then a bot that the
-	// workflow is to work with, AppID the app that the workflow belongs to; most workflows need neither. With AdditionalMessages it is a
-	// chatflow, which is asked them: see AskChatflow. That needs a bot or an app.
+	// WorkflowID makes the task run this workflow with Parameters, and ask no bot: see RunWorkflow. BotID is then a bot that
+	// the workflow is to work with, AppID the app that the workflow belongs to; most workflows need neither. With
+	// AdditionalMessages it is a chatflow, which is asked them: see AskChatflow. That needs a bot or an app.
 	WorkflowID      string            `json:"workflow_id,omitempty"`
 	AppID           string            `json:"app_id,omitempty"`
 	WorkflowVersion string            `json:"workflow_version,omitempty"` // of a workflow in a library; empty: the newest

@@ -39,8 +39,8 @@ func (v Verdict) toAsynq() error {
 	return &outcome{Verdict: v}
 }
 
-// toAsynq is Verdict.toAsynq for an attempt's end. asynq keeps a failure as results.ParseFailure reads it, for longer than the record
-// is kept. It keeps the text in the clear: if the record has it encrypted, asynq gets only the class and the code.
+// toAsynq is Verdict.toAsynq for an attempt's end. asynq keeps a failure as results.ParseFailure reads it, for longer than
+// the record is kept. It keeps the text in the clear: if the record has it encrypted, asynq gets only the class and the code.
 func (a *attempt) toAsynq(v Verdict) error {
 	err := v.toAsynq()
 	if o, ok := err.(*outcome); ok && v.Class != "" && (v.Action == Fail || a.results.Keys != nil) {

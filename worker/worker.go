@@ -1,5 +1,5 @@
-// Package worker takes chat tasks from the queue, asks Coze, and ends their results. Only this package knows all three of tasks, coze
-// and results. A program of your own can run a [Worker] beside its other work.
+// Package worker takes chat tasks from the queue, asks Coze, and ends their results. Only this package knows all three of
+// tasks, coze and results. A program of your own can run a [Worker] beside its other work.
 //
 // # One attempt
 //

@@ -15,7 +15,8 @@ const (
 	// renewAfter is the percentage of a token's life after which the next one is requested.
 	renewAfter = 80
 
-	// lastMoments of a token's life are not used: it must still be valid when it arrives. For a short-lived token it is a twentieth of its life.
+	// lastMoments of a token's life are not used: it must still be valid when it arrives. For a short-lived token it is a
+	// twentieth of its life.
 	lastMoments = 10 * time.Second
 
 	// After a failure the next request waits, twice as long each time: many callers would each send one.

@@ -9,7 +9,8 @@
 -- unit's questions may come at once. More than that, which only a batch has, come when nothing is used up, and then hold
 -- the next ones up until they are made good.
 --
--- Invariant: a member that is there takes nothing, so a call whose reply was lost can be repeated. A batch that comes again with more open rows than it has left takes the difference.
+-- Invariant: a member that is there takes nothing, so a call whose reply was lost can be repeated. A batch that comes again
+-- with more open rows than it has left takes the difference.
 
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000

@@ -5,8 +5,9 @@
 -- ARGV: those of asynq's script, then id, tenant, the channel that wakes idle workers
 -- Reply: that of asynq's script: 1, or 0 if there was a task of this id, which is left alone
 --
--- Invariant: a task is in one list: its tenant's, or the scheduled ones. A task that is scheduled gets the name of its tenant alone: forward.lua and run.lua put it into the tenant's list. As
--- with enqueue.lua, idle workers are woken if nothing waited before.
+-- Invariant: a task is in one list: its tenant's, or the scheduled ones. A task that is scheduled gets the name of its tenant
+-- alone: forward.lua and run.lua put it into the tenant's list. As with enqueue.lua, idle workers are woken if nothing waited
+-- before.
 
 local reply = enqueue()
 if reply == 1 then

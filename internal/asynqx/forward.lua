@@ -5,8 +5,8 @@
 -- ARGV: 1 to 4 as asynq passes them (1 now in seconds, 2 the prefix of a task's key, 3 now in nanoseconds)
 -- Reply: that of asynq's script: how many tasks were moved
 --
--- Invariant: a due task leaves the scheduled ones and enters one list in one step. asynq calls its script until it replies 0. So this one needs not look behind the tasks that asynq's would take next:
--- if it has moved any, it ends here.
+-- Invariant: a due task leaves the scheduled ones and enters one list in one step. asynq calls its script until it replies 0.
+-- So this one needs not look behind the tasks that asynq's would take next: if it has moved any, it ends here.
 
 local moved = 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100)) do

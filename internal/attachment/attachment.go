@@ -103,8 +103,9 @@ func check(u *coze.Upload) error {
 	return nil
 }
 
-// Upload returns the id of the file at path. digest is its Digest, "" if the caller has not read it. An upload of the same content that is under way is shared. Where Coze refuses the
-// rate, it waits and goes on. Errors are a [*FileError], a [*coze.Error] that concerns all files, the context's cause or Redis'.
+// Upload returns the id of the file at path. digest is its Digest, "" if the caller has not read it. An upload of the same
+// content that is under way is shared. Where Coze refuses the rate, it waits and goes on. Errors are a [*FileError], a
+// [*coze.Error] that concerns all files, the context's cause or Redis'.
 func (u *Uploader) Upload(ctx context.Context, path, digest string) (id string, err error) {
 	file, err := describe(path)
 	if err != nil {

@@ -33,8 +33,8 @@ type Submission struct {
 	// Upload uploads a file of a row, by its path, and returns its id at Coze. The input names files only if there is one.
 	Upload func(ctx context.Context, path, digest string) (id string, err error)
 
-	// Refused counts the rows whose files could not be uploaded: they fail alone. FirstRefused is about one of them. Corrected counts
-	// those of an earlier submit whose files could be uploaded now: they are asked again. Run sets them.
+	// Refused counts the rows whose files could not be uploaded: they fail alone. FirstRefused is about one of them.
+	// Corrected counts those of an earlier submit whose files could be uploaded now: they are asked again. Run sets them.
 	Refused      int
 	FirstRefused error
 	Corrected    int

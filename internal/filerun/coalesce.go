@@ -2,7 +2,8 @@ package filerun
 
 import "sync"
 
-// coalescer asks equal questions once, if there is a cache: the first is asked, the others wait for its answer. If it gets none the next one is asked. A nil coalescer coalesces nothing. It is safe for concurrent use.
+// coalescer asks equal questions once, if there is a cache: the first is asked, the others wait for its answer. If it gets
+// none the next one is asked. A nil coalescer coalesces nothing. It is safe for concurrent use.
 type coalescer struct {
 	mu       sync.Mutex
 	asked    map[string][]*openRow // by cache key of a row that is being asked: the rows that wait for it

@@ -128,8 +128,8 @@ func (r *Row) ChatWith(ids []string) *tasks.Chat {
 	return &chat
 }
 
-// Upload uploads the files of Paths, one after the other, and puts their ids into the chat. upload returns the id of a file; digest
-// is that of its content, "" if nobody has read it yet.
+// Upload uploads the files of Paths, one after the other, and puts their ids into the chat. upload returns the id of a file;
+// digest is that of its content, "" if nobody has read it yet.
 func (r *Row) Upload(ctx context.Context, upload func(ctx context.Context, path, digest string) (id string, err error)) error {
 	paths := r.Paths()
 	ids := make([]string, len(paths))

@@ -7,8 +7,8 @@
 // caller that dies costs one permit at the most. A permit for a chat respects pauses (package pause), in the same round
 // trip. It is not for limits of your own: [Limiter.Highest] only bounds what is learnt.
 //
-// Keys: cozeq:limit:{CREDENTIAL}, with :workflows, with :bot:BOT, a hash that lives an hour after its last call. Its fields may change
-// between versions: the workers learn the rate again.
+// Keys: cozeq:limit:{CREDENTIAL}, with :workflows, with :bot:BOT, a hash that lives an hour after its last call. Its fields
+// may change between versions: the workers learn the rate again.
 //
 // Scripts, each behind limitbase.lua: limit.lua gives a permit and raises the rate, refused.lua cuts it, known.lua starts
 // at a rate that is known. docs/limits.md has the figures.

@@ -1,6 +1,6 @@
-// Package parquet writes tables as Parquet, and reads back what it has written: columns of texts, whole numbers, truth
-// values and times, whose empty cells are nulls. A column's values of a group of rows are one page, plain and packed with gzip, which every reader
-// takes.
+// Package parquet writes tables as Parquet, and reads back what it has written: columns of texts, whole numbers, truth values
+// and times, whose empty cells are nulls. A column's values of a group of rows are one page, plain and packed with gzip,
+// which every reader takes.
 //
 // Of the library it uses the metadata alone: the whole of it would add 8 MB to the program.
 package parquet

@@ -4,8 +4,8 @@
 -- ARGV: 1 now in Unix seconds, 2 prefix of task keys, 3 how many to look at
 -- Reply: the ids
 --
--- Invariant: it only reads. asynq's script that moves due tasks to the queue fails at the first such task, and leaves all that come after it: no
--- task of the queue would be tried again.
+-- Invariant: it only reads. asynq's script that moves due tasks to the queue fails at the first such task, and leaves all
+-- that come after it: no task of the queue would be tried again.
 
 local reply = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])) do

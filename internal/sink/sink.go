@@ -1,5 +1,5 @@
-// Package sink gives records to a command of the user's: one long-lived process that gets a line of JSON for each on its stdin, and
-// acknowledges each by a line on its stdout, in their order. What the line says does not matter.
+// Package sink gives records to a command of the user's: one long-lived process that gets a line of JSON for each on its
+// stdin, and acknowledges each by a line on its stdout, in their order. What the line says does not matter.
 //
 // A record is handed over at least once. Those that a process has not acknowledged when it ends are sent again, to the next one,
 // which is started after a wait that grows. At most Window are not acknowledged at a time; more wait.

@@ -14,8 +14,8 @@ import (
 // Correct asks rows again that failed because they were refused (tasks.Chat.Refused), with the questions that they have now, and
 // returns how many. It leaves other rows alone. All rows are of one chunk. It may be repeated after any error.
 //
-// A row is opened (1), kept with its question (2) and enqueued (3). Repair takes over from a process that dies in between: after 1 the
-// row is refused again, with its next attempt, and can be corrected again; after 2 it is asked as it is now.
+// A row is opened (1), kept with its question (2) and enqueued (3). Repair takes over from a process that dies in between:
+// after 1 the row is refused again, with its next attempt, and can be corrected again; after 2 it is asked as it is now.
 func (c *Client) Correct(ctx context.Context, id string, rows []Row) (n int, err error) {
 	if len(rows) == 0 {
 		return 0, nil

@@ -4,7 +4,8 @@
 -- ARGV: 1 number of rows, 2 TTL in seconds, then names and values of the batch's hash
 -- Reply: 1 created, 0 there was one, which is left alone
 --
--- Invariant: the batch and its rows appear in one step, all rows queued. Keys that an evicted batch of the same id has left are deleted.
+-- Invariant: the batch and its rows appear in one step, all rows queued. Keys that an evicted batch of the same id has left
+-- are deleted.
 
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
