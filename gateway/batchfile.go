@@ -35,12 +35,13 @@ form. The id is made of the questions: the same file again adds nothing twice, a
 var uploadNames = []string{
 	"format", "question_col", "custom_id_col", "delimiter", "encoding", "sheet", "prompt", "system", "unsupported",
 	"bot", "workflow", "chatflow", "app", "param", "credential", "on_turn_failure", "id", "name", "queue", "attempts", "timeout", "keep", "expires_in",
-	webhookURL, webhookSecret,
+	webhookURL, webhookSecret, toolsParameter,
 }
 
 const (
-	webhookURL    = "webhook"
-	webhookSecret = "webhook_secret"
+	webhookURL     = "webhook"
+	webhookSecret  = "webhook_secret"
+	toolsParameter = "tools"
 )
 
 func uploadParameters() (all []*huma.Param) {
@@ -48,9 +49,10 @@ func uploadParameters() (all []*huma.Param) {
 		all = append(all, parameter(name, "query", "as --"+strings.ReplaceAll(name, "_", "-")+" of cozeq batch submit"))
 	}
 	for name, text := range map[string]string{
-		"name":        "of the file; that of the form if it is missing",
-		webhookURL:    "URL that gets the counts posted at the end, by Standard Webhooks",
-		webhookSecret: "name of the secret that signs",
+		"name":         "of the file; that of the form if it is missing",
+		webhookURL:     "URL that gets the counts posted at the end, by Standard Webhooks",
+		webhookSecret:  "name of the secret that signs",
+		toolsParameter: "client-side tools of the bots for all questions, as JSON: as tools of a task",
 	} {
 		all[slices.Index(uploadNames, name)].Description = text
 	}
@@ -137,6 +139,9 @@ func (g *Gateway) uploadOptions(ctx context.Context, f *upload.File, given url.V
 	if spec.Name == "" {
 		spec.Name = f.Name
 	}
+	if how.Tools, err = g.batchTools(given.Get(toolsParameter), spec.Tenant); err != nil {
+		return how, spec, err
+	}
 	how.Allow = func(chat *tasks.Chat) error { return g.submit.Allow(key, chat, spec.Queue) }
 	if how.Format == "" {
 		how.Format, err = formatOf(f)
@@ -164,6 +169,27 @@ func (g *Gateway) uploadOptions(ctx context.Context, f *upload.File, given url.V
 		err = batches.ValidateID(spec.ID)
 	}
 	return how, spec, err
+}
+
+// mostBatchTools bounds the tools of a batch, in bytes: each row has them.
+const mostBatchTools = 2 << 10
+
+// batchTools reads the tools of all questions of a batch.
+func (g *Gateway) batchTools(text, tenant string) (map[string]tasks.ToolWebhook, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if len(text) > mostBatchTools {
+		return nil, fault(http.StatusUnprocessableEntity, "%s: %d bytes, want at most %d: each question has a copy", toolsParameter, len(text), mostBatchTools)
+	}
+	var targets map[string]webhookTarget
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&targets); err != nil {
+		return nil, fault(http.StatusUnprocessableEntity, `%s: want JSON like {"get_weather": {"url": "https://example.com/weather"}}: %v`, toolsParameter, err)
+	}
+	tools := toolsOf(targets)
+	return tools, g.checkTools(tenant, tools)
 }
 
 // formatOf is the format of a file by its name, or its media type.

@@ -188,7 +188,10 @@ func (g *Gateway) routes(mux *http.ServeMux) {
 }
 
 func (g *Gateway) newWebhook() (err error) {
-	c := webhook.Config{Store: g.Tasks.Results(), Allow: g.WebhookAllow, Agent: "cozeq/" + g.Version, Metrics: g.Metrics, Logger: g.Logger}
+	c := webhook.Config{
+		ClientConfig: webhook.ClientConfig{Allow: g.WebhookAllow, Agent: "cozeq/" + g.Version},
+		Store:        g.Tasks.Results(), Metrics: g.Metrics, Logger: g.Logger,
+	}
 	if g.WebhookSecretsFile != "" {
 		if c.Secrets, err = webhook.LoadSecrets(g.WebhookSecretsFile, g.Logger); err != nil {
 			return err

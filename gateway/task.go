@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +55,8 @@ type taskRequest struct {
 	Delay    duration `json:"delay,omitempty" doc:"ask no sooner than this from now, such as 30s, 15m or 2d"`
 	Keep     duration `json:"keep,omitempty" doc:"keep the result this long after the end; 24h if it is missing"`
 
-	Webhook *webhookTarget `json:"webhook,omitempty" doc:"gets the result posted at the end, by Standard Webhooks"`
+	Webhook *webhookTarget           `json:"webhook,omitempty" doc:"gets the result posted at the end, by Standard Webhooks"`
+	Tools   map[string]webhookTarget `json:"tools,omitempty" doc:"client-side tools of the bot, by name: each call is posted to the URL, by Standard Webhooks, and the answer is its output"`
 }
 
 type webhookTarget struct {
@@ -107,7 +110,7 @@ func (t *taskRequest) request(defaultBot string) (*submit.Request, error) {
 		CustomVariables: t.CustomVariables, Parameters: t.Parameters, ExtraParams: t.ExtraParams, MetaData: t.MetaData,
 		AutoSaveHistory: t.AutoSaveHistory, OnTurnFailure: t.OnTurnFailure, Credential: t.Credential, Stream: t.Stream,
 		CustomID: t.CustomID, ExpiresAt: t.ExpiresAt, WorkflowID: t.WorkflowID, AppID: t.AppID,
-		WorkflowVersion: t.WorkflowVersion, ConnectorID: t.ConnectorID, Ext: t.Ext, Resume: (*tasks.Resume)(t.Resume),
+		WorkflowVersion: t.WorkflowVersion, ConnectorID: t.ConnectorID, Ext: t.Ext, Resume: (*tasks.Resume)(t.Resume), Tools: toolsOf(t.Tools),
 	}
 	for _, m := range t.Messages {
 		chat.AdditionalMessages = append(chat.AdditionalMessages, tasks.Message(m))
@@ -129,12 +132,33 @@ func (t *taskRequest) request(defaultBot string) (*submit.Request, error) {
 	}}, nil
 }
 
-// hook has the webhook scheduled before the task is enqueued: a task that ends at once is told of, too.
-func (g *Gateway) hook(ctx context.Context, r *submit.Request, to *webhookTarget) error {
-	if to == nil {
-		return nil
+// toolsOf are the tools that a question brings along.
+func toolsOf(targets map[string]webhookTarget) map[string]tasks.ToolWebhook {
+	tools := make(map[string]tasks.ToolWebhook, len(targets))
+	for name, to := range targets {
+		tools[name] = tasks.ToolWebhook(to)
 	}
-	target := webhook.Target{URL: to.URL, Secret: to.Secret, Tenant: apikey.FromContext(ctx).Tenant()}
+	return tools
+}
+
+// checkTools checks that the tools of a question can be called, as far as it goes without DNS.
+func (g *Gateway) checkTools(tenant string, tools map[string]tasks.ToolWebhook) error {
+	for _, name := range slices.Sorted(maps.Keys(tools)) {
+		to := webhook.Target{URL: tools[name].URL, Secret: tools[name].Secret, Tenant: tenant, Field: "tools." + name}
+		if err := g.webhook.Check(to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hook checks the tools, and has the webhook scheduled before the task is enqueued: a task that ends at once is told of, too.
+func (g *Gateway) hook(ctx context.Context, r *submit.Request, to *webhookTarget) error {
+	tenant := apikey.FromContext(ctx).Tenant()
+	if err := g.checkTools(tenant, r.Chat.Tools); err != nil || to == nil {
+		return err
+	}
+	target := webhook.Target{URL: to.URL, Secret: to.Secret, Tenant: tenant}
 	if err := g.webhook.Check(target); err != nil {
 		return err
 	}

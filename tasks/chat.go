@@ -31,8 +31,8 @@ type Chat struct {
 	// Preview is the beginning of a question whose messages are kept apart.
 	Preview string `json:"preview,omitempty"`
 
-	// Sealed has AdditionalMessages, Preview, CustomVariables, Parameters, ExtraParams, MetaData, Ext, Resume and Refused, encrypted.
-	// A Client whose store has keys sets it; Open reads it.
+	// Sealed has AdditionalMessages, Preview, CustomVariables, Parameters, ExtraParams, MetaData, Ext, Resume, Tools and
+	// Refused, encrypted. A Client whose store has keys sets it; Open reads it.
 	Sealed string `json:"sealed,omitempty"`
 
 	// ConversationID continues a conversation of Coze's. ConversationKey is the caller's own name for a conversation, which
@@ -58,6 +58,9 @@ type Chat struct {
 	ExtraParams     map[string]string          `json:"extra_params,omitempty"`
 	MetaData        map[string]string          `json:"meta_data,omitempty"`
 	AutoSaveHistory *bool                      `json:"auto_save_history,omitempty"`
+
+	// Tools are client-side tools of the bot that this question brings along, by name: see docs/tools.md.
+	Tools map[string]ToolWebhook `json:"tools,omitempty"`
 
 	// Refused says why the question cannot be asked: a file of it could not be uploaded. The worker ends the task as failed with
 	// that, in its turn, without a call to Coze. See batches.Client.Correct.
@@ -90,6 +93,12 @@ type Chat struct {
 	// Recorded is set by Enqueue, which creates the task's record first. A worker that finds no record
 	// knows by it that the record was lost, with what it said of an earlier ask.
 	Recorded bool `json:"recorded,omitempty"`
+}
+
+// ToolWebhook is a tool whose calls a worker posts to a URL, if that is one that its operator lets it call.
+type ToolWebhook struct {
+	URL    string `json:"url"`
+	Secret string `json:"secret,omitempty"` // name of the secret that signs; empty: chosen as for the webhook of a task
 }
 
 // Values of Chat.OnTurnFailure.

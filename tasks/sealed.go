@@ -26,17 +26,18 @@ type private struct {
 	MetaData           map[string]string          `json:"meta_data,omitempty"`
 	Ext                map[string]string          `json:"ext,omitempty"`
 	Resume             *Resume                    `json:"resume,omitempty"`
+	Tools              map[string]ToolWebhook     `json:"tools,omitempty"`
 	Refused            *results.Failure           `json:"refused,omitempty"`
 }
 
 func (c *Chat) private() private {
-	return private{c.AdditionalMessages, c.Preview, c.CustomVariables, c.Parameters, c.ExtraParams, c.MetaData, c.Ext, c.Resume, c.Refused}
+	return private{c.AdditionalMessages, c.Preview, c.CustomVariables, c.Parameters, c.ExtraParams, c.MetaData, c.Ext, c.Resume, c.Tools, c.Refused}
 }
 
 func (c *Chat) setPrivate(p private) {
 	c.AdditionalMessages, c.Preview = p.AdditionalMessages, p.Preview
 	c.CustomVariables, c.Parameters, c.ExtraParams, c.MetaData = p.CustomVariables, p.Parameters, p.ExtraParams, p.MetaData
-	c.Ext, c.Resume, c.Refused = p.Ext, p.Resume, p.Refused
+	c.Ext, c.Resume, c.Tools, c.Refused = p.Ext, p.Resume, p.Tools, p.Refused
 }
 
 // seal encrypts the private fields. Without keys it does nothing.
@@ -62,7 +63,7 @@ func (c *Chat) Open(keys *results.Keys, id string) error {
 	if !seal.Is(c.Sealed) {
 		return invalid("sealed", "not an encrypted value")
 	}
-	if p := c.private(); len(p.AdditionalMessages)+len(p.CustomVariables)+len(p.Parameters)+len(p.ExtraParams)+len(p.MetaData)+len(p.Ext) > 0 ||
+	if p := c.private(); len(p.AdditionalMessages)+len(p.CustomVariables)+len(p.Parameters)+len(p.ExtraParams)+len(p.MetaData)+len(p.Ext)+len(p.Tools) > 0 ||
 		p.Preview != "" || p.Resume != nil || p.Refused != nil {
 		return invalid("sealed", "set beside fields that belong into it")
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/cozeq/cozeq/internal/queue"
@@ -21,6 +23,13 @@ const (
 
 // maxFields bounds the other fields in the queue, in bytes of JSON. asynq rewrites every active payload every 5 s.
 const maxFields = 256 << 10
+
+// Bounds of the tools that a question brings along, names and URLs in bytes.
+const (
+	maxTools    = 16
+	maxToolName = 128
+	maxToolURL  = 2048
+)
 
 // maxPayload bounds a payload, encrypted or not, in bytes. maxBody fits in as JSON and in base64.
 const maxPayload = 32 << 20
@@ -104,10 +113,32 @@ func (c *Chat) Validate() error {
 	default:
 		return invalid("on_turn_failure", "%q, want %s or %s", c.OnTurnFailure, TurnSkip, TurnBlock)
 	}
+	if err := c.validateTools(); err != nil {
+		return err
+	}
 	if size := c.fieldBytes(); size > maxFields {
 		return invalid("payload", "custom_variables, parameters and extra_params are %d bytes, at most %d", size, maxFields)
 	}
 	return validateMeta("meta_data", c.MetaData)
+}
+
+// validateTools checks what there is without a look at the URLs, which is for those who may call them.
+func (c *Chat) validateTools() error {
+	if len(c.Tools) > maxTools {
+		return invalid("tools", "%d tools, at most %d", len(c.Tools), maxTools)
+	}
+	if len(c.Tools) > 0 && c.AutoSaveHistory != nil && !*c.AutoSaveHistory {
+		return invalid("tools", "set with auto_save_history false: Coze takes outputs of tools only for a chat whose history is saved")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Tools)) {
+		if n := len(name); n < 1 || n > maxToolName || !utf8.ValidString(name) {
+			return invalid("tools", "a name of %d bytes, want 1 to %d of UTF-8", n, maxToolName)
+		}
+		if n := len(c.Tools[name].URL); n < 1 || n > maxToolURL {
+			return invalid("tools."+name+".url", "%d bytes, want 1 to %d", n, maxToolURL)
+		}
+	}
+	return nil
 }
 
 // fieldBytes is about the size of the fields without a limit of their own.

@@ -39,6 +39,14 @@ func pairs(n int) map[string]string {
 	return meta
 }
 
+func toolsOf(n int, url string) map[string]tasks.ToolWebhook {
+	all := make(map[string]tasks.ToolWebhook)
+	for i := range n {
+		all[fmt.Sprint("t", i)] = tasks.ToolWebhook{URL: url}
+	}
+	return all
+}
+
 func TestValid(t *testing.T) {
 	valid := map[string]*tasks.Chat{
 		"a question":         tasks.Ask("bot", "why?"),
@@ -53,6 +61,7 @@ func TestValid(t *testing.T) {
 		"no type":               message(func(m *tasks.Message) { m.Type, m.ContentType = "", "" }),
 		"the largest body":      message(func(m *tasks.Message) { m.Content = strings.Repeat("a", 15<<20) }),
 		"a file and a text":     object(`[{"type":"text","text":"?"},{"type":"file","file_url":"https://example.com/a"}]`),
+		"the most tools":        with(func(c *tasks.Chat) { c.Tools = toolsOf(16, strings.Repeat("x", 2048)) }),
 		"only an image":         object(`[{"type":"image","file_id":"1"}]`),
 		"a tool's answer": with(func(c *tasks.Chat) {
 			c.AdditionalMessages = slices.Insert(c.AdditionalMessages, 0, tasks.Message{Role: "assistant", Type: "tool_response", Content: "x"})
@@ -99,6 +108,12 @@ func TestInvalid(t *testing.T) {
 		"conversation key long":      with(func(c *tasks.Chat) { c.ConversationKey = strings.Repeat("k", 513) }),
 		"tenant":                     with(func(c *tasks.Chat) { c.Tenant = "The Shop" }),
 		"tenant long":                with(func(c *tasks.Chat) { c.Tenant = strings.Repeat("a", 65) }),
+		"tools too many":             with(func(c *tasks.Chat) { c.Tools = toolsOf(17, "https://example.com") }),
+		"tool without a name":        with(func(c *tasks.Chat) { c.Tools = map[string]tasks.ToolWebhook{"": {URL: "https://example.com"}} }),
+		"tool without a URL":         with(func(c *tasks.Chat) { c.Tools = toolsOf(1, "") }),
+		"tool with a long URL":       with(func(c *tasks.Chat) { c.Tools = toolsOf(1, strings.Repeat("x", 2049)) }),
+		"tools without history":      with(func(c *tasks.Chat) { c.AutoSaveHistory, c.Tools = new(bool), toolsOf(1, "https://example.com") }),
+		"tools of a workflow":        {WorkflowID: "1", Tools: toolsOf(1, "https://example.com")},
 		"conversation key not UTF-8": with(func(c *tasks.Chat) { c.ConversationKey = "\xff" }),
 	}
 	options := map[string]tasks.Options{

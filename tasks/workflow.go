@@ -78,6 +78,7 @@ func (c *Chat) validateNamed() error {
 		{"conversation_id", c.IsWorkflow() && c.ConversationID != ""},
 		{"conversation_key", c.IsWorkflow() && c.ConversationKey != ""},
 		{"on_turn_failure", c.IsWorkflow() && c.OnTurnFailure != ""},
+		{"tools", len(c.Tools) > 0},
 	} {
 		if f.set {
 			return invalid(f.name, "a workflow has none: it takes parameters")

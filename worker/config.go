@@ -43,6 +43,9 @@ type Config struct {
 	// Tools are the client-side tools that bots may call, by name. A bot that calls another one ends as class action.
 	Tools map[string]Tool
 
+	// TaskTool makes a tool of one that a task brings along, which comes before one of the same name here. Nil: tasks bring none.
+	TaskTool func(tasks.ToolWebhook) Tool
+
 	// ToolTimeout is how long a tool may take for one call. Defaults to DefaultToolTimeout.
 	ToolTimeout time.Duration
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
 
@@ -74,8 +75,12 @@ func serveWorker(redisURL, cozeURL string) {
 	if os.Getenv(envStands) != "" {
 		idle, over, progress = 0, stands{transport}, standBefore
 	}
+	var taskTool func(tasks.ToolWebhook) worker.Tool
+	if path := os.Getenv(envSecrets); path != "" {
+		taskTool = taskTools(path)
+	}
 	w, err := worker.New(worker.Config{
-		Tools: tools, OnProgress: progress,
+		Tools: tools, TaskTool: taskTool, OnProgress: progress,
 		Redis: redis.NewClient(options),
 		Coze: &coze.Client{
 			BaseURL: cozeURL, Auth: coze.StaticToken("token"), Idle: idle,

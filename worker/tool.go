@@ -16,9 +16,29 @@ import (
 
 // Tool is a client-side tool that bots may call. The arguments are JSON. The output is best a JSON object, with the fields
 // that the bot's plugin declares; anything else reaches the bot as {"output": ...}, and an error as {"error": "its text"}. Its
-// context ends after Config.ToolTimeout, or when the attempt does. A tool may run twice for a call: once more if its worker
-// died before the output was noted.
+// context ends after Config.ToolTimeout, or when the attempt does, and says which call it is: see ToolCallOf. A tool may run twice
+// for a call: once more if its worker died before the output was noted.
 type Tool func(ctx context.Context, arguments json.RawMessage) (output string, err error)
+
+// ToolCall is one call of a tool by a bot. Together ChatID, Round and ID are the same if it runs again, and for no other call.
+type ToolCall struct {
+	TaskID         string
+	Tenant         string // of the task, see tasks.Chat
+	BotID          string
+	ConversationID string
+	ChatID         string
+	Round          int    // of the chat's calls, from 1
+	ID             string // Coze's; other rounds may have the same
+	Name           string
+}
+
+type toolCallKey struct{}
+
+// ToolCallOf is the call that a tool's context is for.
+func ToolCallOf(ctx context.Context) ToolCall {
+	call, _ := ctx.Value(toolCallKey{}).(ToolCall)
+	return call
+}
 
 // Defaults and bounds of tools.
 const (
@@ -29,6 +49,7 @@ const (
 	MaxToolOutput = 256 << 10
 
 	toolsAtOnce  = 8               // of one round
+	ofTask       = "(task)"        // counts the tools that tasks bring along, whose names are anybody's
 	toolGrace    = 2 * time.Second // for a tool whose time is up, to say so itself
 	maxToolError = 1000            // bytes of it that the bot is told
 	maxToolRuns  = 2               // of one round
@@ -54,8 +75,16 @@ func (c *Config) completeTools() error {
 	return nil
 }
 
+// tool is the one of this name: the task's own, or the worker's. nil: there is none. label is its name in the metrics.
+func (a *attempt) tool(name string) (tool Tool, label string) {
+	if to, own := a.chat.Tools[name]; own && a.cfg.TaskTool != nil {
+		return a.cfg.TaskTool(to), ofTask
+	}
+	return a.cfg.Tools[name], name
+}
+
 // runTools runs the tools of a round, some at a time, and returns their outputs by call.
-func (a *attempt) runTools(ctx context.Context, calls []coze.ToolCall) map[string]string {
+func (a *attempt) runTools(ctx context.Context, round int, calls []coze.ToolCall) map[string]string {
 	var mu sync.Mutex
 	outputs := make(map[string]string, len(calls))
 	slots := make(chan struct{}, toolsAtOnce)
@@ -64,7 +93,7 @@ func (a *attempt) runTools(ctx context.Context, calls []coze.ToolCall) map[strin
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			output := a.runTool(ctx, call)
+			output := a.runTool(ctx, round, call)
 			mu.Lock()
 			defer mu.Unlock()
 			outputs[call.ID] = output
@@ -75,10 +104,15 @@ func (a *attempt) runTools(ctx context.Context, calls []coze.ToolCall) map[strin
 }
 
 // runTool runs one tool. Its failure is the bot's to deal with, so it becomes the output.
-func (a *attempt) runTool(ctx context.Context, call coze.ToolCall) string {
+func (a *attempt) runTool(ctx context.Context, round int, call coze.ToolCall) string {
 	began, name := time.Now(), call.Function.Name
+	tool, label := a.tool(name)
 	span := a.spans.Step("tool " + name)
-	output, err := a.outputOf(ctx, call)
+	r := &a.rec.Result
+	output, err := a.outputOf(context.WithValue(ctx, toolCallKey{}, ToolCall{
+		TaskID: a.id, Tenant: a.chat.Tenant, BotID: a.chat.BotID, ConversationID: r.ConversationID, ChatID: r.ChatID,
+		Round: round, ID: call.ID, Name: name,
+	}), tool, call.Function.Arguments)
 	span.End(err)
 	outcome := "ok"
 	switch {
@@ -89,7 +123,7 @@ func (a *attempt) runTool(ctx context.Context, call coze.ToolCall) string {
 	case err != nil:
 		outcome = "error"
 	}
-	a.cfg.Metrics.ToolCall(name, outcome)
+	a.cfg.Metrics.ToolCall(label, outcome)
 	a.log.Debug("a tool has run", "tool", name, "outcome", outcome, "took", time.Since(began).Round(time.Millisecond), "err", err)
 	if err != nil {
 		return toolFailure(err)
@@ -97,8 +131,8 @@ func (a *attempt) runTool(ctx context.Context, call coze.ToolCall) string {
 	return output
 }
 
-func (a *attempt) outputOf(ctx context.Context, call coze.ToolCall) (string, error) {
-	arguments := json.RawMessage(strings.TrimSpace(call.Function.Arguments))
+func (a *attempt) outputOf(ctx context.Context, tool Tool, text string) (string, error) {
+	arguments := json.RawMessage(strings.TrimSpace(text))
 	if len(arguments) == 0 {
 		arguments = json.RawMessage("{}")
 	}
@@ -107,7 +141,7 @@ func (a *attempt) outputOf(ctx context.Context, call coze.ToolCall) (string, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, a.cfg.ToolTimeout, fmt.Errorf("%w: more than %v", errToolSlow, a.cfg.ToolTimeout))
 	defer cancel()
-	output, err := protected(ctx, a.cfg.Tools[call.Function.Name], arguments)
+	output, err := protected(ctx, tool, arguments)
 	if err != nil && ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}

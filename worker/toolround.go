@@ -42,6 +42,10 @@ func (a *attempt) stopped(ctx context.Context, chat *coze.Chat, e *coze.Error) (
 		own := *e
 		own.Message = fmt.Sprintf("the bot called tools in more than %d rounds", a.cfg.ToolRounds)
 		e = &own
+	} else if e.Class == coze.ClassAction && len(a.chat.Tools) > 0 && a.cfg.TaskTool == nil {
+		own := *e
+		own.Message = "the question brings tools along, and this worker has no secrets that sign their calls: set COZEQ_WEBHOOK_SECRETS_FILE"
+		e = &own
 	}
 	return nil, a.ended(ctx, e)
 }
@@ -54,7 +58,7 @@ func (a *attempt) toolCalls(chat *coze.Chat) []coze.ToolCall {
 	}
 	calls := chat.ToolCalls()
 	for _, call := range calls {
-		if a.cfg.Tools[call.Function.Name] == nil {
+		if tool, _ := a.tool(call.Function.Name); tool == nil {
 			return nil
 		}
 	}
@@ -175,10 +179,11 @@ func (a *attempt) outputs(ctx context.Context, chat *coze.Chat, calls []coze.Too
 	outputs := make(map[string]string)
 	if round.Begun > maxToolRuns {
 		for _, call := range calls {
-			a.cfg.Metrics.ToolCall(call.Function.Name, "abandoned")
+			_, label := a.tool(call.Function.Name)
+			a.cfg.Metrics.ToolCall(label, "abandoned")
 			outputs[call.ID] = toolFailure(errToolTwice)
 		}
-	} else if outputs = a.runTools(ctx, calls); ctx.Err() != nil {
+	} else if outputs = a.runTools(ctx, round.Round, calls); ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	noted := *round

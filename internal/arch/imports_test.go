@@ -69,8 +69,9 @@ var edges = map[string][]string{
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// The HTTP API. It needs no worker: a process may serve without asking.
-	"internal/webhook": {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
-	"internal/submit":  {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
+	"internal/webhook":     {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
+	"internal/toolwebhook": {"internal/webhook", "results", "tasks", "worker"}, // a worker needs no webhooks, and they need no worker
+	"internal/submit":      {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
 	"gateway": {"coze", "internal/attachment", "tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/deadletter", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
 		"internal/loopback", "internal/messages", "internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
@@ -154,7 +155,7 @@ var edges = map[string][]string{
 	"internal/tracing": {"uuid", "*"},
 	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/asynqx", "internal/attachment", "internal/exitcode", "internal/flags",
 		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
-		"internal/terminal", "internal/command", "internal/tracing", "*"},
+		"internal/terminal", "internal/command", "internal/toolwebhook", "internal/tracing", "*"},
 	"internal/site": {"coze/oauth", "worker", "internal/exitcode", "internal/monitor", "internal/session",
 		"internal/settings", "*"},
 	"internal/mockserver": {"coze/cozetest", "internal/exitcode", "internal/site"},

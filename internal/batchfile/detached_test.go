@@ -245,6 +245,7 @@ func TestBatchIdentity(t *testing.T) {
 		"the column":      identity("a.csv", content, input.Options{QuestionCol: "other"}),
 		"the prompt":      identity("a.csv", content, input.Options{Prompt: "{{.other}}"}),
 		"the credential":  identity("a.csv", content, input.Options{Credential: "shop"}),
+		"the tools":       identity("a.csv", content, input.Options{Tools: map[string]tasks.ToolWebhook{"t": {URL: "https://example.com"}}}),
 		"on_turn_failure": identity("a.csv", content, input.Options{OnTurnFailure: tasks.TurnBlock}),
 	} {
 		if other == first {

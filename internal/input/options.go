@@ -63,9 +63,10 @@ type Options struct {
 	// BotID is the bot of rows that name none. Empty: each row must name its own.
 	BotID string
 
-	// Credential and OnTurnFailure are those of all rows: see tasks.Chat.
+	// Credential, OnTurnFailure and Tools are those of all rows: see tasks.Chat.
 	Credential    string
 	OnTurnFailure string
+	Tools         map[string]tasks.ToolWebhook
 
 	// Requests wants each row in the format of OpenAI's batches, as its Batch API does; nil: rows may have any.
 	Requests *Requests

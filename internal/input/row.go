@@ -90,7 +90,7 @@ func (r *reader) complete(row *Row) (wrong []string) {
 	if row.CustomID == "" {
 		row.CustomID = strconv.Itoa(row.N)
 	}
-	row.Chat.CustomID, row.Chat.Credential = row.CustomID, o.Credential
+	row.Chat.CustomID, row.Chat.Credential, row.Chat.Tools = row.CustomID, o.Credential, o.Tools
 	if what := r.completeAsked(row); what != "" {
 		wrong = append(wrong, what)
 	}

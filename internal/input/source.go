@@ -69,9 +69,13 @@ func (s Source) Differs(begun Source) string {
 }
 
 // Identity is a hash, in hex, over all that determines the questions of a checked input: its Fingerprint, the credential,
-// OnTurnFailure.
+// OnTurnFailure and the tools.
 func (in *Input) Identity() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q", in.Fingerprint(), in.options.Credential, in.options.OnTurnFailure))
+	all := fmt.Appendf(nil, "%s %q %q", in.Fingerprint(), in.options.Credential, in.options.OnTurnFailure)
+	if len(in.options.Tools) > 0 {
+		all = fmt.Appendf(all, " %q", in.options.Tools) // in the order of their names
+	}
+	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:])
 }
 

@@ -38,7 +38,8 @@ func (c Config) Serve() (s Serve, err error) {
 	if _, err = c.APIKeys(); err != nil {
 		return s, err
 	}
-	return s, c.webhookSecrets()
+	_, err = c.webhookSecrets(nil)
+	return s, err
 }
 
 // serveAddress checks where the API listens. Without keys nobody but this machine may reach it: whoever does may ask all bots.
@@ -73,15 +74,30 @@ func (c Config) APIKeys() ([]*apikey.Key, error) {
 	return file.Keys(), nil
 }
 
-func (c Config) webhookSecrets() error {
+// webhookSecrets reads the file of secrets; nil where there is none.
+func (c Config) webhookSecrets(log *slog.Logger) (*webhook.Secrets, error) {
 	path, _ := c.Env(EnvWebhookSecrets)
 	if path == "" {
-		return nil
+		return nil, nil
 	}
-	if _, err := webhook.LoadSecrets(path, nil); err != nil {
-		return c.Errorf(EnvWebhookSecrets, "%w", err)
+	secrets, err := webhook.LoadSecrets(path, log)
+	if err != nil {
+		return nil, c.Errorf(EnvWebhookSecrets, "%w", err)
 	}
-	return nil
+	return secrets, nil
+}
+
+// Webhooks posts to webhooks of tools. signs is false where there are no secrets.
+func (c Config) Webhooks(log *slog.Logger) (client *webhook.Client, signs bool, err error) {
+	secrets, err := c.webhookSecrets(log)
+	if err != nil {
+		return nil, false, err
+	}
+	allow, err := c.WebhookAllow()
+	if err != nil {
+		return nil, false, err
+	}
+	return webhook.NewClient(webhook.ClientConfig{Secrets: secrets, Allow: allow, Agent: c.Agent()}), secrets != nil, nil
 }
 
 // CheckServing says what is wrong with a setting that is for the command serve alone.
@@ -93,7 +109,7 @@ func (c Config) CheckServing(env string) (err error) {
 	case EnvAPIKeys:
 		_, err = c.APIKeys()
 	case EnvWebhookSecrets:
-		err = c.webhookSecrets()
+		_, err = c.webhookSecrets(nil)
 	}
 	return err
 }

@@ -2,8 +2,10 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,32 +13,48 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"syscall"
 	"time"
 )
 
 // Bounds of one delivery.
 const (
-	defaultTimeout = 20 * time.Second // the standard advises 15 to 30 s
-	dialTimeout    = 10 * time.Second
-	drainFor       = time.Second // an answer that has its status is read for this long, so that its connection can be used again
-	maxAnswer      = 64 << 10
-	maxHeader      = 64 << 10
-	idleFor        = 30 * time.Second
-	idlePerHost    = 4
+	dialTimeout = 10 * time.Second
+	drainFor    = time.Second // an answer that has its status is read for this long, so that its connection can be used again
+	maxAnswer   = 64 << 10
+	maxHeader   = 64 << 10
+	idleFor     = 30 * time.Second
+	idlePerHost = 4
 )
 
-// client posts events. Addresses are checked when they are connected to, after DNS, so a name that resolves to another
-// address a moment later is no way around the guard. Proxies of the environment are not used: behind one, the guard would
-// see the proxy's address alone.
-type client struct {
-	plain, secure *http.Client // for http, which the guard allows to few addresses, and for https
-	agent         string
-	timeout       time.Duration
+// ClientConfig says who signs what is posted, and to whom it may go.
+type ClientConfig struct {
+	// Secrets sign; nil: there are none, and Check refuses every target.
+	Secrets *Secrets
+
+	// Allow are networks that may be posted to although they are not public: see ParseAllow.
+	Allow []netip.Prefix
+
+	Agent string // User-Agent; "" = cozeq
+
+	// Resolver and RootCAs are those of the system where they are nil.
+	Resolver *net.Resolver
+	RootCAs  *x509.CertPool
 }
 
-func newClient(g *guard, c *Config) *client {
+// Client posts signed bodies. Addresses are checked when they are connected to, after DNS, so a name that resolves to another
+// address a moment later is no way around the guard. Proxies of the environment are not used: behind one, the guard would
+// see the proxy's address alone.
+type Client struct {
+	plain, secure *http.Client // for http, which the guard allows to few addresses, and for https
+	secrets       *Secrets
+	guard         *guard
+	agent         string
+}
+
+// NewClient returns a Client.
+func NewClient(c ClientConfig) *Client {
+	g := &guard{c.Allow}
 	one := func(plain bool) *http.Client {
 		dialer := &net.Dialer{
 			Timeout:  dialTimeout,
@@ -55,7 +73,7 @@ func newClient(g *guard, c *Config) *client {
 				TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs},
 				TLSHandshakeTimeout:    dialTimeout,
 				ForceAttemptHTTP2:      true,
-				DisableCompression:     true, // nobody reads the answer
+				DisableCompression:     true, // an answer is short, or read by nobody
 				MaxResponseHeaderBytes: maxHeader,
 				MaxIdleConnsPerHost:    idlePerHost,
 				IdleConnTimeout:        idleFor,
@@ -63,73 +81,52 @@ func newClient(g *guard, c *Config) *client {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
-	return &client{plain: one(true), secure: one(false), agent: c.Agent, timeout: c.Timeout}
+	return &Client{plain: one(true), secure: one(false), secrets: c.Secrets, guard: g, agent: cmp.Or(c.Agent, "cozeq")}
 }
 
-func (c *client) close() {
+func (c *Client) close() {
 	c.plain.CloseIdleConnections()
 	c.secure.CloseIdleConnections()
 }
 
-// outcome is what became of a try, by the names that the metrics have for it.
-type outcome string
-
-const (
-	delivered   outcome = "delivered"
-	refused     outcome = "refused"     // a status that is no success
-	gone        outcome = "gone"        // 410: the receiver wants no more of it
-	timedOut    outcome = "timeout"     // no answer in time
-	unreachable outcome = "unreachable" // no name, no connection, no TLS
-	blockedAddr outcome = "blocked"     // an address that deliveries may not go to
-	unsigned    outcome = "unsigned"    // its secret is not in the file any more
-)
-
-var outcomes = []outcome{delivered, refused, gone, timedOut, unreachable, blockedAddr, unsigned}
-
-// attempt is one try of a delivery.
-type attempt struct {
-	outcome    outcome
-	why        string        // of a failure, without the URL's query
-	throttled  bool          // the receiver asks for fewer requests
-	retryAfter time.Duration // what the receiver asks for, 0 = nothing
+// keysOf are the secrets of this name that the tenant may sign with; none: they are not in the file any more.
+func (c *Client) keysOf(tenant, name string) [][]byte {
+	if c.secrets == nil || !owns(tenant, name) {
+		return nil
+	}
+	return c.secrets.current().keys[name]
 }
 
-// post sends a signed body once.
-func (c *client) post(ctx context.Context, to *url.URL, keys [][]byte, id string, body []byte) attempt {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+// send sends a signed body once. last closes its connection then.
+func (c *Client) send(ctx context.Context, to *url.URL, keys [][]byte, id string, body []byte, last bool) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return attempt{outcome: unreachable, why: withoutURL(err).Error()}
+		return nil, withoutURL(err)
 	}
+	req.Close = last
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", c.agent)
-	now := time.Now()
-	sign(req.Header, keys, id, now, body)
+	sign(req.Header, keys, id, time.Now(), body)
 	via := c.secure
 	if to.Scheme == "http" {
 		via = c.plain
 	}
 	resp, err := via.Do(req)
+	return resp, withoutURL(err)
+}
+
+// post delivers an event once. ctx bounds it, with a cause that says so.
+func (c *Client) post(ctx context.Context, to *url.URL, keys [][]byte, id string, body []byte) attempt {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	resp, err := c.send(ctx, to, keys, id, body, false)
 	if err != nil {
-		return failed(ctx, err, c.timeout)
+		return failed(ctx, err)
 	}
 	defer resp.Body.Close()
 	defer time.AfterFunc(drainFor, cancel).Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // whatever it says: the status has told
-	return judge(resp, now)
-}
-
-// failed is a try without an answer.
-func failed(ctx context.Context, err error, timeout time.Duration) attempt {
-	err = withoutURL(err)
-	if b, ok := errors.AsType[*BlockedError](err); ok {
-		return attempt{outcome: blockedAddr, why: b.Error()}
-	}
-	if t, ok := errors.AsType[net.Error](err); ctx.Err() != nil || ok && t.Timeout() {
-		return attempt{outcome: timedOut, why: fmt.Sprintf("no answer within %v", timeout)}
-	}
-	return attempt{outcome: unreachable, why: err.Error()}
+	return judge(resp, time.Now())
 }
 
 // withoutURL takes the URL out of an error of net/http, and with it a token in its query.
@@ -138,34 +135,4 @@ func withoutURL(err error) error {
 		return u.Err
 	}
 	return err
-}
-
-// judge is a try that was answered.
-func judge(resp *http.Response, now time.Time) attempt {
-	code := resp.StatusCode
-	a := attempt{outcome: refused, why: "the receiver answered " + strconv.Itoa(code) + " " + http.StatusText(code)}
-	switch {
-	case code >= 200 && code < 300:
-		return attempt{outcome: delivered}
-	case code >= 300 && code < 400:
-		a.why += ": redirects are not followed, set the URL that it leads to"
-	case code == http.StatusGone:
-		a.outcome = gone
-	case code == http.StatusTooManyRequests, code == http.StatusBadGateway,
-		code == http.StatusServiceUnavailable, code == http.StatusGatewayTimeout:
-		a.throttled = true
-	}
-	a.retryAfter = retryAfter(resp.Header.Get("Retry-After"), now)
-	return a
-}
-
-// retryAfter reads seconds or a date; 0 where there is neither.
-func retryAfter(value string, now time.Time) time.Duration {
-	if n, err := strconv.Atoi(value); err == nil {
-		return min(max(0, time.Duration(n)), maxRetryAfter/time.Second) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(0, at.Sub(now)), maxRetryAfter)
-	}
-	return 0
 }

@@ -38,7 +38,7 @@ func child(url string) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(os.Getenv(childRoots)))
 	s, err := webhook.New(webhook.Config{
-		Store: results.NewStore(redis.NewClient(options)), Secrets: secrets, Allow: allow, RootCAs: roots,
+		Store: results.NewStore(redis.NewClient(options)), ClientConfig: webhook.ClientConfig{Secrets: secrets, Allow: allow, RootCAs: roots},
 	})
 	if err != nil {
 		panic(err)

@@ -99,13 +99,15 @@ func (s *Sender) noEvent(n *note, err error) error {
 
 // try sends once.
 func (s *Sender) try(ctx context.Context, n *note, to *url.URL, body []byte) attempt {
-	if s.secrets == nil {
+	keys := s.client.keysOf(n.Tenant, n.Secret)
+	switch {
+	case s.client.secrets == nil:
 		return attempt{outcome: unsigned, why: "there are no secrets in this process: set COZEQ_WEBHOOK_SECRETS_FILE"}
-	}
-	keys := s.secrets.current().keys[n.Secret]
-	if len(keys) == 0 || !owns(n.Tenant, n.Secret) {
+	case len(keys) == 0:
 		return attempt{outcome: unsigned, why: "there is no secret " + n.Secret + " any more in COZEQ_WEBHOOK_SECRETS_FILE"}
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout, fmt.Errorf("no answer within %v", s.cfg.Timeout))
+	defer cancel()
 	return s.client.post(ctx, to, keys, deliveryID(n.ID), body)
 }
 

@@ -31,6 +31,11 @@ func TestVerifiedByOthers(t *testing.T) {
 	}
 	r.Must(c.Cancel(t.Context(), "batch", func(int, int) {}))
 	all = append(all, r.receiver.next(t))
+	answer, err := r.client.Call(t.Context(), webhook.Target{URL: r.receiver.URL}, "tool-1", []byte(`{"type":"tool.called","data":{"id":"tool-1"}}`))
+	if err != nil || answer != "" {
+		t.Errorf("%q %v", answer, err)
+	}
+	all = append(all, r.receiver.next(t))
 	text, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
@@ -39,5 +44,5 @@ func TestVerifiedByOthers(t *testing.T) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	project.Run(t, 10, "DELIVERIES="+file, "SECRETS="+oldSecret+" "+newSecret, "STRANGER=whsec_"+strings.Repeat("c3RyYW5nZXIg", 3))
+	project.Run(t, 15, "DELIVERIES="+file, "SECRETS="+oldSecret+" "+newSecret, "STRANGER=whsec_"+strings.Repeat("c3RyYW5nZXIg", 3))
 }

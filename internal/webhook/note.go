@@ -85,7 +85,7 @@ func (n *note) target(keys *results.Keys) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseURL(text)
+	return Target{URL: text}.parse()
 }
 
 // sameAs reports whether the note leads to the same target.

@@ -108,6 +108,7 @@ func (r *receiver) none(t testing.TB) {
 type rig struct {
 	*tasktest.Line
 	*webhook.Sender
+	client   *webhook.Client // as the Sender's
 	receiver *receiver
 	log      *logged
 	stop     func()
@@ -129,11 +130,12 @@ func newRig(t testing.TB, rdb redis.UniversalClient, change func(*webhook.Config
 	roots := x509.NewCertPool()
 	roots.AddCert(r.receiver.Certificate())
 	cfg := webhook.Config{
-		Store: r.Store, Secrets: secrets, Allow: allow, RootCAs: roots, Logger: r.log.logger(), Drain: 100 * time.Millisecond,
+		Store: r.Store, ClientConfig: webhook.ClientConfig{Secrets: secrets, Allow: allow, RootCAs: roots}, Logger: r.log.logger(), Drain: 100 * time.Millisecond,
 	}
 	if change != nil {
 		change(&cfg)
 	}
+	r.client = webhook.NewClient(cfg.ClientConfig)
 	if r.Sender, err = webhook.New(cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,9 @@ package webhook
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -24,30 +21,22 @@ type Config struct {
 	Store   *results.Store
 	Batches *batches.Client // nil: one is made on the store
 
-	// Secrets sign; nil: there are none, and Check refuses every target.
-	Secrets *Secrets
-
-	// Allow are networks that deliveries may go to although they are not public: see ParseAllow.
-	Allow []netip.Prefix
+	ClientConfig
 
 	// API is the base URL of the API as receivers reach it, for the url in an event; "" makes that one relative.
 	API string
 
-	Agent         string                // User-Agent; "" = cozeq
 	MaxConcurrent int                   // deliveries at a time; 0 = 32. A quarter of them may be for one receiver
 	Timeout       time.Duration         // of a delivery; 0 = 20 s
 	Drain         time.Duration         // what deliveries get to end when Run ends; 0 = 10 s
 	Metrics       prometheus.Registerer // nil: none
 	Logger        *slog.Logger          // nil: discarded
-
-	// Resolver and RootCAs are those of the system where they are nil.
-	Resolver *net.Resolver
-	RootCAs  *x509.CertPool
 }
 
 const (
 	defaultConcurrent = 32
 	defaultDrain      = 10 * time.Second
+	defaultTimeout    = 20 * time.Second // the standard advises 15 to 30 s
 
 	// retention is how long asynq shows what was delivered. Until then an event that is scheduled again is not sent again.
 	retention = time.Hour
@@ -62,9 +51,7 @@ type Sender struct {
 	log       *slog.Logger
 	store     *results.Store
 	batches   *batches.Client
-	secrets   *Secrets
-	guard     *guard
-	client    *client
+	client    *Client
 	hosts     *hosts
 	metrics   *metrics
 	enqueue   *asynq.Client
@@ -77,7 +64,6 @@ func New(cfg Config) (*Sender, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("webhook: no store")
 	}
-	cfg.Agent = cmp.Or(cfg.Agent, "cozeq")
 	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
 	cfg.Drain = cmp.Or(cfg.Drain, defaultDrain)
 	cfg.MaxConcurrent = cmp.Or(cfg.MaxConcurrent, defaultConcurrent)
@@ -92,14 +78,12 @@ func New(cfg Config) (*Sender, error) {
 	}
 	rdb := cfg.Store.Redis()
 	s := &Sender{
-		cfg: cfg, log: cfg.Logger, store: cfg.Store, batches: cfg.Batches, secrets: cfg.Secrets,
-		guard:     &guard{cfg.Allow},
+		cfg: cfg, log: cfg.Logger, store: cfg.Store, batches: cfg.Batches, client: NewClient(cfg.ClientConfig),
 		hosts:     newHosts(max(1, cfg.MaxConcurrent/4)),
 		metrics:   newMetrics(cfg.Metrics),
 		enqueue:   asynq.NewClientFromRedisClient(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 	}
-	s.client = newClient(s.guard, &s.cfg)
 	s.watch = newWatch(s)
 	return s, nil
 }
@@ -108,7 +92,7 @@ func New(cfg Config) (*Sender, error) {
 // the package documentation. It may be repeated, and one of the same id that is scheduled already stays, except that
 // another target takes its place while there is no such task or batch yet. An invalid target is a *tasks.InvalidError.
 func (s *Sender) Schedule(ctx context.Context, kind Kind, id string, t Target) error {
-	t, err := s.complete(t)
+	t, _, err := s.client.complete(t)
 	if err != nil {
 		return err
 	}

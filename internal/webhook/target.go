@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -19,73 +20,81 @@ type Target struct {
 
 	// Tenant is the name of the API key that asks for it, "" where there are none. It signs with secrets of its own only.
 	Tenant string `json:"-"`
+
+	// Field is what errors call it; "" = webhook.
+	Field string `json:"-"`
 }
 
-// Names of the fields in errors.
+// Parts of a target in errors.
 const (
-	fieldURL    = "webhook.url"
-	fieldSecret = "webhook.secret"
+	whole    = ""
+	ofURL    = ".url"
+	ofSecret = ".secret"
 )
 
-func invalid(field, format string, args ...any) error {
-	return &tasks.InvalidError{Field: field, Reason: fmt.Sprintf(format, args...)}
+func (t Target) invalid(part, format string, args ...any) error {
+	return &tasks.InvalidError{Field: cmp.Or(t.Field, "webhook") + part, Reason: fmt.Sprintf(format, args...)}
 }
 
 // Check returns a *tasks.InvalidError for a target that no event can be delivered to. It asks no DNS: the address is
 // checked again, and for good, whenever one is connected to.
-func (s *Sender) Check(t Target) error {
-	_, err := s.complete(t)
+func (c *Client) Check(t Target) error {
+	_, _, err := c.complete(t)
 	return err
 }
 
+// Check is that of the Sender's Client.
+func (s *Sender) Check(t Target) error { return s.client.Check(t) }
+
 // complete checks a target and gives it the name of its secret.
-func (s *Sender) complete(t Target) (Target, error) {
-	if s.secrets == nil {
-		return t, invalid("webhook", "there are no secrets to sign it with: the operator has to set COZEQ_WEBHOOK_SECRETS_FILE")
+func (c *Client) complete(t Target) (Target, *url.URL, error) {
+	if c.secrets == nil {
+		return t, nil, t.invalid(whole, "there are no secrets to sign it with: the operator has to set COZEQ_WEBHOOK_SECRETS_FILE")
 	}
-	u, err := parseURL(t.URL)
+	u, err := t.parse()
 	if err != nil {
-		return t, err
+		return t, nil, err
 	}
-	if err := s.guard.checkHost(u.Hostname(), u.Scheme == "http"); err != nil {
-		return t, invalid(fieldURL, "%v", err)
+	if err := c.guard.checkHost(u.Hostname(), u.Scheme == "http"); err != nil {
+		return t, nil, t.invalid(ofURL, "%v", err)
 	}
-	if t.Secret, err = s.secrets.current().choose(t.Tenant, t.Secret); err != nil {
-		return t, invalid(fieldSecret, "%v", err)
+	if t.Secret, err = c.secrets.current().choose(t.Tenant, t.Secret); err != nil {
+		return t, nil, t.invalid(ofSecret, "%v", err)
 	}
-	return t, nil
+	return t, u, nil
 }
 
-// parseURL never repeats the URL in its error: it may hold a password.
-func parseURL(text string) (*url.URL, error) {
+// parse never repeats the URL in its error: it may hold a password.
+func (t Target) parse() (*url.URL, error) {
+	text := t.URL
 	if text == "" {
-		return nil, invalid(fieldURL, "missing")
+		return nil, t.invalid(ofURL, "missing")
 	}
 	if len(text) > maxURL {
-		return nil, invalid(fieldURL, "%d bytes, want at most %d", len(text), maxURL)
+		return nil, t.invalid(ofURL, "%d bytes, want at most %d", len(text), maxURL)
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return nil, invalid(fieldURL, "there are spaces or control characters in it")
+		return nil, t.invalid(ofURL, "there are spaces or control characters in it")
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Opaque != "" {
-		return nil, invalid(fieldURL, "not a URL, want one such as https://example.com/hook")
+		return nil, t.invalid(ofURL, "not a URL, want one such as https://example.com/hook")
 	}
 	port := u.Port()
 	n, _ := strconv.Atoi(port)
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, invalid(fieldURL, "want one that begins with https://")
+		return nil, t.invalid(ofURL, "want one that begins with https://")
 	case u.Hostname() == "":
-		return nil, invalid(fieldURL, "it names no host")
+		return nil, t.invalid(ofURL, "it names no host")
 	case u.User != nil:
-		return nil, invalid(fieldURL, "there is a user or password in it: the signature says who sends it")
+		return nil, t.invalid(ofURL, "there is a user or password in it: the signature says who sends it")
 	case u.Fragment != "" || strings.Contains(text, "#"):
-		return nil, invalid(fieldURL, "a fragment (#) is never sent: leave it out")
+		return nil, t.invalid(ofURL, "a fragment (#) is never sent: leave it out")
 	case strings.Contains(u.Hostname(), "%"):
-		return nil, invalid(fieldURL, "an address with a zone (%%) is of this machine's network only")
+		return nil, t.invalid(ofURL, "an address with a zone (%%) is of this machine's network only")
 	case port != "" && (n < 1 || n > 65535), strings.HasSuffix(u.Host, ":"):
-		return nil, invalid(fieldURL, "its port is not a number from 1 to 65535")
+		return nil, t.invalid(ofURL, "its port is not a number from 1 to 65535")
 	}
 	return u, nil
 }

@@ -189,7 +189,7 @@ func (o *options) read(cmd *cobra.Command, args []string) (r request, err error)
 			BotID: r.chat.BotID, Concurrency: 1, Queues: session.QueuesOf(o.questions.Queue), Drain: drain, Logger: r.logger, Rate: rate,
 		}
 	}
-	if err := o.tools.Apply(cmd, r.worker); err != nil {
+	if err := o.tools.Apply(r.cfg, r.worker); err != nil {
 		return r, err
 	}
 	switch {

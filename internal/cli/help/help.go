@@ -186,7 +186,7 @@ var helpGroups = []struct{ title, flags string }{
 	{"Input", "format question-col custom-id-col sheet delimiter encoding prompt prompt-file run-system submit-system unsupported"},
 	{"Selection", "class code status since older-than all"},
 	{"Batch", "submit-id again dry-run submit-keep expires-in"},
-	{"Tools", "tool tool-timeout tool-rounds"},
+	{"Tools", "tool tool-timeout tool-rounds ask-webhook-allow run-webhook-allow worker-webhook-allow"},
 	{"Workflow", "workflow chatflow app param resume interrupt-type"},
 	{"Question", "id user conversation image file var"},
 	{"Output", "output on-result json markdown stream no-wait wait partial force retry-failed exit-status strict"},

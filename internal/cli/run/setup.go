@@ -69,7 +69,7 @@ func (o *options) setup(cmd *cobra.Command, args []string, panel *panel.Panel) (
 	if !p.own {
 		toolsOf = nil
 	}
-	if err := o.tools.Apply(cmd, toolsOf); err != nil {
+	if err := o.tools.Apply(p.cfg, toolsOf); err != nil {
 		return p, err
 	}
 	if p.patience, err = pausewatch.TimeoutsOf(cmd, o.patience, pausewatch.Timeouts{Quota: pausewatch.QuotaTimeout, Outage: pausewatch.OutageTimeout}); err != nil {

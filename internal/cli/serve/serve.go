@@ -106,7 +106,7 @@ programs.`,
 	f.Lookup("drain").Usage = "let requests and chats in flight finish for this long after the first signal"
 	o.rules.AddFlag(f)
 	o.tools.AddFlags(cmd)
-	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Models, settings.WebhookAllow, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Metrics, settings.Log, settings.Codes, settings.MaxAnswer)
+	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Models, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Metrics, settings.Log, settings.Codes, settings.MaxAnswer)
 	return cmd
 }
 
@@ -183,7 +183,7 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 		p.gateway.BotID = cmp.Or(p.gateway.BotID, demoBot)
 	}
 	if !alone && !o.withWorker {
-		if err := o.tools.Apply(cmd, nil); err != nil {
+		if err := o.tools.Apply(p.cfg, nil); err != nil {
 			return p, err
 		}
 		// The workers have the token; with one here, too, content that comes as data can be uploaded.
@@ -203,7 +203,7 @@ func (o *options) read(cmd *cobra.Command) (p setup, err error) {
 	if p.worker.Rate, err = p.cfg.Rate(); err != nil {
 		return p, err
 	}
-	if err := o.tools.Apply(cmd, p.worker); err != nil {
+	if err := o.tools.Apply(p.cfg, p.worker); err != nil {
 		return p, err
 	}
 	if o.demo {

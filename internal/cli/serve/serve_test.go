@@ -17,8 +17,17 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 // start starts a server, and says where it is, how to stop it, and how it ended.
 func start(t *testing.T, args ...string) (url string, stop func(), ended <-chan error) {
 	t.Helper()
+	return startWith(t, nil, args...)
+}
+
+// startWith is start with variables.
+func startWith(t *testing.T, env map[string]string, args ...string) (url string, stop func(), ended <-chan error) {
+	t.Helper()
 	out, written := io.Pipe()
-	cmd := New(&terminal.Streams{Out: written, Err: io.Discard, Env: func(string) (string, bool) { return "", false }})
+	cmd := New(&terminal.Streams{Out: written, Err: io.Discard, Env: func(name string) (string, bool) {
+		value, set := env[name]
+		return value, set
+	}})
 	cmd.SetArgs(append(args, "--http", "127.0.0.1:0"))
 	ctx, stop := context.WithCancel(t.Context())
 	end := make(chan error, 1)

@@ -123,7 +123,7 @@ func (o *options) config(cmd *cobra.Command, cfg settings.Config) (wc worker.Con
 	if wc.Rate, err = cfg.Rate(); err != nil {
 		return wc, err
 	}
-	if err := o.tools.Apply(cmd, &wc); err != nil {
+	if err := o.tools.Apply(cfg, &wc); err != nil {
 		return wc, err
 	}
 	if o.keep < time.Second {
