@@ -97,7 +97,7 @@ var edges = map[string][]string{
 	"internal/usage":       {},
 	"internal/openai":      {"coze", "internal/attachment", "tasks", "results", "internal/apikey", "internal/messages", "internal/pause", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
 	"internal/messages":    {"coze", "tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
-	"internal/input":       {"coze", "tasks", "internal/charset", "internal/messages", "internal/parameter", "internal/sheet", "internal/usage"},
+	"internal/input":       {"coze", "tasks", "internal/charset", "internal/messages", "internal/parameter", "internal/parquet", "internal/sheet", "internal/usage"},
 	"internal/output":      {"results", "internal/input", "internal/messages", "internal/parquet", "internal/sheet", "internal/usage"},
 	"internal/sink":        {"internal/backoff", "internal/command"},
 	"internal/command":     {},

@@ -35,7 +35,7 @@ func (in *Input) OutputColumns(ctx context.Context) (*Columns, error) {
 		if h.quoted {
 			name = UnquoteFormula(name)
 		}
-		for slices.Contains(AnswerColumns, name) || name != h.names[i] && slices.Contains(h.names, name) {
+		for slices.Contains(AnswerNames, name) || name != h.names[i] && slices.Contains(h.names, name) {
 			name = "input_" + name
 		}
 		c.Names = append(c.Names, name)
@@ -58,22 +58,6 @@ func (c *Columns) Cells(row *Row) []string {
 	}
 	return cells
 }
-
-// AnswerColumns follow the input's columns in a table. Package output fills them in. A table without those from OldColumns on is
-// one of an earlier version.
-var AnswerColumns = []string{
-	"answer", "status", ColumnErrorCode, "error_msg", ColumnTokenCount, "conversation_id", "chat_id", "asks_back", ColumnDuplicate,
-}
-
-// OldColumns is how many of AnswerColumns every version has written.
-const OldColumns = 7
-
-// The columns that are not texts: two of numbers, and one that is true or empty.
-const (
-	ColumnErrorCode  = "error_code"
-	ColumnTokenCount = "token_count"
-	ColumnDuplicate  = "possible_duplicate"
-)
 
 // IsNumber reports whether a row's cell in the ith of these columns is a number of a sheet.
 func (c *Columns) IsNumber(row *Row, i int) bool {

@@ -68,7 +68,7 @@ func (t *table) header(cells cellReader) (*header, error) {
 
 // isOutput reports whether the table is one that a run has written: it has all columns of an answer.
 func (h *header) isOutput() bool {
-	for _, name := range AnswerColumns[:OldColumns] {
+	for _, name := range AnswerNames[:OldColumns] {
 		if !slices.Contains(h.names, name) {
 			return false
 		}
@@ -85,7 +85,7 @@ func (h *header) isAnswer(column int) bool {
 		return true
 	}
 	at, there := h.fields[FieldCustomID]
-	return slices.Contains(AnswerColumns, h.names[column]) && !(there && at == column)
+	return slices.Contains(AnswerNames, h.names[column]) && !(there && at == column)
 }
 
 // isPrompted reports whether the prompt names a column.
@@ -117,7 +117,7 @@ func (t *table) assign(h *header) (wrong string) {
 		if name == "" {
 			continue
 		}
-		old := h.again && slices.Contains(AnswerColumns, name) // used only if it is named
+		old := h.again && slices.Contains(AnswerNames, name) // used only if it is named
 		into, key := h.fields, name
 		switch {
 		case t.names.run && name != t.names.customID && name != fieldUserID:

@@ -33,19 +33,12 @@ func newParquetWriter(w io.Writer, c *input.Columns) (*parquetWriter, error) {
 	for _, name := range c.OutputNames() {
 		columns = append(columns, parquet.Column{Name: name})
 	}
-	for _, name := range input.AnswerColumns {
-		columns = append(columns, parquet.Column{Name: name, Type: parquetTypes[name]})
-	}
+	columns = append(columns, input.AnswerColumns...)
 	for _, name := range timeColumns {
 		columns = append(columns, parquet.Column{Name: name, Type: parquet.Time})
 	}
 	file, err := parquet.NewWriter(w, columns)
 	return &parquetWriter{c, file}, err
-}
-
-// parquetTypes are those of the columns that are no texts.
-var parquetTypes = map[string]parquet.Type{
-	input.ColumnErrorCode: parquet.Number, input.ColumnTokenCount: parquet.Number, input.ColumnDuplicate: parquet.Bool,
 }
 
 func (t *parquetWriter) Write(row *input.Row, res *results.Result) error {

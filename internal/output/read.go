@@ -32,7 +32,7 @@ func (o File) Records(ctx context.Context) iter.Seq2[*results.Result, error] {
 			return
 		}
 		out, err := input.Open(o.Path, input.Options{
-			Format: o.format, QuestionCol: input.AnswerColumns[0],
+			Format: o.format, QuestionCol: input.AnswerNames[0],
 			CheckFile: func(string) error { return nil }, // they were uploaded
 		})
 		if err != nil {
@@ -140,8 +140,8 @@ type places struct {
 // columns checks the names of a table's columns.
 func (o File) columns(names []string) (places, error) {
 	p := places{id: -1}
-	for _, wanted := range [][]string{input.AnswerColumns, input.AnswerColumns[:input.OldColumns]} {
-		if p.answer = len(names) - len(wanted); p.answer < 0 || !slices.Equal(names[p.answer:], wanted) {
+	for n := len(input.AnswerNames); n >= input.OldColumns; n-- {
+		if p.answer = len(names) - n; p.answer < 0 || !slices.Equal(names[p.answer:], input.AnswerNames[:n]) {
 			continue
 		}
 		if o.ID != "" {
@@ -149,7 +149,7 @@ func (o File) columns(names []string) (places, error) {
 		}
 		return p, nil
 	}
-	return p, errors.New("the last columns are not " + input.List(input.AnswerColumns, ""))
+	return p, errors.New("the last columns are not " + input.List(input.AnswerNames, ""))
 }
 
 // record makes the record of the nth row.

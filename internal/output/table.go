@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/cozeq/cozeq/internal/input"
+	"github.com/cozeq/cozeq/internal/parquet"
 	"github.com/cozeq/cozeq/internal/sheet"
 	"github.com/cozeq/cozeq/results"
 )
@@ -37,7 +38,7 @@ func newCSVWriter(w io.Writer, c *input.Columns, comma rune, marked bool) (*csvW
 	}
 	t := &csvWriter{columns: c, csv: csv.NewWriter(w)}
 	t.csv.Comma = comma
-	return t, t.writeRow(c.Names, c.OutputNames(), input.AnswerColumns)
+	return t, t.writeRow(c.Names, c.OutputNames(), input.AnswerNames)
 }
 
 func (t *csvWriter) writeRow(cells ...[]string) error {
@@ -67,7 +68,7 @@ type sheetWriter struct {
 }
 
 func newSheetWriter(w io.Writer, c *input.Columns) (*sheetWriter, error) {
-	names := slices.Concat(c.Names, c.OutputNames(), input.AnswerColumns)
+	names := slices.Concat(c.Names, c.OutputNames(), input.AnswerNames)
 	wide := []int{len(c.Names) + len(c.Output)} // the answer
 	if i := slices.Index(c.Names, input.FieldQuestion); i >= 0 {
 		wide = append(wide, i)
@@ -94,7 +95,7 @@ func (t *sheetWriter) Write(row *input.Row, res *results.Result) error {
 		}
 	}
 	for i, text := range answerCells(res) {
-		if name := input.AnswerColumns[i]; text != "" && (name == input.ColumnErrorCode || name == input.ColumnTokenCount) {
+		if text != "" && input.AnswerColumns[i].Type == parquet.Number {
 			cells = append(cells, numeric(text))
 		} else {
 			cells = append(cells, text)
