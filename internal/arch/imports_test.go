@@ -107,7 +107,7 @@ var edges = map[string][]string{
 	"internal/progress":    {"results"},
 	"internal/redisretry":  {"tasks/batches", "tasks", "internal/backoff"},
 	"internal/deadletter":  {"coze", "results", "tasks", "internal/flags", "internal/asynqx", "internal/record", "asynq", "redis"},
-	"internal/attachment":  {"coze", "results", "internal/backoff", "internal/pause", "redis"},
+	"internal/attachment":  {"coze", "results", "internal/backoff", "internal/limit", "internal/pause", "redis"},
 	"internal/runbatch":    {"tasks/batches", "tasks", "results", "internal/tally", "redis"},
 	"internal/filerun": {"internal/sink", "internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
 		"internal/progress", "internal/redisretry", "internal/sheet"},

@@ -23,6 +23,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/results"
 )
@@ -181,14 +182,20 @@ func (u *Uploader) remembered(ctx context.Context, file *coze.Upload, sum string
 	if err == nil || !errors.Is(err, redis.Nil) {
 		return id, err
 	}
-	if id, err = u.send(ctx, file); err != nil {
+	if id, err = u.send(ctx, credential, file); err != nil {
 		return "", err
 	}
 	return id, u.Redis.Set(ctx, key, id, keep).Err()
 }
 
-func (u *Uploader) send(ctx context.Context, file *coze.Upload) (string, error) {
+// send uploads a file. Each try takes a permit, so that all processes together keep to Coze's rate.
+func (u *Uploader) send(ctx context.Context, credential string, file *coze.Upload) (string, error) {
+	limiter := limit.Limiter{Redis: u.Redis}
 	for waits, failed := pace.Start(), 0; ; {
+		permit, err := limiter.Take(ctx, limit.ForLookup, credential, limit.Uploads)
+		if err != nil {
+			return "", err
+		}
 		got, err := u.Coze.UploadFile(ctx, file)
 		if err == nil {
 			return got.ID, nil
@@ -196,12 +203,15 @@ func (u *Uploader) send(ctx context.Context, file *coze.Upload) (string, error) 
 		e, ok := errors.AsType[*coze.Error](err)
 		switch {
 		case ok && e.Class == coze.ClassRate:
+			err = limiter.Refused(ctx, permit, credential, limit.Uploads, e)
 		case ok && e.Class == coze.ClassTransient && failed < transientTries-1:
 			failed++
-		default:
-			return "", err
+			err = nil
 		}
-		if err := waits.Sleep(ctx, e.RetryAfter); err != nil {
+		if err == nil {
+			err = waits.Sleep(ctx, e.RetryAfter)
+		}
+		if err != nil {
 			return "", err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -105,6 +107,27 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRateShared: a refused rate is waited for, and cuts the rate at which every process uploads.
+func TestRateShared(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		srv := cozetest.New(t, cozetest.WithRules(cozetest.Rule{On: "upload", Nth: 1, Fault: cozetest.Fault{Kind: cozetest.Limit}}))
+		for n, name := range []string{"a.pdf", "b.pdf"} {
+			u := &attachment.Uploader{Coze: srv.Client(), Redis: rdb}
+			if _, err := u.UploadContent(t.Context(), name, []byte(name)); err != nil {
+				t.Fatal(err)
+			}
+			limits := redistest.Keys(t, rdb, "cozeq:limit:*")
+			if len(limits) != 1 || !strings.HasSuffix(limits[0], "}:uploads") {
+				t.Fatalf("limits %q", limits)
+			}
+			permits, refusals := rdb.HGet(t.Context(), limits[0], "calls").Val(), rdb.HGet(t.Context(), limits[0], "refusals").Val()
+			if want := strconv.Itoa(n + 2); permits != want || refusals != "1" {
+				t.Errorf("%s: %s permits, want %s; %s refusals", name, permits, want, refusals)
+			}
+		}
+	})
 }
 
 // TestAbandoned: a caller that gives up does not take along those that wait for the same content.

@@ -7,8 +7,8 @@
 // caller that dies costs one permit at the most. A permit for a chat respects pauses (package pause), in the same round
 // trip. It is not for limits of your own: [Limiter.Highest] only bounds what is learnt.
 //
-// Keys: cozeq:limit:{CREDENTIAL}, with :workflows, with :bot:BOT, a hash that lives an hour after its last call. Its fields
-// may change between versions: the workers learn the rate again.
+// Keys: cozeq:limit:{CREDENTIAL}, with :workflows, with :uploads, with :bot:BOT, a hash that lives an hour after its last call.
+// Its fields may change between versions: the workers learn the rate again.
 //
 // Scripts, each behind limitbase.lua: limit.lua gives a permit and raises the rate, refused.lua cuts it, known.lua starts
 // at a rate that is known. docs/limits.md has the figures.
@@ -51,8 +51,11 @@ var (
 // What a permit is for.
 const (
 	ForChat   = "chat" // held up by pauses
-	ForLookup = "poll" // of a chat that is paid for: not held up
+	ForLookup = "poll" // of a chat that is paid for, or an upload: not held up
 )
+
+// Uploads stands for the bot of a call that uploads a file.
+const Uploads = "uploads"
 
 const (
 	// nearWait is the longest wait for a permit in place. A caller that waits in place holds a slot, so there are never more of
@@ -206,13 +209,18 @@ func (l *Limiter) Know(ctx context.Context, credential string, rate float64) err
 	return nil
 }
 
-// shared is the key of the limit that a credential's calls share. Coze counts the calls for workflows and chatflows apart from
-// those for chats; Highest bounds all of them together. asked is what tasks.Chat.Asked says.
+// shared is the key of the limit that a credential's calls share. Coze counts the calls for workflows and chatflows, and those
+// that upload files, apart from those for chats; Highest bounds all but uploads together. asked is what tasks.Chat.Asked says, or
+// Uploads.
 func (l *Limiter) shared(credential, asked string) string {
-	if l.Highest == 0 && strings.HasPrefix(asked, "workflow:") {
-		return Key(credential, "") + ":workflows"
+	switch key := Key(credential, ""); {
+	case asked == Uploads:
+		return key + ":uploads"
+	case l.Highest == 0 && strings.HasPrefix(asked, "workflow:"):
+		return key + ":workflows"
+	default:
+		return key
 	}
-	return Key(credential, "")
 }
 
 // Key is the key of an account's limit, or of a bot's below it. The braces put all keys of a credential into one slot.

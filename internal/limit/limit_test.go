@@ -353,27 +353,32 @@ func TestBotIsCounted(t *testing.T) {
 	})
 }
 
-// TestWorkflowsApart: a refused workflow slows down workflows, and no chats, unless an operator's bound is for both.
-func TestWorkflowsApart(t *testing.T) {
+// TestApart: a refused workflow slows down workflows, and no chats, unless an operator's bound is for both; a refused upload slows
+// down uploads alone.
+func TestApart(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		account := Key("c", "")
 		for _, tt := range []struct {
-			highest float64
-			cut     string
-		}{{0, Key("c", "") + ":workflows"}, {50, Key("c", "")}} {
+			highest    float64
+			asked, cut string
+		}{
+			{0, "workflow:736", account + ":workflows"}, {50, "workflow:736", account},
+			{0, Uploads, account + ":uploads"}, {50, Uploads, account + ":uploads"},
+		} {
 			l := Limiter{Redis: rdb, Highest: tt.highest}
-			p, err := l.Take(t.Context(), ForChat, "c", "workflow:736")
+			p, err := l.Take(t.Context(), ForLookup, "c", tt.asked)
 			if err == nil {
-				err = l.Refused(t.Context(), p, "c", "workflow:736", &coze.Error{Class: coze.ClassRate, Scope: coze.ScopeAccount})
+				err = l.Refused(t.Context(), p, "c", tt.asked, &coze.Error{Class: coze.ClassRate, Scope: coze.ScopeAccount})
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, key := range []string{Key("c", ""), Key("c", "") + ":workflows"} {
+			for _, key := range []string{account, account + ":workflows", account + ":uploads"} {
 				if cut, err := rdb.HExists(t.Context(), key, "top").Result(); err != nil || cut != (key == tt.cut) {
-					t.Errorf("highest %v: the limit %s was cut: %t, %v", tt.highest, key, cut, err)
+					t.Errorf("%s, highest %v: the limit %s was cut: %t, %v", tt.asked, tt.highest, key, cut, err)
 				}
+				rdb.Del(t.Context(), key)
 			}
-			rdb.Del(t.Context(), Key("c", "")+":workflows")
 		}
 	})
 }
