@@ -46,54 +46,54 @@ type throttle struct {
 }
 
 // permit takes leave for one call that looks a chat up.
-func (a *calls) permit(ctx context.Context) (err error) {
-	if a.credential == "" { // a cancellation that came before anything else
-		if err := a.identify(ctx); err != nil {
+func (c *calls) permit(ctx context.Context) (err error) {
+	if c.credential == "" { // a cancellation that came before anything else
+		if err := c.identify(ctx); err != nil {
 			return err
 		}
 	}
-	a.permitted, err = a.limit.Take(ctx, limit.ForLookup, a.credential, a.chat.Asked())
+	c.permitted, err = c.limit.Take(ctx, limit.ForLookup, c.credential, c.chat.Asked())
 	return err
 }
 
-func (a *calls) identify(ctx context.Context) (err error) {
-	a.credential, err = a.coze.Identity(ctx)
+func (c *calls) identify(ctx context.Context) (err error) {
+	c.credential, err = c.coze.Identity(ctx)
 	return err
 }
 
 // permitToAsk takes a permit for a chat in two steps: draw sends the request along with other commands, await waits for
 // the permit.
-func (a *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await func(context.Context) error) {
+func (c *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await func(context.Context) error) {
 	what := limit.ForChat
-	if a.probe {
+	if c.probe {
 		what = limit.ForLookup // asked again within one attempt: the pause that it probes holds up the others
 	}
-	q := a.limit.Request(what, a.credential, a.chat.Asked())
+	q := c.limit.Request(what, c.credential, c.chat.Asked())
 	var began time.Time
 	var drawn *redis.Cmd
 	draw = func(ctx context.Context, p redis.Cmdable) { began, drawn = time.Now(), q.Send(ctx, p) }
 	return draw, func(ctx context.Context) (err error) {
-		a.permitted, err = q.Await(ctx, drawn)
-		if far, ok := errors.AsType[*limit.FarError](err); ok && len(a.cfg.Credentials) == 0 {
-			a.gate.Hold(min(far.After, farHold)) // the others in the queue are as far away
+		c.permitted, err = q.Await(ctx, drawn)
+		if long, ok := errors.AsType[*limit.LongWaitError](err); ok && len(c.cfg.Credentials) == 0 {
+			c.gate.Hold(min(long.After, longHold)) // the others in the queue would wait as long
 		}
 		if err != nil {
 			return err
 		}
-		a.probe = a.probe || a.permitted.Probe
+		c.probe = c.probe || c.permitted.Probe
 		if time.Since(began) > hintAfter {
-			a.askPlanRate(a.coze, a.credential)
+			c.askPlanRate(c.coze, c.credential)
 		}
 		return nil
 	}
 }
 
-// permitGiven names what became of a wait for a permit. A permit that is far away, and a pause, are no failures.
+// permitGiven names what became of a wait for a permit. A long wait, and a pause, are no failures.
 func permitGiven(err error) string {
 	if err == nil {
 		return "given"
 	}
-	if _, ok := errors.AsType[*limit.FarError](err); ok {
+	if _, ok := errors.AsType[*limit.LongWaitError](err); ok {
 		return "far"
 	}
 	if _, ok := errors.AsType[*limit.PausedError](err); ok {
@@ -102,5 +102,5 @@ func permitGiven(err error) string {
 	return "error"
 }
 
-// farHold is the longest that a process takes no tasks because permits are far.
-const farHold = 5 * time.Second
+// longHold is the longest that a process takes no tasks because the wait for a permit is long.
+const longHold = 5 * time.Second

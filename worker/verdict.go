@@ -6,6 +6,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/record"
@@ -64,7 +65,6 @@ var (
 const (
 	redisWait = 2 * time.Second  // our own store failed; nothing to do with Coze
 	fenceWait = 30 * time.Second // another attempt has the task, and should end within this time
-	turnWait  = 10 * 365 * 24 * time.Hour
 
 	// busyLimit is how long a conversation may be busy with another chat: a workflow inside a chat may last 10 min.
 	busyLimit = 12 * time.Minute
@@ -88,7 +88,7 @@ func judge(err error, h history) Verdict {
 	v := Verdict{Err: err}
 	var ask *coze.Error
 	var bad *tasks.InvalidError
-	var far *limit.FarError
+	var long *limit.LongWaitError
 	var paused *limit.PausedError
 	var key *results.KeyError
 	var refused *results.Failure
@@ -100,9 +100,9 @@ func judge(err error, h history) Verdict {
 	case errors.Is(err, errShutdown):
 		v.Action = Later
 	case errors.Is(err, errTurn):
-		v.Action, v.After = Later, turnWait
-	case errors.As(err, &far):
-		v.Action, v.Class, v.After = Later, coze.ClassRate, far.After
+		v.Action, v.After = Later, lane.WaitsAhead
+	case errors.As(err, &long):
+		v.Action, v.Class, v.After = Later, coze.ClassRate, long.After
 	case errors.As(err, &paused):
 		v.Action, v.Class, v.After, v.Parked = Later, paused.Class, pause.ParkedFor, paused.Scope
 	case errors.Is(err, errCanceled):

@@ -184,7 +184,7 @@ var edges = map[string][]string{
 	"internal/cli/result": {"results", "tasks", "internal/exitcode", "internal/flags", "internal/misuse",
 		"internal/panel", "internal/session", "internal/settings", "internal/terminal", "*"},
 	"internal/cli/run": {"internal/command", "internal/sink", "coze", "coze/cozetest", "tasks", "worker", "internal/answercache", "internal/attachment", "internal/conversation",
-		"internal/exitcode", "internal/filerun", "internal/runbatch", "internal/flags", "internal/input", "internal/journal",
+		"internal/exitcode", "internal/filerun", "internal/runbatch", "internal/flags", "internal/input", "internal/journal", "internal/lane",
 		"internal/misuse", "internal/mockserver", "internal/output", "internal/panel", "internal/pausewatch",
 		"internal/progress", "internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/worker": {"results", "worker", "internal/flags", "internal/misuse", "internal/session",

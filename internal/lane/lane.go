@@ -54,8 +54,8 @@ func New(rdb redis.UniversalClient) *Lanes {
 }
 
 const (
-	// Far is how far ahead a waiting turn is scheduled.
-	Far = 10 * 365 * 24 * time.Hour
+	// WaitsAhead is how far ahead a waiting turn is scheduled.
+	WaitsAhead = 10 * 365 * 24 * time.Hour
 
 	// joinGrace is the time that a slow producer may take between its two steps.
 	joinGrace = 30 * time.Second
@@ -63,6 +63,9 @@ const (
 	ttl         = 30 * 24 * time.Hour // longer than any turn waits
 	lastChatTTL = 10 * time.Minute    // much more than clocks differ
 )
+
+// Waits reports whether a task that is due so far ahead waits for its turn.
+func Waits(ahead time.Duration) bool { return ahead > WaitsAhead/2 }
 
 const registry = "cozeq:lanes"
 

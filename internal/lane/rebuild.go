@@ -89,7 +89,7 @@ func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
 
 // lost returns the turns that wait in one of asynq's sets and are not in their lanes.
 func (l *Lanes) lost(ctx context.Context, queue, set string) (all []string, err error) {
-	waiting := strconv.FormatInt(time.Now().Add(Far/2).Unix(), 10)
+	waiting := strconv.FormatInt(time.Now().Add(WaitsAhead/2).Unix(), 10)
 	for offset := int64(0); ; offset += rebuildChunk {
 		ids, err := l.rdb.ZRangeByScore(ctx, set, &redis.ZRangeBy{
 			Min: waiting, Max: "(" + strconv.Itoa(asynqx.FiledScore), Offset: offset, Count: rebuildChunk,

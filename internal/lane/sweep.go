@@ -85,7 +85,7 @@ func (l *Lanes) check(ctx context.Context, lane string, score float64) (Place, e
 	case asynq.TaskStateCompleted, asynq.TaskStateArchived:
 		return head, l.Leave(ctx, head)
 	case asynq.TaskStateScheduled, asynq.TaskStateRetry:
-		if time.Until(info.NextProcessAt) > Far/2 {
+		if Waits(time.Until(info.NextProcessAt)) {
 			return Place{}, l.Run(ctx, head)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/tasks"
@@ -168,7 +169,7 @@ func TestRebuild(t *testing.T) {
 			asynq.NewTask(tasks.TypeChat, []byte(`{"v":1,"additional_messages":[]}`)),
 			asynq.NewTask(tasks.TypeChat, []byte(`no JSON`)),
 		} {
-			if _, err := client.Enqueue(task, asynq.Queue("default"), asynq.ProcessIn(10*365*24*time.Hour)); err != nil {
+			if _, err := client.Enqueue(task, asynq.Queue("default"), asynq.ProcessIn(lane.WaitsAhead)); err != nil {
 				t.Fatal(err)
 			}
 		}

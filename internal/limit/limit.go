@@ -73,10 +73,10 @@ type Permit struct {
 	Probe bool    // the call is to show whether a pause is over
 }
 
-// FarError means that the next permit is too far away to wait for it in a slot.
-type FarError struct{ After time.Duration }
+// LongWaitError means that the wait for a permit is too long for a slot.
+type LongWaitError struct{ After time.Duration }
 
-func (e *FarError) Error() string {
+func (e *LongWaitError) Error() string {
 	return fmt.Sprintf("the rate limit is reached: its turn comes in about %v", e.After.Round(time.Second))
 }
 
@@ -120,7 +120,7 @@ func (q *Request) Send(ctx context.Context, p redis.Cmdable) *redis.Cmd {
 	return limitScript.EvalSha(ctx, p, q.keys, q.args()...)
 }
 
-// Take waits for a permit. It takes one round trip if no other caller waits. Its error may be a *FarError or, for a chat, a
+// Take waits for a permit. It takes one round trip if no other caller waits. Its error may be a *LongWaitError or, for a chat, a
 // *PausedError.
 func (l *Limiter) Take(ctx context.Context, what, credential, bot string) (Permit, error) {
 	q := l.Request(what, credential, bot)
@@ -169,7 +169,7 @@ func (q *Request) read(reply []string) (p Permit, wait time.Duration, err error)
 		return Permit{}, wait, nil
 	case "far":
 		if q.what == ForChat {
-			return Permit{}, 0, &FarError{wait}
+			return Permit{}, 0, &LongWaitError{wait}
 		}
 		return Permit{}, wait, nil
 	case "paused":

@@ -84,8 +84,8 @@ func settles(t *testing.T, rate float64, processes int) {
 				for ctx.Err() == nil {
 					p, err := l.Take(ctx, ForChat, "credential", "bot")
 					if err != nil {
-						if far, ok := errors.AsType[*FarError](err); ok && ctx.Err() == nil {
-							_ = backoff.Sleep(ctx, far.After)
+						if long, ok := errors.AsType[*LongWaitError](err); ok && ctx.Err() == nil {
+							_ = backoff.Sleep(ctx, long.After)
 							continue
 						}
 						return
@@ -165,8 +165,8 @@ func (c *crowd) gather(t *testing.T) (s *server, count func() (taken, denied int
 		callers.Go(func() {
 			for ctx.Err() == nil {
 				p, err := l.Take(ctx, ForChat, "credential", "bot")
-				if far, ok := errors.AsType[*FarError](err); ok {
-					_ = backoff.Sleep(ctx, far.After)
+				if long, ok := errors.AsType[*LongWaitError](err); ok {
+					_ = backoff.Sleep(ctx, long.After)
 					continue
 				}
 				if err != nil {

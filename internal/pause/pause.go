@@ -69,7 +69,7 @@ func (p Pause) Unreachable() bool {
 	return p.BotID == "" && (p.Class == string(coze.ClassEndpoint) || p.Class == string(coze.ClassTransient))
 }
 
-// ParkedFor is how far ahead a parked task is scheduled. It is less than half of what a waiting turn gets, or the sweep would
+// ParkedFor is how far ahead a parked task is scheduled. It is less than half of lane.WaitsAhead, or the sweep would
 // take the task for a turn that is stuck.
 const ParkedFor = 365 * 24 * time.Hour
 

@@ -24,7 +24,7 @@ func (q *Queue) look(ctx context.Context, p lane.Place) (free, waits bool, err e
 	}
 	if err == nil {
 		ended = info.State == asynq.TaskStateCompleted || info.State == asynq.TaskStateArchived
-		waits = time.Until(info.NextProcessAt) > lane.Far/2
+		waits = lane.Waits(time.Until(info.NextProcessAt))
 	}
 	if !ended {
 		return false, waits, nil

@@ -289,7 +289,7 @@ func (s *Submission) forAsynq() (*asynqx.Submission, error) {
 	}
 	switch {
 	case !s.Turn.Head:
-		options = append(options, asynq.ProcessIn(lane.Far))
+		options = append(options, asynq.ProcessIn(lane.WaitsAhead))
 	case s.Delay > 0:
 		options = append(options, asynq.ProcessIn(s.Delay))
 	}

@@ -76,7 +76,7 @@ func (l *Line) State(id string) string {
 		return "none"
 	case err != nil:
 		l.T.Fatal(err)
-	case time.Until(info.NextProcessAt) > 365*24*time.Hour:
+	case lane.Waits(time.Until(info.NextProcessAt)):
 		return "far"
 	}
 	return info.State.String()

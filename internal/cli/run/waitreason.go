@@ -1,16 +1,14 @@
 package run
 
 import (
-	"time"
-
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/worker"
 )
 
 // waitOf says what a question waits for after an attempt that ended with a verdict.
 func waitOf(v worker.Verdict) progress.Wait {
-	const turn = 365 * 24 * time.Hour // no other wait is so long
 	switch {
 	case v.Action == worker.Retry:
 		return progress.WaitBackOff
@@ -24,7 +22,7 @@ func waitOf(v worker.Verdict) progress.Wait {
 		return progress.WaitBusy
 	case v.Class == coze.ClassTransient:
 		return progress.WaitPause // it got no connection: nothing was asked that could be asked again
-	case v.After > turn:
+	case lane.Waits(v.After):
 		return progress.WaitTurn
 	}
 	return progress.WaitOther
