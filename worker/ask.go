@@ -48,13 +48,18 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	}
 	chat, err := a.send(ctx, conversation)
 	switch {
-	case err == nil && a.chat.IsWorkflow():
+	case err != nil:
+		return a.unanswered(ctx, conversation, chat, err)
+	case a.chat.IsWorkflow():
 		return chat, nil // it may have no output
-	case err == nil && chat.ID == "" && !chat.HasAnswer():
+	case chat.ID == "" && !chat.HasAnswer():
 		return a.unnamed(ctx, chat)
-	case err == nil:
-		return a.complete(ctx, chat)
 	}
+	return a.complete(ctx, chat)
+}
+
+// unanswered handles an ask that ended with an error. If there may be a chat, it is looked for.
+func (a *attempt) unanswered(ctx context.Context, conversation string, chat *coze.Chat, err error) (*coze.Chat, error) {
 	e, ok := errors.AsType[*coze.Error](err)
 	if !ok || ctx.Err() != nil {
 		return nil, err
@@ -83,7 +88,7 @@ func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
 	case e.Ended:
 		return a.stopped(ctx, chat, e)
 	}
-	a.log.Info("stream broke, looking the chat up", "chat", r.ChatID, "err", err)
+	a.log.Info("stream broke, looking the chat up", "chat", a.rec.Result.ChatID, "err", err)
 	return a.lookUp(ctx)
 }
 
@@ -141,6 +146,14 @@ func (a *attempt) chatEnded(chatID string) {
 	if a.ownConversation() {
 		a.rec.EndedConversation = a.rec.Result.ConversationID
 	}
+}
+
+// send puts what the task asks to Coze.
+func (a *attempt) send(ctx context.Context, conversation string) (*coze.Chat, error) {
+	if a.chat.IsWorkflow() {
+		return a.run(ctx)
+	}
+	return a.stream(ctx, conversation)
 }
 
 // put sends the question to the bot, or to the chatflow: their streams are alike.

@@ -10,7 +10,6 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/record"
@@ -51,14 +50,13 @@ type attempt struct {
 	spans         *telemetry.Spans // nil: not traced
 	life          context.Context  // ends when writes are given up
 
-	deltas         *deltaWriter   // of the stream that was read to its end; nil: there was none, or the task wants no pieces
-	noted          time.Time      // just before the last asked note was written
-	sealed         error          // why the payload cannot be decrypted here
-	damagedKey     string         // the key that the log named last
-	recreated      bool           // it has replaced a conversation that was gone
-	submitted      int            // how often the outputs of this round of tools were not taken
-	waits          *backoff.Waits // between the submissions
-	heard, strayed bool           // the stream had events of a chat; of another one
+	deltas     *deltaWriter // of the stream that was read to its end; nil: there was none, or the task wants no pieces
+	events     chatEvents
+	submits    submits
+	noted      time.Time // just before the last asked note was written
+	sealed     error     // why the payload cannot be decrypted here
+	damagedKey string    // the key that the log named last
+	recreated  bool      // it has replaced a conversation that was gone
 }
 
 func (w *Worker) newAttempt(ctx context.Context) *attempt {

@@ -11,6 +11,12 @@ import (
 	"github.com/cozeq/cozeq/internal/telemetry"
 )
 
+// chatEvents is which events the streams of an attempt had.
+type chatEvents struct {
+	came    bool // of a chat, in the last stream
+	strayed bool // of another chat, in any
+}
+
 // stream sends the question and reads its stream. The chat is noted as soon as an event names it.
 func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
@@ -43,7 +49,7 @@ func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.C
 // read reads a stream to its end, into its chat. The span may be nil.
 func (a *attempt) read(ctx context.Context, stream *coze.Stream, chat *coze.Chat, span *telemetry.AskSpan) error {
 	defer func() {
-		a.heard = stream.Began()
+		a.events.came = stream.Began()
 		_ = stream.Close() // it is read, or given up
 	}()
 	stream.Deltas = a.chat.Stream
@@ -57,8 +63,8 @@ func (a *attempt) read(ctx context.Context, stream *coze.Stream, chat *coze.Chat
 				return err
 			}
 		}
-		if other := stream.Stray(); other != "" && !a.strayed {
-			a.strayed = true
+		if other := stream.Stray(); other != "" && !a.events.strayed {
+			a.events.strayed = true
 			a.log.Warn("the stream has events of another chat, they are left out", "chat", chat.ID, "other", other)
 		}
 		if err != nil {
@@ -140,9 +146,9 @@ func (a *attempt) unnamed(ctx context.Context, chat *coze.Chat) (*coze.Chat, err
 // conversation: the chat may have been made elsewhere.
 func (a *attempt) markUnseen() {
 	switch {
-	case !a.heard || a.rec.Result.PossibleDuplicate:
+	case !a.events.came || a.rec.Result.PossibleDuplicate:
 		return
-	case a.strayed:
+	case a.events.strayed:
 		a.warn("the reply to the question was of another chat, and none of its own was found")
 	default:
 		a.warn("the reply to the question was of a chat that it did not name, and none was found")

@@ -29,6 +29,19 @@ import (
 // resubmits is how often one attempt submits the outputs of a round again that Coze has not taken.
 const resubmits = 4
 
+// submits are an attempt's submissions of outputs.
+type submits struct {
+	failed int            // those of this round that were not taken
+	waits  *backoff.Waits // between them, in all rounds; nil: there was none yet
+}
+
+func (s *submits) wait() *backoff.Waits {
+	if s.waits == nil {
+		s.waits = pollWaits.Start()
+	}
+	return s.waits
+}
+
 // stopped handles a chat that has stopped without completing. It goes on if the tools that it waits for are here. A question
 // back is the bot's answer: the next turn goes on.
 func (a *attempt) stopped(ctx context.Context, chat *coze.Chat, e *coze.Error) (*coze.Chat, error) {
@@ -130,10 +143,10 @@ func (a *attempt) useTools(ctx context.Context, chat *coze.Chat, calls []coze.To
 
 // resubmit handles outputs of which it is not known that Coze has taken them. The chat says whether it still waits for them.
 func (a *attempt) resubmit(ctx context.Context, chat *coze.Chat, calls []coze.ToolCall, e *coze.Error) (*coze.Chat, error) {
-	a.submitted++
-	again := a.submitted < resubmits
+	a.submits.failed++
+	again := a.submits.failed < resubmits
 	if e.Class != coze.ClassPermanent { // a refusal may be of outputs that were taken
-		if err := a.retryLookup(ctx, a.submitWaits(), e); err != nil {
+		if err := a.retryLookup(ctx, a.submits.wait(), e); err != nil {
 			return nil, err
 		}
 	}
@@ -154,19 +167,12 @@ func (a *attempt) resubmit(ctx context.Context, chat *coze.Chat, calls []coze.To
 	return a.useTools(ctx, chat, calls)
 }
 
-func (a *attempt) submitWaits() *backoff.Waits {
-	if a.waits == nil {
-		a.waits = pollWaits.Start()
-	}
-	return a.waits
-}
-
 // outputs runs the tools of a round, unless the record has their outputs.
 func (a *attempt) outputs(ctx context.Context, chat *coze.Chat, calls []coze.ToolCall) (map[string]string, error) {
 	round := a.notedRound(chat)
 	if !a.inRound(chat) {
 		next := record.ToolRound{ChatID: chat.ID, Round: a.round(chat), Calls: callIDs(chat), Usage: a.usedBy(chat)}
-		round, a.submitted = &next, 0
+		round, a.submits.failed = &next, 0
 	}
 	chat.Usage = nil // it is in the note; what comes is the next round's
 	if len(round.Outputs) > 0 {

@@ -33,13 +33,13 @@ func (u *unknownCodes) first(code int) bool {
 
 // noteCode counts a code that is not in the table, and warns of each one once: what
 // becomes of its tasks is guessed from its range.
-func (a *calls) noteCode(e *coze.Error) {
-	if _, listed := a.codes.Lookup(e.Code); listed || e.Code == 0 {
+func (c *calls) noteCode(e *coze.Error) {
+	if _, listed := c.codes.Lookup(e.Code); listed || e.Code == 0 {
 		return
 	}
-	a.cfg.Metrics.UnknownCode()
-	if a.unknown.first(e.Code) {
-		a.log.Warn("a code of Coze that is not in the table, judged by its range; --codes can add it",
+	c.cfg.Metrics.UnknownCode()
+	if c.unknown.first(e.Code) {
+		c.log.Warn("a code of Coze that is not in the table, judged by its range; --codes can add it",
 			"code", e.Code, "class", string(e.Class), "message", e.Message, "logid", e.LogID)
 	}
 }

@@ -38,14 +38,6 @@ func (s *syncOnly) has(credential string) bool {
 	return ok
 }
 
-// send puts what the task asks to Coze.
-func (a *attempt) send(ctx context.Context, conversation string) (*coze.Chat, error) {
-	if a.chat.IsWorkflow() {
-		return a.run(ctx)
-	}
-	return a.stream(ctx, conversation)
-}
-
 // run runs the task's workflow to its end.
 func (a *attempt) run(ctx context.Context) (*coze.Chat, error) {
 	if a.chat.Stream || a.calls.syncOnly.has(a.calls.credential) {
@@ -126,7 +118,7 @@ func (a *attempt) streamRun(ctx context.Context) (chat *coze.Chat, err error) {
 			return a.streamedRun(ctx, event.Run, said)
 		}
 		if err != nil {
-			a.heard = stream.Began()
+			a.events.came = stream.Began()
 			a.keepPartial(outcomeOf(stream.Run()))
 			return nil, err
 		}
