@@ -2,6 +2,9 @@ package coze
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"sync/atomic"
@@ -89,4 +92,23 @@ func (s *eventStream) Close() error {
 	s.cancel(nil)
 	s.body.stop()
 	return s.body.Close()
+}
+
+// cut makes e the failure of a stream that ended before its last event. heard: an event of what it is about has come.
+func (e *Error) cut(ctx context.Context, heard bool, err error) *Error {
+	if class, cause := interrupted(ctx); class != "" {
+		e.Class, e.Err = class, cause
+		return e
+	}
+	e.Class, e.Err = ClassTruncated, ErrTruncated
+	if !heard {
+		e.Class = ClassTransient // the same as no reply
+	}
+	switch {
+	case errors.Is(err, ErrEventTooLarge), errors.Is(err, ErrAnswerTooLarge):
+		e.Class, e.Err, e.hint = ClassTruncated, err, hintTooLarge.EN
+	case !errors.Is(err, io.EOF):
+		e.Err = fmt.Errorf("%w: %w", ErrTruncated, err)
+	}
+	return e
 }

@@ -363,21 +363,4 @@ func (s *Stream) unreadable(kind EventType, err error) *Error {
 }
 
 // cut is the failure of a stream that ended before its terminal event.
-func (s *Stream) cut(err error) *Error {
-	e := s.failure()
-	if class, cause := interrupted(s.ctx); class != "" {
-		e.Class, e.Err = class, cause
-		return e
-	}
-	e.Class, e.Err = ClassTruncated, ErrTruncated
-	if !s.heard {
-		e.Class = ClassTransient // the same as no reply
-	}
-	switch {
-	case errors.Is(err, ErrEventTooLarge), errors.Is(err, ErrAnswerTooLarge):
-		e.Class, e.Err, e.hint = ClassTruncated, err, hintTooLarge.EN
-	case !errors.Is(err, io.EOF):
-		e.Err = fmt.Errorf("%w: %w", ErrTruncated, err)
-	}
-	return e
-}
+func (s *Stream) cut(err error) *Error { return s.failure().cut(s.ctx, s.heard, err) }

@@ -251,21 +251,4 @@ func (s *WorkflowStream) failed(data []byte) (WorkflowEvent, error) {
 }
 
 // cut is the failure of a stream that ended before the run did. Nothing names the run, so it cannot be looked up.
-func (s *WorkflowStream) cut(err error) *Error {
-	e := s.exchange.failure()
-	if class, cause := interrupted(s.ctx); class != "" {
-		e.Class, e.Err = class, cause
-		return e
-	}
-	e.Class, e.Err = ClassTruncated, ErrTruncated
-	if !s.heard {
-		e.Class = ClassTransient // the same as no reply
-	}
-	switch {
-	case errors.Is(err, ErrEventTooLarge), errors.Is(err, ErrAnswerTooLarge):
-		e.Err, e.hint = err, hintTooLarge.EN
-	case !errors.Is(err, io.EOF):
-		e.Err = fmt.Errorf("%w: %w", ErrTruncated, err)
-	}
-	return e
-}
+func (s *WorkflowStream) cut(err error) *Error { return s.exchange.failure().cut(s.ctx, s.heard, err) }

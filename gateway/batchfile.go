@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -266,10 +265,9 @@ func (g *Gateway) batchResults(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": b.ID + "." + format}))
-	out := &beginning{w: w}
 	d := &batchfile.Detached{Batch: b, Batches: g.batches, Results: g.Tasks.Results()}
-	err = d.Encode(r.Context(), out, input.Format(format))
-	if err == nil || !out.begun {
+	err = d.Encode(r.Context(), w, input.Format(format))
+	if err == nil || callOf(r.Context()).status == 0 {
 		if err != nil {
 			w.Header().Del("Content-Disposition")
 		}
@@ -278,17 +276,6 @@ func (g *Gateway) batchResults(w http.ResponseWriter, r *http.Request) error {
 	// The status has gone out: a client must not take what it has for the whole.
 	g.Logger.Error("the results of a batch could not be sent to their end", "batch", b.ID, "error", err)
 	panic(http.ErrAbortHandler)
-}
-
-// beginning notes whether anything was written.
-type beginning struct {
-	w     io.Writer
-	begun bool
-}
-
-func (b *beginning) Write(p []byte) (int, error) {
-	b.begun = true
-	return b.w.Write(p)
 }
 
 // resultFormat is the format that a request wants; media is empty if there is no such format.

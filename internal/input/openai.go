@@ -61,13 +61,10 @@ func apiOf(fields map[string]json.RawMessage) (string, error) {
 	return "", fmt.Errorf("url: %s, want /v1/chat/completions or /v1/responses: nothing else can be asked of a bot", raw)
 }
 
-// leftToTheBot are the settings of a model.
-var leftToTheBot = []string{
-	"model", "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "frequency_penalty",
-	"presence_penalty", "repetition_penalty", "seed", "stop", "logit_bias", "logprobs", "top_logprobs", "reasoning_effort",
-	"reasoning", "verbosity", "truncation", "service_tier", "store", "background", "stream", "stream_options", "include",
-	"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "parallel_tool_calls", "max_tool_calls",
-}
+// leftToTheBot are the settings of a model, and what a row cannot have of the API. A row of either API may have those of both.
+var leftToTheBot = slices.Concat(messages.ChatSettings, messages.ResponsesSettings, []string{
+	"model", "logprobs", "top_logprobs", "store", "background", "stream", "stream_options", "safety_identifier",
+})
 
 // openAI makes rows of requests.
 type openAI struct {

@@ -12,18 +12,7 @@ import (
 
 // docs/openai.md has these lists, and a test holds it to them.
 
-// ignored are the parameters that only set up a model, or the service around it. A bot has its own settings.
-var ignored = map[string][]string{
-	ChatAPI: {
-		"temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "frequency_penalty",
-		"presence_penalty", "repetition_penalty", "seed", "stop", "logit_bias", "reasoning_effort", "verbosity", "service_tier",
-		"prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "parallel_tool_calls", "prediction",
-	},
-	ResponsesAPI: {
-		"temperature", "top_p", "top_k", "max_output_tokens", "max_tool_calls", "parallel_tool_calls", "reasoning", "truncation",
-		"include", "service_tier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
-	},
-}
+var ignored = map[string][]string{ChatAPI: messages.ChatSettings, ResponsesAPI: messages.ResponsesSettings}
 
 // unsupported are the parameters that ask for what no bot can be asked for. Each is let through with the values for which it
 // asks for nothing.
