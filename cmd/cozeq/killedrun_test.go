@@ -100,3 +100,54 @@ func (p *processes) runKilled(t *testing.T, rows int) {
 		t.Errorf("status: %v\n%s", err, out)
 	}
 }
+
+// TestKilledUpload kills a run alone, and a batch submit over a shared Redis, between the upload of one file and the enqueueing of
+// its row, while another file is on its way. The same command again uploads only that one.
+func TestKilledUpload(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{"run": {"run", "q.csv", "-o", "out.jsonl"}, "batch submit": {"batch", "submit", "q.csv"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &processes{dir: t.TempDir(), fake: cozetest.New(t, cozetest.WithRules(
+				cozetest.Rule{On: "upload", Nth: 2, Fault: cozetest.Fault{Kind: cozetest.Stall}},
+			))}
+			for name, content := range map[string]string{
+				"a.pdf": "%PDF-1.7 a", "b.pdf": "%PDF-1.7 b", "q.csv": "question,file\nWhat is a?,a.pdf\nWhat is b?,b.pdf\n",
+			} {
+				if err := os.WriteFile(filepath.Join(p.dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			noted := func() bool {
+				journal, _ := os.ReadFile(filepath.Join(p.dir, "out.jsonl.partial"))
+				return bytes.Contains(journal, []byte(`"cozeq":"upload"`))
+			}
+			if name != "run" {
+				srv := redistest.Start(t)
+				p.redis = srv.URL()
+				noted = func() bool { return len(redistest.Keys(t, srv.Client(), "cozeq:upload:*")) > 0 }
+			}
+			killed := p.start(t, args...)
+			for end := time.Now().Add(patience); !noted() || p.fake.Calls("/v1/files/upload") < 2; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					p.kill(killed)
+					t.Fatal("no upload was noted")
+				}
+			}
+			p.kill(killed)
+			if n := p.fake.Accepted(); n != 0 {
+				t.Errorf("%d questions were asked before all files were uploaded", n)
+			}
+			out, err := p.command(t, args...).CombinedOutput()
+			if err != nil {
+				t.Fatalf("again: %v\n%s", err, out)
+			}
+			if n := p.fake.Calls("/v1/files/upload"); n != 3 {
+				t.Errorf("%d uploads, want that of one file, and two of the one that was on its way", n)
+			}
+			if name == "run" && p.fake.Accepted() != 2 {
+				t.Errorf("%d questions were asked", p.fake.Accepted())
+			}
+		})
+	}
+}

@@ -98,7 +98,7 @@ func TestMetricsDoc(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, question := range []string{"well", "again", "tool [[mock:action]]"} {
+	for _, question := range []string{"well", "again", "tool [[mock:action]]", "[[mock:ask_back]]"} {
 		id, err := s.Tasks.Enqueue(t.Context(), tasks.Ask("b", question), tasks.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -106,6 +106,9 @@ func TestMetricsDoc(t *testing.T) {
 		if _, err := s.Results.Wait(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := s.Uploader(a).UploadContent(t.Context(), "a.pdf", []byte("%PDF-1.7")); err != nil {
+		t.Fatal(err)
 	}
 	waits := tasks.Ask("b", "wait")
 	waits.Tenant = "shop"

@@ -155,7 +155,7 @@ var edges = map[string][]string{
 	"internal/tracing": {"uuid", "*"},
 	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/asynqx", "internal/attachment", "internal/exitcode", "internal/flags",
 		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
-		"internal/terminal", "internal/command", "internal/toolwebhook", "internal/tracing", "*"},
+		"internal/telemetry", "internal/terminal", "internal/command", "internal/toolwebhook", "internal/tracing", "*"},
 	"internal/site": {"coze/oauth", "worker", "internal/exitcode", "internal/monitor", "internal/session",
 		"internal/settings", "*"},
 	"internal/mockserver": {"coze/cozetest", "internal/exitcode", "internal/site"},

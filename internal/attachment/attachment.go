@@ -2,7 +2,8 @@
 // in Redis for as long as Coze keeps the files. A worker gets a question with the ids; it need not see the files.
 //
 // Key: cozeq:upload:{CREDENTIAL}:SHA256.EXT, the id of the file with that content and extension, for 80 days. A process that
-// dies between the upload and this note has the file uploaded again by the next one, which costs nothing but a call.
+// dies between the upload and this note has the file uploaded again by the next one, which costs nothing but a call. Where Redis
+// dies with the process, the caller keeps the notes: see [Uploader.Uploaded].
 package attachment
 
 import (
@@ -43,6 +44,13 @@ var pace = backoff.Policy{First: 200 * time.Millisecond, Most: 30 * time.Second,
 type Uploader struct {
 	Coze  *coze.Client
 	Redis redis.UniversalClient
+
+	// Uploaded gets each id that Coze gives, by what Know takes, before it is used. Its error ends the upload. nil: Redis alone
+	// remembers it.
+	Uploaded func(content, id string) error
+
+	// Count gets the outcome of each upload: uploaded, reused, refused (Coze does not take the file) or failed. nil: nobody counts.
+	Count func(outcome string)
 
 	mu      sync.Mutex
 	uploads map[string]*uploading // by content: those under way
@@ -133,25 +141,54 @@ func (u *Uploader) upload(ctx context.Context, path, sum string, file *coze.Uplo
 			return "", err
 		}
 	}
-	id, err := u.once(ctx, file, sum+strings.ToLower(filepath.Ext(path)))
-	if e, ok := errors.AsType[*coze.Error](err); ok && ctx.Err() == nil && !e.Unreached && pause.Scope(e) == "" {
+	id, sent, err := u.once(ctx, file, sum+strings.ToLower(filepath.Ext(path)))
+	if ctx.Err() != nil {
+		return id, err // it says nothing of the file
+	}
+	e, ok := errors.AsType[*coze.Error](err)
+	ofFile := ok && !e.Unreached && pause.Scope(e) == ""
+	if u.Count != nil {
+		u.Count(outcome(sent, err, ofFile && e.Code != 0))
+	}
+	if ofFile {
 		return "", &FileError{path, err}
 	}
 	return id, err
 }
 
+func outcome(sent bool, err error, refused bool) string {
+	switch {
+	case refused:
+		return "refused"
+	case err != nil:
+		return "failed"
+	case sent:
+		return "uploaded"
+	}
+	return "reused"
+}
+
+// Know takes up a file that an earlier process has uploaded.
+func (u *Uploader) Know(ctx context.Context, content, id string, at time.Time) error {
+	left := keep - time.Since(at)
+	if left <= 0 {
+		return nil
+	}
+	return u.Redis.Set(ctx, prefix+content, id, left).Err()
+}
+
 // once shares what is under way.
-func (u *Uploader) once(ctx context.Context, file *coze.Upload, sum string) (id string, err error) {
+func (u *Uploader) once(ctx context.Context, file *coze.Upload, sum string) (id string, sent bool, err error) {
 	u.mu.Lock()
 	for other := u.uploads[sum]; other != nil; other = u.uploads[sum] {
 		u.mu.Unlock()
 		select {
 		case <-other.done:
 		case <-ctx.Done():
-			return "", context.Cause(ctx)
+			return "", false, context.Cause(ctx)
 		}
 		if !other.ended {
-			return other.id, other.err
+			return other.id, false, other.err
 		}
 		u.mu.Lock()
 	}
@@ -171,21 +208,27 @@ func (u *Uploader) once(ctx context.Context, file *coze.Upload, sum string) (id 
 	return u.remembered(ctx, file, sum)
 }
 
+const prefix = "cozeq:upload:"
+
 // remembered uploads a file unless its content was uploaded before.
-func (u *Uploader) remembered(ctx context.Context, file *coze.Upload, sum string) (string, error) {
+func (u *Uploader) remembered(ctx context.Context, file *coze.Upload, sum string) (id string, sent bool, err error) {
 	credential, err := u.Coze.Identity(ctx)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	key := "cozeq:upload:{" + credential + "}:" + sum
-	id, err := u.Redis.Get(ctx, key).Result()
+	content := "{" + credential + "}:" + sum
+	id, err = u.Redis.Get(ctx, prefix+content).Result()
 	if err == nil || !errors.Is(err, redis.Nil) {
-		return id, err
+		return id, false, err
 	}
-	if id, err = u.send(ctx, credential, file); err != nil {
-		return "", err
+	id, err = u.send(ctx, credential, file)
+	if err == nil && u.Uploaded != nil {
+		err = u.Uploaded(content, id)
 	}
-	return id, u.Redis.Set(ctx, key, id, keep).Err()
+	if err != nil {
+		return "", false, err
+	}
+	return id, true, u.Redis.Set(ctx, prefix+content, id, keep).Err()
 }
 
 // send uploads a file. Each try takes a permit, so that all processes together keep to Coze's rate.

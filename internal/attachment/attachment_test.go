@@ -34,7 +34,13 @@ func write(t *testing.T, name, content string) string {
 func TestOnce(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		srv := cozetest.New(t)
-		u := &attachment.Uploader{Coze: srv.Client(), Redis: rdb}
+		var mu sync.Mutex
+		counts := make(map[string]int)
+		u := &attachment.Uploader{Coze: srv.Client(), Redis: rdb, Count: func(outcome string) {
+			mu.Lock()
+			defer mu.Unlock()
+			counts[outcome]++
+		}}
 		ids := make([]string, 20)
 		var uploads sync.WaitGroup
 		for i := range ids {
@@ -54,6 +60,9 @@ func TestOnce(t *testing.T) {
 		}
 		if n := srv.Calls("/v1/files/upload"); n != 1 {
 			t.Errorf("%d uploads, want 1", n)
+		}
+		if len(counts) != 2 || counts["uploaded"] != 1 || counts["reused"] != len(ids)-1 {
+			t.Errorf("counted %v", counts)
 		}
 		for _, key := range redistest.Keys(t, rdb, "cozeq:upload:*") {
 			if ttl := rdb.TTL(t.Context(), key).Val(); ttl <= 0 || ttl > coze.FileLife {
@@ -80,15 +89,16 @@ func TestRefusals(t *testing.T) {
 		fault cozetest.Fault
 		file  bool // the error is the file's
 		calls int
+		count string // the outcome; "": it did not come to an upload
 	}{
 		"gone":         {path: "gone.png", file: true},
 		"a directory":  {path: t.TempDir(), file: true},
 		"of no type":   {path: write(t, "a.txt", "x"), file: true},
-		"broken":       {path: write(t, "b.png", "text"), file: true, calls: 1},
-		"refused":      {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4000}, file: true, calls: 1},
-		"token":        {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 700012006, Status: 401}, calls: 1},
-		"quota":        {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4028}, calls: 1},
-		"out of order": {path: good, fault: cozetest.Fault{Kind: cozetest.Gateway, Status: 502}, file: true, calls: 4},
+		"broken":       {path: write(t, "b.png", "text"), file: true, calls: 1, count: "refused"},
+		"refused":      {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4000}, file: true, calls: 1, count: "refused"},
+		"token":        {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 700012006, Status: 401}, calls: 1, count: "failed"},
+		"quota":        {path: good, fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4028}, calls: 1, count: "failed"},
+		"out of order": {path: good, fault: cozetest.Fault{Kind: cozetest.Gateway, Status: 502}, file: true, calls: 4, count: "failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,7 +108,12 @@ func TestRefusals(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_, err := (&attachment.Uploader{Coze: srv.Client(), Redis: rdb}).Upload(t.Context(), tt.path, "")
+			counted := ""
+			u := &attachment.Uploader{Coze: srv.Client(), Redis: rdb, Count: func(outcome string) { counted += outcome }}
+			_, err := u.Upload(t.Context(), tt.path, "")
+			if counted != tt.count {
+				t.Errorf("counted as %q, want %q", counted, tt.count)
+			}
 			if file := errors.As(err, new(*attachment.FileError)); err == nil || file != tt.file {
 				t.Errorf("got %v, of one file: %v", err, file)
 			}

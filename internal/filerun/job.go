@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/journal"
@@ -55,9 +56,8 @@ type Job struct {
 	// 0 = all. Of a conversation only the first turn can be in the sample.
 	Sample int
 
-	// Upload uploads a file of a row, by its path and its digest if it is known, and returns its id at Coze. An
-	// *attachment.FileError fails the row, any other error ends the run. It is called concurrently. nil: a row with a file fails.
-	Upload func(ctx context.Context, path, digest string) (id string, err error)
+	// Uploader uploads the files of rows. The run alone uses it. nil: a row with a file fails.
+	Uploader *attachment.Uploader
 
 	// OnResult is a command that gets each record of the journal, at least once: see package sink. OUTPUT is complete when it has
 	// acknowledged all. It needs an Output. nil: there is none.

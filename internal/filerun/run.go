@@ -126,6 +126,9 @@ func (r *run) ask(ctx, work context.Context) error {
 	if err := r.chooseSample(ctx); err != nil {
 		return err
 	}
+	if err := r.keepUploads(ctx); err != nil {
+		return err
+	}
 	if err := r.register(ctx); err != nil {
 		return err
 	}

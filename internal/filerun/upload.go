@@ -13,12 +13,15 @@ import (
 // upload uploads the files of rows, each row's one after the other, and returns the rows that can be asked. A row whose file
 // cannot be uploaded gets its record here.
 //
-// It comes before the journal notes that the rows are enqueued: a run that dies here has asked nothing, and its next go finds
-// what was uploaded by its content, or uploads it again.
+// It comes before the journal notes that the rows are enqueued:
+//
+//	the run dies before Coze's reply	nothing was asked, and its next go uploads the file again
+//	it dies between the reply and the id's note, in Redis or the journal	the same: that costs a call
+//	it dies after that, before the row is enqueued	the next go finds the id by the file's content
 func (r *run) upload(ctx context.Context, rows []*openRow) ([]*openRow, error) {
-	upload := r.job.Upload
-	if upload == nil {
-		upload = noUpload
+	upload := noUpload
+	if r.job.Uploader != nil {
+		upload = r.job.Uploader.Upload
 	}
 	errs := make([]error, len(rows))
 	var uploads sync.WaitGroup
@@ -43,6 +46,22 @@ func (r *run) upload(ctx context.Context, rows []*openRow) ([]*openRow, error) {
 		}
 	}
 	return kept, nil
+}
+
+// keepUploads has the ids of uploaded files noted in the journal where Redis dies with the process, and takes up those of earlier
+// runs.
+func (r *run) keepUploads(ctx context.Context) error {
+	u := r.job.Uploader
+	if u == nil || !r.job.Forget {
+		return nil
+	}
+	u.Uploaded = r.journal.NoteUpload
+	for _, f := range r.journal.Uploads() {
+		if err := u.Know(ctx, f.Content, f.FileID, f.At.Time); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errNoUpload = errors.New("there is no token here to upload it with")

@@ -8,6 +8,7 @@
 //	{"cozeq":"retry","row":N,"ask":K,"usage"}                           the row's record is void, its task is RUN-N.K
 //	{"cozeq":"spent","row":N,"usage"}                    what the row was billed beyond the usage in its record, above
 //	{"cozeq":"fed","row":N}                              rows up to this one may be in a shared Redis
+//	{"cozeq":"upload","content","file_id","at"}          a file that was uploaded, by its content
 //	{"cozeq":"limits","limits":{...}}                    rates that were learnt, by credential
 //	{"id":"RUN-N","custom_id",...}                                      a record, exactly as in a .jsonl OUTPUT
 //

@@ -21,6 +21,7 @@ const (
 	entryFed    = "fed"
 	entryLimits = "limits"
 	entryTaken  = "taken"
+	entryUpload = "upload"
 )
 
 // heading is the first line of a journal.
@@ -83,6 +84,9 @@ type entry struct {
 	Ask     int                `json:"ask"`
 	AskedAt time.Time          `json:"asked_at"`
 	Limits  map[string]float64 `json:"limits"`
+	Content string             `json:"content"`
+	FileID  string             `json:"file_id"`
+	At      results.Time       `json:"at"`
 	results.Result
 }
 

@@ -42,6 +42,7 @@ type Journal struct {
 	spent   results.Usage // what was billed beyond the records' usage
 	chats   map[int]Chat  // by row, of rows without a record
 	limits  map[string]float64
+	uploads []Upload         // of earlier runs
 	named   map[uint64]int64 // by the hash of bot and key: the last line that names the conversation
 	seed    maphash.Seed
 }

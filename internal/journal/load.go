@@ -79,8 +79,12 @@ func (j *Journal) take(line []byte, at int64) error {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return fmt.Errorf("unreadable: %w", err)
 	}
-	if e.Cozeq == entryLimits {
+	switch e.Cozeq {
+	case entryLimits:
 		j.limits = e.Limits
+		return nil
+	case entryUpload:
+		j.uploads = append(j.uploads, Upload{Content: e.Content, FileID: e.FileID, At: e.At})
 		return nil
 	}
 	if e.Cozeq == "" {

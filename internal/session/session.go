@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
@@ -16,6 +17,7 @@ import (
 	"github.com/cozeq/cozeq/internal/localredis"
 	"github.com/cozeq/cozeq/internal/remoteredis"
 	"github.com/cozeq/cozeq/internal/settings"
+	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/internal/tracing"
 	"github.com/cozeq/cozeq/results"
@@ -31,11 +33,12 @@ type Session struct {
 	Results *results.Store
 	Tasks   *tasks.Client
 
-	Version  string              // of the program
-	Embedded *localredis.Store   // nil: a shared Redis
-	Remote   *remoteredis.Server // nil: the embedded one
-	Worker   *ownWorker          // nil: other processes do the work
-	Ready    readiness           // of worker
+	Version  string                 // of the program
+	Embedded *localredis.Store      // nil: a shared Redis
+	Remote   *remoteredis.Server    // nil: the embedded one
+	Worker   *ownWorker             // nil: other processes do the work
+	Ready    readiness              // of worker
+	Uploads  *prometheus.CounterVec // of Uploader's files, by outcome
 	closers  []func()
 
 	traced bool // Traces was called
@@ -103,7 +106,7 @@ func NewShared(c settings.Config, concurrency int, logger *slog.Logger) (*Sessio
 func New(rdb redis.UniversalClient, keys *results.Keys) *Session {
 	store := results.NewStore(rdb)
 	store.Keys = keys
-	s := &Session{Redis: rdb, Results: store, Tasks: tasks.NewClient(store)}
+	s := &Session{Redis: rdb, Results: store, Tasks: tasks.NewClient(store), Uploads: telemetry.NewUploads()}
 	s.closers = append(s.closers, func() { store.Close() })
 	return s
 }
@@ -130,7 +133,7 @@ func Over(ctx context.Context) bool {
 func (s *Session) Uploader(a settings.Account) *attachment.Uploader {
 	client, closeIdle := a.Client(attachment.Concurrency)
 	s.closers = append(s.closers, closeIdle)
-	return &attachment.Uploader{Coze: client, Redis: s.Redis}
+	return &attachment.Uploader{Coze: client, Redis: s.Redis, Count: func(outcome string) { s.Uploads.WithLabelValues(outcome).Inc() }}
 }
 
 // ownWorker is a worker in this process, running.

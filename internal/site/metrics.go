@@ -25,7 +25,7 @@ func NewMetrics(s *session.Session, a settings.Account, queues []string) (*worke
 
 func RegisterMetrics(reg prometheus.Registerer, s *session.Session, a settings.Account, queues []string) *worker.Metrics {
 	metrics := worker.NewMetrics(reg)
-	reg.MustRegister(NewTokenCollector(a))
+	reg.MustRegister(NewTokenCollector(a), s.Uploads)
 	observe(reg, s, queues)
 	return metrics
 }
@@ -37,8 +37,11 @@ func NewObserver(s *session.Session) http.Handler {
 	return showMetrics(registry)
 }
 
-// Observe shows what Redis knows of all queues, for a process without a worker.
-func Observe(reg prometheus.Registerer, s *session.Session) { observe(reg, s, nil) }
+// Observe shows what Redis knows of all queues, and the uploads of this process, which has no worker.
+func Observe(reg prometheus.Registerer, s *session.Session) {
+	reg.MustRegister(s.Uploads)
+	observe(reg, s, nil)
+}
 
 // observe mirrors what Redis knows of these queues, or of all if none is named.
 func observe(reg prometheus.Registerer, s *session.Session, queues []string) {

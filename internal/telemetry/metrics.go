@@ -23,6 +23,15 @@ type Metrics struct {
 	permits  prometheus.Histogram
 	unknown  prometheus.Counter
 	tools    *prometheus.CounterVec
+	asksBack prometheus.Counter
+}
+
+// NewUploads makes the counter of uploaded files. Programs that see the files have it; a worker does not.
+func NewUploads() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "cozeq_uploads_total",
+		Help: "Files to send with questions, by outcome (uploaded; reused, as the same content was uploaded before; refused by Coze; failed).",
+	}, []string{"outcome"})
 }
 
 // chatBuckets reach from a cached reply to a workflow of ten minutes, in seconds.
@@ -85,7 +94,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Calls of client-side tools, by tool and outcome (ok, error, timeout, interrupted, abandoned; or, under no name, missing).",
 		}, []string{"tool", "outcome"}),
 	}
-	reg.MustRegister(m.orphans, m.tasks, m.waits, m.inFlight, m.slots, m.first, m.duration, m.pickup, m.tokens, m.lookUps, m.permits, m.unknown, m.tools)
+	m.asksBack = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "cozeq_asks_back_total",
+		Help: "Answers with which a bot or chatflow asks back.",
+	})
+	reg.MustRegister(m.asksBack, m.orphans, m.tasks, m.waits, m.inFlight, m.slots, m.first, m.duration, m.pickup, m.tokens, m.lookUps, m.permits, m.unknown, m.tools)
 	return m
 }
 
@@ -126,6 +139,9 @@ func (m *Metrics) End(r *results.Result, class string, took time.Duration) {
 		m.duration.Observe(took.Seconds())
 	}
 	m.tasks.WithLabelValues(r.Queue, string(r.Status), class).Inc()
+	if r.AsksBack != "" {
+		m.asksBack.Inc()
+	}
 	if u := r.Usage; u != nil {
 		m.tokens.WithLabelValues("input").Add(float64(u.InputCount))
 		m.tokens.WithLabelValues("output").Add(float64(u.OutputCount))

@@ -67,7 +67,7 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 		job.SmallWindow = max(smallWindow, 2*p.worker.Concurrency)
 	}
 	if p.account.Token != nil {
-		job.Upload = s.Uploader(p.account).Upload
+		job.Uploader = s.Uploader(p.account)
 	}
 	if o.command.Set() {
 		job.OnResult = &sink.Config{Command: o.command, Stderr: panel}
