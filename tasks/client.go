@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -46,6 +47,10 @@ type Options struct {
 	ConversationID string
 	ChatID         string
 	AskedAt        time.Time
+
+	// Tools goes with ChatID: what a worker has noted of the tools that the chat has called (worker.Progress), so that they run at
+	// most once more.
+	Tools json.RawMessage
 
 	// Delay is how long after now the question is asked at the earliest. It doesn't go with a conversation, whose turns run
 	// in order.

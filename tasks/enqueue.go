@@ -97,7 +97,7 @@ func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *resu
 	s.Type = c.Type()
 	s.Tenant, s.Attempts, s.Timeout, s.Retention, s.InsteadOf = c.Tenant, o.Attempts, o.Timeout, o.Retention, o.InsteadOf
 	s.Delay = o.Delay
-	s.Entry = record.Entry{Result: c.Record(o.ID, place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt}
+	s.Entry = record.Entry{Result: c.Record(o.ID, place.Queue), Body: body, Kept: o.InBatch, Keep: o.Keep, AskedAt: o.AskedAt, Tools: o.Tools}
 	s.Entry.CreatedAt = results.At(time.Now())
 	s.Entry.ChatID, s.Entry.PossibleDuplicate, s.Entry.Digest = o.ChatID, o.PossibleDuplicate, o.Digest
 	s.Entry.ConversationID = cmp.Or(o.ConversationID, s.Entry.ConversationID)

@@ -125,10 +125,7 @@ func (a *attempt) clearAsked(ctx context.Context, conversation string) {
 
 // progress calls Config.OnProgress.
 func (a *attempt) progress(ctx context.Context, conversation, chat string, asked time.Time) error {
-	if a.cfg.OnProgress == nil {
-		return nil
-	}
-	return a.cfg.OnProgress(ctx, Progress{
+	return a.tell(ctx, Progress{
 		ID:              a.id,
 		BotID:           a.chat.BotID,
 		ConversationKey: a.chat.ConversationKey,
@@ -136,6 +133,13 @@ func (a *attempt) progress(ctx context.Context, conversation, chat string, asked
 		ChatID:          chat,
 		AskedAt:         asked,
 	})
+}
+
+func (a *attempt) tell(ctx context.Context, p Progress) error {
+	if a.cfg.OnProgress == nil {
+		return nil
+	}
+	return a.cfg.OnProgress(ctx, p)
 }
 
 // note returns the note that permitToAsk has written.

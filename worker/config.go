@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -96,6 +97,9 @@ type Progress struct {
 	ConversationID  string
 	ChatID          string    // empty: not known yet
 	AskedAt         time.Time // set: the question is about to be sent
+
+	// Tools is what the next attempt must know of the tools that the chat has called, as JSON: see tasks.Options. Empty: nothing new.
+	Tools json.RawMessage
 }
 
 const (

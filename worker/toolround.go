@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -179,7 +180,7 @@ func (a *attempt) outputs(ctx context.Context, chat *coze.Chat, calls []coze.Too
 		return round.Outputs, nil
 	}
 	round.Begun++
-	if err := a.rec.NoteTools(ctx, round); err != nil {
+	if err := a.noteTools(ctx, round); err != nil {
 		return nil, err
 	}
 	outputs := make(map[string]string)
@@ -194,7 +195,7 @@ func (a *attempt) outputs(ctx context.Context, chat *coze.Chat, calls []coze.Too
 	}
 	noted := *round
 	noted.Outputs = outputs
-	err := a.rec.NoteTools(ctx, &noted)
+	err := a.noteTools(ctx, &noted)
 	switch {
 	case errors.Is(err, record.ErrFenced):
 		return nil, err
@@ -202,6 +203,22 @@ func (a *attempt) outputs(ctx context.Context, chat *coze.Chat, calls []coze.Too
 		a.log.Warn("could not note the outputs of tools, submitting them all the same", "err", err)
 	}
 	return outputs, nil
+}
+
+// noteTools notes a round, first in the journal: the record may be gone with this process.
+func (a *attempt) noteTools(ctx context.Context, round *record.ToolRound) error {
+	text, err := json.Marshal(round)
+	if err != nil {
+		return fmt.Errorf("note the tools of %s: %w", a.id, err)
+	}
+	err = a.tell(ctx, Progress{
+		ID: a.id, BotID: a.chat.BotID, ConversationKey: a.chat.ConversationKey, ConversationID: a.rec.Result.ConversationID,
+		ChatID: round.ChatID, Tools: text,
+	})
+	if err != nil {
+		return err
+	}
+	return a.rec.NoteTools(ctx, round, text)
 }
 
 // usedBy is what Coze counted for the chat so far: for the rounds that were noted, and what it says now, which is about the

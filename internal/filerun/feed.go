@@ -124,9 +124,9 @@ func (r *run) tryEnqueue(ctx context.Context, rows []*openRow) error {
 func (r *run) item(ctx context.Context, open *openRow) (tasks.Item, error) {
 	o, row := r.job.Options, open.row
 	o.ID = open.id
-	o.ConversationID, o.ChatID, o.AskedAt = "", "", time.Time{}
+	o.ConversationID, o.ChatID, o.AskedAt, o.Tools = "", "", time.Time{}, nil
 	if c, ok := r.journal.InFlight(row.N); ok {
-		o.ConversationID, o.ChatID, o.AskedAt = c.ConversationID, c.ChatID, c.AskedAt.Time
+		o.ConversationID, o.ChatID, o.AskedAt, o.Tools = c.ConversationID, c.ChatID, c.AskedAt.Time, c.Tools
 	}
 	o.PossibleDuplicate = r.journal.Doubtful(row.N) || open.lost // it may have been asked
 	if r.releaser != nil && o.Retention == 0 {

@@ -2,6 +2,7 @@ package filerun
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -22,6 +23,7 @@ type Progress struct {
 	ConversationID  string
 	ChatID          string
 	AskedAt         time.Time
+	Tools           json.RawMessage
 }
 
 // errRowEnded keeps a worker from asking a row that has its record: if the machine was asleep, the task may have been put
@@ -44,7 +46,7 @@ func (j *Job) Progress(ctx context.Context, p Progress) error {
 		return errRowEnded
 	}
 	c := journal.Chat{
-		Row: row, BotID: p.BotID, ConversationID: p.ConversationID, ConversationKey: p.ConversationKey, ChatID: p.ChatID,
+		Row: row, BotID: p.BotID, ConversationID: p.ConversationID, ConversationKey: p.ConversationKey, ChatID: p.ChatID, Tools: p.Tools,
 	}
 	if !p.AskedAt.IsZero() {
 		c.AskedAt = results.At(p.AskedAt)

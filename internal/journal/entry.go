@@ -2,6 +2,7 @@ package journal
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -41,6 +42,8 @@ type Chat struct {
 	ConversationKey string       `json:"conversation_key,omitempty"`
 	ChatID          string       `json:"chat_id,omitempty"`
 	AskedAt         results.Time `json:"asked_at,omitzero"`
+
+	Tools json.RawMessage `json:"tools,omitempty"` // what is noted of the tools that it has called
 }
 
 // begun reports whether the question was sent, or about to be. If not, the asked note was taken back.
@@ -87,13 +90,14 @@ type entry struct {
 	Content string             `json:"content"`
 	FileID  string             `json:"file_id"`
 	At      results.Time       `json:"at"`
+	Tools   json.RawMessage    `json:"tools"`
 	results.Result
 }
 
 func (e *entry) chat() Chat {
 	c := Chat{
 		Row: e.Row, BotID: e.BotID,
-		ConversationID: e.ConversationID, ConversationKey: e.ConversationKey, ChatID: e.ChatID,
+		ConversationID: e.ConversationID, ConversationKey: e.ConversationKey, ChatID: e.ChatID, Tools: e.Tools,
 	}
 	if !e.AskedAt.IsZero() {
 		c.AskedAt = results.At(e.AskedAt)

@@ -243,7 +243,7 @@ func (j *Journal) Note(c Chat) error {
 		return err
 	}
 	if j.records[c.Row-1] == 0 {
-		j.chats[c.Row] = c
+		j.setChat(c)
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (j *Journal) take(line []byte, at int64) error {
 		delete(j.chats, e.Row)
 	case entryChat:
 		if j.records[e.Row-1] == 0 {
-			j.chats[e.Row] = e.chat()
+			j.setChat(e.chat())
 		}
 	case entrySpent:
 		if e.Usage != nil {
@@ -129,6 +129,14 @@ func (j *Journal) take(line []byte, at int64) error {
 		j.named[j.hash(e.BotID, e.ConversationKey)] = at
 	}
 	return nil
+}
+
+// setChat keeps what an earlier note says of the tools of the same chat.
+func (j *Journal) setChat(c Chat) {
+	if was := j.chats[c.Row]; len(c.Tools) == 0 && c.ChatID == was.ChatID {
+		c.Tools = was.Tools
+	}
+	j.chats[c.Row] = c
 }
 
 // lineReader reads the lines of a journal.

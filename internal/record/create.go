@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -30,6 +31,9 @@ type Entry struct {
 
 	// AskedAt is for a task taken over from an earlier run: when its question was last sent, if the outcome is not known.
 	AskedAt time.Time
+
+	// Tools is for such a task, too: the ToolRound that was noted last, as JSON.
+	Tools []byte
 }
 
 // Create writes the record of a task that is about to be enqueued, and returns "". If the id has a record already, it changes
@@ -69,6 +73,9 @@ func (e Entry) create(k *results.Keys) pipeline.Call {
 	}
 	if !e.AskedAt.IsZero() {
 		args = append(args, "asked_at", results.At(e.AskedAt).String())
+	}
+	if len(e.Tools) > 0 {
+		args = append(args, "tools", k.Seal(e.ID, seal.Tools, string(e.Tools)))
 	}
 	return pipeline.Call{Script: createScript, Keys: []string{results.Key(e.ID), results.BodyKey(e.ID)}, Args: args}
 }

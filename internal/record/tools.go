@@ -3,7 +3,6 @@ package record
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
@@ -24,12 +23,8 @@ type ToolRound struct {
 	Usage results.Usage `json:"usage,omitzero"`
 }
 
-// NoteTools notes a round: before its tools begin, and with their outputs before these are submitted.
-func (a *Attempt) NoteTools(ctx context.Context, round *ToolRound) error {
-	text, err := json.Marshal(round)
-	if err != nil {
-		return fmt.Errorf("note the tools of %s: %w", a.Result.ID, err)
-	}
+// NoteTools notes a round, which is text as JSON: before its tools begin, and with their outputs before these are submitted.
+func (a *Attempt) NoteTools(ctx context.Context, round *ToolRound, text []byte) error {
 	a.Tools = round
 	value := a.store.results.Keys.Seal(a.Result.ID, seal.Tools, string(text))
 	return a.update(ctx, a.Result.ChatID, false, nil, []any{"tools", value})
