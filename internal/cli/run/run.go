@@ -1,212 +1,201 @@
-// Package run is the command run: it asks every question of a file and writes every answer. It reads the settings
-// (setup.go), opens a session, lets internal/filerun do the work and says how it ended (end.go).
 package run
 
 import (
-	_ "embed"
+	"context"
 	"fmt"
-	"os"
-	"time"
+	"maps"
+	"slices"
 
-	"github.com/spf13/cobra"
-
-	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/command"
+	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/conversation"
+	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/flags"
-	"github.com/cozeq/cozeq/internal/misuse"
-	"github.com/cozeq/cozeq/internal/mockserver"
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/pausewatch"
+	"github.com/cozeq/cozeq/internal/progress"
+	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/session"
-	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/terminal"
+	"github.com/cozeq/cozeq/internal/sink"
+	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/tasks"
+	"github.com/cozeq/cozeq/worker"
 )
 
-//go:embed demo/questions.jsonl
-var demoQuestions []byte
-
-// The demo's mock takes about a second for an answer, so that there is something
-// to see; the longest conversation has four.
-const (
-	demoBot     = "demo"
-	demoLatency = 500 * time.Millisecond
-	demoPace    = 40 * time.Millisecond
-)
-
-// smallWindow keeps the embedded store small while no question has a conversation: with 10,000 rows in it a row takes
-// 1.3 times the CPU.
-const smallWindow = 1000
-
-type options struct {
-	streams *terminal.Streams
-
-	output      string
-	workflow    settings.WorkflowFlags
-	onResult    string
-	command     command.Command // of onResult
-	input       settings.InputFlags
-	questions   settings.QuestionFlags
-	demo        bool
-	withWorker  bool
-	bounds      runBounds
-	rules       session.RedisRules
-	tools       session.Tools
-	retryFailed bool
-	force       bool
-	json        bool
-	window      int
-	keep        time.Duration
-	drain       time.Duration
-	patience    time.Duration
-	workerWait  time.Duration
+// asking is a run under way: the job, what watches it and what shows it.
+type asking struct {
+	options *options
+	setup   setup
+	session *session.Session
+	job     *filerun.Job
+	panel   *panel.Panel
+	watch   *pausewatch.Watch
 }
 
-// New is the command run.
-func New(s *terminal.Streams) *cobra.Command {
-	o := &options{streams: s}
-	cmd := &cobra.Command{
-		Use:   "run INPUT [-o OUTPUT]",
-		Short: "Ask every question of a file and write every answer",
-		Long: `Asks every question of INPUT and writes one record for each, in the order of
-INPUT. Without --redis this process does the work itself; it first checks that
-Coze accepts the token. With --redis the workers there do the work.
-
-INPUT is .jsonl (our rows or those of OpenAI's batches), .json (an array of
-objects), .csv, .tsv or .xlsx (a header row, with a column question or the one
-of --question-col), .txt (one question per line), or - for stdin. All but .xlsx
-may be compressed (.gz). Encoding and delimiter are detected.
-
-A row may also have custom_id, bot_id, user_id, conversation_id,
-conversation_key, custom_variables, parameters and meta_data, and files to send
-with the question: file and image (paths of files, which are uploaded),
-file_url, file_id, image_url, image_id. Questions with the same
-conversation_key are asked one after the other, in one conversation.
-
-With --workflow each row is a run of that workflow: a column is a parameter of
-its name, as text, or of a type: days:int, :float, :bool, :json, :file or :image
-(a path, which is uploaded, or a URL). In a table each field of the outputs
-becomes a column, output.NAME. With --chatflow the rows are questions to that
-chatflow.
-
-OUTPUT has one record per row, after the input's own columns. It exists only
-when it is complete. Until then, OUTPUT.partial is the journal. After any
-interruption, run the same command again: it asks nothing that was answered,
-and looks up the chats that were in flight. Without -o, records go to stdout as
-they end, and a run cannot be resumed. A pipe on stdin is then read line by
-line, so a program may write a question and wait for its record; a bad line
-gets a record of class invalid.
-
---estimate asks a sample and says what the rest will cost. --max-tokens and
---max-questions stop the run with exit code 3; run it again with a higher limit
-to continue. --cache never asks what any run with the same DIR has answered.
-
-While Coze refuses everything, because the token is invalid or the quota is used
-up, the run waits for --patience and then ends with exit code 4. If Coze is
-unreachable, it ends with exit code 1. A bot that cannot be asked delays its own
-questions only.
-
---on-result starts COMMAND once, without a shell, and writes each record to its
-stdin as it ends. COMMAND acknowledges them in their order, with a line on
-stdout for each. What it has not acknowledged when it dies goes to a new one,
-and the same run again sends only that: each record at least once. OUTPUT is
-complete when all are acknowledged.
-
-The first signal lets the chats in flight finish (--drain). A second one stops
-at once.`,
-		Example: `  cozeq run --demo
-  cozeq run questions.csv -o answers.csv --bot 73428668
-  cozeq run 客服问题.xlsx --sheet 三月 --question-col 问题 -o answers.xlsx
-  cozeq run texts.csv.gz --prompt 'Translate: {{.text}}' -o out.jsonl.gz
-  cozeq run questions.csv -o answers.csv --redis redis://localhost:6379/0
-  cozeq run questions.csv -o answers.csv --estimate
-  cozeq run questions.csv -o answers.csv --max-tokens 1000000 --cache answers
-  cozeq run questions.csv -o answers.csv --retry-failed
-  cozeq run cities.csv -o weather.csv --workflow 73664689170551
-  cozeq run questions.csv -o answers.csv --on-result './import --table qa'
-  generate | cozeq run - --format txt | jq -r .answer`,
-		Args: misuse.CheckArgs(0, 1, "INPUT"),
-		RunE: o.run,
+func (o *options) session(ctx context.Context, p setup) (*session.Session, error) {
+	if o.alone(p.cfg) {
+		return session.OpenEmbedded(p.cfg, p.worker.Concurrency, p.logger)
 	}
-	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "write answers to `FILE`: .jsonl, .json, .csv, .tsv, .xlsx or .parquet; the first four also with .gz")
-	f.StringVar(&o.onResult, "on-result", "", "with -o: hand each record to this `COMMAND`, as a line of JSON on its stdin; it answers each with a line")
-	o.input.Add(cmd)
-	o.workflow.Add(cmd)
-	f.BoolVar(&o.demo, "demo", false, "ask the built-in mock of Coze: no token, no costs; without INPUT, a few sample questions")
-	f.BoolVar(&o.withWorker, "with-worker", false, "with --redis: run a worker in this process too")
-	o.rules.AddFlag(f)
-	o.tools.AddFlags(cmd)
-	o.bounds.add(cmd)
-	f.BoolVar(&o.retryFailed, "retry-failed", false, "ask the failed questions again")
-	f.BoolVar(&o.force, "force", false, "start over: discard OUTPUT and its journal")
-	f.BoolVar(&o.json, "json", false, "with -o: print the summary as JSON on stdout; in a pipe, progress as JSON lines on stderr")
-	f.IntVar(&o.window, "window", 0, "keep at most `N` questions in Redis at a time (default 10000)")
-	flags.Duration(f, &o.keep, "keep", 0, "with --redis: keep the run's batch, and results not yet collected, this long after the last question ends; at least 7d")
-	settings.AddDrain(cmd, &o.drain)
-	pausewatch.AddFlag(cmd, &o.patience, "10m for the quota, 2m while Coze is unreachable, 0s for a token or bot that is refused")
-	session.AddWorkerWait(cmd, &o.workerWait)
-	o.questions.AddMany(cmd, "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
-	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Log, settings.Codes, settings.MaxAnswer)
-	return cmd
+	s, err := session.OpenShared(ctx, p.cfg, p.worker.Concurrency, p.logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.rules.Check(ctx, s.Redis, p.logger); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
-func (o *options) run(cmd *cobra.Command, args []string) error {
-	panel := panel.New(o.streams)
-	p, err := o.setup(cmd, args, panel)
-	if p.input != nil {
-		defer p.input.Close()
+// ask does the work. It ends early on a signal, or when Coze refuses everything for longer than --patience.
+func (o *options) ask(signals context.Context, s *session.Session, p setup, cache *answercache.Cache, panel *panel.Panel) (progress.Summary, error) {
+	ctx, cancel := context.WithCancelCause(signals)
+	defer cancel(nil)
+	job := &filerun.Job{
+		Input:         p.input,
+		Output:        o.output,
+		Tasks:         s.Tasks,
+		Results:       s.Results,
+		Conversations: conversation.New(s.Redis),
+		Options:       tasks.Options{Queue: o.questions.Queue, Attempts: o.questions.Attempts, Timeout: o.questions.Timeout, Keep: o.keep},
+		Window:        o.window,
+		RetryFailed:   o.retryFailed,
+		Force:         o.force,
+		Cache:         cache,
+		Forget:        s.Embedded != nil,
 	}
-	if err != nil {
-		return err
+	if s.Embedded != nil && o.window == 0 {
+		job.SmallWindow = max(smallWindow, 2*p.worker.Concurrency)
 	}
-	if text := settings.Detected(p.input); text != "" {
-		fmt.Fprintln(panel, text)
+	if p.account.Token != nil {
+		job.Uploader = s.Uploader(p.account)
 	}
-	boundMemory(p.worker.Concurrency)
-	cache, err := o.bounds.openCache(p.cfg, o.demo)
-	if err != nil {
-		return err
+	if o.command.Set() {
+		job.OnResult = &sink.Config{Command: o.command, Stderr: panel}
 	}
-	if o.demo {
-		m, err := mockserver.Start(cmd.Context(), "127.0.0.1:0", cozetest.Config{
-			Latency: demoLatency, DeltaPace: demoPace, KeepLog: -1,
-		})
+	o.bounds.apply(job)
+	if s.Embedded == nil && !p.input.Live() { // the number of rows of a live input is not known
+		job.Batches = runbatch.New(s.Tasks)
+	}
+	switch {
+	case o.output != "":
+	case o.streams.OutTTY:
+		job.OnRecord = panel.Record
+	default:
+		job.Stdout = o.streams.Out
+	}
+	watch := pausewatch.New(s, o.questions.Queue, p.patience, cancel)
+	watch.OpenRows, watch.Settle, watch.Say = job.OpenRows, pausewatch.FeedTime, panel
+	watch.Done = func() int { return job.Snapshot().Done }
+	watch.Again = o.again()
+	panel.Note, panel.Limits, panel.JSON = watch.Note, watch.Limits, o.json
+	a := &asking{options: o, setup: p, session: s, job: job, panel: panel, watch: watch}
+	if p.own {
+		return a.here(ctx, signals, cancel)
+	}
+	return a.there(ctx, signals)
+}
+
+// there leaves the work to the workers of the shared Redis.
+func (a *asking) there(ctx, signals context.Context) (progress.Summary, error) {
+	queue := a.options.questions.Queue
+	if err := a.session.AwaitServed(ctx, queue, a.options.workerWait, a.panel); err != nil {
+		return progress.Summary{}, err
+	}
+	defer a.announce(signals, "interrupted: the workers still answer the questions in the queue")()
+	defer session.WatchServed(ctx, func() error { return a.session.Served(queue) }, func(err error) {
+		fmt.Fprintf(a.panel, "cozeq: %v any more: waiting for one to come back\n", err)
+	})()
+	return a.follow(ctx)
+}
+
+// here has a worker in this process, which notes each step in the journal. stop ends the run.
+func (a *asking) here(ctx, signals context.Context, stop context.CancelCauseFunc) (progress.Summary, error) {
+	s, config, job := a.session, a.setup.worker, a.job
+	if a.setup.http != "" {
+		metrics, handler := site.NewMetrics(s, a.setup.account, slices.Sorted(maps.Keys(config.Queues)))
+		served := site.Site{Ready: s.Ready.Check, Metrics: handler, Chats: config.Concurrency}
+		server, err := site.Start(ctx, a.setup.http, served, a.setup.logger)
 		if err != nil {
-			return err
+			return progress.Summary{}, err
 		}
-		defer m.Close()
-		p.account.Base, p.account.Token = m.URL, coze.StaticToken(demoBot)
+		defer server.Close()
+		config.Metrics = metrics
 	}
-	if p.own && !o.demo && o.asks() {
-		if err := p.account.Preflight(cmd.Context(), panel, o.again()); err != nil {
-			return o.explain(err)
-		}
+	config.OnProgress = func(ctx context.Context, at worker.Progress) error {
+		return job.Progress(ctx, filerun.Progress(at))
 	}
-	s, err := o.session(cmd.Context(), p)
-	if err != nil {
-		return err
+	config.OnVerdict = func(id string, v worker.Verdict) {
+		job.Stepped(id, waitOf(v))
+		a.watch.Verdict(id, v)
 	}
-	defer s.Close()
-	panel.Title = o.title(args, p.input)
-	summary, err := o.ask(cmd.Context(), s, p, cache, panel)
-	return o.conclude(cmd.Context(), s, p, cache, summary, err)
+	config.Answered = func() bool { // --retry-failed: these questions are known to fail
+		at := job.Snapshot()
+		return a.options.retryFailed || at.Done > at.Failed
+	}
+	if s.Embedded != nil {
+		a.keepLimits(ctx)
+	}
+	if err := s.StartWorker(ctx, a.setup.account, config, stop); err != nil {
+		return progress.Summary{}, err
+	}
+	job.Drain = s.Worker.Drain
+	defer a.announce(signals, a.draining())()
+	return a.follow(ctx)
 }
 
-// asks is false where OUTPUT, which exists only when it is complete, will be left
-// alone: that needs no token.
-func (o *options) asks() bool {
-	if o.output == "" || o.retryFailed || o.force {
-		return true
-	}
-	_, err := os.Stat(o.output)
-	return err != nil
+// follow runs the job, with its progress on the panel.
+func (a *asking) follow(ctx context.Context) (progress.Summary, error) {
+	defer a.watch.Start(ctx)()
+	defer a.panel.Follow(a.job.Snapshot)()
+	return a.job.Run(ctx)
 }
 
-// again says how to resume a run that was cut short.
-func (o *options) again() string {
-	if o.output == "" {
-		return "run the command again; without -o it starts from the beginning"
+// keepLimits notes the learnt rates in the journal. The embedded store ends with the process; without a note the next run
+// would learn them again, from 20 calls a second.
+func (a *asking) keepLimits(ctx context.Context) {
+	logger := a.setup.logger
+	a.job.OnLimits = func(learnt map[string]float64) {
+		if err := worker.KnowLimits(ctx, a.session.Redis, learnt); err != nil {
+			logger.Debug("could not take up the rates of the last run, they will be learnt", "err", err)
+			return
+		}
+		logger.Debug("starting at the rates of the last run", "calls_per_second", learnt)
 	}
-	return "run the same command again to resume: answered questions are not asked again"
+	a.watch.OnLimits = func(all []worker.Limit) {
+		learnt := make(map[string]float64)
+		for _, l := range all {
+			if l.Learnt {
+				learnt[l.Credential] = l.Rate
+			}
+		}
+		if len(learnt) == 0 {
+			return
+		}
+		if err := a.job.NoteLimits(ctx, learnt); err != nil {
+			logger.Debug("could not note the rates, the next run will learn them", "err", err)
+		}
+	}
+}
+
+// announce says at the first signal what happens now, until stop.
+func (a *asking) announce(signals context.Context, text string) (stop func()) {
+	said := make(chan struct{})
+	cancel := context.AfterFunc(signals, func() {
+		defer close(said)
+		fmt.Fprintln(a.panel, "cozeq: "+text)
+	})
+	return func() {
+		if !cancel() {
+			<-said
+		}
+	}
+}
+
+// draining is said at the first signal: after a second one there is no time to say it.
+func (a *asking) draining() string {
+	text := fmt.Sprintf("interrupted: chats in flight may finish, for up to %s; interrupt again to stop at once", flags.Format(a.options.drain))
+	if a.options.output != "" {
+		text += "; run the same command again to resume"
+	}
+	return text
 }
