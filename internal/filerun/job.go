@@ -1,7 +1,6 @@
 package filerun
 
 import (
-	"context"
 	"io"
 	"time"
 
@@ -9,7 +8,6 @@ import (
 	"github.com/cozeq/cozeq/internal/attachment"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/input"
-	"github.com/cozeq/cozeq/internal/journal"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/sink"
@@ -88,23 +86,6 @@ type Job struct {
 	OnLimits func(map[string]float64)
 
 	handle handle
-}
-
-// Run asks every question that has no record yet. When each row has a record it writes OUTPUT and removes the journal.
-//
-// Rows with a record in the journal are not asked again. Rows whose chats were in flight are enqueued with what is known
-// of those, so that the worker looks them up. A complete OUTPUT is left alone.
-//
-// When ctx ends, Run stops feeding, calls Drain, writes down what has ended meanwhile, and returns context.Cause(ctx); the
-// same job resumes later. If all rows have ended by then, the run is complete all the same. Run ends with a *BudgetError
-// when the budget is used up, with ErrSampled after a sample, with an *input.InvalidInput for a bad input, and with a
-// *journal.ChangedError for an input that is not the journal's. The Summary is valid with any error.
-func (j *Job) Run(ctx context.Context) (progress.Summary, error) {
-	r := newRun(j)
-	j.handle.set(r)
-	summary, err := r.do(ctx)
-	j.handle.ready(journal.ErrClosed)
-	return summary, err
 }
 
 // Snapshot is how far the run has come. It may be called at any time, concurrently too.

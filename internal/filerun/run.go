@@ -47,6 +47,60 @@ type run struct {
 	shown    time.Time // the last OnSnapshot
 }
 
+// Run asks every question that has no record yet. When each row has a record it writes OUTPUT and removes the journal.
+//
+// Rows with a record in the journal are not asked again. Rows whose chats were in flight are enqueued with what is known
+// of those, so that the worker looks them up. A complete OUTPUT is left alone.
+//
+// When ctx ends, Run stops feeding, calls Drain, writes down what has ended meanwhile, and returns context.Cause(ctx); the
+// same job resumes later. If all rows have ended by then, the run is complete all the same. Run ends with a *BudgetError
+// when the budget is used up, with ErrSampled after a sample, with an *input.InvalidInput for a bad input, and with a
+// *journal.ChangedError for an input that is not the journal's. The Summary is valid with any error.
+func (j *Job) Run(ctx context.Context) (progress.Summary, error) {
+	r := newRun(j)
+	j.handle.set(r)
+	defer j.handle.ready(journal.ErrClosed)
+	done, err := r.open(ctx)
+	if done || err != nil {
+		s := r.summary()
+		s.AlreadyComplete = done && err == nil
+		return s, err
+	}
+	work, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.cancel = cancel
+	if learnt := r.journal.Limits(); j.OnLimits != nil && len(learnt) > 0 {
+		j.OnLimits(learnt)
+	}
+	r.handover = r.startHandover(ctx)
+	defer r.handover.abort()
+	j.handle.ready(nil)
+	r.show(true)
+	err = r.ask(ctx, work)
+	// A run that is complete by now is delivered, whatever has cut it short: the next run could do no more than that.
+	if left := r.unfinished(); left == nil || err == nil {
+		err = left
+	}
+	if err == nil {
+		r.shared.noteCollected(ctx, r.total)
+		err = r.handover.finish()
+	} else {
+		r.handover.abort() // before the journal is closed
+	}
+	if err == nil {
+		err = r.deliver(context.WithoutCancel(ctx))
+	}
+	if failed := r.journal.Close(); failed != nil && !journal.IsWriteError(err) {
+		err = errors.Join(err, failed)
+	}
+	r.show(true)
+	s := r.summary()
+	if err != nil && j.Output != "" {
+		s.Journal = r.journal.Path()
+	}
+	return s, err
+}
+
 func newRun(j *Job) *run {
 	now := time.Now()
 	r := &run{
@@ -68,48 +122,6 @@ func newRun(j *Job) *run {
 		r.releaser = newReleaser(r.removeResults)
 	}
 	return r
-}
-
-func (r *run) do(ctx context.Context) (progress.Summary, error) {
-	done, err := r.open(ctx)
-	if done || err != nil {
-		s := r.summary()
-		s.AlreadyComplete = done && err == nil
-		return s, err
-	}
-	work, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r.cancel = cancel
-	if learnt := r.journal.Limits(); r.job.OnLimits != nil && len(learnt) > 0 {
-		r.job.OnLimits(learnt)
-	}
-	r.handover = r.startHandover(ctx)
-	defer r.handover.abort()
-	r.job.handle.ready(nil)
-	r.show(true)
-	err = r.ask(ctx, work)
-	// A run that is complete by now is delivered, whatever has cut it short: the next run could do no more than that.
-	if left := r.unfinished(); left == nil || err == nil {
-		err = left
-	}
-	if err == nil {
-		r.shared.noteCollected(ctx, r.total)
-		err = r.handover.finish()
-	} else {
-		r.handover.abort() // before the journal is closed
-	}
-	if err == nil {
-		err = r.deliver(context.WithoutCancel(ctx))
-	}
-	if failed := r.journal.Close(); failed != nil && !journal.IsWriteError(err) {
-		err = errors.Join(err, failed)
-	}
-	r.show(true)
-	s := r.summary()
-	if err != nil && r.job.Output != "" {
-		s.Journal = r.journal.Path()
-	}
-	return s, err
 }
 
 // ask feeds and waits until every row has a record, or work ends before ctx.

@@ -1,42 +1,20 @@
 // Package run is the command run: it asks every question of a file and writes every answer. It reads the settings
-// (setup.go), opens a session, lets internal/filerun do the work and says how it ended (end.go).
+// (setup.go), opens a session, lets internal/filerun do the work (run.go) and says how it ended (end.go).
 package run
 
 import (
-	_ "embed"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/command"
 	"github.com/cozeq/cozeq/internal/flags"
 	"github.com/cozeq/cozeq/internal/misuse"
-	"github.com/cozeq/cozeq/internal/mockserver"
-	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
 )
-
-//go:embed demo/questions.jsonl
-var demoQuestions []byte
-
-// The demo's mock takes about a second for an answer, so that there is something
-// to see; the longest conversation has four.
-const (
-	demoBot     = "demo"
-	demoLatency = 500 * time.Millisecond
-	demoPace    = 40 * time.Millisecond
-)
-
-// smallWindow keeps the embedded store small while no question has a conversation: with 10,000 rows in it a row takes
-// 1.3 times the CPU.
-const smallWindow = 1000
 
 type options struct {
 	streams *terminal.Streams
@@ -149,64 +127,4 @@ at once.`,
 	o.questions.AddMany(cmd, "ask with the credential of this `NAME` in $COZEQ_CREDENTIALS_FILE; with --redis, in the workers' file")
 	settings.AddFlags(cmd, settings.Redis, settings.Base, settings.Bot, settings.Concurrency, settings.Queues, settings.Rate, settings.HTTP, settings.Log, settings.Codes, settings.MaxAnswer)
 	return cmd
-}
-
-func (o *options) run(cmd *cobra.Command, args []string) error {
-	panel := panel.New(o.streams)
-	p, err := o.setup(cmd, args, panel)
-	if p.input != nil {
-		defer p.input.Close()
-	}
-	if err != nil {
-		return err
-	}
-	if text := settings.Detected(p.input); text != "" {
-		fmt.Fprintln(panel, text)
-	}
-	boundMemory(p.worker.Concurrency)
-	cache, err := o.bounds.openCache(p.cfg, o.demo)
-	if err != nil {
-		return err
-	}
-	if o.demo {
-		m, err := mockserver.Start(cmd.Context(), "127.0.0.1:0", cozetest.Config{
-			Latency: demoLatency, DeltaPace: demoPace, KeepLog: -1,
-		})
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		p.account.Base, p.account.Token = m.URL, coze.StaticToken(demoBot)
-	}
-	if p.own && !o.demo && o.asks() {
-		if err := p.account.Preflight(cmd.Context(), panel, o.again()); err != nil {
-			return o.explain(err)
-		}
-	}
-	s, err := o.session(cmd.Context(), p)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	panel.Title = o.title(args, p.input)
-	summary, err := o.ask(cmd.Context(), s, p, cache, panel)
-	return o.conclude(cmd.Context(), s, p, cache, summary, err)
-}
-
-// asks is false where OUTPUT, which exists only when it is complete, will be left
-// alone: that needs no token.
-func (o *options) asks() bool {
-	if o.output == "" || o.retryFailed || o.force {
-		return true
-	}
-	_, err := os.Stat(o.output)
-	return err != nil
-}
-
-// again says how to resume a run that was cut short.
-func (o *options) again() string {
-	if o.output == "" {
-		return "run the command again; without -o it starts from the beginning"
-	}
-	return "run the same command again to resume: answered questions are not asked again"
 }

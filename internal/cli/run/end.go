@@ -133,6 +133,14 @@ func (o *options) explain(err error) error {
 	return err
 }
 
+// again says how to resume a run that was cut short.
+func (o *options) again() string {
+	if o.output == "" {
+		return "run the command again; without -o it starts from the beginning"
+	}
+	return "run the same command again to resume: answered questions are not asked again"
+}
+
 // runEnd is all that a run says at its end.
 type runEnd struct {
 	progress.Summary

@@ -4,22 +4,42 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"time"
 
+	"github.com/spf13/cobra"
+
+	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/answercache"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/mockserver"
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/pausewatch"
 	"github.com/cozeq/cozeq/internal/progress"
 	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/session"
+	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/sink"
 	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
+
+// The demo's mock takes about a second for an answer, so that there is something
+// to see; the longest conversation has four.
+const (
+	demoBot     = "demo"
+	demoLatency = 500 * time.Millisecond
+	demoPace    = 40 * time.Millisecond
+)
+
+// smallWindow keeps the embedded store small while no question has a conversation: with 10,000 rows in it a row takes
+// 1.3 times the CPU.
+const smallWindow = 1000
 
 // asking is a run under way: the job, what watches it and what shows it.
 type asking struct {
@@ -29,6 +49,59 @@ type asking struct {
 	job     *filerun.Job
 	panel   *panel.Panel
 	watch   *pausewatch.Watch
+}
+
+// run is what the command does, once its flags are parsed.
+func (o *options) run(cmd *cobra.Command, args []string) error {
+	panel := panel.New(o.streams)
+	p, err := o.setup(cmd, args, panel)
+	if p.input != nil {
+		defer p.input.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if text := settings.Detected(p.input); text != "" {
+		fmt.Fprintln(panel, text)
+	}
+	boundMemory(p.worker.Concurrency)
+	cache, err := o.bounds.openCache(p.cfg, o.demo)
+	if err != nil {
+		return err
+	}
+	if o.demo {
+		m, err := mockserver.Start(cmd.Context(), "127.0.0.1:0", cozetest.Config{
+			Latency: demoLatency, DeltaPace: demoPace, KeepLog: -1,
+		})
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		p.account.Base, p.account.Token = m.URL, coze.StaticToken(demoBot)
+	}
+	if p.own && !o.demo && o.asks() {
+		if err := p.account.Preflight(cmd.Context(), panel, o.again()); err != nil {
+			return o.explain(err)
+		}
+	}
+	s, err := o.session(cmd.Context(), p)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	panel.Title = o.title(args, p.input)
+	summary, err := o.ask(cmd.Context(), s, p, cache, panel)
+	return o.conclude(cmd.Context(), s, p, cache, summary, err)
+}
+
+// asks is false where OUTPUT, which exists only when it is complete, will be left
+// alone: that needs no token.
+func (o *options) asks() bool {
+	if o.output == "" || o.retryFailed || o.force {
+		return true
+	}
+	_, err := os.Stat(o.output)
+	return err != nil
 }
 
 func (o *options) session(ctx context.Context, p setup) (*session.Session, error) {
@@ -89,36 +162,50 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 	watch.Again = o.again()
 	panel.Note, panel.Limits, panel.JSON = watch.Note, watch.Limits, o.json
 	a := &asking{options: o, setup: p, session: s, job: job, panel: panel, watch: watch}
+	said := "interrupted: the workers still answer the questions in the queue"
 	if p.own {
-		return a.here(ctx, signals, cancel)
+		stop, err := a.startWorker(ctx, cancel)
+		if err != nil {
+			return progress.Summary{}, err
+		}
+		defer stop()
+		said = a.draining()
+	} else {
+		stop, err := a.awaitWorkers(ctx)
+		if err != nil {
+			return progress.Summary{}, err
+		}
+		defer stop()
 	}
-	return a.there(ctx, signals)
+	defer a.announce(signals, said)()
+	defer watch.Start(ctx)()
+	defer panel.Follow(job.Snapshot)()
+	return job.Run(ctx)
 }
 
-// there leaves the work to the workers of the shared Redis.
-func (a *asking) there(ctx, signals context.Context) (progress.Summary, error) {
+// awaitWorkers waits for a worker of the shared Redis, and then says when none is left, until stop.
+func (a *asking) awaitWorkers(ctx context.Context) (stop func(), err error) {
 	queue := a.options.questions.Queue
 	if err := a.session.AwaitServed(ctx, queue, a.options.workerWait, a.panel); err != nil {
-		return progress.Summary{}, err
+		return nil, err
 	}
-	defer a.announce(signals, "interrupted: the workers still answer the questions in the queue")()
-	defer session.WatchServed(ctx, func() error { return a.session.Served(queue) }, func(err error) {
+	return session.WatchServed(ctx, func() error { return a.session.Served(queue) }, func(err error) {
 		fmt.Fprintf(a.panel, "cozeq: %v any more: waiting for one to come back\n", err)
-	})()
-	return a.follow(ctx)
+	}), nil
 }
 
-// here has a worker in this process, which notes each step in the journal. stop ends the run.
-func (a *asking) here(ctx, signals context.Context, stop context.CancelCauseFunc) (progress.Summary, error) {
-	s, config, job := a.session, a.setup.worker, a.job
+// startWorker starts a worker in this process, which notes each step in the journal. cancel ends the run. stop closes the
+// worker's site; the session ends the worker.
+func (a *asking) startWorker(ctx context.Context, cancel context.CancelCauseFunc) (stop func(), err error) {
+	s, config, job, stop := a.session, a.setup.worker, a.job, func() {}
 	if a.setup.http != "" {
 		metrics, handler := site.NewMetrics(s, a.setup.account, slices.Sorted(maps.Keys(config.Queues)))
 		served := site.Site{Ready: s.Ready.Check, Metrics: handler, Chats: config.Concurrency}
 		server, err := site.Start(ctx, a.setup.http, served, a.setup.logger)
 		if err != nil {
-			return progress.Summary{}, err
+			return nil, err
 		}
-		defer server.Close()
+		stop = server.Close
 		config.Metrics = metrics
 	}
 	config.OnProgress = func(ctx context.Context, at worker.Progress) error {
@@ -135,19 +222,12 @@ func (a *asking) here(ctx, signals context.Context, stop context.CancelCauseFunc
 	if s.Embedded != nil {
 		a.keepLimits(ctx)
 	}
-	if err := s.StartWorker(ctx, a.setup.account, config, stop); err != nil {
-		return progress.Summary{}, err
+	if err := s.StartWorker(ctx, a.setup.account, config, cancel); err != nil {
+		stop()
+		return nil, err
 	}
 	job.Drain = s.Worker.Drain
-	defer a.announce(signals, a.draining())()
-	return a.follow(ctx)
-}
-
-// follow runs the job, with its progress on the panel.
-func (a *asking) follow(ctx context.Context) (progress.Summary, error) {
-	defer a.watch.Start(ctx)()
-	defer a.panel.Follow(a.job.Snapshot)()
-	return a.job.Run(ctx)
+	return stop, nil
 }
 
 // keepLimits notes the learnt rates in the journal. The embedded store ends with the process; without a note the next run

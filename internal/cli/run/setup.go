@@ -3,6 +3,7 @@ package run
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"log/slog"
 
@@ -20,6 +21,9 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/worker"
 )
+
+//go:embed demo/questions.jsonl
+var demoQuestions []byte
 
 // setup is a run with its settings read and its input checked. Nothing was asked yet.
 type setup struct {
