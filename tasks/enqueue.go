@@ -47,7 +47,10 @@ func (c *Client) EnqueueAll(ctx context.Context, items []Item) Outcomes {
 	parent := traceParent(ctx)
 	outcomes := make(Outcomes, len(items))
 	added := c.queue.Add(ctx, len(items), func(i int) *queue.Submission {
-		return submission(items[i], parent, c.queue.Results.Keys)
+		s := new(queue.Submission)
+		s.Err = items[i].prepare(s, parent, c.queue.Results.Keys)
+		_, s.Final = errors.AsType[*InvalidError](s.Err)
+		return s
 	})
 	for i, s := range added {
 		outcomes[i] = Enqueued{ID: s.Turn.Place.ID, CreatedAt: s.Entry.CreatedAt, Err: s.Err}
@@ -55,21 +58,14 @@ func (c *Client) EnqueueAll(ctx context.Context, items []Item) Outcomes {
 	return outcomes
 }
 
-// submission checks an item and makes the submission of it.
-func submission(item Item, parent string, keys *results.Keys) *queue.Submission {
-	o, wire := item.Options, *item.Chat
-	s := new(queue.Submission)
+// prepare checks an item and fills in the submission of it.
+func (item Item) prepare(s *queue.Submission, parent string, keys *results.Keys) error {
+	o, c := item.Options, *item.Chat
 	err := o.complete()
 	s.Turn.Place.ID = o.ID
-	if err == nil {
-		err = wire.submit(s, &o, parent, keys)
+	if err != nil {
+		return err
 	}
-	s.Err = err
-	_, s.Final = errors.AsType[*InvalidError](err)
-	return s
-}
-
-func (c *Chat) submit(s *queue.Submission, o *Options, parent string, keys *results.Keys) (err error) {
 	c.TraceParent = cmp.Or(c.TraceParent, parent)
 	c.UserID, c.Chatflow = cmp.Or(c.UserID, DefaultUserID), c.IsChatflow()
 	if err := c.Validate(); err != nil {

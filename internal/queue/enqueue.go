@@ -96,29 +96,21 @@ func (q *Queue) record(ctx context.Context, first, last int, encode func(i int) 
 		all[i] = encode(first + i)
 	}
 	for rest := pending(all); len(rest) > 0; {
-		n := 0
-		for size := 0; n < len(rest) && size < chunkBytes; n++ {
-			size += len(rest[n].Entry.Body)
+		var entries []record.Entry
+		for size := 0; len(entries) < len(rest) && size < chunkBytes; {
+			entry := rest[len(entries)].Entry
+			entries, size = append(entries, entry), size+len(entry.Body)
 		}
-		q.create(ctx, rest[:n])
-		rest = rest[n:]
+		statuses, errs := q.Records.CreateMany(ctx, entries)
+		for i, s := range rest[:len(entries)] {
+			s.known, s.Err = statuses[i], errs[i]
+			if s.known.Terminal() {
+				s.Err = duplicate(s.Turn.Place.ID)
+			}
+		}
+		rest = rest[len(entries):]
 	}
 	return all
-}
-
-// create writes records.
-func (q *Queue) create(ctx context.Context, all []*Submission) {
-	entries := make([]record.Entry, len(all))
-	for i, s := range all {
-		entries[i] = s.Entry
-	}
-	statuses, errs := q.Records.CreateMany(ctx, entries)
-	for i, s := range all {
-		s.known, s.Err = statuses[i], errs[i]
-		if s.known.Terminal() {
-			s.Err = duplicate(s.Turn.Place.ID)
-		}
-	}
 }
 
 // enqueue takes a chunk with records through the other steps. Each step is done for all tasks before the next. A process

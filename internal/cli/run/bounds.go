@@ -60,14 +60,6 @@ func (b *runBounds) check(cmd *cobra.Command, output string, retryFailed bool) e
 	return nil
 }
 
-// apply gives the bounds to a job.
-func (b *runBounds) apply(job *filerun.Job) {
-	job.MaxTokens, job.MaxQuestions = b.maxTokens, b.maxQuestions
-	if b.estimate {
-		job.Sample = sampleSize
-	}
-}
-
 // openCache opens the cache of --cache. The demo's answers are kept apart.
 func (b *runBounds) openCache(cfg settings.Config, demo bool) (*answercache.Cache, error) {
 	if b.cache == "" {

@@ -135,6 +135,11 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 		Force:         o.force,
 		Cache:         cache,
 		Forget:        s.Embedded != nil,
+		MaxTokens:     o.bounds.maxTokens,
+		MaxQuestions:  o.bounds.maxQuestions,
+	}
+	if o.bounds.estimate {
+		job.Sample = sampleSize
 	}
 	if s.Embedded != nil && o.window == 0 {
 		job.SmallWindow = max(smallWindow, 2*p.worker.Concurrency)
@@ -145,7 +150,6 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 	if o.command.Set() {
 		job.OnResult = &sink.Config{Command: o.command, Stderr: panel}
 	}
-	o.bounds.apply(job)
 	if s.Embedded == nil && !p.input.Live() { // the number of rows of a live input is not known
 		job.Batches = runbatch.New(s.Tasks)
 	}
