@@ -14,7 +14,6 @@ import (
 	"time"
 )
 
-// call describes one call of the API.
 type call struct {
 	op, method, path       string
 	conversationID, chatID string       // go into the query
@@ -194,7 +193,6 @@ func (x *exchange) request(header http.Header) (*http.Request, error) {
 	return req, err
 }
 
-// query encodes the two ids.
 func query(conversationID, chatID string) string {
 	switch {
 	case conversationID == "":

@@ -61,7 +61,6 @@ func (c *Client) checkPost(ctx context.Context) error {
 	return nil
 }
 
-// atEndpoint is the error with class endpoint.
 func (e *Error) atEndpoint() *Error {
 	own := *e
 	own.Class, own.Scope, own.hint = ClassEndpoint, ScopeAccount, hintEndpoint.EN

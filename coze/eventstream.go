@@ -44,7 +44,6 @@ func (s *eventStream) start(ctx context.Context, c *Client, a call) (*envelope, 
 	return nil, nil
 }
 
-// send sends the call once.
 func (s *eventStream) send(c *Client, a call) (*envelope, error) {
 	x, resp, err := c.send(s.ctx, a)
 	if err != nil {

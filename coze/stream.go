@@ -102,7 +102,6 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 	return events(&s.eventStream, opChat, s.next, func(e Event) bool { return e.Type.Terminal() })
 }
 
-// next returns the next event to yield.
 func (s *Stream) next() (Event, error) {
 	for {
 		f, err := s.frames.next()

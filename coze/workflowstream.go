@@ -148,7 +148,6 @@ func (s *WorkflowStream) Events() iter.Seq2[WorkflowEvent, error] {
 	return events(&s.eventStream, opWorkflowStream, s.next, func(e WorkflowEvent) bool { return e.Run != nil })
 }
 
-// next returns the next event to yield.
 func (s *WorkflowStream) next() (WorkflowEvent, error) {
 	for {
 		f, err := s.frames.next()

@@ -63,7 +63,6 @@ func parameter(name, in, text string) *huma.Param {
 	return &huma.Param{Name: name, In: in, Description: text, Required: in == "path", Schema: &huma.Schema{Type: huma.TypeString}}
 }
 
-// batch is a batch as the API has it.
 type batch struct {
 	ID          string                 `json:"id"`
 	Name        string                 `json:"name" doc:"of the file"`
@@ -88,7 +87,6 @@ type batchPage struct {
 	HasMore bool    `json:"has_more"`
 }
 
-// batchReply is a batch with why it waits.
 func (g *Gateway) batchReply(ctx context.Context, b *batches.Status) batch {
 	out := batchOf(b)
 	if b.Counts.Open() > 0 {
@@ -115,7 +113,6 @@ func batchOf(b *batches.Status) batch {
 	}
 }
 
-// batch finds a batch of the key of a request.
 func (g *Gateway) batch(r *http.Request) (*batches.Status, error) {
 	id := r.PathValue("id")
 	missing := fault(http.StatusNotFound, "there is no batch %.100q", id)

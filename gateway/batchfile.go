@@ -107,7 +107,6 @@ func (g *Gateway) postBatch(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// uploadOptions says how a file is read and asked.
 func (g *Gateway) uploadOptions(ctx context.Context, f *upload.File, given url.Values) (how input.Options, spec batches.Spec, err error) {
 	for name, values := range given {
 		if !slices.Contains(uploadNames, name) {
@@ -173,7 +172,6 @@ func (g *Gateway) uploadOptions(ctx context.Context, f *upload.File, given url.V
 // mostBatchTools bounds the tools of a batch, in bytes: each row has them.
 const mostBatchTools = 2 << 10
 
-// batchTools reads the tools of all questions of a batch.
 func (g *Gateway) batchTools(text, tenant string) (map[string]tasks.ToolWebhook, error) {
 	if text == "" {
 		return nil, nil
@@ -191,7 +189,6 @@ func (g *Gateway) batchTools(text, tenant string) (map[string]tasks.ToolWebhook,
 	return tools, g.checkTools(tenant, tools)
 }
 
-// formatOf is the format of a file by its name, or its media type.
 func formatOf(f *upload.File) (string, error) {
 	if parts := strings.Split(strings.ToLower(f.Name), "."); len(parts) > 1 {
 		last := parts[len(parts)-1]
@@ -337,7 +334,6 @@ func batchProblem(err error) *problem {
 	return problemOf(err)
 }
 
-// writeJSON answers with v.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -74,7 +74,6 @@ func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) *problem {
 	return nil
 }
 
-// bodyProblem says why a body could not be read.
 func bodyProblem(err error) *problem {
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return fault(http.StatusRequestEntityTooLarge, "the body has more than %d bytes, the most that this server takes (--max-body, for files --max-upload): upload files to Coze and give their ids, or give URLs of them", large.Limit)

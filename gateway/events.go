@@ -72,7 +72,6 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// eventData is what an event carries, as JSON.
 func eventData(e watch.Event) []byte {
 	var v any = struct{}{}
 	switch e.Type {

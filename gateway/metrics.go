@@ -10,7 +10,6 @@ import (
 	"github.com/cozeq/cozeq/internal/watch"
 )
 
-// metrics count requests.
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -60,10 +59,8 @@ type keyCollector struct{ keys *apikey.File }
 
 var keyExpires = prometheus.NewDesc("cozeq_api_key_expires_timestamp_seconds", "When the API key expires, for those that do.", []string{"key"}, nil)
 
-// Describe implements prometheus.Collector.
 func (*keyCollector) Describe(ch chan<- *prometheus.Desc) { ch <- keyExpires }
 
-// Collect implements prometheus.Collector.
 func (c *keyCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, key := range c.keys.Keys() {
 		if !key.Expires.IsZero() {

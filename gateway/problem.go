@@ -99,7 +99,6 @@ func problemOf(err error) *problem {
 // statusClientClosed is nginx's status for a client that did not wait. Only the log sees it.
 const statusClientClosed = 499
 
-// write sends a problem.
 func write(w http.ResponseWriter, p *problem) {
 	for name, values := range p.GetHeaders() {
 		w.Header()[name] = values

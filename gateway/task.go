@@ -86,7 +86,6 @@ func (duration) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Description: "a duration", Examples: []any{"90s", "15m", "7d"}}
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
 func (d *duration) UnmarshalJSON(text []byte) error {
 	var s string
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -100,7 +99,6 @@ func (d *duration) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// request makes the submission.
 func (t *taskRequest) request(defaultBot string) (*submit.Request, error) {
 	if asks := t.Question != ""; asks == (len(t.Messages) > 0) && (asks || t.WorkflowID == "") {
 		return nil, &tasks.InvalidError{Field: "question", Reason: "give either question or additional_messages"}
@@ -203,7 +201,6 @@ func (g *Gateway) decode(text []byte, where string, schema *huma.Schema) (*taskR
 	return t, nil
 }
 
-// split returns the questions of a body.
 func split(body []byte) (questions []json.RawMessage, array bool, err error) {
 	body = bytes.TrimSpace(body)
 	switch {

@@ -42,7 +42,6 @@ func formSchema(task *huma.Schema) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{partTask: task, partFile: files, partImage: files}, Required: []string{partTask}}
 }
 
-// formFile is a file of a form.
 type formFile struct {
 	part, name, kind string
 	content          []byte

@@ -39,7 +39,6 @@ type submitted struct {
 	Paused *submit.Wait `json:"paused,omitempty" doc:"nothing like this is asked now: the task waits for the end of the pause"`
 }
 
-// result is an answer with a result.
 type result struct {
 	Body *results.Result
 }

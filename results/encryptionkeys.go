@@ -63,7 +63,6 @@ func LoadKeys(path string) (*Keys, error) {
 	return keys, nil
 }
 
-// decodeKeys is ParseKeys for the bytes of a file.
 func decodeKeys(raw []byte) (*Keys, error) {
 	text, err := textfile.Decode(raw)
 	if err != nil {

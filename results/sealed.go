@@ -189,7 +189,6 @@ func (r *Result) open(k *Keys, id string) {
 	}
 }
 
-// listText is a list as the hash keeps it.
 func listText[T string | Part](values []T) string {
 	b, err := json.Marshal(values)
 	if err != nil {

@@ -158,7 +158,6 @@ const maxInline = 2 << 10
 // previewRunes is how much of a longer question asynqmon shows.
 const previewRunes = 200
 
-// encode returns the queue's payload.
 func (c *Chat) encode() ([]byte, error) {
 	wire := *c
 	wire.V, wire.Recorded = Version, true

@@ -185,7 +185,6 @@ func (m *Message) validate(field string) error {
 	return validateMeta(field+".meta_data", m.MetaData)
 }
 
-// validateObjects checks the array that an object_string holds.
 func validateObjects(field, content string) error {
 	var objects []struct {
 		Type    string `json:"type"`

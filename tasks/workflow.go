@@ -59,7 +59,6 @@ const maxRun = 19 << 20
 
 var workflowPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// validateNamed checks what a workflow and a chatflow have in common.
 func (c *Chat) validateNamed() error {
 	if !workflowPattern.MatchString(c.WorkflowID) {
 		return invalid("workflow_id", "%.80q, want the id in the address of the workflow's page", c.WorkflowID)
@@ -109,7 +108,6 @@ func (c *Chat) validateChatflow() error {
 	return nil
 }
 
-// validateWorkflow checks what Validate checks of a question.
 func (c *Chat) validateWorkflow() error {
 	if err := c.validateNamed(); err != nil {
 		return err
@@ -139,7 +137,6 @@ func (c *Chat) validateWorkflow() error {
 	return nil
 }
 
-// splitRun is SplitBody for a workflow's parameters.
 func (c *Chat) splitRun() (body []byte, err error) {
 	if body, err = json.Marshal(c.Parameters); err != nil {
 		return nil, fmt.Errorf("encode parameters: %w", err)

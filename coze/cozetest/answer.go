@@ -99,7 +99,6 @@ func sized(text string, n int) string {
 	return s + strings.Repeat(".", n-len(s))
 }
 
-// countPieces is the number of pieces that a text is cut into.
 func countPieces(text string, n int) int { return min(n, utf8.RuneCountInString(text)) }
 
 // pieces cuts a text into n pieces of about the same number of characters.

@@ -20,7 +20,6 @@ type chatBody struct {
 
 func (b *chatBody) saved() bool { return b.Save == nil || *b.Save }
 
-// check returns the refusal of a body, or nil.
 func (b *chatBody) check() *refusal {
 	switch {
 	case b.UserID == "":

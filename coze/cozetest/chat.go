@@ -66,7 +66,6 @@ func (c *chat) length() time.Duration {
 	return d
 }
 
-// final is the status that the chat will end with.
 func (c *chat) final() string {
 	switch c.fault.end() {
 	case Failed:

@@ -128,7 +128,6 @@ func (e *emitter) send(name string, data func(dst []byte) []byte) error {
 	return e.close(false)
 }
 
-// sendChat sends the chat in a state that it ends with.
 func (e *emitter) sendChat(name, status string) error {
 	ended := e.x.fake.cfg.now().Unix()
 	return e.send(name, func(dst []byte) []byte { return e.chat.append(dst, status, ended) })
@@ -159,7 +158,6 @@ func (e *emitter) cutAt() int {
 	return e.fault.Bytes
 }
 
-// write hands what has gathered to the connection.
 func (e *emitter) write() error {
 	over := false
 	if n := e.cutAt(); n > 0 && e.sent+len(e.buf) >= n {

@@ -87,7 +87,6 @@ func (f *Fake) SetRules(rules ...Rule) error {
 	return nil
 }
 
-// route is a call by its path.
 type route struct {
 	methods []string
 	on      string // its name in rules

@@ -50,7 +50,6 @@ func (m *storedMessage) appendStored(dst []byte) []byte {
 	return append(dst, `"}`...)
 }
 
-// appendMessages is a list of them.
 func appendMessages(dst []byte, all []storedMessage) []byte {
 	dst = append(dst, '[')
 	for i := range all {
@@ -72,7 +71,6 @@ type enterMessage struct {
 	MetaData    map[string]string `json:"meta_data"`
 }
 
-// check returns the refusal of a message, or nil.
 func (m *enterMessage) check() *refusal {
 	switch {
 	case m.Role != "user" && m.Role != "assistant":
@@ -105,7 +103,6 @@ func checkMeta(meta map[string]string) *refusal {
 	return nil
 }
 
-// text is what a person would read of the message.
 func (m *enterMessage) text() string { return readable(m.Content, m.ContentType) }
 
 func readable(content, contentType string) string {

@@ -40,7 +40,6 @@ func (f *Fake) ExpireTokens() {
 	}
 }
 
-// grantToken answers an assertion with a token.
 func (x *exchange) grantToken() {
 	if !x.met("") {
 		return

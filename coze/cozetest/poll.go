@@ -46,7 +46,6 @@ func (f *Fake) chat(conversationID, chatID string) (conv *conversation, c *chat)
 	return conv, c
 }
 
-// state is a chat's status and end as of now.
 func (f *Fake) state(c *chat) (status string, endedAt int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

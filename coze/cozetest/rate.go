@@ -40,7 +40,6 @@ func (f *Fake) SetRate(rate float64) {
 	f.bucket, f.runBucket = bucket{rate: rate}, bucket{rate: rate}
 }
 
-// limited refuses a call beyond the rate.
 func (x *exchange) limited() bool {
 	f := x.fake
 	f.mu.Lock()

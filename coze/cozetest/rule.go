@@ -45,7 +45,6 @@ const onSubmit = "submit"
 
 var calls = []string{"chat", onSubmit, "retrieve", "messages", "cancel", "history", "conversation", "message", "delete", "token", "bot", "benefit", "user", onUpload, "file", onWorkflow, onHistory}
 
-// compile checks a rule and makes it ready for use.
 func (r *Rule) compile() error {
 	if r.On == "" {
 		r.On = "chat"
@@ -164,7 +163,6 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// pace is the time between deltas.
 func (f *Fault) pace(configured time.Duration) time.Duration {
 	switch {
 	case f.Pace > 0:

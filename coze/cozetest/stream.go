@@ -24,7 +24,6 @@ func (x *exchange) event(ft *Fault) {
 	e.open("") // the fault strikes before the first event, and there is no event after it
 }
 
-// stream plays a chat to its client.
 func (x *exchange) stream(c *chat) {
 	e := newEmitter(x, c, c.fault)
 	defer e.release()

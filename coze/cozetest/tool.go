@@ -9,10 +9,8 @@ import (
 	"time"
 )
 
-// toolCall is a tool that a chat waits for.
 type toolCall struct{ id, name string }
 
-// toolOutput is what a tool gave.
 type toolOutput struct{ name, output string }
 
 // wait makes a chat end in requires_action, if its fault names tools and it has rounds left.
@@ -35,7 +33,6 @@ func (c *chat) wait() {
 // waits tells whether the chat ends in requires_action.
 func (c *chat) waits() bool { return len(c.calls) > 0 || c.fault.Kind == AskBack }
 
-// appendAction appends what the chat waits for.
 func (c *chat) appendAction(dst []byte) []byte {
 	dst = append(dst, `,"required_action":{"type":"submit_tool_outputs","submit_tool_outputs":{"tool_calls":[`...)
 	if len(c.calls) == 0 {

@@ -18,7 +18,6 @@ const (
 	onHistory  = "run_history"
 )
 
-// workflowBody is the body of a run and of a resume.
 type workflowBody struct {
 	WorkflowID    string                     `json:"workflow_id"`
 	Parameters    map[string]json.RawMessage `json:"parameters"`
@@ -94,7 +93,6 @@ func (x *exchange) workflow(stream, resume bool) {
 	}
 }
 
-// checkRun returns the refusal of a body, or nil.
 func (f *Fake) checkRun(body *workflowBody, stream, resume bool) *refusal {
 	switch {
 	case body.WorkflowID == "":
@@ -271,7 +269,6 @@ func (x *exchange) runLater(r *run) {
 	x.send(http.StatusOK, append(body, `,"msg":""`...))
 }
 
-// runNow answers a synchronous run, at its end.
 func (x *exchange) runNow(r *run) {
 	if r.takes < 0 {
 		x.log(0, 0)

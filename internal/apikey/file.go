@@ -50,7 +50,6 @@ type File struct {
 	checked time.Time
 }
 
-// digest is the SHA-256 of a key.
 type digest [sha256.Size]byte
 
 // Load reads the keys of a file. Later versions that are wrong are logged to log.

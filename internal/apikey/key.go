@@ -70,7 +70,6 @@ func (k *Key) CheckBot(bot string) error {
 	return k.check("bot", bot, k.Bots)
 }
 
-// CheckQueue says whether the key may use a queue.
 func (k *Key) CheckQueue(queue string) error {
 	if k == nil {
 		return nil
@@ -96,7 +95,6 @@ func (k *Key) check(what, name string, may []string) error {
 
 type contextKey struct{}
 
-// NewContext returns a context with the key of a request.
 func NewContext(ctx context.Context, k *Key) context.Context {
 	return context.WithValue(ctx, contextKey{}, k)
 }

@@ -43,7 +43,6 @@ type Limits struct {
 	full map[string]time.Time // by key: no place was free then, and it took many reads to learn it
 }
 
-// NewLimits returns the limits in the Redis of the store.
 func NewLimits(store *results.Store) *Limits {
 	return &Limits{
 		rdb:     store.Redis(),
@@ -131,5 +130,4 @@ func (l *Limits) ask(ctx context.Context, key *Key, member string, n int) (verdi
 	return reply[0], number, err
 }
 
-// redisKey is one of the keys of a tenant.
 func redisKey(tenant, what string) string { return "cozeq:apikey:{" + tenant + "}:" + what }

@@ -58,7 +58,6 @@ func parse(text []byte) (map[digest]*Key, error) {
 // keyName is that of a tenant: see tasks.ValidateTenant.
 var keyName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
-// fields are what an entry may have.
 var fields = []string{"sha256", "bots", "queues", "credential", "rate", "in_flight", "expires", "operator"}
 
 // read reads an entry, all but its name.
@@ -129,7 +128,6 @@ func texts(raw json.RawMessage) (all []string, err error) {
 	return all, nil
 }
 
-// hashes reads a hash or several.
 func hashes(raw json.RawMessage) ([]digest, error) {
 	var all []string
 	if one, err := text(raw); err == nil {

@@ -59,12 +59,10 @@ func unseen(ctx context.Context) *redis.Cmd {
 	return cmd
 }
 
-// queueOf is the queue of one of asynq's keys with this name.
 func queueOf(key, name string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(key, "asynq:{"), "}:"+name)
 }
 
-// taskOf is the queue and the id of the key of a task.
 func taskOf(key string) (queue, id string) {
 	queue, id, _ = strings.Cut(strings.TrimPrefix(key, "asynq:{"), "}:t:")
 	return queue, id

@@ -73,7 +73,6 @@ func NewGate(rdb redis.UniversalClient, queues []string, cutOff func() bool) *Ga
 // Server that still stops would take what another one has just put back.
 func (g *Gate) Close() { g.once.Do(func() { close(g.closed) }) }
 
-// Client returns a client for one Server.
 func (g *Gate) Client() redis.UniversalClient {
 	return &gatedClient{UniversalClient: g.rdb, gate: g}
 }
@@ -105,7 +104,6 @@ func (g *Gate) wakeNext() {
 	}
 }
 
-// Serves says which credentials this worker has.
 func (g *Gate) Serves(credentials []string) { g.credentials.Store(&credentials) }
 
 func (g *Gate) served() []string {

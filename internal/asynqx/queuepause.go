@@ -32,7 +32,6 @@ var (
 	operatorResumeScript = pipeline.Script(sources, "operatorresume.lua")
 )
 
-// Queues lists all queues that asynq knows.
 func (q QueuePauses) Queues(ctx context.Context) ([]string, error) {
 	queues, err := q.Redis.SMembers(ctx, queuesKey).Result()
 	if err != nil {
@@ -54,7 +53,6 @@ func (q QueuePauses) Pause(ctx context.Context, queue, credential string) (fresh
 	return fresh, nil
 }
 
-// Resume ends the pause of a queue for a credential.
 func (q QueuePauses) Resume(ctx context.Context, queue, credential string) error {
 	keys := []string{Key(queue, "paused"), queuePauseKey(queue)}
 	if err := resumeQueueScript.Run(ctx, q.Redis, keys, credentialField(credential)).Err(); err != nil {
@@ -85,7 +83,6 @@ type QueueNote struct {
 	Since       string   // asynq's stamp, "" = not paused
 }
 
-// Note reads who has paused a queue.
 func (q QueuePauses) Note(ctx context.Context, queue string) (n QueueNote, err error) {
 	var stamp *redis.StringCmd
 	var ours *redis.MapStringStringCmd

@@ -28,7 +28,6 @@ type Waiting struct {
 	Oldest time.Duration // since the first one came; 0: not known
 }
 
-// Tenants returns the tenants of a queue that have tasks which wait for a worker.
 func Tenants(ctx context.Context, rdb redis.UniversalClient, queue string) ([]Waiting, error) {
 	names, err := ring(ctx, rdb, queue)
 	if err != nil || len(names) == 0 {
@@ -64,7 +63,6 @@ func Tenants(ctx context.Context, rdb redis.UniversalClient, queue string) ([]Wa
 	return all, nil
 }
 
-// ring returns the names in the ring of a queue, sorted.
 func ring(ctx context.Context, rdb redis.UniversalClient, queue string) ([]string, error) {
 	names, err := rdb.LRange(ctx, ringKey(queue), 0, -1).Result()
 	if err != nil {

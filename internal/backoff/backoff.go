@@ -41,7 +41,6 @@ type Waits struct {
 	n      int
 }
 
-// Start begins a series of tries.
 func (p Policy) Start() *Waits { return &Waits{policy: p} }
 
 // Sleep waits for its turn, or for least if that is longer. It returns the context's cause if that ends first.

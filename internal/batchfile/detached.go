@@ -107,7 +107,6 @@ func (d *Detached) each(ctx context.Context, texts bool) iter.Seq2[*detachedRow,
 	}
 }
 
-// read finds the records of some rows.
 func (d *Detached) read(ctx context.Context, states *batches.States, rows []batches.Row, texts bool) ([]*detachedRow, error) {
 	if texts {
 		if err := d.complete(ctx, rows); err != nil {

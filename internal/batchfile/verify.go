@@ -98,7 +98,6 @@ func (v *verifier) fault(row int, customID, format string, args ...any) {
 	}
 }
 
-// records checks the records in Redis.
 func (v *verifier) records(ctx context.Context) error {
 	states, err := v.Batches.States(ctx, v.Batch.ID)
 	if err != nil {
@@ -155,7 +154,6 @@ func (v *verifier) states(ctx context.Context) error {
 	return nil
 }
 
-// file checks the records of an output.
 func (v *verifier) file(ctx context.Context, path string) error {
 	form := input.Form{ID: input.FieldCustomID}
 	if v.ids != nil {

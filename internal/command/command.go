@@ -26,10 +26,8 @@ func Parse(text string) (Command, error) {
 	return Command{path, words[1:]}, err
 }
 
-// Set reports whether there is a program.
 func (c Command) Set() bool { return c.path != "" }
 
-// String is the program.
 func (c Command) String() string { return c.path }
 
 // Make is the command, to be started, in the environment of this process without our settings and without those of traces: they

@@ -39,7 +39,6 @@ type Names struct {
 	rdb redis.UniversalClient
 }
 
-// New returns the names kept in rdb.
 func New(rdb redis.UniversalClient) *Names { return &Names{rdb: rdb} }
 
 func keyOf(botID, key string) string { return "cozeq:conversation:{" + botID + ":" + key + "}" }

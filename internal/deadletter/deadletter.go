@@ -116,7 +116,6 @@ func letter(info *asynq.TaskInfo) Letter {
 	return l
 }
 
-// addFailures adds the failures that the records say.
 func (b *Box) addFailures(ctx context.Context, letters []Letter) error {
 	ids := make([]string, len(letters))
 	for i := range letters {

@@ -45,7 +45,6 @@ type Choice struct {
 // Age is a duration, of a request also in days.
 type Age struct{ time.Duration }
 
-// UnmarshalText implements encoding.TextUnmarshaler.
 func (a *Age) UnmarshalText(text []byte) error {
 	d, err := flags.ParseDuration(string(text))
 	if err != nil {

@@ -169,7 +169,6 @@ func Report(s *terminal.Streams, err error) int {
 	return code
 }
 
-// WayFault says what is wrong with the way to Coze.
 func WayFault(class coze.Class) string {
 	if class == coze.ClassEndpoint {
 		return "Coze's API does not answer at the base URL"

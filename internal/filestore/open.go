@@ -58,7 +58,6 @@ func (r *reader) fetch(n int) error {
 	return nil
 }
 
-// Seek implements io.Seeker.
 func (r *reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:

@@ -99,7 +99,6 @@ func NewLine(t testing.TB, rdb redis.UniversalClient, b *Book) (l *Line, stop fu
 	return l, stop
 }
 
-// job returns a job on this line, whose progress it reports from now on.
 func (l *Line) NewJob(in *input.Input, output string) *filerun.Job {
 	job := &filerun.Job{Input: in, Output: output, Tasks: l.Client, Results: l.Store, Conversations: l.Conversations, Forget: true}
 	l.Mu.Lock()
@@ -211,7 +210,6 @@ func progress(ctx context.Context, job *filerun.Job, p filerun.Progress) error {
 	return job.Progress(ctx, p)
 }
 
-// output reads an OUTPUT's records.
 func Records(t testing.TB, path string) []results.Result {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -299,7 +297,6 @@ func Open(t testing.TB, name, content string, o input.Options) *input.Input {
 	return in
 }
 
-// Gzipped packs a text.
 func Gzipped(t testing.TB, text string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -343,14 +340,12 @@ func XLSX(t testing.TB, rows [][]any, more func(f *excelize.File)) string {
 	return b.String()
 }
 
-// WithStop is a context that stop ends with errStopped.
 func WithStop(t testing.TB) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	t.Cleanup(func() { cancel(nil) })
 	return ctx, func() { cancel(ErrStopped) }
 }
 
-// Eventually waits for what others bring about.
 func Eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !ok(); {

@@ -165,7 +165,6 @@ func Images(names []string) (files []messages.File, err error) {
 	return files, nil
 }
 
-// questionWith is a user's question with its files.
 func questionWith(text string, attachments []attachment) tasks.Message {
 	var files []messages.File
 	for _, a := range attachments {

@@ -58,7 +58,6 @@ func (w *blockWriter) end() {
 	w.n = 0
 }
 
-// blocks ends the writing.
 func (w *blockWriter) blocks() *blocks {
 	if w.n > 0 {
 		w.end()

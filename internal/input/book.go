@@ -13,7 +13,6 @@ import (
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
-// book is a sheet of an .xlsx.
 type book struct {
 	file  *file
 	sheet string
@@ -96,7 +95,6 @@ func (b *book) close() (err error) {
 	return err
 }
 
-// sheetReader reads the rows of a sheet.
 type sheetReader struct{ rows *sheet.Reader }
 
 func (s sheetReader) read() (cellRow, error) {

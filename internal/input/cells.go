@@ -15,7 +15,6 @@ type cellReader interface {
 	read() (cellRow, error)
 }
 
-// cellRow is one row of a table.
 type cellRow struct {
 	Line  int // on which it begins; of an xlsx the sheet's row
 	Cells []string
@@ -40,7 +39,6 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// csvReader reads the rows of a csv or tsv.
 type csvReader struct {
 	csv    *csv.Reader
 	source *bounded

@@ -97,7 +97,6 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 	return stats, nil
 }
 
-// with appends a name, unless it is there already.
 func with(names []string, name string) []string {
 	if slices.Contains(names, name) {
 		return names

@@ -47,7 +47,6 @@ func (in *Input) OutputColumns(ctx context.Context) (*Columns, error) {
 	return c, nil
 }
 
-// Cells are what a row has in these columns.
 func (c *Columns) Cells(row *Row) []string {
 	if c.from == nil {
 		return []string{row.CustomID, row.Question()}

@@ -27,7 +27,6 @@ type decoder struct {
 	mark int  // bytes of the byte order mark at the beginning
 }
 
-// text reads content as UTF-8.
 func (d *decoder) text(content io.Reader) io.Reader {
 	r := charset.NewReader(&behind{d.unpacked(content), d.mark}, d.encoding())
 	if d.Newline == newlineCR {

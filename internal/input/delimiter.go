@@ -17,7 +17,6 @@ var delimiters = []struct {
 	name string
 }{{',', "comma"}, {';', "semicolon"}, {'\t', "tab"}}
 
-// parseDelimiter takes a delimiter's name or the character.
 func parseDelimiter(name string) (rune, error) {
 	for _, d := range delimiters {
 		if name == string(d.char) || strings.EqualFold(name, d.name) || d.char == '\t' && name == `\t` {
@@ -36,7 +35,6 @@ func delimiterName(char rune) string {
 	return string(char)
 }
 
-// delimiter is the format's default.
 func (f Format) delimiter() rune {
 	if f == TSV {
 		return '\t'
@@ -129,7 +127,6 @@ func countNeeded(cells, needed []string) (n int) {
 // sepHint begins the line "sep=;", which Excel writes and reads.
 const sepHint = "sep="
 
-// hinted reads such a first line.
 func hinted(head []byte) (delimiter rune, ok bool) {
 	line, _, _ := strings.Cut(string(head[:min(len(head), len(sepHint)+2)]), "\n")
 	line = strings.TrimSuffix(line, "\r")
@@ -150,7 +147,6 @@ func isHint(cells []string) bool {
 	return len(cells) < 3 && len(text) == len(sepHint)+1 && strings.EqualFold(text[:len(sepHint)], sepHint)
 }
 
-// readHead reads the beginning of a text, for detection.
 func readHead(r io.Reader) (head []byte, whole bool, err error) {
 	head = make([]byte, headSize)
 	n, err := io.ReadFull(r, head)

@@ -13,7 +13,6 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// setField sets the field that a key of an object stands for.
 func (n *names) setField(row *Row, name string, raw json.RawMessage) error {
 	meant := n.meant(name)
 	if meant == "" {

@@ -57,7 +57,6 @@ func (f *file) openPath(path string, format Format) error {
 	return errors.Join(err, disk.Close())
 }
 
-// openStdin opens what the path - stands for.
 func (f *file) openStdin(format Format, o *Options) error {
 	stdin := o.Stdin
 	switch {
@@ -124,7 +123,6 @@ func (f *file) content() io.Reader {
 	return io.NewSectionReader(f.data, 0, math.MaxInt64)
 }
 
-// dir is where the input is.
 func (f *file) dir() string {
 	if f.name == stdinName {
 		return "."
@@ -132,7 +130,6 @@ func (f *file) dir() string {
 	return filepath.Dir(f.name)
 }
 
-// readError wraps an error of the disk.
 func (f *file) readError(err error) error { return fmt.Errorf("read %s: %w", f.name, err) }
 
 func (f *file) problem(line int, format string, args ...any) *Problem {

@@ -10,7 +10,6 @@ type Flows struct {
 	Params   []string // of the workflow: see Workflow
 }
 
-// NeedsBot reports whether the rows have to have a bot.
 func (f *Flows) NeedsBot() bool { return f.Workflow == "" && (f.Chatflow == "" || f.App == "") }
 
 // Apply puts them into the options. bot is one that was named for these rows; o.BotID may be a default. Its error is a

@@ -77,7 +77,6 @@ func (s *Form) Keep(c *Columns, row *Row) (kept []string, err error) {
 	return kept, nil
 }
 
-// keepObject is what a batch keeps of a row without cells.
 func (r *Row) keepObject() (kept []string, err error) {
 	if len(r.carried) > 0 || r.Request != nil {
 		kept = append(kept, "")
@@ -99,7 +98,6 @@ func (r *Row) keepObject() (kept []string, err error) {
 	return kept, nil
 }
 
-// restoreObject is its counterpart.
 func (r *Row) restoreObject(kept []string) error {
 	for i, into := range []any{&r.carried, &r.Request} {
 		if i < len(kept) && kept[i] != "" {
@@ -111,7 +109,6 @@ func (r *Row) restoreObject(kept []string) error {
 	return nil
 }
 
-// Columns are those of a table output.
 func (s *Form) Columns(names []string) *Columns {
 	if !s.Table {
 		return &Columns{Names: []string{FieldCustomID, FieldQuestion}, ID: s.ID}
@@ -157,7 +154,6 @@ func (s *Form) Restore(c *Columns, row *Row) error {
 	return nil
 }
 
-// Separator is the delimiter of an output.
 func (s *Form) Separator(f Format) rune {
 	if f == CSV && s.Comma != "" {
 		comma, _ := utf8.DecodeRuneInString(s.Comma)

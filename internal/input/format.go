@@ -30,10 +30,8 @@ var (
 	outputFormats = []Format{JSONL, JSON, CSV, TSV, XLSX, Parquet}
 )
 
-// table reports whether the format has a header row and cells.
 func (f Format) table() bool { return f == CSV || f == TSV || f == XLSX }
 
-// Objects reports whether rows are JSON objects.
 func (f Format) Objects() bool { return f == JSONL || f == JSON }
 
 // CompressedSuffix is that of a file packed with gzip.
@@ -111,7 +109,6 @@ func orName(path, name string) string {
 	return path
 }
 
-// OutputFormat is the format of an OUTPUT of that name.
 func OutputFormat(path string) (f Format, compressed bool, err error) {
 	f, compressed = formatOf(path)
 	if !slices.Contains(outputFormats, f) || (f == XLSX || f == Parquet) && compressed {

@@ -31,7 +31,6 @@ type header struct {
 	quoted   bool             // and formulas in it are quoted
 }
 
-// header reads the header row. A bad header is a *Problem.
 func (t *table) header(cells cellReader) (*header, error) {
 	first, err := cells.read()
 	for err == nil && first.Line == 1 && isHint(first.Cells) {
@@ -88,7 +87,6 @@ func (h *header) isAnswer(column int) bool {
 	return slices.Contains(AnswerNames, h.names[column]) && !(there && at == column)
 }
 
-// isPrompted reports whether the prompt names a column.
 func (h *header) isPrompted(column int) bool {
 	for _, i := range h.prompted {
 		if i == column {
@@ -98,7 +96,6 @@ func (h *header) isPrompted(column int) bool {
 	return false
 }
 
-// name is the name that a column's stands for.
 func (h *header) name(column int) string { return h.meant[column] }
 
 // ownName is a column's name without blanks and quotes.
@@ -247,7 +244,6 @@ func (h *header) carry() {
 	}
 }
 
-// means reports whether a column is a field of the row.
 func (h *header) means(column int) bool {
 	for _, i := range h.fields {
 		if i == column {

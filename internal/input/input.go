@@ -82,7 +82,6 @@ func (in *Input) Close() error { return errors.Join(in.file.close(), in.reader.b
 // Name is the input as errors name it: its path, or stdin.
 func (in *Input) Name() string { return in.file.name }
 
-// IsFile reports whether info is that of the input's file.
 func (in *Input) IsFile(info os.FileInfo) (bool, error) {
 	if in.file.disk == nil {
 		return false, nil
@@ -91,13 +90,11 @@ func (in *Input) IsFile(info os.FileInfo) (bool, error) {
 	return err == nil && os.SameFile(own, info), err
 }
 
-// Format is the format that the input is read in.
 func (in *Input) Format() Format { return in.reader.format }
 
 // BotID is the bot of the rows that name none.
 func (in *Input) BotID() string { return in.options.BotID }
 
-// RunsWorkflow reports whether the rows are runs of a workflow.
 func (in *Input) RunsWorkflow() bool { return in.options.Workflow != nil }
 
 // Found is what was detected and is not the default, for people. It is complete after Check.

@@ -53,7 +53,6 @@ func (n *names) standIn(name string) bool {
 	return !n.run && n.prompt == nil && !n.questionNamed && slices.Contains(standIns, name)
 }
 
-// needed are the columns that each question needs.
 func (n *names) needed() (all []string) {
 	switch {
 	case n.run:
@@ -89,7 +88,6 @@ func bothMayBe(names []string) string {
 	return fmt.Sprintf("no question: %s may each be it: name the one with --question-col", quoted(names))
 }
 
-// knownNames are the names of columns and fields that have a meaning.
 func (n *names) knownNames() []string {
 	if n.run {
 		return []string{n.customID, fieldUserID}
@@ -143,7 +141,6 @@ func (n *names) meantFields(fields map[string]json.RawMessage) (meant map[string
 	return meant, own
 }
 
-// ownName is a field's name in the file.
 func ownName(own map[string]string, name string) string {
 	if there, ok := own[name]; ok {
 		return there
@@ -151,7 +148,6 @@ func ownName(own map[string]string, name string) string {
 	return name
 }
 
-// parseLine fills the row from a line that is the question.
 func (n *names) parseLine(line []byte, row *Row) []string {
 	question := string(line)
 	if n.prompt != nil {

@@ -13,7 +13,6 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// objects makes rows of JSON objects.
 type objects struct {
 	format Format
 	names  *names
@@ -21,7 +20,6 @@ type objects struct {
 	strict *Requests // the rules for rows that must be requests; nil: they may have any format
 }
 
-// parse fills the row from a JSON object and returns all its errors.
 func (o *objects) parse(line []byte, row *Row) (wrong []string) {
 	if len(line) == 0 { // of an array: empty lines are skipped
 		return []string{"no item: a comma too many"}
@@ -127,7 +125,6 @@ func (o *objects) findStandIn(fields map[string]json.RawMessage) (name, ambiguou
 	return "", bothMayBe(found)
 }
 
-// setStandIn uses a field as the question, or as its messages.
 func (o *objects) setStandIn(row *Row, name string, raw json.RawMessage) (err error) {
 	if name != fieldChat {
 		if err = setField(row, FieldQuestion, raw); err != nil {

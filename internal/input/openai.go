@@ -27,7 +27,6 @@ type Request struct {
 	Echo json.RawMessage `json:"echo,omitempty"`
 }
 
-// isRequest reports whether the row has that format.
 func isRequest(fields map[string]json.RawMessage) bool {
 	raw, there := fields["body"]
 	return there && messages.Kind(raw) == "an object"
@@ -66,13 +65,11 @@ var leftToTheBot = slices.Concat(messages.ChatSettings, messages.ResponsesSettin
 	"model", "logprobs", "top_logprobs", "store", "background", "stream", "stream_options", "safety_identifier",
 })
 
-// openAI makes rows of requests.
 type openAI struct {
 	names               *names
 	system, unsupported string // see Options
 }
 
-// parse fills the row from a request and returns all its errors.
 func (o *openAI) parse(fields map[string]json.RawMessage, row *Row) (wrong []string) {
 	if o.names.prompt != nil {
 		return []string{"body and a prompt: give one of the two"}

@@ -91,7 +91,6 @@ const (
 	UnsupportedDrop   = "drop"   // it is left out
 )
 
-// Check validates the options without the input. Its error is a *usage.Error.
 func (o Options) Check() error {
 	if o.Format != "" {
 		if _, _, err := inputFormat("", o.Format); err != nil {
@@ -135,7 +134,6 @@ func (o Options) Check() error {
 	return nil
 }
 
-// checkFor refuses options that are for other formats.
 func (o *Options) checkFor(format Format) error {
 	for _, flag := range []struct {
 		name, value string

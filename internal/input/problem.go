@@ -87,7 +87,6 @@ func (e *InvalidInput) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// group is the kind that counts a problem.
 func (e *InvalidInput) group(p *Problem) string {
 	if kind := kindOf(p); e.kinds == nil || e.kinds[kind] != nil {
 		return kind
@@ -161,7 +160,6 @@ func (e *InvalidInput) count(p *Problem) {
 	}
 }
 
-// Unwrap returns the problems.
 func (e *InvalidInput) Unwrap() []error {
 	errs := make([]error, len(e.Problems))
 	for i, p := range e.Problems {

@@ -13,7 +13,6 @@ import (
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
-// prompt makes questions of rows.
 type prompt struct {
 	template *template.Template
 	names    []string // the columns or fields that it names, in order, each once
@@ -138,7 +137,6 @@ func (p *prompt) missing(there []string) string {
 	return ""
 }
 
-// quotedSome lists names, 20 at most.
 func quotedSome(names []string) string {
 	const some = 20
 	if len(names) <= some {
@@ -147,7 +145,6 @@ func quotedSome(names []string) string {
 	return fmt.Sprintf("%s and %d more", quoted(names[:some]), len(names)-some)
 }
 
-// fill makes the question of a row.
 func (p *prompt) fill(fields map[string]any) (string, error) {
 	var b limited
 	if err := p.template.Execute(&b, fields); err != nil {

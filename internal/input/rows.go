@@ -21,7 +21,6 @@ type reader struct {
 	options *Options
 }
 
-// rows yields the rows of content: see Input.Rows.
 func (r *reader) rows(ctx context.Context, content io.Reader) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		switch {
@@ -140,7 +139,6 @@ func (r *reader) tableRows(ctx context.Context, content io.Reader, yield func(*R
 
 func (r *reader) table() *table { return &table{r.file, r.format, &r.decoder, r.names} }
 
-// header is that of a table.
 func (r *reader) header(ctx context.Context) (*header, error) {
 	cells, err := r.cells(ctx, r.file.content())
 	if err != nil {
@@ -153,7 +151,6 @@ func (r *reader) header(ctx context.Context) (*header, error) {
 	return h, nil
 }
 
-// cells opens a table at its beginning.
 func (r *reader) cells(ctx context.Context, content io.Reader) (cellReader, error) {
 	if r.format == XLSX {
 		return r.book.cells(ctx)
@@ -161,7 +158,6 @@ func (r *reader) cells(ctx context.Context, content io.Reader) (cellReader, erro
 	return newCSVReader(r.decoder.text(content), r.decoder.delimiter(r.format)), nil
 }
 
-// deliver yields the row, or its errors.
 func (r *reader) deliver(row *Row, wrong []string, yield func(*Row, error) bool) bool {
 	problem := func(field, what string) *Problem {
 		p := r.file.problem(row.Line, "%s%s", itemName(row.item), what)

@@ -48,7 +48,6 @@ func (s *sniffer) sniff(head []byte, promised bool) error {
 	return s.sniffText()
 }
 
-// sniffEncoding detects the encoding.
 func (s *sniffer) sniffEncoding() error {
 	if s.options.Encoding == "" {
 		found, err := charset.Sniff(undamaged{s.unpacked(s.file.content())})
@@ -114,7 +113,6 @@ func (s *sniffer) sniffText() error {
 	return nil
 }
 
-// sniffObjects distinguishes an array of objects from an object a line.
 func (s *sniffer) sniffObjects(head []byte, whole bool) error {
 	head = bytes.TrimLeft(head, " \t\r\n")
 	if s.array = bytes.HasPrefix(head, []byte("[")); s.array {

@@ -8,7 +8,6 @@ import (
 	"github.com/cozeq/cozeq/internal/sheet"
 )
 
-// table makes rows of cells.
 type table struct {
 	file    *file
 	format  Format
@@ -120,7 +119,6 @@ func (r *Row) wrongCells() (wrong []string) {
 	return wrong
 }
 
-// damagedCell says which cell of a sheet cannot be read, and why.
 func damagedCell(column, row int, why string) string {
 	return fmt.Sprintf("cell %s%d is damaged: %s", sheet.Column(column+1), row, why)
 }
@@ -132,7 +130,6 @@ func (r *Row) mark(column int) sheet.Mark {
 	return sheet.Text
 }
 
-// setQuestion takes the question from its column, or makes it with the prompt.
 func (t *table) setQuestion(row *Row) error {
 	h := row.table
 	if t.names.prompt == nil {

@@ -40,7 +40,6 @@ func param(column string) runParam {
 	return runParam{name, typ, column}
 }
 
-// params reads Params. Its error is a *usage.Error.
 func (w *Workflow) params() (all []runParam, err error) {
 	for _, text := range w.Params {
 		name, column, ok := strings.Cut(text, "=")
@@ -57,7 +56,6 @@ func (w *Workflow) params() (all []runParam, err error) {
 	return all, nil
 }
 
-// check refuses what does not go with a workflow.
 func (w *Workflow) check(o *Options) error {
 	for name, value := range map[string]string{"--question-col": o.QuestionCol, "--prompt": o.Prompt, "--system": o.System} {
 		if value != "" {
@@ -109,7 +107,6 @@ func (h *header) runColumns(named []runParam) (wrong string) {
 	return ""
 }
 
-// column finds a column by its name, -1 if there is none.
 func (h *header) column(name string) int {
 	for i := range h.names {
 		if h.ownName(i) == name {
@@ -205,7 +202,6 @@ func (o *objects) parseRun(fields map[string]json.RawMessage, own map[string]str
 	return wrong
 }
 
-// completeAsked sets whom the row's task asks, and says what is wrong with that.
 func (r *reader) completeAsked(row *Row) (wrong string) {
 	o, chat := r.options, row.Chat
 	if w := o.Workflow; w != nil {
@@ -225,7 +221,6 @@ func (r *reader) completeAsked(row *Row) (wrong string) {
 	return ""
 }
 
-// parametersText is the parameters of a run as one text.
 func (r *Row) parametersText() string {
 	text, _ := json.Marshal(r.Chat.Parameters) // they were checked
 	return string(text)
@@ -247,7 +242,6 @@ func (c *Columns) AddOutput(answer string) {
 	}
 }
 
-// OutputNames are the names of the columns for a workflow's output.
 func (c *Columns) OutputNames() []string {
 	all := make([]string, len(c.Output))
 	for i, name := range c.Output {

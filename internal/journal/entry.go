@@ -10,7 +10,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// version is that of the journal that this package writes and reads.
 const version = 1
 
 // The field "cozeq" of the lines that are not records.

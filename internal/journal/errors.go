@@ -37,7 +37,6 @@ func (e *writeError) Error() string {
 
 func (e *writeError) Unwrap() error { return e.err }
 
-// IsWriteError reports whether an error is that of a journal that cannot be written.
 func IsWriteError(err error) bool {
 	_, is := errors.AsType[*writeError](err)
 	return is

@@ -98,7 +98,6 @@ func Open(ctx context.Context, path string) (*Journal, error) {
 	}
 }
 
-// Begin makes the journal that of a new run.
 func (j *Journal) Begin(run string, s input.Source) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -143,10 +142,8 @@ func (j *Journal) Remake(ctx context.Context, fill func(fresh *Journal) error) (
 // Path is the journal's file; "" = it has none.
 func (j *Journal) Path() string { return j.path }
 
-// RunID is the name of the run.
 func (j *Journal) RunID() string { return j.head.Run }
 
-// InputSHA256 is that of the run's input.
 func (j *Journal) InputSHA256() string { return j.head.Input.SHA256 }
 
 // IsEmpty reports whether nothing was ever written.
@@ -347,14 +344,12 @@ func (j *Journal) Doubtful(row int) bool {
 	return j.doubts[row]
 }
 
-// Ended reports whether the row has a record.
 func (j *Journal) Ended(row int) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.records[row-1] != 0
 }
 
-// Grow makes room for so many rows.
 func (j *Journal) Grow(rows int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -363,7 +358,6 @@ func (j *Journal) Grow(rows int) {
 	}
 }
 
-// InFlight returns the chat of a row without a record.
 func (j *Journal) InFlight(row int) (c Chat, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -385,7 +379,6 @@ func (j *Journal) SetAsk(row, ask int) {
 	j.asks[row] = ask
 }
 
-// TaskID is the id of a row's current task.
 func (j *Journal) TaskID(row int) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

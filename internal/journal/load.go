@@ -73,7 +73,6 @@ func (j *Journal) Load(s input.Source) (began bool, err error) {
 	}
 }
 
-// take applies one line.
 func (j *Journal) take(line []byte, at int64) error {
 	var e entry
 	if err := json.Unmarshal(line, &e); err != nil {
@@ -139,7 +138,6 @@ func (j *Journal) setChat(c Chat) {
 	j.chats[c.Row] = c
 }
 
-// lineReader reads the lines of a journal.
 type lineReader struct {
 	r     *bufio.Reader
 	n     int   // of the line that was read last, from 1
@@ -164,7 +162,6 @@ type Reader struct {
 	buffer  *bufio.Reader
 }
 
-// Reader reads the journal's records.
 func (j *Journal) Reader() *Reader {
 	return &Reader{journal: j, buffer: bufio.NewReader(nil)}
 }

@@ -48,7 +48,6 @@ type Lanes struct {
 	inspector *asynq.Inspector
 }
 
-// New returns the lanes kept in rdb.
 func New(rdb redis.UniversalClient) *Lanes {
 	return &Lanes{rdb: rdb, inspector: asynqx.NewInspector(rdb)}
 }
@@ -102,7 +101,6 @@ type Turn struct {
 	Head  bool  // after joining: it is the lane's head
 }
 
-// joinCall is the call that lets turns of one lane join it.
 func joinCall(turns []*Turn) pipeline.Call {
 	args := append(make([]any, 0, 2+2*len(turns)), time.Now().UnixMicro(), int64(ttl/time.Second))
 	for _, t := range turns {
@@ -111,7 +109,6 @@ func joinCall(turns []*Turn) pipeline.Call {
 	return pipeline.Call{Script: joinScript, Keys: []string{key(turns[0].Place.Lane)}, Args: args}
 }
 
-// joined takes over the reply to a joinCall.
 func joined(turns []*Turn, reply *redis.Cmd) error {
 	lane := turns[0].Place.Lane
 	places, err := reply.StringSlice()

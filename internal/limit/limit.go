@@ -103,7 +103,6 @@ type Request struct {
 	botTicket, ticket string
 }
 
-// Request makes a request for one call.
 func (l *Limiter) Request(what, credential, bot string) *Request {
 	return &Request{
 		limiter: l, what: what, botTicket: "0", ticket: "0",

@@ -25,7 +25,6 @@ type conn struct {
 	out *queue // what the other end will read
 }
 
-// newConn returns the two ends of a connection.
 func newConn() (client, server *conn) {
 	up, down := newQueue(), newQueue()
 	return &conn{in: down, out: up}, &conn{in: up, out: down}

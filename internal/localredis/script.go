@@ -40,7 +40,6 @@ type scripts struct {
 // captureCommand is called once, by a script, to get at the context that miniredis gives to commands within scripts.
 const captureCommand = "LOCALREDIS.CAPTURE"
 
-// takeScripts has srv run scripts as [scripts] does.
 func takeScripts(mini *miniredis.Miniredis, srv *server.Server) error {
 	s := &scripts{
 		mini: mini, server: srv,
@@ -276,7 +275,6 @@ func read(b []byte, l *lua.LState) (value lua.LValue, rest []byte) {
 	return list, rest
 }
 
-// write writes a script's value as Redis converts it.
 func write(w *server.Writer, value lua.LValue) {
 	switch v := value.(type) {
 	case lua.LString:
@@ -319,7 +317,6 @@ func errorReply(l *lua.LState) int {
 	return 1
 }
 
-// field is a table with one field.
 func field(name, value string) *lua.LTable {
 	t := new(lua.LTable)
 	t.RawSetString(name, lua.LString(value))

@@ -36,7 +36,6 @@ type source struct {
 	Name string `json:"filename"`
 }
 
-// content reads a content: a string, or an array of texts, pictures and files.
 func (r *Reader) content(raw json.RawMessage) (text, contentType string, err error) {
 	if Kind(raw) != "an array" {
 		text, err = StringOf(raw)
@@ -134,7 +133,6 @@ func (r *Reader) dataURL(name, url string) (File, error) {
 	return r.data(name, data)
 }
 
-// data uploads content in base64.
 func (r *Reader) data(name, text string) (File, error) {
 	if r.Upload == nil {
 		return File{}, errors.New("content as data cannot be uploaded from here: upload it to Coze and give its id as file_id, or give a URL of it")
@@ -151,5 +149,4 @@ func (r *Reader) data(name, text string) (File, error) {
 	return File{Kind: kind, ID: id}, err
 }
 
-// numeric reports whether an id may be one of a file at Coze.
 func numeric(id string) bool { return id != "" && strings.Trim(id, "0123456789") == "" }

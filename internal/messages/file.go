@@ -47,7 +47,6 @@ func ByURL(kind, name string) (File, error) {
 	return File{Kind: kind, URL: name}, nil
 }
 
-// ByID is a file that was uploaded to Coze.
 func ByID(kind, id string) (File, error) {
 	if id == "" || strings.Contains(id, "/") {
 		return File{}, fmt.Errorf("%q is not the id of a file that was uploaded to Coze", id)
@@ -55,7 +54,6 @@ func ByID(kind, id string) (File, error) {
 	return File{Kind: kind, ID: id}, nil
 }
 
-// Question is a user's question with files.
 func Question(text string, files []File) tasks.Message {
 	m := tasks.Question(text)
 	if len(files) > 0 {
@@ -85,13 +83,11 @@ func objectString(text string, files []File) string {
 	return string(raw)
 }
 
-// Text is a message's text without its files.
 func Text(m *tasks.Message) string {
 	text, _ := Parts(m)
 	return cmp.Or(text, m.Content)
 }
 
-// Parts are the text and the files of a message.
 func Parts(m *tasks.Message) (text string, files []File) {
 	var objects []object
 	if m.ContentType != "object_string" || json.Unmarshal([]byte(m.Content), &objects) != nil {

@@ -34,7 +34,6 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// at puts a step before the path of an error.
 func at(step string, err error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return &Error{Path: append([]string{step}, e.Path...), Err: e.Err}

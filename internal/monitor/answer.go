@@ -8,7 +8,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// status writes a task's status and its reason.
 func (s *sheet) status(r *results.Result) {
 	s.fact("status", string(r.Status))
 	if f := r.Error; f != nil {

@@ -97,7 +97,6 @@ func (h *handler) operateList(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// waits reports whether a caller may wait for a task.
 func (h *handler) waits(ctx context.Context, id string) (bool, error) {
 	record, err := h.Results.Get(ctx, id)
 	if errors.Is(err, results.ErrNotFound) {

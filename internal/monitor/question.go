@@ -30,7 +30,6 @@ func (s *sheet) question(chat *tasks.Chat, unread string) {
 	}
 }
 
-// fields writes the payload's other fields in their order.
 func (s *sheet) fields(payload []byte) {
 	for _, f := range members(payload) {
 		switch f.name {
@@ -41,7 +40,6 @@ func (s *sheet) fields(payload []byte) {
 	}
 }
 
-// questionBrief is the question on one line of a list.
 func questionBrief(chat *tasks.Chat) string {
 	if n := len(chat.AdditionalMessages); n > 0 {
 		return brief(content(chat.AdditionalMessages[n-1]), listRunes)
@@ -88,7 +86,6 @@ func content(m tasks.Message) string {
 	return strings.Join(lines, "\n")
 }
 
-// member is a member of a JSON object.
 type member struct {
 	name  string
 	value json.RawMessage

@@ -13,26 +13,21 @@ type reply struct {
 	body   []byte
 }
 
-// ask has asynqmon handle a request.
 func (h *handler) ask(r *http.Request) *reply {
 	rep := &reply{header: http.Header{}, status: http.StatusOK}
 	h.asynqmon.ServeHTTP(rep, r)
 	return rep
 }
 
-// Header implements http.ResponseWriter.
 func (r *reply) Header() http.Header { return r.header }
 
-// WriteHeader implements http.ResponseWriter.
 func (r *reply) WriteHeader(status int) { r.status = status }
 
-// Write implements http.ResponseWriter.
 func (r *reply) Write(p []byte) (int, error) {
 	r.body = append(r.body, p...)
 	return len(p), nil
 }
 
-// send passes the reply on.
 func (r *reply) send(w http.ResponseWriter) {
 	for name, values := range r.header {
 		w.Header()[name] = values
@@ -56,7 +51,6 @@ func (o object) set(name string, value any) {
 	o[name], _ = json.Marshal(value) // strings and raw JSON always marshal
 }
 
-// sendJSON answers with v.
 func sendJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v) // the caller has gone

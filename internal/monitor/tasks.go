@@ -74,7 +74,6 @@ func (h *handler) task(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, t)
 }
 
-// ours reports whether tasks of an asynq type are cozeq's.
 func ours(typ string) bool { return typ == tasks.TypeChat || typ == tasks.TypeWorkflow }
 
 // body inserts messages that are stored outside the payload, or says why it cannot.
@@ -154,7 +153,6 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, page)
 }
 
-// servers shows the tasks that workers run.
 func (h *handler) servers(w http.ResponseWriter, r *http.Request) {
 	rep := h.ask(r)
 	var page object
@@ -213,7 +211,6 @@ func (s state) failure() *results.Failure {
 	return &results.Failure{Code: code, Class: s.class, Message: s.message}
 }
 
-// openedText decrypts a text, or says why it cannot.
 func openedText(keys *results.Keys, id, field, value string) string {
 	text, err := keys.Open(id, field, value)
 	if err != nil {

@@ -24,7 +24,6 @@ func (s *sheet) fact(name, value string) {
 	}
 }
 
-// block adds a text below its name.
 func (s *sheet) block(name, text string) {
 	s.b.WriteString(name + ":\n")
 	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
@@ -35,7 +34,6 @@ func (s *sheet) block(name, text string) {
 	}
 }
 
-// gap adds an empty line.
 func (s *sheet) gap() {
 	if s.b.Len() > 0 && !strings.HasSuffix(s.b.String(), "\n\n") {
 		s.b.WriteByte('\n')
@@ -53,7 +51,6 @@ func joined(sheets ...*sheet) string {
 	return strings.Join(all, "\n\n")
 }
 
-// brief is a text on one line, cut to n characters.
 func brief(text string, n int) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if r := []rune(text); len(r) > n {

@@ -8,7 +8,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// chatStream writes the chunks of a chat completion.
 type chatStream struct {
 	writer
 	usage  bool  // the request asked for the usage

@@ -30,7 +30,6 @@ type request struct {
 	began  time.Time
 }
 
-// create serves a POST to one of the APIs.
 func (h *Handler) create(api string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -194,7 +193,6 @@ func (c *request) reply(result *results.Result) {
 	WriteJSON(c.w, http.StatusOK, body)
 }
 
-// acknowledge answers with a response that is in the background.
 func (c *request) acknowledge() {
 	response := c.Echo.response(c.record)
 	if !c.record.Status.Terminal() {

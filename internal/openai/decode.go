@@ -62,7 +62,6 @@ type Echo struct {
 	Store        *bool             `json:"store,omitempty"`
 }
 
-// kept reports whether the response may be retrieved.
 func (e *Echo) kept() bool { return e.Store == nil || *e.Store }
 
 // outlives reports whether the task goes on if its client hangs up: it is to be retrieved.
@@ -188,7 +187,6 @@ func (a *Ask) set(name string, raw json.RawMessage) (err error) {
 	return err
 }
 
-// setMessages sets what is asked.
 func (d *Decoder) setMessages(ctx context.Context, a *Ask, fields map[string]json.RawMessage) (err error) {
 	name, instructions := "messages", json.RawMessage(nil)
 	if a.Echo.API == ResponsesAPI {

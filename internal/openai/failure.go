@@ -93,7 +93,6 @@ func (e *Error) object() Object {
 	return o
 }
 
-// Bad is a request that is wrong at a parameter.
 func Bad(param, code, format string, args ...any) *Error {
 	return &Error{Status: http.StatusBadRequest, Type: typeRequest, Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -112,7 +111,6 @@ func WriteError(w http.ResponseWriter, err error) {
 	WriteJSON(w, e.Status, e)
 }
 
-// errorOf is any error in OpenAI's shape.
 func errorOf(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -157,7 +155,6 @@ func errorOf(err error) *Error {
 	return &Error{Status: http.StatusInternalServerError, Code: "internal", Message: "cozeq serve failed: its log says more"}
 }
 
-// paramOf is the parameter for a field of the task.
 func paramOf(field string) string {
 	switch {
 	case strings.HasPrefix(field, "additional_messages"):

@@ -67,7 +67,6 @@ func New(c Config) *Handler {
 	return h
 }
 
-// Register adds the API to a mux.
 func (h *Handler) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/models", h.listModels)
 	mux.HandleFunc("GET /v1/models/{model...}", h.getModel)
@@ -94,7 +93,6 @@ func (h *Handler) Close() {
 	h.waiters.close()
 }
 
-// untilClose is a context of the request that ends with Close as well.
 func (h *Handler) untilClose(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	stop := context.AfterFunc(h.base, func() { cancel(errClosing) })
@@ -112,13 +110,11 @@ func unknownURL(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// refuse answers with an error.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	h.logFault(r, w.Header().Get(requestID), err)
 	WriteError(w, err)
 }
 
-// logFault logs an error that is our own fault.
 func (h *Handler) logFault(r *http.Request, task string, err error) {
 	if errorOf(err).Code == "internal" {
 		h.Log.Error("a request of OpenAI's API failed", "path", r.URL.Path, "task", task, "err", err)

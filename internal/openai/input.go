@@ -54,7 +54,6 @@ func (h *Handler) inputItems(w http.ResponseWriter, r *http.Request) {
 	WriteJSON(w, http.StatusOK, List(items[:min(len(items), page.Limit)], more))
 }
 
-// inputItem is a message in the form in which it may be an input again.
 func inputItem(id string, m *tasks.Message) Object {
 	text, files := messages.Parts(m)
 	content := []Object{}

@@ -61,7 +61,6 @@ func (m *Models) list(ctx context.Context) (names []string) {
 	return names
 }
 
-// isID reports whether a text may be the id of a bot.
 func isID(s string) bool { return s != "" && len(s) <= 32 && strings.Trim(s, "0123456789") == "" }
 
 func modelObject(id, bot string) Object {

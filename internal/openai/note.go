@@ -26,7 +26,6 @@ func noteKey(id string) string { return "cozeq:response:{" + id + "}" }
 // fieldNote is what a note is encrypted as.
 const fieldNote = "response"
 
-// note is what is kept of a request.
 type note struct {
 	Echo
 	Input []tasks.Message `json:"input,omitempty"` // as the bot gets it; nil: longer than maxInput
@@ -89,5 +88,4 @@ func (h *Handler) stored(ctx context.Context, responseID string) (*note, *result
 
 func isNotFound(err error) bool { return errors.Is(err, results.ErrNotFound) }
 
-// quote is an id of the caller's in a message.
 func quote(id string) string { return fmt.Sprintf("%.100q", id) }

@@ -21,7 +21,6 @@ type guard struct {
 	record func(ctx context.Context) (*results.Result, error)
 }
 
-// see is told of each status of the task.
 func (g *guard) see(e watch.Event) error {
 	if g == nil {
 		return nil

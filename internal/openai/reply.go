@@ -55,7 +55,6 @@ func finish(r *results.Result) string {
 	return ""
 }
 
-// completion is the object of an answer of chat completions.
 func (e *Echo) completion(r *results.Result) Object {
 	message := Object{"role": messages.Assistant, "content": r.Answer, "refusal": nil}
 	if r.Reasoning != "" {

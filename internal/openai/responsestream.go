@@ -39,7 +39,6 @@ const (
 	seqEnd      = 13
 )
 
-// responseStream writes the events of a response.
 type responseStream struct {
 	writer
 	echo  *Echo
@@ -73,7 +72,6 @@ func (s *responseStream) begin() error {
 	return s.err
 }
 
-// progress says that the answer is on its way.
 func (s *responseStream) progress() {
 	if s.running {
 		return
@@ -87,7 +85,6 @@ func (s *responseStream) lifecycle(seq int, name string, r *results.Result) {
 	s.event(seq, name, Object{"response": s.echo.response(r)})
 }
 
-// event sends an event, unless the reader has it.
 func (s *responseStream) event(seq int, name string, o Object) {
 	if seq <= s.after {
 		return
@@ -96,7 +93,6 @@ func (s *responseStream) event(seq int, name string, o Object) {
 	s.encoded(o, func(raw []byte) error { return s.out.Event(strconv.Itoa(seq), name, raw) })
 }
 
-// messageIndex is where the message stands in the output.
 func (s *responseStream) messageIndex() int {
 	if s.thought.Len() > 0 {
 		return 1
@@ -104,13 +100,11 @@ func (s *responseStream) messageIndex() int {
 	return 0
 }
 
-// messagePart is an event about the one part of the message.
 func (s *responseStream) messagePart(seq int, name string, o Object) {
 	o["item_id"], o["output_index"], o["content_index"] = messagePrefix+s.first.ID, s.messageIndex(), 0
 	s.event(seq+s.length, name, o)
 }
 
-// reasoningEvent is an event about the reasoning.
 func (s *responseStream) reasoningEvent(seq int, name string, o Object) {
 	if o["output_index"] = 0; o["item"] == nil {
 		o["item_id"], o["content_index"] = reasoningPrefix+s.first.ID, 0
@@ -134,7 +128,6 @@ func (s *responseStream) reasoning(piece string) error {
 	return s.err
 }
 
-// endReasoning ends the reasoning, if there is one.
 func (s *responseStream) endReasoning() {
 	if s.thought.Len() == 0 {
 		return

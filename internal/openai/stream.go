@@ -40,7 +40,6 @@ func (s *writer) start() (fresh bool) {
 	return s.err == nil
 }
 
-// encoded calls send with a value as JSON.
 func (s *writer) encoded(v any, send func([]byte) error) {
 	if s.err != nil {
 		return
@@ -146,7 +145,6 @@ func (f *follower) clock(ctx context.Context) {
 	}
 }
 
-// told writes what the task tells.
 func (f *follower) told(ctx context.Context, e watch.Event, err error) fate {
 	if err != nil {
 		return f.broken(ctx, err)
@@ -203,7 +201,6 @@ func (f *follower) write(e watch.Event) error {
 	return nil
 }
 
-// text sends what is new of the answer.
 func (f *follower) text(fresh string, err error) error {
 	if err != nil || fresh == "" {
 		return err
@@ -212,7 +209,6 @@ func (f *follower) text(fresh string, err error) error {
 	return f.sink.text(fresh)
 }
 
-// reasoning sends what is new of the reasoning.
 func (f *follower) reasoning(fresh string, err error) error {
 	f.rethought = f.rethought || err != nil
 	if f.rethought || fresh == "" {

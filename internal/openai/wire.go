@@ -29,7 +29,6 @@ func At(t time.Time) any {
 	return t.Unix()
 }
 
-// WriteJSON answers with v.
 func WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := messages.Encode(v)
 	if err != nil { // of ours: what we send always encodes

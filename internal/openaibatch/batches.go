@@ -11,13 +11,11 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// owns reports whether the key of a request may see a batch.
 func owns(r *http.Request, b *batches.Status) bool {
 	key := apikey.FromContext(r.Context())
 	return key == nil || key.Name == b.Tenant
 }
 
-// object is a batch of this API, with what holds it up.
 func (h *Handler) object(r *http.Request, b *batches.Status) (openai.Object, error) {
 	n, ok := noteOf(b)
 	if !ok {

@@ -43,7 +43,6 @@ func statusOf(b *batches.Status) string {
 	return statusInProgress
 }
 
-// batchObject is a batch as OpenAI has it, with what holds it up as an extension.
 func batchObject(b *batches.Status, n *note, waits *submit.Wait) openai.Object {
 	status := statusOf(b)
 	answered, _ := answers(b)

@@ -53,7 +53,6 @@ func (h *Handler) create(_ http.ResponseWriter, r *http.Request) (openai.Object,
 	return h.object(r, b)
 }
 
-// find names the batch of a request, and finds what is there of it.
 func (h *Handler) find(r *http.Request, q *request) (id string, there *batches.Status, err error) {
 	digest := q.digest()
 	for nth := 1; ; nth++ {
@@ -75,7 +74,6 @@ func (h *Handler) find(r *http.Request, q *request) (id string, there *batches.S
 	}
 }
 
-// submit puts the lines into the queue.
 func (h *Handler) submit(ctx context.Context, q *request, id, name string, in *input.Input, there *batches.Status) (*batches.Status, error) {
 	stats, err := in.Check(ctx)
 	if err != nil {

@@ -62,7 +62,6 @@ func (h *Handler) upload(_ http.ResponseWriter, r *http.Request) (openai.Object,
 	return fileObject(file), nil
 }
 
-// check checks the lines of a file that is to be a batch.
 func (h *Handler) check(ctx context.Context, f *upload.File) error {
 	head := make([]byte, 2)
 	if n, _ := f.ReadAt(head, 0); n == 2 && head[0] == 0x1f && head[1] == 0x8b {
@@ -76,7 +75,6 @@ func (h *Handler) check(ctx context.Context, f *upload.File) error {
 	return errors.Join(err, in.Close())
 }
 
-// parseUpload reads the fields of an upload's form.
 func parseUpload(f *upload.File) (purpose string, keep time.Duration, err error) {
 	if f.Name == "" {
 		return "", 0, openai.Bad("file", "missing_required_parameter", "missing: send a form with the parts file, with a file name, and purpose")
@@ -139,7 +137,6 @@ func (h *Handler) listFiles(_ http.ResponseWriter, r *http.Request) (openai.Obje
 	return openai.List(data, more), nil
 }
 
-// file finds an uploaded file of the tenant.
 func (h *Handler) file(r *http.Request, param, id string) (*filestore.File, error) {
 	f, err := h.files.Get(r.Context(), tenant(r), id)
 	if errors.Is(err, filestore.ErrNotFound) {

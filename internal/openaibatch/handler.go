@@ -54,7 +54,6 @@ type Handler struct {
 	batches *batches.Client
 }
 
-// New returns a Handler.
 func New(c Config) *Handler {
 	c.MaxFile = cmp.Or(c.MaxFile, DefaultMaxFile)
 	c.MaxFiles = cmp.Or(c.MaxFiles, DefaultMaxFiles)
@@ -63,7 +62,6 @@ func New(c Config) *Handler {
 	return h
 }
 
-// Register adds the API to a mux.
 func (h *Handler) Register(mux *http.ServeMux) {
 	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) (openai.Object, error){
 		"POST /v1/files":               h.upload,
@@ -89,5 +87,4 @@ func (h *Handler) Register(mux *http.ServeMux) {
 
 func (h *Handler) results() *results.Store { return h.Tasks.Results() }
 
-// tenant is whose files and batches a request is about.
 func tenant(r *http.Request) string { return apikey.FromContext(r.Context()).Tenant() }

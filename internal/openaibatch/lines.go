@@ -58,7 +58,6 @@ func (h *Handler) line(ctx context.Context, url string, body json.RawMessage) (*
 	return ask.Chat, echo, err
 }
 
-// echoOf is what the reply to a row repeats of its request.
 func echoOf(row *input.Row) (e openai.Echo, err error) {
 	if row.Request == nil || row.Request.Echo == nil {
 		// The row has gone from Redis. What became of it is known all the same.

@@ -217,7 +217,6 @@ func lineOf(b *batches.Status, record *batchfile.Record) (line resultLine, answe
 	return line, answered, nil
 }
 
-// endOf is when a batch ended.
 func endOf(b *batches.Status) time.Time {
 	if b.EndedAt.IsZero() {
 		return b.ExpiresAt

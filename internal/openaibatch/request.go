@@ -47,7 +47,6 @@ const (
 	maxWindow = 30 * 24 * time.Hour
 )
 
-// parseRequest reads and checks the body.
 func parseRequest(body io.Reader) (*request, error) {
 	text, err := io.ReadAll(body)
 	if err != nil {
@@ -131,14 +130,12 @@ func (q *request) keep() time.Duration {
 	return time.Duration(q.OutputExpires.Seconds) * time.Second
 }
 
-// digest is the same for the same request.
 func (q *request) digest() string {
 	text, _ := json.Marshal(q) // strings always marshal
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
-// idempotencyKey is the header of that name.
 func idempotencyKey(r *http.Request) string { return r.Header.Get("Idempotency-Key") }
 
 // batchID names the nth batch of a tenant's request. With an idempotency key it is made of that alone. Names have no NUL.

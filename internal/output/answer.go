@@ -28,7 +28,6 @@ var answerColumns = map[string]answerColumn{
 	"possible_duplicate": {possibleDuplicate, setPossibleDuplicate},
 }
 
-// text is the column of a text of the result.
 func text(of func(r *results.Result) *string) answerColumn {
 	return answerColumn{
 		get: func(r *results.Result) string { return *of(r) },

@@ -14,7 +14,6 @@ type Lines struct {
 	n     int
 }
 
-// Write writes a row's record.
 func (l *Lines) Write(row *input.Row, res *results.Result) error {
 	record, err := EncodeRecord(res, row)
 	if err != nil {

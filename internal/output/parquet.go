@@ -66,7 +66,6 @@ func (o File) isParquet() bool {
 	return err == nil && f == input.Parquet
 }
 
-// parquetRecords makes records of the rows of a .parquet.
 func (o File) parquetRecords(ctx context.Context, yield func(*results.Result, error) bool) {
 	err := o.eachParquet(ctx, func(res *results.Result) bool { return yield(res, nil) })
 	if errors.Is(err, parquet.ErrForeign) {

@@ -137,7 +137,6 @@ type places struct {
 	answer int // the first one of the answer
 }
 
-// columns checks the names of a table's columns.
 func (o File) columns(names []string) (places, error) {
 	p := places{id: -1}
 	for n := len(input.AnswerNames); n >= input.OldColumns; n-- {
@@ -152,7 +151,6 @@ func (o File) columns(names []string) (places, error) {
 	return p, errors.New("the last columns are not " + input.List(input.AnswerNames, ""))
 }
 
-// record makes the record of the nth row.
 func (p places) record(cells []string, n int) (*results.Result, error) {
 	res, err := answerOf(cells[p.answer:])
 	if err != nil {

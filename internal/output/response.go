@@ -18,7 +18,6 @@ type response struct {
 	Body       any    `json:"body"`
 }
 
-// appendResponse puts the response into a record.
 func appendResponse(r *input.Request, record []byte, res *results.Result) ([]byte, error) {
 	raw, err := input.Marshal(respond(r, res))
 	if err != nil {
@@ -46,10 +45,8 @@ func respond(r *input.Request, res *results.Result) *response {
 	return nil
 }
 
-// fields are a JSON object.
 type fields = map[string]any
 
-// completionBody is the body of an answer of /v1/chat/completions.
 func completionBody(r *input.Request, res *results.Result) any {
 	body := fields{
 		"id": "chatcmpl-" + res.ID, "object": "chat.completion", "created": res.CompletedAt.Unix(), "model": r.Model,
@@ -64,7 +61,6 @@ func completionBody(r *input.Request, res *results.Result) any {
 	return body
 }
 
-// responseBody is the body of an answer of /v1/responses.
 func responseBody(r *input.Request, res *results.Result) any {
 	body := fields{
 		"id": "resp_" + res.ID, "object": "response", "created_at": res.CompletedAt.Unix(), "status": "completed", "model": r.Model,

@@ -99,7 +99,6 @@ func (p *Panel) show(s progress.Snapshot) {
 	}
 }
 
-// View is what there is to show now.
 func (p *Panel) View(s progress.Snapshot) *panelView {
 	v := &panelView{Snapshot: s, streams: p.streams, title: p.Title}
 	if p.Note != nil {
@@ -124,7 +123,6 @@ func (p *Panel) Record(row *input.Row, r *results.Result) {
 	io.WriteString(p.streams.Err, p.drawn())
 }
 
-// clear takes the panel away.
 func (p *Panel) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -72,7 +72,6 @@ func progressRecord(v *panelView) progressJSON {
 	return r
 }
 
-// writeJSONLine prints a value as one line.
 func writeJSONLine(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

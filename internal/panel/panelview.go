@@ -159,7 +159,6 @@ func (v *panelView) left() string {
 	return "~" + terminal.Rounded(max(v.Left.Round(time.Second), time.Second)) + " left" // no finer: it is a guess
 }
 
-// urgent is what a person may have to act on.
 func (v *panelView) urgent() (facts []fact) {
 	if v.note != "" {
 		label, text, found := strings.Cut(v.note, ": ")
@@ -289,7 +288,6 @@ func (v *panelView) tokens() []string {
 	return parts
 }
 
-// Line is the look in one line, for a pipe.
 func (v *panelView) Line() string {
 	parts := []string{fmt.Sprintf("%s/%s done", terminal.Count(v.Done), terminal.Count(v.Total))}
 	if v.Failed > 0 {

@@ -34,7 +34,6 @@ func recordText(s *terminal.Streams, row *input.Row, r *results.Result) string {
 	return b.String()
 }
 
-// WriteRecord prints a result as a line of JSON.
 func WriteRecord(w io.Writer, r *results.Result) error {
 	line, err := r.Encode()
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
-// PrintSummary prints the result of a run on stderr.
 func PrintSummary(s *terminal.Streams, sum progress.Summary) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -68,7 +67,6 @@ func PrintSummary(s *terminal.Streams, sum progress.Summary) error {
 	return err
 }
 
-// FailureLine is one kind of failure with its example, where there is one.
 func FailureLine(f progress.FailureCount) string {
 	kind := f.Class
 	if f.Code != 0 {

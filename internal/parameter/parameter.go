@@ -22,7 +22,6 @@ const (
 	ImageType = "image"
 )
 
-// IsFile reports whether a type is one of those of files.
 func IsFile(typ string) bool { return typ == FileType || typ == ImageType }
 
 // File is the text that Coze takes for an uploaded file: JSON, although it stands in a string.
@@ -40,7 +39,6 @@ func Split(name string) (plain, typ string) {
 	return name, "text"
 }
 
-// Value is a text as JSON of a type.
 func Value(typ, text string) (json.RawMessage, error) {
 	word := strings.TrimSpace(text)
 	switch typ {

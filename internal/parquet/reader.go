@@ -76,7 +76,6 @@ func typeOf(e *format.SchemaElement) Type {
 	return Text
 }
 
-// Rows yields the cells of each row.
 func (t *Reader) Rows() iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
 		for _, group := range t.file.RowGroups {
@@ -105,7 +104,6 @@ func (t *Reader) Rows() iter.Seq2[[]string, error] {
 	}
 }
 
-// page reads a column's cells of a group.
 func (t *Reader) page(c *format.ColumnMetaData, rows int, kind Type) ([]string, error) {
 	if c.DataPageOffset < 0 || c.DataPageOffset > t.size || c.TotalCompressedSize < 0 || c.TotalCompressedSize > t.size-c.DataPageOffset {
 		return nil, errDamaged
@@ -138,7 +136,6 @@ func (t *Reader) page(c *format.ColumnMetaData, rows int, kind Type) ([]string, 
 	return decode(plain[:n], plain[n:], rows, kind)
 }
 
-// decode is the cells of levels and values.
 func decode(levels, plain []byte, rows int, kind Type) ([]string, error) {
 	cells, bits := make([]string, 0, rows), 0
 	for len(levels) > 0 {

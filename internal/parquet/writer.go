@@ -31,7 +31,6 @@ type Writer struct {
 	file    format.FileMetaData
 }
 
-// column is a column with its cells of the group.
 type column struct {
 	Column
 	levels []bool // for each cell whether it has a value
@@ -39,7 +38,6 @@ type column struct {
 	bits   int // of a Bool: how many values there are
 }
 
-// NewWriter begins a file.
 func NewWriter(w io.Writer, columns []Column) (*Writer, error) {
 	t := &Writer{w: w, file: format.FileMetaData{Version: 1, CreatedBy: creator}}
 	t.file.Schema = thrift.Slice[format.SchemaElement]{{Name: "row", NumChildren: thrift.New(int32(len(columns)))}}
@@ -59,7 +57,6 @@ func NewWriter(w io.Writer, columns []Column) (*Writer, error) {
 	return t, t.write([]byte(magic))
 }
 
-// physical is how the format stores the values.
 func (t Type) physical() format.Type {
 	switch t {
 	case Text:
@@ -94,7 +91,6 @@ func (t *Writer) Write(cells []string) error {
 	return nil
 }
 
-// add adds a value.
 func (c *column) add(cell string) error {
 	switch c.Type {
 	case Number:
@@ -124,7 +120,6 @@ func (c *column) add(cell string) error {
 	return nil
 }
 
-// flush writes the group.
 func (t *Writer) flush() error {
 	if t.rows == 0 {
 		return nil

@@ -86,7 +86,6 @@ func Serving(ctx context.Context, rdb redis.UniversalClient) ([]Credential, erro
 
 func isServed(score float64) bool { return time.Since(time.Unix(int64(score), 0)) < unseenAfter }
 
-// served reports whether a live worker serves the credential.
 func served(ctx context.Context, rdb redis.UniversalClient, id string) (bool, error) {
 	at, err := rdb.ZScore(ctx, seenKey, id).Result()
 	if errors.Is(err, redis.Nil) {
@@ -98,7 +97,6 @@ func served(ctx context.Context, rdb redis.UniversalClient, id string) (bool, er
 	return isServed(at), nil
 }
 
-// servingQueue are the credentials of the live workers that serve a queue.
 func servingQueue(ctx context.Context, rdb redis.UniversalClient, queue string) ([]Served, error) {
 	members, err := rdb.ZRangeByScore(ctx, servedKey(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
 	if err != nil {

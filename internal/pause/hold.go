@@ -18,7 +18,6 @@ type Hold struct {
 	Due   bool   // of a pause's probe: the next question shows whether it is over
 }
 
-// Reason says it in words.
 func (h *Hold) Reason() string {
 	switch {
 	case h.Queue != "":

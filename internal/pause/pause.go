@@ -168,7 +168,6 @@ func millis(s string) time.Time {
 	return time.UnixMilli(int64(ms)).UTC()
 }
 
-// All returns the pauses in this Redis.
 func All(ctx context.Context, rdb redis.UniversalClient) ([]Pause, error) {
 	p := Store{rdb}
 	keys, err := p.keys(ctx)
@@ -219,7 +218,6 @@ func (p Store) List(ctx context.Context, key string) error {
 	return nil
 }
 
-// Park lists a parked task under its pause, and the pause.
 func (p Store) Park(ctx context.Context, key, queue, id string) error {
 	_, err := p.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.SAdd(ctx, parkedKey(key), queue+"/"+id)
@@ -268,5 +266,4 @@ func Scope(e *coze.Error) coze.Scope {
 	return ""
 }
 
-// Unreachable reports whether Coze itself has not answered.
 func Unreachable(e *coze.Error) bool { return e.Class == coze.ClassEndpoint || e.Unreached }

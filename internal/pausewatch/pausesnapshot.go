@@ -24,7 +24,6 @@ type Snapshot struct {
 	whole    bool           // the queue itself is paused
 }
 
-// Look reads what is paused.
 func (w *Watch) Look(ctx context.Context) (s Snapshot, err error) {
 	all, err := worker.Pauses(ctx, w.rdb)
 	if err != nil || len(all) == 0 {
@@ -194,7 +193,6 @@ func NextProbe(p worker.Pause) string {
 	return "a probe is sent now"
 }
 
-// reasons is the error behind each pause.
 func reasons(pauses []worker.Pause) string {
 	all := make([]string, len(pauses))
 	for i, p := range pauses {
@@ -205,13 +203,11 @@ func reasons(pauses []worker.Pause) string {
 	return strings.Join(all, "; ")
 }
 
-// ErrorOf is the error of Coze that began a pause.
 func ErrorOf(p worker.Pause) *coze.Error {
 	e := &coze.Error{Op: "chat", Code: p.Code, Class: coze.Class(p.Class), Message: terminal.Short(p.Message, 500), LogID: p.LogID}
 	return e.WithHint(p.Hint)
 }
 
-// stoppedBy is the error of a command that has waited for so long.
 func stoppedBy(pauses []worker.Pause, waited time.Duration, again string) error {
 	first := pauses[0]
 	e := &exitcode.StoppedError{Class: coze.Class(first.Class), Err: ErrorOf(first), Again: again}

@@ -58,7 +58,6 @@ func (p Timeouts) of(pauses []worker.Pause) time.Duration {
 // Forever is for commands that only watch. It is longer than a batch is kept.
 const Forever = 10 * 365 * 24 * time.Hour
 
-// upTo is a timeout in a sentence.
 func upTo(d time.Duration) string {
 	if d >= Forever {
 		return "for its end"

@@ -93,7 +93,6 @@ func (w *Watch) Start(ctx context.Context) (stop func()) {
 	}
 }
 
-// learn reads the limits of the credentials that are served.
 func (w *Watch) learn(ctx context.Context) {
 	all, err := worker.Limits(ctx, w.rdb)
 	if err != nil {

@@ -12,7 +12,6 @@ func Script(files embed.FS, names ...string) *redis.Script {
 	return redis.NewScript(Source(files, names...))
 }
 
-// Source is the text of the script that these files make together.
 func Source(files embed.FS, names ...string) string {
 	var source strings.Builder
 	for _, name := range names {

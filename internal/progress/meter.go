@@ -43,7 +43,6 @@ func (m *Meter) over(now time.Time, seconds int64) float64 {
 	return float64(n) / max(min(now.Sub(m.Start).Seconds(), float64(seconds)), 0.1)
 }
 
-// Rate is the current events a second.
 func (m *Meter) Rate(now time.Time) float64 { return m.over(now, shortSight) }
 
 // Mean is events a second since the start.

@@ -54,5 +54,4 @@ type FailureCount struct {
 	Hint     string
 }
 
-// Done is the number of rows that have a record.
 func (s *Summary) Done() int { return s.Answered + s.Failed + s.Canceled + s.Expired }

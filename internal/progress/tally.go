@@ -43,7 +43,6 @@ func (s *spread) Mean() float64 {
 	return s.sum / float64(s.N)
 }
 
-// Deviation estimates that of the population.
 func (s *spread) Deviation() float64 {
 	if s.N < 2 {
 		return 0
@@ -92,7 +91,6 @@ func (t *Tally) Add(r *results.Result, now bool) {
 	}
 }
 
-// Spend adds what was billed.
 func (t *Tally) Spend(u results.Usage) {
 	t.Tokens += u.TokenCount
 	t.TokensIn += u.InputCount
@@ -128,7 +126,6 @@ func (t *Tally) fail(r *results.Result) {
 
 func (t *Tally) Done() int { return t.Answered + t.failed + t.canceled + t.expired }
 
-// Classes counts the failures by class.
 func (t *Tally) Classes() []ClassCount {
 	classes := make(map[string]int)
 	for kind, f := range t.failures {

@@ -19,7 +19,6 @@ const (
 // Waits counts rows by what they wait for.
 type Waits [waitKinds]int
 
-// Total is how many rows wait.
 func (w Waits) Total() int {
 	n := 0
 	for _, of := range w[WaitTurn:] {

@@ -30,7 +30,6 @@ type Queue struct {
 	bulk *asynqx.Bulk
 }
 
-// New returns the queues in the Redis of the store.
 func New(store *results.Store) *Queue {
 	rdb := store.Redis()
 	return &Queue{

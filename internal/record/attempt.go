@@ -197,7 +197,6 @@ func (a *Attempt) lost(ctx context.Context) error {
 	return err
 }
 
-// Owned reports whether this attempt may still write.
 func (a *Attempt) Owned(ctx context.Context) (bool, error) {
 	now, err := a.store.rdb.HMGet(ctx, results.Key(a.Result.ID), "owner", "status").Result()
 	switch {

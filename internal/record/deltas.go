@@ -82,7 +82,6 @@ func deltaCall(a *Attempt, d Delta) pipeline.Call {
 		Args: []any{a.owner, a.again.kind, a.again.sealed, entry, before, seconds(openTTL), maxDeltas}}
 }
 
-// published notes what became of a deltaCall.
 func (a *Attempt) published(reply *redis.Cmd) error {
 	entry, err := reply.Text()
 	if err == nil && entry == "" {

@@ -26,7 +26,6 @@ type state struct {
 	waitingSince time.Time
 }
 
-// parse reads the record of a task, as HGETALL gives it.
 func parse(id string, hash map[string]string, keys *results.Keys) state {
 	number := func(name string) int64 {
 		n, _ := strconv.ParseInt(hash[name], 10, 64)

@@ -30,7 +30,6 @@ type Store struct {
 	rdb     redis.UniversalClient
 }
 
-// New returns a Store that writes what store reads.
 func New(store *results.Store) *Store { return &Store{store, store.Redis()} }
 
 // run runs a script, together with the commands of along in one round trip. A

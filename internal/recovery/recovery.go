@@ -66,7 +66,6 @@ type Sweeper struct {
 	Revived func() // counts a task that was put back
 }
 
-// Run sweeps until ctx ends.
 func (s *Sweeper) Run(ctx context.Context) {
 	// Lanes are swept beside this loop: 10,000 of them take 40 s at a round trip of 1 ms, and the tasks of dead workers
 	// must not wait for that.

@@ -67,7 +67,6 @@ func (f Finding) fullness(used, most int64, of, fix string) Finding {
 	return f
 }
 
-// size is a number of bytes as Redis writes it.
 func size(n int64) string {
 	for _, unit := range []struct {
 		bytes int64

@@ -27,7 +27,6 @@ func (s state) persistence() Finding {
 	return f
 }
 
-// appends reports whether there is an append-only file.
 func (s state) appends() (on, known bool) {
 	if v, ok := s.info["aof_enabled"]; ok {
 		return v == "1", true

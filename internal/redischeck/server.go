@@ -65,7 +65,6 @@ type state struct {
 	inCluster    bool              // and the client knows it
 }
 
-// ask reads the state of one server. An error is one of the connection.
 func ask(ctx context.Context, rdb redis.Cmdable, key string) (state, error) {
 	var s state
 	// One by one, not in a pipeline: a server that refuses one command still answers the others.
@@ -140,7 +139,6 @@ func (s state) findings() []Finding {
 	return []Finding{s.role(), s.version(), s.eviction(), s.memory(), s.persistence(), s.writes()}
 }
 
-// untold is a finding about what the server does not tell.
 func untold(name, what string) Finding {
 	return Finding{Name: name, Status: Skip, Detail: what + " not known: this user may not ask for it (INFO, CONFIG GET)"}
 }

@@ -13,7 +13,6 @@ import (
 // keyLife is how long a key of a check lives.
 const keyLife = 5 * time.Second
 
-// newKey is a key that no other process has.
 func newKey() string { return "cozeq:check:{" + rand.Text() + "}" }
 
 // keysOf finds a key for each master of a cluster. A master of very few slots may be left without one.

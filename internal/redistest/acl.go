@@ -30,10 +30,8 @@ const aclAdmin = "redistest"
 // one for the test's own client. The address of the user cozeq is [Server.UserURL].
 func ACL() Option { return func(c *config) { c.acl = true } }
 
-// UserURL is URL for the user cozeq of a server with ACL.
 func (s *Server) UserURL() string { return s.url(url.UserPassword(aclUser, aclPassword)) }
 
-// UserURL is URL for the user cozeq of a cluster with ACL.
 func (c *Cluster) UserURL() string {
 	return c.url(url.UserPassword(aclUser, aclPassword).String() + "@")
 }
@@ -43,7 +41,6 @@ func (s *Sentinel) UserURL() string {
 	return s.url(url.UserPassword(aclUser, aclPassword).String() + "@")
 }
 
-// writeUsers writes the users' file and returns its path.
 func writeUsers(dir string) (string, error) {
 	rules, err := os.ReadFile(filepath.Join(moduleDir(), "deploy", "redis", "users.acl"))
 	if err != nil {

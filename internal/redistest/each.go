@@ -16,7 +16,6 @@ import (
 // house on another one.
 const kindEnv = "COZEQ_TEST_REDIS"
 
-// kinds are what kindEnv may say.
 var kinds = map[string]func(*testing.T) redis.UniversalClient{
 	"embedded": func(t *testing.T) redis.UniversalClient { return embedded(t) },
 	"redis":    func(t *testing.T) redis.UniversalClient { return start(t).Client() },

@@ -12,7 +12,6 @@ import (
 // errExited says that a process ended before it answered.
 var errExited = errors.New("redis-server exited")
 
-// process is a running child.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the child is gone

@@ -135,7 +135,6 @@ func (p *Proxy) carry(dst, src net.Conn) {
 	}
 }
 
-// drop closes an end and forgets it.
 func (p *Proxy) drop(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

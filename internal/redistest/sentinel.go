@@ -65,7 +65,6 @@ func StartSentinel(t testing.TB, opts ...Option) *Sentinel {
 	return s
 }
 
-// startWatch starts one sentinel.
 func startWatch(t testing.TB, master *Server, opts ...Option) *Server {
 	t.Helper()
 	var of config
@@ -136,7 +135,6 @@ func (s *Sentinel) Master() *Server {
 	return nil
 }
 
-// Replica is the server that is not the master.
 func (s *Sentinel) Replica() *Server {
 	s.t.Helper()
 	if s.Master() == s.servers[0] {
@@ -189,7 +187,6 @@ func awaitReplicas(t testing.TB, master *Server, n int) {
 // machine let stand still for 2 s does nothing for the next 30 (Redis calls that TILT), and another vote may follow.
 const awaitTimeout = 90 * time.Second
 
-// await waits until done.
 func await(t testing.TB, what string, done func(context.Context) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout)

@@ -82,7 +82,6 @@ func start(t testing.TB, opts ...Option) *Server {
 	return s
 }
 
-// prepare makes a server that is not started yet.
 func prepare(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	s := &Server{t: t}
@@ -192,7 +191,6 @@ func (s *Server) Kill() {
 	}
 }
 
-// answering reports whether the process is there and not paused.
 func (s *Server) answering() bool {
 	select {
 	case <-s.process.done:
@@ -248,7 +246,6 @@ func (s *Server) Pause() {
 	s.paused = true
 }
 
-// Resume ends a Pause.
 func (s *Server) Resume() {
 	s.t.Helper()
 	s.must("resume", s.process.resume())

@@ -90,10 +90,8 @@ func (s *Stage) Clear() {
 	}
 }
 
-// DialHook implements redis.Hook.
 func (a *Actor) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessHook implements redis.Hook.
 func (a *Actor) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if ofConnection(cmd) {
@@ -123,7 +121,6 @@ func (a *Actor) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	}
 }
 
-// ofConnection tells a command of the connection's own.
 func ofConnection(cmd redis.Cmder) bool { return cmd.Name() == "hello" || cmd.Name() == "client" }
 
 func (a *Actor) call(do func() error) error {

@@ -38,7 +38,6 @@ func (s *Server) CAFile() string { return filepath.Join(s.dir, caFile) }
 // CertFile is the path of a certificate that goes with KeyFile, good for the server and for a client of it.
 func (s *Server) CertFile() string { return filepath.Join(s.dir, certFile) }
 
-// KeyFile is the path of the private key of CertFile.
 func (s *Server) KeyFile() string { return filepath.Join(s.dir, keyFile) }
 
 func tlsArgs(dir string) []string {

@@ -38,7 +38,6 @@ func (r *Server) watchForPlain(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// speaks reports whether any of the servers answers like that.
 func (r *Server) speaks(ctx context.Context, answers func(context.Context, net.Conn) bool) bool {
 	return slices.ContainsFunc(r.hosts, func(host string) bool {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)

@@ -209,7 +209,6 @@ func isPort(port string) bool {
 	return err == nil
 }
 
-// withoutURL drops the URL that net/url quotes in its errors.
 func withoutURL(err error) error {
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		return errors.New("not a URL, want one such as redis://localhost:6379/0 (escape special characters of a password, / as %2F)")
@@ -252,7 +251,6 @@ func (r *Server) Await(ctx context.Context, logger *slog.Logger) error {
 // on to replace, where those interested find them.
 type Log struct{ Logger *slog.Logger }
 
-// Printf implements the logger of go-redis.
 func (l Log) Printf(ctx context.Context, format string, args ...any) {
 	if l.Logger.Enabled(ctx, slog.LevelDebug) {
 		l.Logger.DebugContext(ctx, fmt.Sprintf(format, args...), "from", "go-redis")

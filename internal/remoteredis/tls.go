@@ -98,7 +98,6 @@ func (t redisTLS) apply(c *tls.Config, how string) error {
 	return nil
 }
 
-// own is the client's certificate with its key.
 func (t redisTLS) own() (own tls.Certificate, err error) {
 	cert, err := textfile.Read(t.cert)
 	if err != nil {

@@ -28,7 +28,6 @@ type Client struct {
 	tally   *tally.Tally
 }
 
-// New returns a Client for the Redis of client.
 func New(client *tasks.Client) *Client {
 	store := client.Results()
 	return &Client{batches.New(client), store.Redis(), store, tally.New(store.Redis())}
@@ -49,7 +48,6 @@ type Rows struct {
 	usage        results.Usage
 }
 
-// NewRows returns n rows that are queued.
 func NewRows(n int) *Rows {
 	return &Rows{states: bytes.Repeat([]byte(tally.Letters[results.Queued]), n), failures: make(map[string]int)}
 }

@@ -33,7 +33,6 @@ const SaysMore = "the record says more"
 
 var keyID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
 
-// IsKeyID reports whether a key may have this id.
 func IsKeyID(id string) bool { return keyID.MatchString(id) }
 
 // Parse takes a value apart. ok is false for text that is not encrypted, also if it begins as if it were.
@@ -49,7 +48,6 @@ func Parse(value string) (keyID, encoded string, ok bool) {
 	return keyID, encoded, true
 }
 
-// Is reports whether a value is an encrypted one.
 func Is(value string) bool {
 	_, _, ok := Parse(value)
 	return ok

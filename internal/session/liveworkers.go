@@ -56,7 +56,6 @@ func CheckOwnWorker(cmd *cobra.Command, withWorker, shared bool) error {
 	return nil
 }
 
-// CheckWorkerWait reports what is wrong with the flag.
 func CheckWorkerWait(cmd *cobra.Command, given time.Duration, shared bool) error {
 	switch {
 	case given < 0:

@@ -56,7 +56,6 @@ func Open(ctx context.Context, c settings.Config, concurrency int, logger *slog.
 	return OpenEmbedded(c, concurrency, logger)
 }
 
-// OpenEmbedded starts a store in this process.
 func OpenEmbedded(c settings.Config, concurrency int, logger *slog.Logger) (*Session, error) {
 	keys, err := c.Keys()
 	if err != nil {
@@ -129,7 +128,6 @@ func Over(ctx context.Context) bool {
 	return ctx.Err() != nil
 }
 
-// Uploader uploads files of this machine with the account.
 func (s *Session) Uploader(a settings.Account) *attachment.Uploader {
 	client, closeIdle := a.Client(attachment.Concurrency)
 	s.closers = append(s.closers, closeIdle)
@@ -200,5 +198,4 @@ func OpenFor(cmd *cobra.Command, s *terminal.Streams) (*Session, error) {
 	return OpenShared(cmd.Context(), cfg, 1, logger)
 }
 
-// Batches are the batches of the session's Redis.
 func (s *Session) Batches() *batches.Client { return batches.New(s.Tasks) }

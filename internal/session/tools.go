@@ -31,7 +31,6 @@ const (
 	roundsFlag  = "tool-rounds"
 )
 
-// AddFlags adds the flags.
 func (o *Tools) AddFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&o.named, toolFlag, nil, "when a bot calls its client-side tool NAME, run a command (arguments as JSON on stdin, output from stdout) or post to a signed webhook, as `NAME=COMMAND` or NAME=https://...; may be repeated")
@@ -81,7 +80,6 @@ func (o *Tools) Apply(c settings.Config, cfg *worker.Config) error {
 	return nil
 }
 
-// newTool makes a tool of a URL or a command.
 func newTool(webhooks *toolwebhook.Client, name, what string) (worker.Tool, error) {
 	if strings.HasPrefix(what, "https://") || strings.HasPrefix(what, "http://") {
 		return webhooks.Named(name, what)

@@ -127,7 +127,6 @@ func All() []Setting {
 	}
 }
 
-// Defaults are the default of all commands in a sentence.
 func (s Setting) Defaults() string {
 	if len(s.defs) == 0 {
 		return s.Def
@@ -151,7 +150,6 @@ func Of(cmd *cobra.Command, s *terminal.Streams) Config { return Config{cmd, s.E
 // Agent is how the program calls itself in its requests.
 func (c Config) Agent() string { return "cozeq/" + c.Version }
 
-// AddFlags gives cmd the flags of the named settings.
 func AddFlags(cmd *cobra.Command, names ...string) {
 	for _, name := range names {
 		cmd.Flags().AddFlag(Flag(cmd, name))

@@ -19,7 +19,6 @@ const DefaultCredential = "default"
 
 var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// checkCredentialName says what is wrong with a name.
 func checkCredentialName(name string) error {
 	if !credentialName.MatchString(name) {
 		return fmt.Errorf("%.80q is no name of a credential, want letters, digits, '.', '_' and '-', at most 64", name)
@@ -77,7 +76,6 @@ func (r credentialsReader) read(ctx context.Context, text []byte) ([]Credential,
 	return found, err
 }
 
-// entry is what raw makes of c.
 func (r credentialsReader) entry(ctx context.Context, c Credential, raw json.RawMessage) (Credential, error) {
 	var file string
 	var app *oauth.Config

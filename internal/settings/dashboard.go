@@ -18,7 +18,6 @@ import (
 // FlagMonitorWrite has no variable, so that a leftover in an environment cannot let a page change the queues.
 const FlagMonitorWrite = "monitor-write"
 
-// AddDashboardFlags gives cmd the flags of the dashboard.
 func AddDashboardFlags(cmd *cobra.Command) {
 	cmd.Flags().Bool(FlagMonitorWrite, false, "let the dashboard pause, run, cancel and delete")
 	AddFlags(cmd, Prometheus)

@@ -9,7 +9,6 @@ import (
 
 const Lang = "lang"
 
-// Hints translates hints into the language that is set.
 func (c Config) Hints() (func(string) string, error) {
 	lang, err := c.Lang()
 	if err != nil {

@@ -38,7 +38,6 @@ func (q *QuestionFlags) AddMany(cmd *cobra.Command, credential string) {
 	flags.OneOf(f, "on-turn-failure", tasks.TurnSkip, tasks.TurnBlock)
 }
 
-// Check refuses bad values.
 func (q *QuestionFlags) Check(cmd *cobra.Command) error {
 	if _, err := tasks.Shards(q.Queue); err != nil {
 		return misuse.Errorf(cmd, "--queue: %w", err)

@@ -9,7 +9,6 @@ import (
 	"github.com/cozeq/cozeq/internal/remoteredis"
 )
 
-// Shared reports whether the settings name a Redis.
 func (c Config) Shared() bool { return c.Text(Redis, "") != "" }
 
 // Redis makes a client of the Redis that the settings name. It does not connect yet.

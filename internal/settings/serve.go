@@ -114,7 +114,6 @@ func (c Config) CheckServing(env string) (err error) {
 	return err
 }
 
-// WebhookAllow reads networks.
 func (c Config) WebhookAllow() ([]netip.Prefix, error) {
 	value, source := c.Lookup(WebhookAllow, "")
 	if value == "" {

@@ -72,7 +72,6 @@ func MissingBot() *exitcode.MissingError {
 	}
 }
 
-// AddMissingBot reports a missing bot together with a missing token.
 func AddMissingBot(err error, bot *exitcode.MissingError) error {
 	if token, ok := errors.AsType[*exitcode.MissingError](err); ok {
 		token.Also = bot
@@ -103,7 +102,6 @@ type keyError struct{ err error }
 func (e *keyError) Error() string { return e.err.Error() }
 func (e *keyError) Unwrap() error { return e.err }
 
-// appSource is the source of an OAuth app whose key is in a file.
 func appSource(app oauth.Config, keyFile string) (coze.TokenSource, error) {
 	key, err := oauth.LoadKey(keyFile)
 	if err != nil {

@@ -13,7 +13,6 @@ type TokenLife struct {
 	File string    // with the token; empty: there is none
 }
 
-// TokenLife is the life of the token that the variables name.
 func (c Config) TokenLife() (TokenLife, error) {
 	var l TokenLife
 	if token, _ := c.Env(EnvToken); strings.TrimSpace(token) == "" {

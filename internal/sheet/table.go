@@ -35,7 +35,6 @@ func newTable() (*Table, error) {
 	return &Table{file: file, left: os.Remove(file.Name()) != nil}, nil
 }
 
-// Close gives the file up.
 func (t *Table) Close() error {
 	err := t.file.Close()
 	if t.left {

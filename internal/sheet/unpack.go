@@ -144,7 +144,6 @@ func (u *unpacking) rows(ctx context.Context) error {
 	}
 }
 
-// texts is what a row shows.
 func (u *unpacking) texts(row int) ([]string, error) {
 	for u.at < row {
 		if !u.seen.Next() {

@@ -114,7 +114,6 @@ func (s *Writer) write(cells []any) error {
 	return s.rows.SetRow(fmt.Sprintf("A%d", s.n), cells)
 }
 
-// Close writes the workbook.
 func (s *Writer) Close() error {
 	err := s.rows.Flush()
 	if err == nil {

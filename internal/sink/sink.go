@@ -152,7 +152,6 @@ func (s *Sink) run(ctx context.Context) error {
 	return nil
 }
 
-// process is one run of the command.
 type process struct {
 	sink         *Sink
 	open         []Record
@@ -161,7 +160,6 @@ type process struct {
 	fault        error // of Acknowledged
 }
 
-// run returns why the process has ended.
 func (p *process) run(ctx context.Context) error {
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()

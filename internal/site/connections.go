@@ -60,7 +60,6 @@ func bounded(l net.Listener, most int) *boundedListener {
 	return b
 }
 
-// Accept implements net.Listener.
 func (b *boundedListener) Accept() (net.Conn, error) {
 	if !b.take() {
 		return nil, net.ErrClosed
@@ -112,7 +111,6 @@ func (b *boundedListener) forget(conn net.Conn) {
 	}
 }
 
-// state is for http.Server.ConnState.
 func (b *boundedListener) state(conn net.Conn, s http.ConnState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -123,7 +121,6 @@ func (b *boundedListener) state(conn net.Conn, s http.ConnState) {
 	}
 }
 
-// Close implements net.Listener.
 func (b *boundedListener) Close() error {
 	b.mu.Lock()
 	b.closed = true

@@ -12,7 +12,6 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 )
 
-// NewDashboard is the dashboard of a Redis.
 func NewDashboard(p *settings.Dashboard, s *session.Session, logger *slog.Logger) http.Handler {
 	// asynqmon writes errors of its buttons to the standard logger.
 	log.SetFlags(0)

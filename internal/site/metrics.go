@@ -77,7 +77,6 @@ func NewTokenCollector(a settings.Account) *tokenCollector {
 	}
 }
 
-// Describe implements prometheus.Collector.
 func (t *tokenCollector) Describe(ch chan<- *prometheus.Desc) { ch <- t.expires }
 
 // Collect implements prometheus.Collector. If several credentials have one token, the earliest end counts.

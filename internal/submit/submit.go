@@ -59,7 +59,6 @@ type Client struct {
 	holds  pause.Holds
 }
 
-// New returns a client on the Redis of the tasks.
 func New(c Config) *Client {
 	if c.JoinFor == 0 {
 		c.JoinFor = defaultJoinFor

@@ -74,7 +74,6 @@ func (s *Subscription) Close() error {
 	return err
 }
 
-// Closed is closed with the subscription.
 func (s *Subscription) Closed() <-chan struct{} { return s.closed }
 
 // Subscribe calls add, which notes who waits from now on, and subscribes to the channels that it returns: those that nobody

@@ -8,13 +8,10 @@ type States struct {
 	asks   string // shorter than states if the last rows have had one attempt
 }
 
-// NewStates reads the two strings of a batch.
 func NewStates(states, asks string) States { return States{states, asks} }
 
-// Len is the number of rows.
 func (s *States) Len() int { return len(s.states) }
 
-// Status is a row's state.
 func (s *States) Status(row int) results.Status { return Status(s.states[row-1]) }
 
 // Attempt is the number of a row's current attempt, from 1.
@@ -25,7 +22,6 @@ func (s *States) Attempt(row int) int {
 	return int(s.asks[row-1]) + 1
 }
 
-// Rows returns the rows whose state is wanted.
 func (s *States) Rows(want func(results.Status) bool) (rows []int) {
 	for row := 1; row <= s.Len(); row++ {
 		if want(s.Status(row)) {
@@ -35,7 +31,6 @@ func (s *States) Rows(want func(results.Status) bool) (rows []int) {
 	return rows
 }
 
-// TaskIDs are the ids of the current tasks of rows.
 func (s *States) TaskIDs(batch string, rows []int) []string {
 	ids := make([]string, len(rows))
 	for i, row := range rows {

@@ -35,7 +35,6 @@ type Tally struct {
 	rdb redis.UniversalClient
 }
 
-// New returns the tally of the batches kept in rdb.
 func New(rdb redis.UniversalClient) *Tally { return &Tally{rdb} }
 
 // ListKey is the sorted set of all batch ids, by their creation in Unix milliseconds.
@@ -81,7 +80,6 @@ var statuses = func() (of [256]results.Status) {
 	return of
 }()
 
-// Status is the state that a letter stands for.
 func Status(letter byte) results.Status { return statuses[letter] }
 
 // MaxAttempts bounds the attempts of a row: the number is kept in a byte. A run may go beyond it; those attempts count as

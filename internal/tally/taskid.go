@@ -15,7 +15,6 @@ func TaskID(batch string, row, attempt int) string {
 	return id
 }
 
-// ParseTaskID takes apart what TaskID has made.
 func ParseTaskID(id string) (batch string, row, attempt int, ok bool) {
 	i := strings.LastIndexByte(id, '-')
 	if i < 1 {

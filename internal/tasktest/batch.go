@@ -33,7 +33,6 @@ func (b *Batch) End(row int, how results.Status) {
 	b.Must(tally.New(b.Redis).MarkResult(b.T.Context(), r))
 }
 
-// Read is the batch.
 func (b *Batch) Read() *batches.Status {
 	b.T.Helper()
 	status, err := b.Get(b.T.Context(), b.ID)

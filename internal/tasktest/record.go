@@ -9,7 +9,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// Create makes records of tasks that wait.
 func Create(t testing.TB, s *results.Store, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
@@ -19,7 +18,6 @@ func Create(t testing.TB, s *results.Store, ids ...string) {
 	}
 }
 
-// Begin begins an attempt.
 func Begin(t testing.TB, s *results.Store, id string) *record.Attempt {
 	t.Helper()
 	a, err := record.New(s).Begin(t.Context(), results.Result{ID: id, Queue: "default"}, false)
@@ -29,7 +27,6 @@ func Begin(t testing.TB, s *results.Store, id string) *record.Attempt {
 	return a
 }
 
-// Finish ends an attempt with an answer.
 func Finish(t testing.TB, a *record.Attempt, answer string) {
 	t.Helper()
 	a.Result.Status, a.Result.Answer, a.Result.Attempts = results.Completed, answer, 1
@@ -38,13 +35,11 @@ func Finish(t testing.TB, a *record.Attempt, answer string) {
 	}
 }
 
-// Answer begins an attempt and ends it with an answer.
 func Answer(t testing.TB, s *results.Store, id, text string) {
 	t.Helper()
 	Finish(t, Begin(t, s, id), text)
 }
 
-// Get reads a record.
 func Get(t testing.TB, s *results.Store, id string) *results.Result {
 	t.Helper()
 	r, err := s.Get(t.Context(), id)
@@ -54,7 +49,6 @@ func Get(t testing.TB, s *results.Store, id string) *results.Result {
 	return r
 }
 
-// Hash is a record as Redis has it.
 func Hash(t testing.TB, rdb redis.UniversalClient, id string) map[string]string {
 	t.Helper()
 	h, err := rdb.HGetAll(t.Context(), results.Key(id)).Result()

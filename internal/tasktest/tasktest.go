@@ -32,7 +32,6 @@ type Line struct {
 	Inspector *asynq.Inspector
 }
 
-// New returns a Line on a Redis.
 func New(t testing.TB, rdb redis.UniversalClient) *Line {
 	store := results.NewStore(rdb)
 	return &Line{t, rdb, store, tasks.NewClient(store), lane.New(rdb), asynq.NewInspectorFromRedisClient(rdb)}
@@ -53,12 +52,10 @@ func Turn(key string) *tasks.Chat {
 // Talk is the lane of Turn("talk").
 const Talk = "key:bot:talk"
 
-// Place is a task's place in it.
 func Place(id string) lane.Place {
 	return lane.Place{Lane: Talk, Queue: tasks.QueueDefault, ID: id}
 }
 
-// Enqueue puts a chat into the queue under this id.
 func (l *Line) Enqueue(chat *tasks.Chat, id string) {
 	l.T.Helper()
 	got, err := l.Tasks.Enqueue(l.T.Context(), chat, tasks.Options{ID: id})
@@ -186,7 +183,6 @@ func (l *Line) Leave(id, state string, at time.Time) {
 	}
 }
 
-// Begin begins an attempt.
 func (l *Line) Begin(id string) *record.Attempt {
 	l.T.Helper()
 	return Begin(l.T, l.Store, id)
@@ -198,13 +194,11 @@ func (l *Line) Answer(id string) {
 	Answer(l.T, l.Store, id, "")
 }
 
-// Status is that of a task's record.
 func (l *Line) Status(id string) results.Status {
 	l.T.Helper()
 	return Get(l.T, l.Store, id).Status
 }
 
-// Must ends the test if there is an error.
 func (l *Line) Must(err error) {
 	l.T.Helper()
 	if err != nil {

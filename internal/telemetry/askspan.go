@@ -19,7 +19,6 @@ type AskSpan struct {
 	began time.Time
 }
 
-// Ask begins it, as the question is sent.
 func (s *Spans) Ask(client *coze.Client, bot, conversation string) *AskSpan {
 	if s == nil {
 		return nil
@@ -36,7 +35,6 @@ func (s *Spans) Ask(client *coze.Client, bot, conversation string) *AskSpan {
 	return &AskSpan{child, began}
 }
 
-// Created notes the moment at which Coze named the chat.
 func (s *AskSpan) Created(chat *coze.Chat) {
 	if s == nil {
 		return

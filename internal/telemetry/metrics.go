@@ -37,7 +37,6 @@ func NewUploads() *prometheus.CounterVec {
 // chatBuckets reach from a cached reply to a workflow of ten minutes, in seconds.
 var chatBuckets = []float64{0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600}
 
-// NewMetrics registers a worker's metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		tasks: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -129,7 +128,6 @@ func (m *Metrics) PutBack(verdict, class string) {
 	m.waits.WithLabelValues(verdict, class).Inc()
 }
 
-// End counts an attempt that ended its task.
 func (m *Metrics) End(r *results.Result, class string, took time.Duration) {
 	if m == nil {
 		return
@@ -162,7 +160,6 @@ func (m *Metrics) Revived() {
 	}
 }
 
-// LookUp counts a chat that is looked up.
 func (m *Metrics) LookUp() {
 	if m != nil {
 		m.lookUps.Inc()
@@ -176,7 +173,6 @@ func (m *Metrics) Permitted(waited time.Duration) {
 	}
 }
 
-// ToolCall counts a call of a tool.
 func (m *Metrics) ToolCall(tool, outcome string) {
 	if m != nil {
 		m.tools.WithLabelValues(tool, outcome).Inc()

@@ -21,7 +21,6 @@ type PauseCollector struct {
 	rate   *prometheus.Desc
 }
 
-// NewPauseCollector returns a collector for the pauses and limits of rdb.
 func NewPauseCollector(rdb redis.UniversalClient) *PauseCollector {
 	return &PauseCollector{
 		rdb: rdb,
@@ -38,7 +37,6 @@ func NewPauseCollector(rdb redis.UniversalClient) *PauseCollector {
 	}
 }
 
-// Describe implements prometheus.Collector.
 func (c *PauseCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.paused
 	ch <- c.pauses

@@ -43,7 +43,6 @@ func NewQueueCollector(rdb redis.UniversalClient, queues []string) *QueueCollect
 	}
 }
 
-// Describe implements prometheus.Collector.
 func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.tasks
 	ch <- c.age

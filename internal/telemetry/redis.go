@@ -26,7 +26,6 @@ type RedisCollector struct {
 	written *prometheus.Desc
 }
 
-// NewRedisCollector returns a collector for rdb.
 func NewRedisCollector(rdb redis.UniversalClient) *RedisCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
@@ -49,14 +48,12 @@ func NewRedisCollector(rdb redis.UniversalClient) *RedisCollector {
 	}
 }
 
-// Describe implements prometheus.Collector.
 func (c *RedisCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.up, c.used, c.most, c.policy, c.evicted, c.file, c.written} {
 		ch <- d
 	}
 }
 
-// Collect implements prometheus.Collector.
 func (c *RedisCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()

@@ -61,7 +61,6 @@ type Outcome struct {
 	Err            error
 }
 
-// End ends the attempt's span.
 func (s *Spans) End(r *results.Result, o Outcome) {
 	if s == nil {
 		return
@@ -122,7 +121,6 @@ func fail(s trace.Span, err error) {
 	s.SetStatus(codes.Error, err.Error())
 }
 
-// optional sets an attribute that has a value.
 func optional(s trace.Span, name, value string) {
 	if value != "" {
 		s.SetAttributes(attribute.String(name, value))

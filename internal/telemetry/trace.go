@@ -124,7 +124,6 @@ func earlier(t, limit time.Time) time.Time {
 	return t
 }
 
-// address is where a client's calls go.
 func address(c *coze.Client) []attribute.KeyValue {
 	base := c.BaseURL
 	if base == "" {

@@ -32,7 +32,6 @@ func NewServerCollector(rdb redis.UniversalClient, queues []string) *ServerColle
 	}
 }
 
-// Describe implements prometheus.Collector.
 func (c *ServerCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.workers
 	ch <- c.serving

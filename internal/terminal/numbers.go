@@ -41,7 +41,6 @@ func Questions(n int) string {
 	return Count(n) + " questions"
 }
 
-// Bytes is a size as people say it.
 func Bytes(n uint64) string {
 	const unit = 1 << 10
 	if n < unit<<10 {

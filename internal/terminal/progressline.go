@@ -67,7 +67,6 @@ func (p *progressLine) Progress(done, total int) {
 	io.WriteString(p.streams.Err, p.line)
 }
 
-// End takes the line away.
 func (p *progressLine) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -119,7 +119,6 @@ const (
 	Yellow Paint = "33"
 )
 
-// Plain is a text without its paint.
 func Plain(text string) string {
 	for {
 		before, after, found := strings.Cut(text, "\x1b[")
@@ -131,7 +130,6 @@ func Plain(text string) string {
 	}
 }
 
-// Paint paints text where the stream is a terminal that takes colour.
 func (s *Streams) Paint(tty bool, p Paint, text string) string {
 	if !tty || !s.Color || text == "" || p == "" {
 		return text

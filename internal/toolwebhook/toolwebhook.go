@@ -23,7 +23,6 @@ const Event = "tool.called"
 // Client makes tools of URLs.
 type Client struct{ webhook *webhook.Client }
 
-// New returns a Client that posts by this one.
 func New(c *webhook.Client) *Client { return &Client{c} }
 
 // Named makes a tool that the operator has named. The secret of the tool's name signs, or the operator's own.

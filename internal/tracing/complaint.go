@@ -26,7 +26,6 @@ type complaints struct {
 	limit complaintLimit
 }
 
-// Handle implements otel.ErrorHandler.
 func (c *complaints) Handle(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
@@ -85,10 +84,8 @@ func headerValues(lists ...string) []string {
 // value: it may be a secret.
 type otelLog struct{ complaints *complaints }
 
-// Enabled implements slog.Handler.
 func (h otelLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
 
-// Handle implements slog.Handler.
 func (h otelLog) Handle(_ context.Context, r slog.Record) error {
 	text := ""
 	r.Attrs(func(a slog.Attr) bool {
@@ -101,10 +98,8 @@ func (h otelLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// WithAttrs implements slog.Handler.
 func (h otelLog) WithAttrs([]slog.Attr) slog.Handler { return h }
 
-// WithGroup implements slog.Handler.
 func (h otelLog) WithGroup(string) slog.Handler { return h }
 
 // complaintLimit lets one complaint through per interval and counts the others.

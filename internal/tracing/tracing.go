@@ -111,7 +111,6 @@ func (t *traces) Provider() trace.TracerProvider {
 	return t.provider
 }
 
-// Close sends what is left.
 func (t *traces) Close() {
 	if t == nil {
 		return

@@ -100,10 +100,8 @@ func create() (*File, error) {
 	return &File{File: f, Fields: url.Values{}}, nil
 }
 
-// Close closes the file and removes it.
 func (f *File) Close() error { return errors.Join(f.File.Close(), os.Remove(f.File.Name())) }
 
-// read takes the content.
 func (f *File) read(content io.Reader, limit int64) error {
 	disk := &disk{f: f.File}
 	n, err := io.CopyBuffer(disk, io.LimitReader(content, limit+1), make([]byte, 64<<10))
@@ -172,7 +170,6 @@ func (f *File) readForm(body io.Reader, boundary string, limit int64) error {
 	}
 }
 
-// ours reports whether an error has its type already.
 func ours(err error) bool {
 	switch err.(type) {
 	case *TooLargeError, *MalformedError, *DiskError:
@@ -181,7 +178,6 @@ func ours(err error) bool {
 	return false
 }
 
-// field keeps a field that is no file.
 func (f *File) field(name string, part io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(part, maxField+1))
 	switch {

@@ -39,7 +39,6 @@ type topic struct {
 	stands    bool     // all were confirmed, for the newest connection or an earlier one
 }
 
-// channels is a set of a task's channels.
 type channels uint8
 
 const (
@@ -48,7 +47,6 @@ const (
 	onBoth = onDone | onDeltas
 )
 
-// New returns a Hub on the Redis of the store.
 func New(store *results.Store) *Hub {
 	return &Hub{
 		store:   store,
@@ -112,7 +110,6 @@ func (h *Hub) Watchers() (n int) {
 	return n
 }
 
-// join adds a watcher to its task's.
 func (h *Hub) join(ctx context.Context, w *watcher) error {
 	h.mu.Lock()
 	if h.closed {
@@ -166,7 +163,6 @@ func (h *Hub) leave(w *watcher) {
 	}
 }
 
-// names of a task's channels.
 func names(id string) []string { return []string{results.Channel(id), results.DeltasKey(id)} }
 
 // topicOf is the task that a channel belongs to, nil if nobody watches it. It is called with the lock held.
@@ -231,7 +227,6 @@ func (h *Hub) Heard(channel, message string) {
 	}
 }
 
-// parse makes an event of a message, if it is one.
 func (h *Hub) parse(id, message string) (record.Message, Event, bool) {
 	m, err := h.records.ParseMessage(id, message)
 	if err != nil || m.Status() {

@@ -59,7 +59,6 @@ func (w *watcher) unknown() bool {
 	return w.resumed != (record.EntryID{}) && w.at == (record.EntryID{})
 }
 
-// ask reads the task as it stands.
 func (w *watcher) ask(ctx context.Context) (*record.Look, error) {
 	select {
 	case w.hub.reads <- struct{}{}:
@@ -70,7 +69,6 @@ func (w *watcher) ask(ctx context.Context) (*record.Look, error) {
 	return w.hub.records.Look(ctx, w.id, w.at)
 }
 
-// say tells one event.
 func (w *watcher) say(e Event) error {
 	w.told = true
 	if !w.yield(e) {
@@ -141,7 +139,6 @@ func (w *watcher) tellEnd(ctx context.Context, answer bool) error {
 	return errStopped
 }
 
-// end is the result, and the id of the end.
 func (w *watcher) end(ctx context.Context) (*results.Result, record.EntryID, error) {
 	last, err := w.hub.records.LastDelta(ctx, w.id)
 	if err != nil {
@@ -157,7 +154,6 @@ func (w *watcher) end(ctx context.Context) (*results.Result, record.EntryID, err
 	return r, endID(r), nil
 }
 
-// move notes where the watcher stands.
 func (w *watcher) move(to record.EntryID) {
 	w.hub.mu.Lock()
 	w.at = to

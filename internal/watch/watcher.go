@@ -27,7 +27,6 @@ var readWaits = backoff.Policy{First: 100 * time.Millisecond, Most: 2 * time.Sec
 // errStopped ends a watch whose caller wants no more, or that has had its end.
 var errStopped = errors.New("stopped")
 
-// watcher is one Watch.
 type watcher struct {
 	hub     *Hub
 	id      string

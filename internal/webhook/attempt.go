@@ -32,7 +32,6 @@ type attempt struct {
 	retryAfter time.Duration // what the receiver asks for, 0 = nothing
 }
 
-// failed is a try without an answer.
 func failed(ctx context.Context, err error) attempt {
 	if b, ok := errors.AsType[*BlockedError](err); ok {
 		return attempt{outcome: blockedAddr, why: b.Error()}
@@ -46,7 +45,6 @@ func failed(ctx context.Context, err error) attempt {
 	return attempt{outcome: unreachable, why: err.Error()}
 }
 
-// judge is a try that was answered.
 func judge(resp *http.Response, now time.Time) attempt {
 	code := resp.StatusCode
 	a := attempt{outcome: refused, why: "the receiver answered " + strconv.Itoa(code) + " " + http.StatusText(code)}

@@ -21,7 +21,6 @@ const (
 
 var callPace = backoff.Policy{First: 200 * time.Millisecond, Most: 2 * time.Second, Jitter: 0.5}
 
-// HasSecret reports whether there are secrets of this name.
 func (c *Client) HasSecret(name string) bool { return len(c.keysOf("", name)) > 0 }
 
 // Call posts a body to a target and returns what it answers, for as long as ctx. Any status but 2xx is a failure, which quotes the
@@ -69,7 +68,6 @@ func (c *Client) Call(ctx context.Context, t Target, id string, body []byte) (st
 	}
 }
 
-// answerOf reads an answer that the status has judged.
 func answerOf(body io.Reader, a attempt) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(body, maxReply+1))
 	switch {

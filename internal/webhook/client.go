@@ -52,7 +52,6 @@ type Client struct {
 	agent         string
 }
 
-// NewClient returns a Client.
 func NewClient(c ClientConfig) *Client {
 	g := &guard{c.Allow}
 	one := func(plain bool) *http.Client {

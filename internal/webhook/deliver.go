@@ -97,7 +97,6 @@ func (s *Sender) noEvent(n *note, err error) error {
 	return &putBack{why: err.Error(), after: redisWait}
 }
 
-// try sends once.
 func (s *Sender) try(ctx context.Context, n *note, to *url.URL, body []byte) attempt {
 	keys := s.client.keysOf(n.Tenant, n.Secret)
 	switch {

@@ -72,7 +72,6 @@ func cut(text string, n int) string {
 	return text[:n]
 }
 
-// batchData is what an event says of a batch.
 type batchData struct {
 	ID         string                 `json:"id"`
 	Name       string                 `json:"name,omitempty"`

@@ -19,7 +19,6 @@ const (
 	Batch Kind = "batch"
 )
 
-// Event is the type of the event that is sent.
 func (k Kind) Event() string { return string(k) + ".ended" }
 
 // taskID is the id of the asynq task that delivers. A task and a batch may have the same id.
@@ -88,7 +87,6 @@ func (n *note) target(keys *results.Keys) (*url.URL, error) {
 	return Target{URL: text}.parse()
 }
 
-// sameAs reports whether the note leads to the same target.
 func (n *note) sameAs(keys *results.Keys, t Target) bool {
 	text, err := keys.Open(n.ID, sealURL, n.URL)
 	return err == nil && text == t.URL && n.Secret == t.Secret

@@ -145,7 +145,6 @@ func (s *secretSet) of(tenant string) []string {
 	return slices.DeleteFunc(slices.Clone(s.names), func(name string) bool { return !owns(tenant, name) })
 }
 
-// list names a tenant's secrets, for errors.
 func (s *secretSet) list(tenant string) string {
 	mine := s.of(tenant)
 	if len(mine) == 0 {
@@ -160,5 +159,4 @@ func (s *secretSet) list(tenant string) string {
 // String names the secrets and shows none.
 func (s *secretSet) String() string { return "webhook secrets " + s.list("") }
 
-// Format writes String, whatever the verb.
 func (s *secretSet) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }

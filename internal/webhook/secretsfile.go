@@ -73,7 +73,6 @@ func (s *Secrets) read() error {
 	return nil
 }
 
-// current returns the secrets as they are now.
 func (s *Secrets) current() *secretSet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,5 +96,4 @@ func (s *Secrets) current() *secretSet {
 // String names the file and shows no secret.
 func (s *Secrets) String() string { return "webhook.Secrets(" + s.path + ")" }
 
-// GoString is String.
 func (s *Secrets) GoString() string { return s.String() }

@@ -43,10 +43,8 @@ func (c *Client) Check(t Target) error {
 	return err
 }
 
-// Check is that of the Sender's Client.
 func (s *Sender) Check(t Target) error { return s.client.Check(t) }
 
-// complete checks a target and gives it the name of its secret.
 func (c *Client) complete(t Target) (Target, *url.URL, error) {
 	if c.secrets == nil {
 		return t, nil, t.invalid(whole, "there are no secrets to sign it with: the operator has to set COZEQ_WEBHOOK_SECRETS_FILE")

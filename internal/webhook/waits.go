@@ -20,7 +20,6 @@ const jitter = 0.1
 // maxRetryAfter bounds what a receiver may ask for: beyond it the tries would not end within the day.
 const maxRetryAfter = 6 * time.Hour
 
-// waitAfter is the wait behind n failed tries.
 func waitAfter(n int, least time.Duration) time.Duration {
 	wait := waits[min(n, len(waits))-1]
 	return max(least, time.Duration(float64(wait)*(1+jitter*(2*rand.Float64()-1))))

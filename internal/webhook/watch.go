@@ -65,7 +65,6 @@ func (w *watch) add(kind Kind, id string) {
 	}
 }
 
-// run watches until ctx ends.
 func (w *watch) run(ctx context.Context) error {
 	waiter, err := w.s.store.NewWaiter()
 	if err != nil {

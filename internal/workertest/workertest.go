@@ -42,7 +42,6 @@ func Run(t *testing.T, run func(context.Context) error) {
 	})
 }
 
-// Await waits for an effect.
 func Await(t *testing.T, what string, seen func() bool) {
 	t.Helper()
 	for !seen() {

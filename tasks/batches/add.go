@@ -67,7 +67,6 @@ func (c *Client) enqueue(ctx context.Context, rows []Row, items []tasks.Item) er
 	return nil
 }
 
-// item is the task of a row's current attempt.
 func (c *Client) item(b *Status, row *Row) tasks.Item {
 	chat := *row.Chat
 	chat.BatchID, chat.CustomID, chat.Tenant = b.ID, row.CustomID, b.Tenant

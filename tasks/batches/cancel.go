@@ -57,7 +57,6 @@ func (c *Client) Cancel(ctx context.Context, id string, progress func(done, tota
 	return nil
 }
 
-// cancelTasks cancels tasks of a batch.
 func (c *Client) cancelTasks(ctx context.Context, id string, ids []string) error {
 	of, err := c.rdb.HMGet(ctx, tally.Key(id), "queue", "kind", "tenant").Result()
 	if err != nil {

@@ -58,7 +58,6 @@ func (c *Client) Correct(ctx context.Context, id string, rows []Row) (n int, err
 	return n, c.enqueueAgain(ctx, b, corrected, nil)
 }
 
-// keep writes a chunk of rows.
 func (c *Client) keep(ctx context.Context, id string, rows []Row) error {
 	chunk, bodies, err := packRows(rows)
 	if err != nil {

@@ -36,5 +36,4 @@ const (
 	fieldNote    = "note"
 )
 
-// fieldRows is the name for a chunk of rows.
 func fieldRows(chunk int) string { return fmt.Sprintf("rows/%d", chunk) }

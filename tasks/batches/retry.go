@@ -125,7 +125,6 @@ func (c *Client) eachWanted(ctx context.Context, id string, o RetryOptions,
 	return nil
 }
 
-// choose returns the rows from first to last that are to be asked again.
 func (c *Client) choose(ctx context.Context, id string, o RetryOptions, states *States, first, last int,
 ) (rows []int, records []*results.Result, err error) {
 	var candidates []int

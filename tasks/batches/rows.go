@@ -87,7 +87,6 @@ func packRows(rows []Row) (chunk []byte, bodies int, err error) {
 	return packed.Bytes(), bodies, nil
 }
 
-// unpackRows reads what packRows has made of the rows from first on.
 func unpackRows(batch string, first int, chunk []byte) ([]Row, error) {
 	lines := json.NewDecoder(flate.NewReader(bytes.NewReader(chunk)))
 	var rows []Row
@@ -110,7 +109,6 @@ func unpackRows(batch string, first int, chunk []byte) ([]Row, error) {
 
 func chunkOf(row int) int { return (row - 1) / ChunkRows }
 
-// checkChunk checks that rows are a chunk of a batch.
 func checkChunk(rows []Row, total int) error {
 	if len(rows) == 0 {
 		return invalid("rows", "none to add")
@@ -164,7 +162,6 @@ func (c *Client) Row(ctx context.Context, id string, states *States, row int) (R
 	return rows[(row-1)%ChunkRows], nil
 }
 
-// chunk reads one chunk of a batch.
 func (c *Client) chunk(ctx context.Context, id string, states *States, k int) ([]Row, error) {
 	first := k*ChunkRows + 1
 	packed, err := c.rdb.HGet(ctx, tally.RowsKey(id), strconv.Itoa(k)).Result()

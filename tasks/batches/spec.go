@@ -119,7 +119,6 @@ type FailureCount struct {
 	Count int    `json:"count"`
 }
 
-// complete fills in defaults and checks the spec.
 func (b *Spec) complete() error {
 	if err := ValidateID(b.ID); err != nil {
 		return err
@@ -187,7 +186,6 @@ func (b *Spec) fields(keys *results.Keys, created time.Time) []any {
 	return f
 }
 
-// parse reads the hash of a batch.
 func parse(hash map[string]string, keys *results.Keys) (*Status, error) {
 	var failed error
 	number := func(name string) int {

@@ -69,7 +69,6 @@ type options struct {
 	workflow workflow
 }
 
-// New is the command ask.
 func New(s *terminal.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
@@ -246,7 +245,6 @@ func notUploaded(err error) error {
 	return err
 }
 
-// chat is the question as the flags and the argument put it.
 func (o *options) chat(cmd *cobra.Command, question string) (*tasks.Chat, error) {
 	if question == "-" {
 		text, err := io.ReadAll(o.streams.In)

@@ -56,7 +56,6 @@ func (w *waitReason) verdict(v worker.Verdict) {
 	say()
 }
 
-// last says the reason that was kept.
 func (w *waitReason) last() {
 	w.mu.Lock()
 	say := w.kept

@@ -57,7 +57,6 @@ func (w *workflow) addFlags(cmd *cobra.Command) {
 	f.IntVar(&w.kind, "interrupt-type", 2, "with --resume: `TYPE` of the interrupt")
 }
 
-// args checks the number of arguments.
 func (o *options) args(cmd *cobra.Command, args []string) error {
 	switch {
 	case o.workflow.id != "" && o.workflow.chatflow != "":
@@ -96,7 +95,6 @@ func (o *options) toChatflow(cmd *cobra.Command, chat *tasks.Chat) (err error) {
 	return nil
 }
 
-// runChat is the task of the run.
 func (o *options) runChat(cmd *cobra.Command, args []string) (*tasks.Chat, error) {
 	for name, set := range map[string]bool{
 		"conversation": o.conversation != "", "var": len(o.vars) > 0, "image": len(o.images) > 0, "file": len(o.files) > 0,

@@ -25,7 +25,6 @@ type target struct {
 	batch   *batches.Status
 }
 
-// open opens the shared Redis and finds a batch in it.
 func open(cmd *cobra.Command, streams *terminal.Streams, name string) (*target, error) {
 	s, err := session.OpenFor(cmd, streams)
 	if err != nil {
@@ -89,7 +88,6 @@ func notFound(name string, all []*batches.Status) error {
 	return e
 }
 
-// names lists some batches in a sentence.
 func names(all []*batches.Status) string {
 	const most = 3
 	shown := make([]string, 0, most)
@@ -103,7 +101,6 @@ func names(all []*batches.Status) string {
 	return text
 }
 
-// detached reads the batch's rows.
 func (f *target) detached() *batchfile.Detached {
 	return &batchfile.Detached{Batch: f.batch, Batches: f.all, Results: f.session.Results}
 }

@@ -125,7 +125,6 @@ func (o *resultsOptions) check(cmd *cobra.Command) (err error) {
 	return nil
 }
 
-// ready refuses a batch that has not ended.
 func (o *resultsOptions) ready(b *batches.Status) error {
 	if b.Kind == batches.KindRun {
 		return answersElsewhere(b)
@@ -144,7 +143,6 @@ func (o *resultsOptions) ready(b *batches.Status) error {
 	return e
 }
 
-// answersElsewhere says where a run has written its answers.
 func answersElsewhere(b *batches.Status) error {
 	e := &exitcode.HintedError{Err: fmt.Errorf("batch %s is a run of %s: its answers are not in Redis", b.ID, terminal.OneLine(b.Name))}
 	switch where := b.Output; {

@@ -110,7 +110,6 @@ func (o *retryOptions) run(cmd *cobra.Command, args []string) error {
 	return t.Write(o.streams)
 }
 
-// retryJSON is the outcome for programs.
 type retryJSON struct {
 	ID     string `json:"id"`
 	Count  int    `json:"asked_again"`

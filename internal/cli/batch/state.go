@@ -84,7 +84,6 @@ func newRecord(b *batches.Status) recordJSON {
 	return out
 }
 
-// where says where the answers of a run are.
 func where(b *batches.Status) string {
 	if b.Output == "" {
 		return "its stdout on " + b.Host

@@ -96,7 +96,6 @@ func (f *target) flights(ctx context.Context) func() []progress.OpenRow {
 	}
 }
 
-// summary is the outcome so far.
 func (s *progressNow) summary() progress.Summary {
 	c := s.Counts
 	return progress.Summary{
@@ -200,7 +199,6 @@ func (o *statusOptions) print(s *progressNow) error {
 	return t.WriteLong(st)
 }
 
-// holds says what the batch waits for.
 func (o *statusOptions) holds(s *progressNow) (all []string) {
 	if s.Counts.Open() == 0 {
 		return nil

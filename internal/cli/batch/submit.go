@@ -214,7 +214,6 @@ func (o *submitOptions) submission(ctx context.Context, s *session.Session, in *
 // unfinishedSubmit reports whether the submit of a batch is under way or was interrupted.
 func unfinishedSubmit(b *batches.Status) bool { return b.SubmittedAt.IsZero() && b.CanceledAt.IsZero() }
 
-// conclude prints the batch.
 func (o *submitOptions) conclude(s *session.Session, sub *batchfile.Submission, b *batches.Status, already bool) error {
 	if sub.Refused > 0 {
 		fmt.Fprintf(o.streams.Err, "cozeq: warning: files of %s could not be uploaded, the rest is submitted; first %v\nhint: %s\n",
@@ -240,7 +239,6 @@ func (o *submitOptions) conclude(s *session.Session, sub *batchfile.Submission, 
 	return err
 }
 
-// submitJSON is the outcome for programs.
 type submitJSON struct {
 	recordJSON
 	Already   bool `json:"already_submitted"`

@@ -71,7 +71,6 @@ func (o *verifyOptions) run(cmd *cobra.Command, args []string) error {
 	return o.fault(f.batch, v)
 }
 
-// verifyJSON is the outcome for programs.
 type verifyJSON struct {
 	ID     string      `json:"id"`
 	Rows   int         `json:"rows"`

@@ -75,7 +75,6 @@ func (o *watchOptions) run(cmd *cobra.Command, args []string) error {
 	return o.conclude(cmd.Context(), f)
 }
 
-// follow shows the batch until it ends.
 func (o *watchOptions) follow(signals context.Context, f *target, patience pausewatch.Timeouts) (*batches.Status, error) {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
@@ -124,7 +123,6 @@ func (o *watchOptions) follow(signals context.Context, f *target, patience pause
 	})
 }
 
-// conclude prints the outcome.
 func (o *watchOptions) conclude(ctx context.Context, f *target) error {
 	status, err := f.status(ctx)
 	if err != nil {

@@ -22,7 +22,6 @@ type Options struct {
 	Settings settings.Config
 }
 
-// New parses the command line.
 func New(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dashboard",
@@ -52,7 +51,6 @@ need no token; /metrics has what Redis knows of queues, pauses and workers.`,
 	return cmd
 }
 
-// run serves until the context ends.
 func run(ctx context.Context, o *Options) error {
 	cfg := o.Settings
 	logger, err := cfg.Logger(o.Streams.Err, o.Streams.ErrTTY, slog.LevelWarn)
@@ -93,7 +91,6 @@ func run(ctx context.Context, o *Options) error {
 	return site.WhileServing(ctx, context.Cause(ctx))
 }
 
-// explain says what the dashboard may do, and for whom.
 func explain(p *settings.Dashboard) string {
 	what, who := "read-only", "for this machine only, without a login"
 	if p.Write {

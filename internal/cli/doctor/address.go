@@ -59,7 +59,6 @@ func listens(ctx context.Context, name, addr, who string, byDefault bool) []find
 	return []finding{failed(name, fix, "%s would not start: %v", who, err)}
 }
 
-// isCozeq asks for /healthz of what listens there.
 func isCozeq(ctx context.Context, addr string) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

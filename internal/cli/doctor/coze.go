@@ -56,7 +56,6 @@ func (d *doctor) coze(ctx context.Context) []finding {
 	return slices.Concat(found...)
 }
 
-// region checks one base URL and the credentials for it.
 func (d *doctor) region(ctx context.Context, subject, base string, here []settings.Credential) []finding {
 	found, open := route(ctx, d.cfg.Agent(), subject, base, slices.ContainsFunc(here, isApp))
 	if open {
@@ -70,7 +69,6 @@ func isApp(c settings.Credential) bool {
 	return ok
 }
 
-// accepted checks credentials, all at the same time.
 func (d *doctor) accepted(ctx context.Context, credentials []settings.Credential) []finding {
 	found := make([][]finding, len(credentials))
 	var all sync.WaitGroup
@@ -168,7 +166,6 @@ func (d *doctor) whose(ctx context.Context, client *coze.Client, subject string)
 	return []finding{well(name, "%s", shown)}
 }
 
-// lookBot looks a bot up: the default one, or one that has a name.
 func lookBot(ctx context.Context, client *coze.Client, name, id string) finding {
 	bot, err := client.PublishedBot(ctx, id)
 	if err == nil {

@@ -62,7 +62,6 @@ func (d *doctor) credentials(ctx context.Context) []finding {
 	return found
 }
 
-// tokenFrom is the name of the variable with the default token.
 func (d *doctor) tokenFrom() string {
 	for _, env := range []string{settings.EnvToken, settings.EnvTokenFile} {
 		if value, _ := d.cfg.Env(env); strings.TrimSpace(value) != "" {
@@ -75,7 +74,6 @@ func (d *doctor) tokenFrom() string {
 // lifeWarning is the age of a personal token's file at which its end is near.
 const lifeWarning = 25 * 24 * time.Hour
 
-// credential checks the form of a token.
 func (d *doctor) credential(ctx context.Context, name string, c settings.Credential, from string) finding {
 	if _, ok := c.Token.(*oauth.Source); ok {
 		return secretFile(name, c.File, "an OAuth app with its key in "+from+", for "+c.Base)
@@ -110,7 +108,6 @@ func (d *doctor) credential(ctx context.Context, name string, c settings.Credent
 	return secretFile(name, c.File, shown) // of what a variable names it is said there
 }
 
-// tokenKind is what a token is by its first letters.
 func tokenKind(token string) string {
 	for _, k := range []struct{ prefix, kind string }{
 		{"pat_", "a personal token"}, {"sat_", "a service token"}, {"czs_", "an OAuth token"}, {"cztei_", "a token of Coze's playground"},

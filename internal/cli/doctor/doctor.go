@@ -32,7 +32,6 @@ type options struct {
 	output  string
 }
 
-// New is the command doctor.
 func New(s *terminal.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{

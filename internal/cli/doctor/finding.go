@@ -44,7 +44,6 @@ func failed(name, fix, format string, args ...any) finding {
 	return finding{name, redischeck.Fail, fmt.Sprintf(format, args...), fix}
 }
 
-// diagnosis is all that was found.
 type diagnosis struct {
 	OK     bool      `json:"ok"`
 	Checks []finding `json:"checks"`
@@ -60,7 +59,6 @@ func (d *diagnosis) add(strict bool, all ...finding) {
 	d.Checks = append(d.Checks, all...)
 }
 
-// count is how many have a status.
 func (d *diagnosis) count(s redischeck.Status) (n int) {
 	for _, f := range d.Checks {
 		if f.Status == s {

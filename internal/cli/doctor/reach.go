@@ -129,7 +129,6 @@ func unreached(subject, host string, w way, err error) finding {
 	return failed(checkName("coze.connect", subject), fix, "%v", bare(err))
 }
 
-// is reports whether an error is of a type.
 func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok

@@ -58,7 +58,6 @@ func (d *doctor) redis(ctx context.Context) []finding {
 	return append(found, d.work(ctx)...)
 }
 
-// redisFix is what to do about a Redis that cannot be used.
 func redisFix(err error) string {
 	switch {
 	case redis.IsAuthError(err), redischeck.Forbidden(err):
@@ -123,7 +122,6 @@ func (d *doctor) links(ctx context.Context) []finding {
 	return found[:min(1, len(found))]
 }
 
-// sentinels asks each who is the master.
 func (d *doctor) sentinels(ctx context.Context) finding {
 	const name = "redis.sentinels"
 	limited, cancel := context.WithTimeout(ctx, remoteredis.Timeout)
@@ -171,7 +169,6 @@ func (d *doctor) sentinels(ctx context.Context) finding {
 	return well(name, "all %d name %s the master", n, told[0])
 }
 
-// clusterState is whether all slots are served.
 func clusterState(ctx context.Context, cluster *redis.ClusterClient) finding {
 	const name, fix = "redis.cluster", "redis-cli --cluster check HOST:PORT"
 	text, err := cluster.ClusterInfo(ctx).Result()

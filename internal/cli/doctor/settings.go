@@ -58,7 +58,6 @@ func (d *doctor) value(s settings.Setting) (value, source string) {
 	return value, source
 }
 
-// setting is one that is set.
 func (d *doctor) setting(ctx context.Context, s settings.Setting, value, source string) finding {
 	name := checkName("setting", s.Env)
 	if settings.IsToken(value) && !s.Secret() { // errors quote what they are about
@@ -148,7 +147,6 @@ func (d *doctor) read(ctx context.Context, s settings.Setting) (err error) {
 	return err
 }
 
-// shown is a setting's value for all to see.
 func (d *doctor) shown(s settings.Setting, value string) string {
 	switch {
 	case value == "":
@@ -162,7 +160,6 @@ func (d *doctor) shown(s settings.Setting, value string) string {
 	return terminal.Short(value, 200)
 }
 
-// overruled is the setting that is used instead of a secret.
 func (d *doctor) overruled(s settings.Setting) string {
 	set := func(env string) bool {
 		value, _ := d.cfg.Env(env)
@@ -191,7 +188,6 @@ func (d *doctor) official() bool {
 	return err == nil && slices.Contains([]string{coze.DefaultBaseURL, coze.BaseURLCom}, strings.TrimRight(base, "/"))
 }
 
-// unencrypted reports whether others could read what is sent there.
 func unencrypted(base string) bool {
 	u, err := url.Parse(base)
 	return err == nil && u.Scheme == "http" && u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback()

@@ -23,7 +23,6 @@ type doctor struct {
 	keys    []*apikey.Key       // of those who may call 'cozeq serve'
 }
 
-// close closes what the checks have opened.
 func (d *doctor) close() {
 	if d.remote != nil {
 		d.remote.Client.Close()

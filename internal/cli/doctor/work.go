@@ -192,7 +192,6 @@ func queueFinding(q queuestate.Queue, served bool) finding {
 	return well(name, "%s", shown)
 }
 
-// since is a moment for people and programs.
 func since(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // pauses lists the pauses, and the rate that was learnt for each credential. Hashes show which credentials are set here.

@@ -82,7 +82,6 @@ func held(scope coze.Scope) coze.Text {
 	}
 }
 
-// slowed is for rate limits.
 func slowed(scope coze.Scope) coze.Text {
 	waits := coze.Text{
 		EN: "the question waits, as long as Coze says if it does, and is asked again; no attempt is used up",
@@ -117,7 +116,6 @@ func askedAgain(tries int) coze.Text {
 	}
 }
 
-// covers says what a scope concerns.
 func covers(scope coze.Scope) coze.Text {
 	switch scope {
 	case coze.ScopeBot:

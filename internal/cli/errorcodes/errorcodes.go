@@ -25,7 +25,6 @@ type Options struct {
 	Markdown bool
 }
 
-// New parses the command line.
 func New(s *terminal.Streams) *cobra.Command {
 	o := &Options{Streams: s}
 	cmd := &cobra.Command{
@@ -104,7 +103,6 @@ func run(o *Options) error {
 	return p.code(found, listed)
 }
 
-// ClassNames are all classes in a line.
 func ClassNames() string { return strings.Trim(fmt.Sprint(coze.Classes()), "[]") }
 
 // completions are the classes and then the codes, with their meaning.

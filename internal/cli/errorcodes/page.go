@@ -68,7 +68,6 @@ func classPaint(class coze.Class) terminal.Paint {
 	return ""
 }
 
-// code explains one code.
 func (p *page) code(c coze.Code, listed bool) error {
 	meaning := c.Meaning
 	if !listed {
@@ -90,7 +89,6 @@ func (p *page) code(c coze.Code, listed bool) error {
 	return t.WriteLong(p.streams)
 }
 
-// class explains one class and lists its codes.
 func (p *page) class(name coze.Class, codes []coze.Code) error {
 	codes = slices.DeleteFunc(codes, func(c coze.Code) bool { return c.Class != name })
 	t := p.titled(labelClass, coze.Text{EN: "CLASS", ZH: labelClass.ZH}, string(name))

@@ -46,7 +46,6 @@ func newRows(codes []coze.Code) []row {
 	return all
 }
 
-// classRow is a class with its codes.
 type classRow struct {
 	Class   coze.Class  `json:"class"`
 	Meaning string      `json:"meaning"`

@@ -16,7 +16,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// addFlags adds the flags that say which questions are meant.
 func addFlags(cmd *cobra.Command, c *deadletter.Choice) {
 	set := cmd.Flags()
 	set.StringVar(&c.Queue, "queue", "", "only those of the queue of this `NAME`")
@@ -34,7 +33,6 @@ func filterOf(cmd *cobra.Command, c deadletter.Choice) (deadletter.Filter, error
 	return f, nil
 }
 
-// New is the command failed.
 func New(s *terminal.Streams) *cobra.Command {
 	var c deadletter.Choice
 	var json bool
@@ -94,7 +92,6 @@ func with(cmd *cobra.Command, s *terminal.Streams, c deadletter.Choice, do func(
 	return do(cmd.Context(), deadletter.New(session.Results), f)
 }
 
-// show writes a line for each.
 func show(s *terminal.Streams, all []deadletter.Letter) error {
 	t := &terminal.Table{Header: []string{"ID", "QUEUE", "FAILED", "WHY", "MESSAGE"}}
 	for _, l := range all {

@@ -25,7 +25,6 @@ type Options struct {
 	URL      string // "": /healthz at --http
 }
 
-// New parses the command line.
 func New(s *terminal.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [URL]",

@@ -30,7 +30,6 @@ type Options struct {
 	Mock      cozetest.Config // its Tokens and Rules come from the files
 }
 
-// New parses the command line.
 func New(s *terminal.Streams) *cobra.Command {
 	o := &Options{Streams: s, Mock: cozetest.Config{KeepLog: -1}} // no caller reads the log
 	cmd := &cobra.Command{
@@ -68,7 +67,6 @@ Faults come from a script or from the question itself: one that contains
 	return cmd
 }
 
-// run serves until the context ends.
 func run(ctx context.Context, o *Options) error {
 	logger, err := o.Settings.Logger(o.Streams.Err, o.Streams.ErrTTY, slog.LevelWarn)
 	if err != nil {

@@ -24,7 +24,6 @@ type options struct {
 	json    bool
 }
 
-// New is the command queues.
 func New(s *terminal.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
@@ -67,7 +66,6 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 	return o.print(state)
 }
 
-// print writes a table of each kind that there is.
 func (o *options) print(state queuestate.All) error {
 	queues := &terminal.Table{Header: []string{"QUEUE", "PENDING", "ACTIVE", "SCHEDULED", "RETRY", "ARCHIVED", "OLDEST", "PAUSED"}, Whole: true}
 	for _, q := range state.Queues {
@@ -136,7 +134,6 @@ func (o *options) sections(all []section) error {
 	return nil
 }
 
-// pausedBy says who has paused a queue, and why.
 func (o *options) pausedBy(q queuestate.Queue, pauses []worker.Pause) string {
 	switch {
 	case q.Paused == nil:

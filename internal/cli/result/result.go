@@ -27,7 +27,6 @@ type options struct {
 	json    bool
 }
 
-// New is the command result.
 func New(s *terminal.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{

@@ -67,7 +67,6 @@ type options struct {
 	tools      session.Tools
 }
 
-// New is the command serve.
 func New(s *terminal.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
@@ -301,7 +300,6 @@ func (o *options) open(p setup) (*session.Session, error) {
 	return session.NewShared(p.cfg, connections, p.gateway.Logger)
 }
 
-// greet says how to call.
 func (o *options) greet(url string, p setup) {
 	key, header := "any", ""
 	if p.serve.KeysFile != "" {

@@ -28,7 +28,6 @@ type options struct {
 	tools   session.Tools
 }
 
-// New is the command worker.
 func New(s *terminal.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
@@ -66,7 +65,6 @@ can reach that address, it starts only with a token for the dashboard or with
 	return cmd
 }
 
-// run reads the settings and opens what the worker needs.
 func (o *options) run(cmd *cobra.Command, _ []string) error {
 	cfg := settings.Of(cmd, o.streams)
 	wc, err := o.config(cmd, cfg)
@@ -104,7 +102,6 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 	return o.serve(cmd.Context(), s, account, wc, addr, web)
 }
 
-// config is the worker's part of the settings.
 func (o *options) config(cmd *cobra.Command, cfg settings.Config) (wc worker.Config, err error) {
 	logger, err := cfg.Logger(o.streams.Err, o.streams.ErrTTY, slog.LevelInfo)
 	if err != nil {
