@@ -28,23 +28,21 @@ func before(name string) func(asynq string) string {
 	}
 }
 
+// learn returns the script around asynq's source. asynq may also send a hash alone, "" here: then it is nil if asynq has not
+// sent the source before.
 func (e *extended) learn(asynq string) *redis.Script {
-	script := redis.NewScript(e.text(asynq))
-	e.script.Store(script)
-	return script
+	if asynq != "" {
+		e.script.Store(redis.NewScript(e.text(asynq)))
+	}
+	return e.script.Load()
 }
 
-// evalSha runs the script in the place of asynq's.
-func (e *extended) evalSha(ctx context.Context, rdb redis.UniversalClient, keys []string, args []any) *redis.Cmd {
-	if script := e.script.Load(); script != nil {
+// run runs the script in the place of asynq's.
+func (e *extended) run(ctx context.Context, rdb redis.UniversalClient, asynq string, keys []string, args []any) *redis.Cmd {
+	if script := e.learn(asynq); script != nil {
 		return script.Run(ctx, rdb, keys, args...)
 	}
 	return unseen(ctx)
-}
-
-// eval is evalSha for asynq's script as its source.
-func (e *extended) eval(ctx context.Context, rdb redis.UniversalClient, asynq string, keys []string, args []any) *redis.Cmd {
-	return e.learn(asynq).Run(ctx, rdb, keys, args...)
 }
 
 // noScript has asynq send its script's source, as a Redis does that does not know it.
@@ -59,8 +57,9 @@ func unseen(ctx context.Context) *redis.Cmd {
 	return cmd
 }
 
-func queueOf(key, name string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(key, "asynq:{"), "}:"+name)
+// queueOf is the queue of asynq's key of a pending list.
+func queueOf(pending string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(pending, "asynq:{"), "}:pending")
 }
 
 func taskOf(key string) (queue, id string) {

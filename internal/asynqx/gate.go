@@ -291,26 +291,31 @@ type gatedClient struct {
 }
 
 func (c *gatedClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	switch {
-	case isDequeue(keys):
-		if script := c.gate.take.script.Load(); script != nil {
-			return c.dequeue(ctx, script, keys, args)
-		}
-		return unseen(ctx)
-	case isForward(keys):
-		return c.gate.forward.evalSha(ctx, c.UniversalClient, ringKeys(keys, queueOf(keys[1], "pending")), args)
+	if cmd := c.extended(ctx, "", keys, args); cmd != nil {
+		return cmd
 	}
 	return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 }
 
 func (c *gatedClient) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
-	switch {
-	case isDequeue(keys):
-		return c.dequeue(ctx, c.gate.take.learn(text), keys, args)
-	case isForward(keys):
-		return c.gate.forward.eval(ctx, c.UniversalClient, text, ringKeys(keys, queueOf(keys[1], "pending")), args)
+	if cmd := c.extended(ctx, text, keys, args); cmd != nil {
+		return cmd
 	}
 	return c.UniversalClient.Eval(ctx, text, keys, args...)
+}
+
+// extended runs the scripts that have ours around them; nil: it is another one.
+func (c *gatedClient) extended(ctx context.Context, text string, keys []string, args []any) *redis.Cmd {
+	switch {
+	case isDequeue(keys):
+		if script := c.gate.take.learn(text); script != nil {
+			return c.dequeue(ctx, script, keys, args)
+		}
+		return unseen(ctx)
+	case isForward(keys):
+		return c.gate.forward.run(ctx, c.UniversalClient, text, ringKeys(keys, queueOf(keys[1])), args)
+	}
+	return nil
 }
 
 func (c *gatedClient) dequeue(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
@@ -330,7 +335,7 @@ func (c *gatedClient) dequeue(ctx context.Context, script *redis.Script, keys []
 }
 
 func (c *gatedClient) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
-	queue := queueOf(keys[0], "pending")
+	queue := queueOf(keys[0])
 	keys = ringKeys(append(slices.Clip(keys), queuePauseKey(queue), keys[1]+":never"), queue)
 	args = slices.Clip(args)
 	for _, credential := range c.gate.served() {

@@ -26,14 +26,14 @@ func (c *runClient) EvalSha(ctx context.Context, sha string, keys []string, args
 	if !isRun(keys) {
 		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	}
-	return c.run.evalSha(ctx, c.UniversalClient, ringKeys(keys, queueOf(keys[1], "pending")), args)
+	return c.run.run(ctx, c.UniversalClient, "", ringKeys(keys, queueOf(keys[1])), args)
 }
 
 func (c *runClient) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
 	if !isRun(keys) {
 		return c.UniversalClient.Eval(ctx, text, keys, args...)
 	}
-	return c.run.eval(ctx, c.UniversalClient, text, ringKeys(keys, queueOf(keys[1], "pending")), args)
+	return c.run.run(ctx, c.UniversalClient, text, ringKeys(keys, queueOf(keys[1])), args)
 }
 
 func isRun(keys []string) bool {

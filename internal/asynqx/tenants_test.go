@@ -136,7 +136,7 @@ func (s *shop) forward() {
 		args := []any{time.Now().Unix(), Key(shopQueue, "t:"), time.Now().UnixNano(), Key(shopQueue, "g:")}
 		for n := 1; n > 0; {
 			var err error
-			n, err = s.gate.forward.evalSha(s.Context(), s.rdb, ringKeys(keys, shopQueue), args).Int()
+			n, err = s.gate.forward.run(s.Context(), s.rdb, "", ringKeys(keys, shopQueue), args).Int()
 			s.must(err)
 		}
 	}

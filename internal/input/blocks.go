@@ -27,16 +27,9 @@ type blocks struct {
 
 // blockWriter hashes what a file holds.
 type blockWriter struct {
-	seed maphash.Seed
 	sums []uint64
 	hash maphash.Hash
 	n    int // bytes of the current block
-}
-
-func newBlockWriter() *blockWriter {
-	w := &blockWriter{seed: maphash.MakeSeed()}
-	w.hash.SetSeed(w.seed)
-	return w
 }
 
 func (w *blockWriter) Write(p []byte) (int, error) {
@@ -62,7 +55,7 @@ func (w *blockWriter) blocks() *blocks {
 	if w.n > 0 {
 		w.end()
 	}
-	return &blocks{w.seed, w.sums}
+	return &blocks{w.hash.Seed(), w.sums}
 }
 
 // unchanged reads a file that must be the same as when its blocks were hashed.

@@ -58,7 +58,7 @@ func (b *book) cells(ctx context.Context) (cellReader, error) {
 	if b.table != nil {
 		return sheetReader{b.table.Rows()}, nil
 	}
-	blocks := newBlockWriter()
+	blocks := new(blockWriter)
 	if _, err := io.Copy(blocks, cancelable{ctx, b.file.content()}); err != nil {
 		return nil, b.file.readError(err)
 	}

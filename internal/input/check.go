@@ -34,13 +34,10 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 	if in.stats != nil {
 		return *in.stats, nil
 	}
-	digest, blocks := sha256.New(), newBlockWriter()
+	digest, blocks := sha256.New(), new(blockWriter)
 	content := io.TeeReader(cancelable{ctx, in.file.content()}, io.MultiWriter(digest, blocks))
 	invalid := &InvalidInput{}
-	// A custom_id is kept as a hash of 64 bits: at a million rows, one in forty million inputs would be refused for a
-	// repetition that is none.
-	seed := maphash.MakeSeed()
-	first := make(map[uint64]uint32)
+	ids := newSeenIDs()
 	stats := Stats{}
 	for row, err := range in.reader.rows(ctx, content) {
 		if ctx.Err() != nil {
@@ -68,12 +65,9 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		if row.standIn != "" {
 			stats.StandIns = with(stats.StandIns, row.standIn)
 		}
-		h := maphash.String(seed, row.CustomID)
-		if n, repeated := first[h]; repeated {
-			invalid.add(in.file.problem(row.Line, "custom_id %q is repeated: row %d has it too", row.CustomID, n))
-			continue
+		if what := ids.add(row); what != "" {
+			invalid.add(in.file.problem(row.Line, "%s", what))
 		}
-		first[h] = uint32(row.N)
 	}
 	if stats.Rows == 0 && invalid.Total == 0 {
 		invalid.add(in.file.problem(0, "there is no question in it"))
@@ -95,6 +89,25 @@ func (in *Input) Check(ctx context.Context) (Stats, error) {
 		in.file.checked = blocks.blocks()
 	}
 	return stats, nil
+}
+
+// seenIDs are the rows by their custom_ids. Of an id a hash of 64 bits is kept: at a million rows, one in forty million inputs
+// would be refused for a repetition that is none.
+type seenIDs struct {
+	seed maphash.Seed
+	rows map[uint64]uint32
+}
+
+func newSeenIDs() seenIDs { return seenIDs{maphash.MakeSeed(), make(map[uint64]uint32)} }
+
+// add says if another row has the row's custom_id; "" = none.
+func (s seenIDs) add(row *Row) (wrong string) {
+	h := maphash.String(s.seed, row.CustomID)
+	if n, repeated := s.rows[h]; repeated {
+		return fmt.Sprintf("custom_id %q is repeated: row %d has it too", row.CustomID, n)
+	}
+	s.rows[h] = uint32(row.N)
+	return ""
 }
 
 func with(names []string, name string) []string {

@@ -148,12 +148,8 @@ func isHint(cells []string) bool {
 }
 
 func readHead(r io.Reader) (head []byte, whole bool, err error) {
-	head = make([]byte, headSize)
-	n, err := io.ReadFull(r, head)
-	if whole = err == io.EOF || err == io.ErrUnexpectedEOF; whole {
-		err = nil
-	}
-	return head[:n], whole, err
+	head, err = io.ReadAll(io.LimitReader(r, headSize))
+	return head, len(head) < headSize, err
 }
 
 // headSize is how much of a text is read for detection.

@@ -87,16 +87,7 @@ func (h *header) isAnswer(column int) bool {
 	return slices.Contains(AnswerNames, h.names[column]) && !(there && at == column)
 }
 
-func (h *header) isPrompted(column int) bool {
-	for _, i := range h.prompted {
-		if i == column {
-			return true
-		}
-	}
-	return false
-}
-
-func (h *header) name(column int) string { return h.meant[column] }
+func (h *header) isPrompted(column int) bool { return has(h.prompted, column) }
 
 // ownName is a column's name without blanks and quotes.
 func (h *header) ownName(column int) string {
@@ -110,7 +101,7 @@ func (h *header) ownName(column int) string {
 // assign finds what the columns mean. A column with a meaning must be there once.
 func (t *table) assign(h *header) (wrong string) {
 	for i := range h.names {
-		name := h.name(i)
+		name := h.meant[i]
 		if name == "" {
 			continue
 		}
@@ -148,7 +139,7 @@ func (t *table) assign(h *header) (wrong string) {
 func (t *table) lacks(h *header, cells cellReader) (wrong string) {
 	var names []string
 	for i := range h.names {
-		if name := h.name(i); name != "" {
+		if name := h.meant[i]; name != "" {
 			names = append(names, name)
 		}
 	}
@@ -178,7 +169,7 @@ func (t *table) takeStandIn(h *header) {
 	}
 	at := -1
 	for i := range h.names {
-		if t.names.standIn(h.name(i)) {
+		if t.names.standIn(h.meant[i]) {
 			if at >= 0 {
 				return
 			}
@@ -244,8 +235,10 @@ func (h *header) carry() {
 	}
 }
 
-func (h *header) means(column int) bool {
-	for _, i := range h.fields {
+func (h *header) means(column int) bool { return has(h.fields, column) }
+
+func has(columns map[string]int, column int) bool {
+	for _, i := range columns {
 		if i == column {
 			return true
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"iter"
 	"os"
@@ -137,8 +136,7 @@ func (in *Input) Live() bool { return in.file.live != nil }
 // like any other and has Wrong set. An error ends the sequence.
 func (in *Input) LiveRows(ctx context.Context, idle func() error) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
-		seed := maphash.MakeSeed()
-		first := make(map[uint64]int) // by the hash of a custom_id, as in Check
+		ids := newSeenIDs()
 		n, wrongLine := 0, 0
 		for row, err := range in.reader.rows(ctx, in.file.live.content(ctx, idle)) {
 			problem, wrong := errors.AsType[*Problem](err)
@@ -155,12 +153,7 @@ func (in *Input) LiveRows(ctx context.Context, idle func() error) iter.Seq2[*Row
 				yield(nil, err)
 				return
 			default:
-				h := maphash.String(seed, row.CustomID)
-				if before := first[h]; before > 0 {
-					row.Wrong = fmt.Sprintf("custom_id %q is repeated: row %d has it too", row.CustomID, before)
-				} else {
-					first[h] = row.N
-				}
+				row.Wrong = ids.add(row)
 			}
 			n = row.N
 			if row.CustomID == "" {

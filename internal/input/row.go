@@ -67,10 +67,7 @@ const (
 	fieldImage           = "image"
 )
 
-var knownFields = []string{
-	FieldCustomID, FieldQuestion, fieldMessages, fieldBotID, fieldUserID, fieldConversationID, fieldConversationKey,
-	fieldCustomVariables, fieldParameters, fieldMetaData, fieldFileURL, fieldFileID, fieldImageURL, fieldImageID, fieldFile, fieldImage,
-}
+var knownFields = append([]string{FieldCustomID, FieldQuestion, fieldMessages}, tableFields...)
 
 // complete builds the question, applies defaults and validates the row. It returns the errors.
 func (r *reader) complete(row *Row) (wrong []string) {

@@ -142,7 +142,7 @@ func (t *table) setQuestion(row *Row) error {
 	}
 	fields := make(map[string]any, len(h.names))
 	for i, cell := range row.Columns {
-		if name := h.name(i); name != "" {
+		if name := h.meant[i]; name != "" {
 			if _, there := fields[name]; !there {
 				fields[name] = cell
 			}

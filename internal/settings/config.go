@@ -6,6 +6,7 @@ package settings
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,7 @@ import (
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/internal/textfile"
+	"github.com/cozeq/cozeq/internal/webhook"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -40,6 +42,28 @@ type Setting struct {
 
 	many bool   // the flag may be repeated: its values are joined with commas
 	only string // the command that it is for, where another setting has the same flag
+
+	check func(Config, context.Context) error // reads it as the commands do; nil: any text is right, or it is checked with the credentials
+}
+
+// Check reads the setting as the commands do and returns its error. Tokens and keys are checked with the credentials.
+func (s Setting) Check(ctx context.Context, c Config) error {
+	if s.check == nil {
+		return nil
+	}
+	return s.check(c, ctx)
+}
+
+// reads is a check that calls what reads the setting.
+func reads[T any](read func(Config) (T, error)) func(Config, context.Context) error {
+	return readsWith(func(c Config, _ context.Context) (T, error) { return read(c) })
+}
+
+func readsWith[T any](read func(Config, context.Context) (T, error)) func(Config, context.Context) error {
+	return func(c Config, ctx context.Context) error {
+		_, err := read(c, ctx)
+		return err
+	}
 }
 
 // of reports whether the setting is that of a command's flag.
@@ -95,35 +119,35 @@ func All() []Setting {
 	return []Setting{
 		{Env: EnvToken, Usage: "personal access token for Coze"},
 		{Env: EnvTokenFile, Usage: "file with the token instead; read again when it changes"},
-		{Env: EnvTokenEnds, Usage: "when the token expires, for metrics and alerts, because Coze does not tell: 2026-12-31 or 2026-12-31T08:00:00Z"},
+		{Env: EnvTokenEnds, Usage: "when the token expires, for metrics and alerts, because Coze does not tell: 2026-12-31 or 2026-12-31T08:00:00Z", check: reads(Config.TokenLife)},
 		{Env: EnvJWTClient, Usage: "instead of a token: ID of a JWT OAuth app (a service app), which gets its own tokens"},
 		{Env: EnvJWTKeyFile, Usage: "file with that app's private key, PEM"},
 		{Env: EnvJWTKeyID, Usage: "fingerprint of that app's public key, as Coze shows it"},
-		{Env: EnvCredentials, Usage: "JSON file with more credentials; questions choose one by name"},
-		{Env: EnvKeyFile, Usage: "file with keys, one per line as ID:BASE64; the first encrypts questions and answers in Redis, all decrypt"},
-		{Flag: Base, Env: "COZE_API_BASE", Usage: "base `URL` of Coze's API; " + coze.BaseURLCom + " for the other region", Def: coze.DefaultBaseURL},
+		{Env: EnvCredentials, Usage: "JSON file with more credentials; questions choose one by name", check: readsWith(Config.ownCredentials)},
+		{Env: EnvKeyFile, Usage: "file with keys, one per line as ID:BASE64; the first encrypts questions and answers in Redis, all decrypt", check: reads(Config.Keys)},
+		{Flag: Base, Env: "COZE_API_BASE", Usage: "base `URL` of Coze's API; " + coze.BaseURLCom + " for the other region", Def: coze.DefaultBaseURL, check: reads(Config.Base)},
 		{Flag: Bot, Env: "COZE_BOT_ID", Usage: "`ID` of the bot for questions that name none"},
 		{Flag: Redis, Env: "REDIS_URL", Usage: "`URL` of a shared Redis: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://"},
-		{Flag: Concurrency, Env: "COZEQ_CONCURRENCY", Usage: "have at most `N` chats in flight in this process", Def: strconv.Itoa(worker.DefaultConcurrency)},
-		{Flag: MaxAnswer, Env: "COZEQ_MAX_ANSWER", Usage: "accept answers of up to `N` MiB; a longer one is cut off and its question fails", Def: "8"},
-		{Flag: Queues, Env: "COZEQ_QUEUES", Usage: "queues to serve, as `NAME=WEIGHT,...`; NAME/N stands for NAME-0 to NAME-(N-1)", Def: "critical=6,default=3,low=1"},
-		{Flag: Rate, Env: "COZEQ_RATE", Usage: "start at most `N/s` chats, all processes together; also N/m or N/h", Def: "none, Coze's own limit is learnt"},
-		{Flag: HTTP, Env: EnvServe, only: "serve", Usage: "serve the API on `HOST:PORT`; other machines need an API key", Def: DefaultServe},
-		{Flag: Metrics, Env: "COZEQ_METRICS", Usage: "serve /metrics, /healthz and /readyz of 'cozeq serve' on `HOST:PORT` too, without a key; or off", Def: "off"},
-		{Env: EnvAPIKeys, Usage: "file with the API keys of 'cozeq serve' and what each may; read again when it changes"},
-		{Env: EnvWebhookSecrets, Usage: "file with the secrets that sign webhooks; read again when it changes"},
-		{Flag: WebhookAllow, Env: "COZEQ_WEBHOOK_ALLOW", Usage: "let webhooks and tools go to private addresses of this network, as `CIDR,...`; may be repeated", many: true},
-		{Flag: Models, Env: "COZEQ_MODELS", Usage: "a name for a bot, as `NAME=BOT,...`; may be repeated", many: true},
+		{Flag: Concurrency, Env: "COZEQ_CONCURRENCY", Usage: "have at most `N` chats in flight in this process", Def: strconv.Itoa(worker.DefaultConcurrency), check: reads(Config.Concurrency)},
+		{Flag: MaxAnswer, Env: "COZEQ_MAX_ANSWER", Usage: "accept answers of up to `N` MiB; a longer one is cut off and its question fails", Def: "8", check: reads(Config.MaxAnswer)},
+		{Flag: Queues, Env: "COZEQ_QUEUES", Usage: "queues to serve, as `NAME=WEIGHT,...`; NAME/N stands for NAME-0 to NAME-(N-1)", Def: "critical=6,default=3,low=1", check: reads(Config.Queues)},
+		{Flag: Rate, Env: "COZEQ_RATE", Usage: "start at most `N/s` chats, all processes together; also N/m or N/h", Def: "none, Coze's own limit is learnt", check: reads(Config.Rate)},
+		{Flag: HTTP, Env: EnvServe, only: "serve", Usage: "serve the API on `HOST:PORT`; other machines need an API key", Def: DefaultServe, check: reads(Config.ServesOn)},
+		{Flag: Metrics, Env: "COZEQ_METRICS", Usage: "serve /metrics, /healthz and /readyz of 'cozeq serve' on `HOST:PORT` too, without a key; or off", Def: "off", check: reads(Config.Metrics)},
+		{Env: EnvAPIKeys, Usage: "file with the API keys of 'cozeq serve' and what each may; read again when it changes", check: reads(Config.APIKeys)},
+		{Env: EnvWebhookSecrets, Usage: "file with the secrets that sign webhooks; read again when it changes", check: reads(func(c Config) (*webhook.Secrets, error) { return c.webhookSecrets(nil) })},
+		{Flag: WebhookAllow, Env: "COZEQ_WEBHOOK_ALLOW", Usage: "let webhooks and tools go to private addresses of this network, as `CIDR,...`; may be repeated", many: true, check: reads(Config.WebhookAllow)},
+		{Flag: Models, Env: "COZEQ_MODELS", Usage: "a name for a bot, as `NAME=BOT,...`; may be repeated", many: true, check: reads(Config.Models)},
 		{Flag: HTTP, Env: "COZEQ_HTTP", Usage: "serve /metrics, /healthz and /readyz on `HOST:PORT`, or off", Def: "off",
-			defs: map[string]string{"worker": DefaultHTTP, "dashboard": DefaultDashboard}},
-		{Flag: Monitor, Env: "COZEQ_MONITOR", Usage: "serve the dashboard at /monitor of a worker's --http", Def: "on", Words: []string{"on", "off"}},
-		{Env: EnvMonitorToken, Usage: "token that opens the dashboard, as the password of any user; required where other machines can reach it"},
-		{Env: EnvMonitorTokenFile, Usage: "file with that token instead; read again when it changes"},
-		{Flag: Prometheus, Env: "COZEQ_PROMETHEUS_ADDR", Usage: "base `URL` of the Prometheus that scrapes the workers, for the dashboard's charts"},
+			defs: map[string]string{"worker": DefaultHTTP, "dashboard": DefaultDashboard}, check: reads(func(c Config) (string, error) { return c.HTTP(DefaultHTTP) })},
+		{Flag: Monitor, Env: "COZEQ_MONITOR", Usage: "serve the dashboard at /monitor of a worker's --http", Def: "on", Words: []string{"on", "off"}, check: reads(Config.MonitorOn)},
+		{Env: EnvMonitorToken, Usage: "token that opens the dashboard, as the password of any user; required where other machines can reach it", check: readsWith(Config.MonitorToken)},
+		{Env: EnvMonitorTokenFile, Usage: "file with that token instead; read again when it changes", check: readsWith(Config.MonitorToken)},
+		{Flag: Prometheus, Env: "COZEQ_PROMETHEUS_ADDR", Usage: "base `URL` of the Prometheus that scrapes the workers, for the dashboard's charts", check: reads(Config.Prometheus)},
 		{Flag: Log, Env: "COZEQ_LOG", Usage: "log this level and worse; text on a terminal, JSON lines elsewhere", Def: "warn",
-			defs: map[string]string{"worker": "info", "doctor": "error"}, Words: []string{"error", "warn", "info", "debug"}},
-		{Flag: Codes, Env: "COZEQ_CODES", Usage: "JSON `FILE` that changes the table of Coze's error codes"},
-		{Flag: Lang, Env: "COZEQ_LANG", Usage: "language of hints and of explanations of errors", Def: "zh in a Chinese locale, else en", Words: []string{"en", "zh"}},
+			defs: map[string]string{"worker": "info", "doctor": "error"}, Words: []string{"error", "warn", "info", "debug"}, check: reads(func(c Config) (slog.Level, error) { return c.Level(0) })},
+		{Flag: Codes, Env: "COZEQ_CODES", Usage: "JSON `FILE` that changes the table of Coze's error codes", check: reads(Config.Codes)},
+		{Flag: Lang, Env: "COZEQ_LANG", Usage: "language of hints and of explanations of errors", Def: "zh in a Chinese locale, else en", Words: []string{"en", "zh"}, check: reads(Config.Lang)},
 	}
 }
 

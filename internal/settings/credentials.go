@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/oauth"
 	"github.com/cozeq/cozeq/internal/jsonobject"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -42,6 +43,10 @@ func (c Config) Credentials(ctx context.Context, inherited Credential) ([]Creden
 		return nil, c.Errorf(EnvCredentials, "%s: %w", path, err)
 	}
 	return found, nil
+}
+
+func (c Config) ownCredentials(ctx context.Context) ([]Credential, error) {
+	return c.Credentials(ctx, Credential{Base: coze.DefaultBaseURL})
 }
 
 // credentialsReader reads

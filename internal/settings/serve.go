@@ -100,18 +100,10 @@ func (c Config) Webhooks(log *slog.Logger) (client *webhook.Client, signs bool, 
 	return webhook.NewClient(webhook.ClientConfig{Secrets: secrets, Allow: allow, Agent: c.Agent()}), secrets != nil, nil
 }
 
-// CheckServing says what is wrong with a setting that is for the command serve alone.
-func (c Config) CheckServing(env string) (err error) {
-	switch env {
-	case EnvServe:
-		addr, _ := c.Env(EnvServe)
-		_, err = c.serveAddress(addr, EnvServe)
-	case EnvAPIKeys:
-		_, err = c.APIKeys()
-	case EnvWebhookSecrets:
-		_, err = c.webhookSecrets(nil)
-	}
-	return err
+// ServesOn is where the variable has the API listen.
+func (c Config) ServesOn() (string, error) {
+	addr, _ := c.Env(EnvServe)
+	return c.serveAddress(addr, EnvServe)
 }
 
 func (c Config) WebhookAllow() ([]netip.Prefix, error) {

@@ -35,7 +35,8 @@ func (d *doctor) address(ctx context.Context) (found []finding) {
 		_, source := d.cfg.Lookup(settings.HTTP, "")
 		found = append(found, listens(ctx, "http.address", addr, "a worker", source == settings.FromDefault)...)
 	}
-	if addr, _ := d.cfg.Env(settings.EnvServe); addr != "" && d.cfg.CheckServing(settings.EnvServe) == nil {
+	if _, err := d.cfg.ServesOn(); err == nil {
+		addr, _ := d.cfg.Env(settings.EnvServe)
 		found = append(found, listens(ctx, "serve.address", addr, "cozeq serve", false)...)
 	}
 	return found

@@ -95,54 +95,14 @@ func notDigits(id string) bool {
 	return strings.ContainsFunc(id, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// read reads a setting as the commands do and returns its error. Tokens and keys are checked with the credentials.
+// read reads a setting as the commands do and returns its error. What Redis it names is kept for the other checks.
 func (d *doctor) read(ctx context.Context, s settings.Setting) (err error) {
-	switch s.FlagOf(d.cfg.Cmd) {
-	case settings.Base:
-		_, err = d.cfg.Base()
-	case settings.Redis:
-		d.remote, err = d.cfg.Redis(1, d.logger)
-		if _, none := errors.AsType[*exitcode.MissingError](err); none {
-			err = nil // set to nothing, by a flag
-		}
-	case settings.Concurrency:
-		_, err = d.cfg.Concurrency()
-	case settings.MaxAnswer:
-		_, err = d.cfg.MaxAnswer()
-	case settings.Queues:
-		_, err = d.cfg.Queues()
-	case settings.Rate:
-		_, err = d.cfg.Rate()
-	case settings.HTTP:
-		_, err = d.cfg.HTTP(settings.DefaultHTTP)
-	case settings.Monitor:
-		_, err = d.cfg.MonitorOn()
-	case settings.Prometheus:
-		_, err = d.cfg.Prometheus()
-	case settings.Log:
-		_, err = d.cfg.Level(0)
-	case settings.Codes:
-		_, err = d.cfg.Codes()
-	case settings.Lang:
-		_, err = d.cfg.Lang()
-	case settings.Models:
-		_, err = d.cfg.Models()
-	case settings.WebhookAllow:
-		_, err = d.cfg.WebhookAllow()
-	case settings.Metrics:
-		_, err = d.cfg.Metrics()
+	if s.Flag != settings.Redis {
+		return s.Check(ctx, d.cfg)
 	}
-	switch s.Env {
-	case settings.EnvServe, settings.EnvAPIKeys, settings.EnvWebhookSecrets:
-		err = d.cfg.CheckServing(s.Env)
-	case settings.EnvMonitorToken, settings.EnvMonitorTokenFile:
-		_, err = d.cfg.MonitorToken(ctx)
-	case settings.EnvKeyFile:
-		_, err = d.cfg.Keys()
-	case settings.EnvTokenEnds:
-		_, err = d.cfg.TokenLife()
-	case settings.EnvCredentials:
-		_, err = d.cfg.Credentials(ctx, settings.Credential{Base: coze.DefaultBaseURL})
+	d.remote, err = d.cfg.Redis(1, d.logger)
+	if _, none := errors.AsType[*exitcode.MissingError](err); none {
+		return nil // set to nothing, by a flag
 	}
 	return err
 }
