@@ -96,19 +96,8 @@ func (g *Gateway) batchReply(ctx context.Context, b *batches.Status) batch {
 }
 
 func batchOf(b *batches.Status) batch {
-	state := "open"
-	switch ended := b.Counts.Open() == 0; {
-	case !b.CanceledAt.IsZero() && ended:
-		state = "canceled"
-	case !b.CanceledAt.IsZero():
-		state = "canceling"
-	case ended:
-		state = "done"
-	case b.SubmittedAt.IsZero() && b.Kind == batches.KindDetached:
-		state = "submitting"
-	}
 	return batch{
-		ID: b.ID, Name: b.Name, State: state, Queue: b.Queue, BotID: b.BotID, Counts: b.Counts, Usage: b.Tokens, Failures: b.Failures,
+		ID: b.ID, Name: b.Name, State: b.State(), Queue: b.Queue, BotID: b.BotID, Counts: b.Counts, Usage: b.Tokens, Failures: b.Failures,
 		CreatedAt: b.CreatedAt, SubmittedAt: b.SubmittedAt, EndedAt: b.EndedAt, CanceledAt: b.CanceledAt, ExpiresAt: b.ExpiresAt,
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/gateway"
@@ -20,10 +18,7 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-func TestMain(m *testing.M) {
-	logging.Disable() // go-redis says that a server went away
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 // site is a gateway over a Redis with a worker that asks a mock of Coze.
 type site struct {

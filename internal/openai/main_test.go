@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/apikey"
@@ -25,10 +23,7 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-func TestMain(m *testing.M) {
-	logging.Disable() // go-redis says that a server went away
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 // site is the API over a Redis with a worker that asks a mock of Coze.
 type site struct {

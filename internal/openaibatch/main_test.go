@@ -13,23 +13,19 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/internal/openaibatch"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/submit"
 	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
-func TestMain(m *testing.M) {
-	logging.Disable() // go-redis says that a server went away
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 const bot = "7461001"
 

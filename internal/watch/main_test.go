@@ -8,18 +8,14 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
 
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/watch"
 	"github.com/cozeq/cozeq/results"
 )
 
-func TestMain(m *testing.M) {
-	logging.Disable() // broken connections are what some tests are about
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 // house is both ends of the tasks in one Redis, and who watches them.
 type house struct {

@@ -96,6 +96,31 @@ type Status struct {
 	Failures []FailureCount
 }
 
+// The states of a batch.
+const (
+	StateSubmitting = "submitting" // not all rows are in Redis yet; an interrupted submission leaves it so
+	StateOpen       = "open"
+	StateCanceling  = "canceling" // workers are ending its running rows
+	StateDone       = "done"
+	StateCanceled   = "canceled"
+)
+
+// State is the state of the batch as a whole.
+func (b *Status) State() string {
+	ended := b.Counts.Open() == 0
+	switch {
+	case !b.CanceledAt.IsZero() && ended:
+		return StateCanceled
+	case !b.CanceledAt.IsZero():
+		return StateCanceling
+	case ended:
+		return StateDone
+	case b.SubmittedAt.IsZero() && b.Kind == KindDetached:
+		return StateSubmitting
+	}
+	return StateOpen
+}
+
 // Counts are the rows of a batch by their states. Total is always the sum of the others. Rows that are not enqueued yet
 // count as queued.
 type Counts struct {

@@ -67,7 +67,7 @@ func (o *cancelOptions) run(cmd *cobra.Command, args []string) error {
 		return terminal.WriteJSON(o.streams.Out, newRecord(b))
 	}
 	t := &terminal.Table{Header: []string{"ID", "STATE"}}
-	t.Add(b.ID, stateOf(b))
+	t.Add(b.ID, b.State())
 	return t.Write(o.streams)
 }
 

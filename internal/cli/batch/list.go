@@ -60,7 +60,7 @@ func (o *listOptions) run(cmd *cobra.Command, _ []string) error {
 		Header: []string{"ID", "STATE", "DONE", "OF", "FAILED", "AGE", "KIND", "QUEUE", "NAME"},
 		Paint: func(column int, cell string) terminal.Paint {
 			switch {
-			case column == 1 && (cell == stateOpen || cell == stateSubmitting):
+			case column == 1 && (cell == batches.StateOpen || cell == batches.StateSubmitting):
 				return terminal.Yellow
 			case column == 4 && cell != "0":
 				return terminal.Red
@@ -69,7 +69,7 @@ func (o *listOptions) run(cmd *cobra.Command, _ []string) error {
 		},
 	}
 	for _, b := range all {
-		t.Add(b.ID, stateOf(b), o.streams.Number(b.Counts.Total-b.Counts.Open()), o.streams.Number(b.Counts.Total), o.streams.Number(unanswered(b)),
+		t.Add(b.ID, b.State(), o.streams.Number(b.Counts.Total-b.Counts.Open()), o.streams.Number(b.Counts.Total), o.streams.Number(unanswered(b)),
 			o.streams.Age(time.Since(b.CreatedAt)), kindOf(b), b.Queue, b.Name)
 	}
 	return t.Write(o.streams)

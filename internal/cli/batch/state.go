@@ -8,30 +8,6 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// States of a batch.
-const (
-	stateSubmitting = "submitting" // not all questions are in Redis yet; an interrupted submit leaves it so
-	stateOpen       = "open"
-	stateCanceling  = "canceling" // workers are ending its running questions
-	stateDone       = "done"
-	stateCanceled   = "canceled"
-)
-
-func stateOf(b *batches.Status) string {
-	ended := b.Counts.Open() == 0
-	switch {
-	case !b.CanceledAt.IsZero() && ended:
-		return stateCanceled
-	case !b.CanceledAt.IsZero():
-		return stateCanceling
-	case ended:
-		return stateDone
-	case b.SubmittedAt.IsZero() && b.Kind != batches.KindRun:
-		return stateSubmitting
-	}
-	return stateOpen
-}
-
 // recordJSON is a batch for programs. Only status and watch have its failures.
 type recordJSON struct {
 	ID          string              `json:"id"`
@@ -52,22 +28,16 @@ type recordJSON struct {
 	Host        string              `json:"host,omitempty"`
 }
 
-// Kinds of batches.
-const (
-	kindDetached = "detached"
-	kindRun      = "run"
-)
-
 func kindOf(b *batches.Status) string {
 	if b.Kind == batches.KindRun {
-		return kindRun
+		return "run"
 	}
-	return kindDetached
+	return "detached"
 }
 
 func newRecord(b *batches.Status) recordJSON {
 	out := recordJSON{
-		ID: b.ID, Name: b.Name, Kind: kindOf(b), State: stateOf(b), Queue: b.Queue, BotID: b.BotID,
+		ID: b.ID, Name: b.Name, Kind: kindOf(b), State: b.State(), Queue: b.Queue, BotID: b.BotID,
 		Counts: b.Counts, Usage: panel.Usage(b.Tokens), Output: b.Output, Host: b.Host,
 	}
 	for _, at := range []struct {

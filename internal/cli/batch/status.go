@@ -158,7 +158,7 @@ func (o *statusOptions) print(s *progressNow) error {
 		t.Add("batch", s.ID)
 	}
 	t.Add("name", s.Name)
-	t.Add("state", stateOf(s.Status))
+	t.Add("state", s.State())
 	n := s.Counts
 	t.Add("questions", st.Number(n.Total))
 	for _, line := range []struct {
