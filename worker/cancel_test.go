@@ -11,10 +11,10 @@ import (
 // until waits for a condition that something else brings about.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s for: %s", what)
+			t.Fatalf("waited 2 min for: %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
