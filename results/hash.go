@@ -45,7 +45,7 @@ func (r *Result) Fields() []any {
 	str("reasoning", r.Reasoning)
 	list := func(name string, values []string) {
 		switch {
-		case len(values) == 1 && seal.Is(values[0]):
+		case isSealedList(values):
 			str(name, values[0])
 		case len(values) > 0:
 			str(name, listText(values))

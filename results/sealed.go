@@ -80,6 +80,34 @@ func (k *Keys) Open(owner, field, value string) (string, error) {
 
 func additional(owner, field string) []byte { return []byte(owner + "/" + field) }
 
+// eachSealed calls text for each text of the result that is encrypted, and list for each list, with its field. It may change them.
+func (r *Result) eachSealed(text func(field string, value *string), list func(field string, values *[]string)) {
+	text(seal.Answer, &r.Answer)
+	text(seal.Reasoning, &r.Reasoning)
+	text(seal.AsksBack, &r.AsksBack)
+	for i := range r.Parts {
+		text(fieldPart(i), &r.Parts[i].Content)
+	}
+	list(seal.FollowUps, &r.FollowUps)
+	list(seal.Warnings, &r.Warnings)
+	if r.Error != nil && !r.Error.Unencrypted {
+		text(seal.Error, &r.Error.Message)
+	}
+}
+
+// copied is a copy of which eachSealed may change all.
+func (r *Result) copied() *Result {
+	c := *r
+	c.Parts = slices.Clone(r.Parts)
+	if r.Error != nil {
+		failure := *r.Error
+		c.Error = &failure
+	}
+	return &c
+}
+
+func isSealedList(values []string) bool { return len(values) == 1 && seal.Is(values[0]) }
+
 // Seal returns the result of the task with this id as Redis gets it: its texts encrypted with
 // k. An encrypted list has one element, the JSON of all. A text that [Parse] could not decrypt
 // goes back as it came.
@@ -87,36 +115,21 @@ func (r *Result) Seal(k *Keys, id string) *Result {
 	if k == nil && r.Sealed == nil {
 		return r
 	}
-	s := *r
+	s := r.copied()
 	s.Sealed = nil
 	if k == nil {
-		return &s
+		return s
 	}
-	text := func(field, text string) string {
-		if r.Sealed != nil && seal.Is(text) {
-			return text
+	s.eachSealed(func(field string, value *string) {
+		if r.Sealed == nil || !seal.Is(*value) {
+			*value = k.Seal(id, field, *value)
 		}
-		return k.Seal(id, field, text)
-	}
-	list := func(field string, values []string) []string {
-		if len(values) == 0 || len(values) == 1 && r.Sealed != nil && seal.Is(values[0]) {
-			return values
+	}, func(field string, values *[]string) {
+		if len(*values) > 0 && (r.Sealed == nil || !isSealedList(*values)) {
+			*values = []string{k.Seal(id, field, listText(*values))}
 		}
-		return []string{k.Seal(id, field, listText(values))}
-	}
-	s.Parts = slices.Clone(r.Parts)
-	for i := range s.Parts {
-		s.Parts[i].Content = text(fieldPart(i), r.Parts[i].Content)
-	}
-	s.Answer, s.Reasoning = text(seal.Answer, r.Answer), text(seal.Reasoning, r.Reasoning)
-	s.AsksBack = text(seal.AsksBack, r.AsksBack)
-	s.FollowUps, s.Warnings = list(seal.FollowUps, r.FollowUps), list(seal.Warnings, r.Warnings)
-	if r.Error != nil && !r.Error.Unencrypted {
-		failure := *r.Error
-		failure.Message = text(seal.Error, r.Error.Message)
-		s.Error = &failure
-	}
-	return &s
+	})
+	return s
 }
 
 // Readable is the result without the texts that could not be decrypted; r itself where
@@ -125,32 +138,17 @@ func (r *Result) Readable() *Result {
 	if r.Sealed == nil {
 		return r
 	}
-	clean := *r
-	drop := func(text *string) {
-		if seal.Is(*text) {
-			*text = ""
+	clean := r.copied()
+	clean.eachSealed(func(_ string, value *string) {
+		if seal.Is(*value) {
+			*value = ""
 		}
-	}
-	list := func(values *[]string) {
-		if len(*values) == 1 && seal.Is((*values)[0]) {
+	}, func(_ string, values *[]string) {
+		if isSealedList(*values) {
 			*values = nil
 		}
-	}
-	drop(&clean.Answer)
-	drop(&clean.Reasoning)
-	drop(&clean.AsksBack)
-	clean.Parts = slices.Clone(r.Parts)
-	for i := range clean.Parts {
-		drop(&clean.Parts[i].Content)
-	}
-	list(&clean.FollowUps)
-	list(&clean.Warnings)
-	if r.Error != nil {
-		failure := *r.Error
-		drop(&failure.Message)
-		clean.Error = &failure
-	}
-	return &clean
+	})
+	return clean
 }
 
 // open decrypts the result of a task in place. What it cannot decrypt it leaves as it
@@ -166,8 +164,8 @@ func (r *Result) open(k *Keys, id string) {
 			r.Sealed, _ = err.(*SealedError)
 		}
 	}
-	list := func(field string, values *[]string) {
-		if len(*values) != 1 || !seal.Is((*values)[0]) {
+	r.eachSealed(text, func(field string, values *[]string) {
+		if !isSealedList(*values) {
 			return
 		}
 		all := (*values)[0]
@@ -175,18 +173,7 @@ func (r *Result) open(k *Keys, id string) {
 			*values = nil
 			_ = json.Unmarshal([]byte(all), values)
 		}
-	}
-	text(seal.Answer, &r.Answer)
-	text(seal.Reasoning, &r.Reasoning)
-	text(seal.AsksBack, &r.AsksBack)
-	for i := range r.Parts {
-		text(fieldPart(i), &r.Parts[i].Content)
-	}
-	list(seal.FollowUps, &r.FollowUps)
-	list(seal.Warnings, &r.Warnings)
-	if r.Error != nil {
-		text(seal.Error, &r.Error.Message)
-	}
+	})
 }
 
 func listText[T string | Part](values []T) string {

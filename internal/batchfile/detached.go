@@ -187,12 +187,7 @@ func (d *Detached) OpenRows(ctx context.Context, most int) ([]progress.OpenRow, 
 	if err != nil {
 		return nil, err
 	}
-	var rows []int
-	for n := 1; n <= states.Len(); n++ {
-		if !states.Status(n).Terminal() {
-			rows = append(rows, n)
-		}
-	}
+	rows := states.Rows(func(s results.Status) bool { return !s.Terminal() })
 	step := max(1, (len(rows)+most-1)/most)
 	var ids []string
 	for i := 0; i < len(rows); i += step {

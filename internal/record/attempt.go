@@ -17,19 +17,37 @@ type Attempt struct {
 	// Result is the record as this attempt found it, updated with what the attempt writes.
 	Result results.Result
 
+	Notes
+
 	// Ended is true if the task had ended before. Only the queue has to learn it.
 	Ended bool
 
+	// FencedFor is how long before Begin the attempt that noted AskedAt was fenced, by an owner in between that achieved nothing.
+	// 0: this Begin fenced it.
+	FencedFor time.Duration
+
+	// Body is what Create was given, as it was encrypted there, if Begin was asked for it.
+	Body []byte
+
+	// Over reports whether the task has ended although its record is gone. It is called if a write finds no record: see
+	// [Attempt.lost]. nil: no.
+	Over func(context.Context) (bool, error)
+
+	store *Store
+	owner string
+	delta EntryID // of the deltas, the entry that this attempt appended last; zero for none
+	again sealedDelta
+	known string // the chat that the record names, as far as this attempt knows
+}
+
+// Notes are what a record holds for the attempts that come.
+type Notes struct {
 	// Made is true if the record is not its producer's. There was none, and this Begin, an earlier one, or the note of an older
 	// attempt has made it from the seed. It was never created, or lost, or deleted after the end.
 	Made bool
 
 	// AskedAt is set if an earlier attempt was about to send the question and did not note the outcome.
 	AskedAt time.Time
-
-	// FencedFor is how long before Begin the attempt that noted AskedAt was fenced, by an owner in between that achieved nothing.
-	// 0: this Begin fenced it.
-	FencedFor time.Duration
 
 	// CancelRequested is true if the task is to be canceled, as of the last note (Begin, Asking, Created, Wait).
 	CancelRequested bool
@@ -57,20 +75,8 @@ type Attempt struct {
 	// WaitingSince is when the wait for a busy conversation began; zero if the task waits for anything else.
 	WaitingSince time.Time
 
-	// Body is what Create was given, as it was encrypted there, if Begin was asked for it.
-	Body []byte
-
-	// Over reports whether the task has ended although its record is gone. It is called if a write finds no record: see
-	// [Attempt.lost]. nil: no.
-	Over func(context.Context) (bool, error)
-
-	store *Store
-	owner string
-	delta EntryID // of the deltas, the entry that this attempt appended last; zero for none
-	again sealedDelta
-	known string // the chat that the record names, as far as this attempt knows
-	keep  int64
-	kept  bool // see Entry
+	kept bool  // see Entry
+	keep int64 // seconds to keep the result once it has ended; 0 = the store's default
 }
 
 // Begin takes a task up: it becomes running, and older attempts may not write any more. The seed fills the record if it is
@@ -91,25 +97,7 @@ func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, a
 		return nil, fmt.Errorf("begin %s: %w", seed.ID, results.KeyFault(results.Key(seed.ID), err))
 	}
 	r := parse(seed.ID, pairs(reply[0]), s.results.Keys)
-	a := &Attempt{
-		Result:            r.Result,
-		Ended:             r.Status.Terminal(),
-		Made:              r.made,
-		AskedAt:           r.askedAt,
-		CancelRequested:   r.cancel,
-		EndedChat:         r.endedChat,
-		EndedConversation: r.endedConversation,
-		RemovedChat:       r.removedChat,
-		Tools:             r.tools,
-		LogID:             r.logID,
-		Waits:             r.waits,
-		WaitingSince:      r.waitingSince,
-		store:             s,
-		owner:             owner,
-		known:             r.ChatID,
-		keep:              r.keep,
-		kept:              r.kept,
-	}
+	a := &Attempt{Result: r.Result, Notes: r.Notes, Ended: r.Status.Terminal(), store: s, owner: owner, known: r.ChatID}
 	if a.keep == 0 {
 		a.keep = seconds(s.results.Keep)
 	}

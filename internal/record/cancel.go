@@ -30,7 +30,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*results.Result, error) 
 			return &r.Result, nil
 		}
 		seen, here := r.Status, "0"
-		if r.Status != results.Running && r.ChatID == "" && r.askedAt.IsZero() {
+		if r.Status != results.Running && r.ChatID == "" && r.AskedAt.IsZero() {
 			here = "1"
 		}
 		ended := r.Result

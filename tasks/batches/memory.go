@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -72,11 +71,14 @@ func (c *Client) Room(ctx context.Context) (Room, error) {
 	var mu sync.Mutex
 	limited := true
 	look := func(ctx context.Context, rdb *redis.Client) error {
-		info, err := rdb.Info(ctx, "memory").Result()
+		info, err := rdb.InfoMap(ctx, "memory").Result()
 		if err != nil {
 			return err
 		}
-		used, most, policy := parseMemory(info)
+		memory := info["Memory"] // what is missing is 0 or ""
+		used, _ := strconv.ParseInt(memory["used_memory"], 10, 64)
+		most, _ := strconv.ParseInt(memory["maxmemory"], 10, 64)
+		policy := memory["maxmemory_policy"]
 		mu.Lock()
 		defer mu.Unlock()
 		r.Used += used
@@ -104,22 +106,6 @@ func (c *Client) Room(ctx context.Context) (Room, error) {
 		r.Max = 0
 	}
 	return r, nil
-}
-
-// parseMemory reads the reply to INFO memory. What is missing is 0 or "".
-func parseMemory(info string) (used, most int64, policy string) {
-	for line := range strings.Lines(info) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-		switch name {
-		case "used_memory":
-			used, _ = strconv.ParseInt(value, 10, 64)
-		case "maxmemory":
-			most, _ = strconv.ParseInt(value, 10, 64)
-		case "maxmemory_policy":
-			policy = value
-		}
-	}
-	return used, most, policy
 }
 
 // NoRoomError says that Redis cannot hold a batch.
