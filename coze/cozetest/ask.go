@@ -139,11 +139,7 @@ func (x *exchange) accept(body *chatBody) (*chat, *Fault, *refusal) {
 		conv.most = max(conv.most, 2)
 		return nil, nil, refuse(codeBusy, "")
 	}
-	ft := f.book.pick("chat", question, directives)
-	if ft == nil {
-		ft = &Fault{}
-	}
-	x.entry.Fault = ft.Kind
+	ft := x.pick("chat", question, directives)
 	if ft.refuses() {
 		if ft.Kind == Expired {
 			delete(f.conversations, id)

@@ -207,17 +207,7 @@ func (e *emitter) sleep(d time.Duration) error {
 	if err := e.flush(); err != nil {
 		return err
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-e.chat.canceled: // nil, and never ready, unless cancel ends streams
-		return errCanceled
-	case <-e.x.r.Context().Done():
-	case <-e.x.fake.quit:
-	}
-	return errGone
+	return e.x.wait(d, e.chat.canceled)
 }
 
 // cut ends the stream after what is in buf.

@@ -111,26 +111,38 @@ func (x *exchange) log(status, code int) {
 }
 
 // sleep waits for d. It returns false when the client or the fake is gone first.
-func (x *exchange) sleep(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-x.r.Context().Done():
-		return false
-	case <-x.fake.quit:
-		return false
-	}
-}
+func (x *exchange) sleep(d time.Duration) bool { return d <= 0 || x.wait(d, nil) == nil }
 
 // hang waits until the client or the fake is gone.
-func (x *exchange) hang() {
+func (x *exchange) hang() { _ = x.wait(forever, nil) }
+
+const forever time.Duration = -1
+
+// wait returns errCanceled when canceled is closed before d is over, and errGone when the client or the fake is gone.
+func (x *exchange) wait(d time.Duration, canceled <-chan struct{}) error {
+	var over <-chan time.Time
+	if d != forever {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		over = t.C
+	}
 	select {
+	case <-over:
+		return nil
+	case <-canceled:
+		return errCanceled
 	case <-x.r.Context().Done():
 	case <-x.fake.quit:
 	}
+	return errGone
+}
+
+// pick returns the fault that a call about a question meets; one without a Kind is none. The caller holds mu.
+func (x *exchange) pick(on, question string, directives []Rule) *Fault {
+	ft := x.fake.book.pick(on, question, directives)
+	if ft == nil {
+		ft = &Fault{}
+	}
+	x.entry.Fault = ft.Kind
+	return ft
 }

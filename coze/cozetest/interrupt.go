@@ -76,15 +76,7 @@ func (e *emitter) broken() error {
 }
 
 // hang waits for the client to give up.
-func (e *emitter) hang() error {
-	select {
-	case <-e.chat.canceled:
-		return errCanceled
-	case <-e.x.r.Context().Done():
-	case <-e.x.fake.quit:
-	}
-	return errGone
-}
+func (e *emitter) hang() error { return e.x.wait(forever, e.chat.canceled) }
 
 func (e *emitter) drip() error {
 	for {

@@ -3,6 +3,8 @@ package cozetest
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -147,11 +149,9 @@ func (b *rulebook) meets(r *Rule, index int, on, question string, h uint64) bool
 
 // hash is FNV-1a: the same in every process, as percentages have to be.
 func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, s)
+	return h.Sum64()
 }
 
 // mix is the finaliser of splitmix64: FNV alone leaves the low bits of similar

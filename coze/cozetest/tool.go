@@ -110,11 +110,7 @@ func (x *exchange) goOn(body *outputsBody) (*chat, *Fault, *refusal) {
 	}
 	x.entry.BotID, x.entry.Question = c.botID, c.question
 	plain, directives, _ := f.directives(c.question) // they were read when it was asked
-	ft := f.book.pick(onSubmit, c.question, directives)
-	if ft == nil {
-		ft = &Fault{}
-	}
-	x.entry.Fault = ft.Kind
+	ft := x.pick(onSubmit, c.question, directives)
 	switch {
 	case ft.refuses():
 		return nil, ft, nil

@@ -59,12 +59,11 @@ func runMode(stream, async bool) int {
 	return 0
 }
 
-func (x *exchange) runWorkflow()    { x.workflow(false, false) }
-func (x *exchange) streamWorkflow() { x.workflow(true, false) }
-func (x *exchange) resumeWorkflow() { x.workflow(false, true) }
-func (x *exchange) streamResume()   { x.workflow(true, true) }
+// workflow is one of the four calls that begin a run or go on with one. Refusals come at HTTP 200.
+func workflow(stream, resume bool) func(*exchange) {
+	return func(x *exchange) { x.workflow(stream, resume) }
+}
 
-// workflow is the four calls that begin a run or go on with one. Refusals come at HTTP 200.
 func (x *exchange) workflow(stream, resume bool) {
 	var body workflowBody
 	if r := x.decode(&body); r != nil {
@@ -132,11 +131,7 @@ func (x *exchange) acceptRun(body *workflowBody, stream, resume bool) (*run, *Fa
 			return nil, nil, refuse(codeRunOver, "the workflow's execution waits for nothing")
 		}
 	}
-	ft := f.book.pick(onWorkflow, question, directives)
-	if ft == nil {
-		ft = &Fault{}
-	}
-	x.entry.Fault = ft.Kind
+	ft := x.pick(onWorkflow, question, directives)
 	if ft.refuses() {
 		return nil, ft, nil
 	}

@@ -1,6 +1,7 @@
 package cozetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -16,10 +17,7 @@ func (x *exchange) streamRun(r *run) {
 	}
 	clock := &chat{
 		id: r.id, fault: &ft, start: r.start, pace: ft.pace(x.fake.cfg.DeltaPace), status: statusCompleted, takes: r.takes,
-		latency: ft.Latency,
-	}
-	if clock.latency == 0 {
-		clock.latency = x.fake.cfg.Latency
+		latency: cmp.Or(ft.Latency, x.fake.cfg.Latency),
 	}
 	e := newEmitter(x, clock, &ft)
 	defer e.release()
