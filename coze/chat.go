@@ -57,6 +57,7 @@ type Chat struct {
 	Usage          *Usage            `json:"usage,omitempty"`           // nil if all are zero
 	SectionID      string            `json:"section_id,omitempty"`
 	ExecuteID      string            `json:"execute_id,omitempty"`
+	DebugURL       string            `json:"-"` // of a chatflow's stream: a page at Coze that shows its run, for 7 days
 
 	// Messages are set by Accumulate, or by the caller from ListChatMessages: in order of arrival, one for each id.
 	Messages []Message `json:"-"`
@@ -185,6 +186,7 @@ func (c *Chat) fold(next *Chat) {
 	keepString((*string)(&merged.Status), string(c.Status))
 	keepString(&merged.SectionID, c.SectionID)
 	keepString(&merged.ExecuteID, c.ExecuteID)
+	keepString(&merged.DebugURL, c.DebugURL)
 	keepString(&merged.logID, c.logID)
 	merged.CreatedAt = max(merged.CreatedAt, c.CreatedAt)
 	merged.CompletedAt = max(merged.CompletedAt, c.CompletedAt)

@@ -60,9 +60,9 @@ func (m *Message) interrupts() bool {
 	return json.Unmarshal([]byte(m.Content), &verbose) == nil && verbose.Kind == "interrupt"
 }
 
-// askedBack is the terminal event of a chatflow that was interrupted, as a chat of a bot has it.
-func (s *Stream) askedBack() (Event, error) {
-	chat := &Chat{Status: StatusRequiresAction, RequiredAction: &RequiredAction{
+// askedBack is the terminal event of a chatflow that was interrupted, as a chat of a bot has it. done is the data of done.
+func (s *Stream) askedBack(done []byte) (Event, error) {
+	chat := &Chat{Status: StatusRequiresAction, DebugURL: debugURLOf(done), RequiredAction: &RequiredAction{
 		Type: "submit_tool_outputs", SubmitToolOutputs: SubmitToolOutputs{ToolCalls: []ToolCall{{Type: "reply_message"}}},
 	}}
 	s.adopt(chat)

@@ -121,7 +121,7 @@ func (s *Stream) next() (Event, error) {
 				s.drafts.gather(f.data)
 			}
 		case kind == EventDone && s.interrupted:
-			return s.askedBack()
+			return s.askedBack(f.data)
 		case kind == EventDone:
 			return Event{}, s.cut(io.EOF)
 		case kind == EventError:
@@ -278,7 +278,7 @@ func (s *Stream) end(kind EventType, data []byte) (event Event, ok bool, err err
 		}
 		switch f.kind() {
 		case EventDone:
-			done = true
+			done, chat.DebugURL = true, debugURLOf(f.data)
 		case EventError:
 			e := s.refused(f.data)
 			e.Zone, e.Ended = ZoneCreated, true

@@ -199,13 +199,20 @@ func (s *WorkflowStream) over() (WorkflowEvent, error) {
 }
 
 func (s *WorkflowStream) learnURL(data []byte) {
+	if page := debugURLOf(data); page != "" {
+		s.run.DebugURL, s.run.ExecuteID = page, executeIDOf(page)
+	}
+}
+
+// debugURLOf reads the data of an event that ends a stream, "" if it names no page.
+func debugURLOf(data []byte) (page string) {
 	o := object{b: bytes.TrimSpace(data)}
 	for o.next() {
 		if string(o.name) == "debug_url" {
-			s.run.DebugURL = textOf(o.value)
-			s.run.ExecuteID = executeIDOf(s.run.DebugURL)
+			page = textOf(o.value)
 		}
 	}
+	return page
 }
 
 func (s *WorkflowStream) interrupt(data []byte) {

@@ -29,8 +29,8 @@ type Result struct {
 	ChatID          string   `json:"chat_id,omitempty"`
 
 	// WorkflowID is the workflow that the task ran in place of a chat, or the chatflow that it asked. ExecuteID is a run's
-	// id, which is also its ChatID, and DebugURL a page at Coze that shows the run for 7 days. Interrupt is set if the run
-	// waits for something.
+	// id, which is also its ChatID, and DebugURL a page at Coze that shows a run, or a chatflow's chat, for 7 days. Interrupt
+	// is set if the run waits for something.
 	WorkflowID string     `json:"workflow_id,omitempty"`
 	ExecuteID  string     `json:"execute_id,omitempty"`
 	DebugURL   string     `json:"debug_url,omitempty"`

@@ -20,8 +20,10 @@ func (a *attempt) fill(chat *coze.Chat) {
 	r.AsksBack = a.cut("question", chat.AsksBack())
 }
 
-// keepUsage takes over what Coze counted, if it says so: all rounds of tools together.
+// keepUsage takes over what Coze counted, if it says so: all rounds of tools together. Beside it comes the page that shows
+// a chatflow's run.
 func (a *attempt) keepUsage(chat *coze.Chat) {
+	a.rec.Result.DebugURL = cmp.Or(chat.DebugURL, a.rec.Result.DebugURL)
 	if used := a.usedBy(chat); used.TokenCount > 0 {
 		a.rec.Result.Usage = &used
 	}

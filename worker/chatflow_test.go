@@ -38,7 +38,7 @@ func TestChatflow(t *testing.T) {
 		for _, chat := range []*tasks.Chat{streamed, long, withBot} {
 			r := l.wait(l.enqueue(chat, tasks.Options{}))
 			if r.Status != results.Completed || r.Answer == "" || r.Usage == nil || r.ConversationID == "" || r.ChatID == "" || r.ExecuteID != "" ||
-				r.WorkflowID != chat.WorkflowID || r.BotID != chat.BotID || r.Attempts != 1 {
+				r.DebugURL == "" || r.WorkflowID != chat.WorkflowID || r.BotID != chat.BotID || r.Attempts != 1 {
 				t.Errorf("%+v %+v", r, r.Error)
 			}
 		}
@@ -59,7 +59,7 @@ func TestChatflowConversation(t *testing.T) {
 		return l.wait(l.enqueue(chat, tasks.Options{}))
 	}
 	first, second := turn("Weather? [[mock:ask_back]]"), turn("Berlin, today")
-	if first.Status != results.Completed || first.AsksBack == "" || first.AsksBack != first.Answer {
+	if first.Status != results.Completed || first.AsksBack == "" || first.DebugURL == "" || first.AsksBack != first.Answer {
 		t.Errorf("%+v %+v", first, first.Error)
 	}
 	if second.Status != results.Completed || second.AsksBack != "" || second.ConversationID != first.ConversationID {
@@ -96,6 +96,9 @@ func TestChatflowFaults(t *testing.T) {
 			r := l.wait(l.enqueue(chatflow(tt.question), tasks.Options{Attempts: 3}))
 			if r.Status != tt.status || r.Attempts != tt.attempts || r.PossibleDuplicate != tt.twice || l.fake.ByQuestion(tt.question) != tt.chats {
 				t.Errorf("%+v %+v, %d chats", r, r.Error, l.fake.ByQuestion(tt.question))
+			}
+			if strings.HasPrefix(tt.question, "failed") && r.DebugURL == "" {
+				t.Error("no debug_url")
 			}
 			if tt.class != "" && (r.Error == nil || r.Error.Class != tt.class) {
 				t.Errorf("%+v, want class %s", r.Error, tt.class)

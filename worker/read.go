@@ -90,7 +90,7 @@ func (a *attempt) read(ctx context.Context, stream *coze.Stream, chat *coze.Chat
 func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) error {
 	a.rec.LogID = logID
 	r := &a.rec.Result
-	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps = "", "", nil, "", nil // an earlier chat's
+	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps, r.DebugURL = "", "", nil, "", nil, "" // an earlier chat's
 	asked := r.ConversationID
 	conversation := cmp.Or(chat.ConversationID, asked)
 	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {

@@ -89,7 +89,7 @@ type Fault struct {
 	// before event), bytes (a flush after every byte), nofinal (no newline after
 	// the last data).
 	Lines string
-	// Done is the last event's form: "" for "[DONE]", or bare, empty, debug_url,
+	// Done is the last event's form: "" for "[DONE]" (debug_url for a chatflow), or bare, empty, debug_url,
 	// stream.done, none.
 	Done string
 	// Pace and Latency replace the configured DeltaPace and Latency.

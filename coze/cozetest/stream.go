@@ -188,8 +188,11 @@ func (e *emitter) canceled() error {
 
 // done sends the last event and hands everything to the connection.
 func (e *emitter) done() error {
-	name, data := "done", `"[DONE]"`
-	switch e.fault.Done {
+	name, data, form := "done", `"[DONE]"`, e.fault.Done
+	if form == "" && e.x.route.on == onChatflow {
+		form = "debug_url"
+	}
+	switch form {
 	case "bare":
 		data = "[DONE]"
 	case "empty":
