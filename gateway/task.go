@@ -31,11 +31,11 @@ type taskRequest struct {
 	UserID          string                     `json:"user_id,omitempty" doc:"who asks" default:"cozeq"`
 	ConversationID  string                     `json:"conversation_id,omitempty" doc:"go on in this conversation of Coze's"`
 	ConversationKey string                     `json:"conversation_key,omitempty" doc:"your own name for a conversation: created at its first turn, continued after" maxLength:"512"`
-	WorkflowID      string                     `json:"workflow_id,omitempty" doc:"run this workflow in place of a question, or with a question ask this chatflow; bot_id is then a bot that it is to work with" pattern:"^[A-Za-z0-9_-]{1,64}$"`
-	AppID           string                     `json:"app_id,omitempty" doc:"the app that the workflow is of; a chatflow needs this or a bot"`
-	WorkflowVersion string                     `json:"workflow_version,omitempty" doc:"of a workflow in a library; without it the newest"`
-	ConnectorID     string                     `json:"connector_id,omitempty" doc:"the channel that the workflow runs in"`
-	Ext             map[string]string          `json:"ext,omitempty" doc:"of a workflow: latitude, longitude, user_id"`
+	WorkflowID      string                     `json:"workflow_id,omitempty" doc:"run this workflow in place of a question; with a question, ask this chatflow. bot_id is then the bot that it works with" pattern:"^[A-Za-z0-9_-]{1,64}$"`
+	AppID           string                     `json:"app_id,omitempty" doc:"the app that the workflow belongs to; a chatflow needs an app or a bot"`
+	WorkflowVersion string                     `json:"workflow_version,omitempty" doc:"version of a workflow in a library; the newest if it is missing"`
+	ConnectorID     string                     `json:"connector_id,omitempty" doc:"the channel in which the workflow runs; the API if it is missing"`
+	Ext             map[string]string          `json:"ext,omitempty" doc:"latitude, longitude and user_id, for a workflow"`
 	Resume          *resume                    `json:"resume,omitempty" doc:"go on with a workflow's run that was interrupted, in place of parameters"`
 	CustomVariables map[string]string          `json:"custom_variables,omitempty" doc:"variables of the bot"`
 	Parameters      map[string]json.RawMessage `json:"parameters,omitempty" doc:"parameters of a workflow's or chatflow's start node"`

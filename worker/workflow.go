@@ -219,7 +219,7 @@ func (a *attempt) runEnded(run *coze.WorkflowRun) (*coze.Chat, error) {
 		r.Interrupt = &results.Interrupt{EventID: i.EventID, Type: i.Type, Node: i.Node, RequiredParameters: i.RequiredParameters}
 	}
 	if run.Trimmed {
-		a.warn("Coze has cut the workflow's output: the page of debug_url shows all of it")
+		a.warn("Coze has cut the workflow's output, which is over 1 MB: the page of debug_url shows all of it, for 7 days")
 	}
 	chat := outcomeOf(run)
 	a.keepUsage(chat)

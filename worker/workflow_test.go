@@ -143,6 +143,17 @@ func TestWorkflowResume(t *testing.T) {
 	}
 }
 
+// TestWorkflowCut: an output that Coze has cut is an answer with a warning, which says where all of it is.
+func TestWorkflowCut(t *testing.T) {
+	t.Parallel()
+	l := newLine(t, redistest.Embedded(t))
+	l.work()
+	r := l.wait(l.enqueue(workflow(strings.Repeat("large ", 100_000)), tasks.Options{}))
+	if r.Status != results.Completed || r.Answer == "" || r.DebugURL == "" || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "debug_url") {
+		t.Errorf("%.500s %s %q %+v", r.Answer, r.DebugURL, r.Warnings, r.Error)
+	}
+}
+
 // TestWorkflowShutdown: a worker that stops puts a run back, and another one waits for its end.
 func TestWorkflowShutdown(t *testing.T) {
 	t.Parallel()

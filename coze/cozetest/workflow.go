@@ -324,12 +324,14 @@ func (r *run) appendHistory(dst []byte, logID string) []byte {
 	dst = strconv.AppendInt(append(dst, `,"run_mode":`...), int64(r.mode), 10)
 	dst = strconv.AppendInt(append(dst, `,"create_time":`...), r.createdAt, 10)
 	dst = appendString(append(dst, `,"logid":`...), logID)
-	code, msg, output := "", "", ""
+	code, msg, output, trimmed := "", "", "", false
 	switch {
 	case status == "Fail":
 		code, msg = strconv.Itoa(r.fault.code()), r.fault.msg()
 	case over:
-		output = r.outputs()
+		if output = r.outputs(); len(output) > mostOutput {
+			output, trimmed = output[:mostOutput], true
+		}
 	}
 	dst = appendString(append(dst, `,"error_code":`...), code)
 	dst = appendString(append(dst, `,"error_message":`...), msg)
@@ -340,8 +342,12 @@ func (r *run) appendHistory(dst []byte, logID string) []byte {
 	if over && r.interrupt() != 0 {
 		dst = r.appendInterrupt(append(dst, `,"interrupt_data":`...))
 	}
-	return append(dst, `,"token":"0","connector_id":"1024","is_output_trimmed":false}`...)
+	dst = strconv.AppendBool(append(dst, `,"token":"0","connector_id":"1024","is_output_trimmed":`...), trimmed)
+	return append(dst, '}')
 }
+
+// mostOutput is what a history has of a run's output.
+const mostOutput = 1 << 20
 
 // outputs is the output of a history: the end node's as Output, each output node's by its name.
 func (r *run) outputs() string {

@@ -173,7 +173,7 @@ var edges = map[string][]string{
 	"internal/cli/health": {"internal/misuse", "internal/settings", "internal/terminal", "*"},
 	"internal/cli/help":   {"pflag", "internal/flags", "internal/misuse", "internal/settings", "internal/terminal", "*"},
 	"internal/parameter":  {},
-	"internal/cli/ask": {"internal/parameter", "coze", "results", "tasks", "worker", "uuid", "internal/attachment", "internal/exitcode", "internal/flags",
+	"internal/cli/ask": {"internal/parameter", "internal/input", "coze", "results", "tasks", "worker", "uuid", "internal/attachment", "internal/exitcode", "internal/flags",
 		"internal/input", "internal/messages", "internal/misuse", "internal/panel", "internal/pausewatch", "internal/progress",
 		"internal/session", "internal/settings", "internal/site", "internal/terminal", "*"},
 	"internal/cli/cancel": {"results", "tasks", "internal/misuse", "internal/session", "internal/settings",

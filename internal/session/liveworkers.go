@@ -43,12 +43,13 @@ func AddWorkerWait(cmd *cobra.Command, d *time.Duration) {
 	flags.Duration(cmd.Flags(), d, workerWaitFlag, workerWait, "with --redis: wait this long for a worker of the queue before giving up")
 }
 
-// CheckOwnWorker refuses --with-worker where this process asks in any case, and the worker's flags where only others ask.
-func CheckOwnWorker(cmd *cobra.Command, withWorker, shared bool) error {
+// CheckOwnWorker refuses --with-worker where this process asks in any case, and the worker's flags where only others ask; more are
+// flags that only the worker of this command takes.
+func CheckOwnWorker(cmd *cobra.Command, withWorker, shared bool, more ...string) error {
 	if withWorker && !shared {
 		return misuse.Errorf(cmd, "--with-worker %w; alone there is a worker in any case", ErrNeedsRedis)
 	}
-	for _, flag := range []string{settings.Rate, settings.MaxAnswer} {
+	for _, flag := range append(more, settings.Rate, settings.MaxAnswer) {
 		if shared && !withWorker && cmd.Flags().Changed(flag) {
 			return misuse.Errorf(cmd, "--%s is for the worker of this process: add --with-worker, or set it where the workers run", flag)
 		}

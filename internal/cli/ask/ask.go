@@ -376,7 +376,7 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config) error {
 	if err := session.CheckWorkerWait(cmd, o.workerWait, cfg.Shared()); err != nil {
 		return err
 	}
-	if err := session.CheckOwnWorker(cmd, o.withWorker, cfg.Shared()); err != nil {
+	if err := session.CheckOwnWorker(cmd, o.withWorker, cfg.Shared(), settings.WebhookAllow); err != nil {
 		return err
 	}
 	switch {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/attachment"
+	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/parameter"
 	"github.com/cozeq/cozeq/internal/settings"
@@ -58,17 +59,15 @@ func (w *workflow) addFlags(cmd *cobra.Command) {
 }
 
 func (o *options) args(cmd *cobra.Command, args []string) error {
+	flows := settings.WorkflowFlags{Flows: input.Flows{Workflow: o.workflow.id, Chatflow: o.workflow.chatflow, App: o.workflow.app}}
+	if err := flows.Apply(cmd, &input.Options{BotID: cmd.Flag(settings.Bot).Value.String()}); err != nil {
+		return err
+	}
 	switch {
-	case o.workflow.id != "" && o.workflow.chatflow != "":
-		return misuse.Errorf(cmd, "--workflow and --chatflow: choose one")
 	case o.workflow.id == "" && o.workflow.resume != "":
 		return misuse.Errorf(cmd, "--resume goes with --workflow")
-	case o.workflow.id+o.workflow.chatflow == "" && o.workflow.app != "":
-		return misuse.Errorf(cmd, "--app goes with --workflow or --chatflow")
 	case o.workflow.chatflow == "" && len(o.workflow.params) > 0:
 		return misuse.Errorf(cmd, "--param goes with --chatflow; a workflow's parameters are arguments")
-	case o.workflow.app != "" && cmd.Flags().Changed(settings.Bot):
-		return misuse.Errorf(cmd, "--app and --bot: Coze takes one of the two")
 	case o.workflow.resume != "":
 		return misuse.CheckArgs(1, 1, "ANSWER")(cmd, args)
 	case o.workflow.id != "":

@@ -164,7 +164,7 @@ func (o *options) check(cmd *cobra.Command, cfg settings.Config, args []string) 
 	if err := session.CheckWorkerWait(cmd, o.workerWait, !o.alone(cfg)); err != nil {
 		return err
 	}
-	if err := session.CheckOwnWorker(cmd, o.withWorker, !o.alone(cfg)); err != nil {
+	if err := session.CheckOwnWorker(cmd, o.withWorker, !o.alone(cfg), settings.WebhookAllow); err != nil {
 		return err
 	}
 	if o.onResult != "" {
