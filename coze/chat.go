@@ -224,6 +224,9 @@ func (c *Chat) keep(m Message) {
 			return
 		}
 	}
+	if c.Messages == nil {
+		c.Messages = make([]Message, 0, 5) // an answer, three follow-ups, and the end
+	}
 	c.Messages = append(c.Messages, m)
 }
 

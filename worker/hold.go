@@ -75,10 +75,12 @@ func (a *attempt) disown(ctx context.Context) {
 	defer cancel()
 	given, wanted := *own, false
 	given.Runs = false
-	err := a.persist(ctx, func(ctx context.Context) (err error) {
+	writing, done := a.untilGivenUp(ctx)
+	err := a.persist(writing, func(ctx context.Context) (err error) {
 		wanted, err = a.records.GiveOver(ctx, given)
 		return err
 	})
+	done()
 	switch {
 	case err != nil:
 		a.log.Warn("could not find out whether the task's new owner wants this chat", "chat", own.ChatID, "err", err)

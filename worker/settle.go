@@ -90,7 +90,9 @@ func (a *attempt) end(ctx context.Context, chat *coze.Chat, v Verdict) error {
 		r.Error.LogID = cmp.Or(r.Error.LogID, a.rec.LogID)
 		a.recallChat()
 	}
-	if v.Action == Done {
+	ctx, done := a.untilGivenUp(ctx)
+	defer done()
+	if v.Action == Done && a.deltas != nil {
 		if err := a.persist(ctx, a.deltas.finish); err != nil && !a.damaged(err) {
 			return err
 		}
@@ -101,6 +103,9 @@ func (a *attempt) end(ctx context.Context, chat *coze.Chat, v Verdict) error {
 	if err != nil {
 		a.damaged(err)
 		return err
+	}
+	if r.Lane == "" && !a.ofBatch() {
+		return nil
 	}
 	return a.persist(ctx, func(ctx context.Context) error { return a.handOn(ctx, r, a.blocks()) })
 }
@@ -188,12 +193,17 @@ var persistWaits = backoff.Policy{First: 100 * time.Millisecond, Most: 5 * time.
 
 const writeWait = 5 * time.Second
 
-// persist repeats a write until it is done, refused, or hopeless: the answer is paid for, and a Redis that restarts is back
-// within a minute. A worker that shuts down does not wait for that: the record has enough to find the chat again.
-func (a *attempt) persist(ctx context.Context, write func(context.Context) error) error {
+// untilGivenUp is the context for persist: a worker that shuts down does not wait for a Redis that is away, as the record
+// has enough to find the chat again.
+func (a *attempt) untilGivenUp(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(a.life, cancel)()
+	stop := context.AfterFunc(a.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// persist repeats a write until it is done, refused, or hopeless: the answer is paid for, and a Redis that restarts is back
+// within a minute.
+func (a *attempt) persist(ctx context.Context, write func(context.Context) error) error {
 	return persistWaits.Retry(ctx, func() error {
 		once, cancel := context.WithTimeout(ctx, writeWait)
 		defer cancel()

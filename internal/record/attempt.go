@@ -80,7 +80,7 @@ type Notes struct {
 }
 
 // Begin takes a task up: it becomes running, and older attempts may not write any more. The seed fills the record if it is
-// gone. It is one round trip; along adds commands of the caller to it.
+// gone. It is one round trip, two then; along adds commands of the caller to the first.
 func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, along ...func(redis.Cmdable)) (*Attempt, error) {
 	owner := newOwner()
 	if seed.CreatedAt.IsZero() {
@@ -91,8 +91,12 @@ func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, a
 	if withBody {
 		body = "1"
 	}
-	args := append([]any{owner, results.At(time.Now()).String(), seconds(openTTL), body}, seed.Seal(s.results.Keys, seed.ID).Fields()...)
-	reply, err := s.run(ctx, beginScript, []string{results.Key(seed.ID), results.BodyKey(seed.ID)}, args, along...).Slice()
+	args := []any{owner, results.At(time.Now()).String(), seconds(openTTL), body}
+	keys := []string{results.Key(seed.ID), results.BodyKey(seed.ID)}
+	reply, err := s.run(ctx, beginScript, keys, args, along...).Slice()
+	if err == nil && len(reply) == 0 { // the record is gone
+		reply, err = s.run(ctx, beginScript, keys, append(args, seed.Seal(s.results.Keys, seed.ID).Fields()...)).Slice()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("begin %s: %w", seed.ID, results.KeyFault(results.Key(seed.ID), err))
 	}
@@ -112,8 +116,9 @@ func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, a
 
 // update writes for the owner; chatID is the chat that it writes, "" for none.
 func (a *Attempt) update(ctx context.Context, chatID string, asking bool, drop, set []any, along ...func(redis.Cmdable)) error {
-	args := append([]any{seconds(openTTL), a.known, chatID, asking, len(drop)}, drop...)
-	ok, err := a.write(ctx, updateScript, []string{results.Key(a.Result.ID)}, append(args, set...), along...)
+	args := append(make([]any, 0, 7+len(drop)+len(set)), a.owner, 0, seconds(openTTL), a.known, chatID, asking, len(drop))
+	args = append(append(args, drop...), set...)
+	ok, err := a.write(ctx, updateScript, []string{results.Key(a.Result.ID)}, args, along...)
 	if err != nil {
 		return fmt.Errorf("update %s: %w", a.Result.ID, err)
 	}
@@ -139,10 +144,11 @@ func (a *Attempt) take(ctx context.Context) error {
 // write runs a script for the owner alone, and a second time if it finds no record and may make it again. The script's first
 // two arguments are the owner and that permission.
 func (a *Attempt) write(ctx context.Context, script *redis.Script, keys []string, args []any, along ...func(redis.Cmdable)) (int, error) {
-	ok, err := a.store.run(ctx, script, keys, append([]any{a.owner, 0}, args...), along...).Int()
+	ok, err := a.store.run(ctx, script, keys, args, along...).Int()
 	if err == nil && ok == gone {
 		if err = a.lost(ctx); err == nil {
-			ok, err = a.store.run(ctx, script, keys, append([]any{a.owner, 1}, args...)).Int()
+			args[1] = 1
+			ok, err = a.store.run(ctx, script, keys, args).Int()
 		}
 	}
 	if err == nil && ok == fenced {
@@ -350,6 +356,8 @@ func (a *Attempt) finish(ctx context.Context, stream bool, along ...func(redis.C
 		}
 		others = string(list)
 	}
-	args := append([]any{a.keep, results.Channel(id), message, hasDeltas, keepBody, a.known, r.ChatID, others}, r.Fields()...)
+	fields := r.Fields()
+	args := append(make([]any, 0, 10+len(fields)), a.owner, 0, a.keep, results.Channel(id), message, hasDeltas, keepBody, a.known, r.ChatID, others)
+	args = append(args, fields...)
 	return a.write(ctx, finishScript, []string{results.Key(id), results.BodyKey(id), results.DeltasKey(id)}, args, along...)
 }

@@ -1,8 +1,9 @@
 -- Hands a task's record to a new owner.
 --
 -- KEYS: 1 record, 2 body
--- ARGV: 1 owner, 2 now, 3 TTL in seconds, 4 '1' to read the body, then names and values of the seed's fields
--- Reply: { HGETALL of the record, body, ms since fenced_at }, or { HGETALL } for a task that has ended
+-- ARGV: 1 owner, 2 now, 3 TTL in seconds, 4 '1' to read the body, then names and values of the seed's fields, or none
+-- Reply: { HGETALL of the record, body, ms since fenced_at }, or { HGETALL } for a task that has ended, or {}: the record
+--        needs the seed, and nothing was done
 --
 -- Invariant: one owner at a time, and no owner after the end. The test for the end and the change of owner are one
 -- step. Between two steps the old owner could end the task, and the new one would ask again.
@@ -24,6 +25,7 @@
 local record = redis.call('HMGET', KEYS[1], 'status', 'id')
 local status, id = record[1], record[2]
 if ENDED[status] then return { redis.call('HGETALL', KEYS[1]) } end
+if not id and #ARGV == 4 then return {} end
 if not status then redis.call('HSET', KEYS[1], 'made', 1) end
 if not id then -- the record is empty, or holds only what an older attempt has noted since
 	for i = 5, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end

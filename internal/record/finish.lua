@@ -20,19 +20,17 @@
 
 local STALE = 4
 
-local record = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id')
-local status, chat = record[2], record[3]
+local record = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id', 'other_chat_ids', 'kept')
+local status, chat, others, kept = record[2], record[3], record[4], record[5]
 local refused = refusal(record[1], status, ARGV[1], ARGV[2])
 if refused then return refused end
 if ENDED[status] then return 1 end
-if chat and chat ~= ARGV[8] and chat ~= ARGV[9] then add_other_chat(chat) end
-if (redis.call('HGET', KEYS[1], 'other_chat_ids') or '') ~= ARGV[10] then return STALE end
+if chat and chat ~= ARGV[8] and chat ~= ARGV[9] then others = add_other_chat(chat) end
+if (others or '') ~= ARGV[10] then return STALE end
 redis.call('HDEL', KEYS[1], 'asked_at', 'fenced_at', 'cancel', 'made', 'ended_chat', 'ended_conversation',
 	'removed_chat', 'tools', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
 	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups', 'asks_back', 'execute_id', 'debug_url', 'interrupt')
-if redis.call('HDEL', KEYS[1], 'kept') == 1 then
-	redis.call('HDEL', KEYS[1], 'custom_id', 'bot_id', 'user_id', 'queue')
-end
+if kept then redis.call('HDEL', KEYS[1], 'kept', 'custom_id', 'bot_id', 'user_id', 'queue') end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 11))
 close(ARGV[3], ARGV[7] == '1', ARGV[6] == '1', ARGV[4], ARGV[5])
 return 1

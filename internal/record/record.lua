@@ -16,7 +16,7 @@ local function refusal(record_owner, status, owner, remake)
 	return record_owner ~= owner and FENCED or nil
 end
 
--- add_other_chat adds a chat to those that the record names beside its own.
+-- add_other_chat adds a chat to those that the record names beside its own, and returns them.
 local function add_other_chat(chat)
 	local id = '"' .. string.gsub(chat, '[^%w_.:-]', '') .. '"' -- as JSON writes it: finish.lua compares the list
 	local all = redis.call('HGET', KEYS[1], 'other_chat_ids')
@@ -26,6 +26,7 @@ local function add_other_chat(chat)
 		all = string.sub(all, 1, -2) .. ',' .. id .. ']'
 	end
 	redis.call('HSET', KEYS[1], 'other_chat_ids', all, 'possible_duplicate', 'true')
+	return all
 end
 
 -- close ends everything that belongs to a task whose record has just ended, and tells the waiters.
