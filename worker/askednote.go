@@ -1,13 +1,17 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/record"
 )
 
@@ -76,35 +80,6 @@ func (n *note) close() {
 	}
 }
 
-// permitToAsk writes the asked note and takes a permit, in one round trip. If it has to wait for the permit, the note is
-// written again when the question is sent: see note.
-func (a *attempt) permitToAsk(ctx context.Context, conversation string) error {
-	draw, await := a.calls.permitToAsk()
-	err := a.noteAsked(ctx, conversation, func(p redis.Cmdable) {
-		draw(ctx, p)
-		a.announce(ctx, p) // that it runs, which was written before
-	})
-	if err != nil {
-		return err
-	}
-	began := a.noted
-	err = await(ctx)
-	a.spans.Permit(began, permitGiven(err), err)
-	if err != nil {
-		a.clearAsked(ctx, conversation)
-		return err
-	}
-	a.cfg.Metrics.Permitted(time.Since(began))
-	return nil
-}
-
-// announce tells those who watch the answer that the record's status has changed.
-func (a *attempt) announce(ctx context.Context, c redis.Cmdable) {
-	if a.chat != nil && a.chat.Stream {
-		_ = record.Announce(ctx, c, a.id) // they read the record now and then anyway
-	}
-}
-
 // noteAsked notes that the question is about to be sent, first in the journal: if the record alone said so, only a process
 // that still has the record would believe it.
 func (a *attempt) noteAsked(ctx context.Context, conversation string, along ...func(redis.Cmdable)) error {
@@ -158,4 +133,62 @@ func (a *attempt) note(ctx context.Context, conversation string) *note {
 func elapsed(since time.Time) time.Duration {
 	now := time.Now()
 	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
+}
+
+// created notes the chat before its answer is read. If Redis cannot take the note now, the answer is read all the same: it is
+// on its way and paid for. Only a newer attempt's hold on the task ends this one.
+func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) error {
+	a.rec.LogID = logID
+	r := &a.rec.Result
+	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps, r.DebugURL = "", "", nil, "", nil, "" // an earlier chat's
+	asked := r.ConversationID
+	conversation := cmp.Or(chat.ConversationID, asked)
+	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {
+		a.log.Warn("could not note the chat in the journal, reading on", "chat", chat.ID, "err", err)
+	}
+	own := record.GivenChat{TaskID: a.id, ConversationID: conversation, ChatID: chat.ID, AskedAt: a.rec.AskedAt, Runs: true}
+	a.hold.chat.Store(&own)
+	err := a.rec.Created(ctx, conversation, chat.ID)
+	if err == nil {
+		noted := own
+		noted.Noted = true
+		a.hold.chat.Store(&noted)
+	}
+	a.hold.sending.Store(false)
+	if err != nil && !errors.Is(err, record.ErrFenced) {
+		a.log.Warn("could not note the chat, reading on", "chat", chat.ID, "err", err)
+		err = nil
+	}
+	if key := a.chat.ConversationKey; err == nil && key != "" && conversation != asked {
+		if err := a.conversations.Move(ctx, a.chat.Holder(), key, asked, conversation); err != nil {
+			a.log.Warn("could not note where the conversation moved", "conversation", conversation, "err", err)
+		}
+	}
+	return err
+}
+
+// chatEnded notes a chat that ended without an answer, and where it was. A task that is not asked again names it in its
+// record, for questions to Coze's support.
+func (a *attempt) chatEnded(chatID string) {
+	a.rec.EndedChat, a.rec.Result.ChatID = chatID, ""
+	a.hold.chat.Store(nil)
+	if a.ownConversation() {
+		a.rec.EndedConversation = a.rec.Result.ConversationID
+	}
+}
+
+// noteTools notes a round, first in the journal: the record may be gone with this process.
+func (a *attempt) noteTools(ctx context.Context, round *record.ToolRound) error {
+	text, err := json.Marshal(round)
+	if err != nil {
+		return fmt.Errorf("note the tools of %s: %w", a.id, err)
+	}
+	err = a.tell(ctx, Progress{
+		ID: a.id, BotID: a.chat.BotID, ConversationKey: a.chat.ConversationKey, ConversationID: a.rec.Result.ConversationID,
+		ChatID: round.ChatID, Tools: text,
+	})
+	if err != nil {
+		return err
+	}
+	return a.rec.NoteTools(ctx, round, text)
 }

@@ -110,3 +110,47 @@ func (a *attempt) guard(ctx context.Context, invalid error) (chat *coze.Chat, er
 	}
 	return chat, err
 }
+
+// answer gets the task's answer: from a chat that exists, else from a new one.
+func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
+	if err := a.prepare(); err != nil {
+		return nil, a.awaitKey(err)
+	}
+	if a.rec.CancelRequested {
+		a.hold.stop(errCanceled)
+		return nil, errCanceled
+	}
+	if err := a.turn(ctx); err != nil {
+		return nil, err
+	}
+	// Before the first call, as a refusal of any call concerns the credential.
+	if err := a.calls.identify(ctx); err != nil {
+		return nil, err
+	}
+	switch exists, err := a.chatExists(ctx); {
+	case err != nil:
+		return nil, err
+	case exists:
+		return a.lookUp(ctx)
+	case a.expired():
+		return nil, errExpired
+	}
+	return a.ask(ctx)
+}
+
+// chatExists reports whether the record names a chat of this question, now or after a search at Coze. It is looked up then,
+// and nothing is asked.
+func (a *attempt) chatExists(ctx context.Context) (bool, error) {
+	if a.rec.Result.ChatID != "" {
+		if err := a.placeChat(ctx); err != nil {
+			return false, err
+		}
+	}
+	if a.rec.Result.ChatID != "" {
+		return true, nil
+	}
+	if a.rec.AskedAt.IsZero() {
+		return false, nil
+	}
+	return a.find(ctx)
+}

@@ -7,11 +7,6 @@ import (
 	"github.com/cozeq/cozeq/coze"
 )
 
-// ownConversation reports whether no other task and no person needs the task's conversation.
-func (a *attempt) ownConversation() bool {
-	return a.chat.ConversationID == "" && a.chat.ConversationKey == ""
-}
-
 // conversation returns the conversation to ask in, and creates it if there is none. It must be known before anything is paid
 // for: Coze would create one by itself, but a question without a reply could then never be found again.
 func (a *attempt) conversation(ctx context.Context) (string, error) {

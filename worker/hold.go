@@ -63,33 +63,3 @@ func (h *hold) check(ctx context.Context, records *record.Store, forgot bool) er
 	}
 	return nil
 }
-
-// disown is for an attempt that has lost its task while it had a chat of its own. The new owner may not know that chat and
-// have asked again. Then this chat is one too many, and is canceled at Coze.
-func (a *attempt) disown(ctx context.Context) {
-	own := a.hold.chat.Load()
-	if own == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
-	defer cancel()
-	given, wanted := *own, false
-	given.Runs = false
-	writing, done := a.untilGivenUp(ctx)
-	err := a.persist(writing, func(ctx context.Context) (err error) {
-		wanted, err = a.records.GiveOver(ctx, given)
-		return err
-	})
-	done()
-	switch {
-	case err != nil:
-		a.log.Warn("could not find out whether the task's new owner wants this chat", "chat", own.ChatID, "err", err)
-	case !wanted && a.chat.IsWorkflow():
-		a.log.Warn("another worker has run this workflow again: Coze cannot cancel this run", "chat", own.ChatID)
-	case !wanted:
-		a.log.Warn("another worker has asked this question again: this chat is canceled", "chat", own.ChatID, "conversation", own.ConversationID)
-		if _, err := a.coze.CancelChat(ctx, own.ConversationID, own.ChatID); err != nil {
-			a.log.Warn("could not cancel the chat", "chat", own.ChatID, "err", err)
-		}
-	}
-}

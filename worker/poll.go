@@ -74,21 +74,6 @@ func (a *attempt) readEnd(ctx context.Context) (*coze.Chat, error) {
 	return chat, a.readMessages(ctx, chat)
 }
 
-// startOver has readers of a broken stream's deltas begin again with what the chat has said.
-func (a *attempt) startOver(ctx context.Context, chat *coze.Chat) error {
-	if !a.chat.Stream {
-		return nil
-	}
-	if err := a.publishAnew(ctx, chat.Answer()); err != nil {
-		return err
-	}
-	a.deltas = newDeltaWriter(ctx, a.rec, a.publisher, true)
-	if answers := chat.Answers(); len(answers) > 0 {
-		a.deltas.answer.message = answers[len(answers)-1].ID
-	}
-	return nil
-}
-
 // lookUpError is the error of a lookup. A call that our own checks refuse does not make the question invalid: it was asked.
 func lookUpError(err error) error {
 	if e, ok := errors.AsType[*coze.Error](err); ok && e.Class == coze.ClassInvalid {

@@ -86,9 +86,3 @@ func (a *attempt) summary() string {
 	}
 	return strconv.FormatInt(r.Usage.TokenCount, 10) + " tokens: " + text
 }
-
-// warn adds a warning to the record.
-func (a *attempt) warn(text string) {
-	a.log.Warn(text)
-	a.rec.Result.Warnings = append(a.rec.Result.Warnings, text)
-}

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -217,12 +220,60 @@ func (a *attempt) persist(ctx context.Context, write func(context.Context) error
 	})
 }
 
-// damaged reports whether a key of the task's holds something else, which no retry repairs, and logs it once.
-func (a *attempt) damaged(err error) bool {
-	e, ok := errors.AsType[*results.KeyError](err)
-	if ok && a.damagedKey != e.Key {
-		a.damagedKey = e.Key
-		a.log.Error("a key in Redis holds something else than it should", "key", e.Key, "err", err, "hint", hint(err))
+// handOn notes an ended task in its batch and gives its turn to the next one, unless it blocks its conversation. It comes
+// after the record has ended and before asynq hears of it, and can be repeated. The next turn learns which chat was this
+// one's: it may have to tell its own question from one of the same words. A damaged batch or lane is damaged for all its
+// tasks alike, and does not hold this one up.
+func (a *attempt) handOn(ctx context.Context, r *results.Result, blocks bool) error {
+	if err := a.tally.MarkResult(ctx, r); err != nil && !a.damaged(err) {
+		return err
 	}
-	return ok
+	if r.Lane == "" || blocks {
+		return nil
+	}
+	if err := a.lanes.LeaveAfter(ctx, placeOf(r), r.ChatID); err != nil && !a.damaged(err) {
+		return err
+	}
+	return nil
+}
+
+// disown is for an attempt that has lost its task while it had a chat of its own. The new owner may not know that chat and
+// have asked again. Then this chat is one too many, and is canceled at Coze.
+func (a *attempt) disown(ctx context.Context) {
+	own := a.hold.chat.Load()
+	if own == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
+	defer cancel()
+	given, wanted := *own, false
+	given.Runs = false
+	writing, done := a.untilGivenUp(ctx)
+	err := a.persist(writing, func(ctx context.Context) (err error) {
+		wanted, err = a.records.GiveOver(ctx, given)
+		return err
+	})
+	done()
+	switch {
+	case err != nil:
+		a.log.Warn("could not find out whether the task's new owner wants this chat", "chat", own.ChatID, "err", err)
+	case !wanted && a.chat.IsWorkflow():
+		a.log.Warn("another worker has run this workflow again: Coze cannot cancel this run", "chat", own.ChatID)
+	case !wanted:
+		a.log.Warn("another worker has asked this question again: this chat is canceled", "chat", own.ChatID, "conversation", own.ConversationID)
+		if _, err := a.coze.CancelChat(ctx, own.ConversationID, own.ChatID); err != nil {
+			a.log.Warn("could not cancel the chat", "chat", own.ChatID, "err", err)
+		}
+	}
+}
+
+// along returns the command that notes a state in the task's batch, if it has one, to be sent in the round trip that writes
+// the state. It is for states that are no end.
+func along(ctx context.Context, r results.Result, state results.Status) []func(redis.Cmdable) {
+	r.Status = state
+	m, ok := tally.Of(&r)
+	if !ok {
+		return nil
+	}
+	return []func(redis.Cmdable){m.Along(ctx)}
 }

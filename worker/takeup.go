@@ -3,13 +3,11 @@ package worker
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hibiken/asynq"
 
-	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/telemetry"
 	"github.com/cozeq/cozeq/results"
@@ -69,21 +67,6 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	return invalid, nil
 }
 
-// notBegun ends an attempt that could not begin on its record. If the record's key holds something else, no attempt ever
-// can: the task is archived, and its batch and its conversation continue without it.
-func (a *attempt) notBegun(ctx context.Context, err error) error {
-	v := judge(err, history{})
-	if a.damaged(err) && a.chat != nil {
-		queue, _ := asynq.GetQueueName(ctx)
-		r := a.chat.Record(a.id, queue)
-		r.Status, r.Error = results.Failed, failure(v)
-		if err := a.handOn(ctx, &r, false); err != nil {
-			return judge(err, history{}).toAsynq()
-		}
-	}
-	return v.toAsynq()
-}
-
 // prepare completes the payload and checks it, as its producer need not be tasks.Client.
 func (a *attempt) prepare() (err error) {
 	if a.sealed != nil {
@@ -120,79 +103,6 @@ func (a *attempt) observe(tracing *telemetry.Tracing) {
 	a.cfg.Metrics.Begin(r, first)
 }
 
-// payloadTrace is the traceparent of the task's payload.
-func (a *attempt) payloadTrace() string {
-	if a.chat == nil {
-		return ""
-	}
-	return a.chat.TraceParent
-}
-
-// replay handles a task that comes back although its record has ended. Either a worker died between that end and the next
-// step: then the task is handed on once more. Or an operator runs a failed task again (asynqmon, archived tasks, "run"):
-// then again is true, and the record is open.
-func (a *attempt) replay(ctx context.Context) (again bool, err error) {
-	r := &a.rec.Result
-	if again, err = a.runByHand(ctx); err == nil && !again {
-		err = a.handOn(ctx, r, a.blocks())
-	}
-	if err != nil || again {
-		return again, judge(err, history{}).toAsynq()
-	}
-	if r.Status == results.Failed && r.Error != nil && !(a.ofBatch() && !a.blocks()) {
-		return false, a.toAsynq(Verdict{Action: Fail, Class: coze.Class(r.Error.Class), Err: errors.New(r.Error.Message)})
-	}
-	return false, nil
-}
-
-// runByHand reports whether an operator runs a failed task again, and reopens its record if so. asynq notes when it archives
-// a task. A task that came back because its worker died was not archived since its record ended.
-func (a *attempt) runByHand(ctx context.Context) (bool, error) {
-	r := &a.rec.Result
-	if r.Status != results.Failed || r.CompletedAt.IsZero() || a.ofBatch() && !a.blocks() {
-		return false, nil
-	}
-	info, err := a.inspector.GetTaskInfo(r.Queue, a.id)
-	if err != nil || info.LastFailedAt.Before(r.CompletedAt.Truncate(time.Second)) {
-		return false, err
-	}
-	if err := a.tally.ReopenResult(ctx, r); err != nil { // before the record: a death between the two brings the task back
-		return false, err
-	}
-	if err := a.records.Reopen(ctx, a.id); err != nil {
-		return false, err
-	}
-	a.log.Info("a failed task is asked again, as somebody ran it by hand")
-	return true, nil
-}
-
-// answer gets the task's answer: from a chat that exists, else from a new one.
-func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
-	if err := a.prepare(); err != nil {
-		return nil, a.awaitKey(err)
-	}
-	if a.rec.CancelRequested {
-		a.hold.stop(errCanceled)
-		return nil, errCanceled
-	}
-	if err := a.turn(ctx); err != nil {
-		return nil, err
-	}
-	// Before the first call, as a refusal of any call concerns the credential.
-	if err := a.calls.identify(ctx); err != nil {
-		return nil, err
-	}
-	switch exists, err := a.chatExists(ctx); {
-	case err != nil:
-		return nil, err
-	case exists:
-		return a.lookUp(ctx)
-	case a.expired():
-		return nil, errExpired
-	}
-	return a.ask(ctx)
-}
-
 // turn returns errTurn unless it is this task's turn in its conversation. The task then waits far ahead, without a slot, and
 // is run when it becomes the head.
 //
@@ -213,28 +123,4 @@ func (a *attempt) turn(ctx context.Context) error {
 
 func placeOf(r *results.Result) lane.Place {
 	return lane.Place{Lane: r.Lane, Queue: r.Queue, ID: r.ID}
-}
-
-// chatExists reports whether the record names a chat of this question, now or after a search at Coze. It is looked up then,
-// and nothing is asked.
-func (a *attempt) chatExists(ctx context.Context) (bool, error) {
-	if a.rec.Result.ChatID != "" {
-		if err := a.placeChat(ctx); err != nil {
-			return false, err
-		}
-	}
-	if a.rec.Result.ChatID != "" {
-		return true, nil
-	}
-	if a.rec.AskedAt.IsZero() {
-		return false, nil
-	}
-	return a.find(ctx)
-}
-
-// untouched reports whether no chat of this task and no question that was sent is known.
-func (a *attempt) untouched() bool { return a.rec.Result.ChatID == "" && a.rec.AskedAt.IsZero() }
-
-func (a *attempt) expired() bool {
-	return !a.chat.ExpiresAt.IsZero() && time.Now().After(a.chat.ExpiresAt)
 }

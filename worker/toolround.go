@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -203,22 +202,6 @@ func (a *attempt) outputs(ctx context.Context, chat *coze.Chat, calls []coze.Too
 		a.log.Warn("could not note the outputs of tools, submitting them all the same", "err", err)
 	}
 	return outputs, nil
-}
-
-// noteTools notes a round, first in the journal: the record may be gone with this process.
-func (a *attempt) noteTools(ctx context.Context, round *record.ToolRound) error {
-	text, err := json.Marshal(round)
-	if err != nil {
-		return fmt.Errorf("note the tools of %s: %w", a.id, err)
-	}
-	err = a.tell(ctx, Progress{
-		ID: a.id, BotID: a.chat.BotID, ConversationKey: a.chat.ConversationKey, ConversationID: a.rec.Result.ConversationID,
-		ChatID: round.ChatID, Tools: text,
-	})
-	if err != nil {
-		return err
-	}
-	return a.rec.NoteTools(ctx, round, text)
 }
 
 // usedBy is what Coze counted for the chat so far: for the rounds that were noted, and what it says now, which is about the

@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"sync"
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
 )
 
 // A workflow's run takes the way of a chat: permit, asked note, verdict, settle. Its execute_id stands where a chat's id
@@ -138,45 +135,6 @@ func (a *attempt) streamedRun(ctx context.Context, run *coze.WorkflowRun, said s
 		return chat, a.publishAnew(ctx, chat.Answer())
 	}
 	return chat, err
-}
-
-// publishAnew makes the readers of the task's pieces start over with this text.
-func (a *attempt) publishAnew(ctx context.Context, text string) error {
-	a.deltas = nil
-	err := a.rec.Delta(ctx, record.Delta{Type: record.DeltaReset})
-	if err == nil && text != "" {
-		err = a.rec.Delta(ctx, record.Delta{Type: record.DeltaText, Text: text})
-	}
-	return err
-}
-
-func (a *attempt) runRequest(note *note) *coze.WorkflowRequest {
-	c := a.chat
-	return &coze.WorkflowRequest{
-		WorkflowID: c.WorkflowID, Parameters: c.Parameters, BotID: c.BotID, AppID: c.AppID, Ext: a.ext(),
-		Version: c.WorkflowVersion, ConnectorID: c.ConnectorID, BeforeSend: note.leave,
-	}
-}
-
-// ext has the task's user in it, as workflows and chatflows have no other place for one.
-func (a *attempt) ext() map[string]string {
-	ext, user := a.chat.Ext, a.chat.UserID
-	if user == tasks.DefaultUserID || ext["user_id"] != "" {
-		return ext
-	}
-	ext = maps.Clone(ext)
-	if ext == nil {
-		ext = make(map[string]string)
-	}
-	ext["user_id"] = user
-	return ext
-}
-
-func (a *attempt) resumeRequest(note *note) *coze.ResumeRequest {
-	r := a.chat.Resume
-	return &coze.ResumeRequest{
-		WorkflowID: a.chat.WorkflowID, EventID: r.EventID, InterruptType: r.InterruptType, Data: r.Data, BeforeSend: note.leave,
-	}
 }
 
 // lookUpRun waits for the end of the run that the record names. It runs nothing.
