@@ -22,9 +22,9 @@ import (
 // attempt is one run of a task. Its stages share what stands here, and reach nothing else of the worker:
 //
 //	take up     takeup.go      own the record, read the payload
-//	look first  takeup.go      its turn? a chat already? then poll.go or recover.go, and nothing is asked
+//	look first  attempt.go     its turn? a chat already? then poll.go or recover.go, and nothing is asked
 //	ask         ask.go         conversation, asked note and permit (askednote.go), POST /v3/chat
-//	read        read.go        the stream, from the chat's id to the last event
+//	read        ask.go         the stream, from the chat's id to the last event
 //	tools       toolround.go   what the bot calls, run and submitted; then read again
 //	judge       verdict.go     what all this means for the task
 //	settle      settle.go      write it; outcome.go puts it in asynq's words, report.go in those of logs and metrics

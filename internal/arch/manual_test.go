@@ -241,6 +241,28 @@ func TestPagesNameWhatExists(t *testing.T) {
 	}
 }
 
+// mostFiles is how many files somebody new has to open to follow one task.
+const mostFiles = 12
+
+// TestLifeOfATask counts the files of the path that CONTRIBUTING.md names; that they exist is TestPagesNameWhatExists's.
+func TestLifeOfATask(t *testing.T) {
+	page, err := os.ReadFile("../../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, path, _ := strings.Cut(string(page), "\n## The life of a task\n")
+	path, _, _ = strings.Cut(path, "\n## ")
+	named := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| \\d+ \\|.*$").FindAllString(path, -1) {
+		for _, file := range regexp.MustCompile("`([a-z/]+\\.go)`").FindAllStringSubmatch(row, -1) {
+			named[file[1]] = true
+		}
+	}
+	if len(named) == 0 || len(named) > mostFiles {
+		t.Errorf("the life of a task goes through %d files, want 1 to %d", len(named), mostFiles)
+	}
+}
+
 // unlisted are packages without a line in docs/architecture.md; one for internal/cli/... is for all commands.
 func unlisted(files []file) (faults []string) {
 	var page string
