@@ -27,7 +27,6 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	return f(r)
 }
 
-// reply is a whole reply of the given kind.
 func reply(status int, kind, body string, header ...string) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		return response(r, status, kind, strings.NewReader(body), header...), nil
@@ -50,7 +49,6 @@ func response(r *http.Request, status int, kind string, body io.Reader, header .
 
 const streamKind = "text/event-stream; charset=utf-8"
 
-// stream is a 200 event stream.
 func stream(body string) roundTrip {
 	return reply(200, streamKind, body, "X-Tt-Logid", "20261123LOG")
 }
@@ -76,7 +74,6 @@ func question() *coze.ChatRequest {
 	return &coze.ChatRequest{BotID: "b1", UserID: "u1", AdditionalMessages: []coze.Message{coze.UserText("why?")}}
 }
 
-// heard is all that a stream came to.
 type heard struct {
 	chat   coze.Chat
 	events []coze.EventType

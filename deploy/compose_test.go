@@ -42,7 +42,6 @@ type composeService struct {
 	secretFiles map[string]string // where it sees them, and what they are of
 }
 
-// ours says whether the service runs cozeq.
 func (s composeService) ours() bool { return strings.HasPrefix(s.Image, "cozeq:") }
 
 // mounts are the directories of this repository that the service sees, by where it sees them.

@@ -113,7 +113,6 @@ func (m *manifest) check(t *testing.T, file string) {
 	}
 }
 
-// decode reads the documents of a YAML file.
 func decode(t *testing.T, name string, one func(*yaml.Decoder) error) {
 	t.Helper()
 	f, err := os.Open(name)

@@ -100,7 +100,6 @@ func TestStack(t *testing.T) {
 	t.Logf("%d queries of the dashboard and %d recording rules have data; alerts: %v", len(queries), len(records), alerts)
 }
 
-// stack is what compose makes of its file.
 type stack struct {
 	services map[string]composeService
 	address  map[string]string // of each container
@@ -237,7 +236,6 @@ func (s *stack) healthy(t *testing.T, containers ...string) {
 	}
 }
 
-// token is the dashboard's.
 func (s *stack) token() string {
 	return filled(s.services["dashboard"].Environment["COZEQ_MONITOR_TOKEN"], s.env)
 }
@@ -300,7 +298,6 @@ func eventually(t *testing.T, what string, check func() error) {
 	}
 }
 
-// recorded are the names of all recording rules.
 func recorded(t *testing.T) (names []string) {
 	var file struct {
 		Groups []struct{ Rules []struct{ Record string } }

@@ -41,7 +41,6 @@ const page = `<!doctype html><script>
 })();
 </script>`
 
-// said is what the page reports.
 type said struct {
 	Status, Opened, Resets        int
 	Request, Text, Answer, Failed string

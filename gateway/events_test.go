@@ -13,7 +13,6 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
-// event is one of a stream.
 type event struct{ id, name, data string }
 
 // watch reads a task's events to the end, or n of them.

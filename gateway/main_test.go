@@ -60,7 +60,6 @@ func (s *site) serve(c gateway.Config) {
 	})
 }
 
-// answer is what a request got.
 type answer struct {
 	status int
 	header http.Header

@@ -20,7 +20,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// keyText is a key of 32 times this byte.
 func keyText(b byte) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(rune(b)), 32)))
 }

@@ -72,14 +72,11 @@ func (s *Store) Get(ctx context.Context, id string) (*Result, error) {
 	return r, nil
 }
 
-// getChunk is how many records one pipeline of GetMany reads.
-const getChunk = 500
-
 // GetMany returns many records as they stand, aligned with ids: nil for an id that has
 // none.
 func (s *Store) GetMany(ctx context.Context, ids []string) ([]*Result, error) {
 	all := make([]*Result, 0, len(ids))
-	for chunk := range slices.Chunk(ids, getChunk) {
+	for chunk := range slices.Chunk(ids, readChunk) {
 		replies := make([]*redis.MapStringStringCmd, len(chunk))
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, id := range chunk {

@@ -16,7 +16,6 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// with changes a good chat.
 func with(f func(c *tasks.Chat)) *tasks.Chat {
 	c := tasks.Ask("bot", "why?")
 	f(c)

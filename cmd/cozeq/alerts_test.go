@@ -28,7 +28,6 @@ const (
 	scalerFile     = "../../deploy/kubernetes/scaledobject.yaml"
 )
 
-// ruleFile is a file of rules as Prometheus reads it.
 type ruleFile struct {
 	Groups []struct {
 		Name  string
@@ -50,7 +49,6 @@ func readFile(t *testing.T, path string) []byte {
 	return text
 }
 
-// rules are those of all files.
 func rules(t *testing.T) []rule {
 	t.Helper()
 	paths, err := filepath.Glob(rulesDir + "/cozeq-*.yml")

@@ -21,7 +21,6 @@ import (
 
 const monitorToken = "correct-horse-battery-staple"
 
-// call makes a request and returns its answer.
 func call(t *testing.T, method, url string, headers ...string) (status int, body string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)

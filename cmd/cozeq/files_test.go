@@ -318,7 +318,6 @@ func echo(t *testing.T) *cozetest.Server {
 	return cozetest.New(t, cozetest.With(cozetest.Config{Answer: echoed}))
 }
 
-// runFile runs cozeq run in this process.
 func runFile(t *testing.T, fake *cozetest.Server, stdin []byte, args ...string) (code int, stderr string) {
 	t.Helper()
 	var errs bytes.Buffer
@@ -332,7 +331,6 @@ func runFile(t *testing.T, fake *cozetest.Server, stdin []byte, args ...string) 
 	return code, errs.String()
 }
 
-// answers reads a .jsonl OUTPUT.
 func answers(t *testing.T, path string) map[string]string {
 	t.Helper()
 	content, err := os.ReadFile(path)

@@ -55,7 +55,6 @@ func (d *described) MustRegister(all ...prometheus.Collector) {
 
 var descName = regexp.MustCompile(`fqName: "([^"]+)"`)
 
-// allMetrics are those of a process with a worker.
 func allMetrics(t *testing.T, s *session.Session, a settings.Account) (*described, *worker.Metrics) {
 	t.Helper()
 	d := &described{Registry: prometheus.NewRegistry(), names: map[string]bool{}}

@@ -71,7 +71,6 @@ type program struct {
 	ready string // what ready has found
 }
 
-// workerServes is what a worker says once it serves.
 var workerServes = regexp.MustCompile(`"msg":"(serving)"`)
 
 // startProgram starts a program and waits until it says that it is ready. ready has one group.

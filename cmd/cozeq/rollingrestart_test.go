@@ -117,7 +117,6 @@ func talkOf(n int) string {
 	return fmt.Sprintf("talk %d.%d", n/3/(abreast*rollingTurns), n/3%abreast)
 }
 
-// rolling is a set of workers that are restarted.
 type rolling struct {
 	processes
 	concurrency int

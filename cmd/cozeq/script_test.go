@@ -135,7 +135,6 @@ func cmdCoze(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("COZE_BOT_ID", "bot_1")
 }
 
-// writeKey makes the key of an OAuth app.
 func writeKey(path string) (*rsa.PublicKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

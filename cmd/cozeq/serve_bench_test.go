@@ -145,7 +145,6 @@ func (h *house) begin(b *testing.B, cmd *exec.Cmd) {
 	})
 }
 
-// listening starts a program that prints its URL.
 func (h *house) listening(b *testing.B, program string, args ...string) (cmd *exec.Cmd, url string) {
 	b.Helper()
 	cmd = h.command(b, args...)

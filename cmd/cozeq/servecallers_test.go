@@ -231,7 +231,6 @@ type errand struct {
 	method, path, body, header string
 }
 
-// errCut is a reply that ended early.
 var errCut = errors.New("the reply was cut")
 
 // persist sends a request until read has had its reply. It comes again for the same reasons as OpenAI's SDKs, though longer
@@ -296,7 +295,6 @@ func readJSON(v any) func(*http.Response) error {
 	}
 }
 
-// frame is an event of a stream.
 type frame struct{ id, event, data string }
 
 // frames are the events of a stream, as far as they came whole.

@@ -10,7 +10,6 @@ import (
 	"github.com/cozeq/cozeq/coze/cozetest"
 )
 
-// readAll folds a stream into its chat.
 func readAll(stream *coze.Stream, chat *coze.Chat) error {
 	for event, err := range stream.Events() {
 		chat.Accumulate(event)
@@ -21,7 +20,6 @@ func readAll(stream *coze.Stream, chat *coze.Chat) error {
 	return nil
 }
 
-// askTools asks a question and returns the chat, which waits for tools.
 func askTools(t *testing.T, client *coze.Client, question string) *coze.Chat {
 	t.Helper()
 	stream, err := client.Stream(t.Context(), &coze.ChatRequest{

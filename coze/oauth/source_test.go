@@ -27,7 +27,6 @@ func served(t *testing.T, options ...cozetest.Option) (*cozetest.Server, *oauth.
 	return srv, sourceOf(t, oauth.Config{BaseURL: srv.URL, HTTP: srv.HTTPClient()})
 }
 
-// sourceOf fills in the app.
 func sourceOf(t *testing.T, c oauth.Config) *oauth.Source {
 	t.Helper()
 	c.ClientID, c.PublicKeyID, c.Key = "app_1", "fingerprint_1", theKey()

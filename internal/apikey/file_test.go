@@ -32,7 +32,6 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
-// load writes a file and reads it.
 func load(t testing.TB, text string) (*apikey.File, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys.json")

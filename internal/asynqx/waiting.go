@@ -81,7 +81,6 @@ func filed(ctx context.Context, rdb redis.UniversalClient, queue string) (int, e
 	return int(n), nil
 }
 
-// FiledIDs returns the tasks of a queue that wait in their tenants' lists.
 func FiledIDs(ctx context.Context, rdb redis.UniversalClient, queue string) ([]string, error) {
 	ids, err := rdb.ZRangeByScore(ctx, Key(queue, "scheduled"), &redis.ZRangeBy{Min: filedScore, Max: filedScore}).Result()
 	if err != nil {

@@ -24,7 +24,6 @@ type Detached struct {
 	Results *results.Store
 }
 
-// form reads the form of the file that the batch was made of.
 func (d *Detached) form() (s input.Form, err error) {
 	if d.Batch.Sealed != nil {
 		return s, fmt.Errorf("batch %s is %w", d.Batch.ID, d.Batch.Sealed)

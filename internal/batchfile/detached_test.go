@@ -26,7 +26,6 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// submit makes a detached batch of an input on this line.
 func submit(t testing.TB, l *filetest.Line, in *input.Input) *batchfile.Detached {
 	t.Helper()
 	bs := batches.New(l.Client)

@@ -138,7 +138,6 @@ func (v *verifier) records(ctx context.Context) error {
 	return nil
 }
 
-// states checks the states of a run's rows.
 func (v *verifier) states(ctx context.Context) error {
 	states, err := v.Batches.States(ctx, v.Batch.ID)
 	if err != nil {

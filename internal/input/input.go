@@ -76,7 +76,6 @@ func (in *Input) detect(compressed bool) (err error) {
 	return nil
 }
 
-// Close closes the file and removes its temporary copy.
 func (in *Input) Close() error { return errors.Join(in.file.close(), in.reader.book.close()) }
 
 // Name is the input as errors name it: its path, or stdin.

@@ -83,7 +83,6 @@ func (s *sniffer) sniffEncoding() error {
 	return nil
 }
 
-// sniffText detects the ends of lines and the delimiter.
 func (s *sniffer) sniffText() error {
 	head, whole, err := readHead(undamaged{s.text(s.file.content())})
 	if err != nil {

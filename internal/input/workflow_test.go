@@ -74,7 +74,6 @@ func TestWorkflowRows(t *testing.T) {
 	}
 }
 
-// text is an error with all problems in it.
 func text(err error) string {
 	all := err.Error()
 	if invalid, ok := errors.AsType[*input.InvalidInput](err); ok {

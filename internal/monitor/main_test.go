@@ -83,7 +83,6 @@ func (r *room) enqueue(chat *tasks.Chat, o tasks.Options) string {
 	return id
 }
 
-// await waits until asynq has the task in a state.
 func (r *room) await(queue, id string, want asynq.TaskState) {
 	r.t.Helper()
 	var last any
@@ -144,7 +143,6 @@ func (r *room) call(method, path, body string, headers ...string) *http.Response
 	return w.Result()
 }
 
-// text is the body of an answer with this status.
 func (r *room) text(response *http.Response, status int) string {
 	r.t.Helper()
 	body, err := io.ReadAll(response.Body)
@@ -157,7 +155,6 @@ func (r *room) text(response *http.Response, status int) string {
 	return string(body)
 }
 
-// read gets JSON.
 func (r *room) read(path string, into any) {
 	r.t.Helper()
 	response := r.call("GET", path, "")
@@ -193,7 +190,6 @@ func (r *room) list(queue, state string) []shownTask {
 	return page.Tasks
 }
 
-// buffer collects a log.
 type buffer struct{ bytes.Buffer }
 
 func (b *buffer) logger() *slog.Logger {

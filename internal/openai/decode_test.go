@@ -47,7 +47,6 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// short is a chat in a line.
 func short(c *tasks.Chat) string {
 	var parts []string
 	for _, m := range c.AdditionalMessages {

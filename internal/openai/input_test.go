@@ -11,7 +11,6 @@ import (
 	"github.com/cozeq/cozeq/tasks"
 )
 
-// inputList is the list as OpenAI's SDKs read it.
 type inputList struct {
 	Object string
 	Data   []struct {

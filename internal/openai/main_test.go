@@ -35,7 +35,6 @@ type site struct {
 	url     string
 }
 
-// options of a site.
 type options struct {
 	mock   cozetest.Config
 	config openai.Config
@@ -91,7 +90,6 @@ func (s *site) serve(o options) (*openai.Handler, string) {
 	return h, server.URL
 }
 
-// reply is what a request got.
 type reply struct {
 	status int
 	header http.Header
@@ -168,7 +166,6 @@ func ask(question string, more ...string) string {
 	return `{"model":"support","messages":[{"role":"user","content":` + string(q) + `}]` + strings.Join(append([]string{""}, more...), ",") + `}`
 }
 
-// respond is the body of a response to one question.
 func respond(question string, more ...string) string {
 	q, _ := json.Marshal(question)
 	return `{"model":"support","input":` + string(q) + strings.Join(append([]string{""}, more...), ",") + `}`
@@ -180,7 +177,6 @@ func each(t *testing.T, o options, f func(t *testing.T, s *site)) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) { f(t, newSite(t, rdb, o)) })
 }
 
-// embedded runs a test on the embedded store.
 func embedded(t *testing.T, o options) *site {
 	t.Parallel()
 	return newSite(t, redistest.Embedded(t), o)

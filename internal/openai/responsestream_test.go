@@ -10,7 +10,6 @@ import (
 	"github.com/cozeq/cozeq/coze/cozetest"
 )
 
-// responseEvent is an event of a response's stream.
 type responseEvent struct {
 	Type     string
 	Number   int `json:"sequence_number"`

@@ -58,7 +58,6 @@ func (s *site) handler(rdb redis.UniversalClient) (h *openaibatch.Handler, stop 
 	}), func() { store.Close() }
 }
 
-// serve starts a server.
 func (s *site) serve(rdb redis.UniversalClient) string {
 	h, stop := s.handler(rdb)
 	mux := http.NewServeMux()
@@ -81,7 +80,6 @@ func (s *site) serve(rdb redis.UniversalClient) string {
 	return server.URL
 }
 
-// object is a reply.
 type object map[string]any
 
 // send sends a request, as the key of that name, and wants this status.
@@ -147,7 +145,6 @@ func (o object) problem() string {
 	return object(e).text("message")
 }
 
-// upload uploads a file of lines for a batch.
 func (s *site) upload(key, lines string, want int) object {
 	s.t.Helper()
 	return s.uploadTo(s.url, key, "in.jsonl", lines, "batch", want)
@@ -164,13 +161,11 @@ func (s *site) uploadTo(url, key, name, content, purpose string, want int) objec
 	return s.parse(s.send(key, http.MethodPost, url+"/v1/files", form.FormDataContentType(), &body, want))
 }
 
-// ask is a line that asks a question.
 func ask(id, question string) string {
 	text, _ := json.Marshal(question)
 	return fmt.Sprintf(`{"custom_id":%q,"method":"POST","url":"/v1/chat/completions","body":{"model":"support","messages":[{"role":"user","content":%s}]}}`, id, text) + "\n"
 }
 
-// make makes a batch of lines.
 func (s *site) make(key, lines string) object {
 	s.t.Helper()
 	return s.post(key, "/v1/batches", creation(s.upload(key, lines, 200).text("id")), 200)
@@ -190,7 +185,6 @@ func (s *site) finish(key, id string) (b object) {
 	return b
 }
 
-// lines are those of a file of answers.
 func (s *site) lines(key, file string) (all []object) {
 	s.t.Helper()
 	for line := range strings.Lines(s.send(key, http.MethodGet, "/v1/files/"+file+"/content", "", nil, 200)) {

@@ -10,7 +10,6 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// recordText is a question with its answer or error, for people.
 func recordText(s *terminal.Streams, row *input.Row, r *results.Result) string {
 	var b strings.Builder
 	label := row.CustomID

@@ -107,7 +107,6 @@ func (w *Watch) learn(ctx context.Context) {
 	w.learnt = all
 }
 
-// Limits are what was learnt at the last look.
 func (w *Watch) Limits() []worker.Limit {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -45,7 +45,6 @@ func (m *Meter) over(now time.Time, seconds int64) float64 {
 
 func (m *Meter) Rate(now time.Time) float64 { return m.over(now, shortSight) }
 
-// Mean is events a second since the start.
 func (m *Meter) Mean(now time.Time) float64 {
 	return float64(m.total) / max(now.Sub(m.Start).Seconds(), 0.1)
 }

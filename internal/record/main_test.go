@@ -28,7 +28,6 @@ func openStore(rdb redis.UniversalClient) store {
 	return store{s, record.New(s)}
 }
 
-// newStore returns a store that is closed with the test.
 func newStore(t testing.TB, rdb redis.UniversalClient) store {
 	t.Helper()
 	s := openStore(rdb)

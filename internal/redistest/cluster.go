@@ -203,7 +203,6 @@ func (c *Cluster) info(ctx context.Context, s *Server) map[string]string {
 	return fields
 }
 
-// URL is the cluster's address as REDIS_URL takes it.
 func (c *Cluster) URL() string { return c.url("") }
 
 func (c *Cluster) url(who string) string {

@@ -37,10 +37,8 @@ func (s *Server) Delay(rtt time.Duration) *Proxy {
 	return p
 }
 
-// Addr is the proxy's address, host:port.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// URL is the proxy's address as REDIS_URL takes it.
 func (p *Proxy) URL() string { return "redis://" + p.Addr() + "/0" }
 
 // Client returns a client that goes through the proxy, the same at each call. It is closed with the test.

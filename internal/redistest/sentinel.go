@@ -41,7 +41,7 @@ func StartSentinel(t testing.TB, opts ...Option) *Sentinel {
 	for range sentinels {
 		s.watch = append(s.watch, startWatch(t, master, opts...))
 	}
-	s.await("the sentinels to know each other", func(ctx context.Context) bool {
+	await(s.t, "the sentinels to know each other", func(ctx context.Context) bool {
 		for _, w := range s.watch {
 			group := redis.NewMapStringStringCmd(ctx, "SENTINEL", "MASTER", masterName)
 			_ = w.client.Process(ctx, group) // no answer is no group
@@ -98,7 +98,6 @@ func startWatch(t testing.TB, master *Server, opts ...Option) *Server {
 	return w
 }
 
-// URL is the group's address as REDIS_URL takes it.
 func (s *Sentinel) URL() string { return s.url("") }
 
 func (s *Sentinel) url(who string) string {
@@ -146,7 +145,7 @@ func (s *Sentinel) Replica() *Server {
 // AwaitFailover waits until another server than old is the master and takes writes.
 func (s *Sentinel) AwaitFailover(old *Server) {
 	s.t.Helper()
-	s.await("a new master", func(ctx context.Context) bool {
+	await(s.t, "a new master", func(ctx context.Context) bool {
 		master := s.Master()
 		if master == old || !master.answering() {
 			return false
@@ -154,11 +153,6 @@ func (s *Sentinel) AwaitFailover(old *Server) {
 		info, err := master.client.InfoMap(ctx, "replication").Result()
 		return err == nil && info["Replication"]["role"] == "master"
 	})
-}
-
-func (s *Sentinel) await(what string, done func(context.Context) bool) {
-	s.t.Helper()
-	await(s.t, what, done)
 }
 
 // awaitReplicas waits until n replicas have all of a master's data and confirm what is new. Before its first

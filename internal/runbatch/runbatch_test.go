@@ -17,7 +17,6 @@ import (
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
-// batch is the batch "r" of a run.
 type batch struct {
 	*tasktest.Batch
 	runs *runbatch.Client

@@ -73,7 +73,6 @@ func (c Config) UploadAccount(ctx context.Context, pick string) (Account, error)
 	return a, err
 }
 
-// Find returns the place of a credential among the others.
 func (a Account) Find(c Config, name string) (int, error) {
 	i := slices.IndexFunc(a.Others, Named(name))
 	if i < 0 {

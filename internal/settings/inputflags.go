@@ -66,7 +66,6 @@ func (i *InputFlags) Options(cmd *cobra.Command) (input.Options, error) {
 	return o, nil
 }
 
-// template is the text of --prompt or --prompt-file.
 func (i *InputFlags) template(cmd *cobra.Command) (string, error) {
 	inline, file := cmd.Flags().Changed("prompt"), cmd.Flags().Changed("prompt-file")
 	switch {

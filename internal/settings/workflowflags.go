@@ -18,7 +18,6 @@ func (w *WorkflowFlags) Add(cmd *cobra.Command) {
 	f.StringArrayVar(&w.Params, "param", nil, "with --workflow: take a parameter from a column, as `NAME=COLUMN`; may be repeated (default each column)")
 }
 
-// Apply puts the flags into the options of the input. o.BotID is the default bot.
 func (w *WorkflowFlags) Apply(cmd *cobra.Command, o *input.Options) error {
 	bot := ""
 	if cmd.Flags().Changed(Bot) {

@@ -198,7 +198,6 @@ func target(dir, name string) string {
 	return path.Join(dir, name)
 }
 
-// Sheets are the names of the sheets, in the order of their tabs.
 func (b *Book) Sheets() []string {
 	names := make([]string, len(b.sheets))
 	for i, s := range b.sheets {

@@ -43,7 +43,6 @@ func parts(t testing.TB, path string) map[string]string {
 	return contents
 }
 
-// packed makes an archive of parts and returns its path.
 func packed(t testing.TB, contents map[string]string) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -155,7 +155,6 @@ func TestCellsAsPeopleSeeThem(t *testing.T) {
 	}
 }
 
-// edit changes a part of the archive and returns the path of a new one.
 func edit(t testing.TB, path, part string, change func(string) string) string {
 	t.Helper()
 	in, err := zip.OpenReader(path)

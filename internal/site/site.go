@@ -133,7 +133,6 @@ func (web *Server) Drain(d time.Duration) {
 	_ = web.server.Shutdown(ctx) // what it does not wait for is left to Close
 }
 
-// Close lets a scrape in progress end.
 func (web *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()

@@ -349,7 +349,6 @@ func (c *Client) Result(ctx context.Context, id string) (*results.Result, error)
 	return r, nil
 }
 
-// Owns reports whether the key of the request may see what is of this tenant.
 func Owns(ctx context.Context, tenant string) bool {
 	key := apikey.FromContext(ctx)
 	return key == nil || key.Name == tenant

@@ -101,7 +101,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Concurrency sets the most attempts that run at a time.
 func (m *Metrics) Concurrency(n int) {
 	if m != nil {
 		m.slots.Set(float64(n))

@@ -13,7 +13,6 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
-// pieces are n pieces of an answer.
 func pieces(n int) []string {
 	all := make([]string, n)
 	for i := range all {

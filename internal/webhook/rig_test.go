@@ -27,7 +27,6 @@ var (
 	newSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte("nmlkjihgfedcba9876543210"))
 )
 
-// secretsFile writes a file of secrets.
 func secretsFile(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "secrets")
@@ -82,7 +81,6 @@ func (r *receiver) answersStatus(code int) {
 	r.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
 }
 
-// next is the next delivery.
 func (r *receiver) next(t testing.TB) delivery {
 	t.Helper()
 	select {
@@ -104,7 +102,6 @@ func (r *receiver) none(t testing.TB) {
 	}
 }
 
-// rig is a queue with a Sender.
 type rig struct {
 	*tasktest.Line
 	*webhook.Sender
@@ -190,7 +187,6 @@ func (r *rig) runAgain(id string) {
 	r.Must(r.Inspector.RunTask(webhook.Queue, id))
 }
 
-// eventually waits for an effect.
 func eventually(t testing.TB, reached func() bool, state func() any) {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -205,7 +201,6 @@ func eventually(t testing.TB, reached func() bool, state func() any) {
 	}
 }
 
-// logged is what a Sender has logged.
 type logged struct {
 	mu   sync.Mutex
 	text strings.Builder

@@ -19,7 +19,6 @@ type ended struct {
 	at   time.Time
 }
 
-// read makes the event from the record of a task or from a batch.
 func (s *Sender) read(ctx context.Context, n *note) (ended, error) {
 	if n.Kind == Batch {
 		return s.readBatch(ctx, n.ID)

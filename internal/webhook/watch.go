@@ -172,7 +172,6 @@ func (w *watch) nudge(ids ...string) {
 	}
 }
 
-// nudgeAll has asynq run deliveries that are due.
 func (w *watch) nudgeAll(ctx context.Context) {
 	var mu sync.Mutex
 	var again []string

@@ -21,7 +21,6 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 )
 
-// file is a batch with rows of its own.
 type file struct{ *tasktest.Batch }
 
 func newFile(l *tasktest.Line, id string) *file { return &file{tasktest.NewBatch(l, id)} }

@@ -30,7 +30,6 @@ func (c *Client) Repair(ctx context.Context, id string) (Repaired, error) {
 	return c.repair(ctx, id, nil)
 }
 
-// retried is true for a row that was asked before.
 func retried(states *States, row int) bool { return states.Attempt(row) > 1 }
 
 // repair is Repair for the open rows that are wanted; nil wants all.

@@ -152,7 +152,6 @@ func (c *Client) choose(ctx context.Context, id string, o RetryOptions, states *
 	return rows, records, nil
 }
 
-// retry opens rows of one chunk and enqueues them.
 func (c *Client) retry(ctx context.Context, b *Status, states *States, rows []int, records []*results.Result) (n int, err error) {
 	chunk, err := c.chunk(ctx, b.ID, states, chunkOf(rows[0]))
 	if err != nil {

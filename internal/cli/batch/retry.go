@@ -130,10 +130,8 @@ func (o *retryOptions) retry(ctx context.Context, f *target) (int, error) {
 	return f.all.Retry(ctx, f.batch.ID, which)
 }
 
-// lost reports whether questions without a record are retried.
 func (o *retryOptions) lost() bool { return o.all() || slices.Contains(o.statuses, statusLost) }
 
-// all reports whether no flag selects questions.
 func (o *retryOptions) all() bool { return len(o.classes)+len(o.codes)+len(o.statuses) == 0 }
 
 // want selects the questions. Without a record, r has nothing but a status.

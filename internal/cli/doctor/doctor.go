@@ -103,7 +103,6 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 // nameWidth is for most names. A longer one pushes its own detail to the right.
 const nameWidth = 24
 
-// print writes each finding as a line for programs, or as lines for people.
 func (o *options) print(found []finding) error {
 	if !o.streams.OutTTY {
 		t := &terminal.Table{}

@@ -82,7 +82,6 @@ fail  pause[机器人]             额度用尽
 	}
 }
 
-// examine runs the command.
 func examine(ctx context.Context, s *terminal.Streams, args ...string) error {
 	cmd := New(s)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
@@ -90,7 +89,6 @@ func examine(ctx context.Context, s *terminal.Streams, args ...string) error {
 	return cmd.ExecuteContext(ctx)
 }
 
-// examined runs doctor in an environment.
 func examined(t *testing.T, env map[string]string, args ...string) (d diagnosis, all string) {
 	t.Helper()
 	var out, errs bytes.Buffer

@@ -20,7 +20,6 @@ func start(t *testing.T, args ...string) (url string, stop func(), ended <-chan 
 	return startWith(t, nil, args...)
 }
 
-// startWith is start with variables.
 func startWith(t *testing.T, env map[string]string, args ...string) (url string, stop func(), ended <-chan error) {
 	t.Helper()
 	out, written := io.Pipe()

@@ -38,7 +38,6 @@ func (p *program) count(text string) int {
 	return strings.Count(p.log.String(), text)
 }
 
-// build builds cozeq.
 func build(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "cozeq")
