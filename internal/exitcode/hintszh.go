@@ -11,8 +11,8 @@ const HintNoToken = "'cozeq run --demo' needs neither token nor bot, and 'cozeq 
 
 // HintAccepted is what 4200 and 4006 mean once the token is known to be good.
 var HintAccepted = coze.Text{
-	EN: "The token is accepted here, so it is the bot: check its id, that it is published to the API channel, and that the token may use its workspace.",
-	ZH: "令牌在这里有效，问题出在智能体：请检查智能体 ID，并确认它已发布到 API 渠道，且令牌有权使用其所在的工作空间。",
+	EN: "The token is accepted here, so it is the bot or workflow: check its id, that it is published (a bot to the API channel), and that the token may use its workspace.",
+	ZH: "令牌在这里有效，问题出在智能体或工作流：请检查其 ID，并确认它已发布（智能体须发布到 API 渠道），且令牌有权使用其所在的工作空间。",
 }
 
 // hintsZH are cozeq's own hints in Chinese, by their English. Those of Coze's codes are in the table of codes. A hint with
