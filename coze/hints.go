@@ -51,8 +51,8 @@ var (
 		"请在同一个会话中回复：用这条记录的 conversation_id（或相同的 conversation_key）再提一问。",
 	}
 	hintResume = Text{
-		"Run it again with resume: the event_id and type of this record's interrupt, and the answer as resume_data.",
-		"请用 resume 继续运行：带上这条记录 interrupt 中的 event_id 和 type，并把回答写入 resume_data。",
+		"Run it again with resume (ask: --resume and --interrupt-type): the event_id and type of this record's interrupt, and the answer as resume_data.",
+		"请用 resume（ask 用 --resume 和 --interrupt-type）继续运行：带上这条记录 interrupt 中的 event_id 和 type，并把回答写入 resume_data。",
 	}
 	hintShorten = Text{
 		"Shorten the question, or ask it in a new conversation.",
