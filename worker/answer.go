@@ -11,28 +11,26 @@ import (
 )
 
 // fill takes a completed chat over into the record.
-func (a *attempt) fill(chat *coze.Chat) {
-	r := &a.rec.Result
+func (t *task) fill(chat *coze.Chat) {
+	r := &t.rec.Result
 	r.Status, r.Error = results.Completed, nil
 	r.ChatID, r.ConversationID = cmp.Or(chat.ID, r.ChatID), cmp.Or(chat.ConversationID, r.ConversationID)
-	a.keepText(chat)
-	a.keepUsage(chat)
-	r.AsksBack = a.cut("question", chat.AsksBack())
+	t.keepText(chat)
+	t.keepUsage(chat)
+	r.AsksBack = t.cut("question", chat.AsksBack())
 }
 
-// keepUsage takes over what Coze counted, if it says so: all rounds of tools together. Beside it comes the page that shows
-// a chatflow's run.
-func (a *attempt) keepUsage(chat *coze.Chat) {
-	a.rec.Result.DebugURL = cmp.Or(chat.DebugURL, a.rec.Result.DebugURL)
-	if used := a.usedBy(chat); used.TokenCount > 0 {
-		a.rec.Result.Usage = &used
+// keepUsage takes over what Coze counted, if it says so: all rounds of tools together.
+func (t *task) keepUsage(chat *coze.Chat) {
+	if used := t.usedBy(chat); used.TokenCount > 0 {
+		t.rec.Result.Usage = &used
 	}
 }
 
 // keepText takes over what the bot said.
-func (a *attempt) keepText(chat *coze.Chat) {
-	r := &a.rec.Result
-	r.Answer, r.Reasoning, r.FollowUps = a.cut("answer", chat.Answer()), a.cut("reasoning", chat.Reasoning()), chat.FollowUps()
+func (t *task) keepText(chat *coze.Chat) {
+	r := &t.rec.Result
+	r.Answer, r.Reasoning, r.FollowUps = t.cut("answer", chat.Answer()), t.cut("reasoning", chat.Reasoning()), chat.FollowUps()
 	r.ContentType, r.Parts = "", nil
 	if kind := chat.AnswerType(); kind != coze.ContentText {
 		r.ContentType = string(kind)
@@ -48,10 +46,10 @@ func (a *attempt) keepText(chat *coze.Chat) {
 }
 
 // keepPartial takes over what the bot said before its chat or its stream ended early. It stays unless something better comes.
-func (a *attempt) keepPartial(chat *coze.Chat) {
-	a.keepUsage(chat) // a failed chat is billed too
+func (t *task) keepPartial(chat *coze.Chat) {
+	t.keepUsage(chat) // a failed chat is billed too
 	if chat.HasAnswer() || chat.Reasoning() != "" {
-		a.keepText(chat)
+		t.keepText(chat)
 	}
 }
 
@@ -60,14 +58,14 @@ func (a *attempt) keepPartial(chat *coze.Chat) {
 const maxText = 8 << 20
 
 // cut shortens a text to maxText, with a warning.
-func (a *attempt) cut(what, text string) string {
-	n := max(maxText, a.coze.MaxEvent)
+func (t *task) cut(what, text string) string {
+	n := max(maxText, t.coze.MaxEvent)
 	if len(text) <= n {
 		return text
 	}
 	for !utf8.RuneStart(text[n]) {
 		n--
 	}
-	a.warn(fmt.Sprintf("the %s had %d bytes, and is cut to %d", what, len(text), n))
+	t.warn(fmt.Sprintf("the %s had %d bytes, and is cut to %d", what, len(text), n))
 	return text[:n]
 }

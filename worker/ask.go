@@ -13,163 +13,160 @@ import (
 	"github.com/cozeq/cozeq/internal/telemetry"
 )
 
-// ask puts the question to Coze and returns the chat with its answer. An error that leaves the chat's fate open leads to
-// find or lookUp, never to a second ask within the attempt.
-func (a *attempt) ask(ctx context.Context) (*coze.Chat, error) {
-	conversation, err := a.conversation(ctx)
+// ask puts the question to Coze and reads the answer. An error that leaves the chat's fate open leads to a search or a lookup,
+// never to a second ask within the attempt.
+func (a *attempt) ask(ctx context.Context) (state, error) {
+	conversation, err := a.conversations.choose(ctx)
 	if err != nil {
-		return nil, err
+		return asking, err
 	}
 	r := &a.rec.Result
-	if a.chat.Stream && (r.Attempts > 0 || a.rec.Waits > 0) {
-		if err := a.rec.Delta(ctx, record.Delta{Type: record.DeltaReset}); err != nil {
-			return nil, err
+	if a.payload.Stream && (r.Attempts > 0 || a.rec.Waits > 0) {
+		if err := a.pieces.reset(ctx); err != nil {
+			return asking, err
 		}
 	}
-	if err := a.removeFailedTurn(ctx, conversation); err != nil {
-		return nil, err
+	if err := a.conversations.removeFailedTurn(ctx, conversation); err != nil {
+		return asking, err
 	}
-	if a.rec.Made && a.chat.Recorded {
+	if a.rec.Made && a.payload.Recorded {
 		r.PossibleDuplicate = true // the record was lost, with what it said of an earlier ask
 	}
 	err = a.permitToAsk(ctx, conversation)
-	if errors.Is(err, record.ErrChatGiven) {
-		return a.lookUp(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if a.rec.CancelRequested {
+	switch {
+	case errors.Is(err, record.ErrChatGiven):
+		return lookingUp, nil
+	case err != nil:
+		return asking, err
+	case a.rec.CancelRequested:
 		a.rec.AskedAt = time.Time{}
-		a.hold.stop(errCanceled)
-		return nil, errCanceled
+		return asking, a.canceled()
 	}
-	chat, err := a.send(ctx, conversation)
+	if a.payload.IsWorkflow() {
+		a.chat, err = a.workflow.run(ctx)
+	} else {
+		a.chat, err = a.sender.ask(ctx, conversation)
+	}
 	switch {
 	case err != nil:
-		return a.unanswered(ctx, conversation, chat, err)
-	case a.chat.IsWorkflow():
-		return chat, nil // it may have no output
-	case chat.ID == "" && !chat.HasAnswer():
-		return a.unnamed(ctx, chat)
+		return a.unanswered(ctx, conversation, err)
+	case a.payload.IsWorkflow():
+		return answered, nil // it may have no output
+	case a.chat.ID == "" && !a.chat.HasAnswer():
+		return a.unnamed(ctx)
 	}
-	return a.complete(ctx, chat)
-}
-
-// send puts what the task asks to Coze.
-func (a *attempt) send(ctx context.Context, conversation string) (*coze.Chat, error) {
-	if a.chat.IsWorkflow() {
-		return a.run(ctx)
-	}
-	return a.stream(ctx, conversation)
+	return answered, a.complete(ctx)
 }
 
 // permitToAsk writes the asked note and takes a permit, in one round trip. If it has to wait for the permit, the note is
-// written again when the question is sent: see note.
+// written again when the question is sent: see askedNote.
 func (a *attempt) permitToAsk(ctx context.Context, conversation string) error {
-	draw, await := a.calls.permitToAsk()
-	err := a.noteAsked(ctx, conversation, func(p redis.Cmdable) {
-		draw(ctx, p)
-		a.announce(ctx, p) // that it runs, which was written before
+	err := a.notes.asking(ctx, conversation, func(p redis.Cmdable) {
+		a.calls.requestToAsk(ctx, p)
+		a.pieces.tellStatus(ctx, p) // that it runs, which was written before
 	})
 	if err != nil {
 		return err
 	}
-	began := a.noted
-	err = await(ctx)
+	began := a.notes.at
+	err = a.calls.awaitToAsk(ctx)
 	a.spans.Permit(began, permitGiven(err), err)
 	if err != nil {
-		a.clearAsked(ctx, conversation)
+		a.notes.refused(ctx, conversation)
 		return err
 	}
 	a.cfg.Metrics.Permitted(time.Since(began))
 	return nil
 }
 
-// stream sends the question and reads its stream. The chat is noted as soon as an event names it.
-func (a *attempt) stream(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
+// sender sends a question, and reads streams.
+type sender struct {
+	*task
+	notes  *notes
+	pieces *pieces
+}
+
+// ask sends the question and reads its stream. The chat is noted as soon as an event names it.
+func (s *sender) ask(ctx context.Context, conversation string) (chat *coze.Chat, err error) {
 	started := time.Now()
-	span := a.spans.Ask(a.coze, a.chat.Asked(), conversation)
-	a.hold.sending.Store(true)
-	defer a.hold.sending.Store(false)
-	note := a.note(ctx, conversation)
-	stream, err := a.put(ctx, conversation, note)
+	span := s.spans.Ask(s.coze, s.payload.Asked(), conversation)
+	s.hold.sending.Store(true)
+	defer s.hold.sending.Store(false)
+	note := s.notes.consent(ctx, conversation)
+	var stream *coze.Stream
+	if s.payload.IsChatflow() {
+		stream, err = s.coze.StreamChatflow(ctx, s.chatflowRequest(conversation, note))
+	} else {
+		stream, err = s.coze.Stream(ctx, s.chatRequest(conversation, note))
+	}
 	note.close()
 	defer func() { span.End(stream, chat, err) }()
 	if e, ok := errors.AsType[*coze.Error](err); ok && e.ChatID != "" {
 		// The chat was made, but the reply is no stream of it.
-		if err := a.created(ctx, &coze.Chat{ID: e.ChatID, ConversationID: e.ConversationID}, e.LogID); err != nil {
+		if err := s.notes.created(ctx, &coze.Chat{ID: e.ChatID, ConversationID: e.ConversationID}, e.LogID); err != nil {
 			return nil, err
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	chat, a.deltas = new(coze.Chat), newDeltaWriter(ctx, a.rec, a.publisher, a.chat.Stream)
-	if err := a.read(ctx, stream, chat, span); err != nil {
+	chat = new(coze.Chat)
+	s.pieces.start(ctx)
+	if err := s.read(ctx, stream, chat, span); err != nil {
 		return chat, err
 	}
 	if at := stream.FirstAnswer(); !at.IsZero() {
-		a.cfg.Metrics.FirstToken(at.Sub(started))
+		s.cfg.Metrics.FirstToken(at.Sub(started))
 	}
 	return chat, nil
 }
 
 // read reads a stream to its end, into its chat. The span may be nil.
-func (a *attempt) read(ctx context.Context, stream *coze.Stream, chat *coze.Chat, span *telemetry.AskSpan) error {
+func (s *sender) read(ctx context.Context, stream *coze.Stream, chat *coze.Chat, span *telemetry.AskSpan) error {
 	defer func() {
-		a.events.came = stream.Began()
+		s.events.came = stream.Began()
 		_ = stream.Close() // it is read, or given up
 	}()
-	stream.Deltas = a.chat.Stream
-	a.deltas.open()
-	defer a.deltas.close()
+	stream.Deltas = s.payload.Stream
+	s.pieces.deltas.open()
+	defer s.pieces.deltas.close()
 	for event, err := range stream.Events() {
 		chat.Accumulate(event)
-		if chat.ID != "" && chat.ID != a.rec.Result.ChatID {
+		if chat.ID != "" && chat.ID != s.rec.Result.ChatID {
 			span.Created(chat)
-			if err := a.created(ctx, chat, stream.LogID()); err != nil {
+			if err := s.notes.created(ctx, chat, stream.LogID()); err != nil {
 				return err
 			}
 		}
-		if other := stream.Stray(); other != "" && !a.events.strayed {
-			a.events.strayed = true
-			a.log.Warn("the stream has events of another chat, they are left out", "chat", chat.ID, "other", other)
+		if other := stream.Stray(); other != "" && !s.events.strayed {
+			s.events.strayed = true
+			s.log.Warn("the stream has events of another chat, they are left out", "chat", chat.ID, "other", other)
 		}
 		if err != nil {
 			chat.Messages = append(chat.Messages, stream.Drafts()...)
-			a.keepPartial(chat)
+			s.keepPartial(chat)
 			if e := chat.Err(); e != nil && errors.Is(e, coze.ErrAsksBack) {
 				err = e // it quotes what the bot asks
 			}
 			return err
 		}
 		if event.Type == coze.EventMessageDelta {
-			a.deltas.write(event.Message)
+			s.pieces.deltas.write(event.Message)
 		}
 	}
-	if err := chat.Err(); err != nil {
-		return err
+	if e := chat.Err(); e != nil {
+		return e
 	}
 	return nil
 }
 
 // complete makes sure that a completed chat has its answer. A stream can lack the completed message; the chat's list of
 // messages then has it.
-func (a *attempt) complete(ctx context.Context, chat *coze.Chat) (*coze.Chat, error) {
-	if chat.HasAnswer() {
-		return chat, nil
+func (a *attempt) complete(ctx context.Context) error {
+	if a.chat.HasAnswer() {
+		return nil
 	}
-	a.keepUsage(chat) // billed, with an answer or without
-	chat.ConversationID = cmp.Or(chat.ConversationID, a.rec.Result.ConversationID)
-	if err := a.readMessages(ctx, chat); err != nil {
-		return nil, lookUpError(err)
-	}
-	return chat, nil
-}
-
-// chatEvents is which events the streams of an attempt had.
-type chatEvents struct {
-	came    bool // of a chat, in the last stream
-	strayed bool // of another chat, in any
+	a.keepUsage(a.chat) // billed, with an answer or without
+	a.chat.ConversationID = cmp.Or(a.chat.ConversationID, a.rec.Result.ConversationID)
+	return lookUpError(a.lookup.readMessages(ctx, a.chat))
 }

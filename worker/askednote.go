@@ -12,10 +12,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/record"
 )
 
-// note bounds how long after the asked note a byte of the question may leave.
+// askedNote bounds how long after the asked note a byte of the question may leave.
 //
 // A worker that takes the task over must know from when on no byte of a noted question can leave. The bound does not compare
 // the clocks of two machines:
@@ -27,14 +28,14 @@ import (
 //  3. Worker B begins: A's notes fail from now on. So A's last note is older than B's Begin, and A's last byte leaves within
 //     noteAge + ConsentTime of it.
 //  4. B looks for the question until lookAfter = noteAge + ConsentTime + 3 s after its Begin, by B's clock alone, and for
-//     findFor after the note: see attempt.lookUntil. The 3 s are for the way to Coze, and for a Coze that lists late.
+//     findFor after the note: see lookup.until. The 3 s are for the way to Coze, and for a Coze that lists late.
 //  5. If B dies before that, C need not start over: the record says since when A is fenced, by Redis' clock
 //     (record.Attempt.FencedFor). Workers that crash again and again after less than lookAfter still get through.
 //
 // "By A's clock" fails if a machine stands still together with its clocks, as a paused virtual machine may. A then wakes
 // between 2 and the write of the bytes, and does not know it. Bytes that wait in a socket's buffer are the same: they are the
-// kernel's. These few microseconds are left, and A finds out when it notes the chat: see attempt.disown.
-type note struct {
+// kernel's. These few microseconds are left, and A finds out when it notes the chat: see settlement.disown.
+type askedNote struct {
 	again func() (time.Time, error) // writes it again
 
 	mu  sync.Mutex
@@ -53,7 +54,7 @@ var (
 )
 
 // leave is coze.ChatRequest.BeforeSend.
-func (n *note) leave() error {
+func (n *askedNote) leave() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for range noteTries {
@@ -72,7 +73,7 @@ func (n *note) leave() error {
 }
 
 // close waits for a note that is being written, and lets no other be written.
-func (n *note) close() {
+func (n *askedNote) close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.err == nil {
@@ -80,51 +81,48 @@ func (n *note) close() {
 	}
 }
 
-// noteAsked notes that the question is about to be sent, first in the journal: if the record alone said so, only a process
+// notes are what an attempt notes before it takes a step that costs money: in the journal, if there is one, and in the record.
+type notes struct {
+	*task
+	names *conversation.Names
+	at    time.Time // just before the last asked note was written
+}
+
+// asking notes that the question is about to be sent, first in the journal: if the record alone said so, only a process
 // that still has the record would believe it.
-func (a *attempt) noteAsked(ctx context.Context, conversation string, along ...func(redis.Cmdable)) error {
-	if err := a.progress(ctx, conversation, "", time.Now()); err != nil {
+func (n *notes) asking(ctx context.Context, conversation string, along ...func(redis.Cmdable)) error {
+	if err := n.tell(ctx, Progress{ConversationID: conversation, AskedAt: time.Now()}); err != nil {
 		return err
 	}
-	a.noted = time.Now()
-	return a.rec.Asking(ctx, conversation, along...)
+	n.at = time.Now()
+	return n.rec.Asking(ctx, conversation, along...)
 }
 
-// clearAsked takes the asked note back: Coze has not taken the question, and it need not be looked for.
-func (a *attempt) clearAsked(ctx context.Context, conversation string) {
-	a.rec.AskedAt = time.Time{}
-	if err := a.progress(ctx, conversation, "", time.Time{}); err != nil {
-		a.log.Warn("could not note that Coze refused the question: the next attempt searches for it", "err", err)
+// refused takes the asked note back: Coze has not taken the question, and it need not be looked for.
+func (n *notes) refused(ctx context.Context, conversation string) {
+	n.rec.AskedAt = time.Time{}
+	if err := n.tell(ctx, Progress{ConversationID: conversation}); err != nil {
+		n.log.Warn("could not note that Coze refused the question: the next attempt searches for it", "err", err)
 	}
 }
 
-// progress calls Config.OnProgress.
-func (a *attempt) progress(ctx context.Context, conversation, chat string, asked time.Time) error {
-	return a.tell(ctx, Progress{
-		ID:              a.id,
-		BotID:           a.chat.BotID,
-		ConversationKey: a.chat.ConversationKey,
-		ConversationID:  conversation,
-		ChatID:          chat,
-		AskedAt:         asked,
-	})
-}
-
-func (a *attempt) tell(ctx context.Context, p Progress) error {
-	if a.cfg.OnProgress == nil {
+// tell calls Config.OnProgress.
+func (n *notes) tell(ctx context.Context, p Progress) error {
+	if n.cfg.OnProgress == nil {
 		return nil
 	}
-	return a.cfg.OnProgress(ctx, p)
+	p.ID, p.BotID, p.ConversationKey = n.id, n.payload.BotID, n.payload.ConversationKey
+	return n.cfg.OnProgress(ctx, p)
 }
 
-// note returns the note that permitToAsk has written.
-func (a *attempt) note(ctx context.Context, conversation string) *note {
-	return &note{at: a.noted, again: func() (time.Time, error) {
-		err := a.noteAsked(ctx, conversation)
-		if err == nil && a.rec.CancelRequested {
+// consent returns the note that permitToAsk has written.
+func (n *notes) consent(ctx context.Context, conversation string) *askedNote {
+	return &askedNote{at: n.at, again: func() (time.Time, error) {
+		err := n.asking(ctx, conversation)
+		if err == nil && n.rec.CancelRequested {
 			err = errCanceled
 		}
-		return a.noted, err
+		return n.at, err
 	}}
 }
 
@@ -137,58 +135,44 @@ func elapsed(since time.Time) time.Duration {
 
 // created notes the chat before its answer is read. If Redis cannot take the note now, the answer is read all the same: it is
 // on its way and paid for. Only a newer attempt's hold on the task ends this one.
-func (a *attempt) created(ctx context.Context, chat *coze.Chat, logID string) error {
-	a.rec.LogID = logID
-	r := &a.rec.Result
-	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps, r.DebugURL = "", "", nil, "", nil, "" // an earlier chat's
+func (n *notes) created(ctx context.Context, chat *coze.Chat, logID string) error {
+	n.rec.LogID = logID
+	r := &n.rec.Result
+	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps = "", "", nil, "", nil // an earlier chat's
 	asked := r.ConversationID
 	conversation := cmp.Or(chat.ConversationID, asked)
-	if err := a.progress(ctx, conversation, chat.ID, time.Time{}); err != nil {
-		a.log.Warn("could not note the chat in the journal, reading on", "chat", chat.ID, "err", err)
+	if err := n.tell(ctx, Progress{ConversationID: conversation, ChatID: chat.ID}); err != nil {
+		n.log.Warn("could not note the chat in the journal, reading on", "chat", chat.ID, "err", err)
 	}
-	own := record.GivenChat{TaskID: a.id, ConversationID: conversation, ChatID: chat.ID, AskedAt: a.rec.AskedAt, Runs: true}
-	a.hold.chat.Store(&own)
-	err := a.rec.Created(ctx, conversation, chat.ID)
+	own := record.GivenChat{TaskID: n.id, ConversationID: conversation, ChatID: chat.ID, AskedAt: n.rec.AskedAt, Runs: true}
+	n.hold.chat.Store(&own)
+	err := n.rec.Created(ctx, conversation, chat.ID)
 	if err == nil {
 		noted := own
 		noted.Noted = true
-		a.hold.chat.Store(&noted)
+		n.hold.chat.Store(&noted)
 	}
-	a.hold.sending.Store(false)
+	n.hold.sending.Store(false)
 	if err != nil && !errors.Is(err, record.ErrFenced) {
-		a.log.Warn("could not note the chat, reading on", "chat", chat.ID, "err", err)
+		n.log.Warn("could not note the chat, reading on", "chat", chat.ID, "err", err)
 		err = nil
 	}
-	if key := a.chat.ConversationKey; err == nil && key != "" && conversation != asked {
-		if err := a.conversations.Move(ctx, a.chat.Holder(), key, asked, conversation); err != nil {
-			a.log.Warn("could not note where the conversation moved", "conversation", conversation, "err", err)
+	if key := n.payload.ConversationKey; err == nil && key != "" && conversation != asked {
+		if err := n.names.Move(ctx, n.payload.Holder(), key, asked, conversation); err != nil {
+			n.log.Warn("could not note where the conversation moved", "conversation", conversation, "err", err)
 		}
 	}
 	return err
 }
 
-// chatEnded notes a chat that ended without an answer, and where it was. A task that is not asked again names it in its
-// record, for questions to Coze's support.
-func (a *attempt) chatEnded(chatID string) {
-	a.rec.EndedChat, a.rec.Result.ChatID = chatID, ""
-	a.hold.chat.Store(nil)
-	if a.ownConversation() {
-		a.rec.EndedConversation = a.rec.Result.ConversationID
-	}
-}
-
-// noteTools notes a round, first in the journal: the record may be gone with this process.
-func (a *attempt) noteTools(ctx context.Context, round *record.ToolRound) error {
+// toolRound notes a round, first in the journal: the record may be gone with this process.
+func (n *notes) toolRound(ctx context.Context, round *record.ToolRound) error {
 	text, err := json.Marshal(round)
 	if err != nil {
-		return fmt.Errorf("note the tools of %s: %w", a.id, err)
+		return fmt.Errorf("note the tools of %s: %w", n.id, err)
 	}
-	err = a.tell(ctx, Progress{
-		ID: a.id, BotID: a.chat.BotID, ConversationKey: a.chat.ConversationKey, ConversationID: a.rec.Result.ConversationID,
-		ChatID: round.ChatID, Tools: text,
-	})
-	if err != nil {
+	if err := n.tell(ctx, Progress{ConversationID: n.rec.Result.ConversationID, ChatID: round.ChatID, Tools: text}); err != nil {
 		return err
 	}
-	return a.rec.NoteTools(ctx, round, text)
+	return n.rec.NoteTools(ctx, round, text)
 }

@@ -10,63 +10,49 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/conversation"
-	"github.com/cozeq/cozeq/internal/lane"
-	"github.com/cozeq/cozeq/internal/record"
-	"github.com/cozeq/cozeq/internal/tally"
-	"github.com/cozeq/cozeq/internal/telemetry"
-	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
 )
 
-// attempt is one run of a task. Its stages share what stands here, and reach nothing else of the worker:
+// attempt is one run of a task, a machine of few states. Its transitions are here, in ask.go, unanswered.go, lookup.go and
+// toolround.go; each collaborator does one thing with the task and knows no states.
 //
-//	take up     takeup.go      own the record, read the payload
-//	look first  attempt.go     its turn? a chat already? then poll.go or recover.go, and nothing is asked
-//	ask         ask.go         conversation, asked note and permit (askednote.go), POST /v3/chat
-//	read        ask.go         the stream, from the chat's id to the last event
-//	tools       toolround.go   what the bot calls, run and submitted; then read again
-//	judge       verdict.go     what all this means for the task
-//	settle      settle.go      write it; outcome.go puts it in asynq's words, report.go in those of logs and metrics
+//	take up     takeup.go      own the record, read the payload; replay.go where the record has ended
+//	look first                 its turn? a chat already? then lookup.go or find.go, and nothing is asked
+//	ask         ask.go         conversation, asked note and permit, POST /v3/chat, and its stream to the last event
+//	look up     lookup.go      the end of a chat that exists
+//	use tools   toolround.go   what the bot calls, run and submitted; then read again
+//	settle      settle.go      judge what all this means for the task (verdict.go), and write it
 type attempt struct {
-	id    string
-	began time.Time
-	chat  *tasks.Chat     // nil: the payload could not be read
-	rec   *record.Attempt // the record, and the right to write it
-	hold  hold            // on the task
+	task
+	*stores
 
-	cfg           *Config
-	results       *results.Store
-	records       *record.Store
-	publisher     *publisher
-	conversations *conversation.Names
-	spares        *spares
-	lanes         *lane.Lanes
-	tally         *tally.Tally
-	inspector     *asynq.Inspector
-	coze          *coze.Client // of the task's credential
-	calls         calls
-	log           *slog.Logger
-	spans         *telemetry.Spans // nil: not traced
-	life          context.Context  // ends when writes are given up
+	conversations conversations
+	notes         notes
+	pieces        pieces
+	sender        sender
+	lookup        lookup
+	tools         toolRounds
+	workflow      workflow
+	settlement    settlement
 
-	deltas     *deltaWriter // of the stream that was read to its end; nil: there was none, or the task wants no pieces
-	events     chatEvents
-	submits    submits
-	noted      time.Time // just before the last asked note was written
-	sealed     error     // why the payload cannot be decrypted here
-	damagedKey string    // the key that the log named last
-	recreated  bool      // it has replaced a conversation that was gone
+	chat      *coze.Chat // as far as it was read: what a state leaves for the next one
+	recreated bool       // it has replaced a conversation that was gone
 }
 
 func (w *Worker) newAttempt(ctx context.Context) *attempt {
-	a := &attempt{
-		began: time.Now(), cfg: &w.cfg, results: w.results, records: w.records, publisher: &w.publisher, conversations: w.conversations, spares: &w.spares,
-		lanes: w.lanes, tally: w.tally, inspector: w.inspector, life: w.life,
-	}
-	a.id, _ = asynq.GetTaskID(ctx)
-	a.log = slog.New(attemptLog{w.log.Handler(), a})
-	a.calls = calls{throttle: &w.throttle, log: a.log, began: a.began}
+	a := &attempt{stores: &w.stores}
+	t := &a.task
+	t.cfg, t.began = &w.cfg, time.Now()
+	t.id, _ = asynq.GetTaskID(ctx)
+	t.log = slog.New(attemptLog{w.log.Handler(), t})
+	t.calls = calls{throttle: &w.throttle, log: t.log, began: t.began}
+	a.conversations = conversations{task: t, names: w.names, spares: &w.spares}
+	a.notes = notes{task: t, names: w.names}
+	a.pieces = pieces{task: t, publisher: &w.publisher}
+	a.sender = sender{task: t, notes: &a.notes, pieces: &a.pieces}
+	a.lookup = lookup{task: t, notes: &a.notes, conversations: &a.conversations, lanes: w.lanes}
+	a.tools = toolRounds{task: t, notes: &a.notes, sender: &a.sender}
+	a.workflow = workflow{task: t, notes: &a.notes, pieces: &a.pieces, lookup: &a.lookup}
+	a.settlement = settlement{task: t, stores: &w.stores, pieces: &a.pieces, life: w.life}
 	return a
 }
 
@@ -86,7 +72,7 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	a.hold.rec.Store(a.rec)
 	defer context.AfterFunc(ctx, func() { a.hold.watch(run) })()
 	chat, err := a.guard(run, invalid)
-	v, err := a.settle(context.WithoutCancel(ctx), chat, err)
+	v, err := a.settlement.settle(context.WithoutCancel(ctx), chat, err)
 	if own := a.hold.chat.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
 		w.answered.add(*own)
 	}
@@ -111,46 +97,74 @@ func (a *attempt) guard(ctx context.Context, invalid error) (chat *coze.Chat, er
 	return chat, err
 }
 
+// state is what an attempt does next on its way to the answer.
+type state uint8
+
+const (
+	asking     state = iota
+	lookingUp        // a chat exists, and the record names it: nothing is asked
+	usingTools       // the chat waits for the outputs of tools
+	answered
+)
+
 // answer gets the task's answer: from a chat that exists, else from a new one.
 func (a *attempt) answer(ctx context.Context) (*coze.Chat, error) {
+	next, err := a.lookFirst(ctx)
+	for err == nil && next != answered {
+		switch next {
+		case asking:
+			next, err = a.ask(ctx)
+		case lookingUp:
+			next, err = a.lookUp(ctx)
+		case usingTools:
+			next, err = a.useTools(ctx)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.chat, nil
+}
+
+// lookFirst finds out whether the task is to be asked. It is not if the record names a chat of this question, now or after a
+// search at Coze.
+func (a *attempt) lookFirst(ctx context.Context) (state, error) {
 	if err := a.prepare(); err != nil {
-		return nil, a.awaitKey(err)
+		return asking, a.awaitKey(err)
 	}
 	if a.rec.CancelRequested {
-		a.hold.stop(errCanceled)
-		return nil, errCanceled
+		return asking, a.canceled()
 	}
 	if err := a.turn(ctx); err != nil {
-		return nil, err
+		return asking, err
 	}
 	// Before the first call, as a refusal of any call concerns the credential.
 	if err := a.calls.identify(ctx); err != nil {
-		return nil, err
+		return asking, err
 	}
-	switch exists, err := a.chatExists(ctx); {
-	case err != nil:
-		return nil, err
-	case exists:
-		return a.lookUp(ctx)
-	case a.expired():
-		return nil, errExpired
-	}
-	return a.ask(ctx)
-}
-
-// chatExists reports whether the record names a chat of this question, now or after a search at Coze. It is looked up then,
-// and nothing is asked.
-func (a *attempt) chatExists(ctx context.Context) (bool, error) {
 	if a.rec.Result.ChatID != "" {
-		if err := a.placeChat(ctx); err != nil {
-			return false, err
+		if err := a.conversations.place(ctx); err != nil {
+			return asking, err
 		}
 	}
-	if a.rec.Result.ChatID != "" {
-		return true, nil
+	found := a.rec.Result.ChatID != ""
+	if !found && !a.rec.AskedAt.IsZero() {
+		var err error
+		if found, err = a.lookup.find(ctx); err != nil {
+			return asking, err
+		}
 	}
-	if a.rec.AskedAt.IsZero() {
-		return false, nil
+	switch {
+	case found:
+		return lookingUp, nil
+	case a.expired():
+		return asking, errExpired
 	}
-	return a.find(ctx)
+	return asking, nil
+}
+
+// canceled ends the attempt of a task that is to be canceled.
+func (a *attempt) canceled() error {
+	a.hold.stop(errCanceled)
+	return errCanceled
 }

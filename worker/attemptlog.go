@@ -9,17 +9,17 @@ import (
 // most attempts write none.
 type attemptLog struct {
 	slog.Handler
-	attempt *attempt
+	task *task
 }
 
 // Handle implements slog.Handler.
 func (h attemptLog) Handle(ctx context.Context, r slog.Record) error {
 	full := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
-	full.AddAttrs(slog.String("task", h.attempt.id))
+	full.AddAttrs(slog.String("task", h.task.id))
 	chat := ""
-	if rec := h.attempt.rec; rec != nil {
+	if rec := h.task.rec; rec != nil {
 		chat = rec.Result.ChatID
-		if id := h.attempt.spans.TraceID(&rec.Result, h.attempt.payloadTrace()); id != "" {
+		if id := h.task.spans.TraceID(&rec.Result, h.task.payloadTrace()); id != "" {
 			full.AddAttrs(slog.String("trace_id", id))
 		}
 	}
@@ -38,10 +38,10 @@ func (h attemptLog) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (h attemptLog) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return attemptLog{h.Handler.WithAttrs(attrs), h.attempt}
+	return attemptLog{h.Handler.WithAttrs(attrs), h.task}
 }
 
 // WithGroup implements slog.Handler.
 func (h attemptLog) WithGroup(name string) slog.Handler {
-	return attemptLog{h.Handler.WithGroup(name), h.attempt}
+	return attemptLog{h.Handler.WithGroup(name), h.task}
 }

@@ -65,12 +65,12 @@ const upstreamWait = 10 * time.Second
 func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error) {
 	ctx, cancel := context.WithTimeout(ctx, upstreamWait)
 	defer cancel()
-	if a.chat.IsWorkflow() {
-		return a.leaveRun(ctx, why)
+	if a.payload.IsWorkflow() {
+		return a.workflow.leave(ctx, why)
 	}
 	r := &a.rec.Result
 	if r.ChatID == "" && !a.rec.AskedAt.IsZero() {
-		if _, err := a.find(ctx); err != nil {
+		if _, err := a.lookup.find(ctx); err != nil {
 			a.log.Warn("could not find out whether the question was taken", "err", err)
 		}
 	}
@@ -88,9 +88,9 @@ func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error)
 	if chat, err := a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID); err == nil {
 		a.keepUsage(chat)
 		waits = chat.Status == coze.StatusRequiresAction
-		ended = cancelErr == nil || chat.Status.Terminal() && !(waits && a.toolCalls(chat) != nil)
+		ended = cancelErr == nil || chat.Status.Terminal() && !(waits && a.tools.awaited(chat) != nil)
 		if ended && chat.Status == coze.StatusCompleted {
-			err := a.readMessages(ctx, chat)
+			err := a.lookup.readMessages(ctx, chat)
 			if err == nil {
 				return chat, nil
 			}
@@ -105,7 +105,7 @@ func (a *attempt) cancelChat(ctx context.Context, why error) (*coze.Chat, error)
 		a.chatEnded(r.ChatID)
 	}
 	if late || waits { // it waits for ever, and keeps its conversation busy
-		a.forgetConversation(ctx)
+		a.conversations.forget(ctx)
 	}
 	a.rec.AskedAt = time.Time{}
 	return nil, why

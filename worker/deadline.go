@@ -47,7 +47,7 @@ func (w *Worker) tooLate(asynqCtx context.Context, t *asynq.Task, err error) {
 			chat, why = a.cancelChat(ctx, errDeadline)
 		}
 	}
-	_, _ = a.settle(context.WithoutCancel(ctx), chat, why)
+	_, _ = a.settlement.settle(context.WithoutCancel(ctx), chat, why)
 }
 
 // missedDeadline reports whether an error is asynq's own about a deadline that has passed, and not a handler's outcome.

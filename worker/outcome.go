@@ -41,11 +41,11 @@ func (v Verdict) toAsynq() error {
 
 // toAsynq is Verdict.toAsynq for an attempt's end. asynq keeps a failure as results.ParseFailure reads it, for longer than
 // the record is kept. It keeps the text in the clear: if the record has it encrypted, asynq gets only the class and the code.
-func (a *attempt) toAsynq(v Verdict) error {
+func (s *settlement) toAsynq(v Verdict) error {
 	err := v.toAsynq()
-	if o, ok := err.(*outcome); ok && v.Class != "" && (v.Action == Fail || a.results.Keys != nil) {
+	if o, ok := err.(*outcome); ok && v.Class != "" && (v.Action == Fail || s.results.Keys != nil) {
 		f := *failure(v)
-		if a.results.Keys != nil {
+		if s.results.Keys != nil {
 			f.Message = seal.SaysMore
 		}
 		o.text = f.Error()

@@ -23,7 +23,7 @@ func (c *calls) endProbedPause(ctx context.Context, err error) {
 	answered := err == nil || ok && e.Zone == coze.ZoneCreated && e.Ended && pause.Scope(e) == ""
 	switch {
 	case answered:
-		c.endPauses(ctx, "", c.chat.Asked())
+		c.endPauses(ctx, "", c.payload.Asked())
 	case ok && isReply(e) && pause.Scope(e) == "":
 		c.endUnreachablePause(ctx)
 		c.endAlikePause(ctx, e)
@@ -33,9 +33,9 @@ func (c *calls) endProbedPause(ctx context.Context, err error) {
 // endAlikePause ends a bot's pause that began because all its questions failed with one code, if the probe has failed with
 // another one.
 func (c *calls) endAlikePause(ctx context.Context, e *coze.Error) {
-	p, ok, err := c.sweeper.Pauses.Get(ctx, pause.Key(c.credential, c.chat.Asked()))
+	p, ok, err := c.sweeper.Pauses.Get(ctx, pause.Key(c.credential, c.payload.Asked()))
 	if err == nil && ok && p.Class == string(coze.ClassPermanent) && p.Code != e.Code {
-		c.endPauses(ctx, c.chat.Asked())
+		c.endPauses(ctx, c.payload.Asked())
 	}
 }
 
@@ -64,7 +64,7 @@ func (c *calls) endPauses(ctx context.Context, bots ...string) {
 			return
 		}
 	}
-	c.log.Warn("pause ended: a probe succeeded", "credential", c.credential, "bot", c.chat.Asked())
+	c.log.Warn("pause ended: a probe succeeded", "credential", c.credential, "bot", c.payload.Asked())
 	if err := c.sweeper.Sweep(ctx); err != nil {
 		c.log.Warn("could not run all parked tasks; the next sweep does", "err", err)
 	}
@@ -83,9 +83,9 @@ func (c *calls) limitOrPause(ctx context.Context, err error) (paused bool) {
 	if !ok {
 		return false
 	}
-	c.noteCode(e)
+	c.countUnknown(e)
 	if e.Class == coze.ClassRate {
-		if err := c.limit.Refused(ctx, c.permitted, c.credential, c.chat.Asked(), e); err != nil {
+		if err := c.limit.Refused(ctx, c.permitted, c.credential, c.payload.Asked(), e); err != nil {
 			c.log.Warn("could not cut the rate", "err", err)
 		}
 		return false
@@ -97,7 +97,7 @@ func (c *calls) limitOrPause(ctx context.Context, err error) (paused bool) {
 	}
 	switch pause.Scope(e) {
 	case coze.ScopeBot:
-		c.beginPause(ctx, c.chat.Asked(), e)
+		c.beginPause(ctx, c.payload.Asked(), e)
 	case coze.ScopeAccount:
 		c.beginPause(ctx, "", e)
 	}
@@ -163,7 +163,7 @@ func (c *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id s
 	}
 	bot := ""
 	if scope == coze.ScopeBot {
-		bot = c.chat.Asked()
+		bot = c.payload.Asked()
 	}
 	return pause.ParkedFor, c.sweeper.Pauses.Park(ctx, pause.Key(c.credential, bot), queue, id)
 }
@@ -178,11 +178,11 @@ func answeredKey(credential string) string { return "cozeq:answered:{" + credent
 
 // answeredOnce notes in Redis that a bot has answered, once in a process.
 func (c *calls) answeredOnce(ctx context.Context) {
-	if !c.streaks.Answered(c.credential, c.chat.Asked()) {
+	if !c.streaks.Answered(c.credential, c.payload.Asked()) {
 		return
 	}
 	_, err := c.cfg.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.SAdd(ctx, answeredKey(c.credential), c.chat.Asked())
+		p.SAdd(ctx, answeredKey(c.credential), c.payload.Asked())
 		p.Expire(ctx, answeredKey(c.credential), answeredFor)
 		return nil
 	})
@@ -196,14 +196,14 @@ func (c *calls) answeredOnce(ctx context.Context) {
 // would fail a whole file.
 func (c *calls) failedAlike(ctx context.Context, v Verdict) *coze.Error {
 	e, ok := errors.AsType[*coze.Error](v.Err)
-	if !ok || v.Action != Fail || c.credential == "" || c.chat == nil || pause.Scope(e) != "" ||
-		e.Class != coze.ClassPermanent && e.Class != coze.ClassTransient || !c.streaks.Fault(c.credential, c.chat.Asked(), e) {
+	if !ok || v.Action != Fail || c.credential == "" || c.payload == nil || pause.Scope(e) != "" ||
+		e.Class != coze.ClassPermanent && e.Class != coze.ClassTransient || !c.streaks.Fault(c.credential, c.payload.Asked(), e) {
 		return nil
 	}
 	if c.cfg.Answered != nil && c.cfg.Answered() {
 		return nil
 	}
-	if known, err := c.cfg.Redis.SIsMember(ctx, answeredKey(c.credential), c.chat.Asked()).Result(); err != nil || known {
+	if known, err := c.cfg.Redis.SIsMember(ctx, answeredKey(c.credential), c.payload.Asked()).Result(); err != nil || known {
 		return nil
 	}
 	own := *e

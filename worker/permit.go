@@ -19,14 +19,19 @@ import (
 // than this task: the rate limit, or a pause.
 type calls struct {
 	*throttle
-	log   *slog.Logger
-	chat  *tasks.Chat // nil: the payload could not be read
-	began time.Time   // the attempt
+	log     *slog.Logger
+	payload *tasks.Chat // nil: it could not be read
+	began   time.Time   // the attempt
 
 	coze       *coze.Client // of the task's credential
 	credential string       // its identity, once a permit was asked for
 	permitted  limit.Permit // the last one
-	probe      bool         // the chat shows whether a pause is over
+
+	request   *limit.Request // to ask
+	requested time.Time
+	reply     *redis.Cmd
+
+	probe bool // the chat shows whether a pause is over
 }
 
 // throttle is what the attempts of a process share on their way to Coze: the limits and pauses of its credentials, and what
@@ -52,7 +57,7 @@ func (c *calls) permit(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c.permitted, err = c.limit.Take(ctx, limit.ForLookup, c.credential, c.chat.Asked())
+	c.permitted, err = c.limit.Take(ctx, limit.ForLookup, c.credential, c.payload.Asked())
 	return err
 }
 
@@ -61,31 +66,30 @@ func (c *calls) identify(ctx context.Context) (err error) {
 	return err
 }
 
-// permitToAsk takes a permit for a chat in two steps: draw sends the request along with other commands, await waits for
-// the permit.
-func (c *calls) permitToAsk() (draw func(context.Context, redis.Cmdable), await func(context.Context) error) {
+// requestToAsk requests a permit for a chat, along with other commands. awaitToAsk takes the reply.
+func (c *calls) requestToAsk(ctx context.Context, p redis.Cmdable) {
 	what := limit.ForChat
 	if c.probe {
 		what = limit.ForLookup // asked again within one attempt: the pause that it probes holds up the others
 	}
-	q := c.limit.Request(what, c.credential, c.chat.Asked())
-	var began time.Time
-	var drawn *redis.Cmd
-	draw = func(ctx context.Context, p redis.Cmdable) { began, drawn = time.Now(), q.Send(ctx, p) }
-	return draw, func(ctx context.Context) (err error) {
-		c.permitted, err = q.Await(ctx, drawn)
-		if long, ok := errors.AsType[*limit.LongWaitError](err); ok && len(c.cfg.Credentials) == 0 {
-			c.gate.Hold(min(long.After, longHold)) // the others in the queue would wait as long
-		}
-		if err != nil {
-			return err
-		}
-		c.probe = c.probe || c.permitted.Probe
-		if time.Since(began) > hintAfter {
-			c.askPlanRate(c.coze, c.credential)
-		}
-		return nil
+	c.request, c.requested = c.limit.Request(what, c.credential, c.payload.Asked()), time.Now()
+	c.reply = c.request.Send(ctx, p)
+}
+
+// awaitToAsk waits for the permit.
+func (c *calls) awaitToAsk(ctx context.Context) (err error) {
+	c.permitted, err = c.request.Await(ctx, c.reply)
+	if long, ok := errors.AsType[*limit.LongWaitError](err); ok && len(c.cfg.Credentials) == 0 {
+		c.gate.Hold(min(long.After, longHold)) // the others in the queue would wait as long
 	}
+	if err != nil {
+		return err
+	}
+	c.probe = c.probe || c.permitted.Probe
+	if time.Since(c.requested) > hintAfter {
+		c.askPlanRate(c.coze, c.credential)
+	}
+	return nil
 }
 
 // permitGiven names what became of a wait for a permit. A long wait, and a pause, are no failures.

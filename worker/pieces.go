@@ -9,34 +9,51 @@ import (
 	"github.com/cozeq/cozeq/internal/record"
 )
 
+// pieces are what the task's watchers see of its answer while it is written, if the task wants that.
+type pieces struct {
+	*task
+	publisher *publisher
+	deltas    *deltaWriter // of the stream that was read to its end; nil: there was none, or no pieces are wanted
+}
+
+// start begins with the pieces of a stream.
+func (p *pieces) start(ctx context.Context) {
+	p.deltas = newDeltaWriter(ctx, p.rec, p.publisher, p.payload.Stream)
+}
+
 // startOver has readers of a broken stream's deltas begin again with what the chat has said.
-func (a *attempt) startOver(ctx context.Context, chat *coze.Chat) error {
-	if !a.chat.Stream {
+func (p *pieces) startOver(ctx context.Context, chat *coze.Chat) error {
+	if !p.payload.Stream {
 		return nil
 	}
-	if err := a.publishAnew(ctx, chat.Answer()); err != nil {
+	if err := p.publishAnew(ctx, chat.Answer()); err != nil {
 		return err
 	}
-	a.deltas = newDeltaWriter(ctx, a.rec, a.publisher, true)
+	p.start(ctx)
 	if answers := chat.Answers(); len(answers) > 0 {
-		a.deltas.answer.message = answers[len(answers)-1].ID
+		p.deltas.answer.message = answers[len(answers)-1].ID
 	}
 	return nil
 }
 
 // publishAnew makes the readers of the task's pieces start over with this text.
-func (a *attempt) publishAnew(ctx context.Context, text string) error {
-	a.deltas = nil
-	err := a.rec.Delta(ctx, record.Delta{Type: record.DeltaReset})
+func (p *pieces) publishAnew(ctx context.Context, text string) error {
+	p.deltas = nil
+	err := p.reset(ctx)
 	if err == nil && text != "" {
-		err = a.rec.Delta(ctx, record.Delta{Type: record.DeltaText, Text: text})
+		err = p.rec.Delta(ctx, record.Delta{Type: record.DeltaText, Text: text})
 	}
 	return err
 }
 
-// announce tells those who watch the answer that the record's status has changed.
-func (a *attempt) announce(ctx context.Context, c redis.Cmdable) {
-	if a.chat != nil && a.chat.Stream {
-		_ = record.Announce(ctx, c, a.id) // they read the record now and then anyway
+// reset makes them forget what they have.
+func (p *pieces) reset(ctx context.Context) error {
+	return p.rec.Delta(ctx, record.Delta{Type: record.DeltaReset})
+}
+
+// tellStatus tells those who watch the answer that the record's status has changed.
+func (p *pieces) tellStatus(ctx context.Context, c redis.Cmdable) {
+	if p.payload != nil && p.payload.Stream {
+		_ = record.Announce(ctx, c, p.id) // they read the record now and then anyway
 	}
 }

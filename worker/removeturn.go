@@ -28,57 +28,57 @@ var errStays = errors.New("it may be needed there")
 // So nothing is removed where an earlier ask's question stands, or may stand. If the worker dies between two calls, the next
 // attempt continues: what is removed is not listed. If it was fenced meanwhile, both attempts delete the same messages of a
 // failed chat.
-func (a *attempt) removeFailedTurn(ctx context.Context, conversation string) error {
-	chatID := a.rec.EndedChat
-	if a.ownConversation() || chatID == "" || chatID == a.rec.RemovedChat || !historySaved(a.chat) {
+func (c *conversations) removeFailedTurn(ctx context.Context, conversation string) error {
+	chatID := c.rec.EndedChat
+	if c.ownConversation() || chatID == "" || chatID == c.rec.RemovedChat || !historySaved(c.payload) {
 		return nil
 	}
-	err := a.removeTurn(ctx, conversation, chatID)
+	err := c.removeTurn(ctx, conversation, chatID)
 	e, isCoze := errors.AsType[*coze.Error](err)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err == nil:
-		a.log.Info("removed a failed turn's question from its conversation", "conversation", conversation, "chat", chatID)
+		c.log.Info("removed a failed turn's question from its conversation", "conversation", conversation, "chat", chatID)
 	case errors.Is(err, errStays) || isCoze:
-		a.log.Info("a failed turn's question stays in its conversation", "conversation", conversation, "chat", chatID, "err", err)
+		c.log.Info("a failed turn's question stays in its conversation", "conversation", conversation, "chat", chatID, "err", err)
 		if isCoze && e.Class == coze.ClassRate {
-			a.calls.limitOrPause(ctx, e)
+			c.calls.limitOrPause(ctx, e)
 		}
 	default:
 		return err
 	}
-	a.rec.RemovedChat = chatID
+	c.rec.RemovedChat = chatID
 	return nil
 }
 
-func (a *attempt) removeTurn(ctx context.Context, conversation, chatID string) error {
-	if err := a.calls.permit(ctx); err != nil {
+func (c *conversations) removeTurn(ctx context.Context, conversation, chatID string) error {
+	if err := c.calls.permit(ctx); err != nil {
 		return err
 	}
-	chat, err := a.coze.RetrieveChat(ctx, conversation, chatID)
+	chat, err := c.coze.RetrieveChat(ctx, conversation, chatID)
 	if err != nil {
 		return err
 	}
 	if chat.Status != coze.StatusFailed {
 		return errStays
 	}
-	if err := a.calls.permit(ctx); err != nil {
+	if err := c.calls.permit(ctx); err != nil {
 		return err
 	}
-	page, err := a.coze.ListMessages(ctx, conversation, newestMessages)
+	page, err := c.coze.ListMessages(ctx, conversation, newestMessages)
 	if err != nil {
 		return err
 	}
-	ids, err := a.turnOf(chatID, page)
+	ids, err := c.turnOf(chatID, page)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if err := a.calls.permit(ctx); err != nil {
+		if err := c.calls.permit(ctx); err != nil {
 			return err
 		}
-		if err := a.coze.DeleteMessage(ctx, conversation, id); err != nil {
+		if err := c.coze.DeleteMessage(ctx, conversation, id); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ func (a *attempt) removeTurn(ctx context.Context, conversation, chatID string) e
 }
 
 // turnOf lists the messages of a chat, if they are all on the page and no other may be of an earlier ask of this task.
-func (a *attempt) turnOf(chatID string, page *coze.MessagePage) (ids []string, err error) {
+func (c *conversations) turnOf(chatID string, page *coze.MessagePage) (ids []string, err error) {
 	for i := range page.Messages {
 		m := &page.Messages[i]
 		tag, tagged := m.MetaData[taskTag]
@@ -96,7 +96,7 @@ func (a *attempt) turnOf(chatID string, page *coze.MessagePage) (ids []string, e
 				return nil, errStays
 			}
 			ids = append(ids, m.ID)
-		case m.Role == coze.RoleUser && (tag == a.id || !tagged && m.Content == a.words()):
+		case m.Role == coze.RoleUser && (tag == c.id || !tagged && m.Content == c.words()):
 			return nil, errStays
 		}
 	}

@@ -13,21 +13,21 @@ import (
 )
 
 // report logs, counts and traces how the attempt ended.
-func (a *attempt) report(v Verdict) {
-	took := time.Since(a.began)
-	r := &a.rec.Result
+func (s *settlement) report(v Verdict) {
+	took := time.Since(s.began)
+	r := &s.rec.Result
 	switch v.Action {
 	case Retry, Later, Drop:
-		a.cfg.Metrics.PutBack(v.Action.String(), string(v.Class))
+		s.cfg.Metrics.PutBack(v.Action.String(), string(v.Class))
 	default:
-		a.cfg.Metrics.End(r, string(v.Class), took)
+		s.cfg.Metrics.End(r, string(v.Class), took)
 	}
-	a.spans.End(r, telemetry.Outcome{
-		Verdict: v.Action.String(), Class: string(v.Class), Credential: a.calls.credential, After: v.After,
+	s.spans.End(r, telemetry.Outcome{
+		Verdict: v.Action.String(), Class: string(v.Class), Credential: s.calls.credential, After: v.After,
 		Failed: v.Action == Retry || v.Action == Fail, Err: v.Err,
 	})
-	if a.cfg.OnVerdict != nil && v.Action != Done {
-		a.cfg.OnVerdict(a.id, v)
+	if s.cfg.OnVerdict != nil && v.Action != Done {
+		s.cfg.OnVerdict(s.id, v)
 	}
 	attrs := []any{"verdict", v.Action.String(), "took", took.Round(time.Millisecond), "attempts", r.Attempts}
 	if r.ChatID != "" {
@@ -45,35 +45,35 @@ func (a *attempt) report(v Verdict) {
 	// No warnings: how a task ends is not the worker's trouble.
 	switch v.Action {
 	case Fail:
-		a.log.Info("task failed", attrs...)
+		s.log.Info("task failed", attrs...)
 	case Retry:
-		a.log.Info("task will be asked again", attrs...)
+		s.log.Info("task will be asked again", attrs...)
 	case Later:
-		a.log.Info("task waits", attrs...)
+		s.log.Info("task waits", attrs...)
 	case Drop:
-		a.log.Info("task dropped: another attempt has it", attrs...)
+		s.log.Info("task dropped: another attempt has it", attrs...)
 	default:
-		a.log.Debug("task ended", attrs...)
+		s.log.Debug("task ended", attrs...)
 	}
 }
 
 // shown returns the command that writes what asynqmon shows as an answered task's result, as asynq's own ResultWriter would.
 // It goes out in the round trip that ends the record.
-func (a *attempt) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
-	if v.Action != Done || a.cfg.HideResult || a.ofBatch() {
+func (s *settlement) shown(ctx context.Context, v Verdict) []func(redis.Cmdable) {
+	if v.Action != Done || s.cfg.HideResult || s.ofBatch() {
 		return nil
 	}
-	key := asynqx.Key(a.rec.Result.Queue, "t:"+a.id)
+	key := asynqx.Key(s.rec.Result.Queue, "t:"+s.id)
 	return []func(redis.Cmdable){func(p redis.Cmdable) {
-		p.HSet(ctx, key, "result", a.results.Keys.Seal(a.id, seal.Summary, a.summary()))
+		p.HSet(ctx, key, "result", s.results.Keys.Seal(s.id, seal.Summary, s.summary()))
 	}}
 }
 
 // summaryRunes is how much of the answer asynqmon shows.
 const summaryRunes = 200
 
-func (a *attempt) summary() string {
-	r := &a.rec.Result
+func (s *settlement) summary() string {
+	r := &s.rec.Result
 	text, runes := r.Answer, 0
 	for i := range text {
 		if runes++; runes > summaryRunes {

@@ -17,21 +17,29 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
+// settlement writes what follows from an attempt, and hands the task on.
+type settlement struct {
+	*task
+	*stores
+	pieces *pieces
+	life   context.Context // ends when writes are given up
+}
+
 // settle judges an attempt, writes what follows from it, and returns what asynq is told.
-func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdict, error) {
-	r := &a.rec.Result
-	a.damaged(err)
-	paused := a.calls.limitOrPause(ctx, err)
-	a.calls.endProbedPause(ctx, err)
-	h := history{attempts: r.Attempts, budget: budget(ctx), waits: a.rec.Waits, codes: a.calls.codes, paused: paused}
-	if !a.rec.WaitingSince.IsZero() {
-		h.waiting = time.Since(a.rec.WaitingSince)
+func (s *settlement) settle(ctx context.Context, chat *coze.Chat, err error) (Verdict, error) {
+	r := &s.rec.Result
+	s.damaged(err)
+	paused := s.calls.limitOrPause(ctx, err)
+	s.calls.endProbedPause(ctx, err)
+	h := history{attempts: r.Attempts, budget: budget(ctx), waits: s.rec.Waits, codes: s.calls.codes, paused: paused}
+	if !s.rec.WaitingSince.IsZero() {
+		h.waiting = time.Since(s.rec.WaitingSince)
 	}
 	v := judge(err, h)
-	if err == nil && a.calls.credential != "" {
-		a.calls.answeredOnce(ctx)
-	} else if e := a.calls.failedAlike(ctx, v); e != nil {
-		a.calls.beginPause(ctx, a.chat.Asked(), e)
+	if err == nil && s.calls.credential != "" {
+		s.calls.answeredOnce(ctx)
+	} else if e := s.calls.failedAlike(ctx, v); e != nil {
+		s.calls.beginPause(ctx, s.payload.Asked(), e)
 	}
 	if v.comesBack() && archives(ctx) {
 		v = Verdict{Action: Fail, Class: cmp.Or(v.Class, coze.ClassTransient), Err: fmt.Errorf("%w (and asynq may not bring the task back: enqueue it with a MaxRetry of 2 or more)", err)}
@@ -39,30 +47,30 @@ func (a *attempt) settle(ctx context.Context, chat *coze.Chat, err error) (Verdi
 	if v.asked() {
 		r.Attempts++
 	}
-	v = a.write(ctx, chat, v)
+	v = s.write(ctx, chat, v)
 	if v.Action == Drop {
-		a.disown(ctx)
+		s.disown(ctx)
 	}
-	a.report(v)
-	if v.Action == Fail && a.ofBatch() && !a.blocks() {
+	s.report(v)
+	if v.Action == Fail && s.ofBatch() && !s.blocks() {
 		return v, nil // asynq's archive has room for 10,000, and the batch has it all
 	}
-	return v, a.toAsynq(v)
+	return v, s.toAsynq(v)
 }
 
 // write stores a verdict. If it cannot be stored, another verdict follows.
-func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict {
+func (s *settlement) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict {
 	switch v.Action {
 	case Drop:
 		return v
 	case Retry, Later:
-		span := a.spans.Step("put back")
-		v = a.putBack(ctx, v)
+		span := s.spans.Step("put back")
+		v = s.putBack(ctx, v)
 		span.End(nil)
 		return v
 	}
-	span := a.spans.Step("publish")
-	if err := a.end(ctx, chat, v); err != nil {
+	span := s.spans.Step("publish")
+	if err := s.end(ctx, chat, v); err != nil {
 		v = judge(err, history{})
 		span.End(err)
 	} else {
@@ -73,105 +81,100 @@ func (a *attempt) write(ctx context.Context, chat *coze.Chat, v Verdict) Verdict
 
 // end writes the end of the task, and hands on. After an error the record may have ended: asynq brings the task back, and
 // replay hands it on.
-func (a *attempt) end(ctx context.Context, chat *coze.Chat, v Verdict) error {
-	r := &a.rec.Result
+func (s *settlement) end(ctx context.Context, chat *coze.Chat, v Verdict) error {
+	r := &s.rec.Result
 	switch v.Action {
 	case Done:
-		a.fill(chat)
+		s.fill(chat)
 	case Cancel:
 		r.Status = results.Canceled
 	case Expire:
 		r.Status = results.Expired
 	default:
 		r.Status = results.Failed
-		if !a.untouched() {
+		if !s.untouched() {
 			r.PossibleDuplicate = true // this chat may have its answer yet, so another ask would be the second
 		}
 	}
 	if v.Action != Done {
 		r.Error = failure(v)
-		r.Error.LogID = cmp.Or(r.Error.LogID, a.rec.LogID)
-		a.recallChat()
+		r.Error.LogID = cmp.Or(r.Error.LogID, s.rec.LogID)
+		s.recallChat()
 	}
-	ctx, done := a.untilGivenUp(ctx)
-	defer done()
-	if v.Action == Done && a.deltas != nil {
-		if err := a.persist(ctx, a.deltas.finish); err != nil && !a.damaged(err) {
+	if v.Action == Done {
+		if err := s.persist(ctx, s.pieces.deltas.finish); err != nil && !s.damaged(err) {
 			return err
 		}
 	}
-	err := a.persist(ctx, func(ctx context.Context) error {
-		return a.rec.Finish(ctx, a.chat != nil && a.chat.Stream, a.shown(ctx, v)...)
+	err := s.persist(ctx, func(ctx context.Context) error {
+		return s.rec.Finish(ctx, s.payload != nil && s.payload.Stream, s.shown(ctx, v)...)
 	})
 	if err != nil {
-		a.damaged(err)
+		s.damaged(err)
 		return err
 	}
-	if r.Lane == "" && !a.ofBatch() {
-		return nil
-	}
-	return a.persist(ctx, func(ctx context.Context) error { return a.handOn(ctx, r, a.blocks()) })
+	return s.persist(ctx, func(ctx context.Context) error { return s.handOn(ctx, r, s.blocks()) })
 }
 
 // recallChat names the last chat and its conversation in the record of a task that ends without an answer. Both are of one
 // ask, even if a later ask failed before it had a chat.
-func (a *attempt) recallChat() {
-	r := &a.rec.Result
-	if r.ChatID == "" && a.rec.EndedChat != "" {
-		r.ChatID, r.ConversationID = a.rec.EndedChat, cmp.Or(a.rec.EndedConversation, r.ConversationID)
+func (s *settlement) recallChat() {
+	r := &s.rec.Result
+	if r.ChatID == "" && s.rec.EndedChat != "" {
+		r.ChatID, r.ConversationID = s.rec.EndedChat, cmp.Or(s.rec.EndedConversation, r.ConversationID)
 	}
-	r.ConversationID = cmp.Or(r.ConversationID, a.rec.EndedConversation)
-	if a.chat != nil && a.chat.IsWorkflow() {
+	r.ConversationID = cmp.Or(r.ConversationID, s.rec.EndedConversation)
+	if s.payload != nil && s.payload.IsWorkflow() {
 		r.ExecuteID = r.ChatID
 	}
 }
 
 // putBack writes a wait or a retry. If it cannot be written, the record still says running, with all that was noted, and the
 // next attempt continues from there.
-func (a *attempt) putBack(ctx context.Context, v Verdict) Verdict {
+func (s *settlement) putBack(ctx context.Context, v Verdict) Verdict {
 	var why *results.Failure
 	switch {
 	case v.Action == Retry:
-		a.rec.Waits, a.rec.WaitingSince = 0, time.Time{}
+		s.rec.Waits, s.rec.WaitingSince = 0, time.Time{}
 		why = failure(v)
 	case v.Class != "":
 		switch {
 		case v.Class != coze.ClassBusy:
-			a.rec.WaitingSince = time.Time{}
-		case a.rec.WaitingSince.IsZero():
-			a.rec.WaitingSince = time.Now()
+			s.rec.WaitingSince = time.Time{}
+		case s.rec.WaitingSince.IsZero():
+			s.rec.WaitingSince = time.Now()
 		}
-		a.rec.Waits++
+		s.rec.Waits++
 		why = failure(v)
 	}
-	if a.rec.Result.ChatID == "" {
-		r := &a.rec.Result // the chat that Usage is of has ended without an answer; another one will be asked for
+	if s.rec.Result.ChatID == "" {
+		r := &s.rec.Result // the chat that Usage is of has ended without an answer; another one will be asked for
 		r.Spent, r.Usage = r.Billed(), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
-	err := a.rec.Wait(ctx, why, along(ctx, a.rec.Result, results.Waiting)...)
+	err := s.rec.Wait(ctx, why, along(ctx, s.rec.Result, results.Waiting)...)
 	if errors.Is(err, record.ErrFenced) {
-		a.disown(ctx)
+		s.disown(ctx)
 	} else if err != nil {
-		a.log.Warn("could not note that the task waits", "err", err)
+		s.log.Warn("could not note that the task waits", "err", err)
 	} else if v.Parked != "" {
-		_ = record.Announce(ctx, a.results.Redis(), a.id) // it waits for somebody to act: whoever waits for it is told at once
+		_ = record.Announce(ctx, s.results.Redis(), s.id) // it waits for somebody to act: whoever waits for it is told at once
 	} else {
-		a.announce(ctx, a.results.Redis())
+		s.pieces.tellStatus(ctx, s.results.Redis())
 	}
 	if v.Parked != "" {
 		v.After = pause.ProbeFirst // without a credential there is no pause to wait for
-		if a.calls.credential != "" {
-			after, err := a.calls.awaitPauseEnd(ctx, v.Parked, a.rec.Result.Queue, a.id)
+		if s.calls.credential != "" {
+			after, err := s.calls.awaitPauseEnd(ctx, v.Parked, s.rec.Result.Queue, s.id)
 			if err == nil {
 				v.After = after
 			} else {
-				a.log.Warn("could not park the task, it will come back by itself", "err", err)
+				s.log.Warn("could not park the task, it will come back by itself", "err", err)
 			}
 		}
 	}
-	if a.rec.CancelRequested && !errors.Is(v.Err, errShutdown) {
+	if s.rec.CancelRequested && !errors.Is(v.Err, errShutdown) {
 		v.After = 0 // the next attempt ends it
 	}
 	return v
@@ -196,17 +199,12 @@ var persistWaits = backoff.Policy{First: 100 * time.Millisecond, Most: 5 * time.
 
 const writeWait = 5 * time.Second
 
-// untilGivenUp is the context for persist: a worker that shuts down does not wait for a Redis that is away, as the record
-// has enough to find the chat again.
-func (a *attempt) untilGivenUp(ctx context.Context) (_ context.Context, done func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(a.life, cancel)
-	return ctx, func() { stop(); cancel() }
-}
-
 // persist repeats a write until it is done, refused, or hopeless: the answer is paid for, and a Redis that restarts is back
-// within a minute.
-func (a *attempt) persist(ctx context.Context, write func(context.Context) error) error {
+// within a minute. A worker that shuts down does not wait for that: the record has enough to find the chat again.
+func (s *settlement) persist(ctx context.Context, write func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
 	return persistWaits.Retry(ctx, func() error {
 		once, cancel := context.WithTimeout(ctx, writeWait)
 		defer cancel()
@@ -215,7 +213,7 @@ func (a *attempt) persist(ctx context.Context, write func(context.Context) error
 		if _, damaged := errors.AsType[*results.KeyError](err); damaged || errors.Is(err, record.ErrFenced) {
 			return false
 		}
-		a.log.Warn("could not store how the task ended, will try again", "err", err)
+		s.log.Warn("could not store how the task ended, will try again", "err", err)
 		return true
 	})
 }
@@ -224,14 +222,14 @@ func (a *attempt) persist(ctx context.Context, write func(context.Context) error
 // after the record has ended and before asynq hears of it, and can be repeated. The next turn learns which chat was this
 // one's: it may have to tell its own question from one of the same words. A damaged batch or lane is damaged for all its
 // tasks alike, and does not hold this one up.
-func (a *attempt) handOn(ctx context.Context, r *results.Result, blocks bool) error {
-	if err := a.tally.MarkResult(ctx, r); err != nil && !a.damaged(err) {
+func (s *settlement) handOn(ctx context.Context, r *results.Result, blocks bool) error {
+	if err := s.tally.MarkResult(ctx, r); err != nil && !s.damaged(err) {
 		return err
 	}
 	if r.Lane == "" || blocks {
 		return nil
 	}
-	if err := a.lanes.LeaveAfter(ctx, placeOf(r), r.ChatID); err != nil && !a.damaged(err) {
+	if err := s.lanes.LeaveAfter(ctx, placeOf(r), r.ChatID); err != nil && !s.damaged(err) {
 		return err
 	}
 	return nil
@@ -239,8 +237,8 @@ func (a *attempt) handOn(ctx context.Context, r *results.Result, blocks bool) er
 
 // disown is for an attempt that has lost its task while it had a chat of its own. The new owner may not know that chat and
 // have asked again. Then this chat is one too many, and is canceled at Coze.
-func (a *attempt) disown(ctx context.Context) {
-	own := a.hold.chat.Load()
+func (s *settlement) disown(ctx context.Context) {
+	own := s.hold.chat.Load()
 	if own == nil {
 		return
 	}
@@ -248,21 +246,19 @@ func (a *attempt) disown(ctx context.Context) {
 	defer cancel()
 	given, wanted := *own, false
 	given.Runs = false
-	writing, done := a.untilGivenUp(ctx)
-	err := a.persist(writing, func(ctx context.Context) (err error) {
-		wanted, err = a.records.GiveOver(ctx, given)
+	err := s.persist(ctx, func(ctx context.Context) (err error) {
+		wanted, err = s.records.GiveOver(ctx, given)
 		return err
 	})
-	done()
 	switch {
 	case err != nil:
-		a.log.Warn("could not find out whether the task's new owner wants this chat", "chat", own.ChatID, "err", err)
-	case !wanted && a.chat.IsWorkflow():
-		a.log.Warn("another worker has run this workflow again: Coze cannot cancel this run", "chat", own.ChatID)
+		s.log.Warn("could not find out whether the task's new owner wants this chat", "chat", own.ChatID, "err", err)
+	case !wanted && s.payload.IsWorkflow():
+		s.log.Warn("another worker has run this workflow again: Coze cannot cancel this run", "chat", own.ChatID)
 	case !wanted:
-		a.log.Warn("another worker has asked this question again: this chat is canceled", "chat", own.ChatID, "conversation", own.ConversationID)
-		if _, err := a.coze.CancelChat(ctx, own.ConversationID, own.ChatID); err != nil {
-			a.log.Warn("could not cancel the chat", "chat", own.ChatID, "err", err)
+		s.log.Warn("another worker has asked this question again: this chat is canceled", "chat", own.ChatID, "conversation", own.ConversationID)
+		if _, err := s.coze.CancelChat(ctx, own.ConversationID, own.ChatID); err != nil {
+			s.log.Warn("could not cancel the chat", "chat", own.ChatID, "err", err)
 		}
 	}
 }

@@ -18,8 +18,9 @@ import (
 // invalid says why the question cannot be asked.
 func (a *attempt) takeUp(ctx context.Context, t *asynq.Task) (invalid error, over bool, err error) {
 	invalid, err = a.begin(ctx, t)
+	back := replay{&a.settlement}
 	if err == nil && a.rec.Ended {
-		again, err := a.replay(ctx)
+		again, err := back.again(ctx)
 		if err != nil || !again {
 			return nil, true, err
 		}
@@ -31,10 +32,10 @@ func (a *attempt) takeUp(ctx context.Context, t *asynq.Task) (invalid error, ove
 	if err != nil {
 		return nil, true, a.notBegun(ctx, err)
 	}
-	if ended, err := a.alreadyEnded(ctx); err != nil || ended {
+	if ended, err := back.alreadyEnded(ctx); err != nil || ended {
 		return nil, true, judge(err, history{}).toAsynq()
 	}
-	a.forgetEarlierAsks()
+	back.forgetEarlierAsks()
 	return invalid, false, nil
 }
 
@@ -44,21 +45,21 @@ func (a *attempt) begin(ctx context.Context, t *asynq.Task) (invalid, err error)
 	seed := results.Result{ID: a.id, Queue: queue}
 	switch t.Type() {
 	case tasks.TypeChat, tasks.TypeWorkflow:
-		a.chat, invalid = tasks.Decode(t.Payload())
-		a.calls.chat = a.chat
-		if invalid == nil && a.chat.Type() != t.Type() {
+		a.payload, invalid = tasks.Decode(t.Payload())
+		a.calls.payload = a.payload
+		if invalid == nil && a.payload.Type() != t.Type() {
 			invalid = &tasks.InvalidError{Field: "workflow_id", Reason: fmt.Sprintf("a task of type %s has one and no messages; one with messages is a chatflow's, of type %s", tasks.TypeWorkflow, tasks.TypeChat)}
 		}
 	default:
 		invalid = &tasks.InvalidError{Field: "type", Reason: fmt.Sprintf("%q, but this worker takes tasks of types %s and %s only", t.Type(), tasks.TypeChat, tasks.TypeWorkflow)}
 	}
 	if invalid == nil {
-		seed = a.chat.Record(a.id, queue)
-		if a.sealed = a.chat.Open(a.results.Keys, a.id); !keyMissing(a.sealed) {
+		seed = a.payload.Record(a.id, queue)
+		if a.sealed = a.payload.Open(a.results.Keys, a.id); !keyMissing(a.sealed) {
 			invalid, a.sealed = a.sealed, nil
 		}
 	}
-	a.rec, err = a.records.Begin(ctx, seed, invalid == nil && a.chat.HasBody(), along(ctx, seed, results.Running)...)
+	a.rec, err = a.records.Begin(ctx, seed, invalid == nil && a.payload.HasBody(), along(ctx, seed, results.Running)...)
 	if err != nil {
 		return nil, err
 	}
@@ -72,27 +73,27 @@ func (a *attempt) prepare() (err error) {
 	if a.sealed != nil {
 		return a.sealed
 	}
-	if a.coze, err = a.cfg.client(a.chat.Credential); err != nil {
+	if a.coze, err = a.cfg.client(a.payload.Credential); err != nil {
 		return err
 	}
 	a.calls.coze = a.coze
-	if a.chat.HasBody() {
-		if err := a.chat.OpenBody(a.results.Keys, a.id, a.rec.Body); err != nil {
+	if a.payload.HasBody() {
+		if err := a.payload.OpenBody(a.results.Keys, a.id, a.rec.Body); err != nil {
 			return err
 		}
 	}
-	a.chat.UserID = cmp.Or(a.chat.UserID, tasks.DefaultUserID)
-	if !a.chat.IsWorkflow() && a.chat.Holder() == "" {
-		a.chat.BotID = a.cfg.BotID
+	a.payload.UserID = cmp.Or(a.payload.UserID, tasks.DefaultUserID)
+	if !a.payload.IsWorkflow() && a.payload.Holder() == "" {
+		a.payload.BotID = a.cfg.BotID
 	}
-	if a.chat.Holder() == "" && !a.chat.IsWorkflow() {
+	if a.payload.Holder() == "" && !a.payload.IsWorkflow() {
 		return &tasks.InvalidError{Field: "bot_id", Reason: "the question names no bot and the worker has no default: set COZE_BOT_ID or --bot"}
 	}
-	a.rec.Result.BotID, a.rec.Result.UserID = a.chat.BotID, a.chat.UserID
-	if a.chat.Refused != nil {
-		return a.chat.Refused
+	a.rec.Result.BotID, a.rec.Result.UserID = a.payload.BotID, a.payload.UserID
+	if a.payload.Refused != nil {
+		return a.payload.Refused
 	}
-	return a.chat.Validate()
+	return a.payload.Validate()
 }
 
 // observe begins to count and to trace the attempt; report ends it.
@@ -114,7 +115,7 @@ func (a *attempt) turn(ctx context.Context) error {
 	if place.Lane == "" {
 		return nil
 	}
-	_, head, err := a.lanes.Rejoin(ctx, place, a.chat.LaneSeq)
+	_, head, err := a.lanes.Rejoin(ctx, place, a.payload.LaneSeq)
 	if err == nil && !head {
 		err = errTurn
 	}

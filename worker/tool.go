@@ -76,15 +76,15 @@ func (c *Config) completeTools() error {
 }
 
 // tool is the one of this name: the task's own, or the worker's. nil: there is none. label is its name in the metrics.
-func (a *attempt) tool(name string) (tool Tool, label string) {
-	if to, own := a.chat.Tools[name]; own && a.cfg.TaskTool != nil {
-		return a.cfg.TaskTool(to), ofTask
+func (t *toolRounds) tool(name string) (tool Tool, label string) {
+	if to, own := t.payload.Tools[name]; own && t.cfg.TaskTool != nil {
+		return t.cfg.TaskTool(to), ofTask
 	}
-	return a.cfg.Tools[name], name
+	return t.cfg.Tools[name], name
 }
 
-// runTools runs the tools of a round, some at a time, and returns their outputs by call.
-func (a *attempt) runTools(ctx context.Context, round int, calls []coze.ToolCall) map[string]string {
+// run runs the tools of a round, some at a time, and returns their outputs by call.
+func (t *toolRounds) run(ctx context.Context, round int, calls []coze.ToolCall) map[string]string {
 	var mu sync.Mutex
 	outputs := make(map[string]string, len(calls))
 	slots := make(chan struct{}, toolsAtOnce)
@@ -93,7 +93,7 @@ func (a *attempt) runTools(ctx context.Context, round int, calls []coze.ToolCall
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			output := a.runTool(ctx, round, call)
+			output := t.runOne(ctx, round, call)
 			mu.Lock()
 			defer mu.Unlock()
 			outputs[call.ID] = output
@@ -103,14 +103,14 @@ func (a *attempt) runTools(ctx context.Context, round int, calls []coze.ToolCall
 	return outputs
 }
 
-// runTool runs one tool. Its failure is the bot's to deal with, so it becomes the output.
-func (a *attempt) runTool(ctx context.Context, round int, call coze.ToolCall) string {
+// runOne runs one tool. Its failure is the bot's to deal with, so it becomes the output.
+func (t *toolRounds) runOne(ctx context.Context, round int, call coze.ToolCall) string {
 	began, name := time.Now(), call.Function.Name
-	tool, label := a.tool(name)
-	span := a.spans.Step("tool " + name)
-	r := &a.rec.Result
-	output, err := a.outputOf(context.WithValue(ctx, toolCallKey{}, ToolCall{
-		TaskID: a.id, Tenant: a.chat.Tenant, BotID: a.chat.BotID, ConversationID: r.ConversationID, ChatID: r.ChatID,
+	tool, label := t.tool(name)
+	span := t.spans.Step("tool " + name)
+	r := &t.rec.Result
+	output, err := t.outputOf(context.WithValue(ctx, toolCallKey{}, ToolCall{
+		TaskID: t.id, Tenant: t.payload.Tenant, BotID: t.payload.BotID, ConversationID: r.ConversationID, ChatID: r.ChatID,
 		Round: round, ID: call.ID, Name: name,
 	}), tool, call.Function.Arguments)
 	span.End(err)
@@ -123,15 +123,15 @@ func (a *attempt) runTool(ctx context.Context, round int, call coze.ToolCall) st
 	case err != nil:
 		outcome = "error"
 	}
-	a.cfg.Metrics.ToolCall(label, outcome)
-	a.log.Debug("a tool has run", "tool", name, "outcome", outcome, "took", time.Since(began).Round(time.Millisecond), "err", err)
+	t.cfg.Metrics.ToolCall(label, outcome)
+	t.log.Debug("a tool has run", "tool", name, "outcome", outcome, "took", time.Since(began).Round(time.Millisecond), "err", err)
 	if err != nil {
 		return toolFailure(err)
 	}
 	return output
 }
 
-func (a *attempt) outputOf(ctx context.Context, tool Tool, text string) (string, error) {
+func (t *toolRounds) outputOf(ctx context.Context, tool Tool, text string) (string, error) {
 	arguments := json.RawMessage(strings.TrimSpace(text))
 	if len(arguments) == 0 {
 		arguments = json.RawMessage("{}")
@@ -139,7 +139,7 @@ func (a *attempt) outputOf(ctx context.Context, tool Tool, text string) (string,
 	if !json.Valid(arguments) {
 		return "", errToolArgs
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, a.cfg.ToolTimeout, fmt.Errorf("%w: more than %v", errToolSlow, a.cfg.ToolTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.ToolTimeout, fmt.Errorf("%w: more than %v", errToolSlow, t.cfg.ToolTimeout))
 	defer cancel()
 	output, err := protected(ctx, tool, arguments)
 	if err != nil && ctx.Err() != nil {

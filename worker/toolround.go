@@ -29,49 +29,46 @@ import (
 // resubmits is how often one attempt submits the outputs of a round again that Coze has not taken.
 const resubmits = 4
 
-// submits are an attempt's submissions of outputs.
-type submits struct {
-	failed int            // those of this round that were not taken
-	waits  *backoff.Waits // between them, in all rounds; nil: there was none yet
-}
+// toolRounds run the tools that a chat calls, and submit their outputs.
+type toolRounds struct {
+	*task
+	notes  *notes
+	sender *sender
 
-func (s *submits) wait() *backoff.Waits {
-	if s.waits == nil {
-		s.waits = pollWaits.Start()
-	}
-	return s.waits
+	failed int            // submissions of this round that were not taken
+	waits  *backoff.Waits // between submissions, in all rounds; nil: there was none yet
 }
 
 // stopped handles a chat that has stopped without completing. It goes on if the tools that it waits for are here. A question
 // back is the bot's answer: the next turn goes on.
-func (a *attempt) stopped(ctx context.Context, chat *coze.Chat, e *coze.Error) (*coze.Chat, error) {
-	if chat != nil && chat.AsksBack() != "" {
-		return chat, nil
+func (a *attempt) stopped(ctx context.Context, e *coze.Error) (state, error) {
+	if a.chat != nil && a.chat.AsksBack() != "" {
+		return answered, nil
 	}
-	if calls := a.toolCalls(chat); calls != nil {
-		if a.round(chat) <= a.cfg.ToolRounds {
-			return a.useTools(ctx, chat, calls)
+	if a.tools.awaited(a.chat) != nil {
+		if a.round(a.chat) <= a.cfg.ToolRounds {
+			return usingTools, nil
 		}
 		own := *e
 		own.Message = fmt.Sprintf("the bot called tools in more than %d rounds", a.cfg.ToolRounds)
 		e = &own
-	} else if e.Class == coze.ClassAction && len(a.chat.Tools) > 0 && a.cfg.TaskTool == nil {
+	} else if e.Class == coze.ClassAction && len(a.payload.Tools) > 0 && a.cfg.TaskTool == nil {
 		own := *e
 		own.Message = "the question brings tools along, and this worker has no secrets that sign their calls: set COZEQ_WEBHOOK_SECRETS_FILE"
 		e = &own
 	}
-	return nil, a.ended(ctx, e)
+	return asking, a.ended(ctx, e)
 }
 
-// toolCalls are the calls that the chat waits for, nil unless there is a tool for each. Coze takes outputs only for a chat of
+// awaited are the calls that the chat waits for, nil unless there is a tool for each. Coze takes outputs only for a chat of
 // a bot whose history is saved.
-func (a *attempt) toolCalls(chat *coze.Chat) []coze.ToolCall {
-	if chat == nil || !historySaved(a.chat) || a.chat.IsChatflow() {
+func (t *toolRounds) awaited(chat *coze.Chat) []coze.ToolCall {
+	if chat == nil || !historySaved(t.payload) || t.payload.IsChatflow() {
 		return nil
 	}
 	calls := chat.ToolCalls()
 	for _, call := range calls {
-		if tool, _ := a.tool(call.Function.Name); tool == nil {
+		if tool, _ := t.tool(call.Function.Name); tool == nil {
 			return nil
 		}
 	}
@@ -88,128 +85,131 @@ func callIDs(chat *coze.Chat) (ids []string) {
 }
 
 // notedRound is what the record says of the tools of this chat, nil for nothing.
-func (a *attempt) notedRound(chat *coze.Chat) *record.ToolRound {
-	if t := a.rec.Tools; t != nil && t.ChatID == chat.ID {
-		return t
+func (t *task) notedRound(chat *coze.Chat) *record.ToolRound {
+	if noted := t.rec.Tools; noted != nil && noted.ChatID == chat.ID {
+		return noted
 	}
 	return nil
 }
 
 // inRound reports whether the chat waits for the calls that were noted.
-func (a *attempt) inRound(chat *coze.Chat) bool {
-	t := a.notedRound(chat)
-	return t != nil && len(t.Calls) > 0 && slices.Equal(t.Calls, callIDs(chat))
+func (t *task) inRound(chat *coze.Chat) bool {
+	noted := t.notedRound(chat)
+	return noted != nil && len(noted.Calls) > 0 && slices.Equal(noted.Calls, callIDs(chat))
 }
 
 // round is the number of the round that the chat waits in.
-func (a *attempt) round(chat *coze.Chat) int {
-	t := a.notedRound(chat)
+func (t *task) round(chat *coze.Chat) int {
+	noted := t.notedRound(chat)
 	switch {
-	case t == nil:
+	case noted == nil:
 		return 1
-	case a.inRound(chat):
-		return t.Round
+	case t.inRound(chat):
+		return noted.Round
 	}
-	return t.Round + 1
+	return noted.Round + 1
 }
 
-// useTools gives a chat the outputs that it waits for, and returns it when it has its answer.
-func (a *attempt) useTools(ctx context.Context, chat *coze.Chat, calls []coze.ToolCall) (*coze.Chat, error) {
-	outputs, err := a.outputs(ctx, chat, calls)
+// useTools gives the chat the outputs that it waits for, and reads on to its answer.
+func (a *attempt) useTools(ctx context.Context) (state, error) {
+	outputs, err := a.tools.outputs(ctx, a.chat)
 	if err != nil {
-		return nil, err
+		return usingTools, err
 	}
-	said := len(chat.Answers())
-	err = a.submit(ctx, chat, outputs)
+	said := len(a.chat.Answers())
+	err = a.tools.submit(ctx, a.chat, outputs)
 	e, ok := errors.AsType[*coze.Error](err)
 	switch {
 	case err == nil:
-		if len(chat.Answers()) == said {
-			chat.Messages = nil // the last message is missing: Coze lists them all
+		if len(a.chat.Answers()) == said {
+			a.chat.Messages = nil // the last message is missing: Coze lists them all
 		}
-		return a.complete(ctx, chat)
+		return answered, a.complete(ctx)
 	case !ok || ctx.Err() != nil || errors.Is(err, record.ErrFenced):
-		return nil, err
+		return usingTools, err
 	case e.Ended:
 		a.rec.Tools.Calls = nil // taken: these are others, also if their ids are the same
-		return a.stopped(ctx, chat, e)
+		return a.stopped(ctx, e)
 	case e.Zone == coze.ZoneCreated:
 		a.rec.Tools.Calls = nil
 		a.log.Info("stream broke after tools, looking the chat up", "err", err)
-		return a.lookUp(ctx)
+		return lookingUp, nil
 	}
-	return a.resubmit(ctx, chat, calls, e)
+	return a.resubmit(ctx, e)
 }
 
 // resubmit handles outputs of which it is not known that Coze has taken them. The chat says whether it still waits for them.
-func (a *attempt) resubmit(ctx context.Context, chat *coze.Chat, calls []coze.ToolCall, e *coze.Error) (*coze.Chat, error) {
-	a.submits.failed++
-	again := a.submits.failed < resubmits
+func (a *attempt) resubmit(ctx context.Context, e *coze.Error) (state, error) {
+	a.tools.failed++
+	again := a.tools.failed < resubmits
 	if e.Class != coze.ClassPermanent { // a refusal may be of outputs that were taken
-		if err := a.retryLookup(ctx, a.submits.wait(), e); err != nil {
-			return nil, err
+		if a.tools.waits == nil {
+			a.tools.waits = pollWaits.Start()
+		}
+		if err := a.lookup.retry(ctx, a.tools.waits, e); err != nil {
+			return usingTools, err
 		}
 	}
-	now, err := a.poll(ctx)
+	now, err := a.lookup.poll(ctx)
 	switch {
 	case err != nil:
-		return nil, lookUpError(err)
+		return usingTools, lookUpError(err)
 	case !a.inRound(now):
-		return a.lookUp(ctx) // it went on
+		return lookingUp, nil // it went on
 	case e.Class == coze.ClassPermanent:
 		err = a.ended(ctx, e)
-		a.forgetConversation(ctx) // the chat waits in it for ever
-		return nil, err
+		a.conversations.forget(ctx) // the chat waits in it for ever
+		return usingTools, err
 	case !again:
-		return nil, e // the next attempt submits them again
+		return usingTools, e // the next attempt submits them again
 	}
 	a.log.Info("Coze did not accept the outputs of tools, submitting them again", "err", e)
-	return a.useTools(ctx, chat, calls)
+	return usingTools, nil
 }
 
 // outputs runs the tools of a round, unless the record has their outputs.
-func (a *attempt) outputs(ctx context.Context, chat *coze.Chat, calls []coze.ToolCall) (map[string]string, error) {
-	round := a.notedRound(chat)
-	if !a.inRound(chat) {
-		next := record.ToolRound{ChatID: chat.ID, Round: a.round(chat), Calls: callIDs(chat), Usage: a.usedBy(chat)}
-		round, a.submits.failed = &next, 0
+func (t *toolRounds) outputs(ctx context.Context, chat *coze.Chat) (map[string]string, error) {
+	round := t.notedRound(chat)
+	if !t.inRound(chat) {
+		next := record.ToolRound{ChatID: chat.ID, Round: t.round(chat), Calls: callIDs(chat), Usage: t.usedBy(chat)}
+		round, t.failed = &next, 0
 	}
 	chat.Usage = nil // it is in the note; what comes is the next round's
 	if len(round.Outputs) > 0 {
 		return round.Outputs, nil
 	}
 	round.Begun++
-	if err := a.noteTools(ctx, round); err != nil {
+	if err := t.notes.toolRound(ctx, round); err != nil {
 		return nil, err
 	}
-	outputs := make(map[string]string)
+	outputs, calls := make(map[string]string), chat.ToolCalls()
 	if round.Begun > maxToolRuns {
 		for _, call := range calls {
-			_, label := a.tool(call.Function.Name)
-			a.cfg.Metrics.ToolCall(label, "abandoned")
+			_, label := t.tool(call.Function.Name)
+			t.cfg.Metrics.ToolCall(label, "abandoned")
 			outputs[call.ID] = toolFailure(errToolTwice)
 		}
-	} else if outputs = a.runTools(ctx, round.Round, calls); ctx.Err() != nil {
+	} else if outputs = t.run(ctx, round.Round, calls); ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	noted := *round
 	noted.Outputs = outputs
-	err := a.noteTools(ctx, &noted)
+	err := t.notes.toolRound(ctx, &noted)
 	switch {
 	case errors.Is(err, record.ErrFenced):
 		return nil, err
 	case err != nil:
-		a.log.Warn("could not note the outputs of tools, submitting them all the same", "err", err)
+		t.log.Warn("could not note the outputs of tools, submitting them all the same", "err", err)
 	}
 	return outputs, nil
 }
 
 // usedBy is what Coze counted for the chat so far: for the rounds that were noted, and what it says now, which is about the
 // time since then.
-func (a *attempt) usedBy(chat *coze.Chat) results.Usage {
+func (t *task) usedBy(chat *coze.Chat) results.Usage {
 	var used results.Usage
-	if t := a.notedRound(chat); t != nil {
-		used = t.Usage
+	if noted := t.notedRound(chat); noted != nil {
+		used = noted.Usage
 	}
 	if u := chat.Usage; u != nil {
 		used = used.Plus(results.Usage{TokenCount: u.TokenCount, OutputCount: u.OutputCount, InputCount: u.InputCount})
@@ -218,18 +218,18 @@ func (a *attempt) usedBy(chat *coze.Chat) results.Usage {
 }
 
 // submit submits the outputs, and reads what follows into the chat.
-func (a *attempt) submit(ctx context.Context, chat *coze.Chat, outputs map[string]string) (err error) {
-	defer a.spans.Call("coze chat/submit_tool_outputs", a.coze).Done(&err)
-	if err := a.calls.permit(ctx); err != nil {
+func (t *toolRounds) submit(ctx context.Context, chat *coze.Chat, outputs map[string]string) (err error) {
+	defer t.spans.Call("coze chat/submit_tool_outputs", t.coze).Done(&err)
+	if err := t.calls.permit(ctx); err != nil {
 		return err
 	}
 	var all []coze.ToolOutput
 	for _, id := range slices.Sorted(maps.Keys(outputs)) {
 		all = append(all, coze.ToolOutput{ToolCallID: id, Output: outputs[id]})
 	}
-	stream, err := a.coze.SubmitToolOutputs(ctx, a.rec.Result.ConversationID, chat.ID, all)
+	stream, err := t.coze.SubmitToolOutputs(ctx, t.rec.Result.ConversationID, chat.ID, all)
 	if err != nil {
 		return err
 	}
-	return a.read(ctx, stream, chat, nil)
+	return t.sender.read(ctx, stream, chat, nil)
 }

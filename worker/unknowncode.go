@@ -31,9 +31,9 @@ func (u *unknownCodes) first(code int) bool {
 	return true
 }
 
-// noteCode counts a code that is not in the table, and warns of each one once: what
+// countUnknown counts a code that is not in the table, and warns of each one once: what
 // becomes of its tasks is guessed from its range.
-func (c *calls) noteCode(e *coze.Error) {
+func (c *calls) countUnknown(e *coze.Error) {
 	if _, listed := c.codes.Lookup(e.Code); listed || e.Code == 0 {
 		return
 	}

@@ -51,19 +51,14 @@ import (
 
 // Worker serves chat tasks. Make it with [New].
 type Worker struct {
-	cfg           Config
-	name          string // of this process, among those of one Redis
-	log           *slog.Logger
-	coze          *coze.Client
-	results       *results.Store
-	records       *record.Store
-	lanes         *lane.Lanes
-	tally         *tally.Tally
-	conversations *conversation.Names
+	cfg  Config
+	name string // of this process, among those of one Redis
+	log  *slog.Logger
+	coze *coze.Client
 
+	stores
 	throttle
 
-	inspector  *asynq.Inspector
 	identities map[string]bool    // of the credentials served, as announced last
 	tracing    *telemetry.Tracing // nil: nothing is traced
 	servers    []*asynq.Server
@@ -80,6 +75,16 @@ type Worker struct {
 	hinted  map[string]bool // credentials whose plan's rate was asked for
 	serving atomic.Bool
 	wg      sync.WaitGroup // handlers, also those that asynq has given up
+}
+
+// stores are what the attempts of a process read and write in Redis.
+type stores struct {
+	results   *results.Store
+	records   *record.Store
+	lanes     *lane.Lanes
+	tally     *tally.Tally
+	names     *conversation.Names
+	inspector *asynq.Inspector
 }
 
 // New returns a Worker that serves nothing yet.
@@ -101,18 +106,16 @@ func New(cfg Config) (*Worker, error) {
 		codes = coze.DefaultCodes()
 	}
 	w := &Worker{
-		cfg:           cfg,
-		name:          uuid.NewString(),
-		log:           cfg.Logger,
-		coze:          cfg.Coze,
-		results:       store,
-		records:       record.New(store),
-		lanes:         lane.New(rdb),
-		tally:         tally.New(rdb),
-		conversations: conversation.New(rdb),
-		inspector:     asynqx.NewInspector(cfg.Redis),
-		hinted:        make(map[string]bool),
-		tracing:       telemetry.NewTracing(cfg.TracerProvider),
+		cfg:     cfg,
+		name:    uuid.NewString(),
+		log:     cfg.Logger,
+		coze:    cfg.Coze,
+		hinted:  make(map[string]bool),
+		tracing: telemetry.NewTracing(cfg.TracerProvider),
+		stores: stores{
+			results: store, records: record.New(store), lanes: lane.New(rdb), tally: tally.New(rdb), names: conversation.New(rdb),
+			inspector: asynqx.NewInspector(cfg.Redis),
+		},
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
 	w.life, w.giveUp = context.WithCancel(context.Background())

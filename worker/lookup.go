@@ -8,6 +8,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/lane"
 )
 
 // Polling: Coze asks for at most one call a second for each chat, and every call counts for the same limit as a chat.
@@ -29,49 +30,59 @@ const (
 // errGone is about a chat that Coze no longer knows.
 var errGone = errors.New("coze no longer knows the chat")
 
-// lookUp waits for the end of the chat that the record names and returns it with its messages, as if its stream had held. It
-// asks nothing.
-func (a *attempt) lookUp(ctx context.Context) (*coze.Chat, error) {
+// lookUp waits for the end of the chat that the record names and reads its messages, as if its stream had held. It asks nothing.
+func (a *attempt) lookUp(ctx context.Context) (next state, err error) {
 	a.cfg.Metrics.LookUp()
 	span := a.spans.Call("look up", a.coze)
-	if a.chat.IsWorkflow() {
-		chat, err := a.lookUpRun(ctx)
+	if a.payload.IsWorkflow() {
+		a.chat, err = a.workflow.lookUp(ctx)
 		span.End(err)
-		return chat, err
+		if e, ok := errors.AsType[*coze.Error](err); ok && a.chat != nil {
+			err = a.ended(ctx, e)
+		}
+		return answered, err
 	}
-	chat, err := a.readEnd(ctx)
+	a.chat, err = a.lookup.end(ctx)
 	span.End(err)
 	if err != nil {
-		return nil, lookUpError(err)
+		return lookingUp, lookUpError(err)
 	}
-	e := chat.Err()
-	if e != nil && chat.AsksBack() == "" && a.toolCalls(chat) == nil {
-		return nil, a.ended(ctx, e)
+	e := a.chat.Err()
+	if e != nil && a.chat.AsksBack() == "" && a.tools.awaited(a.chat) == nil {
+		return lookingUp, a.ended(ctx, e)
 	}
-	if err := a.startOver(ctx, chat); err != nil {
-		return nil, err
+	if err := a.pieces.startOver(ctx, a.chat); err != nil {
+		return lookingUp, err
 	}
 	if e != nil {
-		return a.stopped(ctx, chat, e)
+		return a.stopped(ctx, e)
 	}
-	return chat, nil
+	return answered, nil
 }
 
-// readEnd waits for the end of the chat and reads what it said.
-func (a *attempt) readEnd(ctx context.Context) (*coze.Chat, error) {
-	chat, err := a.poll(ctx)
+// lookup looks up a chat that exists, or looks for one that may (find.go). It asks nothing.
+type lookup struct {
+	*task
+	notes         *notes
+	conversations *conversations
+	lanes         *lane.Lanes
+}
+
+// end waits for the end of the chat and reads what it said.
+func (l *lookup) end(ctx context.Context) (*coze.Chat, error) {
+	chat, err := l.poll(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if a.inRound(chat) {
+	if l.inRound(chat) {
 		chat.Usage = nil // it is noted
 	}
-	a.keepUsage(chat)
+	l.keepUsage(chat)
 	if chat.Err() != nil {
-		a.readPartial(ctx, chat)
+		l.readPartial(ctx, chat)
 		return chat, nil
 	}
-	return chat, a.readMessages(ctx, chat)
+	return chat, l.readMessages(ctx, chat)
 }
 
 // lookUpError is the error of a lookup. A call that our own checks refuse does not make the question invalid: it was asked.
@@ -84,42 +95,19 @@ func lookUpError(err error) error {
 	return err
 }
 
-// placeChat finds the conversation of a chat that was noted without one. If nothing names it, the chat cannot be looked up.
-// The question is asked again, and may have been answered and billed once already.
-func (a *attempt) placeChat(ctx context.Context) error {
-	r := &a.rec.Result
-	if r.ConversationID != "" || a.chat.IsWorkflow() {
-		return nil
-	}
-	r.ConversationID = a.chat.ConversationID
-	if key := a.chat.ConversationKey; key != "" {
-		id, err := a.conversations.Get(ctx, a.chat.Holder(), key)
-		if err != nil {
-			return err
-		}
-		r.ConversationID = id
-	}
-	if r.ConversationID == "" {
-		a.warn(fmt.Sprintf("chat %s was noted without its conversation, so nobody can look it up", r.ChatID))
-		r.PossibleDuplicate = true
-		a.chatEnded(r.ChatID)
-	}
-	return nil
-}
-
 // poll waits for the end of the chat that the record names.
-func (a *attempt) poll(ctx context.Context) (*coze.Chat, error) {
-	r := &a.rec.Result
-	return awaitEnd(ctx, a, func() (*coze.Chat, error) { return a.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID) },
-		func(chat *coze.Chat) bool { return chat.Status.Terminal() }, a.chatUnknown)
+func (l *lookup) poll(ctx context.Context) (*coze.Chat, error) {
+	r := &l.rec.Result
+	return awaitEnd(ctx, l, func() (*coze.Chat, error) { return l.coze.RetrieveChat(ctx, r.ConversationID, r.ChatID) },
+		func(chat *coze.Chat) bool { return chat.Status.Terminal() }, l.isUnknown)
 }
 
 // awaitEnd looks at a chat, or at a workflow's run, until it is over. It asks nothing. unknown says which errors mean that Coze
 // does not know it.
-func awaitEnd[T any](ctx context.Context, a *attempt, look func() (*T, error), over func(*T) bool, unknown func(*coze.Error) bool) (*T, error) {
+func awaitEnd[T any](ctx context.Context, l *lookup, look func() (*T, error), over func(*T) bool, unknown func(*coze.Error) bool) (*T, error) {
 	tries := 0
 	for waits := pollWaits.Start(); ; {
-		if err := a.calls.permit(ctx); err != nil {
+		if err := l.calls.permit(ctx); err != nil {
 			return nil, err
 		}
 		asked, err := look()
@@ -134,11 +122,11 @@ func awaitEnd[T any](ctx context.Context, a *attempt, look func() (*T, error), o
 			err = waits.Sleep(ctx, 0)
 		case unknown(e):
 			if tries++; tries == unknownTries {
-				return nil, a.gone(ctx, e)
+				return nil, l.gone(ctx, e)
 			}
 			err = waits.Sleep(ctx, 0)
 		default:
-			err = a.retryLookup(ctx, waits, err)
+			err = l.retry(ctx, waits, err)
 		}
 		if err != nil {
 			return nil, err
@@ -146,13 +134,13 @@ func awaitEnd[T any](ctx context.Context, a *attempt, look func() (*T, error), o
 	}
 }
 
-// retryLookup decides about a call that failed while it looked a chat up: it returns nil after a wait, or the error with which
+// retry decides about a call that failed while it looked a chat up: it returns nil after a wait, or the error with which
 // the attempt ends.
 //
 // The chat is paid for, and a lookup is no ask that could be used up. So most failures are waited for. One that takes a
 // person, or more than a few seconds, gives the slot back: the chat stays noted and is looked up later. A refusal without a
 // code is a proxy's, not Coze's.
-func (a *attempt) retryLookup(ctx context.Context, waits *backoff.Waits, err error) error {
+func (l *lookup) retry(ctx context.Context, waits *backoff.Waits, err error) error {
 	e, ok := errors.AsType[*coze.Error](err)
 	switch {
 	case !ok,
@@ -163,54 +151,54 @@ func (a *attempt) retryLookup(ctx context.Context, waits *backoff.Waits, err err
 		e.Class == coze.ClassPermanent && e.Code != 0:
 		return err
 	}
-	a.calls.limitOrPause(ctx, e)
-	a.log.Debug("a lookup failed, will try again", "chat", a.rec.Result.ChatID, "err", err)
+	l.calls.limitOrPause(ctx, e)
+	l.log.Debug("a lookup failed, will try again", "chat", l.rec.Result.ChatID, "err", err)
 	return waits.Sleep(ctx, e.RetryAfter)
 }
 
-// chatUnknown reports whether Coze does not know the chat. It documents no call that looks a chatflow's chat up, so any lasting
+// isUnknown reports whether Coze does not know the chat. It documents no call that looks a chatflow's chat up, so any lasting
 // refusal of one means that.
-func (a *attempt) chatUnknown(e *coze.Error) bool {
+func (l *lookup) isUnknown(e *coze.Error) bool {
 	return e != nil && (e.Code == codeChatUnknown || e.Code == codeConversationUnknown || e.Code == codeNotFound ||
-		a.chat.IsChatflow() && e.Class == coze.ClassPermanent)
+		l.payload.IsChatflow() && e.Class == coze.ClassPermanent)
 }
 
 // gone forgets a chat that Coze does not know. The question is asked again, and may have been answered and billed once
 // already.
-func (a *attempt) gone(ctx context.Context, e *coze.Error) error {
-	a.warn(fmt.Sprintf("chat %s was gone at Coze before its answer was read", a.rec.Result.ChatID))
-	a.rec.Result.PossibleDuplicate = true
-	a.chatEnded(a.rec.Result.ChatID)
-	if a.ownConversation() || e.Code == codeConversationUnknown {
-		a.forgetConversation(ctx)
+func (l *lookup) gone(ctx context.Context, e *coze.Error) error {
+	l.warn(fmt.Sprintf("chat %s was gone at Coze before its answer was read", l.rec.Result.ChatID))
+	l.rec.Result.PossibleDuplicate = true
+	l.chatEnded(l.rec.Result.ChatID)
+	if l.ownConversation() || e.Code == codeConversationUnknown {
+		l.conversations.forget(ctx)
 	}
-	a.rec.AskedAt = time.Time{}
+	l.rec.AskedAt = time.Time{}
 	return fmt.Errorf("%w: %w", errGone, e)
 }
 
 // readPartial keeps what a chat said that ended without completing, if Coze lists it. It asks for it once, as Coze mostly
 // lists nothing of a failed chat.
-func (a *attempt) readPartial(ctx context.Context, chat *coze.Chat) {
-	if a.calls.permit(ctx) != nil {
+func (l *lookup) readPartial(ctx context.Context, chat *coze.Chat) {
+	if l.calls.permit(ctx) != nil {
 		return
 	}
-	messages, err := a.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
+	messages, err := l.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
 	if err != nil {
-		a.log.Debug("could not read what a chat said before it ended", "chat", chat.ID, "err", err)
+		l.log.Debug("could not read what a chat said before it ended", "chat", chat.ID, "err", err)
 		return
 	}
 	chat.Messages = messages
-	a.keepPartial(chat)
+	l.keepPartial(chat)
 }
 
 // readMessages reads the messages of a completed chat whose answer is not known.
-func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
+func (l *lookup) readMessages(ctx context.Context, chat *coze.Chat) error {
 	tries := 0
 	for waits := readWaits.Start(); ; {
-		if err := a.calls.permit(ctx); err != nil {
+		if err := l.calls.permit(ctx); err != nil {
 			return err
 		}
-		messages, err := a.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
+		messages, err := l.coze.ListChatMessages(ctx, chat.ConversationID, chat.ID)
 		e, _ := errors.AsType[*coze.Error](err)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -221,14 +209,14 @@ func (a *attempt) readMessages(ctx context.Context, chat *coze.Chat) error {
 				return nil
 			}
 		}
-		if err != nil && !a.chatUnknown(e) {
-			err = a.retryLookup(ctx, waits, err)
+		if err != nil && !l.isUnknown(e) {
+			err = l.retry(ctx, waits, err)
 		} else if tries++; tries < readTries {
 			err = waits.Sleep(ctx, 0)
 		} else { // it completed with nothing to say: another lookup would not help
-			a.chatEnded(chat.ID)
-			if a.ownConversation() {
-				a.rec.Result.ConversationID = ""
+			l.chatEnded(chat.ID)
+			if l.ownConversation() {
+				l.rec.Result.ConversationID = ""
 			}
 			return errEmpty
 		}

@@ -17,32 +17,22 @@ const (
 	findEvery = time.Second
 	clockSkew = 10 * time.Second // between Coze's clock and ours
 
-	// lookAfter is the least time that an attempt looks for a question that it did not send itself: see note.
+	// lookAfter is the least time that an attempt looks for a question that it did not send itself: see askedNote.
 	lookAfter = noteAge + coze.ConsentTime + 3*time.Second
 )
 
 // newestMessages asks for the end of a conversation.
 var newestMessages = &coze.ListMessagesRequest{Order: "desc", Limit: 50}
 
-// lookUntil is when a question that was not found is taken for not sent. It counts from the note, but never lasts longer than
+// until is when a question that was not found is taken for not sent. It counts from the note, but never lasts longer than
 // findFor from now: the note may be by the fast clock of a dead worker. For another attempt's note it also counts from when
 // that attempt was fenced.
-func (a *attempt) lookUntil(now time.Time) time.Time {
+func (l *lookup) until(now time.Time) time.Time {
 	least, most := time.Duration(0), findFor
-	if a.noted.IsZero() {
-		least, most = lookAfter-a.rec.FencedFor, findFor-a.rec.FencedFor
+	if l.notes.at.IsZero() {
+		least, most = lookAfter-l.rec.FencedFor, findFor-l.rec.FencedFor
 	}
-	return now.Add(min(max(a.rec.AskedAt.Add(findFor).Sub(now), least), most))
-}
-
-// recoverChat finds the chat of a question that got no reply and returns it when it has ended. It returns neither a chat nor
-// an error if there is none, and the question may be asked again.
-func (a *attempt) recoverChat(ctx context.Context) (*coze.Chat, error) {
-	found, err := a.find(ctx)
-	if err != nil || !found {
-		return nil, err
-	}
-	return a.lookUp(ctx)
+	return now.Add(min(max(l.rec.AskedAt.Add(findFor).Sub(now), least), most))
 }
 
 // find looks for the chat of a question that was sent and got no reply.
@@ -51,57 +41,57 @@ func (a *attempt) recoverChat(ctx context.Context) (*coze.Chat, error) {
 //   - not found: Coze did not take it. Or it cannot be known: then PossibleDuplicate is set, and the next ask takes a fresh
 //     conversation unless this one is needed. Either way the question may be asked again.
 //   - an error: the search has to wait, and nothing has changed.
-func (a *attempt) find(ctx context.Context) (found bool, err error) {
-	defer a.spans.Call("find", a.coze).Done(&err)
-	r := &a.rec.Result
-	if a.chat.IsWorkflow() {
-		a.unsure(ctx, "a workflow's run is in no conversation")
+func (l *lookup) find(ctx context.Context) (found bool, err error) {
+	defer l.spans.Call("find", l.coze).Done(&err)
+	r := &l.rec.Result
+	if l.payload.IsWorkflow() {
+		l.unsure(ctx, "a workflow's run is in no conversation")
 		return false, nil
 	}
-	if !historySaved(a.chat) {
-		a.unsure(ctx, "its history is not saved")
+	if !historySaved(l.payload) {
+		l.unsure(ctx, "its history is not saved")
 		return false, nil
 	}
 	earlier := ""
 	if r.Lane != "" {
-		if earlier, err = a.lanes.LastChat(ctx, r.Lane); err != nil {
+		if earlier, err = l.lanes.LastChat(ctx, r.Lane); err != nil {
 			return false, err
 		}
 	}
 	now := time.Now()
-	q := a.sought(earlier, now)
-	until := a.lookUntil(now)
+	q := l.sought(earlier, now)
+	until := l.until(now)
 	for waits := pollWaits.Start(); ; {
-		if err := a.calls.permit(ctx); err != nil {
+		if err := l.calls.permit(ctx); err != nil {
 			return false, err
 		}
-		page, err := a.coze.ListMessages(ctx, r.ConversationID, newestMessages)
+		page, err := l.coze.ListMessages(ctx, r.ConversationID, newestMessages)
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
 		if e, ok := errors.AsType[*coze.Error](err); ok && e.Class == coze.ClassPermanent {
-			a.unsure(ctx, "its conversation cannot be read: "+e.Error())
+			l.unsure(ctx, "its conversation cannot be read: "+e.Error())
 			return false, nil
 		}
 		if err != nil {
-			if err := a.retryLookup(ctx, waits, err); err != nil {
+			if err := l.retry(ctx, waits, err); err != nil {
 				return false, err
 			}
 			continue
 		}
 		chatID, doubtful := q.among(page.Messages)
 		if chatID != "" {
-			a.log.Info("found the chat of a question that got no reply", "chat", chatID)
-			return true, a.created(ctx, &coze.Chat{ID: chatID, ConversationID: r.ConversationID}, "")
+			l.log.Info("found the chat of a question that got no reply", "chat", chatID)
+			return true, l.notes.created(ctx, &coze.Chat{ID: chatID, ConversationID: r.ConversationID}, "")
 		}
 		if time.Now().After(until) {
 			switch {
 			case doubtful:
-				a.unsure(ctx, "a question of its words is in its conversation, and it cannot be told whose it is")
-			case a.chat.IsChatflow():
-				a.unsure(ctx, "its conversation does not have it, and Coze does not say that it lists what a chatflow is asked")
+				l.unsure(ctx, "a question of its words is in its conversation, and it cannot be told whose it is")
+			case l.payload.IsChatflow():
+				l.unsure(ctx, "its conversation does not have it, and Coze does not say that it lists what a chatflow is asked")
 			}
-			a.rec.AskedAt = time.Time{}
+			l.rec.AskedAt = time.Time{}
 			return false, nil
 		}
 		if err := backoff.Sleep(ctx, findEvery); err != nil {
@@ -111,12 +101,12 @@ func (a *attempt) find(ctx context.Context) (found bool, err error) {
 }
 
 // unsure allows a question to be asked again whose fate cannot be known.
-func (a *attempt) unsure(ctx context.Context, why string) {
-	a.warn("the question was sent and got no reply, and whether it was answered cannot be found out: " + why)
-	a.rec.Result.PossibleDuplicate = true
-	a.rec.AskedAt = time.Time{}
-	if a.ownConversation() {
-		a.forgetConversation(ctx)
+func (l *lookup) unsure(ctx context.Context, why string) {
+	l.warn("the question was sent and got no reply, and whether it was answered cannot be found out: " + why)
+	l.rec.Result.PossibleDuplicate = true
+	l.rec.AskedAt = time.Time{}
+	if l.ownConversation() {
+		l.conversations.forget(ctx)
 	}
 }
 
@@ -134,9 +124,9 @@ type sought struct {
 	lately int64 // when it was asked at the earliest, as clocks differ
 }
 
-func (a *attempt) sought(earlier string, now time.Time) sought {
-	q := sought{id: a.id, words: a.words(), ended: a.rec.EndedChat, earlier: earlier, own: a.ownConversation()}
-	if at := a.rec.AskedAt; !at.After(now) {
+func (l *lookup) sought(earlier string, now time.Time) sought {
+	q := sought{id: l.id, words: l.words(), ended: l.rec.EndedChat, earlier: earlier, own: l.ownConversation()}
+	if at := l.rec.AskedAt; !at.After(now) {
 		q.since, q.lately = at.Unix(), at.Add(-clockSkew).Unix()
 	}
 	return q
