@@ -20,8 +20,10 @@ func (t *task) fill(chat *coze.Chat) {
 	r.AsksBack = t.cut("question", chat.AsksBack())
 }
 
-// keepUsage takes over what Coze counted, if it says so: all rounds of tools together.
+// keepUsage takes over what Coze counted, if it says so: all rounds of tools together. Beside it comes the page that shows
+// a chatflow's run.
 func (t *task) keepUsage(chat *coze.Chat) {
+	t.rec.Result.DebugURL = cmp.Or(chat.DebugURL, t.rec.Result.DebugURL)
 	if used := t.usedBy(chat); used.TokenCount > 0 {
 		t.rec.Result.Usage = &used
 	}

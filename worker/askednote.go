@@ -138,7 +138,7 @@ func elapsed(since time.Time) time.Duration {
 func (n *notes) created(ctx context.Context, chat *coze.Chat, logID string) error {
 	n.rec.LogID = logID
 	r := &n.rec.Result
-	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps = "", "", nil, "", nil // an earlier chat's
+	r.Answer, r.ContentType, r.Parts, r.Reasoning, r.FollowUps, r.DebugURL = "", "", nil, "", nil, "" // an earlier chat's
 	asked := r.ConversationID
 	conversation := cmp.Or(chat.ConversationID, asked)
 	if err := n.tell(ctx, Progress{ConversationID: conversation, ChatID: chat.ID}); err != nil {

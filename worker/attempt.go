@@ -41,10 +41,10 @@ type attempt struct {
 func (w *Worker) newAttempt(ctx context.Context) *attempt {
 	a := &attempt{stores: &w.stores}
 	t := &a.task
-	t.cfg, t.began = &w.cfg, time.Now()
+	t.cfg = &w.cfg
 	t.id, _ = asynq.GetTaskID(ctx)
 	t.log = slog.New(attemptLog{w.log.Handler(), t})
-	t.calls = calls{throttle: &w.throttle, log: t.log, began: t.began}
+	t.calls = calls{throttle: &w.throttle, log: t.log, began: time.Now()}
 	a.conversations = conversations{task: t, names: w.names, spares: &w.spares}
 	a.notes = notes{task: t, names: w.names}
 	a.pieces = pieces{task: t, publisher: &w.publisher}

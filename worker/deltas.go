@@ -22,7 +22,10 @@ type pieces struct {
 
 // start begins with the pieces of a stream.
 func (p *pieces) start(ctx context.Context) {
-	p.deltas = newDeltaWriter(ctx, p.rec, p.publisher, p.payload.Stream)
+	p.deltas = nil
+	if p.payload.Stream {
+		p.deltas = &deltaWriter{ctx: ctx, rec: p.rec, publisher: p.publisher}
+	}
 }
 
 // startOver has readers of a broken stream's deltas begin again with what the chat has said.
@@ -85,13 +88,6 @@ type deltaWriter struct {
 	pending   bool      // somebody will publish what is collected
 	last      time.Time // the last publication
 	closed    bool
-}
-
-func newDeltaWriter(ctx context.Context, rec *record.Attempt, p *publisher, wanted bool) *deltaWriter {
-	if !wanted {
-		return nil
-	}
-	return &deltaWriter{ctx: ctx, rec: rec, publisher: p}
 }
 
 // collected is text that is to be published.

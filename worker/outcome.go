@@ -120,7 +120,7 @@ func hint(err error) string {
 
 // report logs, counts and traces how the attempt ended.
 func (s *settlement) report(v Verdict) {
-	took := time.Since(s.began)
+	took := time.Since(s.calls.began)
 	r := &s.rec.Result
 	switch v.Action {
 	case Retry, Later, Drop:

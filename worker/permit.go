@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,15 +38,15 @@ type calls struct {
 // throttle is what the attempts of a process share on their way to Coze: the limits and pauses of its credentials, and what
 // the process has met with them.
 type throttle struct {
-	cfg         *Config
-	codes       *coze.CodeTable
-	gate        *asynqx.Gate
-	limit       *limit.Limiter
-	sweeper     *pause.Sweeper // with all pauses
-	streaks     pause.Streaks
-	unknown     unknownCodes
-	missingKeys missingKeys
-	syncOnly    syncOnly
+	cfg          *Config
+	codes        *coze.CodeTable
+	gate         *asynqx.Gate
+	limit        *limit.Limiter
+	sweeper      *pause.Sweeper // with all pauses
+	streaks      pause.Streaks
+	unknownCodes seldom[int]
+	missingKeys  seldom[string]
+	syncOnly     sync.Map // by credential: its plan has no asynchronous runs, as far as this process has learnt
 
 	askPlanRate func(*coze.Client, string) // asks for the rate of a credential's plan
 }

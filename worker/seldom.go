@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -9,30 +10,34 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// unknownCodes remembers which codes that are not in the table this process has
-// warned of.
-type unknownCodes struct {
+// seldom says of what the log is to tell seldom whether it may now. It bounds the log, and the memory should others make the
+// things up that it is about.
+type seldom[K comparable] struct {
 	mu   sync.Mutex
-	seen map[int]bool
+	told map[K]time.Time
 }
 
-// unknownMost bounds the memory and the log should Coze, or what stands in its
-// place, make codes up.
-const unknownMost = 1000
-
-// first reports whether the code is new, and worth a warning.
-func (u *unknownCodes) first(code int) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.seen[code] || len(u.seen) >= unknownMost {
+// due reports whether the log may tell of it: it has not within this time, or of too many things ever.
+func (s *seldom[K]) due(what K, every time.Duration, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last, known := s.told[what]; known && time.Since(last) < every || !known && len(s.told) >= most {
 		return false
 	}
-	if u.seen == nil {
-		u.seen = make(map[int]bool)
+	if s.told == nil {
+		s.told = make(map[K]time.Time)
 	}
-	u.seen[code] = true
+	s.told[what] = time.Now()
 	return true
 }
+
+// How often the log names a code or a key, and how many of them.
+const (
+	unknownCodeEvery = math.MaxInt64 // once
+	unknownCodeMost  = 1000
+	missingKeyEvery  = time.Minute
+	missingKeyMost   = 100
+)
 
 // countUnknown counts a code that is not in the table, and warns of each one once: what
 // becomes of its tasks is guessed from its range.
@@ -41,7 +46,7 @@ func (c *calls) countUnknown(e *coze.Error) {
 		return
 	}
 	c.cfg.Metrics.UnknownCode()
-	if c.unknown.first(e.Code) {
+	if c.unknownCodes.due(e.Code, unknownCodeEvery, unknownCodeMost) {
 		c.log.Warn("a code of Coze that is not in the table, judged by its range; --codes can add it",
 			"code", e.Code, "class", string(e.Class), "message", e.Message, "logid", e.LogID)
 	}
@@ -78,34 +83,9 @@ func (a *attempt) awaitKey(err error) error {
 			return errExpired
 		}
 	}
-	if a.calls.missingKeys.due(sealed.KeyID) {
+	if a.calls.missingKeys.due(sealed.KeyID, missingKeyEvery, missingKeyMost) {
 		a.log.Warn("a question cannot be read by this worker, and waits for one that can", "key", sealed.KeyID, "err", err)
 	}
 	a.calls.gate.YieldToPeers()
 	return err
-}
-
-// missingKeys are the keys that the log has named lately.
-type missingKeys struct {
-	mu   sync.Mutex
-	told map[string]time.Time
-}
-
-const (
-	missingKeyEvery = time.Minute // how often the log names one
-	missingKeyMost  = 100         // bounds the memory, should key ids be made up
-)
-
-// due reports whether the log may name the key now.
-func (u *missingKeys) due(key string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if last, known := u.told[key]; known && time.Since(last) < missingKeyEvery || !known && len(u.told) >= missingKeyMost {
-		return false
-	}
-	if u.told == nil {
-		u.told = make(map[string]time.Time)
-	}
-	u.told[key] = time.Now()
-	return true
 }

@@ -64,17 +64,14 @@ func (s *settlement) write(ctx context.Context, chat *coze.Chat, v Verdict) Verd
 	case Drop:
 		return v
 	case Retry, Later:
-		span := s.spans.Step("put back")
-		v = s.putBack(ctx, v)
-		span.End(nil)
-		return v
+		defer s.spans.Step("put back").End(nil)
+		return s.putBack(ctx, v)
 	}
 	span := s.spans.Step("publish")
-	if err := s.end(ctx, chat, v); err != nil {
-		v = judge(err, history{})
-		span.End(err)
-	} else {
-		span.End(nil)
+	err := s.end(ctx, chat, v)
+	span.End(err)
+	if err != nil {
+		return judge(err, history{})
 	}
 	return v
 }
@@ -96,12 +93,13 @@ func (s *settlement) end(ctx context.Context, chat *coze.Chat, v Verdict) error 
 			r.PossibleDuplicate = true // this chat may have its answer yet, so another ask would be the second
 		}
 	}
+	ctx, done := s.untilGivenUp(ctx)
+	defer done()
 	if v.Action != Done {
 		r.Error = failure(v)
 		r.Error.LogID = cmp.Or(r.Error.LogID, s.rec.LogID)
 		s.recallChat()
-	}
-	if v.Action == Done {
+	} else if s.pieces.deltas != nil {
 		if err := s.persist(ctx, s.pieces.deltas.finish); err != nil && !s.damaged(err) {
 			return err
 		}
@@ -112,6 +110,9 @@ func (s *settlement) end(ctx context.Context, chat *coze.Chat, v Verdict) error 
 	if err != nil {
 		s.damaged(err)
 		return err
+	}
+	if r.Lane == "" && !s.ofBatch() {
+		return nil
 	}
 	return s.persist(ctx, func(ctx context.Context) error { return s.handOn(ctx, r, s.blocks()) })
 }
@@ -199,12 +200,17 @@ var persistWaits = backoff.Policy{First: 100 * time.Millisecond, Most: 5 * time.
 
 const writeWait = 5 * time.Second
 
-// persist repeats a write until it is done, refused, or hopeless: the answer is paid for, and a Redis that restarts is back
-// within a minute. A worker that shuts down does not wait for that: the record has enough to find the chat again.
-func (s *settlement) persist(ctx context.Context, write func(context.Context) error) error {
+// untilGivenUp is the context for persist: a worker that shuts down does not wait for a Redis that is away, as the record
+// has enough to find the chat again.
+func (s *settlement) untilGivenUp(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.life, cancel)()
+	stop := context.AfterFunc(s.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// persist repeats a write until it is done, refused, or hopeless: the answer is paid for, and a Redis that restarts is back
+// within a minute.
+func (s *settlement) persist(ctx context.Context, write func(context.Context) error) error {
 	return persistWaits.Retry(ctx, func() error {
 		once, cancel := context.WithTimeout(ctx, writeWait)
 		defer cancel()
@@ -229,10 +235,11 @@ func (s *settlement) handOn(ctx context.Context, r *results.Result, blocks bool)
 	if r.Lane == "" || blocks {
 		return nil
 	}
-	if err := s.lanes.LeaveAfter(ctx, placeOf(r), r.ChatID); err != nil && !s.damaged(err) {
-		return err
+	err := s.lanes.LeaveAfter(ctx, placeOf(r), r.ChatID)
+	if s.damaged(err) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // disown is for an attempt that has lost its task while it had a chat of its own. The new owner may not know that chat and
@@ -246,10 +253,12 @@ func (s *settlement) disown(ctx context.Context) {
 	defer cancel()
 	given, wanted := *own, false
 	given.Runs = false
-	err := s.persist(ctx, func(ctx context.Context) (err error) {
+	writing, done := s.untilGivenUp(ctx)
+	err := s.persist(writing, func(ctx context.Context) (err error) {
 		wanted, err = s.records.GiveOver(ctx, given)
 		return err
 	})
+	done()
 	switch {
 	case err != nil:
 		s.log.Warn("could not find out whether the task's new owner wants this chat", "chat", own.ChatID, "err", err)

@@ -86,7 +86,7 @@ func (a *attempt) prepare() (err error) {
 	if !a.payload.IsWorkflow() && a.payload.Holder() == "" {
 		a.payload.BotID = a.cfg.BotID
 	}
-	if a.payload.Holder() == "" && !a.payload.IsWorkflow() {
+	if !a.payload.IsWorkflow() && a.payload.Holder() == "" {
 		return &tasks.InvalidError{Field: "bot_id", Reason: "the question names no bot and the worker has no default: set COZE_BOT_ID or --bot"}
 	}
 	a.rec.Result.BotID, a.rec.Result.UserID = a.payload.BotID, a.payload.UserID
@@ -99,8 +99,8 @@ func (a *attempt) prepare() (err error) {
 // observe begins to count and to trace the attempt; report ends it.
 func (a *attempt) observe(tracing *telemetry.Tracing) {
 	r := &a.rec.Result
-	first := !r.CreatedAt.IsZero() && !r.StartedAt.Before(a.began.Truncate(time.Millisecond)) // the record begins with this attempt
-	a.spans = tracing.Begin(r, a.payloadTrace(), a.began, first)
+	first := !r.CreatedAt.IsZero() && !r.StartedAt.Before(a.calls.began.Truncate(time.Millisecond)) // the record begins with this attempt
+	a.spans = tracing.Begin(r, a.payloadTrace(), a.calls.began, first)
 	a.cfg.Metrics.Begin(r, first)
 }
 

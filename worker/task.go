@@ -17,7 +17,6 @@ import (
 // task is a task that is taken up, as all parts of its attempt see it.
 type task struct {
 	id      string
-	began   time.Time
 	payload *tasks.Chat     // what is asked, and how; nil: it could not be read
 	rec     *record.Attempt // the record, and the right to write it
 	hold    hold            // on the task

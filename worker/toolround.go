@@ -21,7 +21,7 @@ import (
 //  3. The submission's stream is read like a question's. A worker that dies before its reply leaves a chat that has taken
 //     the outputs, or has not.
 //
-// Whoever takes the task over finds the chat in its record and looks it up, see poll.go. If it still waits for the calls of
+// Whoever takes the task over finds the chat in its record and looks it up, see lookup.go. If it still waits for the calls of
 // the note, Coze has not taken their outputs: those that were noted are submitted again; without any the tools run again,
 // once. If it waits for others, that is the next round. Else it goes on or has ended, and there is nothing to do. The same
 // happens within one attempt when a submission fails.
@@ -141,7 +141,6 @@ func (a *attempt) useTools(ctx context.Context) (state, error) {
 // resubmit handles outputs of which it is not known that Coze has taken them. The chat says whether it still waits for them.
 func (a *attempt) resubmit(ctx context.Context, e *coze.Error) (state, error) {
 	a.tools.failed++
-	again := a.tools.failed < resubmits
 	if e.Class != coze.ClassPermanent { // a refusal may be of outputs that were taken
 		if a.tools.waits == nil {
 			a.tools.waits = pollWaits.Start()
@@ -160,7 +159,7 @@ func (a *attempt) resubmit(ctx context.Context, e *coze.Error) (state, error) {
 		err = a.ended(ctx, e)
 		a.conversations.forget(ctx) // the chat waits in it for ever
 		return usingTools, err
-	case !again:
+	case a.tools.failed >= resubmits:
 		return usingTools, e // the next attempt submits them again
 	}
 	a.log.Info("Coze did not accept the outputs of tools, submitting them again", "err", e)

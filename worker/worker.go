@@ -8,12 +8,12 @@
 //
 //	canceled                cancel its chat at Coze
 //	not its turn            wait without a slot                            (takeup.go)
-//	a chat is noted         look it up                                     (poll.go)
-//	a question was sent     find out whether Coze took it                  (recover.go)
+//	a chat is noted         look it up                                     (lookup.go)
+//	a question was sent     find out whether Coze took it                  (find.go)
 //	expired                 end without asking
 //	otherwise               conversation, asked note and permit, ask, read (ask.go)
 //
-// One function decides what the answer or the error means for the task (judge), and one writes it (attempt.settle).
+// One function decides what the answer or the error means for the task (judge), and one writes it (settlement.settle).
 //
 // # A process may die at any point
 //
@@ -21,7 +21,7 @@
 // POST /v3/chat, the chat's id at its first event. From what a dead process leaves, the next attempt knows which question to
 // put to Coze: "how did this chat end?" or "did you take this question?".
 //
-// The package is not for asking Coze directly (package coze), and not for enqueueing (package tasks).
+// Package coze asks Coze directly, package tasks enqueues.
 package worker
 
 import (

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
@@ -25,16 +24,6 @@ import (
 // codeNoAsync is Coze's answer to an asynchronous run on a free plan.
 const codeNoAsync = 6003
 
-// syncOnly are the credentials whose plan has no asynchronous runs, as far as this process has learnt it.
-type syncOnly struct{ credentials sync.Map }
-
-func (s *syncOnly) add(credential string) { s.credentials.Store(credential, true) }
-
-func (s *syncOnly) has(credential string) bool {
-	_, ok := s.credentials.Load(credential)
-	return ok
-}
-
 // workflow runs a workflow, and looks its run up.
 type workflow struct {
 	*task
@@ -45,12 +34,12 @@ type workflow struct {
 
 // run runs the task's workflow to its end.
 func (w *workflow) run(ctx context.Context) (*coze.Chat, error) {
-	if w.payload.Stream || w.calls.syncOnly.has(w.calls.credential) {
+	if _, syncOnly := w.calls.syncOnly.Load(w.calls.credential); syncOnly || w.payload.Stream {
 		return w.stream(ctx)
 	}
 	run, err := w.start(ctx)
 	if e, ok := errors.AsType[*coze.Error](err); ok && e.Code == codeNoAsync && e.Zone == coze.ZoneRefused && w.payload.Resume == nil {
-		w.calls.syncOnly.add(w.calls.credential)
+		w.calls.syncOnly.Store(w.calls.credential, true)
 		w.log.Info("the plan has no asynchronous runs: workflows are streamed, and a run that is cut cannot be looked up")
 		return w.stream(ctx)
 	}
@@ -182,7 +171,7 @@ func (w *workflow) ended(run *coze.WorkflowRun) (*coze.Chat, error) {
 		r.Interrupt = &results.Interrupt{EventID: i.EventID, Type: i.Type, Node: i.Node, RequiredParameters: i.RequiredParameters}
 	}
 	if run.Trimmed {
-		w.warn("Coze has cut the workflow's output: the page of debug_url shows all of it")
+		w.warn("Coze has cut the workflow's output, which is over 1 MB: the page of debug_url shows all of it, for 7 days")
 	}
 	chat := outcomeOf(run)
 	w.keepUsage(chat)
