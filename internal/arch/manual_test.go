@@ -253,7 +253,7 @@ func TestLifeOfATask(t *testing.T) {
 	_, path, _ := strings.Cut(string(page), "\n## The life of a task\n")
 	path, _, _ = strings.Cut(path, "\n## ")
 	named := map[string]bool{}
-	for _, row := range regexp.MustCompile("(?m)^\\| \\d+ \\|.*$").FindAllString(path, -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| \d+ \|.*$`).FindAllString(path, -1) {
 		for _, file := range regexp.MustCompile("`([a-z/]+\\.go)`").FindAllStringSubmatch(row, -1) {
 			named[file[1]] = true
 		}
