@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/cozeq/cozeq/internal/pause"
@@ -132,37 +131,32 @@ func (c *request) wait() {
 
 // await waits for the end of the task, or for the news that it cannot be asked now.
 func (c *request) await(ctx context.Context) (*results.Result, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events, failed := c.h.events(ctx, c.id)
 	guard := c.guard()
-	var looking sync.WaitGroup
-	defer looking.Wait()
-	defer cancel(nil)
-	looking.Go(func() {
-		look := time.NewTicker(lookEvery)
-		defer look.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-look.C:
-				if err := guard.look(ctx); err != nil {
-					cancel(err)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			if err := guard.look(ctx); err != nil {
+				return nil, err
+			}
+		case e, more := <-events:
+			if !more {
+				return nil, <-failed
+			}
+			if e.Type == watch.End {
+				return e.Result, nil
+			}
+			if e.Type == watch.Status {
+				if err := guard.see(e); err != nil {
+					return nil, err
 				}
 			}
 		}
-	})
-	for e, err := range c.h.Hub.Watch(ctx, c.id, "") {
-		if err == nil && e.Type == watch.Status {
-			err = guard.see(e)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if e.Type == watch.End {
-			return e.Result, nil
-		}
 	}
-	return nil, results.ErrClosed // not reached: an end or an error is the last
 }
 
 // guard is nil for a task that goes on whoever waits for it.

@@ -254,6 +254,29 @@ func (f *follower) broken(ctx context.Context, err error) fate {
 	return done
 }
 
+// events watches a task in a goroutine, which ends with ctx. The channel is closed behind the end of the task, or if
+// watching failed; failed then has why.
+func (h *Handler) events(ctx context.Context, id string) (<-chan watch.Event, <-chan error) {
+	events, failed := make(chan watch.Event), make(chan error, 1)
+	go func() {
+		defer close(events)
+		for e, err := range h.Hub.Watch(ctx, id, "") {
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case events <- e:
+			case <-ctx.Done():
+				failed <- context.Cause(ctx)
+				return
+			}
+		}
+		failed <- results.ErrClosed // nobody reads it behind an end
+	}()
+	return events, failed
+}
+
 // errRestarted is an answer that began anew with other words than those that were sent. OpenAI's APIs cannot take words back.
 var errRestarted = &Error{
 	Status: http.StatusBadGateway, Code: "answer_restarted", Retry: RetryNo,
