@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// maxProgram bounds the program: besides it the image holds the certificates, 230 kB, and is to stay below 43 MB. The HTTP
+// maxProgram bounds the program: besides it the image holds the certificates, 230 kB, and is to stay below 43.3 MB. The HTTP
 // API took 2 MB of them, Parquet and --on-result 0.5, workflows and tools the rest of the last one.
 const maxProgram = 43_000_000
 
