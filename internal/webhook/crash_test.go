@@ -145,12 +145,21 @@ func TestRedisRestarts(t *testing.T) {
 	if d := r.receiver.next(t); d.id() != "a" {
 		t.Errorf("delivered %s", d.id())
 	}
-	r.receiver.answers(func(http.ResponseWriter, *http.Request) { server.Kill() })
+	r.comesTo("wh-a", asynq.TaskStateCompleted, 0) // until then it may be delivered again
+	killed := make(chan struct{})
+	r.receiver.answers(func(http.ResponseWriter, *http.Request) {
+		select {
+		case <-killed:
+		case <-r.receiver.over:
+		}
+	})
 	r.Answer("b")
 	if d := r.receiver.next(t); d.id() != "b" {
 		t.Errorf("delivered %s", d.id())
 	}
+	server.Kill()
 	r.receiver.answersStatus(http.StatusOK)
+	close(killed)
 	server.Restart()
 	r.comesTo("wh-b", asynq.TaskStateCompleted, 0)
 	r.Must(r.Schedule(t.Context(), webhook.Task, "c", webhook.Target{URL: r.receiver.URL}))
