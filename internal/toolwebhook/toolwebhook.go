@@ -3,7 +3,6 @@
 package toolwebhook
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -50,13 +49,7 @@ func (c *Client) OfTask(to tasks.ToolWebhook) worker.Tool {
 	}
 }
 
-// event is what is posted. Its id is the webhook-id, the same if the call is posted again.
-type event struct {
-	Type      string       `json:"type"`
-	Timestamp results.Time `json:"timestamp"`
-	Data      data         `json:"data"`
-}
-
+// data is what is posted. Its id is the webhook-id, the same if the call is posted again.
 type data struct {
 	ID             string          `json:"id"`
 	TaskID         string          `json:"task_id"`
@@ -71,16 +64,13 @@ type data struct {
 func (c *Client) call(ctx context.Context, to webhook.Target, arguments json.RawMessage) (string, error) {
 	call := worker.ToolCallOf(ctx)
 	id := idOf(call)
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(event{Event, results.At(time.Now()), data{
+	body, err := webhook.Encode(Event, results.At(time.Now()), data{
 		id, call.TaskID, call.BotID, call.ConversationID, call.ChatID, call.ID, call.Name, arguments,
-	}})
+	})
 	if err != nil {
 		return "", fmt.Errorf("encode the call: %w", err)
 	}
-	return c.webhook.Call(ctx, to, id, bytes.TrimSpace(body.Bytes()))
+	return c.webhook.Call(ctx, to, id, body)
 }
 
 // idOf names a call in few characters that any header takes; Coze's own ids are opaque, and rounds may have the same.

@@ -17,21 +17,17 @@ const maxBody = 256 << 10
 // maxMessage is how much of an error's message a thin event has, in bytes.
 const maxMessage = 1000
 
-// envelope is the body that Standard Webhooks recommends. It is the same at each try.
-type envelope struct {
-	Type      string       `json:"type"`
-	Timestamp results.Time `json:"timestamp"` // of the end
-	Data      any          `json:"data"`
-}
-
-func encode(v envelope) ([]byte, error) {
+// Encode is the body that Standard Webhooks recommends for an event: type, timestamp and data, as JSON.
+func Encode(event string, at results.Time, data any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+	err := enc.Encode(struct {
+		Type      string       `json:"type"`
+		Timestamp results.Time `json:"timestamp"`
+		Data      any          `json:"data"`
+	}{event, at, data})
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err
 }
 
 // thin is a result without its texts: where the whole one is too long for an event.
@@ -47,7 +43,7 @@ func taskEvent(r *results.Result, base string) ([]byte, error) {
 	if at.IsZero() { // written by another program
 		at = r.CreatedAt
 	}
-	body, err := encode(envelope{Task.Event(), at, r})
+	body, err := Encode(Task.Event(), at, r)
 	if err != nil || len(body) <= maxBody {
 		return body, err
 	}
@@ -58,7 +54,7 @@ func taskEvent(r *results.Result, base string) ([]byte, error) {
 		failure.Message = cut(failure.Message, maxMessage)
 		short.Error = &failure
 	}
-	return encode(envelope{Task.Event(), at, thin{&short, true, base + "/api/v1/tasks/" + r.ID}})
+	return Encode(Task.Event(), at, thin{&short, true, base + "/api/v1/tasks/" + r.ID})
 }
 
 // cut shortens a text to n bytes at the end of a character.
@@ -93,7 +89,7 @@ func batchEvent(b *batches.Status, base string) ([]byte, error) {
 		CreatedAt: results.At(b.CreatedAt), EndedAt: results.At(b.EndedAt), CanceledAt: timeOrZero(b.CanceledAt),
 		URL: base + "/api/v1/batches/" + b.ID,
 	}
-	return encode(envelope{Batch.Event(), data.EndedAt, data})
+	return Encode(Batch.Event(), data.EndedAt, data)
 }
 
 func timeOrZero(t time.Time) results.Time {
