@@ -44,8 +44,8 @@ type throttle struct {
 	limit        *limit.Limiter
 	sweeper      *pause.Sweeper // with all pauses
 	streaks      pause.Streaks
-	unknownCodes seldom[int]
-	missingKeys  seldom[string]
+	unknownCodes logSampler[int]
+	missingKeys  logSampler[string]
 	syncOnly     sync.Map // by credential: its plan has no asynchronous runs, as far as this process has learnt
 
 	askPlanRate func(*coze.Client, string) // asks for the rate of a credential's plan

@@ -10,15 +10,15 @@ import (
 	"github.com/cozeq/cozeq/results"
 )
 
-// seldom says of what the log is to tell seldom whether it may now. It bounds the log, and the memory should others make the
-// things up that it is about.
-type seldom[K comparable] struct {
+// logSampler says whether the log may tell of something now. It bounds the log, and the memory should others make up what it
+// is about.
+type logSampler[K comparable] struct {
 	mu   sync.Mutex
 	told map[K]time.Time
 }
 
 // due reports whether the log may tell of it: it has not within this time, or of too many things ever.
-func (s *seldom[K]) due(what K, every time.Duration, most int) bool {
+func (s *logSampler[K]) due(what K, every time.Duration, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last, known := s.told[what]; known && time.Since(last) < every || !known && len(s.told) >= most {
