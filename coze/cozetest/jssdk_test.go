@@ -17,7 +17,7 @@ func TestJavaScriptSDK(t *testing.T) {
 		c.Tokens = []string{"pat_cozetest"}
 		c.DeltaPace = time.Millisecond
 	})
-	project.Run(t, 10, "COZE_API_BASE="+srv.URL, "COZE_API_TOKEN=pat_cozetest")
+	project.Run(t, 12, "COZE_API_BASE="+srv.URL, "COZE_API_TOKEN=pat_cozetest")
 	if got := srv.ByQuestion("1+1 是多少？🙂"); got != 1 {
 		t.Errorf("the question arrived %d times, want once", got)
 	}

@@ -1,6 +1,7 @@
 // Drives the API at COZE_API_BASE with Coze's official JavaScript SDK: a line
 // for each step, and exit status 1 at the first thing that is not as it is with Coze.
 import assert from 'node:assert/strict';
+import { createReadStream, writeFileSync } from 'node:fs';
 import { CozeAPI, ChatEventType, RoleType } from '@coze/api';
 
 const baseURL = process.env.COZE_API_BASE;
@@ -119,6 +120,27 @@ async function tools() {
   ok('tools', answer.data.content);
 }
 
+async function files() {
+  writeFileSync('note.pdf', 'a note');
+  const file = await client.files.upload({ file: createReadStream('note.pdf') });
+  assert.equal(file.bytes, 6);
+  assert.equal(file.file_name, 'note.pdf');
+  const content = JSON.stringify([{ type: 'text', text: 'what is this?' }, { type: 'file', file_id: file.id }]);
+  const events = await collect({ additional_messages: [{ role: RoleType.User, content, content_type: 'object_string' }] });
+  assert.equal(events.at(-2).event, ChatEventType.CONVERSATION_CHAT_COMPLETED);
+  ok('files', file.id);
+}
+
+async function askBack() {
+  const events = await collect({ additional_messages: ask('book a table [[mock:ask_back]]') });
+  const { event, data } = events.at(-2);
+  assert.equal(event, ChatEventType.CONVERSATION_CHAT_REQUIRES_ACTION);
+  assert.deepEqual(data.required_action.submit_tool_outputs.tool_calls.map((c) => c.type), ['reply_message']);
+  const reply = await collect({ conversation_id: data.conversation_id, additional_messages: ask('for two') });
+  assert.equal(reply.at(-2).event, ChatEventType.CONVERSATION_CHAT_COMPLETED);
+  ok('ask back', data.conversation_id);
+}
+
 async function refusals(chat) {
   const code = (code) => (err) => err.code === code && Boolean(err.logid);
   await assert.rejects(client.chat.cancel(chat.conversation_id, chat.id), code(4104));
@@ -155,6 +177,19 @@ async function workflows() {
   const interrupt = (await stream('Ann [[mock:ask_back]]')).at(-1);
   assert.equal(interrupt.event, 'Interrupt');
   assert.equal(interrupt.data.interrupt_data.type, 2);
+  const { event_id, type: interrupt_type } = interrupt.data.interrupt_data;
+  const resumed = [];
+  for await (const event of client.workflows.runs.resume({ workflow_id, event_id, interrupt_type, resume_data: 'Bob' })) {
+    resumed.push(event.event);
+  }
+  assert.equal(resumed.at(-1), 'Done');
+  const { execute_id } = await client.workflows.runs.create({ workflow_id, parameters: { name: 'Ann' }, is_async: true });
+  let history;
+  do { // a run is over in a moment
+    [history] = await client.workflows.runs.history(workflow_id, execute_id);
+    assert.equal(history.execute_id, execute_id);
+  } while (history.execute_status === 'Running');
+  assert.equal(history.execute_status, 'Success');
   const failed = (await stream('Ann [[mock:fail=720702085]]')).at(-1);
   assert.equal(failed.event, 'Error');
   assert.equal(failed.data.error_code, 720702085);
@@ -183,6 +218,8 @@ try {
   await retrieve(chat);
   await cancel();
   await tools();
+  await files();
+  await askBack();
   await refusals(chat);
   await workflows();
   await chatflow();
