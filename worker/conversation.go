@@ -38,7 +38,7 @@ func (c *conversations) choose(ctx context.Context) (string, error) {
 	case c.rec.Result.ConversationID != "":
 		return c.rec.Result.ConversationID, nil
 	case c.payload.Stream && c.payload.ConnectorID == "":
-		if spare := c.spares.take(c.coze, c.payload.BotID); spare != "" {
+		if spare := c.spares.take(ctx, c.coze, c.payload.BotID); spare != "" {
 			return spare, nil
 		}
 	}
@@ -128,7 +128,7 @@ type spares struct {
 	calls *sync.WaitGroup
 
 	mu    sync.Mutex
-	byBot map[spareKey]spare
+	byBot map[spareKey]*spare
 }
 
 type spareKey struct {
@@ -137,41 +137,45 @@ type spareKey struct {
 }
 
 type spare struct {
-	conversation string // empty: none
-	making       bool
-	at           time.Time // it was made, or the bot was asked
+	asked        time.Time
+	made         chan struct{} // closed once Coze has answered; nil: no call was made
+	conversation string        // empty: Coze refused. Read after made is closed.
 }
 
-// take returns the bot's spare conversation, empty if there is none, and sees to the next one.
-func (s *spares) take(client *coze.Client, bot string) string {
+// take returns the bot's spare conversation, empty if there is none, and begins to make the next one. A spare that is being
+// made is waited for: its call began before the question's own could.
+func (s *spares) take(ctx context.Context, client *coze.Client, bot string) string {
 	key := spareKey{client, bot}
+	next := &spare{asked: time.Now()}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.byBot == nil {
-		s.byBot = make(map[spareKey]spare)
+		s.byBot = make(map[spareKey]*spare)
 	}
 	old := s.byBot[key]
-	fresh := time.Since(old.at) < spareFor
-	if old.making {
+	fresh := old != nil && time.Since(old.asked) < spareFor
+	if fresh {
+		next.made = make(chan struct{})
+		s.calls.Go(func() { s.make(key, next) })
+	}
+	s.byBot[key] = next
+	s.mu.Unlock()
+	if !fresh || old.made == nil {
 		return ""
 	}
-	s.byBot[key] = spare{at: time.Now(), making: fresh}
-	if !fresh {
+	select {
+	case <-old.made:
+		return old.conversation
+	case <-ctx.Done():
 		return ""
 	}
-	s.calls.Go(func() { s.make(key) })
-	return old.conversation
 }
 
 // make makes a spare conversation. If Coze refuses, the next question makes its own.
-func (s *spares) make(key spareKey) {
+func (s *spares) make(key spareKey, next *spare) {
+	defer close(next.made)
 	ctx, cancel := context.WithTimeout(s.life, spareWait)
 	defer cancel()
-	made := spare{at: time.Now()}
 	if c, err := key.coze.CreateConversation(ctx, &coze.ConversationRequest{BotID: key.bot}); err == nil {
-		made.conversation = c.ID
+		next.conversation = c.ID
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.byBot[key] = made
 }
