@@ -1,4 +1,5 @@
-// Package answercache keeps answers to questions that were asked before, in a directory that several processes may share.
+// Package answercache keeps answers to questions that were asked before, in a directory that several processes may share, and
+// beside them the rates at which they were asked.
 package answercache
 
 import (
@@ -69,7 +70,7 @@ func Open(dir, origin string, ttl time.Duration) (*Cache, error) {
 	}
 	c.sweep()
 	// Better to fail before anything is paid for.
-	if err := c.place(filepath.Join(dir, tagFile), []byte(tagText)); err != nil {
+	if err := c.place(filepath.Join(dir, tagFile), []byte(tagText), 0o666); err != nil {
 		return nil, fmt.Errorf("write into the cache: %w", err)
 	}
 	return c, nil
@@ -209,7 +210,7 @@ func (c *Cache) Put(key string, res *results.Result) {
 		var head []byte
 		head, err = json.Marshal(heading{Cozeq: kind, Version: version, Key: key, SHA256: hex.EncodeToString(sum[:])})
 		if err == nil {
-			err = c.place(c.path(key), append(append(head, '\n'), record...))
+			err = c.place(c.path(key), append(append(head, '\n'), record...), 0o666)
 		}
 	}
 	if err == nil {
@@ -230,9 +231,9 @@ func (c *Cache) Err() error {
 }
 
 // place writes a file that appears as a whole. It is not synced: what a loss of power takes is asked again.
-func (c *Cache) place(path string, content []byte) error {
+func (c *Cache) place(path string, content []byte, mode fs.FileMode) error {
 	name := filepath.Join(c.dir, temporary, strings.ToLower(rand.Text()))
-	if err := os.WriteFile(name, content, 0o666); err != nil {
+	if err := os.WriteFile(name, content, mode); err != nil {
 		return errors.Join(err, ignoreMissing(os.Remove(name)))
 	}
 	err := os.Rename(name, path)

@@ -35,7 +35,7 @@ func (b *runBounds) add(cmd *cobra.Command) {
 	f.Int64Var(&b.maxTokens, "max-tokens", 0, "stop asking once OUTPUT has cost `N` tokens, in all runs together")
 	f.IntVar(&b.maxQuestions, "max-questions", 0, "ask at most `N` questions for OUTPUT, in all runs together")
 	f.BoolVar(&b.estimate, "estimate", false, fmt.Sprintf("with -o: ask %d questions from all over INPUT and estimate the rest", sampleSize))
-	f.StringVar(&b.cache, "cache", "", "take answers from `DIR` instead of asking again, and add new answers to it")
+	f.StringVar(&b.cache, "cache", "", "take answers from `DIR` instead of asking again, and add new answers to it; alone, keep the learnt rate there, too")
 	flags.Duration(f, &b.cacheTTL, "cache-ttl", 0, "with --cache: ignore answers older than this (default never expires)")
 }
 

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -234,17 +235,24 @@ func (a *asking) startWorker(ctx context.Context, cancel context.CancelCauseFunc
 	return stop, nil
 }
 
-// keepLimits notes the learnt rates in the journal. The embedded store ends with the process; without a note the next run
-// would learn them again, from 20 calls a second.
+// keepLimits notes the learnt rates in the journal, and beside the cache for other runs. The embedded store ends with the
+// process; without a note the next run would learn them again, from 20 calls a second.
 func (a *asking) keepLimits(ctx context.Context) {
-	logger := a.setup.logger
-	a.job.OnLimits = func(learnt map[string]float64) {
+	logger, cache := a.setup.logger, a.job.Cache
+	take := func(learnt map[string]float64) {
+		if len(learnt) == 0 {
+			return
+		}
 		if err := worker.KnowLimits(ctx, a.session.Redis, learnt); err != nil {
 			logger.Debug("could not take up the rates of the last run, they will be learnt", "err", err)
 			return
 		}
 		logger.Debug("starting at the rates of the last run", "calls_per_second", learnt)
 	}
+	if cache != nil {
+		take(cache.Limits())
+	}
+	a.job.OnLimits = take // the journal's, for what the cache does not know
 	a.watch.OnLimits = func(all []worker.Limit) {
 		learnt := make(map[string]float64)
 		for _, l := range all {
@@ -255,7 +263,11 @@ func (a *asking) keepLimits(ctx context.Context) {
 		if len(learnt) == 0 {
 			return
 		}
-		if err := a.job.NoteLimits(ctx, learnt); err != nil {
+		err := a.job.NoteLimits(ctx, learnt)
+		if cache != nil {
+			err = errors.Join(err, cache.NoteLimits(learnt))
+		}
+		if err != nil {
 			logger.Debug("could not note the rates, the next run will learn them", "err", err)
 		}
 	}
