@@ -106,6 +106,11 @@ ci: ## everything that has to be true before a merge: .ci/run
 bench: redis ## run the benchmarks that match BENCH
 	COZEQ_REQUIRE_REDIS=1 go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 0 $(PKG)
 
+# One turn of each: enough to see that a figure has moved, not to write it down.
+.PHONY: bench-ratios
+bench-ratios: redis ## compare two things in one run each, shortly: the ratios of docs/performance.md (2 min)
+	COZEQ_REQUIRE_REDIS=1 go test -short -run '^$$' -bench '^Benchmark(Task|Far|RunAlone|ServeStream)$$' -timeout 20m ./worker ./cmd/cozeq
+
 # How a run alone goes, as a picture.
 .PHONY: bench-run
 bench-run: ## draw the rate and the CPU of a run alone into docs/run.svg (30 s)

@@ -18,7 +18,8 @@ import (
 func BenchmarkRunAlone(b *testing.B) {
 	for _, deltas := range []int{20, 200} {
 		b.Run(fmt.Sprint("deltas=", deltas), func(b *testing.B) {
-			const turns, rows = 3, 5_000
+			const rows = 3_000
+			turns := benchTurns(3)
 			p := benchProcesses(b, rows, cozetest.Config{KeepLog: -1, Forget: time.Minute, Deltas: deltas, Answer: longAnswer})
 			redis := redistest.Start(b).URL()
 			var alone, shared struct{ cpu, took time.Duration }
@@ -27,11 +28,11 @@ func BenchmarkRunAlone(b *testing.B) {
 				for range turns {
 					n += rows
 					p.redis = ""
-					cpu, took := p.run(b)
+					cpu, took := p.run(b, fast...)
 					alone.cpu, alone.took = alone.cpu+cpu, alone.took+took
 
 					p.redis = redis
-					worker := p.command(b, "worker", "--http", "off")
+					worker := p.command(b, append([]string{"worker", "--http", "off"}, fast...)...)
 					if err := worker.Start(); err != nil {
 						b.Fatal(err)
 					}
@@ -63,13 +64,21 @@ func BenchmarkRunHeld(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n += rows
-		c, t := p.run(b, "--concurrency", strconv.Itoa(chats))
+		c, t := p.run(b, append(fast, "--concurrency", strconv.Itoa(chats))...)
 		cpu, took = cpu+c, took+t
 	}
 	b.ReportMetric(float64(n)/took.Seconds(), "rows/s")
 	b.ReportMetric(cpu.Seconds()/took.Seconds(), "cores")
 	b.ReportMetric(float64(cpu.Microseconds())/float64(n), "us/row")
 	b.ReportMetric(0, "ns/op")
+}
+
+// benchTurns is how often the two sides of a benchmark take turns. make bench-ratios is content with one.
+func benchTurns(n int) int {
+	if testing.Short() {
+		return 1
+	}
+	return n
 }
 
 // longAnswer has enough text for as many deltas as a benchmark wants.
@@ -83,10 +92,13 @@ func benchProcesses(b *testing.B, rows int, c cozetest.Config) *processes {
 	return p
 }
 
-// run answers the file, at a rate from which the limiter has nothing to learn, and returns the CPU and the time that the run took.
+// fast is a rate from which the limiter has nothing to learn.
+var fast = []string{"--rate", "10000/s"}
+
+// run answers the file, and returns the CPU and the time that the run took.
 func (p *processes) run(b *testing.B, args ...string) (cpu, took time.Duration) {
 	b.Helper()
-	run := p.command(b, append([]string{"run", "q.jsonl", "-o", "out.jsonl", "--force", "--rate", "10000/s"}, args...)...)
+	run := p.command(b, append([]string{"run", "q.jsonl", "-o", "out.jsonl", "--force"}, args...)...)
 	began := time.Now()
 	if out, err := run.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)

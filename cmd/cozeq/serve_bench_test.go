@@ -28,7 +28,8 @@ import (
 // what they take counts for neither side. The two sides take turns: a machine is not equally fast from one second to the
 // next.
 func BenchmarkServeStream(b *testing.B) {
-	const chats, deltas, turns = 100, 200, 3
+	const chats, deltas = 100, 200
+	turns := benchTurns(3)
 	for _, load := range []struct {
 		pace   time.Duration // between two pieces
 		rounds int
