@@ -21,7 +21,7 @@ const (
 // miniredis' own ClockTTL mode would do the same walk at each command (with 10k keys: 14 tasks a second through
 // asynq). The price of walking seldom is that a key loses a whole step at the first walk after it was written, so it
 // may end up to one rest early; never late by more than that.
-func runClock(ctx context.Context, mini *miniredis.Miniredis) {
+func runClock(ctx context.Context, mini *miniredis.Miniredis, versions *versions) {
 	last := time.Now()
 	alarm := time.NewTimer(minRest)
 	defer alarm.Stop()
@@ -33,6 +33,7 @@ func runClock(ctx context.Context, mini *miniredis.Miniredis) {
 		}
 		now := time.Now()
 		mini.FastForward(now.Sub(last))
+		versions.forget()
 		last = now
 		alarm.Reset(rest(time.Since(now)))
 	}

@@ -24,8 +24,9 @@ import (
 //
 // Scripts in a transaction, and the _RO commands, are left to miniredis. Every script is known to both.
 type scripts struct {
-	mini   *miniredis.Miniredis
-	server *server.Server
+	mini     *miniredis.Miniredis
+	server   *server.Server
+	versions *versions
 
 	state    *lua.LState
 	compiled map[string]*lua.LFunction // by the script's SHA-1
@@ -40,9 +41,9 @@ type scripts struct {
 // captureCommand is called once, by a script, to get at the context that miniredis gives to commands within scripts.
 const captureCommand = "LOCALREDIS.CAPTURE"
 
-func takeScripts(mini *miniredis.Miniredis, srv *server.Server) error {
+func takeScripts(mini *miniredis.Miniredis, srv *server.Server, versions *versions) error {
 	s := &scripts{
-		mini: mini, server: srv,
+		mini: mini, server: srv, versions: versions,
 		compiled: map[string]*lua.LFunction{},
 		inMulti:  map[*server.Peer]bool{},
 	}
@@ -120,6 +121,8 @@ func (s *scripts) hook(c *server.Peer, cmd string, args ...string) bool {
 			defer s.mini.Unlock()
 			clear(s.compiled)
 		}
+	case "WATCH":
+		s.versions.keep()
 	case "MULTI":
 		s.mini.Lock()
 		defer s.mini.Unlock()

@@ -52,7 +52,11 @@ func Start(opts ...Option) (*Store, error) {
 	if err := first.Close(); err != nil {
 		return nil, err
 	}
-	if err := takeScripts(s.mini, s.server); err != nil {
+	versions, err := versionsOf(s.mini)
+	if err != nil {
+		return nil, err
+	}
+	if err := takeScripts(s.mini, s.server, versions); err != nil {
 		return nil, err
 	}
 
@@ -77,7 +81,7 @@ func Start(opts ...Option) (*Store, error) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stopClock = cancel
-	s.clock.Go(func() { runClock(ctx, s.mini) })
+	s.clock.Go(func() { runClock(ctx, s.mini, versions) })
 	return s, nil
 }
 

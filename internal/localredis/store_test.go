@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -279,4 +280,34 @@ func TestClose(t *testing.T) {
 	for err = nil; err == nil; _, err = sub.ReceiveMessage(ctx) { // what had arrived before, then an error
 	}
 	_ = sub.Close()
+}
+
+// TestKeysThatAreGoneTakeNoMemory has keys come and go, as the rows of a run do. It is not parallel: it looks at the heap.
+func TestKeysThatAreGoneTakeNoMemory(t *testing.T) {
+	rdb := start(t)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const rounds, keys = 100, 1000
+	before := heap()
+	for round := range rounds {
+		p := rdb.Pipeline()
+		for i := range keys {
+			key := fmt.Sprintf("cozeq:result:{run-%d-%d}", round, i)
+			p.HSet(t.Context(), key, "status", "queued")
+			p.Del(t.Context(), key)
+		}
+		if _, err := p.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const most = 3 << 20 // each key kept by its name alone would be 10 MB
+	for deadline := time.Now().Add(20 * time.Second); heap() > before+most; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d keys that are gone take %d KiB", rounds*keys, (heap()-before)>>10)
+		}
+	}
 }
