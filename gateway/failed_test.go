@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/gateway"
-	"github.com/cozeq/cozeq/internal/workertest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 )
 
 // Failed tasks are listed, asked again and deleted over HTTP, by the key whose they are.
@@ -21,7 +21,7 @@ func TestFailed(t *testing.T) {
 			}
 		}
 		const path = "/api/v1/failed"
-		workertest.Await(t, "asynq knows it too", func() bool {
+		awaittest.Until(t, "asynq knows it too", func() bool {
 			return strings.Count(s.call("GET", path, "", bearer("shop")).body, `"queue"`) == 3
 		})
 		var page struct {

@@ -16,9 +16,9 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/gateway"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
-	"github.com/cozeq/cozeq/internal/workertest"
 )
 
 // The OpenAPI document is a promise: a change of it is a change of testdata/openapi.json. -update writes it.
@@ -68,7 +68,7 @@ func TestOperations(t *testing.T) {
 		{"deleteFailed", "DELETE", "/api/v1/failed?all=true", "", "", 200},
 	} {
 		if c.id == "failed" {
-			workertest.Await(t, "asynq knows what failed", func() bool { return strings.Contains(s.call("GET", c.path, "").body, `"t3"`) || c.status != 200 })
+			awaittest.Until(t, "asynq knows what failed", func() bool { return strings.Contains(s.call("GET", c.path, "").body, `"t3"`) || c.status != 200 })
 		}
 		a := s.call(c.method, c.path, c.body, cmp.Or(c.header, "Content-Type: application/json"))
 		if a.status != c.status {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
@@ -43,14 +44,14 @@ func TestTakenOverBeforeSent(t *testing.T) {
 				c.OnVerdict = func(_ string, v worker.Verdict) { verdict <- v }
 			})
 			id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
-			until(t, "the note", func() bool { return rdb.HExists(t.Context(), results.Key(id), "asked_at").Val() })
+			awaittest.Until(t, "the note", func() bool { return rdb.HExists(t.Context(), results.Key(id), "asked_at").Val() })
 			noted := time.Now()
 			if taken {
 				if _, err := record.New(l.store).Begin(t.Context(), results.Result{ID: id}, false); err != nil {
 					t.Fatal(err)
 				}
 			}
-			until(t, "the note to be old", func() bool { return time.Since(noted) > 1100*time.Millisecond })
+			awaittest.Until(t, "the note to be old", func() bool { return time.Since(noted) > 1100*time.Millisecond })
 			close(connected)
 			if !taken {
 				if r := l.wait(id); r.Status != results.Completed || r.PossibleDuplicate || l.fake.Accepted() != 1 {

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/runbatch"
@@ -43,7 +44,7 @@ func (l *line) submit(id string, questions ...string) *batches.Client {
 // over waits for the end of a batch.
 func (l *line) over(bs *batches.Client, id string) (b *batches.Status) {
 	l.t.Helper()
-	until(l.t, "the end of batch "+id, func() (ended bool) {
+	awaittest.Until(l.t, "the end of batch "+id, func() (ended bool) {
 		var err error
 		if b, err = bs.Get(l.t.Context(), id); err != nil {
 			l.t.Fatal(err)
@@ -123,7 +124,7 @@ func TestBatchHearsOfTheEndFromTheNextWorker(t *testing.T) {
 		if l.fake.ByQuestion("one")+l.fake.ByQuestion("two") > 0 {
 			t.Error("what had ended was asked again")
 		}
-		until(t, "the queue to be empty", func() bool { return len(redistest.Keys(t, l.rdb, "asynq:{default}:t:*")) == 0 })
+		awaittest.Until(t, "the queue to be empty", func() bool { return len(redistest.Keys(t, l.rdb, "asynq:{default}:t:*")) == 0 })
 	})
 }
 
@@ -185,13 +186,13 @@ func TestZombie(t *testing.T) {
 		chat := tasks.Ask("bot", "one")
 		chat.BatchID = "r"
 		l.enqueue(chat, tasks.Options{ID: "r-1", Retention: -1})
-		until(t, "the chat", func() bool { return l.fake.Running() == 1 })
+		awaittest.Until(t, "the chat", func() bool { return l.fake.Running() == 1 })
 		// The run has what the second worker wrote. Release marks the row before it deletes the record: a note of the first
 		// worker that finds no record asks the batch.
 		if err := bs.Release(t.Context(), []*results.Result{{ID: "r-1", BatchID: "r", Status: results.Completed}}); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the end of the first worker's attempt", func() bool {
+		awaittest.Until(t, "the end of the first worker's attempt", func() bool {
 			return len(dropped) == 1 || len(redistest.Keys(t, l.rdb, "cozeq:result:{r-1}")) > 0
 		})
 		if left := redistest.Keys(t, l.rdb, "cozeq:result:{r-1}"); len(left) > 0 {
@@ -226,7 +227,7 @@ func TestReleasedTaskComesBackTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.work()
-		until(l.t, "the end of the task", func() bool {
+		awaittest.Until(l.t, "the end of the task", func() bool {
 			info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetQueueInfo(tasks.QueueDefault)
 			if err != nil {
 				t.Fatal(err)

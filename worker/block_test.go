@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/tally"
@@ -37,7 +38,7 @@ func TestBlockedTurns(t *testing.T) {
 					t.Fatalf("got %+v", r)
 				}
 				inspector := asynq.NewInspectorFromRedisClient(rdb)
-				until(t, "the failed turn to be archived", func() bool { return l.queue().Archived == 1 })
+				awaittest.Until(t, "the failed turn to be archived", func() bool { return l.queue().Archived == 1 })
 				if r, err := l.store.Get(t.Context(), ids[2]); err != nil || r.Status != results.Queued {
 					t.Fatalf("the turn behind it: %+v, %v", r, err)
 				}
@@ -49,7 +50,7 @@ func TestBlockedTurns(t *testing.T) {
 					if err := inspector.RunTask(tasks.QueueDefault, ids[1]); err != nil {
 						t.Fatal(err)
 					}
-					until(t, "the second to be answered", func() bool {
+					awaittest.Until(t, "the second to be answered", func() bool {
 						r, err := l.store.Get(t.Context(), ids[1])
 						return err == nil && r.Status == results.Completed && r.Attempts == 1
 					})
@@ -77,7 +78,7 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 		if r.Status != results.Failed {
 			t.Fatalf("got %+v", r)
 		}
-		until(t, "the failed row to be archived", func() bool { return l.queue().Archived == 1 })
+		awaittest.Until(t, "the failed row to be archived", func() bool { return l.queue().Archived == 1 })
 		if _, err := l.tasks.Cancel(t.Context(), "r-1"); err != nil { // as a run does: nobody will decide
 			t.Fatal(err)
 		}
@@ -88,7 +89,7 @@ func TestAnsweredIsNowhereFailed(t *testing.T) {
 		if err := inspector.RunTask(tasks.QueueDefault, "r-1"); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the row to be archived again", func() bool {
+		awaittest.Until(t, "the row to be archived again", func() bool {
 			info, err := inspector.GetTaskInfo(tasks.QueueDefault, "r-1")
 			return err == nil && info.State == asynq.TaskStateArchived && strings.Contains(info.LastErr, "--retry-failed")
 		})

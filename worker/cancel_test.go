@@ -2,23 +2,11 @@ package worker_test
 
 import (
 	"testing"
-	"time"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
-
-// until waits for a condition that something else brings about.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 2 min for: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
 
 func (l *line) cancel(id string) results.Status {
 	l.t.Helper()
@@ -58,7 +46,7 @@ func TestCancelRunning(t *testing.T) {
 		next := tasks.Ask("bot", "and then?")
 		next.ConversationKey = "talk"
 		nextID := l.enqueue(next, tasks.Options{})
-		until(t, "the chat to be noted", func() bool {
+		awaittest.Until(t, "the chat to be noted", func() bool {
 			r, err := l.store.Get(t.Context(), id)
 			return err == nil && r.ChatID != ""
 		})

@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -105,7 +106,7 @@ func TestCancelTakenOver(t *testing.T) {
 		}
 		ids = append(ids, l.enqueue(chat, o))
 	}
-	until(t, "the first chat", func() bool { return l.fake.Running() == 1 })
+	awaittest.Until(t, "the first chat", func() bool { return l.fake.Running() == 1 })
 	l.cancel(ids[1])
 	if r := l.wait(ids[1]); r.Status != results.Canceled {
 		t.Errorf("got %+v", r)
@@ -129,7 +130,7 @@ func TestDeletedWithChat(t *testing.T) {
 		chat.ConversationKey = "talk"
 		ids = append(ids, l.enqueue(chat, tasks.Options{}))
 	}
-	until(t, "the chat to be noted", func() bool {
+	awaittest.Until(t, "the chat to be noted", func() bool {
 		r, err := l.store.Get(t.Context(), ids[0])
 		return err == nil && r.ChatID != ""
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -153,7 +154,7 @@ func TestCodes(t *testing.T) {
 		if left := some[0].line.paused(); len(left) != 0 {
 			t.Errorf("%s: still paused, or paused for nothing: %+v", place, left)
 		}
-		until(t, "the queue of "+place+" to be served again", func() bool { return !some[0].line.queue().Paused })
+		awaittest.Until(t, "the queue of "+place+" to be served again", func() bool { return !some[0].line.queue().Paused })
 	}
 }
 
@@ -224,7 +225,7 @@ func (s *scripted) checkPause(t *testing.T) {
 	}
 	var pause worker.Pause
 	var r *results.Result
-	until(t, s.name+" to wait", func() bool {
+	awaittest.Until(t, s.name+" to wait", func() bool {
 		var err error
 		if r, err = s.line.store.Get(t.Context(), s.id); err != nil {
 			t.Fatalf("%s: %v", s.name, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -105,7 +106,7 @@ func stopWorker(t *testing.T, questions int) {
 	d.enqueue(questions, func(i int) string { return fmt.Sprint("question ", i) })
 	concurrency := fmt.Sprint(envConcurrency, "=", questions/2)
 	stopped := startWorker(t, server.URL(), d.fake.URL, concurrency, envDial+"=2s")
-	until(t, "conversations", func() bool { return d.fake.Calls("/v1/conversation/create") >= questions*2/5 })
+	awaittest.Until(t, "conversations", func() bool { return d.fake.Calls("/v1/conversation/create") >= questions*2/5 })
 	time.Sleep(200*time.Millisecond + rand.N(1600*time.Millisecond)) // it connects in order to ask
 	if err := stopped.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func flushRedis(t *testing.T, questions int) {
 	d := newDrill(newLine(t, server.Client(), cozetest.With(cozetest.Config{Latency: 4 * time.Second})))
 	d.enqueue(questions, func(i int) string { return fmt.Sprint("question ", i) })
 	w := startWorker(t, server.URL(), d.fake.URL, fmt.Sprint(envConcurrency, "=", questions/2))
-	until(t, "chats", func() bool { return d.fake.Accepted() >= questions/2 })
+	awaittest.Until(t, "chats", func() bool { return d.fake.Accepted() >= questions/2 })
 	time.Sleep(rand.N(time.Second))
 	if err := d.rdb.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
@@ -184,7 +185,7 @@ func cutFile(t *testing.T, questions int) {
 	for range 2 {
 		startWorker(t, server.URL(), d.fake.URL, fmt.Sprint(envConcurrency, "=", questions/4))
 	}
-	until(t, "chats", func() bool { return d.fake.Accepted() > 0 })
+	awaittest.Until(t, "chats", func() bool { return d.fake.Accepted() > 0 })
 	time.Sleep(time.Second + rand.N(2*time.Second))
 	before := server.Appended()
 	time.Sleep(time.Second)

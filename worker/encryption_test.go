@@ -22,6 +22,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/input"
@@ -144,7 +145,7 @@ func (c *confidential) askAll() {
 	for _, id := range c.ids {
 		c.wait(id)
 	}
-	until(t, "the batch has ended", func() bool {
+	awaittest.Until(t, "the batch has ended", func() bool {
 		b, err := c.batches.Get(t.Context(), "b1")
 		return err == nil && b.Counts.Open() == 0
 	})
@@ -244,7 +245,7 @@ func TestEncryption(t *testing.T) {
 		})
 		c.askAll()
 		paused := c.enqueue(chatAbout("paused"), tasks.Options{})
-		until(t, "the pause", func() bool { p := c.paused(); return len(p) == 1 && c.queue().Paused })
+		awaittest.Until(t, "the pause", func() bool { p := c.paused(); return len(p) == 1 && c.queue().Paused })
 		all := c.everyKey()
 		if _, err := worker.ProbeNow(t.Context(), c.rdb); err != nil {
 			t.Fatal(err)
@@ -403,7 +404,7 @@ func TestQuestionWaitsForTheKey(t *testing.T) {
 					ids[kind] = l.enqueue(chat, tasks.Options{Attempts: 1})
 				}
 				for kind, id := range ids {
-					until(t, kind+" waits", func() bool {
+					awaittest.Until(t, kind+" waits", func() bool {
 						r, err := l.store.Get(t.Context(), id)
 						return err == nil && r.Status == results.Waiting && r.Error != nil
 					})
@@ -444,7 +445,7 @@ func TestUnreadQuestionEnds(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	id := l.enqueue(tasks.Ask("bot", "never mind"), tasks.Options{})
-	until(t, "it waits", func() bool {
+	awaittest.Until(t, "it waits", func() bool {
 		r, err := l.store.Get(t.Context(), id)
 		return err == nil && r.Status == results.Waiting
 	})
@@ -505,7 +506,7 @@ func TestSwappedQuestion(t *testing.T) {
 	}
 	l.work(func(c *worker.Config) { c.Keys = keys })
 	l.completed(yours)
-	until(t, "it waits", func() bool {
+	awaittest.Until(t, "it waits", func() bool {
 		r, err := l.store.Get(t.Context(), mine)
 		return err == nil && r.Status == results.Waiting && r.Error != nil && strings.Contains(r.Error.Message, "does not open it")
 	})

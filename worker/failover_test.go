@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -57,7 +58,7 @@ func frozenMaster(t *testing.T, rdb redis.UniversalClient, old *redistest.Server
 		}
 		ids[i] = l.enqueue(chat, tasks.Options{})
 	}
-	until(t, "some chats", func() bool { return l.fake.Accepted() >= questions/3 })
+	awaittest.Until(t, "some chats", func() bool { return l.fake.Accepted() >= questions/3 })
 	old.Pause()
 	failedOver()
 	for _, id := range ids {

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -84,8 +85,8 @@ func TestIdsNotedBeforeLookUp(t *testing.T) {
 		}))
 		l.work()
 		id := l.enqueue(tasks.Ask("bot", "held up [[mock:envelope]]"), tasks.Options{})
-		until(t, "the look-up", func() bool { return l.fake.Accepted() == 1 })
-		until(t, "the note", func() bool {
+		awaittest.Until(t, "the look-up", func() bool { return l.fake.Accepted() == 1 })
+		awaittest.Until(t, "the note", func() bool {
 			fields, err := rdb.HGetAll(t.Context(), results.Key(id)).Result()
 			return err == nil && fields["status"] == "running" &&
 				fields["chat_id"] != "" && fields["conversation_id"] != "" && fields["logid"] != "" && fields["asked_at"] == ""

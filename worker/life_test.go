@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -25,7 +26,7 @@ func TestShutdown(t *testing.T) {
 		for _, question := range []string{"one", "two", "three"} {
 			ids = append(ids, l.enqueue(tasks.Ask("bot", question), tasks.Options{}))
 		}
-		until(t, "all chats to be noted", func() bool {
+		awaittest.Until(t, "all chats to be noted", func() bool {
 			for _, id := range ids {
 				if r, err := l.store.Get(t.Context(), id); err != nil || r.ChatID == "" {
 					return false
@@ -60,7 +61,7 @@ func TestDrainLetsChatsEnd(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
 		stop := l.work()
 		id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
-		until(t, "the chat", func() bool { return l.fake.Running() == 1 })
+		awaittest.Until(t, "the chat", func() bool { return l.fake.Running() == 1 })
 		stop()
 		if r, err := l.store.Get(t.Context(), id); err != nil || r.Status != results.Completed {
 			t.Errorf("after the drain: %+v, %v", r, err)
@@ -94,11 +95,11 @@ func TestDeadlinePassed(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.work()
-		until(t, "a record", func() bool { _, err := l.store.Get(t.Context(), "late"); return err == nil })
+		awaittest.Until(t, "a record", func() bool { _, err := l.store.Get(t.Context(), "late"); return err == nil })
 		if r := l.wait("late"); r.Status != results.Expired || r.Error.Class != "expired" {
 			t.Errorf("got %+v", r)
 		}
-		until(t, "asynq to give it up", func() bool {
+		awaittest.Until(t, "asynq to give it up", func() bool {
 			info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, "late")
 			return err == nil && info.State == asynq.TaskStateArchived
 		})
@@ -123,7 +124,7 @@ func TestInvalidPayload(t *testing.T) {
 			if _, err := client.Enqueue(asynq.NewTask(tasks.TypeChat, []byte(payload)), asynq.TaskID(id)); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "a record of "+id, func() bool { _, err := l.store.Get(t.Context(), id); return err == nil })
+			awaittest.Until(t, "a record of "+id, func() bool { _, err := l.store.Get(t.Context(), id); return err == nil })
 			r := l.wait(id)
 			if r.Status != results.Failed || r.Error.Class != "invalid" || r.Attempts != 0 {
 				t.Errorf("%s: %+v", id, r)
@@ -147,12 +148,12 @@ func TestOtherType(t *testing.T) {
 			if _, err := client.Enqueue(asynq.NewTask(kind, payload), asynq.TaskID(id)); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "a record of "+id, func() bool { _, err := l.store.Get(t.Context(), id); return err == nil })
+			awaittest.Until(t, "a record of "+id, func() bool { _, err := l.store.Get(t.Context(), id); return err == nil })
 			r := l.wait(id)
 			if r.Status != results.Failed || r.Error.Class != "invalid" || !strings.Contains(r.Error.Message, strconv.Quote(kind)) {
 				t.Errorf("%s: %+v, %+v", kind, r, r.Error)
 			}
-			until(t, "asynq to archive it", func() bool {
+			awaittest.Until(t, "asynq to archive it", func() bool {
 				info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, id)
 				return err == nil && info.State == asynq.TaskStateArchived
 			})
@@ -209,17 +210,17 @@ func TestRedisRestart(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, redistest.AppendOnly("always"))
 	l := newLine(t, server.Client(), cozetest.With(cozetest.Config{DeltaPace: 100 * time.Millisecond}))
-	var log logged
-	l.work(log.use)
+	var log awaittest.Log
+	l.work(logTo(&log))
 	var ids []string
 	for range 20 {
 		chat := tasks.Ask("bot", "one")
 		chat.Stream = true
 		ids = append(ids, l.enqueue(chat, tasks.Options{}))
 	}
-	until(t, "the chats", func() bool { return l.fake.Accepted() == 20 })
+	awaittest.Until(t, "the chats", func() bool { return l.fake.Accepted() == 20 })
 	server.Kill()
-	until(t, "an answer that cannot be stored", func() bool { return log.count("could not store how the task ended") > 0 })
+	awaittest.Until(t, "an answer that cannot be stored", func() bool { return log.Count("could not store how the task ended") > 0 })
 	server.Restart()
 	for _, id := range ids {
 		if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 {

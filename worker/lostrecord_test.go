@@ -5,6 +5,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -24,7 +25,7 @@ func TestLostRecord(t *testing.T) {
 		l.work()
 		for id, marked := range map[string]bool{lost: true, "foreign": false} {
 			var r *results.Result
-			until(t, "the end of "+id, func() bool {
+			awaittest.Until(t, "the end of "+id, func() bool {
 				var err error
 				r, err = l.store.Get(t.Context(), id)
 				return err == nil && r.Status.Terminal()

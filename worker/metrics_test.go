@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -144,7 +145,7 @@ func TestServerMetrics(t *testing.T) {
 		reg, _ := collectors(l.rdb)
 		check := func(want float64) {
 			t.Helper()
-			until(t, fmt.Sprintf("%v workers", want), func() bool {
+			awaittest.Until(t, fmt.Sprintf("%v workers", want), func() bool {
 				return gathered(t, reg, "cozeq_workers")[""] == want && gathered(t, reg, "cozeq_queue_workers")["queue=default"] == want
 			})
 			if got := gathered(t, reg, "cozeq_queue_workers"); got["queue=critical"] != 0 || len(got) < 2 {
@@ -233,7 +234,7 @@ func TestPauseReasons(t *testing.T) {
 	for i := range 3 {
 		l.enqueue(tasks.Ask(fmt.Sprintf("bot-%d", i), "one"), tasks.Options{})
 	}
-	until(t, "three bots to be paused", func() bool { return len(l.paused()) == 3 })
+	awaittest.Until(t, "three bots to be paused", func() bool { return len(l.paused()) == 3 })
 	pauses := gathered(t, reg, "cozeq_pauses")
 	if len(pauses) != 1 {
 		t.Fatalf("pauses %v, want one line for all bots of a reason", pauses)
@@ -243,7 +244,7 @@ func TestPauseReasons(t *testing.T) {
 			t.Errorf("pauses %v", pauses)
 		}
 	}
-	until(t, "all three to step aside", func() bool {
+	awaittest.Until(t, "all three to step aside", func() bool {
 		for labels, n := range gathered(t, reg, "cozeq_tasks_aside") {
 			if strings.Contains(labels, "scope=bot") && n == 3 {
 				return true

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -51,7 +52,7 @@ func TestPauseQueue(t *testing.T) {
 		l.rules(cozetest.Rule{Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4028}})
 		id := l.enqueue(tasks.Ask("bot", "question"), tasks.Options{})
 		l.work()
-		until(t, "our pause", func() bool { return l.queue().Paused })
+		awaittest.Until(t, "our pause", func() bool { return l.queue().Paused })
 		state(true, true)
 		do(resume, false)
 		do(pause, true)
@@ -63,7 +64,7 @@ func TestPauseQueue(t *testing.T) {
 			t.Fatalf("%d pauses, %v", n, err)
 		}
 		l.completed(id)
-		until(t, "the end of the pause", func() bool { return len(l.paused()) == 0 })
+		awaittest.Until(t, "the end of the pause", func() bool { return len(l.paused()) == 0 })
 	})
 }
 
@@ -77,7 +78,7 @@ func TestHolds(t *testing.T) {
 		last := l.enqueue(tasks.Ask("bad", "bad 2"), tasks.Options{})
 		l.work()
 		l.wait(good)
-		until(t, "both to step aside", func() bool { p := l.paused(); return len(p) == 1 && p[0].Aside == 2 })
+		awaittest.Until(t, "both to step aside", func() bool { p := l.paused(); return len(p) == 1 && p[0].Aside == 2 })
 		ids := []string{first, good}
 		for i := range 2500 { // more than are looked up in one go
 			ids = append(ids, fmt.Sprint("other-", i))

@@ -7,6 +7,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -38,7 +39,7 @@ func TestForgottenTasks(t *testing.T) {
 			if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 {
 				t.Errorf("%s: %+v", name, r)
 			}
-			until(t, name+" to be done in asynq", func() bool {
+			awaittest.Until(t, name+" to be done in asynq", func() bool {
 				info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, id)
 				return err == nil && info.State == asynq.TaskStateCompleted && info.Retried == 0
 			})

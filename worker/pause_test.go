@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -65,11 +66,11 @@ func TestPause(t *testing.T) {
 				two := func(c *worker.Config) { c.Concurrency = concurrency }
 				l.work(two)
 				l.work(two)
-				until(t, "100 chats", func() bool { return l.fake.Accepted() >= 100 })
+				awaittest.Until(t, "100 chats", func() bool { return l.fake.Accepted() >= 100 })
 				l.rules(cozetest.Rule{Fault: fault})
 				before := l.fake.Calls("/v3/chat")
-				until(t, "the queue to be paused", func() bool { return l.queue().Paused })
-				until(t, "all to wait", func() bool { return l.queue().Active == 0 })
+				awaittest.Until(t, "the queue to be paused", func() bool { return l.queue().Paused })
+				awaittest.Until(t, "all to wait", func() bool { return l.queue().Active == 0 })
 
 				pauses := l.paused()
 				if len(pauses) != 1 || pauses[0].Code != fault.Code || pauses[0].BotID != "" || pauses[0].Hint == "" {
@@ -79,11 +80,11 @@ func TestPause(t *testing.T) {
 				if k, err := worker.ProbeNow(t.Context(), rdb); err != nil || k != 1 {
 					t.Fatalf("%d pauses, %v", k, err)
 				}
-				until(t, "the probe", func() bool {
+				awaittest.Until(t, "the probe", func() bool {
 					p := l.paused()
 					return len(p) == 1 && p[0].NextProbe.After(time.Now())
 				})
-				until(t, "the probe's end", func() bool { return l.queue().Active == 0 })
+				awaittest.Until(t, "the probe's end", func() bool { return l.queue().Active == 0 })
 				if calls := l.fake.Calls("/v3/chat") - before; calls > 2*concurrency+1 {
 					t.Errorf("%d asks after the first refusal, want at most those in flight and a probe", calls)
 				}
@@ -126,7 +127,7 @@ func TestPauseOfOneBot(t *testing.T) {
 			for _, id := range good {
 				l.completed(id)
 			}
-			until(t, "the others to step aside", func() bool {
+			awaittest.Until(t, "the others to step aside", func() bool {
 				p := l.paused()
 				return len(p) == 1 && p[0].BotID == "bad" && p[0].Aside == 100
 			})
@@ -159,10 +160,10 @@ func TestOperatorsPause(t *testing.T) {
 		l.rules(cozetest.Rule{Contains: "critical", Times: 1, Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4100}})
 		critical := l.enqueue(tasks.Ask("bot", "critical"), tasks.Options{Queue: tasks.QueueCritical})
 		l.work()
-		until(t, "our pause", func() bool { return len(l.paused()) == 1 })
+		awaittest.Until(t, "our pause", func() bool { return len(l.paused()) == 1 })
 		l.probe()
 		l.completed(critical)
-		until(t, "the end of our pause", func() bool { return len(l.paused()) == 0 })
+		awaittest.Until(t, "the end of our pause", func() bool { return len(l.paused()) == 0 })
 		if !l.queue().Paused {
 			t.Error("the operator's pause was undone")
 		}
@@ -189,7 +190,7 @@ func TestCredentials(t *testing.T) {
 		chat := tasks.Ask("bot", "other")
 		chat.Credential = "other"
 		waiting := l.enqueue(chat, tasks.Options{})
-		until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && p[0].Aside == 1 })
+		awaittest.Until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && p[0].Aside == 1 })
 		if l.queue().Paused {
 			t.Error("the queue is paused for one credential of two")
 		}
@@ -209,14 +210,14 @@ func TestPauseByConversation(t *testing.T) {
 			ids = append(ids, l.enqueue(tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{}))
 		}
 		l.work(func(c *worker.Config) { c.Concurrency = 16 })
-		until(t, "the pause", func() bool { return len(l.paused()) == 1 && l.queue().Paused })
-		until(t, "all to wait", func() bool { return l.queue().Active == 0 })
+		awaittest.Until(t, "the pause", func() bool { return len(l.paused()) == 1 && l.queue().Paused })
+		awaittest.Until(t, "all to wait", func() bool { return l.queue().Active == 0 })
 		l.probe()
-		until(t, "the probe", func() bool {
+		awaittest.Until(t, "the probe", func() bool {
 			p := l.paused()
 			return len(p) == 1 && p[0].NextProbe.After(time.Now())
 		})
-		until(t, "the probe's end", func() bool { return l.queue().Active == 0 })
+		awaittest.Until(t, "the probe's end", func() bool { return l.queue().Active == 0 })
 		if calls := len(l.fake.Requests()); calls > 16+3 {
 			t.Errorf("%d calls, want those in flight and a probe", calls)
 		}
@@ -241,7 +242,7 @@ func TestPauseOffTheList(t *testing.T) {
 		}})
 		l.work()
 		id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
-		until(t, "the queue to be paused", func() bool { return l.queue().Paused })
+		awaittest.Until(t, "the queue to be paused", func() bool { return l.queue().Paused })
 		if n, err := worker.ProbeNow(t.Context(), l.rdb); err != nil || n != 1 {
 			t.Fatalf("%d pauses to probe, %v", n, err)
 		}

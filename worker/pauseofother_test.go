@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -55,7 +56,7 @@ func TestPauseOfAnotherCredential(t *testing.T) {
 					ids = append(ids, l.enqueue(tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{}))
 				}
 				l.broken(refuse)
-				until(t, "the pause", func() bool { return len(l.paused()) == 1 && len(l.pausedFor()) == 1 })
+				awaittest.Until(t, "the pause", func() bool { return len(l.paused()) == 1 && len(l.pausedFor()) == 1 })
 				l.work()
 				for _, id := range ids {
 					if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 {
@@ -81,11 +82,11 @@ func TestProbeOfItsOwn(t *testing.T) {
 	each(t, func(t *testing.T, l *line) {
 		first, _ := l.broken(refuseToken)
 		l.enqueue(tasks.Ask("bot", "the first"), tasks.Options{})
-		until(t, "the first pause", func() bool { return len(l.pausedFor()) == 1 })
+		awaittest.Until(t, "the first pause", func() bool { return len(l.pausedFor()) == 1 })
 		one := l.pausedFor()[0]
 		second, stopSecond := l.broken(refuseToken)
 		l.enqueue(tasks.Ask("bot", "the second"), tasks.Options{})
-		until(t, "the second pause", func() bool { return len(l.pausedFor()) == 2 })
+		awaittest.Until(t, "the second pause", func() bool { return len(l.pausedFor()) == 2 })
 		two := slices.DeleteFunc(l.pausedFor(), func(c string) bool { return c == one })[0]
 
 		stop := l.work()
@@ -108,9 +109,9 @@ func TestProbeOfItsOwn(t *testing.T) {
 
 		// The paused ones meet their pauses once more, as an operator has resumed the queue.
 		last := l.enqueue(tasks.Ask("bot", "the last"), tasks.Options{})
-		until(t, "both pauses", func() bool { return len(l.pausedFor()) == 2 })
+		awaittest.Until(t, "both pauses", func() bool { return len(l.pausedFor()) == 2 })
 		second.closed.Store(nil)
-		until(t, "the second's end", func() bool {
+		awaittest.Until(t, "the second's end", func() bool {
 			_, err := worker.ProbeNow(t.Context(), l.rdb)
 			p := l.paused()
 			return err == nil && len(p) == 1 && p[0].Credential == one
@@ -122,7 +123,7 @@ func TestProbeOfItsOwn(t *testing.T) {
 		stopSecond() // or it would be quicker than the probe
 		first.closed.Store(nil)
 		l.enqueue(tasks.Ask("bot", "for its probe"), tasks.Options{})
-		until(t, "the first's end", func() bool {
+		awaittest.Until(t, "the first's end", func() bool {
 			_, err := worker.ProbeNow(t.Context(), l.rdb)
 			return err == nil && len(l.paused()) == 0 && !l.queue().Paused
 		})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -77,11 +78,11 @@ func TestPauseMetrics(t *testing.T) {
 	}
 	l.rules(cozetest.Rule{Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4015}})
 	l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
-	until(t, "the bot's pause", func() bool { return len(l.paused()) == 1 })
+	awaittest.Until(t, "the bot's pause", func() bool { return len(l.paused()) == 1 })
 	paused(0, 1)
 	l.rules(cozetest.Rule{Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4028}})
 	l.enqueue(tasks.Ask("other", "two"), tasks.Options{})
-	until(t, "the credential's pause", func() bool { return len(l.paused()) == 2 })
+	awaittest.Until(t, "the credential's pause", func() bool { return len(l.paused()) == 2 })
 	paused(1, 1)
 
 	limits, err := worker.Limits(t.Context(), rdb)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -21,8 +22,8 @@ func TestHint(t *testing.T) {
 	}
 	l.work()
 	const path = "/v1/commerce/benefit/benefits/get"
-	until(t, "the hint to be asked for", func() bool { return l.fake.Calls(path) > 0 })
-	until(t, "the rate", func() bool {
+	awaittest.Until(t, "the hint to be asked for", func() bool { return l.fake.Calls(path) > 0 })
+	awaittest.Until(t, "the rate", func() bool {
 		limits, err := worker.Limits(t.Context(), l.rdb)
 		return err == nil && len(limits) == 1 && limits[0].Rate >= 450
 	})

@@ -1,16 +1,15 @@
 package worker_test
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -18,34 +17,10 @@ import (
 	"github.com/cozeq/cozeq/worker"
 )
 
-// logged counts lines of a worker's log.
-type logged struct {
-	mu    sync.Mutex
-	lines bytes.Buffer
+// logTo has a worker log into a buffer.
+func logTo(log *awaittest.Log) func(*worker.Config) {
+	return func(c *worker.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) }
 }
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lines.Write(b)
-}
-
-func (l *logged) count(parts ...string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.lines.String()) {
-		all := true
-		for _, part := range parts {
-			all = all && strings.Contains(line, part)
-		}
-		if all {
-			n++
-		}
-	}
-	return n
-}
-
-func (l *logged) use(c *worker.Config) { c.Logger = slog.New(slog.NewTextHandler(l, nil)) }
 
 // TestPoison has tasks in the queue that nobody can ever finish. Each is taken out of the
 // way once, and its record ends; those behind them are answered.
@@ -82,8 +57,8 @@ func TestPoison(t *testing.T) {
 		next := tasks.Ask("bot", "the next turn")
 		next.ConversationKey = "talk"
 		behind := l.enqueue(next, tasks.Options{})
-		var said logged
-		l.work(said.use)
+		var said awaittest.Log
+		l.work(logTo(&said))
 		if r := l.wait(behind); r.Status != results.Completed {
 			t.Errorf("the next turn: %+v", r)
 		}
@@ -102,7 +77,7 @@ func TestPoison(t *testing.T) {
 		if r := l.ask("and all others?"); r.Status != results.Completed {
 			t.Errorf("got %+v", r)
 		}
-		until(t, "asynq to hold nothing", func() bool {
+		awaittest.Until(t, "asynq to hold nothing", func() bool {
 			n := l.rdb.LLen(ctx, "asynq:{default}:active").Val() + l.rdb.LLen(ctx, "asynq:{default}:pending").Val() +
 				l.rdb.ZCard(ctx, "asynq:{default}:lease").Val() + l.rdb.ZCard(ctx, "asynq:{default}:retry").Val()
 			return n == 0
@@ -113,10 +88,10 @@ func TestPoison(t *testing.T) {
 			t.Errorf("listed: %+v", listed)
 		}
 		for _, u := range listed {
-			if n := said.count("level=ERROR", "task="+u.ID+" ", "hint="); n != 1 {
+			if n := said.Count("level=ERROR", "task="+u.ID+" ", "hint="); n != 1 {
 				t.Errorf("%s is logged %d times, want once", u.ID, n)
 			}
-			if n := said.count("task put back", "task="+u.ID+" "); n != 0 {
+			if n := said.Count("task put back", "task="+u.ID+" "); n != 0 {
 				t.Errorf("%s was put back %d times", u.ID, n)
 			}
 		}
@@ -150,8 +125,8 @@ func TestJam(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var said logged
-		l.work(said.use)
+		var said awaittest.Log
+		l.work(logTo(&said))
 		for _, set := range []string{"scheduled", "retry"} {
 			if r := l.wait(set + "-behind"); r.Status != results.Completed {
 				t.Errorf("behind it: %+v", r)
@@ -159,7 +134,7 @@ func TestJam(t *testing.T) {
 			if r := l.wait(set + "-jam"); r.Status != results.Failed || r.Error.Class != "invalid" || r.Attempts != 0 {
 				t.Errorf("got %+v, %+v", r, r.Error)
 			}
-			if n := said.count("level=ERROR", "task="+set+"-jam ", "hint="); n != 1 {
+			if n := said.Count("level=ERROR", "task="+set+"-jam ", "hint="); n != 1 {
 				t.Errorf("%s-jam is logged %d times, want once", set, n)
 			}
 			if n := l.rdb.ZCard(ctx, "asynq:{default}:"+set).Val(); n != 0 {
@@ -189,7 +164,7 @@ func TestDamagedKeys(t *testing.T) {
 		}
 		archived := func(id string) {
 			t.Helper()
-			until(t, "asynq to archive "+id, func() bool {
+			awaittest.Until(t, "asynq to archive "+id, func() bool {
 				info, err := asynq.NewInspectorFromRedisClient(l.rdb).GetTaskInfo(tasks.QueueDefault, id)
 				return err == nil && info.State == asynq.TaskStateArchived
 			})
@@ -212,8 +187,8 @@ func TestDamagedKeys(t *testing.T) {
 		for _, key := range redistest.Keys(t, l.rdb, "cozeq:lane:*other talk*") {
 			damage(key)
 		}
-		var said logged
-		l.work(said.use)
+		var said awaittest.Log
+		l.work(logTo(&said))
 		for _, id := range []string{"body", "conversation", "lane"} {
 			if r := l.wait(id); r.Status != results.Failed || r.Error.Class != "invalid" || r.Error.Hint == "" && id != "body" {
 				t.Errorf("%s: %+v, %+v", id, r, r.Error)
@@ -225,7 +200,7 @@ func TestDamagedKeys(t *testing.T) {
 		}
 		archived("record")
 		for id, key := range map[string]string{"record": results.Key("record"), "conversation": "cozeq:conversation:{bot:talk}", "lane": "cozeq:lane:{"} {
-			if n := said.count("level=ERROR", "task="+id+" ", key, "hint="); n != 1 {
+			if n := said.Count("level=ERROR", "task="+id+" ", key, "hint="); n != 1 {
 				t.Errorf("%s is logged %d times, want once", id, n)
 			}
 		}

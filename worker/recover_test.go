@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -49,7 +50,7 @@ func TestFrozenWorker(t *testing.T) {
 	l := newLine(t, server.Client(), cozetest.With(cozetest.Config{Latency: 2 * time.Second}))
 	frozen := startWorker(t, server.URL(), l.fake.URL)
 	id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
-	until(t, "the chat to be noted", func() bool {
+	awaittest.Until(t, "the chat to be noted", func() bool {
 		r, err := l.store.Get(t.Context(), id)
 		return err == nil && r.ChatID != ""
 	})
@@ -96,7 +97,7 @@ func TestFrozenRedis(t *testing.T) {
 	for i := range 10 {
 		ids = append(ids, l.enqueue(tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{}))
 	}
-	until(t, "the chats", func() bool { return l.fake.Accepted() == 10 })
+	awaittest.Until(t, "the chats", func() bool { return l.fake.Accepted() == 10 })
 	server.Pause()
 	time.Sleep(33 * time.Second) // asynq's lease, and a beat
 	server.Resume()
@@ -117,7 +118,7 @@ func TestEndlessChat(t *testing.T) {
 		chat := tasks.Ask("bot", "endless [[mock:endless=50ms times=1]]")
 		chat.ConversationKey = "talk"
 		id := l.enqueue(chat, tasks.Options{Timeout: 5 * time.Second})
-		until(t, "the chat to be noted", func() bool {
+		awaittest.Until(t, "the chat to be noted", func() bool {
 			r, err := l.store.Get(t.Context(), id)
 			return err == nil && r.ChatID != ""
 		})

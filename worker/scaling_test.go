@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -169,7 +170,7 @@ func workedOff(t *testing.T, rdb redis.UniversalClient, queue string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the queue to be worked off", func() bool {
+	awaittest.Until(t, "the queue to be worked off", func() bool {
 		done := int64(0)
 		for _, shard := range shards {
 			done += rdb.ZCard(t.Context(), "asynq:{"+shard+"}:completed").Val()
@@ -344,7 +345,7 @@ func openCost(t *testing.T) {
 	submit(t, s.Client(), tasks.QueueDefault, streams)
 	stop := working(t, s.Client(), url, func(c *worker.Config) { c.Concurrency = streams })
 	defer stop()
-	until(t, "all chats", func() bool { return s.Client().LLen(t.Context(), "asynq:{default}:active").Val() == streams })
+	awaittest.Until(t, "all chats", func() bool { return s.Client().LLen(t.Context(), "asynq:{default}:active").Val() == streams })
 	time.Sleep(7 * time.Second) // all are asked, and one beat
 	during(t, s, 20*time.Second, streams)
 }
@@ -357,7 +358,7 @@ func waitCost(t *testing.T) {
 	submit(t, s.Client(), tasks.QueueDefault, 3*waiting)
 	stop := working(t, s.Client(), url, func(c *worker.Config) { c.Concurrency, c.Rate = waiting, 50 })
 	defer stop()
-	until(t, "all slots to be full", func() bool { return s.Client().LLen(t.Context(), "asynq:{default}:active").Val() == waiting })
+	awaittest.Until(t, "all slots to be full", func() bool { return s.Client().LLen(t.Context(), "asynq:{default}:active").Val() == waiting })
 	time.Sleep(5 * time.Second)
 	during(t, s, 15*time.Second, waiting)
 }

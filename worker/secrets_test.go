@@ -23,6 +23,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -171,7 +172,7 @@ func TestSecrets(t *testing.T) {
 	for _, way := range []string{"mirror:auth ", "mirror:redirect "} {
 		front.clear.Store(false)
 		refused := send(way)
-		until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && l.queue().Paused })
+		awaittest.Until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && l.queue().Paused })
 		paused = append(append(paused, l.left(ids, reg)...), fmt.Sprintf("pause %+v", l.paused()))
 		front.clear.Store(true)
 		if _, err := worker.ProbeNow(t.Context(), rdb); err != nil {
@@ -180,7 +181,7 @@ func TestSecrets(t *testing.T) {
 		if r := l.wait(refused); r.Status != results.Completed {
 			t.Errorf("got %+v %+v", r, r.Error)
 		}
-		until(t, "the end of the pause", func() bool { return len(l.paused()) == 0 })
+		awaittest.Until(t, "the end of the pause", func() bool { return len(l.paused()) == 0 })
 	}
 	stop()
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -33,6 +34,6 @@ func TestSpareConversation(t *testing.T) {
 			t.Fatalf("question %d: %s after %d attempts in conversation %s, want completed after 1 in one of its own", i, r.Status, r.Attempts, r.ConversationID)
 		}
 		seen[r.ConversationID] = true
-		until(t, "the conversations", func() bool { return l.fake.Calls("/v1/conversation/create") == calls })
+		awaittest.Until(t, "the conversations", func() bool { return l.fake.Calls("/v1/conversation/create") == calls })
 	}
 }

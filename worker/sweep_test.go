@@ -8,6 +8,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -43,7 +44,7 @@ func TestOrphansBesideManyLanes(t *testing.T) {
 	id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{Queue: tasks.QueueLow})
 	l.work()
 	unseen := func() int64 { return near.ZCount(t.Context(), "cozeq:lanes", "1", "1").Val() }
-	until(t, "the sweep of lanes to begin", func() bool { return unseen() < lanes })
+	awaittest.Until(t, "the sweep of lanes to begin", func() bool { return unseen() < lanes })
 	// As a worker leaves it that took the task and died.
 	_, err = near.TxPipelined(t.Context(), func(p redis.Pipeliner) error {
 		p.LRem(t.Context(), "asynq:{low}:pending", 0, id)

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/toolwebhook"
 	"github.com/cozeq/cozeq/internal/webhook"
@@ -182,7 +183,7 @@ func TestToolKilled(t *testing.T) {
 			return strings.Count(string(all), line+"\n")
 		}
 	}
-	until(t, "all steps", func() bool {
+	awaittest.Until(t, "all steps", func() bool {
 		for where, told := range told {
 			noted := l.rdb.HGet(t.Context(), results.Key(ids[where+"noted"]), "tools").Val()
 			if told("before begun") != 1 || told("ran done") != 1 || !strings.Contains(noted, "outputs") || told("rounds begun") != 2 {

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -228,7 +229,7 @@ func TestTraceAcrossWorkers(t *testing.T) {
 		tr := newTraced()
 		stop := l.work(tr.config, func(c *worker.Config) { c.Drain = -1 })
 		id := l.enqueue(tasks.Ask("bot", "one"), tasks.Options{})
-		until(t, "the chat to be noted", func() bool {
+		awaittest.Until(t, "the chat to be noted", func() bool {
 			r, err := l.store.Get(t.Context(), id)
 			return err == nil && r.ChatID != ""
 		})

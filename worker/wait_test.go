@@ -5,6 +5,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -16,7 +17,7 @@ func TestBusyAfterPause(t *testing.T) {
 	l := newLine(t, redistest.Embedded(t))
 	id := l.enqueue(tasks.Ask("bot", "one [[mock:code=4011 times=1]] [[mock:error=4016 times=1]]"), tasks.Options{})
 	l.work()
-	until(t, "the pause", func() bool {
+	awaittest.Until(t, "the pause", func() bool {
 		r, err := l.store.Get(t.Context(), id)
 		return err == nil && r.Status == results.Waiting
 	})
@@ -36,8 +37,8 @@ func TestForeignProducerWithoutRetries(t *testing.T) {
 	if _, err := client.Enqueue(asynq.NewTask(tasks.TypeChat, []byte(payload)), asynq.TaskID("x"), asynq.MaxRetry(0)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a record", func() bool { _, err := l.store.Get(t.Context(), "x"); return err == nil })
-	until(t, "its end", func() bool {
+	awaittest.Until(t, "a record", func() bool { _, err := l.store.Get(t.Context(), "x"); return err == nil })
+	awaittest.Until(t, "its end", func() bool {
 		r, err := l.store.Get(t.Context(), "x")
 		return err == nil && r.Status.Terminal()
 	})

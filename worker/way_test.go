@@ -20,6 +20,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -108,7 +109,7 @@ func TestWayCloses(t *testing.T) {
 					ids = append(ids, l.enqueue(tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{Attempts: 1}))
 				}
 				l.work(func(c *worker.Config) { c.Concurrency, c.Coze.BaseURL, c.Coze.HTTP = 16, f.URL, d.client() })
-				until(t, "50 chats", func() bool { return l.fake.Accepted() >= 50 })
+				awaittest.Until(t, "50 chats", func() bool { return l.fake.Accepted() >= 50 })
 				class := string(coze.ClassEndpoint)
 				if name == "away" || name == "silent" {
 					class = string(coze.ClassTransient)
@@ -118,8 +119,8 @@ func TestWayCloses(t *testing.T) {
 				} else {
 					f.closed.Store(&close)
 				}
-				until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && p[0].BotID == "" && l.queue().Paused })
-				until(t, "all to wait", func() bool { return l.queue().Active == 0 })
+				awaittest.Until(t, "the pause", func() bool { p := l.paused(); return len(p) == 1 && p[0].BotID == "" && l.queue().Paused })
+				awaittest.Until(t, "all to wait", func() bool { return l.queue().Active == 0 })
 				if p := l.paused(); len(p) == 1 && (p[0].Class != class || p[0].Hint == "" || p[0].Message == "") {
 					t.Errorf("paused: %+v", p[0])
 				}
@@ -138,7 +139,7 @@ func TestWayCloses(t *testing.T) {
 				if l.fake.Repeats() != 0 {
 					t.Errorf("%d questions were asked again", l.fake.Repeats())
 				}
-				until(t, "the pause to be over", func() bool { return len(l.paused()) == 0 && !l.queue().Paused })
+				awaittest.Until(t, "the pause to be over", func() bool { return len(l.paused()) == 0 && !l.queue().Paused })
 			})
 		})
 	}
@@ -198,7 +199,7 @@ func TestAlike(t *testing.T) {
 		for i := range 30 {
 			ids = append(ids, l.enqueue(tasks.Ask("bot", fmt.Sprint("bad ", i)), tasks.Options{}))
 		}
-		until(t, "the pause", func() bool {
+		awaittest.Until(t, "the pause", func() bool {
 			p := l.paused()
 			return len(p) == 1 && p[0].BotID == "bot" && p[0].Code == 4998 && strings.Contains(p[0].Message, "the first 10 questions all failed so") &&
 				p[0].Aside == 20
@@ -209,9 +210,9 @@ func TestAlike(t *testing.T) {
 		// A probe that meets another code tells that the questions are to blame, or are not all.
 		fail(4997)
 		l.probe()
-		until(t, "the probe to end the pause", func() bool { p := l.paused(); return len(p) == 0 || p[0].Code == 4997 })
+		awaittest.Until(t, "the probe to end the pause", func() bool { p := l.paused(); return len(p) == 0 || p[0].Code == 4997 })
 		l.rules()
-		until(t, "the end of the pause", func() bool {
+		awaittest.Until(t, "the end of the pause", func() bool {
 			_, err := worker.ProbeNow(t.Context(), l.rdb)
 			return err == nil && len(l.paused()) == 0
 		})
@@ -249,12 +250,12 @@ func TestAlikeAtAGateway(t *testing.T) {
 	for i := range 30 {
 		ids = append(ids, l.enqueue(tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{Attempts: 1}))
 	}
-	until(t, "the pause", func() bool {
+	awaittest.Until(t, "the pause", func() bool {
 		p := l.paused()
 		return len(p) == 1 && p[0].BotID == "bot" && strings.Contains(p[0].Message, "the first 10 questions all failed so")
 	})
 	l.rules()
-	until(t, "the end of the pause", func() bool {
+	awaittest.Until(t, "the end of the pause", func() bool {
 		_, err := worker.ProbeNow(t.Context(), l.rdb)
 		return err == nil && len(l.paused()) == 0
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -160,7 +161,7 @@ func TestWorkflowShutdown(t *testing.T) {
 	l := newLine(t, redistest.Embedded(t))
 	stop := l.work(noDrain)
 	id := l.enqueue(workflow("slow [[mock:latency=2s]]"), tasks.Options{})
-	until(t, "the run is noted", func() bool { r, _ := l.store.Get(t.Context(), id); return r != nil && r.ExecuteID != "" })
+	awaittest.Until(t, "the run is noted", func() bool { r, _ := l.store.Get(t.Context(), id); return r != nil && r.ExecuteID != "" })
 	stop()
 	l.work()
 	if r := l.wait(id); r.Status != results.Completed || r.PossibleDuplicate || l.fake.Calls(runPath) != 1 {
@@ -174,7 +175,7 @@ func TestWorkflowCancel(t *testing.T) {
 	l := newLine(t, redistest.Embedded(t))
 	l.work()
 	id := l.enqueue(workflow("for ever [[mock:then=running]]"), tasks.Options{})
-	until(t, "the run is looked up", func() bool { return l.fake.Calls(historyPath) > 0 })
+	awaittest.Until(t, "the run is looked up", func() bool { return l.fake.Calls(historyPath) > 0 })
 	l.cancel(id)
 	if r := l.wait(id); r.Status != results.Canceled || r.ExecuteID == "" || len(r.Warnings) != 1 {
 		t.Errorf("%+v %+v", r, r.Error)

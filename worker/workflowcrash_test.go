@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -91,7 +92,7 @@ func TestWorkflowKilled(t *testing.T) {
 		l.enqueue(s.chat, tasks.Options{ID: s.id})
 	}
 	for _, s := range steps {
-		until(t, s.id, func() bool { return s.there(s.id, question(s.chat)) })
+		awaittest.Until(t, s.id, func() bool { return s.there(s.id, question(s.chat)) })
 	}
 	if err := killed.Kill(); err != nil {
 		t.Fatal(err)

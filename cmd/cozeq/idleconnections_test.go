@@ -41,7 +41,7 @@ func TestIdleConnectionsLeaveRoomForChats(t *testing.T) {
 		t.Fatalf("the worker says %q", first)
 	}
 	go func() { _, _ = io.Copy(io.Discard, log) }()
-	p.awaitServed(t)
+	awaitServed(t, p.redis)
 	for range 400 {
 		keepOpen(t, url[1])
 	}

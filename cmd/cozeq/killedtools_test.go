@@ -1,15 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 )
 
 // A run without a Redis is killed while a tool runs, twice, and while the outputs of another are not taken. The first tool runs once
@@ -36,11 +37,12 @@ func TestKilledRunTools(t *testing.T) {
 	t.Cleanup(func() { killAll(lines("stood")) })
 	for n := 1; n <= 2; n++ {
 		killed := p.start(t, run...)
-		for end := time.Now().Add(patience); len(lines("stood")) < n || p.fake.Calls("/v3/chat/submit_tool_outputs") < 1; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("run %d: %d tools stand, %d submissions", n, len(lines("stood")), p.fake.Calls("/v3/chat/submit_tool_outputs"))
+		awaittest.NoError(t, "one tool stands and the other is submitted", func() error {
+			if stand, submitted := len(lines("stood")), p.fake.Calls("/v3/chat/submit_tool_outputs"); stand < n || submitted < 1 {
+				return fmt.Errorf("run %d: %d tools stand, %d submissions", n, stand, submitted)
 			}
-		}
+			return nil
+		})
 		p.kill(killed)
 	}
 	if said, err := p.command(t, run...).CombinedOutput(); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/gateway"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -117,14 +118,10 @@ func TestMetricsDoc(t *testing.T) {
 	if _, err := s.Tasks.Enqueue(t.Context(), tasks.Ask("other", "bot"), tasks.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if all, err := worker.Pauses(t.Context(), rdb); err == nil && len(all) == 1 && all[0].Aside == 1 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("the bot was never paused")
-		}
-	}
+	awaittest.Until(t, "the bot is paused", func() bool {
+		all, err := worker.Pauses(t.Context(), rdb)
+		return err == nil && len(all) == 1 && all[0].Aside == 1
+	})
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -141,13 +142,11 @@ func freeAddress(t *testing.T) string {
 
 func awaitListening(t *testing.T, address string) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
-			return
+	awaittest.NoError(t, "the program listens", func() error {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			err = c.Close()
 		}
-		if time.Now().After(end) {
-			t.Fatalf("nobody listens on %s", address)
-		}
-	}
+		return err
+	})
 }

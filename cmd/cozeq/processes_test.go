@@ -13,10 +13,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/remoteredis"
-	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/results"
-	"github.com/cozeq/cozeq/tasks"
 )
 
 // processes are those of a test that starts cozeq as its users do, in one directory and with
@@ -114,23 +111,7 @@ func (p *processes) serve(t *testing.T, url string) {
 	p.redis = url
 	worker := p.start(t, "worker", "--http", "off", "--drain", "0s")
 	t.Cleanup(func() { p.kill(worker) })
-	p.awaitServed(t)
-}
-
-// awaitServed waits until a worker serves.
-func (p *processes) awaitServed(t testing.TB) {
-	t.Helper()
-	rdb, err := remoteredis.Parse(p.redis, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rdb.Client.Close()
-	s := &session.Session{Redis: rdb.Client}
-	for end := time.Now().Add(patience); s.Served(tasks.QueueDefault) != nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("no worker came")
-		}
-	}
+	awaitServed(t, p.redis)
 }
 
 // checkOutput wants the answer of each row in out.jsonl, in order, and returns the run's

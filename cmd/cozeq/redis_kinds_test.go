@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -108,7 +108,7 @@ func TestWorkerSiteOnRedisKinds(t *testing.T) {
 }
 
 // awaitServed waits until a worker serves the default queue of the Redis.
-func awaitServed(t *testing.T, url string) {
+func awaitServed(t testing.TB, url string) {
 	t.Helper()
 	r, err := remoteredis.Parse(url, 1)
 	if err != nil {
@@ -116,11 +116,5 @@ func awaitServed(t *testing.T, url string) {
 	}
 	defer r.Client.Close()
 	s := &session.Session{Redis: r.Client}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); s.Served(tasks.QueueDefault) != nil; <-tick.C {
-		if time.Now().After(end) {
-			t.Fatal("no worker came")
-		}
-	}
+	awaittest.NoError(t, "a worker serves", func() error { return s.Served(tasks.QueueDefault) })
 }

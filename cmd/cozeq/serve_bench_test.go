@@ -131,7 +131,7 @@ func startServe(b *testing.B, c cozetest.Config) *house {
 func (h *house) worker(b *testing.B) int {
 	cmd := h.command(b, "worker", "--http", "off", "--concurrency", "128", "--rate", "10000/s", "--log", "warn")
 	h.begin(b, cmd)
-	h.awaitServed(b)
+	awaitServed(b, h.processes.redis)
 	return cmd.Process.Pid
 }
 

@@ -34,7 +34,7 @@ func TestZombieWorker(t *testing.T) {
 	zombie := p.start(t, "worker", "--http", "off")
 	defer p.kill(zombie)
 	run := p.command(t, "run", "q.jsonl", "-o", "out.jsonl")
-	p.awaitServed(t)
+	awaitServed(t, p.redis)
 	var said bytes.Buffer
 	run.Stdout, run.Stderr = &said, &said
 	if err := run.Start(); err != nil {

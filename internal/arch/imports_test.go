@@ -133,9 +133,10 @@ var edges = map[string][]string{
 	"internal/flags":      {"pflag"},
 	"internal/monitor":    {"tasks", "results", "internal/loopback", "internal/seal", "asynq", "asynqmon", "redis"},
 	"internal/redischeck": {"redis"},
-	"internal/redistest":  {"internal/localredis", "goleak", "redis", "x/sys"},
+	"internal/redistest":  {"internal/awaittest", "internal/localredis", "goleak", "redis", "x/sys"},
 	"internal/nodetest":   {},
-	"internal/workertest": {"coze", "internal/asynqx", "tasks", "worker", "redis"},
+	"internal/awaittest":  {},
+	"internal/workertest": {"coze", "internal/asynqx", "internal/awaittest", "tasks", "worker", "redis"},
 	"internal/tasktest":   {"tasks/batches", "internal/tally", "tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
 	"internal/arch":       {},
 
@@ -278,7 +279,7 @@ func testingLinked(files []file) (faults []string) {
 }
 
 // forTests are the packages that only tests import.
-var forTests = []string{"internal/redistest", "internal/tasktest", "internal/filetest", "internal/nodetest", "internal/workertest"}
+var forTests = []string{"internal/redistest", "internal/tasktest", "internal/filetest", "internal/nodetest", "internal/workertest", "internal/awaittest"}
 
 func TestTestingIsNotLinked(t *testing.T) {
 	obeyed(t, testingLinked, map[string]string{

@@ -16,8 +16,8 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/attachment"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
-	"github.com/cozeq/cozeq/internal/workertest"
 )
 
 func write(t *testing.T, name, content string) string {
@@ -155,7 +155,7 @@ func TestAbandoned(t *testing.T) {
 		_, err := u.UploadContent(ctx, "a.pdf", []byte("%PDF-1.7"))
 		first <- err
 	}()
-	workertest.Await(t, "the first upload", func() bool { return srv.Calls("/v1/files/upload") == 1 })
+	awaittest.Until(t, "the first upload", func() bool { return srv.Calls("/v1/files/upload") == 1 })
 	others := make(chan error)
 	for range 20 {
 		go func() {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/deadletter"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/workertest"
@@ -37,7 +38,7 @@ func TestRunAndDelete(t *testing.T) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		var all []deadletter.Letter
-		workertest.Await(t, "asynq knows it too", func() bool {
+		awaittest.Until(t, "asynq knows it too", func() bool {
 			all, err = box.List(ctx, deadletter.Filter{Code: 4010, Class: "permanent", Queue: tasks.QueueDefault, Since: time.Now().Add(-time.Hour)})
 			return err != nil || len(all) > 0
 		})
@@ -103,7 +104,7 @@ func TestWorkflow(t *testing.T) {
 			all, err = box.List(ctx, deadletter.Filter{Code: failed.Error.Code, Class: failed.Error.Class, Tenant: "shop"})
 			return err != nil || len(all) > 0
 		}
-		workertest.Await(t, "asynq knows it too", find)
+		awaittest.Until(t, "asynq knows it too", find)
 		if err := store.Delete(ctx, id); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +116,7 @@ func TestWorkflow(t *testing.T) {
 				t.Errorf("run %d: %v, %v", i, done, err)
 			}
 		}
-		workertest.Await(t, "its end", func() bool {
+		awaittest.Until(t, "its end", func() bool {
 			r, err := store.Get(ctx, id)
 			return err == nil && r.Status == results.Completed
 		})

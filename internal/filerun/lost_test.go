@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/filetest"
 	"github.com/cozeq/cozeq/internal/input"
@@ -68,7 +69,7 @@ func abandon(t *testing.T, rdb redis.UniversalClient, output string) *abandoned 
 	}
 	a.collected = s.Done()
 	release()
-	filetest.Eventually(t, "the workers have answered what was enqueued", func() bool {
+	awaittest.Until(t, "the workers have answered what was enqueued", func() bool {
 		queued := rdb.LLen(t.Context(), "asynq:{default}:pending").Val() + rdb.LLen(t.Context(), "asynq:{default}:active").Val()
 		return queued == 0
 	})
@@ -142,7 +143,7 @@ func TestSweepOfAnAbandonedRun(t *testing.T) {
 	if !errors.Is(err, filetest.ErrStopped) {
 		t.Fatal(err)
 	}
-	filetest.Eventually(t, "both are answered", func() bool { return only(t, job.Batches.Client).Counts.Completed == 2 })
+	awaittest.Until(t, "both are answered", func() bool { return only(t, job.Batches.Client).Counts.Completed == 2 })
 	if err := tally.New(rdb).Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}

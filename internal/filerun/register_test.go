@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cozeq/cozeq/internal/answercache"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/filetest"
 	"github.com/cozeq/cozeq/internal/input"
@@ -132,7 +133,7 @@ func TestRunHearsOfTheCancel(t *testing.T) {
 	job := registered(l, filetest.Open(t, "q.jsonl", content, input.Options{}), path)
 	job.Window = 1
 	go func() {
-		filetest.Eventually(t, "a row is enqueued", func() bool { return rdb.LLen(context.Background(), "asynq:{default}:pending").Val() > 0 })
+		awaittest.Until(t, "a row is enqueued", func() bool { return rdb.LLen(context.Background(), "asynq:{default}:pending").Val() > 0 })
 		if err := job.Batches.Cancel(context.Background(), only(t, job.Batches.Client).ID, nil); err != nil {
 			t.Error(err)
 		}

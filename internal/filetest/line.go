@@ -346,16 +346,6 @@ func WithStop(t testing.TB) (ctx context.Context, stop func()) {
 	return ctx, func() { cancel(ErrStopped) }
 }
 
-func Eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // Anonymous takes out what differs from run to run: the run's name and the times.
 func Anonymous(text string) string {
 	var b strings.Builder

@@ -4,19 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/monitor"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -85,17 +86,13 @@ func (r *room) enqueue(chat *tasks.Chat, o tasks.Options) string {
 
 func (r *room) await(queue, id string, want asynq.TaskState) {
 	r.t.Helper()
-	var last any
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	awaittest.NoError(r.t, fmt.Sprintf("task %s is %v", id, want), func() error {
 		info, err := r.inspector.GetTaskInfo(queue, id)
-		if err == nil && info.State == want {
-			return
+		if err == nil && info.State != want {
+			err = fmt.Errorf("it is %v", info.State)
 		}
-		if last = err; err == nil {
-			last = info.State
-		}
-	}
-	r.t.Fatalf("task %s is not %v: %v", id, want, last)
+		return err
+	})
 }
 
 // awaitChat waits until the record names the task's chat.
@@ -111,15 +108,13 @@ func (r *room) awaitStatus(id string, want results.Status) {
 
 func (r *room) awaitRecord(id string, good func(*results.Result) bool) {
 	r.t.Helper()
-	var last *results.Result
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	awaittest.NoError(r.t, "the record is as it should be", func() error {
 		record, err := r.results.Get(r.t.Context(), id)
-		if err == nil && good(record) {
-			return
+		if err == nil && !good(record) {
+			err = fmt.Errorf("it is %+v", record)
 		}
-		last = record
-	}
-	r.t.Fatalf("task %s stays %+v", id, last)
+		return err
+	})
 }
 
 func (r *room) status(id string) results.Status {

@@ -16,10 +16,10 @@ import (
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/redistest"
-	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -113,7 +113,7 @@ func TestRedisAway(t *testing.T) {
 // status waits until the only task with this question has a status.
 func (s *site) until(id string, want results.Status) {
 	s.t.Helper()
-	workertest.Await(s.t, fmt.Sprintf("%s is %s", id, want), func() bool {
+	awaittest.Until(s.t, fmt.Sprintf("%s is %s", id, want), func() bool {
 		r, err := s.tasks.Results().Get(s.t.Context(), id)
 		return err == nil && r.Status == want
 	})
@@ -130,7 +130,7 @@ func (s *site) hangUp(api, body string) string {
 		defer close(ended)
 		_, _ = s.try(ctx, s.url, "POST", api, body)
 	}()
-	workertest.Await(s.t, "the question is asked", func() bool { return s.mock.Accepted() > before })
+	awaittest.Until(s.t, "the question is asked", func() bool { return s.mock.Accepted() > before })
 	var newest string
 	for _, key := range s.redis.Keys(s.t.Context(), "cozeq:waiting:*").Val() {
 		newest = strings.TrimSuffix(strings.TrimPrefix(key, "cozeq:waiting:{"), "}")
@@ -246,7 +246,7 @@ func TestAskedWhilePaused(t *testing.T) {
 		done := s.call("POST", chatAPI, ask("done"), "Idempotency-Key: k1")
 		s.call("POST", chatAPI, ask("[[mock:code=4028 times=1]]"))
 		n := 0
-		workertest.Await(t, "the pause is seen", func() bool { // one that was in the queue before has a task
+		awaittest.Until(t, "the pause is seen", func() bool { // one that was in the queue before has a task
 			n++
 			r := s.call("POST", chatAPI, ask(strconv.Itoa(n)))
 			return r.status != 200 && r.header.Get("X-Request-Id") == ""
@@ -277,7 +277,7 @@ func TestAskedWhilePaused(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.until(strings.TrimPrefix(waiting["id"].(string), "resp_"), results.Completed)
-		workertest.Await(t, "the pause is over", func() bool { return s.call("POST", chatAPI, ask("after")).status == 200 })
+		awaittest.Until(t, "the pause is over", func() bool { return s.call("POST", chatAPI, ask("after")).status == 200 })
 	})
 }
 
@@ -304,7 +304,7 @@ func TestPausedByOperator(t *testing.T) {
 	if _, err := (asynqx.QueuePauses{Redis: s.redis}).OperatorResume(t.Context(), tasks.QueueDefault); err != nil {
 		t.Fatal(err)
 	}
-	workertest.Await(t, "the retry has an answer", func() bool { return s.call("POST", chatAPI, body, again).status == 200 })
+	awaittest.Until(t, "the retry has an answer", func() bool { return s.call("POST", chatAPI, body, again).status == 200 })
 	got, end := content(t, s.call("POST", chatAPI, body, again).body)
 	if got != "You said: held" || end != "stop DONE" || s.mock.ByQuestion("held") != 1 {
 		t.Errorf("asked %d times: %q, %s", s.mock.ByQuestion("held"), got, end)
@@ -323,7 +323,7 @@ func TestClosing(t *testing.T) {
 		}
 		replies <- r
 	}()
-	workertest.Await(s.t, "the question is asked", func() bool { return s.mock.Accepted() == 1 })
+	awaittest.Until(s.t, "the question is asked", func() bool { return s.mock.Accepted() == 1 })
 	h.Close()
 	if r := <-replies; r.status != 503 || text(r.failure(t).Code) != "server_closing" || r.header.Get("X-Should-Retry") != "true" {
 		t.Errorf("%d %s", r.status, r.body)

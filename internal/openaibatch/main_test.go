@@ -16,11 +16,11 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/apikey"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/openai"
 	"github.com/cozeq/cozeq/internal/openaibatch"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/submit"
-	"github.com/cozeq/cozeq/internal/workertest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -178,7 +178,7 @@ func creation(file string) string {
 // finish waits for the end of a batch.
 func (s *site) finish(key, id string) (b object) {
 	s.t.Helper()
-	workertest.Await(s.t, "batch "+id+" ends", func() bool {
+	awaittest.Until(s.t, "batch "+id+" ends", func() bool {
 		b = s.get(key, "/v1/batches/"+id, 200)
 		return b["output_file_id"] != nil || b["error_file_id"] != nil
 	})

@@ -153,7 +153,7 @@ func (c *Cluster) join() {
 		}
 	}
 	// A node that forgets a ghost before it has heard who took its slots would hold them for lost.
-	await(c.t, "the nodes to know their masters", func(ctx context.Context) bool {
+	await(c.t, "the nodes know their masters", func(ctx context.Context) bool {
 		for _, s := range c.servers {
 			//lint:ignore SA1019 ClusterShards needs Redis 7.0, and 6.2 is supported
 			ranges, err := s.client.ClusterSlots(ctx).Result()
@@ -179,7 +179,7 @@ func (c *Cluster) join() {
 	for _, s := range c.servers[:masters] {
 		awaitReplicas(c.t, s, len(c.servers)/masters-1)
 	}
-	await(c.t, "the cluster to take commands", func(ctx context.Context) bool {
+	await(c.t, "the cluster takes commands", func(ctx context.Context) bool {
 		for _, s := range c.servers {
 			if c.info(ctx, s)["cluster_state"] != "ok" {
 				return false
@@ -231,7 +231,7 @@ func (c *Cluster) Owner(key string) *Server {
 		c.t.Fatal(err)
 	}
 	var owner *Server
-	await(c.t, "an owner of "+key, func(ctx context.Context) bool {
+	await(c.t, key+" has an owner", func(ctx context.Context) bool {
 		owner = c.ownerOf(ctx, int(slot))
 		return owner != nil
 	})
@@ -266,7 +266,7 @@ func (c *Cluster) ownerOf(ctx context.Context, slot int) *Server {
 // AwaitFailover waits until the slots of old, which is dead, have another master and the cluster takes commands.
 func (c *Cluster) AwaitFailover(old *Server) {
 	c.t.Helper()
-	await(c.t, "a replica to take over", func(ctx context.Context) bool {
+	await(c.t, "a replica takes over", func(ctx context.Context) bool {
 		for _, s := range c.servers {
 			if !s.answering() {
 				continue

@@ -1,12 +1,12 @@
 package redistest
 
 import (
-	"bytes"
 	"errors"
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
+
+	"github.com/cozeq/cozeq/internal/awaittest"
 )
 
 // errExited says that a process ended before it answered.
@@ -15,13 +15,13 @@ var errExited = errors.New("redis-server exited")
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the child is gone
-	log  *log
+	log  awaittest.Log
 }
 
 func startProcess(binary string, args []string, dir string) (*process, error) {
-	p := &process{cmd: exec.Command(binary, args...), done: make(chan struct{}), log: new(log)}
+	p := &process{cmd: exec.Command(binary, args...), done: make(chan struct{})}
 	p.cmd.Dir = dir
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	p.cmd.SysProcAttr = dieWithParent()
 
 	started := make(chan error)
@@ -52,23 +52,7 @@ func (p *process) kill() {
 }
 
 // output is the end of what the child printed, for messages.
-func (p *process) output() string { return p.log.tail(5) }
-
-// log keeps what a child prints.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *log) tail(n int) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(l.buf.String()), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], " | ")
+func (p *process) output() string {
+	lines := strings.Split(strings.TrimSpace(p.log.String()), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], " | ")
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -72,15 +73,11 @@ func TestBreakAndRestartThroughProxy(t *testing.T) {
 // waitForSubscriber waits until the server knows exactly one subscriber: after a break the old one may still be known.
 func waitForSubscriber(t *testing.T, rdb redis.UniversalClient, channel string) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for range tick.C {
+	awaittest.Until(t, "there is one subscriber", func() bool {
 		n, err := rdb.PubSubNumSub(t.Context(), channel).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n[channel] == 1 {
-			return
-		}
-	}
+		return n[channel] == 1
+	})
 }

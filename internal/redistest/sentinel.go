@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/cozeq/cozeq/internal/awaittest"
 )
 
 // masterName is what the sentinels call the group that they watch.
@@ -41,7 +43,7 @@ func StartSentinel(t testing.TB, opts ...Option) *Sentinel {
 	for range sentinels {
 		s.watch = append(s.watch, startWatch(t, master, opts...))
 	}
-	await(s.t, "the sentinels to know each other", func(ctx context.Context) bool {
+	await(s.t, "the sentinels know each other", func(ctx context.Context) bool {
 		for _, w := range s.watch {
 			group := redis.NewMapStringStringCmd(ctx, "SENTINEL", "MASTER", masterName)
 			_ = w.client.Process(ctx, group) // no answer is no group
@@ -145,7 +147,7 @@ func (s *Sentinel) Replica() *Server {
 // AwaitFailover waits until another server than old is the master and takes writes.
 func (s *Sentinel) AwaitFailover(old *Server) {
 	s.t.Helper()
-	await(s.t, "a new master", func(ctx context.Context) bool {
+	await(s.t, "there is a new master", func(ctx context.Context) bool {
 		master := s.Master()
 		if master == old || !master.answering() {
 			return false
@@ -159,7 +161,7 @@ func (s *Sentinel) AwaitFailover(old *Server) {
 // confirmation a replica is listed as online, and is sent nothing.
 func awaitReplicas(t testing.TB, master *Server, n int) {
 	t.Helper()
-	await(t, "the replicas to confirm a write", func(ctx context.Context) bool {
+	await(t, "the replicas confirm a write", func(ctx context.Context) bool {
 		var confirmed *redis.Cmd
 		for i := 0; ; i++ {
 			key := fmt.Sprint("redistest:", i)
@@ -177,21 +179,7 @@ func awaitReplicas(t testing.TB, master *Server, n int) {
 	})
 }
 
-// awaitTimeout bounds the wait for what many servers have to agree on. It takes a second or two. A sentinel that a crowded
-// machine let stand still for 2 s does nothing for the next 30 (Redis calls that TILT), and another vote may follow.
-const awaitTimeout = 90 * time.Second
-
 func await(t testing.TB, what string, done func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout)
-	defer cancel()
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
-	for !done(ctx) {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited %v for %s", awaitTimeout, what)
-		case <-poll.C:
-		}
-	}
+	awaittest.Until(t, what, func() bool { return done(t.Context()) })
 }

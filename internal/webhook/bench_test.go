@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/internal/webhook"
@@ -46,7 +47,7 @@ func BenchmarkWatch(b *testing.B) {
 			}
 			return len(found)
 		}
-		eventually(b, func() bool { return channels() == n }, func() any { return channels() })
+		awaittest.Until(b, "all are watched", func() bool { return channels() == n })
 		b.ReportMetric(float64(heap()-before)/n, "B/waiting")
 		began = time.Now()
 		const ends = 2000

@@ -12,6 +12,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/internal/webhook"
@@ -117,13 +118,13 @@ func TestProcessDies(t *testing.T) {
 			kill()
 			r.receiver.answersStatus(http.StatusOK)
 			r.start()
-			eventually(t, func() bool {
+			awaittest.Until(t, "the webhook is delivered", func() bool {
 				info := r.webhook("wh-a")
 				if info.State == asynq.TaskStateRetry { // the failure was noted: its next try is due
 					_ = r.Inspector.RunTask(webhook.Queue, "wh-a")
 				}
 				return info.State == asynq.TaskStateCompleted
-			}, func() any { return r.webhook("wh-a") })
+			})
 			for len(r.receiver.got) > 0 {
 				if d := <-r.receiver.got; d.id() != first.id() || d.Body != first.Body {
 					t.Errorf("delivered %s %s, then %s %s", first.id(), first.Body, d.id(), d.Body)
@@ -140,7 +141,7 @@ func TestRedisRestarts(t *testing.T) {
 	r.schedule("a")
 	r.schedule("b")
 	server.Restart()
-	eventually(t, func() bool { return server.Client().Ping(t.Context()).Err() == nil }, func() any { return "no Redis" })
+	awaittest.NoError(t, "Redis answers", func() error { return server.Client().Ping(t.Context()).Err() })
 	r.Answer("a")
 	if d := r.receiver.next(t); d.id() != "a" {
 		t.Errorf("delivered %s", d.id())
@@ -165,5 +166,5 @@ func TestRedisRestarts(t *testing.T) {
 	r.Must(r.Schedule(t.Context(), webhook.Task, "c", webhook.Target{URL: r.receiver.URL}))
 	r.Enqueue(tasktest.Turn(""), "c")
 	r.Answer("c")
-	eventually(t, func() bool { return (<-r.receiver.got).id() == "c" }, func() any { return "no c" })
+	awaittest.Until(t, "c is delivered", func() bool { return (<-r.receiver.got).id() == "c" })
 }

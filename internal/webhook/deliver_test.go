@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/internal/webhook"
@@ -24,10 +25,6 @@ import (
 	"github.com/cozeq/cozeq/tasks/batches"
 	"github.com/cozeq/cozeq/worker"
 )
-
-func (l *logged) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
 
 // verified checks the signature by the words of the standard, and returns the event.
 func verified(t *testing.T, d delivery) (event struct {
@@ -391,10 +388,10 @@ func TestSecretIsGone(t *testing.T) {
 func TestIsNoWorker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.Embedded(t), nil).start()
-	eventually(t, func() bool {
+	awaittest.Until(t, "a server is seen", func() bool {
 		servers, err := r.Inspector.Servers()
 		return err == nil && len(servers) == 1
-	}, func() any { return "no server" })
+	})
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(worker.Collectors(r.Redis, nil)...)
 	families, err := reg.Gather()

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/base64"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/internal/webhook"
 )
@@ -107,14 +109,14 @@ type rig struct {
 	*webhook.Sender
 	client   *webhook.Client // as the Sender's
 	receiver *receiver
-	log      *logged
+	log      *awaittest.Log
 	stop     func()
 }
 
 // newRig has a receiver on loopback, which is allowed, and a Sender that is not running.
 func newRig(t testing.TB, rdb redis.UniversalClient, change func(*webhook.Config)) *rig {
 	t.Helper()
-	r := &rig{Line: tasktest.New(t, rdb), receiver: newReceiver(t), log: new(logged)}
+	r := &rig{Line: tasktest.New(t, rdb), receiver: newReceiver(t), log: new(awaittest.Log)}
 	t.Cleanup(func() { r.Store.Close() })
 	secrets, err := webhook.LoadSecrets(secretsFile(t, "default "+oldSecret+"\ndefault "+newSecret+"\n"), nil)
 	if err != nil {
@@ -127,7 +129,7 @@ func newRig(t testing.TB, rdb redis.UniversalClient, change func(*webhook.Config
 	roots := x509.NewCertPool()
 	roots.AddCert(r.receiver.Certificate())
 	cfg := webhook.Config{
-		Store: r.Store, ClientConfig: webhook.ClientConfig{Secrets: secrets, Allow: allow, RootCAs: roots}, Logger: r.log.logger(), Drain: 100 * time.Millisecond,
+		Store: r.Store, ClientConfig: webhook.ClientConfig{Secrets: secrets, Allow: allow, RootCAs: roots}, Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Drain: 100 * time.Millisecond,
 	}
 	if change != nil {
 		change(&cfg)
@@ -174,10 +176,12 @@ func (r *rig) webhook(id string) *asynq.TaskInfo {
 func (r *rig) comesTo(id string, state asynq.TaskState, retried int) *asynq.TaskInfo {
 	r.T.Helper()
 	var info *asynq.TaskInfo
-	eventually(r.T, func() bool {
-		info = r.webhook(id)
-		return info != nil && info.State == state && info.Retried == retried
-	}, func() any { return info })
+	awaittest.NoError(r.T, fmt.Sprintf("%s is %v", id, state), func() error {
+		if info = r.webhook(id); info == nil || info.State != state || info.Retried != retried {
+			return fmt.Errorf("it is %+v", info)
+		}
+		return nil
+	})
 	return info
 }
 
@@ -185,35 +189,4 @@ func (r *rig) comesTo(id string, state asynq.TaskState, retried int) *asynq.Task
 func (r *rig) runAgain(id string) {
 	r.T.Helper()
 	r.Must(r.Inspector.RunTask(webhook.Queue, id))
-}
-
-func eventually(t testing.TB, reached func() bool, state func() any) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !reached() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("it does not come to that: %+v", state())
-		}
-	}
-}
-
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

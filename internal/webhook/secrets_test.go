@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/webhook"
 	"github.com/cozeq/cozeq/tasks"
@@ -98,9 +99,9 @@ func TestSecretsAreReadAgain(t *testing.T) {
 		t.Fatalf("%d signatures", got)
 	}
 	write("default " + newSecret + "\ndefault " + oldSecret + "\n")
-	eventually(t, func() bool { return signatures() == 2 }, func() any { return "one signature" })
+	awaittest.Until(t, "both secrets sign", func() bool { return signatures() == 2 })
 	write("default whsec_broken\n")
-	eventually(t, func() bool { return signatures() == 2 && strings.Contains(r.log.String(), "not read again") }, func() any { return r.log.String() })
+	awaittest.Until(t, "the broken file is logged, and both still sign", func() bool { return signatures() == 2 && r.log.Count("not read again") > 0 })
 	if strings.Contains(r.log.String(), "whsec_") && strings.Contains(r.log.String(), "broken") {
 		t.Error("the secret is in the log")
 	}

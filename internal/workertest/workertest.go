@@ -5,12 +5,12 @@ import (
 	"context"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -23,7 +23,7 @@ func Start(t *testing.T, rdb redis.UniversalClient, client *coze.Client) {
 		t.Fatal(err)
 	}
 	Run(t, w.Run)
-	Await(t, "the worker is seen", func() bool {
+	awaittest.Until(t, "the worker is seen", func() bool {
 		missing, err := asynqx.Unserved(rdb, []string{tasks.QueueDefault})
 		return err == nil && missing == ""
 	})
@@ -40,15 +40,4 @@ func Run(t *testing.T, run func(context.Context) error) {
 			t.Error(err)
 		}
 	})
-}
-
-func Await(t *testing.T, what string, seen func() bool) {
-	t.Helper()
-	for !seen() {
-		select {
-		case <-t.Context().Done():
-			t.Fatalf("%s: %v", what, t.Context().Err())
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
