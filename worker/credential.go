@@ -32,20 +32,20 @@ func (c *Config) client(name string) (*coze.Client, error) {
 	return nil, &tasks.InvalidError{Field: "credential", Reason: fmt.Sprintf("the worker that took the task has none named %q", name)}
 }
 
-// announceEvery is how often a process says which credentials it serves. The first time is before anything can pause.
-const announceEvery = 5 * time.Second
+// noteServedEvery is how often a process notes which credentials it serves. The first time is before anything can pause.
+const noteServedEvery = 5 * time.Second
 
-func (w *Worker) keepAnnouncing(ctx context.Context) {
-	for backoff.Sleep(ctx, announceEvery) == nil {
-		if err := w.announce(ctx); err != nil && ctx.Err() == nil {
+func (w *Worker) keepNotingServed(ctx context.Context) {
+	for backoff.Sleep(ctx, noteServedEvery) == nil {
+		if err := w.noteServed(ctx); err != nil && ctx.Err() == nil {
 			w.log.Warn("could not announce this worker", "err", err)
 		}
 	}
 }
 
-// announce notes which credentials this process serves, and ends the pauses of one
+// noteServed notes which credentials this process serves, and ends the pauses of one
 // that it has just replaced by another.
-func (w *Worker) announce(ctx context.Context) error {
+func (w *Worker) noteServed(ctx context.Context) error {
 	now := make(map[string]bool)
 	var served []pause.Served
 	for _, c := range append([]Credential{{Coze: w.coze}}, w.cfg.Credentials...) {
@@ -56,10 +56,10 @@ func (w *Worker) announce(ctx context.Context) error {
 		now[id] = true
 		served = append(served, pause.Served{Name: c.Name, ID: id})
 	}
-	if err := pause.Announce(ctx, w.cfg.Redis, w.gate.Queues, served); err != nil {
+	if err := pause.NoteServed(ctx, w.cfg.Redis, w.poller.Queues, served); err != nil {
 		return err
 	}
-	w.gate.Serves(slices.Sorted(maps.Keys(now)))
+	w.poller.Serves(slices.Sorted(maps.Keys(now)))
 	for id := range w.identities {
 		if !now[id] {
 			w.log.Info("a credential was replaced", "was", id)

@@ -64,7 +64,7 @@ func (w *Worker) beat(ctx context.Context) {
 			continue
 		}
 		if err != nil {
-			w.gate.Hold(takeAfter)
+			w.poller.Suspend(takeAfter)
 			forgot = true
 			continue
 		}

@@ -86,6 +86,6 @@ func (a *attempt) awaitKey(err error) error {
 	if a.calls.missingKeys.due(sealed.KeyID, missingKeyEvery, missingKeyMost) {
 		a.log.Warn("a question cannot be read by this worker, and waits for one that can", "key", sealed.KeyID, "err", err)
 	}
-	a.calls.gate.YieldToPeers()
+	a.calls.poller.YieldToPeers()
 	return err
 }

@@ -141,7 +141,7 @@ func (c *calls) othersReachCoze(ctx context.Context) bool {
 	}
 	c.log.Warn("other workers reach Coze and this one does not: taking no tasks for a while", "credential", c.credential, "for", pause.OthersReach)
 	if len(c.cfg.Credentials) == 0 {
-		c.gate.Hold(pause.OthersReach)
+		c.poller.Suspend(pause.OthersReach)
 	}
 	return true
 }
@@ -154,7 +154,7 @@ func (c *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id s
 		if err := c.sweeper.Pauses.List(ctx, pause.Key(c.credential, "")); err != nil {
 			return 0, err
 		}
-		for _, queue := range c.gate.Queues {
+		for _, queue := range c.poller.Queues {
 			if _, err := c.sweeper.Queues.Pause(ctx, queue, c.credential); err != nil {
 				return 0, err
 			}

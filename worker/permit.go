@@ -40,7 +40,7 @@ type calls struct {
 type throttle struct {
 	cfg          *Config
 	codes        *coze.CodeTable
-	gate         *asynqx.Gate
+	poller       *asynqx.Poller
 	limit        *limit.Limiter
 	sweeper      *pause.Sweeper // with all pauses
 	streaks      pause.Streaks
@@ -81,7 +81,7 @@ func (c *calls) requestToAsk(ctx context.Context, p redis.Cmdable) {
 func (c *calls) awaitToAsk(ctx context.Context) (err error) {
 	c.permitted, err = c.request.Await(ctx, c.reply)
 	if long, ok := errors.AsType[*limit.LongWaitError](err); ok && len(c.cfg.Credentials) == 0 {
-		c.gate.Hold(min(long.After, longHold)) // the others in the queue would wait as long
+		c.poller.Suspend(min(long.After, longHold)) // the others in the queue would wait as long
 	}
 	if err != nil {
 		return err

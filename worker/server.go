@@ -24,7 +24,7 @@ const (
 	forwardEvery = 200 * time.Millisecond // a back-off of 1 s takes about 1 s
 	janitorEvery = 10 * time.Second
 	idleEvery    = time.Hour
-	checkEvery   = time.Microsecond // the gate does the waiting, see there
+	checkEvery   = time.Microsecond // the Poller does the waiting, see there
 )
 
 func split(concurrency int) []int {
@@ -45,7 +45,7 @@ func (w *Worker) newServer(i, concurrency int) *asynq.Server {
 	if i > 0 {
 		forward, janitor = idleEvery, idleEvery
 	}
-	return asynq.NewServerFromRedisClient(w.gate.Client(), asynq.Config{
+	return asynq.NewServerFromRedisClient(w.poller.Client(), asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   w.cfg.Queues,
 		TaskCheckInterval:        checkEvery,

@@ -59,7 +59,7 @@ type Worker struct {
 	stores
 	throttle
 
-	identities map[string]bool    // of the credentials served, as announced last
+	identities map[string]bool    // of the credentials served, as noted last
 	tracing    *telemetry.Tracing // nil: nothing is traced
 	servers    []*asynq.Server
 
@@ -127,7 +127,7 @@ func New(cfg Config) (*Worker, error) {
 			Pauses: pause.Store{Redis: rdb}, Queues: asynqx.QueuePauses{Redis: rdb}, Inspector: w.inspector, Log: w.log,
 		},
 	}
-	w.gate = asynqx.NewGate(rdb, queueNames(cfg.Queues), w.streaks.CutOff)
+	w.poller = asynqx.NewPoller(rdb, queueNames(cfg.Queues), w.streaks.CutOff)
 	return w, nil
 }
 
@@ -140,7 +140,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.cfg.Redis.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("worker: redis does not answer: %w", err)
 	}
-	if err := w.announce(ctx); err != nil {
+	if err := w.noteServed(ctx); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
 	shares := split(w.cfg.Concurrency)
@@ -149,9 +149,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var actors sync.WaitGroup
-	actors.Go(func() { w.gate.Watch(background) })
+	actors.Go(func() { w.poller.Watch(background) })
 	actors.Go(func() { w.hearCancellations(background) })
-	actors.Go(func() { w.keepAnnouncing(background) })
+	actors.Go(func() { w.keepNotingServed(background) })
 	actors.Go(func() { w.newSweeper().Run(background) })
 	actors.Go(func() { w.beat(background) })
 	defer actors.Wait()
@@ -159,7 +159,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	for i, server := range w.servers {
 		if err := server.Start(asynq.HandlerFunc(w.process)); err != nil {
-			w.gate.Close()
+			w.poller.Close()
 			for _, started := range w.servers[:i] {
 				started.Shutdown()
 			}
@@ -179,7 +179,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // newSweeper is this process's part in the sweep of all workers.
 func (w *Worker) newSweeper() *recovery.Sweeper {
 	return &recovery.Sweeper{
-		Name: w.name, Queues: w.gate.Queues, Redis: w.cfg.Redis, Coze: w.coze, Results: w.results, Records: w.records,
+		Name: w.name, Queues: w.poller.Queues, Redis: w.cfg.Redis, Coze: w.coze, Results: w.results, Records: w.records,
 		Lanes: w.lanes, Tally: w.tally, Pauses: w.sweeper, Log: w.log, Revived: w.cfg.Metrics.Revived,
 	}
 }
@@ -190,7 +190,7 @@ func (w *Worker) newSweeper() *recovery.Sweeper {
 // another worker may begin a task while our handler still unwinds. Ours is fenced then and writes nothing, and the other one
 // looks the chat up.
 func (w *Worker) shutdown() {
-	w.gate.Close()
+	w.poller.Close()
 	var servers sync.WaitGroup
 	for _, server := range w.servers {
 		servers.Go(server.Shutdown)

@@ -4,15 +4,15 @@
 //
 // What is here, why, and when it can go:
 //
-//   - [Gate] stands between asynq's servers and Redis. asynq polls each queue from each server; the gate waits for work
+//   - [Poller] stands between asynq's servers and Redis. asynq polls each queue from each server; the Poller waits for work
 //     in one place (a millisecond, or 25 ms, instead of up to 1 s), holds tasks back while this process cannot use
 //     them, and lets a pause of a queue concern one credential. It can go when asynq waits for work itself and asks
 //     before it takes a task.
 //   - The tenants' lists (tenants.lua) have the tenants of a queue take turns. asynq's scripts for what becomes pending, or is
-//     taken, run behind or before ours: of [Gate], [Bulk] and the inspector of [NewInspector]. docs/fairness.md says why.
+//     taken, run behind or before ours: of [Poller], [Bulk] and the inspector of [NewInspector]. docs/fairness.md says why.
 //   - [QueuePauses] pause queues in asynq's way and note for which credentials. It stays as long as cozeq pauses queues
 //     by itself.
-//   - [Bulk] enqueues many tasks in one round trip, and wakes idle gates. It can go when asynq's client can (hibiken/asynq has no batch API).
+//   - [Bulk] enqueues many tasks in one round trip, and wakes idle Pollers. It can go when asynq's client can (hibiken/asynq has no batch API).
 //   - [Message] and [Belongs] read which task a message names, so that one that asynq cannot decode never stops a server.
 //     They can go when asynq passes over such messages itself.
 //   - [QueueInfo] counts a queue in which a task is gone. It can go when asynq's Inspector does.

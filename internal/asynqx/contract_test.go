@@ -63,16 +63,16 @@ func TestContract(t *testing.T) {
 			t.Error("asynq pauses a paused queue once more")
 		}
 
-		// The server asks through the gate: while its credential is paused it gets a task for each probe, then all.
-		gate := NewGate(rdb, []string{queue}, func() bool { return false })
-		gate.Serves([]string{credential})
+		// The server asks through the Poller: while its credential is paused it gets a task for each probe, then all.
+		poller := NewPoller(rdb, []string{queue}, func() bool { return false })
+		poller.Serves([]string{credential})
 		got := make(chan string)
-		server := asynq.NewServerFromRedisClient(gate.Client(), asynq.Config{
+		server := asynq.NewServerFromRedisClient(poller.Client(), asynq.Config{
 			Concurrency: 1, Queues: map[string]int{queue: 1}, TaskCheckInterval: time.Microsecond, DelayedTaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel,
 		})
 		watch, stop := context.WithCancel(ctx)
 		defer stop()
-		go gate.Watch(watch)
+		go poller.Watch(watch)
 		err = server.Start(asynq.HandlerFunc(func(ctx context.Context, _ *asynq.Task) error {
 			id, _ := asynq.GetTaskID(ctx)
 			select {
@@ -85,24 +85,24 @@ func TestContract(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer server.Shutdown()
-		defer gate.Close()
+		defer poller.Close()
 		if err := pauses.Probe(ctx, []string{queue}, credential); err != nil {
 			t.Fatal(err)
 		}
 		if id := <-got; id != "first" {
 			t.Errorf("got %s", id)
 		}
-		if gate.take.script.Load() == nil {
+		if poller.take.script.Load() == nil {
 			t.Error("asynq's dequeue script was not recognised")
 		}
-		for gate.forward.script.Load() == nil { // asynq's script for what falls due is recognised
+		for poller.forward.script.Load() == nil { // asynq's script for what falls due is recognised
 			time.Sleep(time.Millisecond)
 		}
 		submit("second")
 		if note, err := pauses.Note(ctx, queue); err != nil || !note.Stands || len(note.Credentials) != 1 {
 			t.Errorf("note %+v, %v", note, err)
 		}
-		if work, err := gate.peek(ctx); err != nil || work {
+		if work, err := poller.peek(ctx); err != nil || work {
 			t.Errorf("the queue is open: %v, %v, want it paused and the probe spent", work, err)
 		}
 		if err := pauses.Resume(ctx, queue, credential); err != nil {

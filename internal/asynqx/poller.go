@@ -21,19 +21,19 @@ const peekEvery = 25 * time.Millisecond
 // find nothing.
 const emptyFor = 10 * time.Millisecond
 
-// Gate makes asynq's polling both fast and cheap. asynq alone sleeps for a fixed interval when all queues of a Server are
+// Poller makes asynq's polling both fast and cheap. asynq alone sleeps for a fixed interval when all queues of a Server are
 // empty, and then asks each of them again: eight Servers of three queues at 20 ms run 1,200 scripts a second for nothing.
-// With a Gate a Server's last query does not return while its queues are empty. One goroutine for all Servers looks at the
+// With a Poller a Server's last query does not return while its queues are empty. One goroutine for all Servers looks at the
 // queues and wakes one of them when there is work. A Server that got a task wakes the next one. So a burst wakes as many as
 // it needs, and a single task wakes one.
 //
-// The Gate also decides which pauses of a queue concern this worker, and which tenant's turn it is: it runs asynq's scripts
+// The Poller also decides which pauses of a queue concern this worker, and which tenant's turn it is: it runs asynq's scripts
 // behind dequeue.lua and forward.lua.
 //
 // It recognises asynq's scripts by their keys (pending, paused, active, lease of one queue; scheduled or retry, pending;
 // asynq v0.26). If a later version used other keys, idle workers would poll, and a pause of one credential would stop the
 // workers of all. TestPauseOfAnotherCredential would fail then.
-type Gate struct {
+type Poller struct {
 	rdb    redis.UniversalClient
 	Queues []string
 	Every  time.Duration // how often an idle process looks
@@ -43,19 +43,19 @@ type Gate struct {
 	take        extended                 // asynq's dequeue script behind dequeue.lua
 	forward     extended                 // asynq's script for what falls due behind forward.lua
 
-	mu         sync.Mutex
-	waiting    int                  // Servers that wait for work
-	holdUntil  time.Time            // nothing is taken before
-	yieldUntil time.Time            // other processes go first until then
-	empty      map[string]time.Time // by asynq's key of a pending list: when it was found empty
-	idle       chan struct{}        // capacity 1: the first Server waits
-	wake       chan struct{}        // one token wakes one Server
-	closed     chan struct{}
-	once       sync.Once
+	mu             sync.Mutex
+	waiting        int                  // Servers that wait for work
+	suspendedUntil time.Time            // nothing is taken before
+	yieldUntil     time.Time            // other processes go first until then
+	empty          map[string]time.Time // by asynq's key of a pending list: when it was found empty
+	idle           chan struct{}        // capacity 1: the first Server waits
+	wake           chan struct{}        // one token wakes one Server
+	closed         chan struct{}
+	once           sync.Once
 }
 
-func NewGate(rdb redis.UniversalClient, queues []string, cutOff func() bool) *Gate {
-	return &Gate{
+func NewPoller(rdb redis.UniversalClient, queues []string, cutOff func() bool) *Poller {
+	return &Poller{
 		rdb:     rdb,
 		Queues:  queues,
 		Every:   peekEvery,
@@ -71,80 +71,91 @@ func NewGate(rdb redis.UniversalClient, queues []string, cutOff func() bool) *Ga
 
 // Close lets all waiting Servers go, because asynq's shutdown waits for them. Nothing is taken from then on: otherwise a
 // Server that still stops would take what another one has just put back.
-func (g *Gate) Close() { g.once.Do(func() { close(g.closed) }) }
+func (p *Poller) Close() { p.once.Do(func() { close(p.closed) }) }
 
-func (g *Gate) Client() redis.UniversalClient {
-	return &gatedClient{UniversalClient: g.rdb, gate: g}
+func (p *Poller) Client() redis.UniversalClient {
+	return &pollingClient{UniversalClient: p.rdb, poller: p}
 }
 
-func (g *Gate) wait() {
-	g.mu.Lock()
-	g.waiting++
-	first := g.waiting == 1
-	g.mu.Unlock()
+func (p *Poller) wait() {
+	p.mu.Lock()
+	p.waiting++
+	first := p.waiting == 1
+	p.mu.Unlock()
 	if first {
-		notify(g.idle)
+		notify(p.idle)
 	}
 	select {
-	case <-g.wake:
-	case <-g.closed:
+	case <-p.wake:
+	case <-p.closed:
 	}
-	g.mu.Lock()
-	g.waiting--
-	g.mu.Unlock()
+	p.mu.Lock()
+	p.waiting--
+	p.mu.Unlock()
 }
 
 // wakeNext wakes one more Server, if one waits, after work was found.
-func (g *Gate) wakeNext() {
-	g.mu.Lock()
-	waiting := g.waiting > 0
-	g.mu.Unlock()
-	if waiting {
-		notify(g.wake)
+func (p *Poller) wakeNext() {
+	if p.anyWaits() {
+		notify(p.wake)
 	}
 }
 
-func (g *Gate) Serves(credentials []string) { g.credentials.Store(&credentials) }
+func (p *Poller) anyWaits() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting > 0
+}
 
-func (g *Gate) served() []string {
-	if credentials := g.credentials.Load(); credentials != nil {
+// foundWork forgets which queues were empty, and wakes a Server.
+func (p *Poller) foundWork() {
+	p.mu.Lock()
+	clear(p.empty)
+	p.mu.Unlock()
+	p.wakeNext()
+}
+
+func (p *Poller) Serves(credentials []string) { p.credentials.Store(&credentials) }
+
+func (p *Poller) served() []string {
+	if credentials := p.credentials.Load(); credentials != nil {
 		return *credentials
 	}
 	return nil
 }
 
-// isEmpty reports whether a queue was found empty just now. To a closed gate all are.
-func (g *Gate) isEmpty(pending string) bool {
+// isEmpty reports whether a queue was found empty just now. To a closed Poller all are.
+func (p *Poller) isEmpty(pending string) bool {
 	select {
-	case <-g.closed:
+	case <-p.closed:
 		return true
 	default:
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	at, ok := g.empty[pending]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, ok := p.empty[pending]
 	return ok && time.Since(at) < emptyFor
 }
 
-func (g *Gate) foundEmpty(pending string) {
-	g.mu.Lock()
-	g.empty[pending] = time.Now()
-	g.mu.Unlock()
+func (p *Poller) foundEmpty(pending string) {
+	p.mu.Lock()
+	p.empty[pending] = time.Now()
+	p.mu.Unlock()
 }
 
-// Hold takes nothing out of the queues for d, because it would only be put back.
-func (g *Gate) Hold(d time.Duration) {
-	g.mu.Lock()
-	g.holdUntil = time.Now().Add(d)
-	g.mu.Unlock()
+// Suspend takes nothing out of the queues for d, because it would only be put back.
+func (p *Poller) Suspend(d time.Duration) {
+	p.mu.Lock()
+	p.suspendedUntil = time.Now().Add(d)
+	p.mu.Unlock()
 }
 
-func (g *Gate) waitHold() {
-	g.mu.Lock()
-	d := time.Until(g.holdUntil)
-	g.mu.Unlock()
+func (p *Poller) waitSuspended() {
+	p.mu.Lock()
+	d := time.Until(p.suspendedUntil)
+	p.mu.Unlock()
 	if d > 0 {
-		g.sleep(d)
+		p.sleep(d)
 	}
 }
 
@@ -154,28 +165,28 @@ const (
 )
 
 // YieldToPeers lets other processes go first for yieldFor: the tasks in the queues may be for them only.
-func (g *Gate) YieldToPeers() {
-	g.mu.Lock()
-	g.yieldUntil = time.Now().Add(yieldFor)
-	g.mu.Unlock()
+func (p *Poller) YieldToPeers() {
+	p.mu.Lock()
+	p.yieldUntil = time.Now().Add(yieldFor)
+	p.mu.Unlock()
 }
 
-func (g *Gate) yield() {
-	g.mu.Lock()
-	yields := time.Now().Before(g.yieldUntil)
-	g.mu.Unlock()
-	if yields || g.cutOff() {
-		g.sleep(yieldWait)
+func (p *Poller) yield() {
+	p.mu.Lock()
+	yields := time.Now().Before(p.yieldUntil)
+	p.mu.Unlock()
+	if yields || p.cutOff() {
+		p.sleep(yieldWait)
 	}
 }
 
-// sleep waits, until the gate is closed at the latest.
-func (g *Gate) sleep(d time.Duration) {
+// sleep waits, until the Poller is closed at the latest.
+func (p *Poller) sleep(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-g.closed:
+	case <-p.closed:
 	}
 }
 
@@ -184,55 +195,46 @@ func workChannel(queue string) string { return "cozeq:queue:{" + queue + "}:work
 
 // listen wakes a Server when an empty queue gets a task from Bulk. Peeking finds tasks that come otherwise (a retry that is
 // due, a turn of a conversation, another client of asynq's) and those whose message was lost with the connection.
-func (g *Gate) listen(messages <-chan *redis.Message) {
+func (p *Poller) listen(messages <-chan *redis.Message) {
 	for range messages {
-		g.mu.Lock()
-		clear(g.empty)
-		g.mu.Unlock()
-		g.wakeNext()
+		p.foundWork()
 	}
 }
 
-// Watch wakes Servers when there is work, until the gate is closed or ctx ends.
-func (g *Gate) Watch(ctx context.Context) {
-	channels := make([]string, len(g.Queues))
-	for i, queue := range g.Queues {
+// Watch wakes Servers when there is work, until the Poller is closed or ctx ends.
+func (p *Poller) Watch(ctx context.Context) {
+	channels := make([]string, len(p.Queues))
+	for i, queue := range p.Queues {
 		channels[i] = workChannel(queue)
 	}
-	sub := g.rdb.Subscribe(ctx, channels...)
+	sub := p.rdb.Subscribe(ctx, channels...)
 	messages := sub.Channel()
 	var listening sync.WaitGroup
-	listening.Go(func() { g.listen(messages) })
+	listening.Go(func() { p.listen(messages) })
 	defer listening.Wait()
 	defer sub.Close()
 
-	tick := time.NewTicker(g.Every)
+	tick := time.NewTicker(p.Every)
 	defer tick.Stop()
 	for {
-		g.mu.Lock()
-		waiting := g.waiting > 0
-		g.mu.Unlock()
-		if !waiting {
+		if !p.anyWaits() {
 			select {
 			case <-ctx.Done():
 				return
-			case <-g.closed:
+			case <-p.closed:
 				return
-			case <-g.idle:
+			case <-p.idle:
 				continue
 			}
 		}
-		// An error opens the gate too: asynq's own query then reports it.
-		if work, err := g.peek(ctx); err != nil || work {
-			g.mu.Lock()
-			clear(g.empty)
-			g.mu.Unlock()
-			notify(g.wake)
+		// An error wakes one, too: asynq's own query then reports it.
+		if work, err := p.peek(ctx); err != nil || work {
+			p.foundWork()
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-g.closed:
+		case <-p.closed:
 			return
 		case <-tick.C:
 		}
@@ -241,26 +243,26 @@ func (g *Gate) Watch(ctx context.Context) {
 
 // peek reports whether a queue that this worker may take from has pending tasks: one
 // round trip, also in a cluster.
-func (g *Gate) peek(ctx context.Context) (bool, error) {
+func (p *Poller) peek(ctx context.Context) (bool, error) {
 	fields := []string{"stamp"}
-	for _, credential := range g.served() {
+	for _, credential := range p.served() {
 		fields = append(fields, credentialField(credential))
 	}
-	pending := make([]*redis.IntCmd, len(g.Queues))
-	paused := make([]*redis.StringCmd, len(g.Queues))
-	notes := make([]*redis.SliceCmd, len(g.Queues))
-	_, err := g.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, queue := range g.Queues {
-			pending[i] = p.Exists(ctx, Key(queue, "pending"), ringKey(queue))
-			paused[i] = p.Get(ctx, Key(queue, "paused"))
-			notes[i] = p.HMGet(ctx, queuePauseKey(queue), fields...)
+	pending := make([]*redis.IntCmd, len(p.Queues))
+	paused := make([]*redis.StringCmd, len(p.Queues))
+	notes := make([]*redis.SliceCmd, len(p.Queues))
+	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, queue := range p.Queues {
+			pending[i] = pipe.Exists(ctx, Key(queue, "pending"), ringKey(queue))
+			paused[i] = pipe.Get(ctx, Key(queue, "paused"))
+			notes[i] = pipe.HMGet(ctx, queuePauseKey(queue), fields...)
 		}
 		return nil
 	})
 	if err != nil && err != redis.Nil {
 		return false, err
 	}
-	for i := range g.Queues {
+	for i := range p.Queues {
 		if pending[i].Val() > 0 && isOpen(paused[i].Val(), notes[i].Val()) {
 			return true, nil
 		}
@@ -283,21 +285,21 @@ func notify(c chan struct{}) {
 	}
 }
 
-// gatedClient is the client of one Server. Only the one goroutine of the Server that dequeues uses empty.
-type gatedClient struct {
+// pollingClient is the client of one Server. Only the one goroutine of the Server that dequeues uses empty.
+type pollingClient struct {
 	redis.UniversalClient
-	gate  *Gate
-	empty int // queues found empty in a row
+	poller *Poller
+	empty  int // queues found empty in a row
 }
 
-func (c *gatedClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+func (c *pollingClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	if cmd := c.extended(ctx, "", keys, args); cmd != nil {
 		return cmd
 	}
 	return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 }
 
-func (c *gatedClient) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
+func (c *pollingClient) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
 	if cmd := c.extended(ctx, text, keys, args); cmd != nil {
 		return cmd
 	}
@@ -305,28 +307,28 @@ func (c *gatedClient) Eval(ctx context.Context, text string, keys []string, args
 }
 
 // extended runs the scripts that have ours around them; nil: it is another one.
-func (c *gatedClient) extended(ctx context.Context, text string, keys []string, args []any) *redis.Cmd {
+func (c *pollingClient) extended(ctx context.Context, text string, keys []string, args []any) *redis.Cmd {
 	switch {
 	case isDequeue(keys):
-		if script := c.gate.take.learn(text); script != nil {
+		if script := c.poller.take.learn(text); script != nil {
 			return c.dequeue(ctx, script, keys, args)
 		}
 		return unseen(ctx)
 	case isForward(keys):
-		return c.gate.forward.run(ctx, c.UniversalClient, text, ringKeys(keys, queueOf(keys[1])), args)
+		return c.poller.forward.run(ctx, c.UniversalClient, text, ringKeys(keys, queueOf(keys[1])), args)
 	}
 	return nil
 }
 
-func (c *gatedClient) dequeue(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+func (c *pollingClient) dequeue(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	c.before()
 	pending := keys[0]
 	var cmd *redis.Cmd
-	if c.gate.isEmpty(pending) {
+	if c.poller.isEmpty(pending) {
 		cmd = redis.NewCmd(ctx)
 		cmd.SetErr(redis.Nil)
 	} else if cmd = c.run(ctx, script, keys, args); cmd.Err() == redis.Nil {
-		c.gate.foundEmpty(pending)
+		c.poller.foundEmpty(pending)
 	} else if raw, err := cmd.Text(); err == nil && !belongs(raw, pending) {
 		cmd.SetErr(redis.Nil) // the sweep removes it: see poison.go
 	}
@@ -334,33 +336,33 @@ func (c *gatedClient) dequeue(ctx context.Context, script *redis.Script, keys []
 	return cmd
 }
 
-func (c *gatedClient) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+func (c *pollingClient) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	queue := queueOf(keys[0])
 	keys = ringKeys(append(slices.Clip(keys), queuePauseKey(queue), keys[1]+":never"), queue)
 	args = slices.Clip(args)
-	for _, credential := range c.gate.served() {
+	for _, credential := range c.poller.served() {
 		args = append(args, credential)
 	}
 	return script.Run(ctx, c.UniversalClient, keys, args...)
 }
 
 // before waits while nothing may be taken, or other processes go first.
-func (c *gatedClient) before() {
-	c.gate.waitHold()
+func (c *pollingClient) before() {
+	c.poller.waitSuspended()
 	if c.empty == 0 {
-		c.gate.yield()
+		c.poller.yield()
 	}
 }
 
-func (c *gatedClient) after(cmd *redis.Cmd) {
+func (c *pollingClient) after(cmd *redis.Cmd) {
 	switch cmd.Err() {
 	case nil:
 		c.empty = 0
-		c.gate.wakeNext()
+		c.poller.wakeNext()
 	case redis.Nil:
-		if c.empty++; c.empty >= len(c.gate.Queues) {
+		if c.empty++; c.empty >= len(c.poller.Queues) {
 			c.empty = 0
-			c.gate.wait()
+			c.poller.wait()
 		}
 	}
 }

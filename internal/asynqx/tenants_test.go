@@ -15,12 +15,12 @@ import (
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
-// shop is a queue with tenants, from which tasks are taken one by one, as asynq's servers do through the gate.
+// shop is a queue with tenants, from which tasks are taken one by one, as asynq's servers do through the Poller.
 type shop struct {
 	*testing.T
 	rdb       redis.UniversalClient
-	gate      *Gate
-	client    *gatedClient
+	poller    *Poller
+	client    *pollingClient
 	bulk      *Bulk
 	inspector *asynq.Inspector
 }
@@ -33,19 +33,19 @@ func eachShop(t *testing.T, f func(s *shop)) {
 }
 
 func newShop(t *testing.T, rdb redis.UniversalClient) *shop {
-	gate := NewGate(rdb, []string{"another"}, func() bool { return false })
-	s := &shop{T: t, rdb: rdb, gate: gate, client: &gatedClient{UniversalClient: rdb, gate: gate}, bulk: NewBulk(rdb), inspector: NewInspector(rdb)}
-	server := asynq.NewServerFromRedisClient(gate.Client(), asynq.Config{
+	poller := NewPoller(rdb, []string{"another"}, func() bool { return false })
+	s := &shop{T: t, rdb: rdb, poller: poller, client: &pollingClient{UniversalClient: rdb, poller: poller}, bulk: NewBulk(rdb), inspector: NewInspector(rdb)}
+	server := asynq.NewServerFromRedisClient(poller.Client(), asynq.Config{
 		Concurrency: 1, Queues: map[string]int{"another": 1}, DelayedTaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel,
 	})
-	// The gate learns asynq's scripts from a server of another queue.
+	// The Poller learns asynq's scripts from a server of another queue.
 	if err := server.Start(asynq.NotFoundHandler()); err != nil {
 		t.Fatal(err)
 	}
-	for gate.take.script.Load() == nil || gate.forward.script.Load() == nil {
+	for poller.take.script.Load() == nil || poller.forward.script.Load() == nil {
 		time.Sleep(time.Millisecond)
 	}
-	gate.Close()
+	poller.Close()
 	server.Shutdown()
 	return s
 }
@@ -86,7 +86,7 @@ func names(tenant string, n int) []string {
 func (s *shop) take() string {
 	s.Helper()
 	keys := []string{Key(shopQueue, "pending"), Key(shopQueue, "paused"), Key(shopQueue, "active"), Key(shopQueue, "lease")}
-	raw, err := s.client.run(s.Context(), s.gate.take.script.Load(), keys, []any{time.Now().Add(time.Minute).Unix(), Key(shopQueue, "t:")}).Text()
+	raw, err := s.client.run(s.Context(), s.poller.take.script.Load(), keys, []any{time.Now().Add(time.Minute).Unix(), Key(shopQueue, "t:")}).Text()
 	if errors.Is(err, redis.Nil) {
 		return ""
 	}
@@ -136,7 +136,7 @@ func (s *shop) forward() {
 		args := []any{time.Now().Unix(), Key(shopQueue, "t:"), time.Now().UnixNano(), Key(shopQueue, "g:")}
 		for n := 1; n > 0; {
 			var err error
-			n, err = s.gate.forward.run(s.Context(), s.rdb, "", ringKeys(keys, shopQueue), args).Int()
+			n, err = s.poller.forward.run(s.Context(), s.rdb, "", ringKeys(keys, shopQueue), args).Int()
 			s.must(err)
 		}
 	}
@@ -263,12 +263,12 @@ func TestDue(t *testing.T) {
 // A pause holds tenants' tasks, and a probe lets one of them out.
 func TestTenantsPaused(t *testing.T) {
 	eachShop(t, func(s *shop) {
-		s.gate.Serves([]string{"c1"})
-		gate := NewGate(s.rdb, []string{shopQueue}, func() bool { return false })
-		gate.Serves([]string{"c1"})
+		s.poller.Serves([]string{"c1"})
+		poller := NewPoller(s.rdb, []string{shopQueue}, func() bool { return false })
+		poller.Serves([]string{"c1"})
 		work := func(want bool) {
 			s.Helper()
-			if got, err := gate.peek(s.Context()); err != nil || got != want {
+			if got, err := poller.peek(s.Context()); err != nil || got != want {
 				s.Errorf("there is work: %v, %v", got, err)
 			}
 		}

@@ -18,10 +18,10 @@ const seenKey = "cozeq:credentials"
 // servedKey has the same for one queue, as ID/NAME: while a credential is paused, workers of another one may continue.
 func servedKey(queue string) string { return "cozeq:queue:{" + queue + "}:credentials" }
 
-// unseenAfter is how long no worker has announced a credential when its pauses end.
+// unseenAfter is how long no worker has served a credential when its pauses end.
 const unseenAfter = 30 * time.Second
 
-// oldest is the score of a credential that was announced just recently enough.
+// oldest is the score of a credential that was served just recently enough.
 func oldest() string { return strconv.FormatInt(time.Now().Add(-unseenAfter).Unix(), 10) }
 
 // Served is a worker's credential. Two workers may use the same name for different credentials.
@@ -30,8 +30,8 @@ type Served struct {
 	ID   string // hash, see coze.Client.Identity
 }
 
-// Announce notes that a live worker serves these queues with these credentials. Call it every few seconds.
-func Announce(ctx context.Context, rdb redis.UniversalClient, queues []string, credentials []Served) error {
+// NoteServed notes that a live worker serves these queues with these credentials. Call it every few seconds.
+func NoteServed(ctx context.Context, rdb redis.UniversalClient, queues []string, credentials []Served) error {
 	if len(credentials) == 0 {
 		return nil
 	}
@@ -51,7 +51,7 @@ func Announce(ctx context.Context, rdb redis.UniversalClient, queues []string, c
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("announce credentials: %w", err)
+		return fmt.Errorf("note the credentials served: %w", err)
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func Announce(ctx context.Context, rdb redis.UniversalClient, queues []string, c
 // Replaced notes that a credential is not served any more. Its pauses end at once.
 func Replaced(ctx context.Context, rdb redis.UniversalClient, credential string) error {
 	if err := rdb.ZRem(ctx, seenKey, credential).Err(); err != nil {
-		return fmt.Errorf("announce credentials: %w", err)
+		return fmt.Errorf("note the credentials served: %w", err)
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 func TestHolds(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx, store := t.Context(), pause.Store{Redis: rdb}
-		must(t, pause.Announce(ctx, rdb, []string{"default"}, []pause.Served{{ID: "c1"}, {Name: "shop", ID: "c2"}}))
-		must(t, pause.Announce(ctx, rdb, []string{"low"}, []pause.Served{{ID: "c1"}, {ID: "c3"}}))
+		must(t, pause.NoteServed(ctx, rdb, []string{"default"}, []pause.Served{{ID: "c1"}, {Name: "shop", ID: "c2"}}))
+		must(t, pause.NoteServed(ctx, rdb, []string{"low"}, []pause.Served{{ID: "c1"}, {ID: "c3"}}))
 		begin(t, store, "c1", "")
 		begin(t, store, "c2", "b2")
 		for _, tt := range []struct{ queue, credential, bot, want string }{

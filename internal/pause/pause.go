@@ -4,7 +4,7 @@
 // It is half-open when a probe is due: one real task is asked, and its answer ends the pause.
 //
 // The package keeps the pauses ([Store]), ends them and runs the parked tasks ([Sweeper]), shows them
-// ([All], [PausedQueue]) and knows which credentials live workers serve ([Announce], [Serving]). It does not decide which
+// ([All], [PausedQueue]) and knows which credentials live workers serve ([NoteServed], [Serving]). It does not decide which
 // answer begins or ends a pause: worker/pausetrigger.go does, with [Scope], [Unreachable] and [Streaks].
 //
 // Where the tasks wait: a worker with one credential pauses its queues in asynq ([asynqx.QueuePauses]), where asynqmon

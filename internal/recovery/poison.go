@@ -19,7 +19,7 @@ import (
 
 // A poison message belongs to a task that asynq can never finish, whatever its handler does: the message is gone, cannot be
 // read, or names another task or another queue. That happens after keys were moved by hand, a restore of half a database, or
-// a disk fault. asynq would hand the task out for ever. The gate (internal/asynqx) keeps it from the handlers, so its lease
+// a disk fault. asynq would hand the task out for ever. The Poller (internal/asynqx) keeps it from the handlers, so its lease
 // runs out, and the sweep takes it out of the queue, once:
 //
 //  1. its record, if it is open, ends as failed, class invalid, and its conversation and its batch go on;

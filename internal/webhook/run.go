@@ -20,7 +20,7 @@ const (
 
 	forwardEvery = 500 * time.Millisecond // a wait of 5 s takes about 5 s
 	janitorEvery = 10 * time.Second
-	checkEvery   = time.Microsecond // the gate does the waiting, see there
+	checkEvery   = time.Microsecond // the Poller does the waiting, see there
 	reapEvery    = 3 * time.Second
 	strayEvery   = 10              // rounds of reapEvery
 	calm         = 7 * time.Second // Redis must have answered for this long before a lease is judged
@@ -34,9 +34,9 @@ func (s *Sender) Run(ctx context.Context) error {
 	if err := asynqx.Register(ctx, rdb, Queue); err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
-	gate := asynqx.NewGate(rdb, []string{Queue}, func() bool { return false })
-	gate.Every = lookEvery
-	server := asynq.NewServerFromRedisClient(gate.Client(), asynq.Config{
+	poller := asynqx.NewPoller(rdb, []string{Queue}, func() bool { return false })
+	poller.Every = lookEvery
+	server := asynq.NewServerFromRedisClient(poller.Client(), asynq.Config{
 		Concurrency:              s.cfg.MaxConcurrent,
 		Queues:                   map[string]int{Queue: 1},
 		TaskCheckInterval:        checkEvery,
@@ -54,7 +54,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	defer s.client.close()
 	defer actors.Wait()
 	defer stop()
-	actors.Go(func() { gate.Watch(background) })
+	actors.Go(func() { poller.Watch(background) })
 	actors.Go(func() { s.reap(background) })
 	err := server.Start(asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
 		handlers.Add(1)
@@ -62,13 +62,13 @@ func (s *Sender) Run(ctx context.Context) error {
 		return s.process(ctx, t)
 	}))
 	if err != nil {
-		gate.Close()
+		poller.Close()
 		return fmt.Errorf("webhook: start: %w", err)
 	}
 	s.log.Debug("delivering webhooks", "concurrency", s.cfg.MaxConcurrent)
 	err = s.watch.run(ctx)
 	<-ctx.Done() // also where ends cannot be waited for: the watchdog finds them
-	gate.Close()
+	poller.Close()
 	server.Shutdown()
 	handlers.Wait()
 	return err

@@ -182,7 +182,7 @@ func (o *options) ask(signals context.Context, s *session.Session, p setup, cach
 		}
 		defer stop()
 	}
-	defer a.announce(signals, said)()
+	defer a.sayAtSignal(signals, said)()
 	defer watch.Start(ctx)()
 	defer panel.Follow(job.Snapshot)()
 	return job.Run(ctx)
@@ -273,8 +273,8 @@ func (a *asking) keepLimits(ctx context.Context) {
 	}
 }
 
-// announce says at the first signal what happens now, until stop.
-func (a *asking) announce(signals context.Context, text string) (stop func()) {
+// sayAtSignal says at the first signal what happens now, until stop.
+func (a *asking) sayAtSignal(signals context.Context, text string) (stop func()) {
 	said := make(chan struct{})
 	cancel := context.AfterFunc(signals, func() {
 		defer close(said)
