@@ -57,7 +57,7 @@ func Open(path string) (*Book, error) {
 		return nil, err
 	}
 	defer archive.Close()
-	b := &Book{path: path, strings: usualStrings, styles: usualStyles}
+	b := &Book{path: path, strings: "xl/sharedStrings.xml", styles: "xl/styles.xml"}
 	if err := b.readWorkbook(&archive.Reader); err != nil {
 		return nil, err
 	}

@@ -48,3 +48,19 @@ func TestUnknownCellType(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestDays1904WithoutStyles: a workbook may have no styles, and its numbers are numbers.
+func TestDays1904WithoutStyles(t *testing.T) {
+	path := book(t, func(f *excelize.File) {
+		yes := true
+		if err := f.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &yes}); err != nil {
+			t.Fatal(err)
+		}
+		f.SetCellValue("Sheet1", "A1", 7)
+	})
+	contents := parts(t, path)
+	delete(contents, "xl/styles.xml")
+	if got, want := rows(t, packed(t, contents), "Sheet1"), "1: 7 A=n\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -2,106 +2,80 @@ package sheet
 
 import (
 	"archive/zip"
+	"bufio"
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 )
 
-// The names at which excelize looks for the parts that cells refer to. A workbook may give them other ones: what counts,
-// for Excel and here, is its relationship of that type.
-const (
-	usualStrings = "xl/sharedStrings.xml"
-	usualStyles  = "xl/styles.xml"
-)
-
-// arranged is the path of a book whose parts have the names by which excelize finds them: the book's own, or that of a
-// copy, which the caller removes. A copy costs no more than the archive's bytes, as nothing of it is unpacked.
-func (b *Book) arranged(archive *zip.Reader, sheet string) (path string, remove func() error, err error) {
-	wanted := map[string]string{partName(sheet): sheet, partName(b.strings): usualStrings, partName(b.styles): usualStyles}
-	as := func(f *zip.File) string {
-		name := strings.ReplaceAll(f.Name, `\`, "/")
-		if want, ok := wanted[partName(name)]; ok {
-			return want
-		}
-		if other := partName(name); other == partName(usualStrings) || other == partName(usualStyles) {
-			return "" // of that name, and not what the workbook refers to
-		}
-		return name
-	}
-	usual := true
-	for _, f := range archive.File {
-		usual = usual && as(f) == strings.ReplaceAll(f.Name, `\`, "/")
-	}
-	if usual {
-		return b.path, func() error { return nil }, nil
-	}
-	file, err := os.CreateTemp("", "cozeq-book-*.xlsx")
-	if err != nil {
-		return "", nil, err
-	}
-	copied := zip.NewWriter(file)
-	for _, f := range archive.File {
-		if name := as(f); name != "" && err == nil {
-			err = copyPart(copied, f, name)
-		}
-	}
-	if err = errors.Join(err, copied.Close(), file.Close()); err != nil {
-		return "", nil, errors.Join(err, os.Remove(file.Name()))
-	}
-	return file.Name(), func() error { return os.Remove(file.Name()) }, nil
-}
-
-func copyPart(to *zip.Writer, f *zip.File, name string) error {
-	header := f.FileHeader
-	header.Name = name
-	packed, err := f.OpenRaw()
-	if err != nil {
-		return err
-	}
-	w, err := to.CreateRaw(&header)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, packed)
-	return err
-}
-
-// texts are the sums of the shared strings. The library passes over those that it cannot read: they would be empty cells.
+// texts are the shared strings, in a temporary file.
 type texts struct {
-	seed maphash.Seed
-	sums []uint64
+	file *tempFile
+	ends []int64
 }
-
-func (t *texts) sum(text string) uint64 { return maphash.String(t.seed, text) }
 
 // readTexts reads the shared strings; a book without any has none.
-func readTexts(archive *zip.Reader, name string) (*texts, error) {
-	t := &texts{seed: maphash.MakeSeed()}
+func readTexts(archive *zip.Reader, name string) (t *texts, err error) {
+	t = new(texts)
 	r, err := openPart(archive, name)
 	if err != nil {
 		return t, nil // it is missing: cells that refer to it are damaged
 	}
 	defer r.Close()
-	decoder := xml.NewDecoder(r)
+	if t.file, err = newTempFile(); err != nil {
+		return nil, err
+	}
+	out := bufio.NewWriterSize(t.file, 256<<10)
+	if err = t.write(out, xml.NewDecoder(r)); err != nil {
+		err = damaged(0, "%s in it is damaged: %v", name, err)
+	} else {
+		err = out.Flush()
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
+}
+
+func (t *texts) write(out *bufio.Writer, decoder *xml.Decoder) error {
+	end := int64(0)
 	for {
 		token, err := decoder.Token()
 		if err == io.EOF {
-			return t, nil
+			return nil
 		}
 		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "si" {
 			var text string
-			text, err = richText(decoder)
-			t.sums = append(t.sums, t.sum(text))
+			if text, err = richText(decoder); err == nil {
+				_, err = out.WriteString(text)
+			}
+			end += int64(len(text))
+			t.ends = append(t.ends, end)
 		}
 		if err != nil {
-			return nil, damaged(0, "%s in it is damaged: %v", name, err)
+			return err
 		}
 	}
+}
+
+func (t *texts) at(i int) (string, error) {
+	begin := int64(0)
+	if i > 0 {
+		begin = t.ends[i-1]
+	}
+	text := make([]byte, t.ends[i]-begin)
+	_, err := t.file.ReadAt(text, begin)
+	return string(text), err
+}
+
+func (t *texts) close() error {
+	if t.file == nil {
+		return nil
+	}
+	return t.file.Close()
 }
 
 // richText reads the element that has begun: the text of a string item, without what is there to pronounce it.
@@ -165,16 +139,15 @@ type styles struct {
 // ownFormats is the first number of a format that is a book's own.
 const ownFormats = 164
 
-// readStyles reads the part of that name; a book without it has no styles. One that the library cannot read is none that it
-// opens.
-func readStyles(archive *zip.Reader, name string) (*styles, error) {
-	s := &styles{codes: make(map[int]string)}
+// readStyles reads the part of that name; a book without it has no styles. part is what excelize reads, too.
+func readStyles(archive *zip.Reader, name string) (s *styles, part []byte, err error) {
+	s = &styles{codes: make(map[int]string)}
 	r, err := openPart(archive, name)
 	if err != nil {
-		return s, nil // it is missing: numbers that refer to it are damaged
+		return s, nil, nil // it is missing: numbers that refer to it are damaged
 	}
 	defer r.Close()
-	var part struct {
+	var read struct {
 		Own []struct {
 			Number int    `xml:"numFmtId,attr"`
 			Code   string `xml:"formatCode,attr"`
@@ -183,26 +156,25 @@ func readStyles(archive *zip.Reader, name string) (*styles, error) {
 			Format int `xml:"numFmtId,attr"`
 		} `xml:"cellXfs>xf"`
 	}
-	err = xml.NewDecoder(r).Decode(&part)
-	if err == nil {
-		_, err = io.Copy(io.Discard, r)
+	if part, err = io.ReadAll(r); err == nil {
+		err = xml.Unmarshal(part, &read)
 	}
 	if err != nil {
-		return nil, damaged(0, "%s in it is damaged: %v", name, err)
+		return nil, nil, damaged(0, "%s in it is damaged: %v", name, err)
 	}
-	for _, f := range part.Own {
+	for _, f := range read.Own {
 		s.codes[f.Number] = f.Code
 	}
-	for _, x := range part.Styles {
+	for _, x := range read.Styles {
 		s.formats = append(s.formats, x.Format)
 	}
-	return s, nil
+	return s, part, nil
 }
 
 // wrong tells why the number of a cell of that style cannot be shown; "" = it can.
 func (s *styles) wrong(style int) string {
 	if style == 0 {
-		if len(s.formats) > 0 && isDate(s.formats[0], s.code(0)) { // the library shows numbers of this style as they are
+		if len(s.formats) > 0 && s.isDate(0) { // the library shows numbers of this style as they are
 			return "it is a date in a style that is for numbers"
 		}
 		return ""
@@ -243,11 +215,13 @@ func (s *styles) hideNumbers(style int) bool { return strings.Contains(s.code(st
 // quotedCode is what in the code of a format stands for itself: "text", \c, [Red], _x, *x.
 var quotedCode = regexp.MustCompile(`"[^"]*"|[\\_*].|\[[^\]]*\]`)
 
-// isDate reports whether a format shows a date or a time; code is that of the book's own.
-func isDate(format int, code string) bool {
+// isDateFormat reports whether a format shows a date or a time; code is that of the book's own.
+func isDateFormat(format int, code string) bool {
 	if code != "" {
 		code = strings.ToLower(code)
 		return !strings.Contains(code, "general") && strings.ContainsAny(code, "ymdhs")
 	}
 	return format >= 14 && format <= 22 || format >= 27 && format <= 36 || format >= 45 && format <= 47 || format >= 50 && format <= 58
 }
+
+func (s *styles) isDate(style int) bool { return isDateFormat(s.formats[style], s.code(style)) }

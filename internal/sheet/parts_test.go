@@ -123,7 +123,7 @@ func TestPartsByRelationship(t *testing.T) {
 	}
 }
 
-// TestDamagedCells: what the library cannot read is a damaged cell, and neither an empty one nor another text or number.
+// TestDamagedCells: what cannot be read is a damaged cell, and neither an empty one nor another text or number.
 func TestDamagedCells(t *testing.T) {
 	const styles = `<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><numFmts count="3"><numFmt numFmtId="172" formatCode="&quot;none&quot;"/><numFmt numFmtId="170" formatCode=";;;"/>` +
 		`<numFmt numFmtId="171" formatCode="&quot;Q: &quot;@"/></numFmts><fonts count="1"><font/></fonts>` +
@@ -134,15 +134,18 @@ func TestDamagedCells(t *testing.T) {
 		{`<c r="A1" t="s"><v> 1 </v></c>`, "a\rb _"},
 		{`<c r="A1" t="s"/>`, ""},
 		{`<c r="A1" t="s"><v>2</v></c>`, ""}, // an empty text
-		{`<c r="A1" t="s"><v>6</v></c>`, `it refers to the shared string "6", and the file has 6 A=d`},
-		{`<c r="A1" t="s"><v>-1</v></c>`, `it refers to the shared string "-1", and the file has 6 A=d`},
-		{`<c r="A1" t="s"><v>x</v></c>`, `it refers to the shared string "x", and the file has 6 A=d`},
+		{`<c r="A1" t="s"><v>8</v></c>`, `it refers to the shared string "8", and the file has 8 A=d`},
+		{`<c r="A1" t="s"><v>-1</v></c>`, `it refers to the shared string "-1", and the file has 8 A=d`},
+		{`<c r="A1" t="s"><v>x</v></c>`, `it refers to the shared string "x", and the file has 8 A=d`},
 		{`<c r="A1" t="s" s="3"><v>0</v></c>`, "Q: zero"},
 		{`<c r="A1" t="s" s="5"><v>0</v></c>`, " zero "},
 		{`<c r="A1" t="s"><v>3</v></c>`, "rich text"},
-		{`<c r="A1" t="s"><v>4</v></c>`, "its text cannot be read A=d"}, // the library has "rich " in a file that is larger
-		{`<c r="A1" t="s"><v>5</v></c>`, "its text cannot be read A=d"}, // the library drops halves of characters
-		{`<c r="A1" s="x" t="inlineStr"><is><t>inline</t></is></c>`, "its text cannot be read A=d"},
+		{`<c r="A1" t="s"><v>4</v></c>`, "rich twicehere"},
+		{`<c r="A1" t="s"><v>5</v></c>`, "😀"},
+		{`<c r="A1" t="s" s="3"><v>6</v></c>`, "Q: _x000D_"},
+		{`<c r="A1" t="s" s="3"><v>7</v></c>`, "Q: 012"},
+		{`<c r="A1" s="x" t="inlineStr"><is><t>inline</t></is></c>`, "inline"},
+		{`<c r="A1" t="inlineStr"><v>x</v></c>`, "its value cannot be read A=d"},
 		{`<c r="A1" t="inlineStr"><is><t>in_x000A_line</t></is></c>`, "in\nline"},
 		{`<c r="A1" t="str"><f>A2</f><v>one_x000D_&#10;two _x005F_x000D_</v></c>`, "one\r\ntwo _x000D_"},
 		{`<c r="A1" t="str"><f>A2</f><v>_xD83D__xDE00_</v></c>`, "😀"},
@@ -156,7 +159,7 @@ func TestDamagedCells(t *testing.T) {
 		{`<c r="A1" t="e"><v>#N/A</v></c>`, "#N/A A=e"},
 	}
 	shared := sst("<t>zero</t>", `<t xml:space="preserve">a_x000D_b _</t>`, "<t/>", `<r><t xml:space="preserve">rich </t></r><r><rPr><sz val="12"/></rPr><t>text</t></r><rPh sb="0" eb="1"><t>no</t></rPh>`,
-		`<r><t>rich </t></r><r><rPr><sz val="12"/></rPr></r><x><t>lost</t></x><t>twice</t><t>here</t>`, "<t>_xD83D__xDE00_</t>")
+		`<r><t>rich </t></r><r><rPr><sz val="12"/></rPr></r><x><t>lost</t></x><t>twice</t><t>here</t>`, "<t>_xD83D__xDE00_</t>", "<t>_x005F_x000D_</t>", "<t>012</t>")
 	for _, pad := range []string{"", "<!--" + strings.Repeat("x", 2<<20) + "-->"} { // the library reads texts in two ways
 		for _, test := range tests {
 			contents := parts(t, book(t, func(f *excelize.File) { f.SetCellValue("Sheet1", "A1", "x") }))

@@ -23,7 +23,7 @@ type scanned struct {
 	style   int    // its attribute s; -1 = it is no number
 	value   string // its element v
 	formula bool
-	inline  *string // the text of its element is
+	inline  string // the text of its element is
 }
 
 func newScan(r io.Reader) *scan { return &scan{xml: xml.NewDecoder(r)} }
@@ -135,14 +135,11 @@ func (s *scan) cell(start xml.StartElement, last int) (scanned, error) {
 			switch t.Name.Local {
 			case "v":
 				c.value, err = elementText(s.xml)
-				c.value = strings.TrimSpace(c.value)
 			case "f":
 				c.formula = true
 				err = s.xml.Skip()
 			case "is":
-				var text string
-				text, err = richText(s.xml)
-				c.inline = &text
+				c.inline, err = richText(s.xml)
 			default:
 				err = s.xml.Skip()
 			}

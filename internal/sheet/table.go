@@ -3,18 +3,15 @@ package sheet
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 )
 
 // Table is the rows of a sheet in a temporary file.
 type Table struct {
-	file   *os.File
-	left   bool    // the file has still its name
+	*tempFile
 	merges []Range // by Top
 }
 
@@ -25,27 +22,9 @@ type packed struct {
 	Marks  string   `json:"m,omitempty"` // "" = all are Text
 }
 
-// newTable makes the file. It loses its name at once, where a system allows that for an open file, so that a process that
-// is killed leaves nothing behind.
-func newTable() (*Table, error) {
-	file, err := os.CreateTemp("", "cozeq-sheet-*")
-	if err != nil {
-		return nil, err
-	}
-	return &Table{file: file, left: os.Remove(file.Name()) != nil}, nil
-}
-
-func (t *Table) Close() error {
-	err := t.file.Close()
-	if t.left {
-		err = errors.Join(err, os.Remove(t.file.Name()))
-	}
-	return err
-}
-
 // Rows reads the rows from the first one on. Readers of one Table do not disturb each other.
 func (t *Table) Rows() *Reader {
-	return &Reader{lines: json.NewDecoder(bufio.NewReader(io.NewSectionReader(t.file, 0, math.MaxInt64))), merges: t.merges}
+	return &Reader{lines: json.NewDecoder(bufio.NewReader(io.NewSectionReader(t.File, 0, math.MaxInt64))), merges: t.merges}
 }
 
 // Reader reads the rows of a Table.

@@ -2,6 +2,7 @@ package sheet
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,23 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/xuri/excelize/v2"
 )
-
-// inMemory is how much XML of a sheet, and of the texts that sheets share, excelize holds in memory. What is more goes
-// to a temporary file of its own.
-const inMemory = 1 << 20
-
-// What a spreadsheet shows by the locale of its user is shown here as it is in China: dates as 2024-01-15.
-var shown = excelize.Options{
-	UnzipSizeLimit:    maxUnpacked,
-	UnzipXMLSizeLimit: inMemory,
-	ShortDatePattern:  "yyyy-mm-dd",
-	LongDatePattern:   "yyyy-mm-dd",
-	LongTimePattern:   "hh:mm:ss",
-	CultureInfo:       excelize.CultureNameZhCN,
-}
 
 // Unpack writes the rows of the sheet of that name to a temporary file. A sheet that cannot be read to its end is a
 // *DamagedError. The caller closes the Table.
@@ -36,68 +21,46 @@ func (b *Book) Unpack(ctx context.Context, name string) (t *Table, err error) {
 		return nil, err
 	}
 	defer archive.Close()
-	shared, err := readTexts(&archive.Reader, b.strings)
-	if err != nil {
-		return nil, err
-	}
-	styles, err := readStyles(&archive.Reader, b.styles)
-	if err != nil {
-		return nil, err
-	}
-	i := 0
-	for i < len(b.sheets)-1 && b.sheets[i].name != name {
-		i++
-	}
+	i := max(0, slices.IndexFunc(b.sheets, func(p part) bool { return p.name == name }))
 	stored, err := openPart(&archive.Reader, b.sheets[i].file)
 	if err != nil {
 		return nil, err
 	}
 	defer stored.Close()
+	shared, err := readTexts(&archive.Reader, b.strings)
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
+	}
+	defer shared.close()
+	styles, part, err := readStyles(&archive.Reader, b.styles)
+	if err != nil {
+		return nil, err
+	}
+	shows, err := newFormatter(styles, part, b.mac)
+	if err != nil {
+		return nil, err
+	}
+	defer shows.close()
 
-	path, remove, err := b.arranged(&archive.Reader, b.sheets[i].file)
+	file, err := newTempFile()
 	if err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
 	}
-	book, err := excelize.OpenFile(path, shown)
-	if err != nil {
-		return nil, errors.Join(damaged(0, "%v", err), remove())
-	}
-	defer book.Close()
-	if err := remove(); err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
-	}
-	seen, err := book.Rows(b.sheets[i].name)
-	if err != nil {
-		return nil, damaged(0, "%v", err)
-	}
-	defer seen.Close()
-
-	if t, err = newTable(); err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", b.path, err)
-	}
-	u := &unpacking{scan: newScan(stored), shared: shared, styles: styles, seen: seen, out: bufio.NewWriterSize(t.file, 256<<10)}
-	if b.mac {
-		u.epoch = &epoch{styles: styles}
-	}
-	if err = errors.Join(u.rows(ctx), u.epoch.close()); err == nil {
+	u := &unpacking{scan: newScan(stored), shared: shared, shows: shows, out: bufio.NewWriterSize(file, 256<<10)}
+	if err = u.rows(ctx); err == nil {
 		err = u.out.Flush()
 	}
 	if err != nil {
-		return nil, errors.Join(err, t.Close())
+		return nil, errors.Join(err, file.Close())
 	}
-	t.merges = u.scan.merges
-	slices.SortFunc(t.merges, func(a, b Range) int { return a.Top - b.Top })
-	return t, nil
+	slices.SortFunc(u.scan.merges, func(a, b Range) int { return a.Top - b.Top })
+	return &Table{file, u.scan.merges}, nil
 }
 
-// unpacking goes through a sheet twice at a time: as it is stored, and as it is seen.
 type unpacking struct {
 	scan   *scan
 	shared *texts
-	styles *styles
-	epoch  *epoch // nil: the days count from 1900
-	seen   *excelize.Rows
-	at     int // the row of seen
+	shows  *formatter
 	out    *bufio.Writer
 }
 
@@ -115,19 +78,14 @@ func (u *unpacking) rows(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		texts, err := u.texts(u.scan.row)
-		if err != nil {
-			return err
-		}
-		row := packed{Number: u.scan.row, Cells: texts}
-		marks := []byte(strings.Repeat(string(rune(Text)), len(texts)))
+		row := packed{Number: u.scan.row}
+		var marks []byte
 		for _, c := range cells {
-			text := ""
-			if c.column <= len(texts) {
-				text = texts[c.column-1]
+			text, mark, err := u.cell(c)
+			if err != nil {
+				return fmt.Errorf("unpack the sheet: %w", err)
 			}
-			mark := u.mark(c, &text)
-			if text == "" && c.column > len(row.Cells) {
+			if text == "" && mark == Text {
 				continue
 			}
 			for len(row.Cells) < c.column {
@@ -144,92 +102,61 @@ func (u *unpacking) rows(ctx context.Context) error {
 	}
 }
 
-func (u *unpacking) texts(row int) ([]string, error) {
-	for u.at < row {
-		if !u.seen.Next() {
-			return nil, damaged(row, "the sheet ends here for its reader: %v", u.seen.Error())
-		}
-		u.at++
-		texts, err := u.seen.Columns(shown)
-		if err != nil {
-			return nil, damaged(row, "%v", err)
-		}
-		if u.at == row {
-			return texts, nil
-		}
-	}
-	return nil, damaged(row, "the row is repeated")
-}
-
-// mark tells what a cell is, and corrects what it shows. What is stored is compared with what the library has read, as
-// that has "" for what it cannot read, the first shared string for an index that is no number, and a date as a number.
-func (u *unpacking) mark(c scanned, text *string) (m Mark) {
+// cell is what a cell shows, and what it is.
+func (u *unpacking) cell(c scanned) (text string, m Mark, err error) {
+	value := strings.TrimSpace(c.value)
 	wrong := ""
 	switch c.kind {
 	case "e":
-		return Fault
+		return value, Fault, nil
 	case "s":
-		wrong = u.wrongShared(c, *text)
+		if value != "" {
+			text, wrong, err = u.sharedText(value)
+		}
 	case "str":
-		if strings.TrimSpace(*text) != c.value {
-			wrong = "its text cannot be read"
-		}
-		*text = unescape(*text)
+		text = unescape(c.value)
 	case "inlineStr":
-		if stored := c.inline; stored != nil && *stored != *text && !u.styles.changeTexts(c.style) {
-			wrong = "its text cannot be read"
-		}
+		text = c.inline
 	case "b":
+		text = cmp.Or(map[string]string{"0": "FALSE", "1": "TRUE"}[value], value)
 	case "", "n", "d":
-		wrong = u.wrongNumber(c, text)
+		if value == "" {
+			break
+		}
+		if wrong = u.shows.wrong(c.style); wrong != "" {
+			break
+		}
+		show := u.shows.number
+		if c.kind == "d" {
+			show = u.shows.date
+		}
+		text, err = show(value, c.style)
 	default:
 		wrong = fmt.Sprintf("its type %.20q is unknown", c.kind)
 	}
-	if wrong == "" && c.kind != "s" && c.value != "" && *text == "" && !u.styles.hideNumbers(c.style) {
+	if wrong == "" && c.kind != "s" && value != "" && text == "" && !u.shows.hideNumbers(c.style) {
 		wrong = "its value cannot be read"
 	}
 	switch {
-	case wrong != "":
-		*text = wrong
-		return Damaged
-	case c.formula && c.value == "" && c.inline == nil && *text == "":
-		return Unreckoned
-	case c.kind != "" && c.kind != "n":
-		return Text
+	case err != nil || wrong != "":
+		return wrong, Damaged, err
+	case c.formula && value == "" && text == "":
+		return "", Unreckoned, nil
+	case c.kind == "" || c.kind == "n":
+		text, m = number(value, text)
+		return text, m, nil
+	case c.kind != "d":
+		text, err = u.shows.text(text, c.style)
 	}
-	*text, m = number(c.value, *text)
-	return m
+	return text, Text, err
 }
 
-// wrongNumber tells why a number or a date cannot be shown; "" = it can. It corrects what a date shows.
-func (u *unpacking) wrongNumber(c scanned, text *string) string {
-	if c.value == "" {
-		return ""
+// sharedText is the text that a cell refers to, or what is wrong with that.
+func (u *unpacking) sharedText(index string) (text, wrong string, err error) {
+	i, err := strconv.Atoi(index)
+	if err != nil || i < 0 || i >= len(u.shared.ends) {
+		return "", fmt.Sprintf("it refers to the shared string %.20q, and the file has %d", index, len(u.shared.ends)), nil
 	}
-	wrong := u.styles.wrong(c.style)
-	if wrong == "" && u.epoch != nil {
-		right, ok, err := u.epoch.corrected(c.value, c.style)
-		if err != nil {
-			return "its date cannot be shown: " + err.Error()
-		}
-		if ok {
-			*text = right
-		}
-	}
-	return wrong
-}
-
-// wrongShared tells why a cell that refers to a shared string cannot be read; "" = it can.
-func (u *unpacking) wrongShared(c scanned, text string) string {
-	if c.value == "" {
-		return ""
-	}
-	i, err := strconv.Atoi(c.value)
-	switch {
-	case err != nil || i < 0 || i >= len(u.shared.sums):
-		return fmt.Sprintf("it refers to the shared string %.20q, and the file has %d", c.value, len(u.shared.sums))
-	case u.shared.sums[i] != u.shared.sum(text) && !u.styles.changeTexts(c.style):
-		return "its text cannot be read"
-	}
-	return ""
+	text, err = u.shared.at(i)
+	return text, "", err
 }
