@@ -9,7 +9,8 @@
 --
 -- The rate is a plateau: it jumps there and rises slowly. A rate that doubles would be past the limit within a second.
 
-local rate, limit = tonumber(ARGV[1]), load(KEYS[1], { 'rate', 'top' })
+local rate, limit = tonumber(ARGV[1]), load(KEYS[1], HOT)
 if limit.top > 0 or limit.rate >= rate then return 0 end
-save(KEYS[1], { rate = rate, top = rate, beta = 0.9, grown = K }, { 'rate', 'top', 'beta', 'grown' })
+limit.rate, limit.top, limit.beta, limit.grown = rate, rate, 0.9, K
+save(KEYS[1], limit, HOT)
 return 1

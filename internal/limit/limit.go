@@ -19,7 +19,6 @@ import (
 	"embed"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -68,7 +67,7 @@ const (
 
 // Permit is leave to make one call.
 type Permit struct {
-	At    string  // Redis' time when it was given
+	At    int64   // when it was given, in µs by Redis' clock
 	Rate  float64 // of the account, calls a second
 	Probe bool    // the call is to show whether a pause is over
 }
@@ -100,12 +99,12 @@ type Request struct {
 	limiter           *Limiter
 	what              string
 	keys              []string
-	botTicket, ticket string
+	botTicket, ticket int64
 }
 
 func (l *Limiter) Request(what, credential, bot string) *Request {
 	return &Request{
-		limiter: l, what: what, botTicket: "0", ticket: "0",
+		limiter: l, what: what,
 		keys: []string{l.shared(credential, bot), Key(credential, bot), pause.Key(credential, ""), pause.Key(credential, bot)},
 	}
 }
@@ -132,7 +131,7 @@ func (q *Request) Await(ctx context.Context, cmd *redis.Cmd) (Permit, error) {
 		cmd = limitScript.Run(ctx, q.limiter.Redis, q.keys, q.args()...)
 	}
 	for {
-		reply, err := cmd.StringSlice()
+		reply, err := cmd.Slice()
 		if err != nil {
 			return Permit{}, fmt.Errorf("take a permit: %w", err)
 		}
@@ -145,7 +144,7 @@ func (q *Request) Await(ctx context.Context, cmd *redis.Cmd) (Permit, error) {
 				return Permit{}, err
 			}
 		}
-		if p.At != "" {
+		if p.At != 0 {
 			return p, nil
 		}
 		cmd = limitScript.Run(ctx, q.limiter.Redis, q.keys, q.args()...)
@@ -153,18 +152,18 @@ func (q *Request) Await(ctx context.Context, cmd *redis.Cmd) (Permit, error) {
 }
 
 // read decodes a reply of limit.lua: a permit, which may be good only after a short wait, or the time to ask again.
-func (q *Request) read(reply []string) (p Permit, wait time.Duration, err error) {
+func (q *Request) read(reply []any) (p Permit, wait time.Duration, err error) {
 	if len(reply) != 7 {
 		return Permit{}, 0, fmt.Errorf("take a permit: %d values from the script, want 7", len(reply))
 	}
-	ms, _ := strconv.ParseInt(reply[1], 10, 64)
-	wait = time.Duration(ms) * time.Millisecond
+	number := func(i int) int64 { n, _ := reply[i].(int64); return n }
+	wait = time.Duration(number(1)) * time.Millisecond
+	class, _ := reply[6].(string)
 	switch reply[0] {
 	case "go", "probe":
-		rate, _ := strconv.ParseFloat(reply[4], 64)
-		return Permit{At: reply[5], Rate: rate, Probe: reply[0] == "probe"}, wait, nil
+		return Permit{At: number(5), Rate: float64(number(4)) / 1000, Probe: reply[0] == "probe"}, wait, nil
 	case "wait":
-		q.botTicket, q.ticket = reply[2], reply[3]
+		q.botTicket, q.ticket = number(2), number(3)
 		return Permit{}, wait, nil
 	case "far":
 		if q.what == ForChat {
@@ -172,9 +171,9 @@ func (q *Request) read(reply []string) (p Permit, wait time.Duration, err error)
 		}
 		return Permit{}, wait, nil
 	case "paused":
-		return Permit{}, 0, &PausedError{coze.ScopeAccount, coze.Class(reply[6]), wait}
+		return Permit{}, 0, &PausedError{coze.ScopeAccount, coze.Class(class), wait}
 	case "bot":
-		return Permit{}, 0, &PausedError{coze.ScopeBot, coze.Class(reply[6]), wait}
+		return Permit{}, 0, &PausedError{coze.ScopeBot, coze.Class(class), wait}
 	}
 	return Permit{}, 0, fmt.Errorf("take a permit: the script answered %q", reply[0])
 }

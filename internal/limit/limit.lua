@@ -3,7 +3,7 @@
 -- KEYS: 1 the account's limit, 2 the bot's limit, 3 the account's pause, 4 the bot's pause
 -- ARGV: 1 "chat" or "poll", 2 the account's highest rate (calls a second, 0 = none),
 --       3 ticket at the bot, 4 ticket at the account (0 = none yet), 5 longest wait in place (ms)
--- Reply: { verdict, ms, ticket at the bot, ticket at the account, rate, now, class of the pause }
+-- Reply: { verdict, ms, ticket at the bot, ticket at the account, rate * 1000, now (us), class of the pause }
 --   "go"      the call may be made after so many ms, mostly 0
 --   "probe"   the same, and the call shows whether the pause is over
 --   "wait"    ask again with these tickets after so many ms
@@ -12,9 +12,10 @@
 --
 -- Invariant: all processes together make no more calls than the rate, and one probe at a time tests a pause.
 --
--- A limit hands out numbered places in a queue, its tickets: a caller takes the next number (issued). The numbers up to
--- served may call, and served grows at the rate. So a change of the rate acts at once on all callers that wait; promised times
--- would not. The ticket of a caller that died is served like the others.
+-- A limit hands out numbered places in a queue, its tickets: a caller takes the next number (issued) and a token. Tokens come
+-- at the rate, and there are less than none while callers wait: the numbers up to issued + tokens may call. So a change of the
+-- rate acts at once on all callers that wait; promised times would not. The ticket of a caller that died is served like the
+-- others.
 --
 -- The rate follows CUBIC (RFC 9438), which settles just under a limit that is not known. After a refusal the rate is cut a
 -- little, comes back fast to just below where it was refused, stays there, and only then rises, ever faster. It rises only
@@ -23,9 +24,6 @@
 local DOUBLE = 1  -- s to double the rate before the first refusal
 local SHORT = 100 -- ms: after so short a wait the caller need not ask again
 
--- The fields of HOT that a permit changes. Not top, which refused.lua and known.lua set.
-local CHANGED = { 'rate', 'grown', 'at', 'issued', 'served', 'calls', 'deferred' }
-
 -- step brings a limit to now. Its first rate is the highest, where there is one: an operator sets that to what the account
 -- allows.
 local function step(b, highest)
@@ -33,7 +31,7 @@ local function step(b, highest)
 	local from = math.max(b.at, b.blocked)
 	local dt = math.max(0, now - from) / 1000
 	b.at = math.max(b.at, now)
-	if b.issued > b.served then
+	if b.tokens < 0 then
 		local grow = math.min(dt, 1)
 		if b.top == 0 then
 			b.rate = b.rate * 2 ^ (grow / DOUBLE)
@@ -44,9 +42,9 @@ local function step(b, highest)
 	end
 	b.rate = math.max(b.rate, FLOOR)
 	if highest > 0 and b.rate > highest then b.rate = highest end
-	-- An idle counter saves up a twentieth of a second, one call at the least. Without that the first caller would wait,
+	-- An idle limit saves up a twentieth of a second, one call at the least. Without that the first caller would wait,
 	-- and a late one would be lost.
-	b.served = math.min(b.served + b.rate * dt, b.issued + math.max(1, b.rate / 20))
+	b.tokens = math.min(b.tokens + b.rate * dt, math.max(1, b.rate / 20))
 	b.deferred = math.max(0, b.deferred - b.rate * dt)
 end
 
@@ -55,16 +53,17 @@ end
 local function pass(b, ticket, near)
 	local blocked = math.max(0, b.blocked - now)
 	if ticket == 0 then
-		local wait = blocked + (b.issued + 1 - b.served) / b.rate * 1000
+		local wait = blocked + (1 - b.tokens) / b.rate * 1000
 		if wait > near and b.top > 0 then -- before the first refusal the rate says nothing of the limit
 			b.deferred = b.deferred + 1
 			return nil, 0, wait + b.deferred / b.rate * 1000
 		end
-		b.issued = b.issued + 1
+		b.issued, b.tokens = b.issued + 1, b.tokens - 1
 		ticket = b.issued
 	end
-	if b.served >= ticket then return 0, ticket end
-	return blocked + (ticket - b.served) / b.rate * 1000, ticket
+	local ahead = ticket - b.issued - b.tokens
+	if ahead <= 0 then return 0, ticket end
+	return blocked + ahead / b.rate * 1000, ticket
 end
 
 local function paused(key)
@@ -80,8 +79,7 @@ end
 local near = tonumber(ARGV[5])
 local bot_ticket, ticket = tonumber(ARGV[3]), tonumber(ARGV[4])
 local function answer(verdict, ms, rate)
-	return { verdict, string.format('%.0f', math.ceil(ms)), string.format('%.0f', bot_ticket),
-		string.format('%.0f', ticket), string.format('%.3f', rate or 0), string.format('%.3f', now), '' }
+	return { verdict, math.ceil(ms), bot_ticket, ticket, 1000 * (rate or 0), us, '' }
 end
 
 local function stay_out(verdict, key, ms)
@@ -90,9 +88,12 @@ local function stay_out(verdict, key, ms)
 	return a
 end
 
+-- Mostly there is neither a limit of the bot nor a pause: that is one command to find out.
+local more = redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4]) > 0
+
 -- A caller that waits for a permit already learns of a pause, too.
 local probe = false
-if ARGV[1] == 'chat' then
+if more and ARGV[1] == 'chat' then
 	local wait = paused(KEYS[3])
 	if wait and wait > 0 then return stay_out('paused', KEYS[3], wait) end
 	local bot_wait = paused(KEYS[4])
@@ -101,12 +102,12 @@ if ARGV[1] == 'chat' then
 end
 
 -- The bot first: a ticket of the account must not lie idle while the bot is slow.
-if bot_ticket >= 0 and redis.call('EXISTS', KEYS[2]) == 1 then
+if more and bot_ticket >= 0 and redis.call('EXISTS', KEYS[2]) == 1 then
 	local b = load(KEYS[2], HOT)
 	step(b, 0)
 	local wait, drawn, stay = pass(b, bot_ticket, near)
 	if wait == 0 or probe then b.calls = b.calls + 1 end
-	save(KEYS[2], b, CHANGED)
+	save(KEYS[2], b, HOT)
 	if not wait then
 		if not probe then return answer('far', stay, b.rate) end
 	else
@@ -121,7 +122,7 @@ step(a, tonumber(ARGV[2]))
 local wait, drawn, stay = pass(a, ticket, near)
 local go = probe or wait and wait <= SHORT
 if go then a.calls = a.calls + 1 end
-save(KEYS[1], a, CHANGED)
+save(KEYS[1], a, HOT)
 if probe then return answer('probe', 0, a.rate) end
 if not wait then return answer('far', stay, a.rate) end
 ticket = drawn

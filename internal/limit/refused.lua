@@ -1,7 +1,7 @@
 -- Cuts a limit after a call was refused for its rate, unless the refusal has nothing to do with the rate.
 --
 -- KEYS: 1 the limit
--- ARGV: 1 when the call's permit was given (ms, the "now" of limit.lua), 2 for how long the server wants no call (ms,
+-- ARGV: 1 when the call's permit was given (us, the "now" of limit.lua), 2 for how long the server wants no call (ms,
 --       0 = it did not say), 3 the account's rate: a bot's limit of which nothing is known starts with it
 -- Reply: 1
 --
@@ -43,7 +43,7 @@ local COLD = { 'refusals', 'refused_at', 'cut_at', 'cuts', 'row_rate', 'window_a
 
 local hot, cold = load(KEYS[1], HOT), load(KEYS[1], COLD)
 if hot.rate == 0 then hot.rate = tonumber(ARGV[3]) end
-local given, hold = tonumber(ARGV[1]), tonumber(ARGV[2])
+local given, hold = ARGV[1] / 1000, tonumber(ARGV[2])
 cold.refusals = cold.refusals + 1
 if given <= cold.window_at then cold.window_refusals = cold.window_refusals + 1 end
 
