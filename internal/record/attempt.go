@@ -38,6 +38,8 @@ type Attempt struct {
 	delta EntryID // of the deltas, the entry that this attempt appended last; zero for none
 	again sealedDelta
 	known string // the chat that the record names, as far as this attempt knows
+
+	fencedAt bool // the record has fenced_at: see begin.lua
 }
 
 // Notes are what a record holds for the attempts that come.
@@ -100,8 +102,9 @@ func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, a
 	if err != nil {
 		return nil, fmt.Errorf("begin %s: %w", seed.ID, results.KeyFault(results.Key(seed.ID), err))
 	}
-	r := parse(seed.ID, pairs(reply[0]), s.results.Keys)
-	a := &Attempt{Result: r.Result, Notes: r.Notes, Ended: r.Status.Terminal(), store: s, owner: owner, known: r.ChatID}
+	hash := pairs(reply[0])
+	r := parse(seed.ID, hash, s.results.Keys)
+	a := &Attempt{Result: r.Result, Notes: r.Notes, Ended: r.Status.Terminal(), store: s, owner: owner, known: r.ChatID, fencedAt: hash["fenced_at"] != ""}
 	if a.keep == 0 {
 		a.keep = seconds(s.results.Keep)
 	}
@@ -225,10 +228,19 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 	if a.RemovedChat != "" {
 		set = append(set, "removed_chat", a.RemovedChat)
 	}
+	var drop []any // only what is there: Redis looks as long for what is not
+	for _, f := range []struct {
+		name  string
+		there bool
+	}{{"chat_id", a.known != ""}, {"logid", a.LogID != ""}, {"fenced_at", a.fencedAt}, {"tools", a.Tools != nil}} {
+		if f.there {
+			drop = append(drop, f.name)
+		}
+	}
 	a.LogID, a.Tools = "", nil
-	err := a.update(ctx, "", true, []any{"chat_id", "logid", "fenced_at", "tools"}, set, along...)
+	err := a.update(ctx, "", true, drop, set, along...)
 	if err == nil {
-		a.known = ""
+		a.known, a.fencedAt = "", false
 	}
 	return err
 }

@@ -22,7 +22,7 @@
 -- Without it each attempt would wait that time from its own start, and workers that live for less would never finish
 -- the wait. Asking again removes it together with the old note.
 
-local record = redis.call('HMGET', KEYS[1], 'status', 'id')
+local record = redis.call('HMGET', KEYS[1], 'status', 'id', 'started_at', 'error_msg', 'asked_at', 'fenced_at')
 local status, id = record[1], record[2]
 if ENDED[status] then return { redis.call('HGETALL', KEYS[1]) } end
 if not id and #ARGV == 4 then return {} end
@@ -31,16 +31,15 @@ if not id then -- the record is empty, or holds only what an older attempt has n
 	for i = 5, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
 local fenced_for = 0
-if redis.call('HEXISTS', KEYS[1], 'asked_at') == 1 then
+if record[5] then
 	local time = redis.call('TIME')
 	local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-	fenced_for = ms - (tonumber(redis.call('HGET', KEYS[1], 'fenced_at')) or ms)
+	fenced_for = ms - (tonumber(record[6]) or ms)
 	redis.call('HSETNX', KEYS[1], 'fenced_at', ms)
 end
-redis.call('HSETNX', KEYS[1], 'started_at', ARGV[2])
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'status', 'running')
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'status', 'running', 'started_at', record[3] or ARGV[2])
 -- logid stays: it belongs to the last ask, which is looked up
-redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint')
+if record[4] then redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint') end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 local body = ''
 if ARGV[4] == '1' then

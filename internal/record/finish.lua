@@ -12,25 +12,19 @@
 -- go-redis sends a script again when the reply was lost. The second run finds that this owner has ended the task: it
 -- replies 1 and publishes nothing.
 --
--- The ids of chat and conversation are deleted before the result is written: the result may have dropped one that was
--- noted, and the record must say what the message says.
---
--- A task of a batch ("kept") has custom_id, bot_id, user_id and queue in its batch as well, so its ended record goes
--- without them.
+-- The record is written anew, as the owner knows all that it is to say: what was noted for the next attempt goes, and so do
+-- ids that the result has dropped. The record says what the message says.
 
 local STALE = 4
 
-local record = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id', 'other_chat_ids', 'kept')
-local status, chat, others, kept = record[2], record[3], record[4], record[5]
+local record = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id', 'other_chat_ids')
+local status, chat, others = record[2], record[3], record[4]
 local refused = refusal(record[1], status, ARGV[1], ARGV[2])
 if refused then return refused end
 if ENDED[status] then return 1 end
 if chat and chat ~= ARGV[8] and chat ~= ARGV[9] then others = add_other_chat(chat) end
 if (others or '') ~= ARGV[10] then return STALE end
-redis.call('HDEL', KEYS[1], 'asked_at', 'fenced_at', 'cancel', 'made', 'ended_chat', 'ended_conversation',
-	'removed_chat', 'tools', 'waits', 'waiting_since', 'keep', 'conversation_id', 'chat_id', 'logid',
-	'answer', 'content_type', 'parts', 'reasoning', 'follow_ups', 'asks_back', 'execute_id', 'debug_url', 'interrupt')
-if kept then redis.call('HDEL', KEYS[1], 'kept', 'custom_id', 'bot_id', 'user_id', 'queue') end
+redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 11))
 close(ARGV[3], ARGV[7] == '1', ARGV[6] == '1', ARGV[4], ARGV[5])
 return 1

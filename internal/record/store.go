@@ -14,7 +14,7 @@ import (
 )
 
 // openTTL bounds the life of a record whose task never ends, as its producer died between its two steps, or the queue was
-// deleted. Each Begin and each wait renews it. A task that outlives it loses its count of attempts, not its question.
+// deleted. Each Begin renews it. A task that outlives it loses its count of attempts, not its question.
 const openTTL = 30 * 24 * time.Hour
 
 // ErrFenced is returned to an [Attempt] that may not write any more: a newer one has begun, or the task has ended without it.

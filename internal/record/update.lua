@@ -1,9 +1,9 @@
 -- Writes fields of an open record for its owner.
 --
 -- KEYS: 1 record
--- ARGV: 1 owner, 2 '1' to make a record that is gone, 3 TTL in seconds, 4 the chat that the owner believes the record
---       names, 5 the chat that it writes, 6 '1' for the asked note, 7 how many names to delete, those names, then
---       names and values to set
+-- ARGV: 1 owner, 2 '1' to make a record that is gone, 3 its TTL in seconds then, 4 the chat that the owner believes the
+--       record names, 5 the chat that it writes, 6 '1' for the asked note, 7 how many names to delete, those names,
+--       then names and values to set
 -- Reply: 1 written; 2 written, and a cancellation is requested; GONE; FENCED; 3 (TAKEN) the asked note is refused, as
 --        the question has a chat already
 --
@@ -19,22 +19,25 @@
 
 local TAKEN = 3
 
-local record = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id', 'conversation_id')
-local status, chat, conversation = record[2], record[3], record[4]
+local record = redis.call('HMGET', KEYS[1], 'owner', 'status', 'chat_id', 'cancel')
+local status, chat = record[2], record[3]
 local refused = refusal(record[1], status, ARGV[1], ARGV[2])
 if refused then return refused end
 if ENDED[status] then return FENCED end
 local unknown = chat and chat ~= ARGV[4] and chat ~= ARGV[5]
 if unknown and ARGV[6] == '1' then return TAKEN end
+local conversation = unknown and redis.call('HGET', KEYS[1], 'conversation_id')
 local drop = tonumber(ARGV[7])
 if drop > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 8, 7 + drop)) end
-if not status then redis.call('HSET', KEYS[1], 'made', 1) end -- see begin.lua
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 8 + drop))
+redis.call('HSET', KEYS[1], unpack(ARGV, 8 + drop))
 if unknown and ARGV[5] ~= '' then
 	add_other_chat(chat)
 elseif unknown then
 	redis.call('HSET', KEYS[1], 'chat_id', chat, 'conversation_id', conversation or '')
 	redis.call('HDEL', KEYS[1], 'asked_at')
 end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 1 + redis.call('HEXISTS', KEYS[1], 'cancel')
+if not status then
+	redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'made', 1) -- see begin.lua
+	redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
+return record[4] and 2 or 1
