@@ -31,11 +31,12 @@ import (
 // BenchmarkTask compares the CPU that this worker takes for a task with what a
 // plain asynq handler takes that posts the question with net/http and decodes
 // every event with encoding/json, both in this process, on the same mock and Redis
-// in processes of their own.
+// in processes of their own. It compares what both take of that Redis, too.
 func BenchmarkTask(b *testing.B) {
 	for _, deltas := range []int{20, 200, 1000} {
 		b.Run(fmt.Sprint("deltas=", deltas), func(b *testing.B) {
-			rdb := redistest.Start(b).Client()
+			server := redistest.Start(b)
+			rdb, servers := server.Client(), []*redistest.Server{server}
 			url := startMock(b, deltas)
 			// In turns: this machine is not equally fast from one second to the next.
 			const round = 2000
@@ -43,14 +44,15 @@ func BenchmarkTask(b *testing.B) {
 			if testing.Short() { // make bench-ratios
 				turns = 1
 			}
-			took := map[string]time.Duration{}
+			took, redisTook := map[string]time.Duration{}, map[string]time.Duration{}
 			measure := func(kind string, enqueue, work func(n int)) {
 				enqueue(200)
 				work(200) // scripts, and the garbage collector's idea of us
 				enqueue(round)
-				before := cpu()
+				before, redisBefore := cpu(), loadOf(b, servers)
 				work(round)
 				took[kind] += cpu() - before
+				redisTook[kind] += loadOf(b, servers).since(redisBefore).cpu
 			}
 			n := 0
 			for b.Loop() {
@@ -64,8 +66,10 @@ func BenchmarkTask(b *testing.B) {
 			}
 			for kind, took := range took {
 				b.ReportMetric(float64(took.Microseconds())/float64(n), kind+"-us/task")
+				b.ReportMetric(float64(redisTook[kind].Microseconds())/float64(n), kind+"-redis-us/task")
 			}
 			b.ReportMetric(float64(took["cozeq"])/float64(took["plain"]), "ratio")
+			b.ReportMetric(float64(redisTook["cozeq"])/float64(redisTook["plain"]), "redis-ratio")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

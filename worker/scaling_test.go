@@ -85,7 +85,7 @@ type load struct {
 	memory   int64
 }
 
-func loadOf(t *testing.T, servers []*redistest.Server) (sum load) {
+func loadOf(t testing.TB, servers []*redistest.Server) (sum load) {
 	t.Helper()
 	for _, s := range servers {
 		info, err := s.Client().InfoMap(context.Background(), "cpu", "stats", "memory").Result()
