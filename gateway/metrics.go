@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/cozeq/cozeq/internal/apikey"
 	"github.com/cozeq/cozeq/internal/watch"
@@ -18,30 +19,27 @@ type metrics struct {
 }
 
 func newMetrics(r prometheus.Registerer, hub *watch.Hub, keys *apikey.File) *metrics {
+	auto := promauto.With(r) // registers nothing where r is nil
 	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+		requests: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "cozeq_http_requests_total", Help: "HTTP requests that ended, by route, status and API key.",
 		}, []string{"route", "status", "key"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "cozeq_http_request_seconds", Help: "Duration of HTTP requests by route, less what Prefer: wait and ?wait asked for. Streams and answers of OpenAI's API last as long as their chats.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900},
 		}, []string{"route"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+		inFlight: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "cozeq_http_requests_in_flight", Help: "HTTP requests that are being answered, event streams included.",
 		}),
-		first: prometheus.NewHistogram(prometheus.HistogramOpts{
+		first: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "cozeq_http_first_delta_seconds", Help: "From a streaming request of OpenAI's API to the first piece of its answer.",
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 900},
 		}),
 	}
-	if r == nil {
-		return m
-	}
-	watchers := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "cozeq_http_watchers", Help: "Requests that watch a task: event streams, and OpenAI's that wait for an answer.",
 	}, func() float64 { return float64(hub.Watchers()) })
-	r.MustRegister(m.requests, m.seconds, m.inFlight, m.first, watchers)
-	if keys != nil {
+	if r != nil && keys != nil {
 		r.MustRegister(&keyCollector{keys})
 	}
 	return m

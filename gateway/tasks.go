@@ -120,7 +120,7 @@ that has ended stays as it is.`)
 	register(g, op, func(ctx context.Context, in *struct {
 		ID string `path:"id"`
 	}) (*result, error) {
-		if _, err := g.submit.Cancel(ctx, in.ID); err != nil {
+		if err := g.submit.Cancel(ctx, in.ID); err != nil {
 			return nil, err
 		}
 		r, err := g.submit.Result(ctx, in.ID)

@@ -89,7 +89,7 @@ func (h *Handler) end(ctx context.Context, result *results.Result) (*results.Res
 	if result.Status.Terminal() {
 		return result, nil
 	}
-	if _, err := h.Submit.Cancel(ctx, result.ID); err != nil {
+	if err := h.Submit.Cancel(ctx, result.ID); err != nil {
 		return nil, err
 	}
 	soon, stop := context.WithTimeout(ctx, endSoon)

@@ -29,7 +29,7 @@ func (h *Handler) object(r *http.Request, b *batches.Status) (openai.Object, err
 }
 
 func (h *Handler) getBatch(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
-	b, _, err := h.batch(r, r.PathValue("id"))
+	b, err := h.batch(r, r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (h *Handler) getBatch(_ http.ResponseWriter, r *http.Request) (openai.Objec
 // cancel cancels what has not ended. Lines that are at Coze end a moment later, and the batch is "cancelling" until then. A
 // cancel that was cut is completed by the next one.
 func (h *Handler) cancel(_ http.ResponseWriter, r *http.Request) (openai.Object, error) {
-	b, _, err := h.batch(r, r.PathValue("id"))
+	b, err := h.batch(r, r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func parseOutput(id string) (o output, ok bool) {
 
 // written finds the batch of a file of answers. The file is there if the batch has ended and has lines for it.
 func (h *Handler) written(r *http.Request, out output) (*batches.Status, error) {
-	b, _, err := h.batch(r, out.batch)
+	b, err := h.batch(r, out.batch)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (h *Handler) write(ctx context.Context, w io.Writer, b *batches.Status, res
 		if err != nil {
 			return err
 		}
-		line, answered, err := lineOf(b, record)
+		line, answered, err := lineOf(record)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ var (
 	errCanceled = &lineError{"batch_cancelled", "This request was not executed, as the batch was cancelled."}
 )
 
-func lineOf(b *batches.Status, record *batchfile.Record) (line resultLine, answered bool, err error) {
+func lineOf(record *batchfile.Record) (line resultLine, answered bool, err error) {
 	r := record.Result
 	line = resultLine{ID: "batch_req_" + strings.TrimPrefix(r.ID, batchPrefix), CustomID: r.CustomID}
 	switch {
@@ -225,21 +225,20 @@ func endOf(b *batches.Status) time.Time {
 }
 
 // batch finds a batch of the tenant that was made here.
-func (h *Handler) batch(r *http.Request, id string) (*batches.Status, *note, error) {
+func (h *Handler) batch(r *http.Request, id string) (*batches.Status, error) {
 	missing := notFound("batch", "id", id)
 	if batches.ValidateID(id) != nil {
-		return nil, nil, missing
+		return nil, missing
 	}
 	b, err := h.batches.Get(r.Context(), id)
 	if errors.Is(err, batches.ErrNotFound) {
-		return nil, nil, missing
+		return nil, missing
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	n, ok := noteOf(b)
-	if !ok || !owns(r, b) {
-		return nil, nil, missing
+	if _, ours := noteOf(b); !ours || !owns(r, b) {
+		return nil, missing
 	}
-	return b, n, nil
+	return b, nil
 }

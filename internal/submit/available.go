@@ -33,7 +33,7 @@ type served struct {
 }
 
 // check returns an *UnavailableError for a queue that no live worker serves.
-func (s *served) check(ctx context.Context, queue string) error {
+func (s *served) check(queue string) error {
 	if queue == "" {
 		queue = tasks.QueueDefault
 	}

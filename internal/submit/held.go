@@ -57,7 +57,7 @@ func WaitOf(held *pause.Hold) *Wait {
 // QueueWaits returns why questions of a queue wait, though perhaps not all of them; nil: nothing is known that holds them.
 func (c *Client) QueueWaits(ctx context.Context, queue string) (*Wait, error) {
 	queue = cmp.Or(queue, tasks.QueueDefault)
-	err := c.served.check(ctx, queue)
+	err := c.served.check(queue)
 	if away, ok := errors.AsType[*UnavailableError](err); ok && away.Err == nil {
 		return &Wait{Reason: away.Reason}, nil
 	}

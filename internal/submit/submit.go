@@ -194,7 +194,7 @@ func (c *Client) prepare(ctx context.Context, r *Request) (id string, digests []
 	if err := r.Options.Validate(); err != nil {
 		return "", nil, err
 	}
-	if err := c.served.check(ctx, r.Options.Queue); err != nil {
+	if err := c.served.check(r.Options.Queue); err != nil {
 		return "", nil, err
 	}
 	request, err := fingerprint(r.Chat, &r.Options)
@@ -355,10 +355,11 @@ func Owns(ctx context.Context, tenant string) bool {
 }
 
 // Cancel ends a task of the request's key: see tasks.Client.Cancel.
-func (c *Client) Cancel(ctx context.Context, id string) (results.Status, error) {
-	if _, err := c.Result(ctx, id); err != nil {
-		return "", err
+func (c *Client) Cancel(ctx context.Context, id string) error {
+	_, err := c.Result(ctx, id)
+	if err == nil {
+		_, err = c.Tasks.Cancel(ctx, id)
+		err = Unavailable(err)
 	}
-	status, err := c.Tasks.Cancel(ctx, id)
-	return status, Unavailable(err)
+	return err
 }

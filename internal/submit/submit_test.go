@@ -80,7 +80,7 @@ func TestIdempotency(t *testing.T) {
 				t.Fatalf("%s: %+v, %v", tt.name, first, err)
 			}
 			if tt.first.canceled {
-				if _, err := client.Cancel(context.Background(), first.ID); err != nil {
+				if err := client.Cancel(context.Background(), first.ID); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/cozeq/cozeq/results"
 )
@@ -38,67 +39,66 @@ func NewUploads() *prometheus.CounterVec {
 var chatBuckets = []float64{0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600}
 
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{
-		tasks: prometheus.NewCounterVec(prometheus.CounterOpts{
+	auto := promauto.With(reg)
+	return &Metrics{
+		tasks: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "cozeq_tasks_total",
 			Help: "Tasks that ended, by queue, status (completed, failed, canceled, expired) and error class.",
 		}, []string{"queue", "status", "class"}),
-		waits: prometheus.NewCounterVec(prometheus.CounterOpts{
+		waits: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "cozeq_waits_total",
 			Help: "Attempts that did not end their task, by verdict (retry uses up an attempt, later does not) and error class.",
 		}, []string{"verdict", "class"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+		inFlight: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "cozeq_chats_in_flight",
 			Help: "Attempts running in this process.",
 		}),
-		slots: prometheus.NewGauge(prometheus.GaugeOpts{
+		slots: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "cozeq_concurrency",
 			Help: "The most attempts that this process runs at a time.",
 		}),
-		first: prometheus.NewHistogram(prometheus.HistogramOpts{
+		first: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "cozeq_time_to_first_token_seconds", Buckets: chatBuckets,
 			Help: "From sending a question to the first piece of its answer.",
 		}),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+		duration: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "cozeq_chat_duration_seconds", Buckets: chatBuckets,
 			Help: "From the start of an attempt to its answer.",
 		}),
-		pickup: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		pickup: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cozeq_pickup_seconds",
 			Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 1800, 7200},
 			Help:    "From the enqueueing of a task to its first attempt, by queue.",
 		}, []string{"queue"}),
-		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+		tokens: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "cozeq_tokens_total",
 			Help: "Tokens that Coze counted, by direction (input, output).",
 		}, []string{"direction"}),
-		lookUps: prometheus.NewCounter(prometheus.CounterOpts{
+		lookUps: auto.NewCounter(prometheus.CounterOpts{
 			Name: "cozeq_lookups_total",
 			Help: "Chats that were looked up instead of asked again.",
 		}),
-		orphans: prometheus.NewCounter(prometheus.CounterOpts{
+		orphans: auto.NewCounter(prometheus.CounterOpts{
 			Name: "cozeq_orphans_total",
 			Help: "Tasks of dead workers that were put back in the queue.",
 		}),
-		permits: prometheus.NewHistogram(prometheus.HistogramOpts{
+		permits: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "cozeq_permit_wait_seconds", Buckets: []float64{0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60},
 			Help: "How long an attempt waited in its slot for the rate limit, before it asked.",
 		}),
-		unknown: prometheus.NewCounter(prometheus.CounterOpts{
+		unknown: auto.NewCounter(prometheus.CounterOpts{
 			Name: "cozeq_unknown_codes_total",
 			Help: "Answers of Coze with a code that is not in the table. The log names each code once.",
 		}),
-		tools: prometheus.NewCounterVec(prometheus.CounterOpts{
+		tools: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "cozeq_tool_calls_total",
 			Help: "Calls of client-side tools, by tool and outcome (ok, error, timeout, interrupted, abandoned; or, under no name, missing).",
 		}, []string{"tool", "outcome"}),
+		asksBack: auto.NewCounter(prometheus.CounterOpts{
+			Name: "cozeq_asks_back_total",
+			Help: "Answers with which a bot or chatflow asks back.",
+		}),
 	}
-	m.asksBack = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "cozeq_asks_back_total",
-		Help: "Answers with which a bot or chatflow asks back.",
-	})
-	reg.MustRegister(m.asksBack, m.orphans, m.tasks, m.waits, m.inFlight, m.slots, m.first, m.duration, m.pickup, m.tokens, m.lookUps, m.permits, m.unknown, m.tools)
-	return m
 }
 
 func (m *Metrics) Concurrency(n int) {

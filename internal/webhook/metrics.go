@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // metrics count what a Sender does. A nil metrics counts nothing.
@@ -18,20 +19,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	if reg == nil {
 		return nil
 	}
+	auto := promauto.With(reg)
 	m := &metrics{
-		tries: prometheus.NewCounterVec(prometheus.CounterOpts{
+		tries: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "cozeq_webhook_deliveries_total",
 			Help: "Tries to deliver a webhook, by outcome: delivered, refused (a status that is no success), gone (410), timeout, unreachable, blocked (a private address), unsigned (no such secret).",
 		}, []string{"outcome"}),
-		givenUp: prometheus.NewCounter(prometheus.CounterOpts{
+		givenUp: auto.NewCounter(prometheus.CounterOpts{
 			Name: "cozeq_webhook_given_up_total",
 			Help: "Webhooks that were not delivered at their last try. They are archived in the queue webhooks.",
 		}),
-		took: prometheus.NewHistogram(prometheus.HistogramOpts{
+		took: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "cozeq_webhook_delivery_seconds", Buckets: []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20},
 			Help: "From connecting to a receiver to its answer, for each try.",
 		}),
-		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
+		delay: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "cozeq_webhook_delay_seconds", Buckets: []float64{0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400},
 			Help: "From the end of a task or batch to its first try.",
 		}),
@@ -39,7 +41,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, o := range outcomes {
 		m.tries.WithLabelValues(string(o))
 	}
-	reg.MustRegister(m.tries, m.givenUp, m.took, m.delay)
 	return m
 }
 
