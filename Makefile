@@ -8,7 +8,7 @@ LIMITS   ?= 20,200
 PKG      ?= ./...
 
 # The packages whose tests run on any kind of Redis: see redistest.Each.
-ON_REDIS := ./results ./internal/record ./internal/asynqx ./internal/limit ./internal/conversation ./internal/lane ./tasks ./tasks/batches ./worker ./internal/filestore
+ON_REDIS := ./results ./internal/record ./internal/asynqx ./internal/ratelimit ./internal/conversation ./internal/lane ./tasks ./tasks/batches ./worker ./internal/filestore
 
 # The tools have a go.mod of their own, so that users of the library do not inherit them.
 STATICCHECK := go tool -modfile=internal/tools/go.mod staticcheck

@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
-	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/ratelimit"
 	"github.com/cozeq/cozeq/internal/recovery"
 	"github.com/cozeq/cozeq/internal/telemetry"
 )
@@ -17,7 +17,7 @@ import (
 type (
 	Pause      = pause.Pause         // one pause as it stands
 	QueuePause = pause.QueuePause    // the pause of one queue, as asynqmon shows it
-	Limit      = limit.Limit         // what the workers of one Redis have learnt of a credential's limit
+	Limit      = ratelimit.Limit     // what the workers of one Redis have learnt of a credential's limit
 	Unreadable = recovery.Unreadable // a task that was taken out of its queue: see Unreadables
 )
 
@@ -51,13 +51,13 @@ func ResumeQueue(ctx context.Context, rdb redis.UniversalClient, queue string) (
 // KnowLimits gives the workers of a Redis the rates that an earlier run had learnt, in calls a second by credential. Rates that
 // they have learnt themselves stay.
 func KnowLimits(ctx context.Context, rdb redis.UniversalClient, rates map[string]float64) error {
-	return limit.KnowAll(ctx, rdb, rates)
+	return ratelimit.KnowAll(ctx, rdb, rates)
 }
 
 // Limits returns the limits of all credentials that are served, or were within the
 // last hour, sorted by when they were served last.
 func Limits(ctx context.Context, rdb redis.UniversalClient) ([]Limit, error) {
-	return limit.All(ctx, rdb)
+	return ratelimit.All(ctx, rdb)
 }
 
 // Unreadables lists the tasks that were taken out of these queues because their messages cannot be read, the oldest first.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/asynqx"
-	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/ratelimit"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -24,11 +24,11 @@ type calls struct {
 	payload *tasks.Chat // nil: it could not be read
 	began   time.Time   // the attempt
 
-	coze       *coze.Client // of the task's credential
-	credential string       // its identity, once a permit was asked for
-	permitted  limit.Permit // the last one
+	coze       *coze.Client     // of the task's credential
+	credential string           // its identity, once a permit was asked for
+	permitted  ratelimit.Permit // the last one
 
-	request   *limit.Request // to ask
+	request   *ratelimit.Request // to ask
 	requested time.Time
 	reply     *redis.Cmd
 
@@ -41,7 +41,7 @@ type throttle struct {
 	cfg          *Config
 	codes        *coze.CodeTable
 	poller       *asynqx.Poller
-	limit        *limit.Limiter
+	limit        *ratelimit.Limiter
 	sweeper      *pause.Sweeper // with all pauses
 	streaks      pause.Streaks
 	unknownCodes logSampler[int]
@@ -58,7 +58,7 @@ func (c *calls) permit(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c.permitted, err = c.limit.Take(ctx, limit.ForLookup, c.credential, c.payload.Asked())
+	c.permitted, err = c.ratelimit.Take(ctx, ratelimit.ForLookup, c.credential, c.payload.Asked())
 	return err
 }
 
@@ -69,18 +69,18 @@ func (c *calls) identify(ctx context.Context) (err error) {
 
 // requestToAsk requests a permit for a chat, along with other commands. awaitToAsk takes the reply.
 func (c *calls) requestToAsk(ctx context.Context, p redis.Cmdable) {
-	what := limit.ForChat
+	what := ratelimit.ForChat
 	if c.probe {
-		what = limit.ForLookup // asked again within one attempt: the pause that it probes holds up the others
+		what = ratelimit.ForLookup // asked again within one attempt: the pause that it probes holds up the others
 	}
-	c.request, c.requested = c.limit.Request(what, c.credential, c.payload.Asked()), time.Now()
+	c.request, c.requested = c.ratelimit.Request(what, c.credential, c.payload.Asked()), time.Now()
 	c.reply = c.request.Send(ctx, p)
 }
 
 // awaitToAsk waits for the permit.
 func (c *calls) awaitToAsk(ctx context.Context) (err error) {
 	c.permitted, err = c.request.Await(ctx, c.reply)
-	if long, ok := errors.AsType[*limit.LongWaitError](err); ok && len(c.cfg.Credentials) == 0 {
+	if long, ok := errors.AsType[*ratelimit.LongWaitError](err); ok && len(c.cfg.Credentials) == 0 {
 		c.poller.Suspend(min(long.After, longHold)) // the others in the queue would wait as long
 	}
 	if err != nil {
@@ -98,10 +98,10 @@ func permitGiven(err error) string {
 	if err == nil {
 		return "given"
 	}
-	if _, ok := errors.AsType[*limit.LongWaitError](err); ok {
+	if _, ok := errors.AsType[*ratelimit.LongWaitError](err); ok {
 		return "far"
 	}
-	if _, ok := errors.AsType[*limit.PausedError](err); ok {
+	if _, ok := errors.AsType[*ratelimit.PausedError](err); ok {
 		return "paused"
 	}
 	return "error"
@@ -137,7 +137,7 @@ func (w *Worker) askPlanRate(client *coze.Client, credential string) {
 			w.log.Debug("the plan's rate is not to be had, it will be learnt", "credential", credential, "err", err)
 			return
 		}
-		if err := w.limit.Know(ctx, credential, rate*hintShare); err != nil {
+		if err := w.ratelimit.Know(ctx, credential, rate*hintShare); err != nil {
 			w.log.Debug("could not note the plan's rate, it will be learnt", "credential", credential, "err", err)
 			return
 		}

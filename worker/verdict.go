@@ -7,8 +7,8 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/lane"
-	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/ratelimit"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -88,8 +88,8 @@ func judge(err error, h history) Verdict {
 	v := Verdict{Err: err}
 	var ask *coze.Error
 	var bad *tasks.InvalidError
-	var long *limit.LongWaitError
-	var paused *limit.PausedError
+	var long *ratelimit.LongWaitError
+	var paused *ratelimit.PausedError
 	var key *results.KeyError
 	var refused *results.Failure
 	switch {

@@ -40,8 +40,8 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
-	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/ratelimit"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/recovery"
 	"github.com/cozeq/cozeq/internal/tally"
@@ -122,7 +122,7 @@ func New(cfg Config) (*Worker, error) {
 	w.spares = spares{life: w.life, calls: &w.wg}
 	w.publisher = publisher{ctx: w.life, records: w.records}
 	w.throttle = throttle{
-		cfg: &w.cfg, codes: codes, limit: &limit.Limiter{Redis: rdb, Highest: cfg.Rate}, askPlanRate: w.askPlanRate,
+		cfg: &w.cfg, codes: codes, limit: &ratelimit.Limiter{Redis: rdb, Highest: cfg.Rate}, askPlanRate: w.askPlanRate,
 		sweeper: &pause.Sweeper{
 			Pauses: pause.Store{Redis: rdb}, Queues: asynqx.QueuePauses{Redis: rdb}, Inspector: w.inspector, Log: w.log,
 		},

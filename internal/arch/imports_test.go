@@ -63,9 +63,9 @@ var edges = map[string][]string{
 	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
 
 	// The only place where the three meet.
-	"worker": {"internal/asynqx", "internal/limit", "internal/pause", "internal/recovery", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/seal", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
+	"worker": {"internal/asynqx", "internal/ratelimit", "internal/pause", "internal/recovery", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/seal", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
 		"otel/trace"},
-	"internal/telemetry": {"coze", "results", "internal/asynqx", "internal/limit", "internal/pause", "asynq", "redis", "prometheus",
+	"internal/telemetry": {"coze", "results", "internal/asynqx", "internal/ratelimit", "internal/pause", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
 
 	// The HTTP API. It needs no worker: a process may serve without asking.
@@ -81,8 +81,8 @@ var edges = map[string][]string{
 	"internal/loopback": {},
 
 	// The circuit breaker, and the rate limiter whose permits respect it.
-	"internal/pause": {"coze", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
-	"internal/limit": {"coze", "internal/backoff", "internal/pause", "internal/pipeline", "redis"},
+	"internal/pause":     {"coze", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
+	"internal/ratelimit": {"coze", "internal/backoff", "internal/pause", "internal/pipeline", "redis"},
 
 	// The sweep of all workers.
 	"internal/recovery": {"coze", "results", "internal/asynqx", "internal/backoff", "internal/lane", "internal/pause", "internal/pipeline",
@@ -107,7 +107,7 @@ var edges = map[string][]string{
 	"internal/progress":    {"results"},
 	"internal/redisretry":  {"tasks/batches", "tasks", "internal/backoff"},
 	"internal/deadletter":  {"coze", "results", "tasks", "internal/flags", "internal/asynqx", "internal/record", "asynq", "redis"},
-	"internal/attachment":  {"coze", "results", "internal/backoff", "internal/limit", "internal/pause", "redis"},
+	"internal/attachment":  {"coze", "results", "internal/backoff", "internal/ratelimit", "internal/pause", "redis"},
 	"internal/runbatch":    {"tasks/batches", "tasks", "results", "internal/tally", "redis"},
 	"internal/filerun": {"internal/sink", "internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
 		"internal/progress", "internal/redisretry", "internal/sheet"},
@@ -161,7 +161,7 @@ var edges = map[string][]string{
 		"internal/settings", "*"},
 	"internal/mockserver": {"coze/cozetest", "internal/exitcode", "internal/site"},
 	"internal/panel":      {"results", "worker", "internal/input", "internal/progress", "internal/terminal"},
-	"internal/queuestate": {"internal/asynqx", "internal/limit", "internal/pause", "internal/recovery", "asynq", "redis", "internal/terminal"},
+	"internal/queuestate": {"internal/asynqx", "internal/ratelimit", "internal/pause", "internal/recovery", "asynq", "redis", "internal/terminal"},
 	"internal/pausewatch": {"coze", "tasks", "worker", "redis", "internal/exitcode", "internal/flags",
 		"internal/misuse", "internal/progress", "internal/session", "internal/terminal", "*"},
 

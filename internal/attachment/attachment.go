@@ -24,8 +24,8 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/ratelimit"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -233,9 +233,9 @@ func (u *Uploader) remembered(ctx context.Context, file *coze.Upload, sum string
 
 // send uploads a file. Each try takes a permit, so that all processes together keep to Coze's rate.
 func (u *Uploader) send(ctx context.Context, credential string, file *coze.Upload) (string, error) {
-	limiter := limit.Limiter{Redis: u.Redis}
+	limiter := ratelimit.Limiter{Redis: u.Redis}
 	for waits, failed := pace.Start(), 0; ; {
-		permit, err := limiter.Take(ctx, limit.ForLookup, credential, limit.Uploads)
+		permit, err := limiter.Take(ctx, ratelimit.ForLookup, credential, ratelimit.Uploads)
 		if err != nil {
 			return "", err
 		}
@@ -246,7 +246,7 @@ func (u *Uploader) send(ctx context.Context, credential string, file *coze.Uploa
 		e, ok := errors.AsType[*coze.Error](err)
 		switch {
 		case ok && e.Class == coze.ClassRate:
-			err = limiter.Refused(ctx, permit, credential, limit.Uploads, e)
+			err = limiter.Refused(ctx, permit, credential, ratelimit.Uploads, e)
 		case ok && e.Class == coze.ClassTransient && failed < transientTries-1:
 			failed++
 			err = nil

@@ -5,7 +5,7 @@
 -- Reply: 1 begun, 0 it stood already
 --
 -- Invariant: every pause has a next probe, and a failed probe doubles the time to the next one. A probe moves next_probe on
--- when it takes its permit (internal/limit/limit.lua), which it does only once it has a conversation to ask in. One that is
+-- when it takes its permit (internal/ratelimit/limit.lua), which it does only once it has a conversation to ask in. One that is
 -- refused before that was a probe too, so next_probe is moved on here if it is due still.
 
 local fresh = redis.call('HSETNX', KEYS[1], 'since', ARGV[1])

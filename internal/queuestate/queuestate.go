@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
-	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/ratelimit"
 	"github.com/cozeq/cozeq/internal/recovery"
 	"github.com/cozeq/cozeq/internal/terminal"
 )
@@ -26,9 +26,9 @@ const (
 
 // All is what cozeq queues shows, for programs.
 type All struct {
-	Queues []Queue       `json:"queues"`
-	Pauses []pause.Pause `json:"pauses"`
-	Limits []limit.Limit `json:"limits"`
+	Queues []Queue           `json:"queues"`
+	Pauses []pause.Pause     `json:"pauses"`
+	Limits []ratelimit.Limit `json:"limits"`
 
 	Unreadable []recovery.Unreadable `json:"unreadable"` // taken out of the queues, as nobody can work on them
 }
@@ -63,7 +63,7 @@ func NewPause(p pause.QueuePause) *QueuePause {
 }
 
 func ReadAll(ctx context.Context, rdb redis.UniversalClient) (All, error) {
-	state := All{Queues: []Queue{}, Pauses: []pause.Pause{}, Limits: []limit.Limit{}}
+	state := All{Queues: []Queue{}, Pauses: []pause.Pause{}, Limits: []ratelimit.Limit{}}
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	names, err := Known(inspector)
 	if err != nil {
@@ -84,7 +84,7 @@ func ReadAll(ctx context.Context, rdb redis.UniversalClient) (All, error) {
 	if err != nil {
 		return state, err
 	}
-	limits, err := limit.All(ctx, rdb)
+	limits, err := ratelimit.All(ctx, rdb)
 	if err != nil {
 		return state, err
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/limit"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/ratelimit"
 )
 
 // PauseCollector mirrors pauses and learnt limits at each scrape. All workers of one Redis report the same numbers: take
@@ -48,7 +48,7 @@ func (c *PauseCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c *PauseCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
-	limits, err := limit.All(ctx, c.rdb)
+	limits, err := ratelimit.All(ctx, c.rdb)
 	if err != nil {
 		return
 	}

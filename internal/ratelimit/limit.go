@@ -1,4 +1,4 @@
-// Package limit is the adaptive rate limiter. [Limiter.Request] gives a permit for one call to Coze, [Limiter.Refused]
+// Package ratelimit is the adaptive rate limiter. [Limiter.Request] gives a permit for one call to Coze, [Limiter.Refused]
 // reports that Coze refused a call for its rate. All processes of one Redis share the limits, which belong to a
 // credential and, once Coze has named one, to a bot with it.
 //
@@ -12,7 +12,7 @@
 //
 // Scripts, each behind limitbase.lua: limit.lua gives a permit and raises the rate, refused.lua cuts it, known.lua starts
 // at a rate that is known. docs/limits.md has the figures.
-package limit
+package ratelimit
 
 import (
 	"context"
