@@ -24,10 +24,10 @@ import (
 	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/cli"
 	"github.com/cozeq/cozeq/internal/exitcode"
+	"github.com/cozeq/cozeq/internal/httpserver"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -71,7 +71,7 @@ func allMetrics(t *testing.T, s *session.Session, a settings.Account) (*describe
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return d, site.RegisterMetrics(d, s, a, []string{tasks.QueueDefault, tasks.QueueLow})
+	return d, httpserver.RegisterMetrics(d, s, a, []string{tasks.QueueDefault, tasks.QueueLow})
 }
 
 // ours are the metrics that cozeq itself makes.
@@ -228,7 +228,7 @@ func TestTokenMetrics(t *testing.T) {
 				t.Fatal(err)
 			}
 			reg := prometheus.NewRegistry()
-			reg.MustRegister(site.NewTokenCollector(a))
+			reg.MustRegister(httpserver.NewTokenCollector(a))
 			families, err := reg.Gather()
 			if err != nil {
 				t.Fatal(err)

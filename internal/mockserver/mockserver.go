@@ -11,7 +11,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/exitcode"
-	"github.com/cozeq/cozeq/internal/site"
+	"github.com/cozeq/cozeq/internal/httpserver"
 )
 
 // Server is a fake Coze that listens.
@@ -35,7 +35,7 @@ func Start(ctx context.Context, addr string, cfg cozetest.Config) (*Server, erro
 	}
 	failed := make(chan error, 1)
 	m := &Server{
-		URL: "http://" + site.Reachable(l.Addr()), Failed: failed, fake: fake,
+		URL: "http://" + httpserver.Reachable(l.Addr()), Failed: failed, fake: fake,
 		server: &http.Server{Handler: fake, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}, // chats are as many, and last as long, as they like
 		served: make(chan struct{}),
 	}

@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/httpserver"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/monitor"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/internal/terminal"
 )
 
@@ -69,13 +69,13 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	s, err := session.NewShared(cfg, site.DashboardPool, logger)
+	s, err := session.NewShared(cfg, httpserver.DashboardPool, logger)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	web, err := site.Start(ctx, plan.Addr, site.Site{
-		Ready: s.Remote.Ping, Metrics: site.NewObserver(s), Dashboard: site.NewDashboard(plan, s, logger),
+	web, err := httpserver.Start(ctx, plan.Addr, httpserver.Site{
+		Ready: s.Remote.Ping, Metrics: httpserver.NewObserver(s), Dashboard: httpserver.NewDashboard(plan, s, logger),
 	}, logger)
 	if err != nil {
 		return err
@@ -85,10 +85,10 @@ func run(ctx context.Context, o *Options) error {
 	fmt.Fprintln(o.Streams.Err, explain(plan))
 	// The pages work meanwhile, and say that Redis does not answer.
 	if err := s.Remote.Await(ctx, logger); err != nil {
-		return site.WhileServing(ctx, err)
+		return httpserver.WhileServing(ctx, err)
 	}
 	<-ctx.Done()
-	return site.WhileServing(ctx, context.Cause(ctx))
+	return httpserver.WhileServing(ctx, context.Cause(ctx))
 }
 
 func explain(p *settings.Dashboard) string {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/httpserver"
 	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/site"
 )
 
 // noBot is the detail if no bot is set. Workers need none: the questions in their queues name one.
@@ -67,7 +67,7 @@ func isCozeq(ctx context.Context, addr string) bool {
 	if err != nil {
 		return false
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+site.Reachable(tcp)+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+httpserver.Reachable(tcp)+"/healthz", nil)
 	if err != nil {
 		return false
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/httpserver"
 	"github.com/cozeq/cozeq/internal/mockserver"
 	"github.com/cozeq/cozeq/internal/panel"
 	"github.com/cozeq/cozeq/internal/pausewatch"
@@ -25,7 +26,6 @@ import (
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/sink"
-	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
 )
@@ -204,9 +204,9 @@ func (a *asking) awaitWorkers(ctx context.Context) (stop func(), err error) {
 func (a *asking) startWorker(ctx context.Context, cancel context.CancelCauseFunc) (stop func(), err error) {
 	s, config, job, stop := a.session, a.setup.worker, a.job, func() {}
 	if a.setup.http != "" {
-		metrics, handler := site.NewMetrics(s, a.setup.account, slices.Sorted(maps.Keys(config.Queues)))
-		served := site.Site{Ready: s.Ready.Check, Metrics: handler, Chats: config.Concurrency}
-		server, err := site.Start(ctx, a.setup.http, served, a.setup.logger)
+		metrics, handler := httpserver.NewMetrics(s, a.setup.account, slices.Sorted(maps.Keys(config.Queues)))
+		served := httpserver.Site{Ready: s.Ready.Check, Metrics: handler, Chats: config.Concurrency}
+		server, err := httpserver.Start(ctx, a.setup.http, served, a.setup.logger)
 		if err != nil {
 			return nil, err
 		}

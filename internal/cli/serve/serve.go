@@ -24,12 +24,12 @@ import (
 	"github.com/cozeq/cozeq/gateway"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/httpserver"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/mockserver"
 	"github.com/cozeq/cozeq/internal/openaibatch"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -225,9 +225,9 @@ func (o *options) serve(signals context.Context, p setup) error {
 	registry := prometheus.NewRegistry()
 	chats := 0
 	if p.worker != nil {
-		chats, p.worker.Metrics = p.worker.Concurrency, site.RegisterMetrics(registry, s, p.account, nil)
+		chats, p.worker.Metrics = p.worker.Concurrency, httpserver.RegisterMetrics(registry, s, p.account, nil)
 	} else {
-		site.Observe(registry, s)
+		httpserver.Observe(registry, s)
 	}
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	p.gateway.Tasks, p.gateway.Metrics, p.gateway.MetricsHandler = s.Tasks, registry, metrics
@@ -239,7 +239,7 @@ func (o *options) serve(signals context.Context, p setup) error {
 	}
 	defer g.Close()
 	if p.serve.Metrics != "" {
-		side, err := site.Start(ctx, p.serve.Metrics, site.Site{
+		side, err := httpserver.Start(ctx, p.serve.Metrics, httpserver.Site{
 			Ready: g.Ready, Metrics: metrics, Hint: "choose another address with --metrics or COZEQ_METRICS, or off",
 		}, p.gateway.Logger)
 		if err != nil {
@@ -247,14 +247,14 @@ func (o *options) serve(signals context.Context, p setup) error {
 		}
 		defer side.Close()
 	}
-	web, err := site.Start(ctx, p.serve.Addr, site.Site{API: g, Chats: chats, Hint: "choose another address with --http or COZEQ_SERVE"}, p.gateway.Logger)
+	web, err := httpserver.Start(ctx, p.serve.Addr, httpserver.Site{API: g, Chats: chats, Hint: "choose another address with --http or COZEQ_SERVE"}, p.gateway.Logger)
 	if err != nil {
 		return err
 	}
 	defer web.Close()
 	if s.Remote != nil {
 		if err := s.Remote.Await(ctx, p.gateway.Logger); err != nil {
-			return site.WhileServing(signals, err)
+			return httpserver.WhileServing(signals, err)
 		}
 		if err := o.rules.Check(ctx, s.Redis, p.gateway.Logger); err != nil {
 			return err
@@ -285,7 +285,7 @@ func (o *options) serve(signals context.Context, p setup) error {
 	}
 	web.Drain(o.drain)
 	_ = g.Close() // who still waits is told to come again, before the connections are cut
-	return site.WhileServing(signals, context.Cause(ctx))
+	return httpserver.WhileServing(signals, context.Cause(ctx))
 }
 
 // open opens the shared Redis, or a store in this process.

@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cozeq/cozeq/internal/flags"
+	"github.com/cozeq/cozeq/internal/httpserver"
 	"github.com/cozeq/cozeq/internal/misuse"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
-	"github.com/cozeq/cozeq/internal/site"
 	"github.com/cozeq/cozeq/internal/terminal"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/worker"
@@ -88,16 +88,16 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	web := site.Site{}
+	web := httpserver.Site{}
 	if plan != nil {
 		addr = plan.Addr
 		// Connections of its own: people who look must not hold those of chats.
-		s, err := session.NewShared(cfg, site.DashboardPool, wc.Logger)
+		s, err := session.NewShared(cfg, httpserver.DashboardPool, wc.Logger)
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		web.Dashboard = site.NewDashboard(plan, s, wc.Logger)
+		web.Dashboard = httpserver.NewDashboard(plan, s, wc.Logger)
 	}
 	return o.serve(cmd.Context(), s, account, wc, addr, web)
 }
@@ -130,20 +130,20 @@ func (o *options) config(cmd *cobra.Command, cfg settings.Config) (wc worker.Con
 }
 
 // serve works until a signal, then drains.
-func (o *options) serve(signals context.Context, s *session.Session, a settings.Account, wc worker.Config, addr string, web site.Site) error {
+func (o *options) serve(signals context.Context, s *session.Session, a settings.Account, wc worker.Config, addr string, web httpserver.Site) error {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
-	wc.Metrics, web.Metrics = site.NewMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
+	wc.Metrics, web.Metrics = httpserver.NewMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))
 	web.Ready, web.Chats = s.Ready.Check, wc.Concurrency
 	if addr != "" {
-		server, err := site.Start(ctx, addr, web, wc.Logger)
+		server, err := httpserver.Start(ctx, addr, web, wc.Logger)
 		if err != nil {
 			return err
 		}
 		defer server.Close()
 	}
 	if err := s.Remote.Await(ctx, wc.Logger); err != nil {
-		return site.WhileServing(signals, err)
+		return httpserver.WhileServing(signals, err)
 	}
 	if err := o.rules.Check(ctx, s.Redis, wc.Logger); err != nil {
 		return err
@@ -153,5 +153,5 @@ func (o *options) serve(signals context.Context, s *session.Session, a settings.
 	}
 	<-ctx.Done()
 	s.Worker.Drain()
-	return site.WhileServing(signals, context.Cause(ctx))
+	return httpserver.WhileServing(signals, context.Cause(ctx))
 }

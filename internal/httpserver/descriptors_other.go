@@ -1,5 +1,5 @@
 //go:build !unix
 
-package site
+package httpserver
 
 func descriptorLimit() (uint64, bool) { return 0, false }

@@ -1,6 +1,6 @@
-// Package site is what a process serves over HTTP: /metrics, /healthz, /readyz and the dashboard. It bounds the
+// Package httpserver is what a process serves over HTTP: /metrics, /healthz, /readyz and the dashboard. It bounds the
 // connections, so that those who look leave enough file descriptors for chats.
-package site
+package httpserver
 
 import (
 	"cmp"
