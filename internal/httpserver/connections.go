@@ -9,7 +9,7 @@ import (
 	"github.com/cozeq/cozeq/internal/settings"
 )
 
-// Few clients look at a site: probes, scrapers and people. The process needs its descriptors for chats. These bounds hold
+// Few clients look at such a server: probes, scrapers and people. The process needs its descriptors for chats. These bounds hold
 // what a client may take of it.
 const (
 	headerTimeout = 5 * time.Second  // a connection that sends nothing, or slowly
@@ -25,7 +25,7 @@ const (
 	mostClients = 20_000
 )
 
-// connectionsFor is how many connections a site may have if the process needs so many descriptors for its work. Go raises
+// connectionsFor is how many connections the server may have if the process needs so many descriptors for its work. Go raises
 // the soft limit to the hard one at start.
 func connectionsFor(limit, needed, most uint64) int {
 	if limit <= needed+leastConnections {

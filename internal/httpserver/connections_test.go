@@ -37,7 +37,7 @@ func keep(t *testing.T, addr string) net.Conn {
 func TestSiteClosesIdleConnections(t *testing.T) {
 	t.Parallel()
 	const most = 4
-	web, err := Start(t.Context(), "127.0.0.1:0", Site{Ready: func(context.Context) error { return nil }, connections: most}, slog.New(slog.DiscardHandler))
+	web, err := Start(t.Context(), "127.0.0.1:0", Config{Ready: func(context.Context) error { return nil }, connections: most}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestSiteWaitsForBusyConnections(t *testing.T) {
 		}
 		<-sent
 	})
-	web, err := Start(t.Context(), "127.0.0.1:0", Site{Metrics: slow, connections: most}, slog.New(slog.DiscardHandler))
+	web, err := Start(t.Context(), "127.0.0.1:0", Config{Metrics: slow, connections: most}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func run(ctx context.Context, o *Options) error {
 		return err
 	}
 	defer s.Close()
-	web, err := httpserver.Start(ctx, plan.Addr, httpserver.Site{
+	web, err := httpserver.Start(ctx, plan.Addr, httpserver.Config{
 		Ready: s.Remote.Ping, Metrics: httpserver.NewObserver(s), Dashboard: httpserver.NewDashboard(plan, s, logger),
 	}, logger)
 	if err != nil {

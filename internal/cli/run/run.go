@@ -205,7 +205,7 @@ func (a *asking) startWorker(ctx context.Context, cancel context.CancelCauseFunc
 	s, config, job, stop := a.session, a.setup.worker, a.job, func() {}
 	if a.setup.http != "" {
 		metrics, handler := httpserver.NewMetrics(s, a.setup.account, slices.Sorted(maps.Keys(config.Queues)))
-		served := httpserver.Site{Ready: s.Ready.Check, Metrics: handler, Chats: config.Concurrency}
+		served := httpserver.Config{Ready: s.Ready.Check, Metrics: handler, Chats: config.Concurrency}
 		server, err := httpserver.Start(ctx, a.setup.http, served, a.setup.logger)
 		if err != nil {
 			return nil, err

@@ -239,7 +239,7 @@ func (o *options) serve(signals context.Context, p setup) error {
 	}
 	defer g.Close()
 	if p.serve.Metrics != "" {
-		side, err := httpserver.Start(ctx, p.serve.Metrics, httpserver.Site{
+		side, err := httpserver.Start(ctx, p.serve.Metrics, httpserver.Config{
 			Ready: g.Ready, Metrics: metrics, Hint: "choose another address with --metrics or COZEQ_METRICS, or off",
 		}, p.gateway.Logger)
 		if err != nil {
@@ -247,7 +247,7 @@ func (o *options) serve(signals context.Context, p setup) error {
 		}
 		defer side.Close()
 	}
-	web, err := httpserver.Start(ctx, p.serve.Addr, httpserver.Site{API: g, Chats: chats, Hint: "choose another address with --http or COZEQ_SERVE"}, p.gateway.Logger)
+	web, err := httpserver.Start(ctx, p.serve.Addr, httpserver.Config{API: g, Chats: chats, Hint: "choose another address with --http or COZEQ_SERVE"}, p.gateway.Logger)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (o *options) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	web := httpserver.Site{}
+	web := httpserver.Config{}
 	if plan != nil {
 		addr = plan.Addr
 		// Connections of its own: people who look must not hold those of chats.
@@ -130,7 +130,7 @@ func (o *options) config(cmd *cobra.Command, cfg settings.Config) (wc worker.Con
 }
 
 // serve works until a signal, then drains.
-func (o *options) serve(signals context.Context, s *session.Session, a settings.Account, wc worker.Config, addr string, web httpserver.Site) error {
+func (o *options) serve(signals context.Context, s *session.Session, a settings.Account, wc worker.Config, addr string, web httpserver.Config) error {
 	ctx, cancel := context.WithCancelCause(signals)
 	defer cancel(nil)
 	wc.Metrics, web.Metrics = httpserver.NewMetrics(s, a, slices.Sorted(maps.Keys(wc.Queues)))

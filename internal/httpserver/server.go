@@ -19,44 +19,44 @@ import (
 // readyTimeout bounds one look at Redis for /readyz.
 const readyTimeout = 2 * time.Second
 
-// Site is what a process serves over HTTP. What is nil is not there.
-type Site struct {
+// Config is what a process serves over HTTP. What is nil is not there.
+type Config struct {
 	Ready     func(context.Context) error // for /readyz
 	Metrics   http.Handler                // for /metrics
 	Dashboard http.Handler                // for /monitor
 	API       http.Handler                // for all of it, instead of these: it answers as long as its callers wait
 
 	Hint        string // for an address that is taken; "": that of --http
-	Chats       int    // that this process may have in flight, whose descriptors are not the site's
+	Chats       int    // that this process may have in flight, whose descriptors are not the server's
 	connections int    // at a time; 0: by the limit of descriptors
 }
 
 // handler has nothing but what is named here: no profiles, and nothing that a library
 // puts into http.DefaultServeMux.
-func (s Site) handler() http.Handler {
+func (c Config) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
-		if err := s.Ready(ctx); err != nil {
+		if err := c.Ready(ctx); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	if s.Metrics != nil {
-		mux.Handle("GET /metrics", s.Metrics)
+	if c.Metrics != nil {
+		mux.Handle("GET /metrics", c.Metrics)
 	}
-	if s.Dashboard != nil {
-		mux.Handle(monitor.Root, s.Dashboard)
-		mux.Handle(monitor.Root+"/", s.Dashboard)
+	if c.Dashboard != nil {
+		mux.Handle(monitor.Root, c.Dashboard)
+		mux.Handle(monitor.Root+"/", c.Dashboard)
 		mux.Handle("GET /{$}", http.RedirectHandler(monitor.Root+"/", http.StatusFound))
 	}
 	return mux
 }
 
-// Server serves a site.
+// Server serves what a Config names.
 type Server struct {
 	URL    string
 	server *http.Server
@@ -65,18 +65,18 @@ type Server struct {
 
 // Start listens at once, so that an address in use is an error before anything is
 // asked.
-func Start(ctx context.Context, addr string, s Site, logger *slog.Logger) (*Server, error) {
+func Start(ctx context.Context, addr string, c Config, logger *slog.Logger) (*Server, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		hinted := &exitcode.HintedError{Err: fmt.Errorf("serve HTTP: %w", err), Hint: "choose another address with --http or COZEQ_HTTP, or off"}
-		hinted.Hint = cmp.Or(s.Hint, hinted.Hint)
+		hinted.Hint = cmp.Or(c.Hint, hinted.Hint)
 		return nil, hinted
 	}
-	listener := bounded(l, s.bound(logger))
+	listener := bounded(l, c.bound(logger))
 	web := &Server{
 		URL: "http://" + Reachable(l.Addr()),
 		server: &http.Server{
-			Handler:           s.handler(),
+			Handler:           c.handler(),
 			ReadHeaderTimeout: headerTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      writeTimeout,
@@ -87,8 +87,8 @@ func Start(ctx context.Context, addr string, s Site, logger *slog.Logger) (*Serv
 		},
 		served: make(chan struct{}),
 	}
-	if s.API != nil {
-		web.server.Handler, web.server.ReadTimeout, web.server.WriteTimeout = s.API, 0, 0 // it sets deadlines itself
+	if c.API != nil {
+		web.server.Handler, web.server.ReadTimeout, web.server.WriteTimeout = c.API, 0, 0 // it sets deadlines itself
 	}
 	go func() {
 		defer close(web.served)
@@ -96,32 +96,32 @@ func Start(ctx context.Context, addr string, s Site, logger *slog.Logger) (*Serv
 			logger.Error("HTTP is served no more", "error", err)
 		}
 	}()
-	if s.Metrics != nil {
+	if c.Metrics != nil {
 		logger.Info("serving metrics", "url", web.URL+"/metrics")
 	}
-	if s.Dashboard != nil {
+	if c.Dashboard != nil {
 		logger.Info("serving the dashboard", "url", web.URL+monitor.Root)
 	}
 	return web, nil
 }
 
-// bound is how many connections the site may have.
-func (s Site) bound(logger *slog.Logger) int {
-	if s.connections > 0 {
-		return s.connections
+// bound is how many connections the server may have.
+func (c Config) bound(logger *slog.Logger) int {
+	if c.connections > 0 {
+		return c.connections
 	}
 	most := uint64(mostConnections)
-	if s.API != nil {
+	if c.API != nil {
 		most = mostClients
 	}
 	limit, known := descriptorLimit()
 	if !known {
 		return int(most)
 	}
-	needed := descriptorsOf(s.Chats)
+	needed := descriptorsOf(c.Chats)
 	if limit < needed+leastConnections {
 		logger.Warn("this process may open too few files for so many chats: raise its limit (ulimit -n, LimitNOFILE), or lower --concurrency",
-			"limit", limit, "needed", needed+leastConnections, "concurrency", s.Chats)
+			"limit", limit, "needed", needed+leastConnections, "concurrency", c.Chats)
 	}
 	return connectionsFor(limit, needed, most)
 }
