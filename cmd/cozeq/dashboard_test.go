@@ -12,8 +12,8 @@ import (
 
 	"github.com/cozeq/cozeq/coze/cozetest"
 	"github.com/cozeq/cozeq/internal/cli/dashboard"
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/exitcode"
-	"github.com/cozeq/cozeq/internal/monitor"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -58,7 +58,7 @@ func TestWorkerServesDashboard(t *testing.T) {
 		"COZEQ_MONITOR_TOKEN": monitorToken, "COZEQ_LOG": "debug",
 	}, "worker", "--http", "127.0.0.1:0")
 	url := logged(t, lines, "serving the dashboard")["url"].(string)
-	base := strings.TrimSuffix(url, monitor.Root)
+	base := strings.TrimSuffix(url, dashboard.Root)
 	logged(t, lines, "serving")
 
 	for path, want := range map[string]int{
@@ -110,11 +110,11 @@ func TestDashboardWithoutToken(t *testing.T) {
 	if status, body := call(t, "POST", url+"/api/queues/default:pause", "Origin", "https://evil.example"); status != 403 {
 		t.Errorf("a button of another site: %d, want 403: %s", status, body)
 	}
-	if status, body := call(t, "GET", strings.TrimSuffix(url, monitor.Root)+"/readyz"); status != 200 {
+	if status, body := call(t, "GET", strings.TrimSuffix(url, dashboard.Root)+"/readyz"); status != 200 {
 		t.Errorf("/readyz: %d %s", status, body)
 	}
 	rdb.Kill()
-	if status, _ := call(t, "GET", strings.TrimSuffix(url, monitor.Root)+"/readyz"); status != 503 {
+	if status, _ := call(t, "GET", strings.TrimSuffix(url, dashboard.Root)+"/readyz"); status != 503 {
 		t.Errorf("/readyz without redis: %d, want 503", status)
 	}
 	if code := stop(); code != exitcode.OK {

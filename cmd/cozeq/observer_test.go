@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/exitcode"
-	"github.com/cozeq/cozeq/internal/monitor"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -15,7 +15,7 @@ func TestDashboardServesMetrics(t *testing.T) {
 	rdb := redistest.Start(t)
 	lines, stop := startCommand(t, map[string]string{"REDIS_URL": rdb.URL(), "COZEQ_MONITOR_TOKEN": monitorToken, "COZEQ_LOG": "info"},
 		"dashboard", "--http", "127.0.0.1:0")
-	url := strings.TrimSuffix(logged(t, lines, "serving the dashboard")["url"].(string), monitor.Root)
+	url := strings.TrimSuffix(logged(t, lines, "serving the dashboard")["url"].(string), dashboard.Root)
 	status, body := call(t, "GET", url+"/metrics")
 	for _, line := range []string{"\ncozeq_workers 0\n", "\ncozeq_redis_up 1\n", `cozeq_redis_maxmemory_policy{node="`, "\ngo_goroutines ", "cozeq_build_info{version="} {
 		if !strings.Contains(body, line) {

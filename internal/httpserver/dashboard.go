@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/cozeq/cozeq/internal/monitor"
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 )
@@ -16,7 +16,7 @@ func NewDashboard(p *settings.Dashboard, s *session.Session, logger *slog.Logger
 	// asynqmon writes errors of its buttons to the standard logger.
 	log.SetFlags(0)
 	log.SetOutput(slogWriter{logger})
-	return monitor.New(monitor.Config{
+	return dashboard.New(dashboard.Config{
 		Redis: s.Redis, Results: s.Results, Tasks: s.Tasks,
 		Token: p.Token, Write: p.Write, Prometheus: p.Prometheus, Log: logger,
 	})

@@ -12,8 +12,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/exitcode"
-	"github.com/cozeq/cozeq/internal/monitor"
 )
 
 // readyTimeout bounds one look at Redis for /readyz.
@@ -49,9 +49,9 @@ func (c Config) handler() http.Handler {
 		mux.Handle("GET /metrics", c.Metrics)
 	}
 	if c.Dashboard != nil {
-		mux.Handle(monitor.Root, c.Dashboard)
-		mux.Handle(monitor.Root+"/", c.Dashboard)
-		mux.Handle("GET /{$}", http.RedirectHandler(monitor.Root+"/", http.StatusFound))
+		mux.Handle(dashboard.Root, c.Dashboard)
+		mux.Handle(dashboard.Root+"/", c.Dashboard)
+		mux.Handle("GET /{$}", http.RedirectHandler(dashboard.Root+"/", http.StatusFound))
 	}
 	return mux
 }
@@ -100,7 +100,7 @@ func Start(ctx context.Context, addr string, c Config, logger *slog.Logger) (*Se
 		logger.Info("serving metrics", "url", web.URL+"/metrics")
 	}
 	if c.Dashboard != nil {
-		logger.Info("serving the dashboard", "url", web.URL+monitor.Root)
+		logger.Info("serving the dashboard", "url", web.URL+dashboard.Root)
 	}
 	return web, nil
 }

@@ -1,4 +1,4 @@
-// Package dashboard is the command dashboard: it serves the pages of internal/monitor for a shared Redis, without a worker.
+// Package dashboard is the command dashboard: it serves the pages of internal/dashboard for a shared Redis, without a worker.
 package dashboard
 
 import (
@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/httpserver"
 	"github.com/cozeq/cozeq/internal/misuse"
-	"github.com/cozeq/cozeq/internal/monitor"
 	"github.com/cozeq/cozeq/internal/session"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/terminal"
@@ -81,7 +81,7 @@ func run(ctx context.Context, o *Options) error {
 		return err
 	}
 	defer web.Close()
-	fmt.Fprintln(o.Streams.Out, web.URL+monitor.Root)
+	fmt.Fprintln(o.Streams.Out, web.URL+dashboard.Root)
 	fmt.Fprintln(o.Streams.Err, explain(plan))
 	// The pages work meanwhile, and say that Redis does not answer.
 	if err := s.Remote.Await(ctx, logger); err != nil {

@@ -1,4 +1,4 @@
-package monitor_test
+package dashboard_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/monitor"
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -22,7 +22,7 @@ func TestEncrypted(t *testing.T) {
 		t.Fatal(err)
 	}
 	rdb := redistest.Embedded(t)
-	with, without := open(t, rdb, monitor.Config{}), open(t, rdb, monitor.Config{})
+	with, without := open(t, rdb, dashboard.Config{}), open(t, rdb, dashboard.Config{})
 	with.results.Keys = keys
 	with.serve(cozetest.New(t, cozetest.WithRules(cozetest.Rule{Contains: "不许问", Fault: cozetest.Fault{Kind: cozetest.Refuse, Code: 4010, Msg: "不许问的话"}})))
 

@@ -1,4 +1,4 @@
-package monitor_test
+package dashboard_test
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cozeq/cozeq/internal/monitor"
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -44,10 +44,10 @@ func withPrometheus(t testing.TB, answer func(http.ResponseWriter, string)) (*pr
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, open(t, redistest.Embedded(t), monitor.Config{Prometheus: u})
+	return p, open(t, redistest.Embedded(t), dashboard.Config{Prometheus: u})
 }
 
-const charts = monitor.Root + "/api/metrics"
+const charts = dashboard.Root + "/api/metrics"
 
 func TestCharts(t *testing.T) {
 	t.Parallel()
@@ -151,13 +151,13 @@ func TestChartsFail(t *testing.T) {
 	u, _ := url.Parse(nobody.URL)
 	nobody.Close()
 	var log buffer
-	r = open(t, redistest.Embedded(t), monitor.Config{Prometheus: u, Log: log.logger()})
+	r = open(t, redistest.Embedded(t), dashboard.Config{Prometheus: u, Log: log.logger()})
 	unavailable(r, "refused")
 	if !strings.Contains(log.String(), "no charts") {
 		t.Errorf("the log: %q", log.String())
 	}
 
-	r = open(t, redistest.Embedded(t), monitor.Config{})
+	r = open(t, redistest.Embedded(t), dashboard.Config{})
 	r.text(r.call("GET", charts, ""), 404)
 }
 

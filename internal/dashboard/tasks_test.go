@@ -1,4 +1,4 @@
-package monitor_test
+package dashboard_test
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/monitor"
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/tasks"
@@ -53,7 +53,7 @@ func TestShown(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		fake := cozetest.New(t, cozetest.WithRules(cozetest.Rule{Contains: "区别", Fault: cozetest.Fault{Reasoning: true,
 			Answer: "**协程**与**线程**：\n\n1. 协程由 <runtime> 调度。\n2. 线程由内核调度。\r\n\n```go\nfmt.Println(\"你好\")\n```\n"}}))
-		r := open(t, rdb, monitor.Config{})
+		r := open(t, rdb, dashboard.Config{})
 		r.serve(fake)
 
 		ids, states := map[string]string{}, map[string]asynq.TaskState{}
@@ -126,7 +126,7 @@ func queueOf(name string) string {
 // TestServers shows what workers have in hand.
 func TestServers(t *testing.T) {
 	t.Parallel()
-	r := open(t, redistest.Start(t).Client(), monitor.Config{})
+	r := open(t, redistest.Start(t).Client(), dashboard.Config{})
 	r.serve(cozetest.New(t))
 	id := r.enqueue(ask("很慢的问题 [[mock:pace=60s]]"), tasks.Options{})
 	r.await("default", id, asynq.TaskStateActive)
@@ -142,7 +142,7 @@ func TestServers(t *testing.T) {
 	// asynq writes what it has in hand every 5 s.
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		var got servers
-		r.read(monitor.Root+"/api/servers", &got)
+		r.read(dashboard.Root+"/api/servers", &got)
 		for _, s := range got.Servers {
 			for _, w := range s.Workers {
 				if w.ID != id || s.Host == "" {
@@ -163,7 +163,7 @@ func TestServers(t *testing.T) {
 func TestShownWithoutRecord(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		r := open(t, rdb, monitor.Config{})
+		r := open(t, rdb, dashboard.Config{})
 		client := asynq.NewClientFromRedisClient(rdb)
 		for name, payload := range map[string]string{
 			"foreign": `{"v":1,"bot_id":"73","additional_messages":[{"role":"user","content":"\u4f60\u597d","content_type":"text"}],"new_field":{"\u57ce":[1,1.50]}}`,
@@ -187,11 +187,11 @@ func TestShownWithoutRecord(t *testing.T) {
 func TestRedisGone(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	r := open(t, server.Client(), monitor.Config{})
+	r := open(t, server.Client(), dashboard.Config{})
 	id := r.enqueue(ask("你好"), tasks.Options{})
 	server.Kill()
 	for _, path := range []string{"/tasks/" + id, "/pending_tasks"} {
-		if status := r.call("GET", monitor.Root+"/api/queues/default"+path, "").StatusCode; status != 500 {
+		if status := r.call("GET", dashboard.Root+"/api/queues/default"+path, "").StatusCode; status != 500 {
 			t.Errorf("%s: status %d, want 500", path, status)
 		}
 	}

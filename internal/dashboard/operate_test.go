@@ -1,4 +1,4 @@
-package monitor_test
+package dashboard_test
 
 import (
 	"encoding/json"
@@ -10,13 +10,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/monitor"
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
-const api = monitor.Root + "/api/queues/default/"
+const api = dashboard.Root + "/api/queues/default/"
 
 func ask(question string) *tasks.Chat { return tasks.Ask("", question) }
 
@@ -39,7 +39,7 @@ func turns(r *room) (first, second string) {
 func TestDeleteCancels(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		r := open(t, rdb, monitor.Config{Write: true})
+		r := open(t, rdb, dashboard.Config{Write: true})
 		pending := r.enqueue(ask("删掉"), tasks.Options{})
 		first, second := turns(r)
 		kept := r.enqueue(ask("留下"), tasks.Options{})
@@ -71,7 +71,7 @@ func TestCancelActive(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		fake := cozetest.New(t)
-		r := open(t, rdb, monitor.Config{Write: true})
+		r := open(t, rdb, dashboard.Config{Write: true})
 		r.serve(fake)
 		var ids []string
 		for range 3 {
@@ -103,7 +103,7 @@ func TestCancelActive(t *testing.T) {
 // What would leave somebody waiting is refused with a reason, and changes nothing.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	r := open(t, redistest.Embedded(t), monitor.Config{Write: true})
+	r := open(t, redistest.Embedded(t), dashboard.Config{Write: true})
 	first, second := turns(r)
 	for request, reason := range map[string]string{
 		"POST pending_tasks/" + first + ":archive":    "would wait for ever",
@@ -127,7 +127,7 @@ func TestOperateEnded(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		fake := cozetest.New(t)
-		r := open(t, rdb, monitor.Config{Write: true})
+		r := open(t, rdb, dashboard.Config{Write: true})
 		r.serve(fake)
 		again := r.enqueue(ask("第一次不行 [[mock:code=4010 times=1]]"), tasks.Options{})
 		gone := r.enqueue(ask("总不行 [[mock:code=4010]]"), tasks.Options{})
@@ -143,11 +143,11 @@ func TestOperateEnded(t *testing.T) {
 			t.Errorf("a deleted failure is %s", got)
 		}
 		r.text(r.call("DELETE", api+"completed_tasks:delete_all", ""), 200)
-		r.text(r.call("POST", monitor.Root+"/api/queues/default:pause", ""), 204)
+		r.text(r.call("POST", dashboard.Root+"/api/queues/default:pause", ""), 204)
 		if info, err := r.inspector.GetQueueInfo("default"); err != nil || !info.Paused || info.Size != 0 {
 			t.Errorf("the queue: %+v, %v", info, err)
 		}
-		r.text(r.call("POST", monitor.Root+"/api/queues/default:resume", ""), 204)
+		r.text(r.call("POST", dashboard.Root+"/api/queues/default:resume", ""), 204)
 	})
 }
 
@@ -155,7 +155,7 @@ func TestOperateEnded(t *testing.T) {
 func TestForeignTasks(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		r := open(t, rdb, monitor.Config{Write: true})
+		r := open(t, rdb, dashboard.Config{Write: true})
 		client := asynq.NewClientFromRedisClient(rdb)
 		for id, payload := range map[string]string{"mail:1": `{"to":"你好"}`, "mail:2": "\xff\xfe", "mail:3": "{}"} {
 			if _, err := client.Enqueue(asynq.NewTask("mail", []byte(payload)), asynq.TaskID(id)); err != nil {

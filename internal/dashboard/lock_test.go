@@ -1,4 +1,4 @@
-package monitor_test
+package dashboard_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cozeq/cozeq/internal/monitor"
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -73,7 +73,7 @@ func TestLock(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log buffer
-			config := monitor.Config{Write: c.write, Log: log.logger()}
+			config := dashboard.Config{Write: c.write, Log: log.logger()}
 			if c.token {
 				config.Token = func(context.Context) (string, error) { return goodToken, nil }
 			}
@@ -118,7 +118,7 @@ func basic(name, password string) string {
 func TestTokenUnreadable(t *testing.T) {
 	t.Parallel()
 	var log buffer
-	r := open(t, redistest.Embedded(t), monitor.Config{
+	r := open(t, redistest.Embedded(t), dashboard.Config{
 		Log:   log.logger(),
 		Token: func(context.Context) (string, error) { return "", errors.New("it is gone") },
 	})
@@ -132,7 +132,7 @@ func TestTokenUnreadable(t *testing.T) {
 func TestTokenChanges(t *testing.T) {
 	t.Parallel()
 	token := goodToken
-	r := open(t, redistest.Embedded(t), monitor.Config{Token: func(context.Context) (string, error) { return token, nil }})
+	r := open(t, redistest.Embedded(t), dashboard.Config{Token: func(context.Context) (string, error) { return token, nil }})
 	r.text(r.call("GET", "/monitor/", "", "Authorization", basic("", goodToken)), 200)
 	token = "another-token-altogether"
 	r.text(r.call("GET", "/monitor/", "", "Authorization", basic("", goodToken)), 401)

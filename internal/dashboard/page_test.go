@@ -1,11 +1,11 @@
-package monitor_test
+package dashboard_test
 
 import (
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/cozeq/cozeq/internal/monitor"
+	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -19,7 +19,7 @@ var (
 // come with it.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	r := open(t, redistest.Embedded(t), monitor.Config{})
+	r := open(t, redistest.Embedded(t), dashboard.Config{})
 	nonces := map[string]bool{}
 	for _, path := range []string{"/monitor/", "/monitor/queues/default", "/monitor/queues/default/tasks/x", "/monitor/servers", "/monitor/q/metrics"} {
 		response := r.call("GET", path, "")
@@ -62,7 +62,7 @@ func TestPage(t *testing.T) {
 // the box itself would put black on it.
 func TestStyleLeavesTheBoxItsColour(t *testing.T) {
 	t.Parallel()
-	r := open(t, redistest.Embedded(t), monitor.Config{})
+	r := open(t, redistest.Embedded(t), dashboard.Config{})
 	page := r.text(r.call("GET", "/monitor/", ""), 200)
 	rules := regexp.MustCompile(`([^{}>]+)\{([^{}]*)\}`).FindAllStringSubmatch(page[strings.Index(page, "<style>"):strings.Index(page, "</style>")], -1)
 	if len(rules) < 5 {
@@ -80,7 +80,7 @@ func TestStyleLeavesTheBoxItsColour(t *testing.T) {
 // What the page refers to is there.
 func TestPageIsWhole(t *testing.T) {
 	t.Parallel()
-	r := open(t, redistest.Embedded(t), monitor.Config{})
+	r := open(t, redistest.Embedded(t), dashboard.Config{})
 	page := r.text(r.call("GET", "/monitor/", ""), 200)
 	references := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page, -1)
 	if len(references) < 4 {
@@ -114,7 +114,7 @@ func TestPageIsWhole(t *testing.T) {
 func TestPageFlags(t *testing.T) {
 	t.Parallel()
 	for write, want := range map[bool]string{false: `FLAG_READ_ONLY="true"`, true: `FLAG_READ_ONLY="false"`} {
-		r := open(t, redistest.Embedded(t), monitor.Config{Write: write})
+		r := open(t, redistest.Embedded(t), dashboard.Config{Write: write})
 		page := r.text(r.call("GET", "/monitor/", ""), 200)
 		if !strings.Contains(page, want) || strings.Contains(page, "alert(") != write {
 			t.Errorf("write %v: %s", write, page)

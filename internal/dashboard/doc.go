@@ -1,4 +1,4 @@
-// Package monitor is the dashboard: asynqmon's pages with the question and the answer of each task in place of bytes.
+// Package dashboard is the dashboard: asynqmon's pages with the question and the answer of each task in place of bytes.
 //
 // [New] returns the handler for everything below [Root]. asynqmon, linked as a library, makes the pages and their API.
 // This package changes four things:
@@ -10,4 +10,4 @@
 //   - a button that would leave a caller waiting for ever cancels the task as cozeq does, or is refused (operate.go).
 //
 // The package serves no metrics, keeps no state, and knows neither flags nor the worker.
-package monitor
+package dashboard

@@ -1,4 +1,4 @@
-package monitor_test
+package dashboard_test
 
 import (
 	"bytes"
@@ -36,7 +36,7 @@ type room struct {
 	http.Handler
 }
 
-func open(t testing.TB, rdb redis.UniversalClient, c monitor.Config) *room {
+func open(t testing.TB, rdb redis.UniversalClient, c dashboard.Config) *room {
 	store := results.NewStore(rdb)
 	t.Cleanup(func() { store.Close() })
 	r := &room{t: t, rdb: rdb, results: store, tasks: tasks.NewClient(store), inspector: asynq.NewInspectorFromRedisClient(rdb)}
@@ -44,7 +44,7 @@ func open(t testing.TB, rdb redis.UniversalClient, c monitor.Config) *room {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	r.Handler = monitor.New(c)
+	r.Handler = dashboard.New(c)
 	return r
 }
 
@@ -168,7 +168,7 @@ type shownTask struct {
 
 func (r *room) task(queue, id string) (t shownTask) {
 	r.t.Helper()
-	r.read(monitor.Root+"/api/queues/"+queue+"/tasks/"+id, &t)
+	r.read(dashboard.Root+"/api/queues/"+queue+"/tasks/"+id, &t)
 	return t
 }
 
@@ -178,7 +178,7 @@ func (r *room) list(queue, state string) []shownTask {
 		Tasks []shownTask
 		Stats struct{ Queue string }
 	}
-	r.read(monitor.Root+"/api/queues/"+queue+"/"+state+"_tasks?size=100", &page)
+	r.read(dashboard.Root+"/api/queues/"+queue+"/"+state+"_tasks?size=100", &page)
 	if page.Stats.Queue != queue {
 		r.t.Errorf("the page of %s has lost the queue's numbers", state)
 	}
