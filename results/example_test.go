@@ -7,14 +7,14 @@ import (
 	"log"
 	"slices"
 
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
 // Wait for many tasks over one subscription, in the order in which they end.
 func ExampleStore_WaitAll() {
-	server, err := localredis.Start() // stands for a Redis, and its client for redis.NewClient
+	server, err := embeddedredis.Start() // stands for a Redis, and its client for redis.NewClient
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -19,7 +19,7 @@ import (
 
 // dial stands for redis.NewClient, as examples bring their own Redis.
 func dial() (rdb redis.UniversalClient, hangUp func()) {
-	s, err := localredis.Start()
+	s, err := embeddedredis.Start()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/internal/lane"
-	"github.com/cozeq/cozeq/internal/localredis"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
@@ -27,7 +27,7 @@ import (
 // once, in order, and no two of a conversation at a time.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s, err := localredis.Start()
+		s, err := embeddedredis.Start()
 		if err != nil {
 			rt.Fatal(err)
 		}

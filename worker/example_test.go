@@ -6,7 +6,7 @@ import (
 	"log"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -16,7 +16,7 @@ import (
 // context has ended and the chats in flight have, too; the process would take that
 // context from signal.NotifyContext.
 func Example() {
-	server, err := localredis.Start() // stands for a Redis, and so for redis.NewClient
+	server, err := embeddedredis.Start() // stands for a Redis, and so for redis.NewClient
 	if err != nil {
 		log.Fatal(err)
 	}

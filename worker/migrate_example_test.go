@@ -10,7 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/worker"
@@ -20,7 +20,7 @@ import (
 // queued moves when its turn comes, under the id that it has. Both use one Redis, and no
 // queue is served by both.
 func Example_migrate() {
-	server, err := localredis.Start()
+	server, err := embeddedredis.Start()
 	if err != nil {
 		log.Fatal(err)
 	}

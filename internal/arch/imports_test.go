@@ -155,7 +155,7 @@ var edges = map[string][]string{
 		"internal/textfile", "internal/webhook", "*"},
 	"internal/tracing": {"uuid", "*"},
 	"internal/session": {"tasks/batches", "results", "tasks", "worker", "asynq", "redis", "internal/asynqx", "internal/attachment", "internal/exitcode", "internal/flags",
-		"internal/localredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
+		"internal/embeddedredis", "internal/misuse", "internal/redischeck", "internal/remoteredis", "internal/settings",
 		"internal/telemetry", "internal/terminal", "internal/command", "internal/toolwebhook", "internal/tracing", "*"},
 	"internal/httpserver": {"coze/oauth", "worker", "internal/exitcode", "internal/dashboard", "internal/session",
 		"internal/settings", "*"},

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// luaInGo are the directories that may have Lua in Go strings: internal/localredis runs Lua, internal/tasktest is for tests.
-var luaInGo = []string{"internal/localredis", "internal/tasktest"}
+// luaInGo are the directories that may have Lua in Go strings: internal/embeddedredis runs Lua, internal/tasktest is for tests.
+var luaInGo = []string{"internal/embeddedredis", "internal/tasktest"}
 
 // scripts wants no Lua in Go files outside tests, and in each .lua file a head: what it does, KEYS, ARGV, Reply, and the
 // invariant that it keeps or the race that it settles. Code that is put before other scripts says so instead.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/internal/lane"
-	"github.com/cozeq/cozeq/internal/localredis"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
 	"github.com/cozeq/cozeq/results"
@@ -159,7 +159,7 @@ func TestHandOnLost(t *testing.T) {
 func TestHeadLeavesBeforeEnqueue(t *testing.T) {
 	for _, dies := range []bool{false, true} {
 		t.Run(fmt.Sprint("dies ", dies), func(t *testing.T) {
-			s, err := localredis.Start()
+			s, err := embeddedredis.Start()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
@@ -21,7 +21,7 @@ import (
 // message, by the word of the newest owner or of who canceled it in time.
 func TestInterleaved(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		redis, err := localredis.Start()
+		redis, err := embeddedredis.Start()
 		if err != nil {
 			rt.Fatal(err)
 		}

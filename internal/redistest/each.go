@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 )
 
 // kindEnv names the one kind of Redis that Each runs on, in the place of the two that it usually does: all tests of the
@@ -65,7 +65,7 @@ func skipElsewhere(t testing.TB) {
 func embedded(t testing.TB) redis.UniversalClient {
 	t.Helper()
 	// Who waits for a connection of the pool does so with a timer that go-redis shares between bubbles, which panics.
-	s, err := localredis.Start(localredis.PoolSize(1024))
+	s, err := embeddedredis.Start(embeddedredis.PoolSize(1024))
 	if err != nil {
 		t.Fatalf("start the embedded redis: %v", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/runbatch"
 	"github.com/cozeq/cozeq/internal/tally"
@@ -101,7 +101,7 @@ func TestRegister(t *testing.T) {
 // A run takes its batch up again while a task is in the queue whose row has ended, and
 // whose record is gone: no worker, whenever it looks, takes the row for an open one.
 func TestNeverForgetsAnEnd(t *testing.T) {
-	s, err := localredis.Start()
+	s, err := embeddedredis.Start()
 	if err != nil {
 		t.Fatal(err)
 	}

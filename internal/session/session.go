@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cozeq/cozeq/internal/attachment"
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/internal/remoteredis"
 	"github.com/cozeq/cozeq/internal/settings"
 	"github.com/cozeq/cozeq/internal/telemetry"
@@ -34,7 +34,7 @@ type Session struct {
 	Tasks   *tasks.Client
 
 	Version  string                 // of the program
-	Embedded *localredis.Store      // nil: a shared Redis
+	Embedded *embeddedredis.Store   // nil: a shared Redis
 	Remote   *remoteredis.Server    // nil: the embedded one
 	Worker   *ownWorker             // nil: other processes do the work
 	Ready    readiness              // of worker
@@ -61,7 +61,7 @@ func OpenEmbedded(c settings.Config, concurrency int, logger *slog.Logger) (*Ses
 	if err != nil {
 		return nil, err
 	}
-	store, err := localredis.Start(localredis.PoolSize(max(32, settings.PoolSize(concurrency))))
+	store, err := embeddedredis.Start(embeddedredis.PoolSize(max(32, settings.PoolSize(concurrency))))
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/internal/lane"
-	"github.com/cozeq/cozeq/internal/localredis"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/results"
@@ -234,7 +234,7 @@ func EachFault(t *testing.T, f func(t *testing.T, l *Line, n int, what redistest
 	for _, what := range []redistest.Fate{redistest.Unsent, redistest.Unheard, redistest.Twice} {
 		for n, hit := 1, true; hit; n++ {
 			t.Run(fmt.Sprintf("call %d %s", n, what), func(t *testing.T) {
-				s, err := localredis.Start()
+				s, err := embeddedredis.Start()
 				if err != nil {
 					t.Fatal(err)
 				}

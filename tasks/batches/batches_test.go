@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tally"
@@ -280,7 +280,7 @@ func TestBatchCancelWhileAdding(t *testing.T) {
 	for step := 1; ; step++ {
 		more := false
 		t.Run(fmt.Sprint("after call ", step), func(t *testing.T) {
-			s, err := localredis.Start()
+			s, err := embeddedredis.Start()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -13,7 +13,7 @@ import (
 
 // Submit questions as one batch, and see how far it is.
 func Example() {
-	server, err := localredis.Start() // stands for a Redis, and its client for redis.NewClient
+	server, err := embeddedredis.Start() // stands for a Redis, and its client for redis.NewClient
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tally"
@@ -28,7 +28,7 @@ import (
 // done every row's state is that of its record.
 func TestTallyModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s, err := localredis.Start()
+		s, err := embeddedredis.Start()
 		if err != nil {
 			rt.Fatal(err)
 		}

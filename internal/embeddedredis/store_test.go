@@ -1,4 +1,4 @@
-package localredis_test
+package embeddedredis_test
 
 import (
 	"context"
@@ -13,13 +13,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/localredis"
+	"github.com/cozeq/cozeq/internal/embeddedredis"
 )
 
 // start returns the client of a store that ends with the test.
 func start(t testing.TB, opts ...localredis.Option) redis.UniversalClient {
 	t.Helper()
-	s, err := localredis.Start(opts...)
+	s, err := embeddedredis.Start(opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestContextEndsACommand(t *testing.T) {
 
 // Close returns while commands block and messages are under way; after it, everything fails and nothing hangs.
 func TestClose(t *testing.T) {
-	s, err := localredis.Start(localredis.PoolSize(8))
+	s, err := embeddedredis.Start(embeddedredis.PoolSize(8))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package localredis_test
+package embeddedredis_test
 
 import (
 	"fmt"
