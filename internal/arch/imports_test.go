@@ -97,8 +97,8 @@ var edges = map[string][]string{
 	"internal/usage":       {},
 	"internal/openai":      {"coze", "internal/attachment", "tasks", "results", "internal/apikey", "internal/messages", "internal/pause", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
 	"internal/messages":    {"coze", "tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
-	"internal/input":       {"coze", "tasks", "internal/charset", "internal/messages", "internal/parameter", "internal/parquet", "internal/sheet", "internal/usage"},
-	"internal/output":      {"results", "internal/input", "internal/messages", "internal/parquet", "internal/sheet", "internal/usage"},
+	"internal/input":       {"coze", "tasks", "internal/charset", "internal/messages", "internal/parameter", "internal/parquet", "internal/spreadsheet", "internal/usage"},
+	"internal/output":      {"results", "internal/input", "internal/messages", "internal/parquet", "internal/spreadsheet", "internal/usage"},
 	"internal/sink":        {"internal/backoff", "internal/command"},
 	"internal/command":     {},
 	"internal/parquet":     {"parquet/format", "parquet/thrift", "parquet/deprecated"},
@@ -110,9 +110,9 @@ var edges = map[string][]string{
 	"internal/attachment":  {"coze", "results", "internal/backoff", "internal/ratelimit", "internal/pause", "redis"},
 	"internal/runbatch":    {"tasks/batches", "tasks", "results", "internal/tally", "redis"},
 	"internal/filerun": {"internal/sink", "internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
-		"internal/progress", "internal/redisretry", "internal/sheet"},
+		"internal/progress", "internal/redisretry", "internal/spreadsheet"},
 	"internal/batchfile": {"internal/attachment", "tasks/batches", "tasks", "results", "internal/input", "internal/output", "internal/progress", "internal/redisretry",
-		"internal/sheet", "internal/usage"},
+		"internal/spreadsheet", "internal/usage"},
 
 	// Files that come over HTTP.
 	"internal/upload": {},

@@ -10,7 +10,7 @@ import (
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/output"
 	"github.com/cozeq/cozeq/internal/progress"
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -53,7 +53,7 @@ func (d *Detached) writeFile(ctx context.Context, path string, t *progress.Tally
 		func(w io.Writer) error { return d.write(ctx, w, format, t, report) },
 		func(string) error { return nil })
 	if err != nil {
-		if _, ok := errors.AsType[*sheet.TooLongError](err); ok {
+		if _, ok := errors.AsType[*spreadsheet.TooLongError](err); ok {
 			err = fmt.Errorf("%w: write to a .csv or .jsonl", err)
 		}
 		return fmt.Errorf("write %s: %w", path, err)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/output"
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -46,7 +46,7 @@ func (r *run) deliver(ctx context.Context) error {
 // adviseOtherFormat adds a hint to the error for a text that is too long for a sheet: the answers are paid for, and another
 // format holds them.
 func (r *run) adviseOtherFormat(err error) error {
-	if _, ok := errors.AsType[*sheet.TooLongError](err); !ok {
+	if _, ok := errors.AsType[*spreadsheet.TooLongError](err); !ok {
 		return err
 	}
 	path := r.job.Output

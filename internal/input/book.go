@@ -9,17 +9,17 @@ import (
 	"os"
 	"sync"
 
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
 type book struct {
 	file  *file
 	sheet string
-	book  *sheet.Book
+	book  *spreadsheet.Book
 
-	unpack sync.Mutex   // guards table
-	table  *sheet.Table // its rows, once they are needed
+	unpack sync.Mutex         // guards table
+	table  *spreadsheet.Table // its rows, once they are needed
 }
 
 // openBook finds the sheet that is wanted, by default the first.
@@ -27,8 +27,8 @@ func openBook(f *file, head []byte, want string) (b *book, found findings, err e
 	if bytes.HasPrefix(head, magicOLE) {
 		return nil, nil, &usage.Error{What: f.name + " is an .xls, or an .xlsx with a password", Hint: "save it as .xlsx without one"}
 	}
-	opened, err := sheet.Open(f.disk.Name())
-	if bad, ok := errors.AsType[*sheet.DamagedError](err); ok {
+	opened, err := spreadsheet.Open(f.disk.Name())
+	if bad, ok := errors.AsType[*spreadsheet.DamagedError](err); ok {
 		return nil, nil, &InvalidInput{Problems: []*Problem{f.problem(bad.Row, "%s", bad.What)}, Total: 1}
 	}
 	if err != nil {
@@ -63,7 +63,7 @@ func (b *book) cells(ctx context.Context) (cellReader, error) {
 		return nil, b.file.readError(err)
 	}
 	table, err := b.book.Unpack(ctx, b.sheet)
-	if bad, ok := errors.AsType[*sheet.DamagedError](err); ok {
+	if bad, ok := errors.AsType[*spreadsheet.DamagedError](err); ok {
 		return nil, b.file.problem(bad.Row, "%s", bad.What)
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (b *book) close() (err error) {
 	return err
 }
 
-type sheetReader struct{ rows *sheet.Reader }
+type sheetReader struct{ rows *spreadsheet.Reader }
 
 func (s sheetReader) read() (cellRow, error) {
 	for {

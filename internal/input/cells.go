@@ -6,7 +6,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 )
 
 // cellReader reads the rows of a table that are not empty. After a *csv.ParseError the next call continues behind the bad
@@ -18,7 +18,7 @@ type cellReader interface {
 type cellRow struct {
 	Line  int // on which it begins; of an xlsx the sheet's row
 	Cells []string
-	marks []sheet.Mark // of an xlsx
+	marks []spreadsheet.Mark // of an xlsx
 }
 
 // errRecordTooLong stops a csv reader that looks for the end of a quote.
@@ -72,7 +72,7 @@ func (c *csvReader) read() (cellRow, error) {
 
 // Damaged says which cell cannot be read, and why; "" = none.
 func (r *cellRow) Damaged() string {
-	if i := slices.Index(r.marks, sheet.Damaged); i >= 0 {
+	if i := slices.Index(r.marks, spreadsheet.Damaged); i >= 0 {
 		return damagedCell(i, r.Line, r.Cells[i])
 	}
 	return ""

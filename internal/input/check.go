@@ -10,7 +10,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
@@ -145,9 +145,9 @@ func (in *Input) FitsSheet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if stats.Rows >= sheet.MaxRows {
+	if stats.Rows >= spreadsheet.MaxRows {
 		return &usage.Error{
-			What: fmt.Sprintf("%s has %d rows, and an .xlsx takes %d", in.file.name, stats.Rows, sheet.MaxRows-1),
+			What: fmt.Sprintf("%s has %d rows, and an .xlsx takes %d", in.file.name, stats.Rows, spreadsheet.MaxRows-1),
 			Hint: "write to a .csv",
 		}
 	}
@@ -164,7 +164,7 @@ func (in *Input) FitsSheet(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		for i, cell := range c.Cells(row) {
-			if err := sheet.Fits(cell); err != nil {
+			if err := spreadsheet.Fits(cell); err != nil {
 				invalid.add(in.file.problem(row.Line, "%s: %v: write to a .csv or .jsonl", c.Names[i], err))
 			}
 		}

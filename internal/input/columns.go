@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 )
 
 // Columns are those of a table OUTPUT that come from the input, before those of the answer.
@@ -60,5 +60,5 @@ func (c *Columns) Cells(row *Row) []string {
 
 // IsNumber reports whether a row's cell in the ith of these columns is a number of a sheet.
 func (c *Columns) IsNumber(row *Row, i int) bool {
-	return c.from != nil && row.mark(c.from[i]) == sheet.Number
+	return c.from != nil && row.mark(c.from[i]) == spreadsheet.Number
 }

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cozeq/cozeq/internal/charset"
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -66,7 +66,7 @@ func (s *Form) Keep(c *Columns, row *Row) (kept []string, err error) {
 	if s.Marked {
 		var marks strings.Builder
 		for _, from := range c.from {
-			if row.mark(from) == sheet.Number {
+			if row.mark(from) == spreadsheet.Number {
 				marks.WriteByte(cellNumber)
 			} else {
 				marks.WriteByte(cellText)
@@ -144,9 +144,9 @@ func (s *Form) Restore(c *Columns, row *Row) error {
 	copy(row.Columns, kept)
 	if s.Marked && len(kept) == len(c.Names)+1 {
 		for _, letter := range kept[len(c.Names)] {
-			mark := sheet.Text
+			mark := spreadsheet.Text
 			if letter == cellNumber {
-				mark = sheet.Number
+				mark = spreadsheet.Number
 			}
 			row.marks = append(row.marks, mark)
 		}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 	"github.com/cozeq/cozeq/internal/usage"
 )
 
@@ -40,7 +40,7 @@ func (t *table) header(cells cellReader) (*header, error) {
 		return nil, err
 	}
 	for i, name := range first.Cells {
-		if i < len(first.marks) && first.marks[i] == sheet.Damaged {
+		if i < len(first.marks) && first.marks[i] == spreadsheet.Damaged {
 			return nil, t.file.problem(first.Line, "%s", damagedCell(i, first.Line, name))
 		}
 		if what := t.decoder.wrongText([]byte(name), name); what != "" {

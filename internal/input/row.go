@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/cozeq/cozeq/internal/messages"
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -34,8 +34,8 @@ type Row struct {
 
 	Request *Request // of a row of the shape of OpenAI's batches
 
-	table   *header      // of a table: its columns
-	marks   []sheet.Mark // of an xlsx: what its cells are
+	table   *header            // of a table: its columns
+	marks   []spreadsheet.Mark // of an xlsx: what its cells are
 	carried map[string]json.RawMessage
 }
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 )
 
 type table struct {
@@ -60,7 +60,7 @@ func (t *table) evenOut(row *Row) (wrong string) {
 		row.Columns = cells
 		return ""
 	case t.format == XLSX:
-		return fmt.Sprintf("cell %s%d stands in a column without a name: the header ends at %s", sheet.Column(over), row.Line, sheet.Column(width))
+		return fmt.Sprintf("cell %s%d stands in a column without a name: the header ends at %s", spreadsheet.Column(over), row.Line, spreadsheet.Column(width))
 	}
 	return fmt.Sprintf("%s, but the header has %d", countOf(len(row.Columns), "cell"), width)
 }
@@ -97,22 +97,22 @@ func (r *Row) wrongCells() (wrong []string) {
 	}
 	for i := range r.table.names {
 		name := r.table.ownName(i)
-		if r.mark(i) == sheet.Damaged { // passed through, it would be lost
+		if r.mark(i) == spreadsheet.Damaged { // passed through, it would be lost
 			wrong = append(wrong, fmt.Sprintf("%s: %s", name, damagedCell(i, r.Line, r.Columns[i])))
 		}
 		if !used(i) {
 			continue
 		}
 		switch r.mark(i) {
-		case sheet.Rounded:
+		case spreadsheet.Rounded:
 			if r.table.means(i) {
 				wrong = append(wrong, fmt.Sprintf("%s: %s is a number whose last digits the spreadsheet has not kept: enter it as text", name, r.Columns[i]))
 			}
-		case sheet.Fault:
+		case spreadsheet.Fault:
 			wrong = append(wrong, fmt.Sprintf("%s: the cell holds the error %s", name, r.Columns[i]))
-		case sheet.Unreckoned:
+		case spreadsheet.Unreckoned:
 			wrong = append(wrong, name+": the value of the cell's formula is not stored: open the file in a spreadsheet and save it")
-		case sheet.Merged:
+		case spreadsheet.Merged:
 			wrong = append(wrong, name+": the cell is merged with another: undo that, and fill each cell")
 		}
 	}
@@ -120,14 +120,14 @@ func (r *Row) wrongCells() (wrong []string) {
 }
 
 func damagedCell(column, row int, why string) string {
-	return fmt.Sprintf("cell %s%d is damaged: %s", sheet.Column(column+1), row, why)
+	return fmt.Sprintf("cell %s%d is damaged: %s", spreadsheet.Column(column+1), row, why)
 }
 
-func (r *Row) mark(column int) sheet.Mark {
+func (r *Row) mark(column int) spreadsheet.Mark {
 	if column < len(r.marks) {
 		return r.marks[column]
 	}
-	return sheet.Text
+	return spreadsheet.Text
 }
 
 func (t *table) setQuestion(row *Row) error {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/parquet"
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -64,7 +64,7 @@ func (t *csvWriter) Discard() error { return nil }
 // sheetWriter writes an xlsx. Numbers of the input's sheet and of the answer are numbers, all else is text.
 type sheetWriter struct {
 	columns *input.Columns
-	sheet   *sheet.Writer
+	sheet   *spreadsheet.Writer
 }
 
 func newSheetWriter(w io.Writer, c *input.Columns) (*sheetWriter, error) {
@@ -73,7 +73,7 @@ func newSheetWriter(w io.Writer, c *input.Columns) (*sheetWriter, error) {
 	if i := slices.Index(c.Names, input.FieldQuestion); i >= 0 {
 		wide = append(wide, i)
 	}
-	s, err := sheet.NewWriter(w, names, wide...)
+	s, err := spreadsheet.NewWriter(w, names, wide...)
 	return &sheetWriter{columns: c, sheet: s}, err
 }
 
@@ -102,7 +102,7 @@ func (t *sheetWriter) Write(row *input.Row, res *results.Result) error {
 		}
 	}
 	err := t.sheet.Write(cells)
-	if _, ok := errors.AsType[*sheet.TooLongError](err); ok {
+	if _, ok := errors.AsType[*spreadsheet.TooLongError](err); ok {
 		return fmt.Errorf("row %d: a text has %w", row.N, err)
 	}
 	return err

@@ -1,4 +1,4 @@
-// Package sheet reads and writes the rows of .xlsx files, without ever holding a sheet in memory.
+// Package spreadsheet reads and writes the rows of .xlsx files, without ever holding a sheet in memory.
 //
 // [Open] looks at a file's parts. [Book.Unpack] goes once through one sheet and writes its rows, as a person sees them,
 // to a temporary file, which [Table.Rows] reads as often as wanted: the workbook is closed by then, and a later pass costs
@@ -9,4 +9,4 @@
 // style a number. Here they are [Damaged]. What a number format makes of a value is excelize's to say.
 //
 // It may import no package of this module, and internal/input and internal/output are its users.
-package sheet
+package spreadsheet

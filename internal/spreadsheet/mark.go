@@ -1,4 +1,4 @@
-package sheet
+package spreadsheet
 
 // Mark says of a cell what its text does not.
 type Mark byte

@@ -1,4 +1,4 @@
-package sheet_test
+package spreadsheet_test
 
 import (
 	"archive/zip"
@@ -17,7 +17,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 )
 
 // parts unpacks an archive.
@@ -197,13 +197,13 @@ func TestDamagedStyles(t *testing.T) {
 		"cut short":         styles[:len(styles)/2],
 	} {
 		contents["xl/styles.xml"] = content
-		b, err := sheet.Open(packed(t, contents))
+		b, err := spreadsheet.Open(packed(t, contents))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := b.Unpack(t.Context(), "Sheet1"); err == nil {
 			t.Errorf("%s: no error", name)
-		} else if _, ok := errors.AsType[*sheet.DamagedError](err); !ok {
+		} else if _, ok := errors.AsType[*spreadsheet.DamagedError](err); !ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

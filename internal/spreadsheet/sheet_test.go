@@ -1,4 +1,4 @@
-package sheet_test
+package spreadsheet_test
 
 import (
 	"archive/zip"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
-	"github.com/cozeq/cozeq/internal/sheet"
+	"github.com/cozeq/cozeq/internal/spreadsheet"
 )
 
 // book makes an .xlsx with excelize and returns its path.
@@ -34,7 +34,7 @@ func book(t testing.TB, build func(f *excelize.File)) string {
 // rows reads a sheet: "NUMBER: cell|cell MARKS" for each row.
 func rows(t testing.TB, path, name string) string {
 	t.Helper()
-	b, err := sheet.Open(path)
+	b, err := spreadsheet.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func rows(t testing.TB, path, name string) string {
 	return text
 }
 
-func contents(t testing.TB, table *sheet.Table) string {
+func contents(t testing.TB, table *spreadsheet.Table) string {
 	t.Helper()
 	var b strings.Builder
 	for r := table.Rows(); ; {
@@ -67,8 +67,8 @@ func contents(t testing.TB, table *sheet.Table) string {
 		}
 		fmt.Fprintf(&b, "%d: %s", row.Number, strings.Join(row.Cells, "|"))
 		for column := range row.Marks {
-			if m := row.Mark(column); m != sheet.Text {
-				fmt.Fprintf(&b, " %s=%c", sheet.Column(column+1), m)
+			if m := row.Mark(column); m != spreadsheet.Text {
+				fmt.Fprintf(&b, " %s=%c", spreadsheet.Column(column+1), m)
 			}
 		}
 		b.WriteByte('\n')
@@ -217,7 +217,7 @@ func TestSheets(t *testing.T) {
 		f.SetSheetVisible("Sheet1", false)
 		f.SetSheetName("Third", "三")
 	})
-	b, err := sheet.Open(path)
+	b, err := spreadsheet.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,22 +281,22 @@ func TestDamaged(t *testing.T) {
 			"xl/worksheets/sheet9.xml is missing in it",
 		},
 	} {
-		b, err := sheet.Open(test.path)
+		b, err := spreadsheet.Open(test.path)
 		if err == nil {
-			var table *sheet.Table
+			var table *spreadsheet.Table
 			if table, err = b.Unpack(t.Context(), b.First()); err == nil {
 				table.Close()
 			}
 		}
-		bad, ok := errors.AsType[*sheet.DamagedError](err)
+		bad, ok := errors.AsType[*spreadsheet.DamagedError](err)
 		if !ok || !strings.HasPrefix(bad.Error(), test.want) {
 			t.Errorf("%s: %v, want %s", name, err, test.want)
 		}
 	}
-	if _, err := sheet.Open(filepath.Join(t.TempDir(), "missing.xlsx")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := spreadsheet.Open(filepath.Join(t.TempDir(), "missing.xlsx")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
-	b, err := sheet.Open(good)
+	b, err := spreadsheet.Open(good)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,11 +336,11 @@ func TestBitFlipIsFound(t *testing.T) {
 		if err := os.WriteFile(bad, flipped, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b, err := sheet.Open(bad)
+		b, err := spreadsheet.Open(bad)
 		if err == nil {
 			_, err = b.Unpack(t.Context(), "Sheet1")
 		}
-		if _, ok := errors.AsType[*sheet.DamagedError](err); !ok {
+		if _, ok := errors.AsType[*spreadsheet.DamagedError](err); !ok {
 			t.Errorf("%s: %v", part, err)
 		}
 	}
@@ -353,7 +353,7 @@ func TestWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	w, err := sheet.NewWriter(file, []string{"问题", "=answer"}, 1)
+	w, err := spreadsheet.NewWriter(file, []string{"问题", "=answer"}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,8 +362,8 @@ func TestWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	long, ok := errors.AsType[*sheet.TooLongError](w.Write([]any{strings.Repeat("😀", sheet.MaxText/2+1)}))
-	if !ok || long.Units != sheet.MaxText+1 {
+	long, ok := errors.AsType[*spreadsheet.TooLongError](w.Write([]any{strings.Repeat("😀", spreadsheet.MaxText/2+1)}))
+	if !ok || long.Units != spreadsheet.MaxText+1 {
 		t.Errorf("a long text: %v", long)
 	}
 	if err := w.Close(); err != nil {
@@ -384,7 +384,7 @@ func TestWriter(t *testing.T) {
 }
 
 func TestDiscard(t *testing.T) {
-	w, err := sheet.NewWriter(io.Discard, []string{"a"})
+	w, err := spreadsheet.NewWriter(io.Discard, []string{"a"})
 	if err != nil {
 		t.Fatal(err)
 	}
