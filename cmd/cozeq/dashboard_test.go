@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/cozeq/cozeq/coze/cozetest"
-	"github.com/cozeq/cozeq/internal/cli/dashboard"
+	dashboardcmd "github.com/cozeq/cozeq/internal/cli/dashboard"
 	"github.com/cozeq/cozeq/internal/dashboard"
 	"github.com/cozeq/cozeq/internal/exitcode"
 	"github.com/cozeq/cozeq/internal/redistest"
@@ -136,7 +136,7 @@ func TestDashboardAddress(t *testing.T) {
 		"192.168.1.5:8081": false, "10.0.0.1:0": false, "[fe80::1]:0": false, "8.8.8.8:80": false, "[::ffff:10.0.0.1]:0": false,
 	} {
 		for _, token := range []string{"", file} {
-			cfg := settings.Config{Cmd: dashboard.New(&terminal.Streams{}), Env: only(settings.EnvMonitorTokenFile, token)}
+			cfg := settings.Config{Cmd: dashboardcmd.New(&terminal.Streams{}), Env: only(settings.EnvMonitorTokenFile, token)}
 			plan, err := cfg.Dashboard(t.Context(), addr)
 			if ok := err == nil; ok != (private || token != "") {
 				t.Errorf("%s, token %q: %v", addr, token, err)
@@ -173,7 +173,7 @@ func TestMonitorTokenFile(t *testing.T) {
 	}
 	write(monitorToken + "\n")
 	synctest.Test(t, func(t *testing.T) {
-		cfg := settings.Config{Cmd: dashboard.New(&terminal.Streams{}), Env: only(settings.EnvMonitorTokenFile, file)}
+		cfg := settings.Config{Cmd: dashboardcmd.New(&terminal.Streams{}), Env: only(settings.EnvMonitorTokenFile, file)}
 		token, err := cfg.MonitorToken(t.Context())
 		if err != nil {
 			t.Fatal(err)

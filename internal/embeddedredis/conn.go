@@ -53,7 +53,7 @@ func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 type addr struct{}
 
 func (addr) Network() string { return "memory" }
-func (addr) String() string  { return "localredis" }
+func (addr) String() string  { return "embeddedredis" }
 
 // queue is one direction of a connection.
 type queue struct {

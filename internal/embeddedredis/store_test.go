@@ -17,7 +17,7 @@ import (
 )
 
 // start returns the client of a store that ends with the test.
-func start(t testing.TB, opts ...localredis.Option) redis.UniversalClient {
+func start(t testing.TB, opts ...embeddedredis.Option) redis.UniversalClient {
 	t.Helper()
 	s, err := embeddedredis.Start(opts...)
 	if err != nil {
