@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 	"github.com/cozeq/cozeq/tasks/batches"
@@ -20,8 +20,8 @@ import (
 var scripts embed.FS
 
 var (
-	admitScript = pipeline.Script(scripts, "admit.lua")
-	freeScript  = pipeline.Script(scripts, "free.lua")
+	admitScript = redisscript.Script(scripts, "admit.lua")
+	freeScript  = redisscript.Script(scripts, "free.lua")
 )
 
 // Limits bound what keys submit, over all processes of one Redis. It has the keys cozeq:apikey:{NAME}:rate, :open and

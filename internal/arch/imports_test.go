@@ -56,11 +56,11 @@ var edges = map[string][]string{
 
 	// What tasks, batches and worker share of the queue.
 	"internal/conversation": {"results", "redis"},
-	"internal/asynqx":       {"internal/pipeline", "asynq", "redis", "protowire"}, // alone knows asynq's keys and scripts
-	"internal/lane":         {"results", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
-	"internal/tally":        {"results", "internal/pipeline", "redis"},
-	"internal/record":       {"internal/seal", "results", "internal/pipeline", "redis"},
-	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/pipeline", "asynq", "redis"},
+	"internal/asynqx":       {"internal/redisscript", "asynq", "redis", "protowire"}, // alone knows asynq's keys and scripts
+	"internal/lane":         {"results", "internal/asynqx", "internal/redisscript", "asynq", "redis"},
+	"internal/tally":        {"results", "internal/redisscript", "redis"},
+	"internal/record":       {"internal/seal", "results", "internal/redisscript", "redis"},
+	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/redisscript", "asynq", "redis"},
 
 	// The only place where the three meet.
 	"worker": {"internal/asynqx", "internal/ratelimit", "internal/pause", "internal/recovery", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/seal", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
@@ -81,15 +81,15 @@ var edges = map[string][]string{
 	"internal/loopback": {},
 
 	// The circuit breaker, and the rate limiter whose permits respect it.
-	"internal/pause":     {"coze", "internal/asynqx", "internal/pipeline", "asynq", "redis"},
-	"internal/ratelimit": {"coze", "internal/backoff", "internal/pause", "internal/pipeline", "redis"},
+	"internal/pause":     {"coze", "internal/asynqx", "internal/redisscript", "asynq", "redis"},
+	"internal/ratelimit": {"coze", "internal/backoff", "internal/pause", "internal/redisscript", "redis"},
 
 	// The sweep of all workers.
-	"internal/recovery": {"coze", "results", "internal/asynqx", "internal/backoff", "internal/lane", "internal/pause", "internal/pipeline",
+	"internal/recovery": {"coze", "results", "internal/asynqx", "internal/backoff", "internal/lane", "internal/pause", "internal/redisscript",
 		"internal/record", "internal/tally", "redis"},
 
 	// Who may ask over HTTP.
-	"internal/apikey": {"tasks/batches", "tasks", "results", "internal/jsonobject", "internal/pipeline", "internal/textfile", "internal/usage", "redis"},
+	"internal/apikey": {"tasks/batches", "tasks", "results", "internal/jsonobject", "internal/redisscript", "internal/textfile", "internal/usage", "redis"},
 
 	// Files of questions and answers. They reach the queue through tasks and results, so they need neither asynq nor redis.
 	// What reads and writes files knows no run, a journal and a cache know only what they keep, and filerun and batchfile,
@@ -118,7 +118,7 @@ var edges = map[string][]string{
 	"internal/upload": {},
 	"internal/openaibatch": {"tasks/batches", "tasks", "results", "internal/apikey", "internal/batchfile", "internal/filestore", "internal/flags", "internal/input",
 		"internal/openai", "internal/submit", "internal/upload", "internal/usage"},
-	"internal/filestore": {"results", "internal/pipeline", "redis", "uuid"},
+	"internal/filestore": {"results", "internal/redisscript", "redis", "uuid"},
 
 	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/record", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only
 

@@ -32,7 +32,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // Key is one of asynq's keys of a queue: pending, active, lease, scheduled, retry, archived, completed, paused, groups,
@@ -61,4 +61,4 @@ func Register(ctx context.Context, rdb redis.Cmdable, queue string) error {
 //go:embed *.lua
 var sources embed.FS
 
-func source(name string) string { return pipeline.Source(sources, name) }
+func source(name string) string { return redisscript.Source(sources, name) }

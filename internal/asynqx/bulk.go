@@ -11,7 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // Bulk puts many tasks into asynq's queues in one round trip. asynq itself enqueues
@@ -60,7 +60,7 @@ func (b *Bulk) Submit(ctx context.Context, all []*Submission) {
 	b.recorder.calls = nil
 	b.mu.Unlock()
 
-	for i, reply := range pipeline.Run(ctx, b.rdb, calls) {
+	for i, reply := range redisscript.Run(ctx, b.rdb, calls) {
 		n, err := reply.Int()
 		switch {
 		case err != nil:
@@ -78,7 +78,7 @@ type recorder struct {
 	redis.UniversalClient
 	scripts map[string]enqueueScript // by hash
 	tenant  string                   // of the task that comes next
-	calls   []pipeline.Call
+	calls   []redisscript.Call
 }
 
 // enqueueScript is a script of asynq's that puts a task into its queue.
@@ -91,10 +91,10 @@ func (r *recorder) EvalSha(ctx context.Context, sha string, keys []string, args 
 	if !ok {
 		return unseen(ctx)
 	}
-	call := pipeline.Call{Script: script.plain, Keys: keys, Args: args}
+	call := redisscript.Call{Script: script.plain, Keys: keys, Args: args}
 	if r.tenant != "" {
 		queue, id := taskOf(keys[0])
-		call = pipeline.Call{Script: script.tenant, Keys: ringKeys(keys, queue), Args: append(slices.Clip(args), id, r.tenant, workChannel(queue))}
+		call = redisscript.Call{Script: script.tenant, Keys: ringKeys(keys, queue), Args: append(slices.Clip(args), id, r.tenant, workChannel(queue))}
 	}
 	r.calls = append(r.calls, call)
 	cmd := redis.NewCmd(ctx)

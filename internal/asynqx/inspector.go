@@ -7,7 +7,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // NewInspector returns an inspector of asynq's that knows tenants: its RunTask puts a task of a tenant into that tenant's
@@ -40,7 +40,7 @@ func isRun(keys []string) bool {
 	return len(keys) == 3 && strings.Contains(keys[0], "}:t:") && strings.HasSuffix(keys[1], "}:pending") && strings.HasSuffix(keys[2], "}:groups")
 }
 
-var deleteArchivedScript = pipeline.Script(sources, "deletearchived.lua")
+var deleteArchivedScript = redisscript.Script(sources, "deletearchived.lua")
 
 // DeleteArchived deletes a task from asynq's archive. done is false if it is not in there.
 func DeleteArchived(ctx context.Context, rdb redis.UniversalClient, queue, id string) (done bool, err error) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // OrphanLease is the lease that a task of a live server never falls below: a server extends the lease of each of its tasks
@@ -25,9 +25,9 @@ type Leases struct{ Redis redis.UniversalClient }
 type Leased struct{ ID, Message string }
 
 var (
-	dueScript     = pipeline.Script(sources, "due.lua")
-	orphansScript = pipeline.Script(sources, "orphans.lua")
-	strayScript   = pipeline.Script(sources, "stray.lua")
+	dueScript     = redisscript.Script(sources, "due.lua")
+	orphansScript = redisscript.Script(sources, "orphans.lua")
+	strayScript   = redisscript.Script(sources, "stray.lua")
 )
 
 // Due returns tasks of a queue whose lease ends before limit, most at most.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // QueuePauses pause asynq's queues for credentials that are paused. asynq's own key shows the pause in asynqmon. cozeq's note
@@ -25,11 +25,11 @@ func credentialField(credential string) string { return "credential:" + credenti
 const probeDue = "probe"
 
 var (
-	pauseQueueScript     = pipeline.Script(sources, "pausequeue.lua")
-	resumeQueueScript    = pipeline.Script(sources, "resumequeue.lua")
-	probeQueueScript     = pipeline.Script(sources, "probequeue.lua")
-	operatorPauseScript  = pipeline.Script(sources, "operatorpause.lua")
-	operatorResumeScript = pipeline.Script(sources, "operatorresume.lua")
+	pauseQueueScript     = redisscript.Script(sources, "pausequeue.lua")
+	resumeQueueScript    = redisscript.Script(sources, "resumequeue.lua")
+	probeQueueScript     = redisscript.Script(sources, "probequeue.lua")
+	operatorPauseScript  = redisscript.Script(sources, "operatorpause.lua")
+	operatorResumeScript = redisscript.Script(sources, "operatorresume.lua")
 )
 
 func (q QueuePauses) Queues(ctx context.Context) ([]string, error) {

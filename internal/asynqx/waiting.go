@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // FiledScore is the score among asynq's scheduled tasks of one that waits for a worker in its tenant's list: FILED of
@@ -19,7 +19,7 @@ const FiledScore = 253402214400
 
 var filedScore = strconv.Itoa(FiledScore)
 
-var refileScript = pipeline.Script(sources, "tenants.lua", "refile.lua")
+var refileScript = redisscript.Script(sources, "tenants.lua", "refile.lua")
 
 // Waiting are the tasks of one tenant that wait for a worker.
 type Waiting struct {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -58,8 +58,8 @@ const (
 var files embed.FS
 
 var (
-	chunkScript  = pipeline.Script(files, "chunk.lua")
-	commitScript = pipeline.Script(files, "commit.lua")
+	chunkScript  = redisscript.Script(files, "chunk.lua")
+	commitScript = redisscript.Script(files, "commit.lua")
 )
 
 func key(id string) string          { return "cozeq:file:{" + id + "}" }

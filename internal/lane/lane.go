@@ -21,7 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -75,9 +75,9 @@ func lastChatKey(lane string) string { return "cozeq:lastchat:{" + lane + "}" }
 var scripts embed.FS
 
 var (
-	joinScript   = pipeline.Script(scripts, "join.lua")
-	leaveScript  = pipeline.Script(scripts, "leave.lua")
-	forgetScript = pipeline.Script(scripts, "forget.lua")
+	joinScript   = redisscript.Script(scripts, "join.lua")
+	leaveScript  = redisscript.Script(scripts, "leave.lua")
+	forgetScript = redisscript.Script(scripts, "forget.lua")
 )
 
 // Place says where a task stands: its lane, its queue and its id.
@@ -101,12 +101,12 @@ type Turn struct {
 	Head  bool  // after joining: it is the lane's head
 }
 
-func joinCall(turns []*Turn) pipeline.Call {
+func joinCall(turns []*Turn) redisscript.Call {
 	args := append(make([]any, 0, 2+2*len(turns)), time.Now().UnixMicro(), int64(ttl/time.Second))
 	for _, t := range turns {
 		args = append(args, t.Place.member(), t.Seq)
 	}
-	return pipeline.Call{Script: joinScript, Keys: []string{key(turns[0].Place.Lane)}, Args: args}
+	return redisscript.Call{Script: joinScript, Keys: []string{key(turns[0].Place.Lane)}, Args: args}
 }
 
 func joined(turns []*Turn, reply *redis.Cmd) error {
@@ -143,11 +143,11 @@ func (l *Lanes) JoinAll(ctx context.Context, lanes []string, turns map[string][]
 		}
 		return errs
 	}
-	calls := make([]pipeline.Call, len(lanes))
+	calls := make([]redisscript.Call, len(lanes))
 	for i, lane := range lanes {
 		calls[i] = joinCall(turns[lane])
 	}
-	for i, reply := range pipeline.Run(ctx, l.rdb, calls) {
+	for i, reply := range redisscript.Run(ctx, l.rdb, calls) {
 		if err := joined(turns[lanes[i]], reply); err != nil {
 			errs[lanes[i]] = err
 		}
@@ -158,7 +158,7 @@ func (l *Lanes) JoinAll(ctx context.Context, lanes []string, turns map[string][]
 // Rejoin is Join for a task that most likely is in its lane already: one round trip, without the registry.
 func (l *Lanes) Rejoin(ctx context.Context, p Place, seq int64) (at int64, head bool, err error) {
 	t := []*Turn{{Place: p, Seq: seq}}
-	if err := joined(t, pipeline.Run(ctx, l.rdb, []pipeline.Call{joinCall(t)})[0]); err != nil {
+	if err := joined(t, redisscript.Run(ctx, l.rdb, []redisscript.Call{joinCall(t)})[0]); err != nil {
 		return 0, false, err
 	}
 	return t[0].Seq, t[0].Head, nil

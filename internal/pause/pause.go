@@ -29,7 +29,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // Pause is one pause at this moment.
@@ -90,8 +90,8 @@ func parkedKey(key string) string { return key + ":aside" }
 var sources embed.FS
 
 var (
-	beginScript    = pipeline.Script(sources, "begin.lua")
-	probeNowScript = pipeline.Script(sources, "probenow.lua")
+	beginScript    = redisscript.Script(sources, "begin.lua")
+	probeNowScript = redisscript.Script(sources, "probenow.lua")
 )
 
 // Store keeps the pauses of one Redis.

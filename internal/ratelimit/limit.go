@@ -27,7 +27,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/pause"
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // Limiter shares Coze's limits among all processes of one Redis. Every chat, and every call that counts for the same quota,
@@ -42,9 +42,9 @@ type Limiter struct {
 var sources embed.FS
 
 var (
-	limitScript   = pipeline.Script(sources, "limitbase.lua", "limit.lua")
-	refusedScript = pipeline.Script(sources, "limitbase.lua", "refused.lua")
-	knownScript   = pipeline.Script(sources, "limitbase.lua", "known.lua")
+	limitScript   = redisscript.Script(sources, "limitbase.lua", "limit.lua")
+	refusedScript = redisscript.Script(sources, "limitbase.lua", "refused.lua")
+	knownScript   = redisscript.Script(sources, "limitbase.lua", "known.lua")
 )
 
 // What a permit is for.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/internal/seal"
 	"github.com/cozeq/cozeq/results"
 )
@@ -46,18 +46,18 @@ func (s *Store) Create(ctx context.Context, e Entry) (results.Status, error) {
 // CreateMany is Create for many records in one round trip. Both slices are aligned with entries: each record has a status or
 // an error.
 func (s *Store) CreateMany(ctx context.Context, entries []Entry) ([]results.Status, []error) {
-	calls := make([]pipeline.Call, len(entries))
+	calls := make([]redisscript.Call, len(entries))
 	for i := range entries {
 		calls[i] = entries[i].create(s.results.Keys)
 	}
 	statuses, errs := make([]results.Status, len(entries)), make([]error, len(entries))
-	for i, reply := range pipeline.Run(ctx, s.rdb, calls) {
+	for i, reply := range redisscript.Run(ctx, s.rdb, calls) {
 		statuses[i], errs[i] = created(reply, entries[i].ID)
 	}
 	return statuses, errs
 }
 
-func (e Entry) create(k *results.Keys) pipeline.Call {
+func (e Entry) create(k *results.Keys) redisscript.Call {
 	if e.Status == "" {
 		e.Status = results.Queued
 	}
@@ -77,7 +77,7 @@ func (e Entry) create(k *results.Keys) pipeline.Call {
 	if len(e.Tools) > 0 {
 		args = append(args, "tools", k.Seal(e.ID, seal.Tools, string(e.Tools)))
 	}
-	return pipeline.Call{Script: createScript, Keys: []string{results.Key(e.ID), results.BodyKey(e.ID)}, Args: args}
+	return redisscript.Call{Script: createScript, Keys: []string{results.Key(e.ID), results.BodyKey(e.ID)}, Args: args}
 }
 
 func created(reply *redis.Cmd, id string) (results.Status, error) {

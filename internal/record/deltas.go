@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -56,17 +56,17 @@ type Publication struct {
 
 // Publish is Attempt.Delta for many attempts in one round trip. No attempt may be there twice.
 func (s *Store) Publish(ctx context.Context, all []Publication) []error {
-	calls, errs := make([]pipeline.Call, len(all)), make([]error, len(all))
+	calls, errs := make([]redisscript.Call, len(all)), make([]error, len(all))
 	for i, p := range all {
 		calls[i] = deltaCall(p.Attempt, p.Delta)
 	}
-	for i, reply := range pipeline.Run(ctx, s.rdb, calls) {
+	for i, reply := range redisscript.Run(ctx, s.rdb, calls) {
 		errs[i] = all[i].published(reply)
 	}
 	return errs
 }
 
-func deltaCall(a *Attempt, d Delta) pipeline.Call {
+func deltaCall(a *Attempt, d Delta) redisscript.Call {
 	id := a.Result.ID
 	if kind := string(d.Type); a.again.kind != kind || a.again.text != d.Text {
 		if a.again.kind != "" {
@@ -78,7 +78,7 @@ func deltaCall(a *Attempt, d Delta) pipeline.Call {
 	if a.delta != (EntryID{}) {
 		entry, before = EntryID{a.delta.Milliseconds, a.delta.Number + 1}.String(), a.delta.String()
 	}
-	return pipeline.Call{Script: deltaScript, Keys: []string{results.Key(id), results.DeltasKey(id)},
+	return redisscript.Call{Script: deltaScript, Keys: []string{results.Key(id), results.DeltasKey(id)},
 		Args: []any{a.owner, a.again.kind, a.again.sealed, entry, before, seconds(openTTL), maxDeltas}}
 }
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
 // Each script says in its head what it takes, replies and promises.
@@ -23,4 +23,4 @@ var (
 //go:embed *.lua
 var sources embed.FS
 
-func script(names ...string) *redis.Script { return pipeline.Script(sources, names...) }
+func script(names ...string) *redis.Script { return redisscript.Script(sources, names...) }

@@ -12,8 +12,8 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/asynqx"
-	"github.com/cozeq/cozeq/internal/pipeline"
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -38,8 +38,8 @@ const (
 const poisonAdvice = "enqueue the question again under another id; look into what wrote to asynq's keys in Redis"
 
 var (
-	discardScript = pipeline.Script(sources, "discard.lua")
-	jamsScript    = pipeline.Script(sources, "jams.lua")
+	discardScript = redisscript.Script(sources, "discard.lua")
+	jamsScript    = redisscript.Script(sources, "jams.lua")
 )
 
 // poisoned says why the task of this id in this queue can never be finished, "" if it can.

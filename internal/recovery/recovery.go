@@ -30,8 +30,8 @@ import (
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/pause"
-	"github.com/cozeq/cozeq/internal/pipeline"
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 )
@@ -49,7 +49,7 @@ const (
 //go:embed *.lua
 var sources embed.FS
 
-var electScript = pipeline.Script(sources, "elect.lua")
+var electScript = redisscript.Script(sources, "elect.lua")
 
 // Sweeper is one process's part in the sweep. All fields are needed.
 type Sweeper struct {

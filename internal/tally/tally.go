@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/pipeline"
+	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -55,16 +55,16 @@ func Keys(id string) []string {
 var scripts embed.FS
 
 var (
-	markScript    = pipeline.Script(scripts, "batch.lua", "rows.lua", "mark.lua")
-	reopenScript  = pipeline.Script(scripts, "batch.lua", "rows.lua", "reopen.lua")
-	extendScript  = pipeline.Script(scripts, "batch.lua", "extend.lua")
-	addedScript   = pipeline.Script(scripts, "batch.lua", "added.lua")
-	settledScript = pipeline.Script(scripts, "settled.lua")
+	markScript    = redisscript.Script(scripts, "batch.lua", "rows.lua", "mark.lua")
+	reopenScript  = redisscript.Script(scripts, "batch.lua", "rows.lua", "reopen.lua")
+	extendScript  = redisscript.Script(scripts, "batch.lua", "extend.lua")
+	addedScript   = redisscript.Script(scripts, "batch.lua", "added.lua")
+	settledScript = redisscript.Script(scripts, "settled.lua")
 )
 
 // Script is a script of another package over the keys of a batch. batch.lua stands before it.
 func Script(files embed.FS, name string) *redis.Script {
-	return redis.NewScript(pipeline.Source(scripts, "batch.lua") + pipeline.Source(files, name))
+	return redis.NewScript(redisscript.Source(scripts, "batch.lua") + redisscript.Source(files, name))
 }
 
 // Letters are the states in the string: lower case for a row that is open, upper case for one that has ended.
@@ -152,7 +152,7 @@ const markChunk = 500
 // Mark moves rows to the states of these marks. It may be repeated after any error. Marks of batches that are gone are
 // ignored.
 func (t *Tally) Mark(ctx context.Context, marks ...Mark) error {
-	var calls []pipeline.Call
+	var calls []redisscript.Call
 	for len(marks) > 0 {
 		args := []any{results.At(time.Now()).String()}
 		n := 0
@@ -160,10 +160,10 @@ func (t *Tally) Mark(ctx context.Context, marks ...Mark) error {
 			args = append(args, marks[n].args()...)
 			n++
 		}
-		calls = append(calls, pipeline.Call{Script: markScript, Keys: Keys(marks[0].Batch), Args: args})
+		calls = append(calls, redisscript.Call{Script: markScript, Keys: Keys(marks[0].Batch), Args: args})
 		marks = marks[n:]
 	}
-	for i, reply := range pipeline.Run(ctx, t.rdb, calls) {
+	for i, reply := range redisscript.Run(ctx, t.rdb, calls) {
 		if err := reply.Err(); err != nil {
 			return fmt.Errorf("mark rows of %s: %w", calls[i].Keys[0], results.KeyFault(calls[i].Keys[0], err))
 		}

@@ -1,6 +1,6 @@
-// Package pipeline runs many calls of Redis scripts in one round trip. It is for results and tasks, which name the
+// Package redisscript runs many calls of Redis scripts in one round trip. It is for results and tasks, which name the
 // scripts and read the replies; it knows neither.
-package pipeline
+package redisscript
 
 import (
 	"context"
