@@ -2,7 +2,7 @@ package input
 
 import "github.com/cozeq/cozeq/internal/parquet"
 
-// AnswerColumns follow the input's columns in a table. A new one goes to the end; package output fills it in (answer.go there).
+// AnswerColumns follow the input's columns in a table. A new one goes to the end; package output fills it in (columns.go there).
 var AnswerColumns = []parquet.Column{
 	{Name: "answer"},
 	{Name: "status"},
