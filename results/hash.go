@@ -5,23 +5,22 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/seal"
 )
 
 // Key returns the Redis key of a task's result hash.
-func Key(id string) string { return "cozeq:result:{" + id + "}" }
+func Key(id string) string { return rediskey.Result(id) }
 
 // BodyKey returns the key of a task's messages, used where they are too long
 // for the queue's payload.
-func BodyKey(id string) string { return "cozeq:body:{" + id + "}" }
+func BodyKey(id string) string { return rediskey.Body(id) }
 
 // DeltasKey returns the key of a task's stream of deltas.
-func DeltasKey(id string) string { return "cozeq:deltas:{" + id + "}" }
+func DeltasKey(id string) string { return rediskey.Deltas(id) }
 
 // Channel returns the channel that carries the task's result when it ends.
-func Channel(id string) string { return channelPrefix + id }
-
-const channelPrefix = "cozeq:done:"
+func Channel(id string) string { return rediskey.Done + id }
 
 // Fields returns names and values of the record as HSET takes them, without what is empty.
 // It is the opposite of [Parse], but doesn't encrypt: see [Result.Seal].

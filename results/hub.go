@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/subscription"
 )
 
@@ -122,20 +123,20 @@ func (h *hub) poke() {
 func (h *hub) Wanted(channel string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.waiters[strings.TrimPrefix(channel, channelPrefix)]) > 0
+	return len(h.waiters[strings.TrimPrefix(channel, rediskey.Done)]) > 0
 }
 
 // Stands implements subscription.Listener.
 func (h *hub) Stands(channel string) {
 	h.mu.Lock()
-	h.confirm = append(h.confirm, strings.TrimPrefix(channel, channelPrefix))
+	h.confirm = append(h.confirm, strings.TrimPrefix(channel, rediskey.Done))
 	h.mu.Unlock()
 	h.poke()
 }
 
 // Heard implements subscription.Listener.
 func (h *hub) Heard(channel, message string) {
-	id := strings.TrimPrefix(channel, channelPrefix)
+	id := strings.TrimPrefix(channel, rediskey.Done)
 	if r, err := Decode(id, []byte(message), h.store.Keys); err == nil && r.Status.Terminal() {
 		h.deliver(id, r, nil)
 	} else {

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/rediskey"
 )
 
 // The beat finds out when a worker must not trust what it holds.
@@ -37,8 +38,6 @@ const (
 	beatTTL    = time.Hour
 )
 
-func beatKey(worker string) string { return "cozeq:beat:{" + worker + "}" }
-
 // beat runs until ctx ends.
 func (w *Worker) beat(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
@@ -50,7 +49,7 @@ func (w *Worker) beat(ctx context.Context) {
 		case <-ctx.Done():
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			w.cfg.Redis.Del(ctx, beatKey(w.name)) // if this fails, it lapses
+			w.cfg.Redis.Del(ctx, rediskey.Beat(w.name)) // if this fails, it lapses
 			return
 		case <-tick.C:
 		}
@@ -84,8 +83,8 @@ func (w *Worker) beat(ctx context.Context) {
 func (w *Worker) countBeat(ctx context.Context) (int64, error) {
 	var n *redis.IntCmd
 	_, err := w.cfg.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		n = p.Incr(ctx, beatKey(w.name))
-		p.Expire(ctx, beatKey(w.name), beatTTL)
+		n = p.Incr(ctx, rediskey.Beat(w.name))
+		p.Expire(ctx, rediskey.Beat(w.name), beatTTL)
 		return nil
 	})
 	return n.Val(), err

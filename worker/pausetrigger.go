@@ -10,6 +10,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/rediskey"
 )
 
 // endProbedPause ends the pause that this attempt was the probe of, if the probe has its answer or its chat failed for a
@@ -174,16 +175,14 @@ const backInQueue = time.Second
 // answeredFor is how long Redis remembers that a bot has answered.
 const answeredFor = 30 * 24 * time.Hour
 
-func answeredKey(credential string) string { return "cozeq:answered:{" + credential + "}" }
-
 // answeredOnce notes in Redis that a bot has answered, once in a process.
 func (c *calls) answeredOnce(ctx context.Context) {
 	if !c.streaks.Answered(c.credential, c.payload.Asked()) {
 		return
 	}
 	_, err := c.cfg.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.SAdd(ctx, answeredKey(c.credential), c.payload.Asked())
-		p.Expire(ctx, answeredKey(c.credential), answeredFor)
+		p.SAdd(ctx, rediskey.Answered(c.credential), c.payload.Asked())
+		p.Expire(ctx, rediskey.Answered(c.credential), answeredFor)
 		return nil
 	})
 	if err != nil {
@@ -203,7 +202,7 @@ func (c *calls) failedAlike(ctx context.Context, v Verdict) *coze.Error {
 	if c.cfg.Answered != nil && c.cfg.Answered() {
 		return nil
 	}
-	if known, err := c.cfg.Redis.SIsMember(ctx, answeredKey(c.credential), c.payload.Asked()).Result(); err != nil || known {
+	if known, err := c.cfg.Redis.SIsMember(ctx, rediskey.Answered(c.credential), c.payload.Asked()).Result(); err != nil || known {
 		return nil
 	}
 	own := *e

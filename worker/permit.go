@@ -58,7 +58,7 @@ func (c *calls) permit(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c.permitted, err = c.ratelimit.Take(ctx, ratelimit.ForLookup, c.credential, c.payload.Asked())
+	c.permitted, err = c.limit.Take(ctx, ratelimit.ForLookup, c.credential, c.payload.Asked())
 	return err
 }
 
@@ -73,7 +73,7 @@ func (c *calls) requestToAsk(ctx context.Context, p redis.Cmdable) {
 	if c.probe {
 		what = ratelimit.ForLookup // asked again within one attempt: the pause that it probes holds up the others
 	}
-	c.request, c.requested = c.ratelimit.Request(what, c.credential, c.payload.Asked()), time.Now()
+	c.request, c.requested = c.limit.Request(what, c.credential, c.payload.Asked()), time.Now()
 	c.reply = c.request.Send(ctx, p)
 }
 
@@ -137,7 +137,7 @@ func (w *Worker) askPlanRate(client *coze.Client, credential string) {
 			w.log.Debug("the plan's rate is not to be had, it will be learnt", "credential", credential, "err", err)
 			return
 		}
-		if err := w.ratelimit.Know(ctx, credential, rate*hintShare); err != nil {
+		if err := w.limit.Know(ctx, credential, rate*hintShare); err != nil {
 			w.log.Debug("could not note the plan's rate, it will be learnt", "credential", credential, "err", err)
 			return
 		}

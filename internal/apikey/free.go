@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks/batches"
 )
@@ -38,7 +39,7 @@ func (l *Limits) free(ctx context.Context, tenant string) (freed int, err error)
 		return 0, nil
 	}
 	for first := int64(0); ; first += freeChunk {
-		open, err := l.rdb.ZRangeWithScores(ctx, redisKey(tenant, "open"), first, first+freeChunk-1).Result()
+		open, err := l.rdb.ZRangeWithScores(ctx, rediskey.APIKey(tenant, "open"), first, first+freeChunk-1).Result()
 		if err != nil {
 			return 0, fmt.Errorf("look for free places of %s: %w", tenant, err)
 		}
@@ -89,7 +90,7 @@ func (l *Limits) freeOf(ctx context.Context, tenant string, open []redis.Z) (fre
 	if len(args) == 0 {
 		return 0, nil
 	}
-	freed, err = freeScript.Run(ctx, l.rdb, []string{redisKey(tenant, "open"), redisKey(tenant, "rows")}, args...).Int()
+	freed, err = freeScript.Run(ctx, l.rdb, []string{rediskey.APIKey(tenant, "open"), rediskey.APIKey(tenant, "rows")}, args...).Int()
 	if err != nil {
 		return 0, fmt.Errorf("free places of %s: %w", tenant, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -119,7 +120,7 @@ func (l *Limits) ask(ctx context.Context, key *Key, member string, n int) (verdi
 	if isBatch(member) {
 		batch = "1"
 	}
-	reply, err := admitScript.Run(ctx, l.rdb, []string{redisKey(key.Name, "rate"), redisKey(key.Name, "open"), redisKey(key.Name, "rows")},
+	reply, err := admitScript.Run(ctx, l.rdb, []string{rediskey.APIKey(key.Name, "rate"), rediskey.APIKey(key.Name, "open"), rediskey.APIKey(key.Name, "rows")},
 		member, n, batch, takes, key.Rate.Per.Milliseconds(), key.MaxInFlight, int(openTTL.Seconds())).StringSlice()
 	if err != nil {
 		return "", 0, fmt.Errorf("admit %s: %w", member, err)
@@ -129,5 +130,3 @@ func (l *Limits) ask(ctx context.Context, key *Key, member string, n int) (verdi
 	}
 	return reply[0], number, err
 }
-
-func redisKey(tenant, what string) string { return "cozeq:apikey:{" + tenant + "}:" + what }

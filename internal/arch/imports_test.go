@@ -50,20 +50,20 @@ var edges = map[string][]string{
 	"coze":          {"internal/textfile"},
 	"coze/cozetest": {"coze"},
 	"coze/oauth":    {"coze", "internal/textfile", "jwt"}, // apart from coze, so that who has a plain token links no JWT
-	"results":       {"internal/seal", "internal/subscription", "internal/textfile", "redis"},
+	"results":       {"internal/rediskey", "internal/seal", "internal/subscription", "internal/textfile", "redis"},
 	"tasks":         {"results", "internal/record", "internal/seal", "internal/watch", "internal/lane", "internal/queue", "uuid", "otel/trace", "otel/propagation"},
-	"tasks/batches": {"tasks", "results", "internal/record", "internal/asynqx", "internal/queue", "internal/tally", "redis"},
+	"tasks/batches": {"internal/rediskey", "tasks", "results", "internal/record", "internal/asynqx", "internal/queue", "internal/tally", "redis"},
 
 	// What tasks, batches and worker share of the queue.
-	"internal/conversation": {"results", "redis"},
-	"internal/asynqx":       {"internal/redisscript", "asynq", "redis", "protowire"}, // alone knows asynq's keys and scripts
-	"internal/lane":         {"results", "internal/asynqx", "internal/redisscript", "asynq", "redis"},
-	"internal/tally":        {"results", "internal/redisscript", "redis"},
-	"internal/record":       {"internal/seal", "results", "internal/redisscript", "redis"},
+	"internal/conversation": {"internal/rediskey", "results", "redis"},
+	"internal/asynqx":       {"internal/rediskey", "internal/redisscript", "asynq", "redis", "protowire"}, // alone knows asynq's keys and scripts
+	"internal/lane":         {"internal/rediskey", "results", "internal/asynqx", "internal/redisscript", "asynq", "redis"},
+	"internal/tally":        {"internal/rediskey", "results", "internal/redisscript", "redis"},
+	"internal/record":       {"internal/rediskey", "internal/seal", "results", "internal/redisscript", "redis"},
 	"internal/queue":        {"results", "internal/record", "internal/asynqx", "internal/lane", "internal/tally", "internal/redisscript", "asynq", "redis"},
 
 	// The only place where the three meet.
-	"worker": {"internal/asynqx", "internal/ratelimit", "internal/pause", "internal/recovery", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/seal", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
+	"worker": {"internal/rediskey", "internal/asynqx", "internal/ratelimit", "internal/pause", "internal/recovery", "internal/conversation", "internal/lane", "internal/queue", "internal/tally", "tasks", "coze", "results", "internal/record", "internal/seal", "internal/backoff", "internal/telemetry", "asynq", "redis", "prometheus", "uuid",
 		"otel/trace"},
 	"internal/telemetry": {"coze", "results", "internal/asynqx", "internal/ratelimit", "internal/pause", "asynq", "redis", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/semconv", "otel/trace"},
@@ -71,7 +71,7 @@ var edges = map[string][]string{
 	// The HTTP API. It needs no worker: a process may serve without asking.
 	"internal/webhook":     {"tasks", "tasks/batches", "results", "internal/asynqx", "internal/backoff", "internal/textfile", "asynq", "prometheus"},
 	"internal/toolwebhook": {"internal/webhook", "results", "tasks", "worker"}, // a worker needs no webhooks, and they need no worker
-	"internal/submit":      {"tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
+	"internal/submit":      {"internal/rediskey", "tasks", "results", "internal/apikey", "internal/asynqx", "internal/pause", "redis", "uuid"},
 	"gateway": {"coze", "internal/attachment", "tasks", "tasks/batches", "results", "internal/batchfile", "internal/input", "internal/upload", "internal/usage", "internal/apikey", "internal/asynqx", "internal/deadletter", "internal/flags", "internal/pause", "internal/queuestate", "internal/sse",
 		"internal/loopback", "internal/messages", "internal/openai", "internal/openaibatch", "internal/submit", "internal/watch", "internal/webhook", "huma", "humago", "uuid", "prometheus",
 		"otel/attribute", "otel/codes", "otel/propagation", "otel/trace", "otel/noop"},
@@ -81,21 +81,21 @@ var edges = map[string][]string{
 	"internal/loopback": {},
 
 	// The circuit breaker, and the rate limiter whose permits respect it.
-	"internal/pause":     {"coze", "internal/asynqx", "internal/redisscript", "asynq", "redis"},
-	"internal/ratelimit": {"coze", "internal/backoff", "internal/pause", "internal/redisscript", "redis"},
+	"internal/pause":     {"internal/rediskey", "coze", "internal/asynqx", "internal/redisscript", "asynq", "redis"},
+	"internal/ratelimit": {"internal/rediskey", "coze", "internal/backoff", "internal/pause", "internal/redisscript", "redis"},
 
 	// The sweep of all workers.
-	"internal/recovery": {"coze", "results", "internal/asynqx", "internal/backoff", "internal/lane", "internal/pause", "internal/redisscript",
+	"internal/recovery": {"internal/rediskey", "coze", "results", "internal/asynqx", "internal/backoff", "internal/lane", "internal/pause", "internal/redisscript",
 		"internal/record", "internal/tally", "redis"},
 
 	// Who may ask over HTTP.
-	"internal/apikey": {"tasks/batches", "tasks", "results", "internal/jsonobject", "internal/redisscript", "internal/textfile", "internal/usage", "redis"},
+	"internal/apikey": {"internal/rediskey", "tasks/batches", "tasks", "results", "internal/jsonobject", "internal/redisscript", "internal/textfile", "internal/usage", "redis"},
 
 	// Files of questions and answers. They reach the queue through tasks and results, so they need neither asynq nor redis.
 	// What reads and writes files knows no run, a journal and a cache know only what they keep, and filerun and batchfile,
 	// the two ways to ask a file, do not know each other.
 	"internal/usage":       {},
-	"internal/openai":      {"coze", "internal/attachment", "tasks", "results", "internal/apikey", "internal/messages", "internal/pause", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
+	"internal/openai":      {"internal/rediskey", "coze", "internal/attachment", "tasks", "results", "internal/apikey", "internal/messages", "internal/pause", "internal/sse", "internal/submit", "internal/usage", "internal/watch", "redis", "uuid"},
 	"internal/messages":    {"coze", "tasks"}, // files of questions and the HTTP API read OpenAI's messages alike
 	"internal/input":       {"coze", "tasks", "internal/charset", "internal/messages", "internal/parameter", "internal/parquet", "internal/spreadsheet", "internal/usage"},
 	"internal/output":      {"results", "internal/input", "internal/messages", "internal/parquet", "internal/spreadsheet", "internal/usage"},
@@ -107,7 +107,7 @@ var edges = map[string][]string{
 	"internal/progress":    {"results"},
 	"internal/redisretry":  {"tasks/batches", "tasks", "internal/backoff"},
 	"internal/deadletter":  {"coze", "results", "tasks", "internal/flags", "internal/asynqx", "internal/record", "asynq", "redis"},
-	"internal/attachment":  {"coze", "results", "internal/backoff", "internal/ratelimit", "internal/pause", "redis"},
+	"internal/attachment":  {"internal/rediskey", "coze", "results", "internal/backoff", "internal/ratelimit", "internal/pause", "redis"},
 	"internal/runbatch":    {"tasks/batches", "tasks", "results", "internal/tally", "redis"},
 	"internal/filerun": {"internal/sink", "internal/runbatch", "coze", "internal/attachment", "internal/conversation", "internal/tally", "tasks/batches", "tasks", "results", "internal/answercache", "internal/input", "internal/journal", "internal/output",
 		"internal/progress", "internal/redisretry", "internal/spreadsheet"},
@@ -118,27 +118,28 @@ var edges = map[string][]string{
 	"internal/upload": {},
 	"internal/openaibatch": {"tasks/batches", "tasks", "results", "internal/apikey", "internal/batchfile", "internal/filestore", "internal/flags", "internal/input",
 		"internal/openai", "internal/submit", "internal/upload", "internal/usage"},
-	"internal/filestore": {"results", "internal/redisscript", "redis", "uuid"},
+	"internal/filestore": {"internal/rediskey", "results", "internal/redisscript", "redis", "uuid"},
 
 	"internal/filetest": {"internal/conversation", "internal/lane", "internal/tally", "tasks", "results", "internal/record", "internal/filerun", "internal/input", "internal/redistest", "asynq", "redis", "excelize", "x/text"}, // for tests only
 
-	"internal/charset":    {"x/text"},
-	"internal/sheet":      {"excelize"},
-	"internal/localredis": {"miniredis", "gopher-lua", "redis"},
-	"internal/pipeline":   {"redis"},
-	"internal/sse":        {},
-	"internal/textfile":   {},
-	"internal/seal":       {},
-	"internal/jsonobject": {},
-	"internal/flags":      {"pflag"},
-	"internal/dashboard":  {"tasks", "results", "internal/loopback", "internal/seal", "asynq", "asynqmon", "redis"},
-	"internal/redischeck": {"redis"},
-	"internal/redistest":  {"internal/awaittest", "internal/localredis", "goleak", "redis", "x/sys"},
-	"internal/nodetest":   {},
-	"internal/awaittest":  {},
-	"internal/workertest": {"coze", "internal/asynqx", "internal/awaittest", "tasks", "worker", "redis"},
-	"internal/tasktest":   {"tasks/batches", "internal/tally", "tasks", "results", "internal/record", "internal/lane", "internal/localredis", "internal/redistest", "asynq", "redis"},
-	"internal/arch":       {},
+	"internal/charset":       {"x/text"},
+	"internal/spreadsheet":   {"excelize"},
+	"internal/embeddedredis": {"miniredis", "gopher-lua", "redis"},
+	"internal/redisscript":   {"redis"},
+	"internal/rediskey":      {},
+	"internal/sse":           {},
+	"internal/textfile":      {},
+	"internal/seal":          {},
+	"internal/jsonobject":    {},
+	"internal/flags":         {"pflag"},
+	"internal/dashboard":     {"tasks", "results", "internal/loopback", "internal/seal", "asynq", "asynqmon", "redis"},
+	"internal/redischeck":    {"internal/rediskey", "redis"},
+	"internal/redistest":     {"internal/awaittest", "internal/embeddedredis", "goleak", "redis", "x/sys"},
+	"internal/nodetest":      {},
+	"internal/awaittest":     {},
+	"internal/workertest":    {"coze", "internal/asynqx", "internal/awaittest", "tasks", "worker", "redis"},
+	"internal/tasktest":      {"tasks/batches", "internal/tally", "tasks", "results", "internal/record", "internal/lane", "internal/embeddedredis", "internal/redistest", "asynq", "redis"},
+	"internal/arch":          {},
 
 	// What happens to tasks, for many listeners over one connection.
 	"internal/subscription": {"redis"},

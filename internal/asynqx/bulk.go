@@ -11,6 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
@@ -94,7 +95,7 @@ func (r *recorder) EvalSha(ctx context.Context, sha string, keys []string, args 
 	call := redisscript.Call{Script: script.plain, Keys: keys, Args: args}
 	if r.tenant != "" {
 		queue, id := taskOf(keys[0])
-		call = redisscript.Call{Script: script.tenant, Keys: ringKeys(keys, queue), Args: append(slices.Clip(args), id, r.tenant, workChannel(queue))}
+		call = redisscript.Call{Script: script.tenant, Keys: ringKeys(keys, queue), Args: append(slices.Clip(args), id, r.tenant, rediskey.QueueWork(queue))}
 	}
 	r.calls = append(r.calls, call)
 	cmd := redis.NewCmd(ctx)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -67,10 +68,7 @@ func taskOf(key string) (queue, id string) {
 	return queue, id
 }
 
-// ringKey is the list of the tenants of a queue that have tasks which wait. With :NAME it is the list of one's tasks.
-func ringKey(queue string) string { return "cozeq:queue:{" + queue + "}:tenants" }
-
-// ringKeys adds the keys that our scripts need to those of asynq's.
+// ringKeys adds the keys that our scripts need to those of asynq's. With :NAME the first is the list of one tenant's tasks.
 func ringKeys(keys []string, queue string) []string {
-	return append(slices.Clip(keys), ringKey(queue), Key(queue, "scheduled"))
+	return append(slices.Clip(keys), rediskey.QueueTenants(queue), Key(queue, "scheduled"))
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -190,9 +191,6 @@ func (p *Poller) sleep(d time.Duration) {
 	}
 }
 
-// workChannel gets a message when an empty queue gets a task: see enqueue.lua.
-func workChannel(queue string) string { return "cozeq:queue:{" + queue + "}:work" }
-
 // listen wakes a Server when an empty queue gets a task from Bulk. Peeking finds tasks that come otherwise (a retry that is
 // due, a turn of a conversation, another client of asynq's) and those whose message was lost with the connection.
 func (p *Poller) listen(messages <-chan *redis.Message) {
@@ -205,7 +203,7 @@ func (p *Poller) listen(messages <-chan *redis.Message) {
 func (p *Poller) Watch(ctx context.Context) {
 	channels := make([]string, len(p.Queues))
 	for i, queue := range p.Queues {
-		channels[i] = workChannel(queue)
+		channels[i] = rediskey.QueueWork(queue)
 	}
 	sub := p.rdb.Subscribe(ctx, channels...)
 	messages := sub.Channel()
@@ -253,9 +251,9 @@ func (p *Poller) peek(ctx context.Context) (bool, error) {
 	notes := make([]*redis.SliceCmd, len(p.Queues))
 	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, queue := range p.Queues {
-			pending[i] = pipe.Exists(ctx, Key(queue, "pending"), ringKey(queue))
+			pending[i] = pipe.Exists(ctx, Key(queue, "pending"), rediskey.QueueTenants(queue))
 			paused[i] = pipe.Get(ctx, Key(queue, "paused"))
-			notes[i] = pipe.HMGet(ctx, queuePauseKey(queue), fields...)
+			notes[i] = pipe.HMGet(ctx, rediskey.QueuePaused(queue), fields...)
 		}
 		return nil
 	})
@@ -338,7 +336,7 @@ func (c *pollingClient) dequeue(ctx context.Context, script *redis.Script, keys 
 
 func (c *pollingClient) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	queue := queueOf(keys[0])
-	keys = ringKeys(append(slices.Clip(keys), queuePauseKey(queue), keys[1]+":never"), queue)
+	keys = ringKeys(append(slices.Clip(keys), rediskey.QueuePaused(queue), keys[1]+":never"), queue)
 	args = slices.Clip(args)
 	for _, credential := range c.poller.served() {
 		args = append(args, credential)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
@@ -16,8 +17,6 @@ import (
 // beside it has the same stamp, which an operator's pause has not, and a field for each credential that the queue is paused
 // for. Workers of other credentials continue: see dequeue.lua. Both keys share the queue's slot.
 type QueuePauses struct{ Redis redis.UniversalClient }
-
-func queuePauseKey(queue string) string { return "cozeq:queue:{" + queue + "}:paused" }
 
 func credentialField(credential string) string { return "credential:" + credential }
 
@@ -45,7 +44,7 @@ func (q QueuePauses) Pause(ctx context.Context, queue, credential string) (fresh
 	if err := Register(ctx, q.Redis, queue); err != nil {
 		return false, err
 	}
-	fresh, err = pauseQueueScript.Run(ctx, q.Redis, []string{Key(queue, "paused"), queuePauseKey(queue)},
+	fresh, err = pauseQueueScript.Run(ctx, q.Redis, []string{Key(queue, "paused"), rediskey.QueuePaused(queue)},
 		time.Now().Unix(), credential, credentialField(credential)).Bool()
 	if err != nil {
 		return false, fmt.Errorf("pause queue %s: %w", queue, err)
@@ -54,7 +53,7 @@ func (q QueuePauses) Pause(ctx context.Context, queue, credential string) (fresh
 }
 
 func (q QueuePauses) Resume(ctx context.Context, queue, credential string) error {
-	keys := []string{Key(queue, "paused"), queuePauseKey(queue)}
+	keys := []string{Key(queue, "paused"), rediskey.QueuePaused(queue)}
 	if err := resumeQueueScript.Run(ctx, q.Redis, keys, credentialField(credential)).Err(); err != nil {
 		return fmt.Errorf("resume queue %s: %w", queue, err)
 	}
@@ -64,7 +63,7 @@ func (q QueuePauses) Resume(ctx context.Context, queue, credential string) error
 // Probe lets one task be taken from the first of these queues that has one.
 func (q QueuePauses) Probe(ctx context.Context, queues []string, credential string) error {
 	for _, queue := range queues {
-		keys := []string{Key(queue, "pending"), queuePauseKey(queue), ringKey(queue)}
+		keys := []string{Key(queue, "pending"), rediskey.QueuePaused(queue), rediskey.QueueTenants(queue)}
 		found, err := probeQueueScript.Run(ctx, q.Redis, keys, credentialField(credential)).Bool()
 		if err != nil {
 			return fmt.Errorf("probe queue %s: %w", queue, err)
@@ -88,7 +87,7 @@ func (q QueuePauses) Note(ctx context.Context, queue string) (n QueueNote, err e
 	var ours *redis.MapStringStringCmd
 	_, err = q.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 		stamp = p.Get(ctx, Key(queue, "paused"))
-		ours = p.HGetAll(ctx, queuePauseKey(queue))
+		ours = p.HGetAll(ctx, rediskey.QueuePaused(queue))
 		return nil
 	})
 	if err != nil && err != redis.Nil {
@@ -111,7 +110,7 @@ func (q QueuePauses) OperatorPause(ctx context.Context, queue string) (fresh boo
 	if err := Register(ctx, q.Redis, queue); err != nil {
 		return false, err
 	}
-	keys := []string{Key(queue, "paused"), queuePauseKey(queue)}
+	keys := []string{Key(queue, "paused"), rediskey.QueuePaused(queue)}
 	fresh, err = operatorPauseScript.Run(ctx, q.Redis, keys, time.Now().Unix()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("pause queue %s: %w", queue, err)
@@ -122,7 +121,7 @@ func (q QueuePauses) OperatorPause(ctx context.Context, queue string) (fresh boo
 // OperatorResume ends an operator's pause. resumed is false if there is none. A pause that cozeq has made ends when a probe
 // is answered.
 func (q QueuePauses) OperatorResume(ctx context.Context, queue string) (resumed bool, err error) {
-	keys := []string{Key(queue, "paused"), queuePauseKey(queue)}
+	keys := []string{Key(queue, "paused"), rediskey.QueuePaused(queue)}
 	resumed, err = operatorResumeScript.Run(ctx, q.Redis, keys).Bool()
 	if err != nil {
 		return false, fmt.Errorf("resume queue %s: %w", queue, err)

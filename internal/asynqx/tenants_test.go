@@ -12,6 +12,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -321,11 +322,11 @@ func TestRefile(t *testing.T) {
 		s.enqueue("big", names("big", 600)...)
 		s.enqueue("small", "small-0", "small-1")
 		refile(0)
-		s.must(s.rdb.Del(s.Context(), ringKey(shopQueue)+":big").Err())
+		s.must(s.rdb.Del(s.Context(), rediskey.QueueTenants(shopQueue)+":big").Err())
 		s.takes("small-0", "small-1", "")
 		refile(600)
 		refile(0)
-		s.must(s.rdb.Del(s.Context(), ringKey(shopQueue)).Err())
+		s.must(s.rdb.Del(s.Context(), rediskey.QueueTenants(shopQueue)).Err())
 		s.takes("")
 		refile(600) // they are in the list twice
 		s.enqueue("small", "small-2")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
@@ -36,7 +37,7 @@ func Tenants(ctx context.Context, rdb redis.UniversalClient, queue string) ([]Wa
 	counts, firsts := make([]*redis.IntCmd, len(names)), make([]*redis.StringCmd, len(names))
 	_, err = rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, name := range names {
-			counts[i], firsts[i] = p.LLen(ctx, ringKey(queue)+":"+name), p.LIndex(ctx, ringKey(queue)+":"+name, 0)
+			counts[i], firsts[i] = p.LLen(ctx, rediskey.QueueTenants(queue)+":"+name), p.LIndex(ctx, rediskey.QueueTenants(queue)+":"+name, 0)
 		}
 		return nil
 	})
@@ -64,7 +65,7 @@ func Tenants(ctx context.Context, rdb redis.UniversalClient, queue string) ([]Wa
 }
 
 func ring(ctx context.Context, rdb redis.UniversalClient, queue string) ([]string, error) {
-	names, err := rdb.LRange(ctx, ringKey(queue), 0, -1).Result()
+	names, err := rdb.LRange(ctx, rediskey.QueueTenants(queue), 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("tenants of queue %s: %w", queue, err)
 	}
@@ -112,7 +113,7 @@ func Refile(ctx context.Context, rdb redis.UniversalClient, queue string) (n int
 	}
 	known := make(map[string]bool, listed)
 	for _, t := range tenants {
-		ids, err := rdb.LRange(ctx, ringKey(queue)+":"+t.Tenant, 0, -1).Result()
+		ids, err := rdb.LRange(ctx, rediskey.QueueTenants(queue)+":"+t.Tenant, 0, -1).Result()
 		if err != nil {
 			return 0, fmt.Errorf("tasks of tenant %s in queue %s: %w", t.Tenant, queue, err)
 		}
@@ -130,7 +131,7 @@ func Refile(ctx context.Context, rdb redis.UniversalClient, queue string) (n int
 		for _, id := range chunk {
 			args = append(args, id)
 		}
-		back, err := refileScript.Run(ctx, rdb, []string{ringKey(queue), Key(queue, "scheduled")}, args...).Int()
+		back, err := refileScript.Run(ctx, rdb, []string{rediskey.QueueTenants(queue), Key(queue, "scheduled")}, args...).Int()
 		if err != nil {
 			return n, fmt.Errorf("put tasks of queue %s back into the lists of their tenants: %w", queue, err)
 		}

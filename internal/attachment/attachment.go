@@ -26,6 +26,7 @@ import (
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/ratelimit"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -174,7 +175,7 @@ func (u *Uploader) Know(ctx context.Context, content, id string, at time.Time) e
 	if left <= 0 {
 		return nil
 	}
-	return u.Redis.Set(ctx, prefix+content, id, left).Err()
+	return u.Redis.Set(ctx, rediskey.Upload(content), id, left).Err()
 }
 
 // once shares what is under way.
@@ -208,8 +209,6 @@ func (u *Uploader) once(ctx context.Context, file *coze.Upload, sum string) (id 
 	return u.remembered(ctx, file, sum)
 }
 
-const prefix = "cozeq:upload:"
-
 // remembered uploads a file unless its content was uploaded before.
 func (u *Uploader) remembered(ctx context.Context, file *coze.Upload, sum string) (id string, sent bool, err error) {
 	credential, err := u.Coze.Identity(ctx)
@@ -217,7 +216,7 @@ func (u *Uploader) remembered(ctx context.Context, file *coze.Upload, sum string
 		return "", false, err
 	}
 	content := "{" + credential + "}:" + sum
-	id, err = u.Redis.Get(ctx, prefix+content).Result()
+	id, err = u.Redis.Get(ctx, rediskey.Upload(content)).Result()
 	if err == nil || !errors.Is(err, redis.Nil) {
 		return id, false, err
 	}
@@ -228,7 +227,7 @@ func (u *Uploader) remembered(ctx context.Context, file *coze.Upload, sum string
 	if err != nil {
 		return "", false, err
 	}
-	return id, true, u.Redis.Set(ctx, prefix+content, id, keep).Err()
+	return id, true, u.Redis.Set(ctx, rediskey.Upload(content), id, keep).Err()
 }
 
 // send uploads a file. Each try takes a permit, so that all processes together keep to Coze's rate.

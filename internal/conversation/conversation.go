@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -41,11 +42,9 @@ type Names struct {
 
 func New(rdb redis.UniversalClient) *Names { return &Names{rdb: rdb} }
 
-func keyOf(botID, key string) string { return "cozeq:conversation:{" + botID + ":" + key + "}" }
-
 // Get returns the id of the key's conversation, "" if it has none yet.
 func (n *Names) Get(ctx context.Context, botID, key string) (string, error) {
-	id, err := n.rdb.GetEx(ctx, keyOf(botID, key), ttl).Result()
+	id, err := n.rdb.GetEx(ctx, rediskey.Conversation(botID, key), ttl).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", failed("look up", botID, key, err)
 	}
@@ -55,7 +54,7 @@ func (n *Names) Get(ctx context.Context, botID, key string) (string, error) {
 // Name gives the key a conversation and returns the one that holds. Of two calls at the same time the first wins. The
 // conversation of the other is empty and has cost nothing.
 func (n *Names) Name(ctx context.Context, botID, key, id string) (string, error) {
-	held, err := nameScript.Run(ctx, n.rdb, []string{keyOf(botID, key)}, id, ttlSeconds).Text()
+	held, err := nameScript.Run(ctx, n.rdb, []string{rediskey.Conversation(botID, key)}, id, ttlSeconds).Text()
 	if err != nil {
 		return "", failed("name", botID, key, err)
 	}
@@ -64,7 +63,7 @@ func (n *Names) Name(ctx context.Context, botID, key, id string) (string, error)
 
 // Move lets the key stand for another conversation, in which Coze has continued.
 func (n *Names) Move(ctx context.Context, botID, key, from, to string) error {
-	if err := moveScript.Run(ctx, n.rdb, []string{keyOf(botID, key)}, from, to, ttlSeconds).Err(); err != nil {
+	if err := moveScript.Run(ctx, n.rdb, []string{rediskey.Conversation(botID, key)}, from, to, ttlSeconds).Err(); err != nil {
 		return failed("move", botID, key, err)
 	}
 	return nil
@@ -73,12 +72,12 @@ func (n *Names) Move(ctx context.Context, botID, key, from, to string) error {
 // Drop forgets the key's conversation, which is gone or must not be used again. A key that stands for another one by now
 // is left alone.
 func (n *Names) Drop(ctx context.Context, botID, key, id string) error {
-	if err := dropScript.Run(ctx, n.rdb, []string{keyOf(botID, key)}, id).Err(); err != nil {
+	if err := dropScript.Run(ctx, n.rdb, []string{rediskey.Conversation(botID, key)}, id).Err(); err != nil {
 		return failed("forget", botID, key, err)
 	}
 	return nil
 }
 
 func failed(what, botID, key string, err error) error {
-	return fmt.Errorf("%s conversation %q: %w", what, key, results.KeyFault(keyOf(botID, key), err))
+	return fmt.Errorf("%s conversation %q: %w", what, key, results.KeyFault(rediskey.Conversation(botID, key), err))
 }

@@ -1,4 +1,4 @@
-package localredis
+package embeddedredis
 
 import (
 	"errors"

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
@@ -62,9 +63,7 @@ var (
 	commitScript = redisscript.Script(files, "commit.lua")
 )
 
-func key(id string) string          { return "cozeq:file:{" + id + "}" }
-func chunksKey(id string) string    { return key(id) + ":chunks" }
-func indexKey(tenant string) string { return "cozeq:files:{" + tenant + "}" }
+func chunksKey(id string) string { return rediskey.File(id) + ":chunks" }
 
 // Fields under which contents and names are encrypted: see results.Keys.
 const fieldName = "name"
@@ -90,7 +89,7 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (*File, error) {
 	if !idPattern.MatchString(id) {
 		return nil, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
-	hash, err := s.rdb.HGetAll(ctx, key(id)).Result()
+	hash, err := s.rdb.HGetAll(ctx, rediskey.File(id)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read file %s: %w", id, err)
 	}
@@ -106,10 +105,10 @@ func (s *Store) Delete(ctx context.Context, tenant, id string) error {
 		return err
 	}
 	// The file first: an id without a file is harmless.
-	if err := s.rdb.Unlink(ctx, key(id), chunksKey(id)).Err(); err != nil {
+	if err := s.rdb.Unlink(ctx, rediskey.File(id), chunksKey(id)).Err(); err != nil {
 		return fmt.Errorf("delete file %s: %w", id, err)
 	}
-	if err := s.rdb.ZRem(ctx, indexKey(tenant), id).Err(); err != nil {
+	if err := s.rdb.ZRem(ctx, rediskey.Files(tenant), id).Err(); err != nil {
 		return fmt.Errorf("delete file %s: %w", id, err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -22,7 +23,7 @@ const listChunk = 500
 // List returns files of a tenant, and whether there are more behind them. Files that come or go meanwhile neither repeat nor
 // hide others.
 func (s *Store) List(ctx context.Context, tenant string, p Page) (found []*File, more bool, err error) {
-	index, stale := indexKey(tenant), idAt(ago(staleAge))
+	index, stale := rediskey.Files(tenant), idAt(ago(staleAge))
 	for {
 		ids, err := s.rdb.ZRangeArgs(ctx, p.args(index)).Result()
 		if err != nil {
@@ -34,7 +35,7 @@ func (s *Store) List(ctx context.Context, tenant string, p Page) (found []*File,
 		hashes := make([]*redis.MapStringStringCmd, len(ids))
 		_, err = s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, id := range ids {
-				hashes[i] = pipe.HGetAll(ctx, key(id))
+				hashes[i] = pipe.HGetAll(ctx, rediskey.File(id))
 			}
 			return nil
 		})

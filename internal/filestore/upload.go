@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 )
@@ -101,7 +102,7 @@ func (u *Upload) Commit(name, purpose string, keep time.Duration) (*File, error)
 	if time.Since(f.CreatedAt) > maxUpload || left < time.Second {
 		return nil, ErrLapsed
 	}
-	index, ctx := indexKey(f.Tenant), u.ctx
+	index, ctx := rediskey.Files(f.Tenant), u.ctx
 	_, err := u.store.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, index, redis.Z{Member: f.ID})
 		// Ids of files that have expired by now, so that a set that nobody lists does not grow for ever.
@@ -112,7 +113,7 @@ func (u *Upload) Commit(name, purpose string, keep time.Duration) (*File, error)
 		return nil, fmt.Errorf("list file %s: %w", f.ID, err)
 	}
 	args := append([]any{u.chunks, int(left.Seconds())}, f.fields(u.store.keys)...)
-	n, err := commitScript.Run(ctx, u.store.rdb, []string{key(f.ID), chunksKey(f.ID)}, args...).Int()
+	n, err := commitScript.Run(ctx, u.store.rdb, []string{rediskey.File(f.ID), chunksKey(f.ID)}, args...).Int()
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("keep file %s: %w", f.ID, err)

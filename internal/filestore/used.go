@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -28,7 +29,7 @@ func (e *FullError) Error() string {
 func (s *Store) Reserve(ctx context.Context, tenant string, size, limit int64) error {
 	full := &FullError{Limit: limit}
 	for p := (Page{Ascending: true}); ; {
-		ids, err := s.rdb.ZRangeArgs(ctx, p.args(indexKey(tenant))).Result()
+		ids, err := s.rdb.ZRangeArgs(ctx, p.args(rediskey.Files(tenant))).Result()
 		if err != nil {
 			return fmt.Errorf("count files: %w", err)
 		}
@@ -39,7 +40,7 @@ func (s *Store) Reserve(ctx context.Context, tenant string, size, limit int64) e
 		sizes := make([]*redis.StringCmd, len(ids))
 		_, err = s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, id := range ids {
-				sizes[i] = pipe.HGet(ctx, key(id), "bytes")
+				sizes[i] = pipe.HGet(ctx, rediskey.File(id), "bytes")
 			}
 			return nil
 		})

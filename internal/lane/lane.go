@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
@@ -66,11 +67,6 @@ const (
 // Waits reports whether a task that is due so far ahead waits for its turn.
 func Waits(ahead time.Duration) bool { return ahead > WaitsAhead/2 }
 
-const registry = "cozeq:lanes"
-
-func key(lane string) string         { return "cozeq:lane:{" + lane + "}" }
-func lastChatKey(lane string) string { return "cozeq:lastchat:{" + lane + "}" }
-
 //go:embed *.lua
 var scripts embed.FS
 
@@ -106,14 +102,14 @@ func joinCall(turns []*Turn) redisscript.Call {
 	for _, t := range turns {
 		args = append(args, t.Place.member(), t.Seq)
 	}
-	return redisscript.Call{Script: joinScript, Keys: []string{key(turns[0].Place.Lane)}, Args: args}
+	return redisscript.Call{Script: joinScript, Keys: []string{rediskey.Lane(turns[0].Place.Lane)}, Args: args}
 }
 
 func joined(turns []*Turn, reply *redis.Cmd) error {
 	lane := turns[0].Place.Lane
 	places, err := reply.StringSlice()
 	if err != nil {
-		return fmt.Errorf("join lane %s: %w", lane, results.KeyFault(key(lane), err))
+		return fmt.Errorf("join lane %s: %w", lane, results.KeyFault(rediskey.Lane(lane), err))
 	}
 	for i, t := range turns {
 		if t.Seq, err = strconv.ParseInt(places[i], 10, 64); err != nil {
@@ -171,7 +167,7 @@ func (l *Lanes) touch(ctx context.Context, lanes ...string) error {
 	for i, lane := range lanes {
 		all[i] = redis.Z{Score: now, Member: lane}
 	}
-	if err := l.rdb.ZAdd(ctx, registry, all...).Err(); err != nil {
+	if err := l.rdb.ZAdd(ctx, rediskey.Lanes, all...).Err(); err != nil {
 		return fmt.Errorf("register lane %s: %w", lanes[0], err)
 	}
 	return nil
@@ -182,7 +178,7 @@ func (l *Lanes) Heads(ctx context.Context, lanes []string) ([]Place, error) {
 	replies := make([]*redis.StringSliceCmd, len(lanes))
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, lane := range lanes {
-			replies[i] = p.ZRange(ctx, key(lane), 0, 0)
+			replies[i] = p.ZRange(ctx, rediskey.Lane(lane), 0, 0)
 		}
 		return nil
 	})
@@ -203,7 +199,7 @@ func (l *Lanes) Seqs(ctx context.Context, places []Place) ([]int64, error) {
 	replies := make([]*redis.FloatCmd, len(places))
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, place := range places {
-			replies[i] = p.ZScore(ctx, key(place.Lane), place.member())
+			replies[i] = p.ZScore(ctx, rediskey.Lane(place.Lane), place.member())
 		}
 		return nil
 	})
@@ -220,7 +216,7 @@ func (l *Lanes) Seqs(ctx context.Context, places []Place) ([]int64, error) {
 // LastChat returns the chat of the lane's last turn, "" if it is not known. Turns of a lane come one after the other, so
 // what stands before that chat in the conversation belongs to earlier turns.
 func (l *Lanes) LastChat(ctx context.Context, lane string) (string, error) {
-	id, err := l.rdb.Get(ctx, lastChatKey(lane)).Result()
+	id, err := l.rdb.Get(ctx, rediskey.LastChat(lane)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", fmt.Errorf("last chat of lane %s: %w", lane, err)
 	}
@@ -233,10 +229,10 @@ func (l *Lanes) Leave(ctx context.Context, p Place) error { return l.LeaveAfter(
 // LeaveAfter is Leave for a task that had a chat. LastChat returns that chat until the next turn leaves, for at most ten
 // minutes. An empty chatID leaves the last chat as it is.
 func (l *Lanes) LeaveAfter(ctx context.Context, p Place, chatID string) error {
-	next, err := leaveScript.Run(ctx, l.rdb, []string{key(p.Lane), lastChatKey(p.Lane)},
+	next, err := leaveScript.Run(ctx, l.rdb, []string{rediskey.Lane(p.Lane), rediskey.LastChat(p.Lane)},
 		p.member(), chatID, int64(lastChatTTL/time.Second)).Text()
 	if err != nil {
-		return fmt.Errorf("leave lane %s: %w", p.Lane, results.KeyFault(key(p.Lane), err))
+		return fmt.Errorf("leave lane %s: %w", p.Lane, results.KeyFault(rediskey.Lane(p.Lane), err))
 	}
 	if next == "" {
 		return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -130,7 +131,7 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 			status, _ := records[i].Val()[1].(string)
 			if lane != "" && !results.Status(status).Terminal() {
 				place := Place{Lane: lane, Queue: queue, ID: id}
-				places[i] = p.ZScore(ctx, key(place.Lane), place.member())
+				places[i] = p.ZScore(ctx, rediskey.Lane(place.Lane), place.member())
 			}
 		}
 		return nil

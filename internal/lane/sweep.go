@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -24,7 +25,7 @@ const sweepChunk = 500
 func (l *Lanes) Sweep(ctx context.Context) (dropped []Place, err error) {
 	until := fmt.Sprint(time.Now().Add(-sweepAge).Unix())
 	for {
-		lanes, err := l.rdb.ZRangeByScoreWithScores(ctx, registry, &redis.ZRangeBy{
+		lanes, err := l.rdb.ZRangeByScoreWithScores(ctx, rediskey.Lanes, &redis.ZRangeBy{
 			Min: "-inf", Max: until, Count: sweepChunk,
 		}).Result()
 		if err != nil {
@@ -49,15 +50,15 @@ func (l *Lanes) Sweep(ctx context.Context) (dropped []Place, err error) {
 
 // check looks at the head of one lane and returns it if it had to be dropped.
 func (l *Lanes) check(ctx context.Context, lane string, score float64) (Place, error) {
-	heads, err := l.rdb.ZRangeWithScores(ctx, key(lane), 0, 0).Result()
-	if err = results.KeyFault(key(lane), err); err != nil {
+	heads, err := l.rdb.ZRangeWithScores(ctx, rediskey.Lane(lane), 0, 0).Result()
+	if err = results.KeyFault(rediskey.Lane(lane), err); err != nil {
 		if _, ok := errors.AsType[*results.KeyError](err); ok { // it would stop every sweep here
-			_ = l.rdb.ZRem(ctx, registry, lane).Err()
+			_ = l.rdb.ZRem(ctx, rediskey.Lanes, lane).Err()
 		}
 		return Place{}, fmt.Errorf("head of lane %s: %w", lane, err)
 	}
 	if len(heads) == 0 {
-		err := forgetScript.Run(ctx, l.rdb, []string{registry}, lane, int64(score)).Err()
+		err := forgetScript.Run(ctx, l.rdb, []string{rediskey.Lanes}, lane, int64(score)).Err()
 		return Place{}, err
 	}
 	if err := l.touch(ctx, lane); err != nil {

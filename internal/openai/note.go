@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/messages"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -20,8 +21,6 @@ import (
 
 // openNote is how long the note of a response is kept that nobody has seen ended: as long as an open record.
 const openNote = 30 * 24 * time.Hour
-
-func noteKey(id string) string { return "cozeq:response:{" + id + "}" }
 
 // fieldNote is what a note is encrypted as.
 const fieldNote = "response"
@@ -49,7 +48,7 @@ func (h *Handler) note(ctx context.Context, id string, a *Ask) error {
 	if !a.Echo.Background { // nobody may ever look at it, and it is asked soon or not at all
 		keep = time.Until(a.Chat.ExpiresAt) + tasks.DefaultTimeout + store.Keep
 	}
-	if err := store.Redis().Set(ctx, noteKey(id), store.Keys.Seal(id, fieldNote, string(raw)), keep).Err(); err != nil {
+	if err := store.Redis().Set(ctx, rediskey.Response(id), store.Keys.Seal(id, fieldNote, string(raw)), keep).Err(); err != nil {
 		return fmt.Errorf("note response %s: %w", id, err)
 	}
 	return nil
@@ -66,7 +65,7 @@ func (h *Handler) stored(ctx context.Context, responseID string) (*note, *result
 		return nil, nil, err
 	}
 	store := h.results()
-	text, err := store.Redis().Get(ctx, noteKey(id)).Result()
+	text, err := store.Redis().Get(ctx, rediskey.Response(id)).Result()
 	if err == redis.Nil {
 		return nil, nil, results.ErrNotFound
 	}
@@ -81,7 +80,7 @@ func (h *Handler) stored(ctx context.Context, responseID string) (*note, *result
 		return nil, nil, fmt.Errorf("read response %s: %w", id, err)
 	}
 	if result.Status.Terminal() { // from now on it is kept as long as the result
-		_ = store.Redis().Expire(ctx, noteKey(id), store.Keep).Err() // else it stays a little longer
+		_ = store.Redis().Expire(ctx, rediskey.Response(id), store.Keep).Err() // else it stays a little longer
 	}
 	return n, result, nil
 }

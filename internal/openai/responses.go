@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -116,7 +117,7 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		// The note goes last: while it is there the response can be deleted again.
 		if err = h.results().Delete(r.Context(), result.ID); err == nil {
-			err = h.results().Redis().Unlink(r.Context(), noteKey(result.ID)).Err()
+			err = h.results().Redis().Unlink(r.Context(), rediskey.Response(result.ID)).Err()
 		}
 	}
 	if err != nil {

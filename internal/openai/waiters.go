@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 )
@@ -43,8 +44,6 @@ var waitersSource string
 
 var waitersScript = redis.NewScript(waitersSource)
 
-func waitingKey(id string) string { return "cozeq:waiting:{" + id + "}" }
-
 // waiters knows who waits for which task.
 type waiters struct {
 	redis  redis.UniversalClient
@@ -61,8 +60,8 @@ func (w *waiters) enter(ctx context.Context, id string) (name string, err error)
 	name = uuid.NewString()
 	until := float64(time.Now().Add(waitLease).Unix())
 	_, err = w.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZAdd(ctx, waitingKey(id), redis.Z{Score: until, Member: name})
-		p.Expire(ctx, waitingKey(id), waitLease)
+		p.ZAdd(ctx, rediskey.Waiting(id), redis.Z{Score: until, Member: name})
+		p.Expire(ctx, rediskey.Waiting(id), waitLease)
 		return nil
 	})
 	return name, err
@@ -74,7 +73,7 @@ func (w *waiters) leave(id, name string, abandoned bool, grace time.Duration) {
 	// The request's context has ended where this matters.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	left, err := waitersScript.Run(ctx, w.redis, []string{waitingKey(id)}, time.Now().Unix(), name).Int()
+	left, err := waitersScript.Run(ctx, w.redis, []string{rediskey.Waiting(id)}, time.Now().Unix(), name).Int()
 	if !abandoned || err == nil && left > 0 {
 		return
 	}
@@ -102,7 +101,7 @@ func (w *waiters) leave(id, name string, abandoned bool, grace time.Duration) {
 func (w *waiters) giveUp(id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	left, err := waitersScript.Run(ctx, w.redis, []string{waitingKey(id)}, time.Now().Unix(), "").Int()
+	left, err := waitersScript.Run(ctx, w.redis, []string{rediskey.Waiting(id)}, time.Now().Unix(), "").Int()
 	if err == nil && left == 0 {
 		_ = w.cancel(ctx, id) // the task goes on and ends by itself
 	}

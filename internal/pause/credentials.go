@@ -8,15 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
-
-// seenKey has when each credential was last served by a worker, in Unix seconds. If its token was replaced, no worker serves
-// it any more, and its pause would never be probed.
-const seenKey = "cozeq:credentials"
-
-// servedKey has the same for one queue, as ID/NAME: while a credential is paused, workers of another one may continue.
-func servedKey(queue string) string { return "cozeq:queue:{" + queue + "}:credentials" }
 
 // unseenAfter is how long no worker has served a credential when its pauses end.
 const unseenAfter = 30 * time.Second
@@ -42,11 +36,11 @@ func NoteServed(ctx context.Context, rdb redis.UniversalClient, queues []string,
 		served[i] = redis.Z{Score: now, Member: c.ID + "/" + c.Name}
 	}
 	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZAdd(ctx, seenKey, seen...)
+		p.ZAdd(ctx, rediskey.Credentials, seen...)
 		for _, queue := range queues {
-			p.ZAdd(ctx, servedKey(queue), served...)
-			p.ZRemRangeByScore(ctx, servedKey(queue), "-inf", oldest())
-			p.Expire(ctx, servedKey(queue), unseenAfter)
+			p.ZAdd(ctx, rediskey.QueueCredentials(queue), served...)
+			p.ZRemRangeByScore(ctx, rediskey.QueueCredentials(queue), "-inf", oldest())
+			p.Expire(ctx, rediskey.QueueCredentials(queue), unseenAfter)
 		}
 		return nil
 	})
@@ -58,7 +52,7 @@ func NoteServed(ctx context.Context, rdb redis.UniversalClient, queues []string,
 
 // Replaced notes that a credential is not served any more. Its pauses end at once.
 func Replaced(ctx context.Context, rdb redis.UniversalClient, credential string) error {
-	if err := rdb.ZRem(ctx, seenKey, credential).Err(); err != nil {
+	if err := rdb.ZRem(ctx, rediskey.Credentials, credential).Err(); err != nil {
 		return fmt.Errorf("note the credentials served: %w", err)
 	}
 	return nil
@@ -72,7 +66,7 @@ type Credential struct {
 
 // Serving returns all credentials that were ever served, the latest last.
 func Serving(ctx context.Context, rdb redis.UniversalClient) ([]Credential, error) {
-	seen, err := rdb.ZRangeWithScores(ctx, seenKey, 0, -1).Result()
+	seen, err := rdb.ZRangeWithScores(ctx, rediskey.Credentials, 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read credentials: %w", err)
 	}
@@ -87,7 +81,7 @@ func Serving(ctx context.Context, rdb redis.UniversalClient) ([]Credential, erro
 func isServed(score float64) bool { return time.Since(time.Unix(int64(score), 0)) < unseenAfter }
 
 func served(ctx context.Context, rdb redis.UniversalClient, id string) (bool, error) {
-	at, err := rdb.ZScore(ctx, seenKey, id).Result()
+	at, err := rdb.ZScore(ctx, rediskey.Credentials, id).Result()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
@@ -98,7 +92,7 @@ func served(ctx context.Context, rdb redis.UniversalClient, id string) (bool, er
 }
 
 func servingQueue(ctx context.Context, rdb redis.UniversalClient, queue string) ([]Served, error) {
-	members, err := rdb.ZRangeByScore(ctx, servedKey(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
+	members, err := rdb.ZRangeByScore(ctx, rediskey.QueueCredentials(queue), &redis.ZRangeBy{Min: oldest(), Max: "+inf"}).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read who serves queue %s: %w", queue, err)
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/coze"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
@@ -50,11 +51,8 @@ type Pause struct {
 // take the task for a turn that is stuck.
 const ParkedFor = 365 * 24 * time.Hour
 
-// pausesKey has the keys of all pauses, and of ended ones until the sweep has run their parked tasks.
-const pausesKey = "cozeq:pauses"
-
 func Key(credential, bot string) string {
-	key := "cozeq:pause:{" + credential + "}"
+	key := rediskey.Pause(credential)
 	if bot != "" {
 		key += ":bot:" + bot
 	}
@@ -111,7 +109,7 @@ func (p Store) probeNow(ctx context.Context, key string) error {
 
 // keys lists the pauses, and ended ones that may have parked tasks.
 func (p Store) keys(ctx context.Context) ([]string, error) {
-	keys, err := p.Redis.SMembers(ctx, pausesKey).Result()
+	keys, err := p.Redis.SMembers(ctx, rediskey.Pauses).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list pauses: %w", err)
 	}
@@ -189,7 +187,7 @@ func ProbeNow(ctx context.Context, rdb redis.UniversalClient) (int, error) {
 // List adds a pause to the list of those that the sweep looks at. It probes them, and runs the parked tasks of those that
 // have ended.
 func (p Store) List(ctx context.Context, key string) error {
-	if err := p.Redis.SAdd(ctx, pausesKey, key).Err(); err != nil {
+	if err := p.Redis.SAdd(ctx, rediskey.Pauses, key).Err(); err != nil {
 		return fmt.Errorf("list a pause: %w", err)
 	}
 	return nil
@@ -198,7 +196,7 @@ func (p Store) List(ctx context.Context, key string) error {
 func (p Store) Park(ctx context.Context, key, queue, id string) error {
 	_, err := p.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.SAdd(ctx, parkedKey(key), queue+"/"+id)
-		pipe.SAdd(ctx, pausesKey, key)
+		pipe.SAdd(ctx, rediskey.Pauses, key)
 		return nil
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/rediskey"
 )
 
 // Sweeper ends pauses and brings back their parked tasks. Several may work at the same time.
@@ -127,7 +128,7 @@ func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 		if !errors.Is(err, errNoneParked) {
 			return err
 		}
-		if err := s.Pauses.Redis.SRem(ctx, pausesKey, key).Err(); err != nil {
+		if err := s.Pauses.Redis.SRem(ctx, rediskey.Pauses, key).Err(); err != nil {
 			return fmt.Errorf("forget a pause: %w", err)
 		}
 		// A task may have been parked, or a pause may have begun, meanwhile.
@@ -140,7 +141,7 @@ func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 			return fmt.Errorf("forget a pause: %w", err)
 		}
 		if n+m > 0 {
-			return s.Pauses.Redis.SAdd(ctx, pausesKey, key).Err()
+			return s.Pauses.Redis.SAdd(ctx, rediskey.Pauses, key).Err()
 		}
 		return nil
 	}

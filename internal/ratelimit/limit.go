@@ -27,6 +27,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 )
 
@@ -223,7 +224,7 @@ func (l *Limiter) shared(credential, asked string) string {
 
 // Key is the key of an account's limit, or of a bot's below it. The braces put all keys of a credential into one slot.
 func Key(credential, bot string) string {
-	key := "cozeq:limit:{" + credential + "}"
+	key := rediskey.Limit(credential)
 	if bot != "" {
 		key += ":bot:" + bot
 	}

@@ -7,11 +7,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 )
-
-// cancelChannel carries the ids of tasks that their workers must cancel.
-const cancelChannel = "cozeq:cancel"
 
 // Cancel ends a task that was not asked yet, and returns its record with status canceled. A task that runs, or waits with a
 // chat of its own, is marked and its worker is told; the record returned has the status it had. A task that has ended is
@@ -46,7 +44,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*results.Result, error) 
 			keep = seconds(s.results.Keep)
 		}
 		done, err := cancelScript.Run(ctx, s.rdb, []string{results.Key(id), results.BodyKey(id), results.DeltasKey(id)},
-			string(seen), here, keep, results.Channel(id), message, cancelChannel, id,
+			string(seen), here, keep, results.Channel(id), message, rediskey.Cancel, id,
 			ended.CompletedAt.String(), ended.Error.Class, ended.Error.Message, r.owner, r.ChatID).Int()
 		switch {
 		case err != nil:
@@ -62,7 +60,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (*results.Result, error) 
 // Cancellations calls f with the id of each task that is to be canceled, until ctx ends. After each connection it calls check,
 // which should ask CancelRequested for its tasks: requests may have been missed meanwhile.
 func (s *Store) Cancellations(ctx context.Context, f func(id string), check func()) error {
-	sub := s.rdb.Subscribe(ctx, cancelChannel)
+	sub := s.rdb.Subscribe(ctx, rediskey.Cancel)
 	defer sub.Close()
 	messages := sub.ChannelWithSubscriptions()
 	for {

@@ -13,6 +13,7 @@ import (
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
@@ -76,7 +77,7 @@ func (s *Sweeper) discard(ctx context.Context, queue, id, raw, why string) error
 	if err != nil {
 		return err
 	}
-	keys := []string{asynqx.Key(queue, "lease"), asynqx.Key(queue, "active"), asynqx.Key(queue, "t:"+id), unreadableKey(queue),
+	keys := []string{asynqx.Key(queue, "lease"), asynqx.Key(queue, "active"), asynqx.Key(queue, "t:"+id), rediskey.QueueUnreadable(queue),
 		asynqx.Key(queue, "scheduled"), asynqx.Key(queue, "retry")}
 	discarded, err := discardScript.Run(ctx, s.Redis, keys, id, raw, note, int64(unreadableTTL/time.Second), unreadableMost).Bool()
 	if discarded {
@@ -122,13 +123,11 @@ type Unreadable struct {
 	Hint  string    `json:"hint"`
 }
 
-func unreadableKey(queue string) string { return "cozeq:queue:{" + queue + "}:unreadable" }
-
 // Unreadables lists the tasks that were taken out of these queues within the last days, the oldest first.
 func Unreadables(ctx context.Context, rdb redis.UniversalClient, queues ...string) ([]Unreadable, error) {
 	var all []Unreadable
 	for _, queue := range queues {
-		notes, err := rdb.HGetAll(ctx, unreadableKey(queue)).Result()
+		notes, err := rdb.HGetAll(ctx, rediskey.QueueUnreadable(queue)).Result()
 		if err != nil {
 			return nil, fmt.Errorf("list the unreadable tasks of queue %s: %w", queue, err)
 		}

@@ -31,6 +31,7 @@ import (
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/record"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
@@ -39,7 +40,6 @@ import (
 const (
 	sweepEvery = time.Second
 	sweeperTTL = 3 * time.Second
-	sweeperKey = "cozeq:sweeper"
 	laneEvery  = 15 * time.Second // with 20 s of silence (internal/lane) a conversation stands still for 35 s at most
 
 	// calm is how long Redis must have answered before a lease is judged: while it was away no worker could extend one.
@@ -76,7 +76,7 @@ func (s *Sweeper) Run(ctx context.Context) {
 	strays, lanes := time.Now(), time.Now()
 	for backoff.Sleep(ctx, sweepEvery) == nil {
 		now := time.Now()
-		elected, err := electScript.Run(ctx, s.Redis, []string{sweeperKey}, s.Name, sweeperTTL.Milliseconds()).Int()
+		elected, err := electScript.Run(ctx, s.Redis, []string{rediskey.Sweeper}, s.Name, sweeperTTL.Milliseconds()).Int()
 		if err != nil {
 			trouble = now
 		}

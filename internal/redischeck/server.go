@@ -3,6 +3,7 @@ package redischeck
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -21,7 +23,7 @@ import (
 func Server(ctx context.Context, rdb redis.UniversalClient) ([]Finding, error) {
 	cluster, ok := rdb.(*redis.ClusterClient)
 	if !ok {
-		s, err := ask(ctx, rdb, newKey())
+		s, err := ask(ctx, rdb, rediskey.Check(rand.Text()))
 		if err != nil {
 			return nil, err
 		}

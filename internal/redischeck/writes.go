@@ -7,20 +7,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
 
 // keyLife is how long a key of a check lives.
 const keyLife = 5 * time.Second
 
-func newKey() string { return "cozeq:check:{" + rand.Text() + "}" }
-
 // keysOf finds a key for each master of a cluster. A master of very few slots may be left without one.
 func keysOf(ctx context.Context, cluster *redis.ClusterClient) (map[string]string, error) {
 	const tries = 1000
 	keys := map[string]string{}
 	for range tries {
-		key := newKey()
+		key := rediskey.Check(rand.Text())
 		master, err := cluster.MasterForKey(ctx, key)
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -42,5 +43,5 @@ func keyedID(tenant, key string) string {
 
 // retryKey is where the newest task with a request is noted.
 func (c *Client) retryKey(tenant string, request []byte) string {
-	return "cozeq:retry:{" + c.keys().Digests(append([]byte(tenant+"\x00"), request...))[0] + "}"
+	return rediskey.Retry(c.keys().Digests(append([]byte(tenant+"\x00"), request...))[0])
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 )
 
@@ -22,7 +23,7 @@ const settleChunk = 1000
 // Once the batch has ended each result gets the batch's own time. That takes some seconds for a million rows, so the
 // progress is noted in the batch. Of a run's batch only the results that the run has not collected are left.
 func (t *Tally) Sweep(ctx context.Context) error {
-	ids, err := t.rdb.ZRange(ctx, ListKey, 0, -1).Result()
+	ids, err := t.rdb.ZRange(ctx, rediskey.Batches, 0, -1).Result()
 	if err != nil {
 		return fmt.Errorf("list batches: %w", err)
 	}
@@ -35,7 +36,7 @@ func (t *Tally) Sweep(ctx context.Context) error {
 }
 
 func (t *Tally) settle(ctx context.Context, id string) error {
-	hash, err := t.rdb.HMGet(ctx, Key(id), "rows", "ended_at", "keep", "settled", "bodies").Result()
+	hash, err := t.rdb.HMGet(ctx, rediskey.Batch(id), "rows", "ended_at", "keep", "settled", "bodies").Result()
 	if err != nil {
 		return err
 	}
@@ -51,13 +52,13 @@ func (t *Tally) settle(ctx context.Context, id string) error {
 	switch {
 	case rows == 0:
 		// A batch of this id may have been created since. Its creator lists it after this.
-		return t.rdb.ZRem(ctx, ListKey, id).Err()
+		return t.rdb.ZRem(ctx, rediskey.Batches, id).Err()
 	case ended == "":
 		return extendScript.Run(ctx, t.rdb, Keys(id), Seconds(OpenTTL)).Err()
 	case settled >= rows:
 		return nil
 	}
-	asks, err := t.rdb.Get(ctx, AsksKey(id)).Result()
+	asks, err := t.rdb.Get(ctx, rediskey.BatchAsks(id)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
@@ -95,6 +96,6 @@ func (t *Tally) Collected(ctx context.Context, id string, rows int) error {
 }
 
 func (t *Tally) settled(ctx context.Context, id string, rows int) (stillEnded bool, err error) {
-	n, err := settledScript.Run(ctx, t.rdb, []string{Key(id)}, rows).Int()
+	n, err := settledScript.Run(ctx, t.rdb, []string{rediskey.Batch(id)}, rows).Int()
 	return n == 1, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 	"github.com/cozeq/cozeq/results"
 )
@@ -37,18 +38,9 @@ type Tally struct {
 
 func New(rdb redis.UniversalClient) *Tally { return &Tally{rdb} }
 
-// ListKey is the sorted set of all batch ids, by their creation in Unix milliseconds.
-const ListKey = "cozeq:batches"
-
-// Key is the hash of a batch. StatesKey, AsksKey and RowsKey are its other keys, in the same slot.
-func Key(id string) string       { return "cozeq:batch:{" + id + "}" }
-func StatesKey(id string) string { return Key(id) + ":states" }
-func AsksKey(id string) string   { return Key(id) + ":asks" }
-func RowsKey(id string) string   { return Key(id) + ":rows" }
-
 // Keys are all keys of a batch, in the order that the scripts expect.
 func Keys(id string) []string {
-	return []string{Key(id), StatesKey(id), AsksKey(id), RowsKey(id)}
+	return []string{rediskey.Batch(id), rediskey.BatchStates(id), rediskey.BatchAsks(id), rediskey.BatchRows(id)}
 }
 
 //go:embed *.lua
@@ -232,11 +224,11 @@ func (t *Tally) Outcome(ctx context.Context, id string) (status results.Status, 
 	at := int64(row - 1)
 	var state, again *redis.StringCmd
 	_, err = t.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		state, again = p.GetRange(ctx, StatesKey(batch), at, at), p.GetRange(ctx, AsksKey(batch), at, at)
+		state, again = p.GetRange(ctx, rediskey.BatchStates(batch), at, at), p.GetRange(ctx, rediskey.BatchAsks(batch), at, at)
 		return nil
 	})
 	if err != nil {
-		return "", false, fmt.Errorf("read row %d of batch %s: %w", row, batch, results.KeyFault(StatesKey(batch), err))
+		return "", false, fmt.Errorf("read row %d of batch %s: %w", row, batch, results.KeyFault(rediskey.BatchStates(batch), err))
 	}
 	if state.Val() == "" {
 		return "", false, nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -79,7 +80,7 @@ func (c *Client) Create(ctx context.Context, b Spec) (there *Status, created boo
 
 // Get returns a batch, or ErrNotFound.
 func (c *Client) Get(ctx context.Context, id string) (*Status, error) {
-	hash, err := c.rdb.HGetAll(ctx, tally.Key(id)).Result()
+	hash, err := c.rdb.HGetAll(ctx, rediskey.Batch(id)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s: %w", id, err)
 	}
@@ -91,7 +92,7 @@ func (c *Client) Get(ctx context.Context, id string) (*Status, error) {
 
 // Submitted notes that every row has been added. It returns ErrCanceled if the batch was canceled in the meantime.
 func (c *Client) Submitted(ctx context.Context, id string) error {
-	cmd := submittedScript.Run(ctx, c.rdb, []string{tally.Key(id)}, results.At(time.Now()).String())
+	cmd := submittedScript.Run(ctx, c.rdb, []string{rediskey.Batch(id)}, results.At(time.Now()).String())
 	return reply(cmd, id, "note that all rows are added")
 }
 
@@ -116,7 +117,7 @@ type States = tally.States
 func (c *Client) States(ctx context.Context, id string) (*States, error) {
 	var states, asks *redis.StringCmd
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		states, asks = p.Get(ctx, tally.StatesKey(id)), p.Get(ctx, tally.AsksKey(id))
+		states, asks = p.Get(ctx, rediskey.BatchStates(id)), p.Get(ctx, rediskey.BatchAsks(id))
 		return nil
 	})
 	switch {

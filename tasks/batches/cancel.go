@@ -11,7 +11,7 @@ import (
 	"github.com/cozeq/cozeq/internal/asynqx"
 	"github.com/cozeq/cozeq/internal/queue"
 	"github.com/cozeq/cozeq/internal/record"
-	"github.com/cozeq/cozeq/internal/tally"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -31,7 +31,7 @@ const tidyQueue = 10_000
 // that run are canceled a moment later by their workers. A process that adds rows, or runs the batch, learns of it with
 // its next call. progress, if not nil, is called with the number of open rows that are done. Cancel may be repeated.
 func (c *Client) Cancel(ctx context.Context, id string, progress func(done, total int)) error {
-	if err := reply(cancelScript.Run(ctx, c.rdb, []string{tally.Key(id)}, results.At(time.Now()).String()), id, "cancel it"); err != nil {
+	if err := reply(cancelScript.Run(ctx, c.rdb, []string{rediskey.Batch(id)}, results.At(time.Now()).String()), id, "cancel it"); err != nil {
 		return err
 	}
 	states, err := c.States(ctx, id)
@@ -39,7 +39,7 @@ func (c *Client) Cancel(ctx context.Context, id string, progress func(done, tota
 		return err
 	}
 	// A failed row may keep a conversation waiting, tasks of others included. Canceling it releases the conversation.
-	blocks, err := c.rdb.HExists(ctx, tally.Key(id), "blocks").Result()
+	blocks, err := c.rdb.HExists(ctx, rediskey.Batch(id), "blocks").Result()
 	if err != nil {
 		return fmt.Errorf("cancel batch %s: %w", id, err)
 	}
@@ -58,7 +58,7 @@ func (c *Client) Cancel(ctx context.Context, id string, progress func(done, tota
 }
 
 func (c *Client) cancelTasks(ctx context.Context, id string, ids []string) error {
-	of, err := c.rdb.HMGet(ctx, tally.Key(id), "queue", "kind", "tenant").Result()
+	of, err := c.rdb.HMGet(ctx, rediskey.Batch(id), "queue", "kind", "tenant").Result()
 	if err != nil {
 		return fmt.Errorf("cancel batch %s: %w", id, err)
 	}

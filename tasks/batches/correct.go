@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 )
@@ -65,12 +66,12 @@ func (c *Client) keep(ctx context.Context, id string, rows []Row) error {
 	}
 	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		k := chunkOf(rows[0].N)
-		p.HSet(ctx, tally.RowsKey(id), k, c.results.Keys.Seal(id, fieldRows(k), string(chunk)))
+		p.HSet(ctx, rediskey.BatchRows(id), k, c.results.Keys.Seal(id, fieldRows(k), string(chunk)))
 		if bodies > 0 {
-			p.HSetNX(ctx, tally.Key(id), "bodies", 1)
+			p.HSetNX(ctx, rediskey.Batch(id), "bodies", 1)
 		}
 		if slices.ContainsFunc(rows, blocks) {
-			p.HSetNX(ctx, tally.Key(id), "blocks", 1)
+			p.HSetNX(ctx, rediskey.Batch(id), "blocks", 1)
 		}
 		return nil
 	})

@@ -6,18 +6,17 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
-
-	"github.com/cozeq/cozeq/internal/tally"
 )
 
-// listKey is the sorted set of a tenant's batch ids, like tally.ListKey, which has all. The sweep keeps that one tidy, Page
+// listKey is the sorted set of a tenant's batch ids, like rediskey.Batches, which has all. The sweep keeps that one tidy, Page
 // the others.
 func listKey(tenant string) string {
 	if tenant == "" {
-		return tally.ListKey
+		return rediskey.Batches
 	}
-	return tally.ListKey + ":{" + tenant + "}"
+	return rediskey.TenantBatches(tenant)
 }
 
 // list puts a batch into the lists. The sets are in different slots. A batch that is in one alone is put into the other when
@@ -37,7 +36,7 @@ func (c *Client) list(ctx context.Context, b *Status) error {
 
 // List returns all batches, of all tenants, the newest first.
 func (c *Client) List(ctx context.Context) ([]*Status, error) {
-	ids, err := c.rdb.ZRevRange(ctx, tally.ListKey, 0, -1).Result()
+	ids, err := c.rdb.ZRevRange(ctx, rediskey.Batches, 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list batches: %w", err)
 	}
@@ -50,7 +49,7 @@ func (c *Client) getMany(ctx context.Context, ids []string) (all []*Status, gone
 	replies := make([]*redis.MapStringStringCmd, len(ids))
 	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
-			replies[i] = p.HGetAll(ctx, tally.Key(id))
+			replies[i] = p.HGetAll(ctx, rediskey.Batch(id))
 		}
 		return nil
 	})

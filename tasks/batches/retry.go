@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/tally"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
@@ -86,9 +87,9 @@ func (c *Client) setExpiry(ctx context.Context, id string, at time.Time) error {
 	case err != nil:
 		return err
 	case at.IsZero():
-		err = c.rdb.HDel(ctx, tally.Key(id), "expires_at").Err()
+		err = c.rdb.HDel(ctx, rediskey.Batch(id), "expires_at").Err()
 	default:
-		err = c.rdb.HSet(ctx, tally.Key(id), "expires_at", results.At(at).String()).Err()
+		err = c.rdb.HSet(ctx, rediskey.Batch(id), "expires_at", results.At(at).String()).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("set when batch %s expires: %w", id, err)

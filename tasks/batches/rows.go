@@ -13,7 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/tally"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
@@ -164,7 +164,7 @@ func (c *Client) Row(ctx context.Context, id string, states *States, row int) (R
 
 func (c *Client) chunk(ctx context.Context, id string, states *States, k int) ([]Row, error) {
 	first := k*ChunkRows + 1
-	packed, err := c.rdb.HGet(ctx, tally.RowsKey(id), strconv.Itoa(k)).Result()
+	packed, err := c.rdb.HGet(ctx, rediskey.BatchRows(id), strconv.Itoa(k)).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, &MissingRowsError{From: first, To: min(first+ChunkRows-1, states.Len())}
