@@ -208,7 +208,7 @@ func (g *Gateway) Run(ctx context.Context) error { return g.webhook.Run(ctx) }
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
 // Drain is the first step of a stop. Ready fails from then on, so load balancers send no more; streams of events end, and long
-// polls get the record as it stands: their callers come again elsewhere and miss nothing. Requests of OpenAI's API go on
+// polls get the current record: their callers continue at another process and miss nothing. Requests of OpenAI's API go on
 // until Close.
 func (g *Gateway) Drain() { g.drain() }
 

@@ -126,9 +126,8 @@ func grouped(root *cobra.Command, id string, commands ...*cobra.Command) {
 	}
 }
 
-// misspelt returns an error for an unknown command. cobra would complain about its flags
-// first: "cozeq rnu --demo" has a flag that nobody knows, "cozeq rnu --help" the help
-// of cozeq itself.
+// misspelt returns an error for an unknown command. cobra would first refuse the unknown flag of "cozeq rnu --demo", and
+// would answer "cozeq rnu --help" with the help of cozeq itself.
 func misspelt(root *cobra.Command, args []string) error {
 	found, _, err := root.Find(args)
 	i := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") })

@@ -173,8 +173,8 @@ func (r *run) tallyOutput(ctx context.Context) error {
 	return nil
 }
 
-// sameRows checks by number and custom_ids of the rows that a complete OUTPUT is of this input: somebody who has added
-// questions must not read that all are answered. Not every OUTPUT has the questions, so a changed word goes unnoticed.
+// sameRows checks by number and custom_ids of the rows that a complete OUTPUT is of this input: after questions
+// were added, it must not say that all are answered. Not every OUTPUT has the questions, so a changed word goes unnoticed.
 func (r *run) sameRows(ctx context.Context) error {
 	next, stop := iter.Pull2(r.outputRecords(ctx))
 	defer stop()

@@ -37,8 +37,7 @@ type Holds struct {
 	queues map[string]look
 }
 
-// lookEvery is how old a look may be. A question that slips in behind the beginning of a pause waits, as it would have
-// without a look.
+// lookEvery is how old a look may be. A question that is taken just after a pause has begun only waits.
 const lookEvery = time.Second
 
 // look is what was seen of a queue.

@@ -88,8 +88,8 @@ func (s *Sweeper) sweepQueuePauses(ctx context.Context, queues []string) error {
 	return nil
 }
 
-// sweepQueuePause does so for one credential. A pause begins before its queues are paused, so it is read after them, and again
-// after a queue was resumed, as it may have begun again in between.
+// sweepQueuePause does so for one credential. A pause begins before its queues are paused, so it is read after them. It is read
+// again after a queue was resumed: a new pause may have begun in between.
 func (s *Sweeper) sweepQueuePause(ctx context.Context, queue, credential string, stands bool) error {
 	key := Key(credential, "")
 	_, paused, err := s.Pauses.Get(ctx, key)

@@ -20,7 +20,7 @@ type Streams struct {
 	Width          int // columns of the terminal, 80 where there is none
 	Color          bool
 
-	// Size is the terminal's that stderr is on, as it is now; nil: Width, and any height.
+	// Size is the current size of stderr's terminal; nil: Width, and any height.
 	Size func() (width, height int)
 
 	// Background reports whether another job has that terminal now; nil: none has.

@@ -21,8 +21,7 @@ type Table struct {
 	Whole  bool                                // a terminal breaks the last column's text instead of cutting it
 }
 
-// leastColumn is the least room in which a whole text stands beside its row, else it
-// stands below.
+// leastColumn is the least width of a column for whole texts. With less room they are printed below their row.
 const leastColumn = 12
 
 func (t *Table) Add(cells ...string) { t.Rows = append(t.Rows, cells) }

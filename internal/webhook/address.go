@@ -42,7 +42,7 @@ func prefixes(all ...string) []netip.Prefix {
 	return list
 }
 
-// The shortest prefixes that may be allowed: shorter ones are no network of anybody's.
+// The shortest prefixes that may be allowed. No private network is larger.
 const (
 	shortest4 = 8
 	shortest6 = 7 // fc00::/7, all unique local addresses

@@ -26,9 +26,9 @@ func (c *Client) HasSecret(name string) bool { return len(c.keysOf("", name)) > 
 // Call posts a body to a target and returns what it answers, for as long as ctx. Any status but 2xx is a failure, which quotes the
 // answer's beginning. An error says nothing of addresses that are not public.
 //
-// It is tried again only while there is no connection: then nothing was sent. Whatever else goes wrong, the receiver may have done
-// what it was called for, and a status is an answer. Each call has a connection of its own: one that was used before may be closed by
-// the receiver in the moment in which it is called, and nobody would know whether it was.
+// It is tried again only while there is no connection: then nothing was sent. After any other fault the receiver may have done its
+// work, and a status is an answer. Each call has a connection of its own: the receiver may close a kept one at the moment of the
+// call, and then it is unknown whether the call arrived.
 func (c *Client) Call(ctx context.Context, t Target, id string, body []byte) (string, error) {
 	t, to, err := c.complete(t)
 	if err != nil {

@@ -42,7 +42,7 @@ func (d *doctor) address(ctx context.Context) (found []finding) {
 	return found
 }
 
-// listens tries an address; nothing is found where it is free. On a default address maybe nobody wants to listen here.
+// listens tries an address; nothing is found where it is free. A default address may not be wanted at all.
 func listens(ctx context.Context, name, addr, who string, byDefault bool) []finding {
 	const fix = "give another --http, or off"
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
