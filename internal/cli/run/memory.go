@@ -9,7 +9,7 @@ import (
 // window of 10,000 short questions takes, with the embedded store in the process. A stream takes some 50 KiB that are
 // no garbage (BenchmarkMemory).
 const (
-	runMemory    = 112 << 20
+	runMemory    = 104 << 20
 	streamMemory = 64 << 10
 )
 
