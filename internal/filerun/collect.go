@@ -17,30 +17,34 @@ import (
 
 // collect writes down the rows that end, until ctx does. It returns the cause.
 func (r *run) collect(ctx context.Context) error {
-	var reclaimAt time.Time // when lost records are looked for; zero = none is known
+	var missing []string // tasks without a record, which the waiter has let go
+	var reclaimAt time.Time
 	for {
-		if !reclaimAt.IsZero() && time.Now().After(reclaimAt) {
-			reclaimAt = time.Time{}
-			if err := r.reclaim(ctx); err != nil {
-				return err
-			}
-		}
 		next, cancel := ctx, context.CancelFunc(func() {})
-		if !reclaimAt.IsZero() {
+		if len(missing) > 0 {
+			if time.Now().After(reclaimAt) {
+				var err error
+				if missing, err = r.reclaim(ctx, missing); err != nil {
+					return err
+				}
+				reclaimAt = time.Now().Add(reclaimAfter)
+			}
 			next, cancel = context.WithDeadline(ctx, reclaimAt)
 		}
 		res, err := r.waiter.Next(next)
 		late := errors.Is(next.Err(), context.DeadlineExceeded) && ctx.Err() == nil
 		cancel()
+		gone, isGone := errors.AsType[*results.MissingError](err)
 		switch {
 		case err == nil:
 			if err := r.record(ctx, res); err != nil {
 				return err
 			}
-		case errors.Is(err, results.ErrNotFound):
-			if reclaimAt.IsZero() {
+		case isGone:
+			if len(missing) == 0 {
 				reclaimAt = time.Now().Add(reclaimAfter)
 			}
+			missing = append(missing, gone.ID)
 		case late:
 		default:
 			return err
@@ -163,17 +167,23 @@ const reclaimAfter = 2 * time.Second
 
 // reclaim enqueues the rows again whose records are gone from Redis, which was flushed or failed over to a replica that
 // lacks them. What the journal knows of their chats goes with them. A row that is lost twice ends as failed.
-func (r *run) reclaim(ctx context.Context) error {
+//
+// A record that was missing may be there again: the worker that has the task wrote it, or Enqueue did, which was repeated. Then
+// it is waited for once more. Rows that are still being enqueued are returned, for the next time.
+func (r *run) reclaim(ctx context.Context, missing []string) (later []string, err error) {
+	later = r.window.notQueued(missing) // before queued: a row must be in one of them
 	// The order of the input is that of a conversation's turns.
 	for rows := range slices.Chunk(r.window.queued(), feedChunk) {
 		found, err := r.job.Results.GetMany(ctx, ids(rows))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var lost []*openRow
+		var back []string
 		for i, o := range rows {
 			switch {
 			case found[i] != nil:
+				back = append(back, o.id)
 			case o.lost:
 				err := r.record(ctx, ended(o, results.Failed, results.Failure{
 					Class:   classTransient,
@@ -181,18 +191,21 @@ func (r *run) reclaim(ctx context.Context) error {
 					Hint:    "see that Redis does not evict keys (maxmemory-policy noeviction), then ask again with --retry-failed",
 				}))
 				if err != nil {
-					return err
+					return nil, err
 				}
 			default:
 				o.lost = true
 				lost = append(lost, o)
 			}
 		}
+		if err := r.waiter.Add(ctx, back...); err != nil {
+			return nil, err
+		}
 		if err := r.enqueue(ctx, lost); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return later, nil
 }
 
 // classTransient is the class of a failure that may not happen again.

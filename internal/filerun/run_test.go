@@ -17,6 +17,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/cozeq/cozeq/internal/awaittest"
 	"github.com/cozeq/cozeq/internal/filetest"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/progress"
@@ -397,6 +398,55 @@ func TestRedisForgets(t *testing.T) {
 	}
 	server.Restart()
 	again, _ := filetest.NewLine(t, server.Client(), b)
+	again.Mu.Lock()
+	again.Job = job
+	again.Mu.Unlock()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	filetest.Complete(t, job.Output, questions)
+	filetest.AskedOnce(t, b, questions)
+}
+
+// TestRecordsComeBack takes the records of all rows away until the run has missed them, as a flush does whose records the workers
+// write anew. The run waits for those rows again.
+func TestRecordsComeBack(t *testing.T) {
+	content, questions := filetest.Quiz(9)
+	server := redistest.Start(t)
+	rdb := server.Client()
+	b := filetest.NewBook()
+	l, stop := filetest.NewLine(t, rdb, b)
+	stop() // nobody works yet
+	job := l.NewJob(filetest.Open(t, "q.jsonl", content, input.Options{}), filepath.Join(t.TempDir(), "a.jsonl"))
+	ended := make(chan error)
+	go func() {
+		_, err := job.Run(t.Context())
+		ended <- err
+	}()
+	awaittest.Until(t, "the run waits for all rows", func() bool {
+		channels, err := rdb.PubSubChannels(t.Context(), "cozeq:done:*").Result()
+		return err == nil && len(channels) == len(questions)
+	})
+	unsubscribed := func() (n int) {
+		stats := rdb.InfoMap(t.Context(), "commandstats").Item("Commandstats", "cmdstat_unsubscribe")
+		fmt.Sscanf(stats, "calls=%d", &n)
+		return n
+	}
+	move := func(from, to string) {
+		for _, key := range redistest.Keys(t, rdb, from+"cozeq:result:*") {
+			if err := rdb.Rename(t.Context(), key, to+strings.TrimPrefix(key, from)).Err(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	move("", "away:")
+	before := unsubscribed()
+	if err := rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
+		t.Fatal(err)
+	}
+	awaittest.Until(t, "the run has missed a record on its new connection", func() bool { return unsubscribed() > before })
+	move("away:", "")
+	again, _ := filetest.NewLine(t, rdb, b)
 	again.Mu.Lock()
 	again.Job = job
 	again.Mu.Unlock()

@@ -116,6 +116,18 @@ func (w *window) queued() []*openRow {
 	return rows
 }
 
+// notQueued returns those of these tasks whose rows are still being enqueued.
+func (w *window) notQueued(ids []string) (left []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		if o := w.byID[id]; o != nil && !o.queued {
+			left = append(left, id)
+		}
+	}
+	return left
+}
+
 // setQueued notes that rows are in the queue.
 func (w *window) setQueued(rows []*openRow) {
 	w.mu.Lock()
