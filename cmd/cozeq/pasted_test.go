@@ -89,11 +89,17 @@ func (p page) run(t *testing.T) {
 			continue
 		case runs:
 			sh := shell("exec " + strings.Replace(background, "cozeq", "./cozeq", 1))
+			said := new(awaittest.Log)
+			sh.Stderr, sh.WaitDelay = said, time.Second
 			if err := sh.Start(); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { (&processes{}).kill(sh) })
-			awaitListening(t, here.Replace(map[bool]string{true: "127.0.0.1:8787", false: "127.0.0.1:8181"}[strings.HasPrefix(background, "cozeq serve")]))
+			if strings.HasPrefix(background, "cozeq serve") { // who reads the greeting may ask at once
+				awaittest.Until(t, "the greeting of cozeq serve", func() bool { return strings.Contains(said.String(), "cozeq: serving ") })
+			} else {
+				awaitListening(t, here.Replace("127.0.0.1:8181"))
+			}
 			ran++
 			continue
 		}

@@ -39,11 +39,16 @@ func (l *Lanes) Rebuild(ctx context.Context, queues []string) (n int, err error)
 func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
 	var lost []string
 	for _, set := range []string{"scheduled", "retry"} {
-		strays, err := l.lost(ctx, queue, asynqx.Key(queue, set))
+		strays, ended, err := l.lost(ctx, queue, asynqx.Key(queue, set))
 		if err != nil {
 			return 0, err
 		}
 		lost = append(lost, strays...)
+		for _, id := range ended { // the worker that gets it sees that it has ended
+			if err := l.Run(ctx, Place{Queue: queue, ID: id}); err != nil {
+				return 0, err
+			}
+		}
 	}
 	if len(lost) == 0 {
 		return 0, nil
@@ -61,7 +66,7 @@ func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
 		return 0, err
 	}
 	for chunk := range slices.Chunk(append(heads, filed...), rebuildChunk) {
-		strays, err := l.strays(ctx, queue, chunk)
+		strays, _, err := l.strays(ctx, queue, chunk)
 		if err != nil {
 			return 0, err
 		}
@@ -88,38 +93,39 @@ func (l *Lanes) rebuild(ctx context.Context, queue string) (n int, err error) {
 	return n, nil
 }
 
-// lost returns the turns that wait in one of asynq's sets and are not in their lanes.
-func (l *Lanes) lost(ctx context.Context, queue, set string) (all []string, err error) {
+// lost returns the turns that wait in one of asynq's sets and are not in their lanes. One of them may have ended: if Enqueue is
+// repeated, it may give asynq a turn once more that has just been answered and has left its lane.
+func (l *Lanes) lost(ctx context.Context, queue, set string) (all, ended []string, err error) {
 	waiting := strconv.FormatInt(time.Now().Add(WaitsAhead/2).Unix(), 10)
 	for offset := int64(0); ; offset += rebuildChunk {
 		ids, err := l.rdb.ZRangeByScore(ctx, set, &redis.ZRangeBy{
 			Min: waiting, Max: "(" + strconv.Itoa(asynqx.FiledScore), Offset: offset, Count: rebuildChunk,
 		}).Result()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		strays, err := l.strays(ctx, queue, ids)
+		strays, over, err := l.strays(ctx, queue, ids)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		all = append(all, strays...)
+		all, ended = append(all, strays...), append(ended, over...)
 		if len(ids) < rebuildChunk {
-			return all, nil
+			return all, ended, nil
 		}
 	}
 }
 
-// strays returns those of ids that are not in the lane that their records name. A task that has ended has left its lane.
-func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]string, error) {
+// strays returns those of ids that are not in the lane that their records name, apart from those that have ended.
+func (l *Lanes) strays(ctx context.Context, queue string, ids []string) (strays, ended []string, err error) {
 	records := make([]*redis.SliceCmd, len(ids))
-	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
 			records[i] = p.HMGet(ctx, results.Key(id), "lane", "status")
 		}
 		return nil
 	})
 	if err = ignoreKeyFaults(err, records); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	places := make([]*redis.FloatCmd, len(ids))
 	_, err = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -127,9 +133,7 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 			if records[i].Err() != nil {
 				continue // no record at all
 			}
-			lane, _ := records[i].Val()[0].(string)
-			status, _ := records[i].Val()[1].(string)
-			if lane != "" && !results.Status(status).Terminal() {
+			if lane, _ := records[i].Val()[0].(string); lane != "" {
 				place := Place{Lane: lane, Queue: queue, ID: id}
 				places[i] = p.ZScore(ctx, rediskey.Lane(place.Lane), place.member())
 			}
@@ -137,15 +141,19 @@ func (l *Lanes) strays(ctx context.Context, queue string, ids []string) ([]strin
 		return nil
 	})
 	if err = ignoreKeyFaults(err, places); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var strays []string
 	for i, place := range places {
-		if place != nil && errors.Is(place.Err(), redis.Nil) {
+		if place == nil || !errors.Is(place.Err(), redis.Nil) {
+			continue
+		}
+		if status, _ := records[i].Val()[1].(string); results.Status(status).Terminal() {
+			ended = append(ended, ids[i])
+		} else {
 			strays = append(strays, ids[i])
 		}
 	}
-	return strays, nil
+	return strays, ended, nil
 }
 
 // ignoreKeyFaults is a pipeline's error. It ignores keys that are gone or hold something else: one bad key must not keep

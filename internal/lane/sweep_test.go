@@ -12,6 +12,7 @@ import (
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/redistest"
 	"github.com/cozeq/cozeq/internal/tasktest"
+	"github.com/cozeq/cozeq/results"
 	"github.com/cozeq/cozeq/tasks"
 )
 
@@ -202,6 +203,22 @@ func TestRebuild(t *testing.T) {
 		// It is handed on as ever, from the retry set too.
 		l.Must(l.Lanes.Leave(t.Context(), tasktest.Place("a")))
 		l.States("b", "pending", "c", "far")
+	})
+}
+
+// A turn that was answered between two steps of a repeated Enqueue is in asynq once more, and in no lane. A worker gets it, and
+// sees that it has ended.
+func TestRebuildEnded(t *testing.T) {
+	tasktest.Each(t, func(t *testing.T, l *tasktest.Line) {
+		l.Enqueue(tasktest.Turn("talk"), "a")
+		l.Enqueue(tasktest.Turn("talk"), "b")
+		l.Must(l.Redis.HSet(t.Context(), "cozeq:result:{b}", "status", string(results.Completed)).Err())
+		rebuild(l, 0)
+		l.States("b", "far") // it waits in its lane
+		l.Must(l.Lanes.Leave(t.Context(), tasktest.Place("b")))
+		rebuild(l, 0)
+		l.States("a", "pending", "b", "pending")
+		l.Members("a")
 	})
 }
 
