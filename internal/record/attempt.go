@@ -39,7 +39,8 @@ type Attempt struct {
 	again sealedDelta
 	known string // the chat that the record names, as far as this attempt knows
 
-	fencedAt bool // the record has fenced_at: see begin.lua
+	hasFencedAt bool // the record has fenced_at: see begin.lua
+	hasTools    bool // the record has tools, which Tools is not where they cannot be read
 }
 
 // Notes are what a record holds for the attempts that come.
@@ -104,7 +105,7 @@ func (s *Store) Begin(ctx context.Context, seed results.Result, withBody bool, a
 	}
 	hash := pairs(reply[0])
 	r := parse(seed.ID, hash, s.results.Keys)
-	a := &Attempt{Result: r.Result, Notes: r.Notes, Ended: r.Status.Terminal(), store: s, owner: owner, known: r.ChatID, fencedAt: hash["fenced_at"] != ""}
+	a := &Attempt{Result: r.Result, Notes: r.Notes, Ended: r.Status.Terminal(), store: s, owner: owner, known: r.ChatID, hasFencedAt: hash["fenced_at"] != "", hasTools: hash["tools"] != ""}
 	if a.keep == 0 {
 		a.keep = seconds(s.results.Keep)
 	}
@@ -232,7 +233,7 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 	for _, f := range []struct {
 		name  string
 		there bool
-	}{{"chat_id", a.known != ""}, {"logid", a.LogID != ""}, {"fenced_at", a.fencedAt}, {"tools", a.Tools != nil}} {
+	}{{"chat_id", a.known != ""}, {"logid", a.LogID != ""}, {"fenced_at", a.hasFencedAt}, {"tools", a.hasTools}} {
 		if f.there {
 			drop = append(drop, f.name)
 		}
@@ -240,7 +241,7 @@ func (a *Attempt) Asking(ctx context.Context, conversationID string, along ...fu
 	a.LogID, a.Tools = "", nil
 	err := a.update(ctx, "", true, drop, set, along...)
 	if err == nil {
-		a.known, a.fencedAt = "", false
+		a.known, a.hasFencedAt, a.hasTools = "", false, false
 	}
 	return err
 }

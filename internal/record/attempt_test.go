@@ -285,6 +285,23 @@ func TestFinishTwice(t *testing.T) {
 	})
 }
 
+// TestBeginForgetsFailure: an attempt that begins has no failure, not even one without words.
+func TestBeginForgetsFailure(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s := newStore(t, rdb)
+		tasktest.Create(t, s.reader, "t1")
+		for _, f := range []results.Failure{{Class: "rate"}, {Code: 5000, Class: "transient", Message: "Internal error", Hint: "wait"}} {
+			if err := tasktest.Begin(t, s.reader, "t1").Wait(t.Context(), &f); err != nil {
+				t.Fatal(err)
+			}
+			tasktest.Begin(t, s.reader, "t1")
+			if r := tasktest.Get(t, s.reader, "t1"); r.Status != results.Running || r.Error != nil {
+				t.Errorf("%s, %+v; want running, without a failure", r.Status, r.Error)
+			}
+		}
+	})
+}
+
 // The record may go while an attempt works: what was paid for is kept all the same.
 func TestRecordGone(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {

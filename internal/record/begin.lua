@@ -22,7 +22,7 @@
 -- Without it each attempt would wait that time from its own start, and workers that live for less would never finish
 -- the wait. Asking again removes it together with the old note.
 
-local record = redis.call('HMGET', KEYS[1], 'status', 'id', 'started_at', 'error_msg', 'asked_at', 'fenced_at')
+local record = redis.call('HMGET', KEYS[1], 'status', 'id', 'started_at', 'error_msg', 'asked_at', 'fenced_at', 'error_class')
 local status, id = record[1], record[2]
 if ENDED[status] then return { redis.call('HGETALL', KEYS[1]) } end
 if not id and #ARGV == 4 then return {} end
@@ -39,7 +39,7 @@ if record[5] then
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'status', 'running', 'started_at', record[3] or ARGV[2])
 -- logid stays: it belongs to the last ask, which is looked up
-if record[4] then redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint') end
+if record[4] or record[7] then redis.call('HDEL', KEYS[1], 'error_code', 'error_class', 'error_msg', 'error_hint') end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 local body = ''
 if ARGV[4] == '1' then

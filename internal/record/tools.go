@@ -25,7 +25,7 @@ type ToolRound struct {
 
 // NoteTools notes a round, which is text as JSON: before its tools begin, and with their outputs before these are submitted.
 func (a *Attempt) NoteTools(ctx context.Context, round *ToolRound, text []byte) error {
-	a.Tools = round
+	a.Tools, a.hasTools = round, true
 	value := a.store.results.Keys.Seal(a.Result.ID, seal.Tools, string(text))
 	return a.update(ctx, a.Result.ChatID, false, nil, []any{"tools", value})
 }
