@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/awaittest"
+	"github.com/cozeq/cozeq/internal/filerun"
 	"github.com/cozeq/cozeq/internal/filetest"
 	"github.com/cozeq/cozeq/internal/input"
 	"github.com/cozeq/cozeq/internal/progress"
@@ -375,6 +376,27 @@ func TestConversationsKeepTheirOrder(t *testing.T) {
 	}
 }
 
+// runUnserved begins a job that no worker serves yet. complete starts one, and wants each question asked once and answered.
+func runUnserved(t *testing.T, job *filerun.Job) (complete func(rdb redis.UniversalClient, b *filetest.Book, questions []string)) {
+	ended := make(chan error)
+	go func() {
+		_, err := job.Run(t.Context())
+		ended <- err
+	}()
+	return func(rdb redis.UniversalClient, b *filetest.Book, questions []string) {
+		t.Helper()
+		l, _ := filetest.NewLine(t, rdb, b)
+		l.Mu.Lock()
+		l.Job = job
+		l.Mu.Unlock()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		filetest.Complete(t, job.Output, questions)
+		filetest.AskedOnce(t, b, questions)
+	}
+}
+
 // TestRedisForgets restarts a Redis that keeps nothing while all rows are in its queue.
 func TestRedisForgets(t *testing.T) {
 	content, questions := filetest.Quiz(9)
@@ -384,11 +406,7 @@ func TestRedisForgets(t *testing.T) {
 	l, stop := filetest.NewLine(t, server.Client(), b)
 	stop() // nobody works yet
 	job := l.NewJob(filetest.Open(t, "q.jsonl", content, input.Options{}), filepath.Join(t.TempDir(), "a.jsonl"))
-	ended := make(chan error)
-	go func() {
-		_, err := job.Run(t.Context())
-		ended <- err
-	}()
+	complete := runUnserved(t, job)
 	for n := 0; n < len(questions); {
 		keys, err := server.Client().Keys(t.Context(), "asynq:{default}:t:*").Result()
 		if err != nil {
@@ -397,15 +415,7 @@ func TestRedisForgets(t *testing.T) {
 		n = len(keys)
 	}
 	server.Restart()
-	again, _ := filetest.NewLine(t, server.Client(), b)
-	again.Mu.Lock()
-	again.Job = job
-	again.Mu.Unlock()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	filetest.Complete(t, job.Output, questions)
-	filetest.AskedOnce(t, b, questions)
+	complete(server.Client(), b, questions)
 }
 
 // TestRecordsComeBack takes the records of all rows away until the run has missed them, as a flush does whose records the workers
@@ -418,11 +428,7 @@ func TestRecordsComeBack(t *testing.T) {
 	l, stop := filetest.NewLine(t, rdb, b)
 	stop() // nobody works yet
 	job := l.NewJob(filetest.Open(t, "q.jsonl", content, input.Options{}), filepath.Join(t.TempDir(), "a.jsonl"))
-	ended := make(chan error)
-	go func() {
-		_, err := job.Run(t.Context())
-		ended <- err
-	}()
+	complete := runUnserved(t, job)
 	awaittest.Until(t, "the run waits for all rows", func() bool {
 		channels, err := rdb.PubSubChannels(t.Context(), "cozeq:done:*").Result()
 		return err == nil && len(channels) == len(questions)
@@ -446,15 +452,7 @@ func TestRecordsComeBack(t *testing.T) {
 	}
 	awaittest.Until(t, "the run has missed a record on its new connection", func() bool { return unsubscribed() > before })
 	move("away:", "")
-	again, _ := filetest.NewLine(t, rdb, b)
-	again.Mu.Lock()
-	again.Job = job
-	again.Mu.Unlock()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	filetest.Complete(t, job.Output, questions)
-	filetest.AskedOnce(t, b, questions)
+	complete(rdb, b, questions)
 }
 
 func TestStdout(t *testing.T) {
