@@ -34,7 +34,7 @@ func (c *calls) endProbedPause(ctx context.Context, err error) {
 // endAlikePause ends a bot's pause that began because all its questions failed with one code, if the probe has failed with
 // another one.
 func (c *calls) endAlikePause(ctx context.Context, e *coze.Error) {
-	p, ok, err := c.sweeper.Pauses.Get(ctx, pause.Key(c.credential, c.payload.Asked()))
+	p, ok, err := c.sweeper.Pauses.Get(ctx, rediskey.Pause(c.credential, c.payload.Asked()))
 	if err == nil && ok && p.Class == string(coze.ClassPermanent) && p.Code != e.Code {
 		c.endPauses(ctx, c.payload.Asked())
 	}
@@ -47,7 +47,7 @@ func isReply(e *coze.Error) bool {
 
 // endUnreachablePause ends the credential's pause if it began because Coze was unreachable.
 func (c *calls) endUnreachablePause(ctx context.Context) {
-	p, ok, err := c.sweeper.Pauses.Get(ctx, pause.Key(c.credential, ""))
+	p, ok, err := c.sweeper.Pauses.Get(ctx, rediskey.Pause(c.credential, ""))
 	if err != nil {
 		c.log.Warn("could not read a pause to end it; the next probe ends it", "err", err)
 		return
@@ -136,7 +136,7 @@ func (c *calls) othersReachCoze(ctx context.Context) bool {
 	if !c.streaks.HasBegun(c.credential) {
 		return false
 	}
-	_, stands, err := c.sweeper.Pauses.Get(ctx, pause.Key(c.credential, ""))
+	_, stands, err := c.sweeper.Pauses.Get(ctx, rediskey.Pause(c.credential, ""))
 	if err != nil || stands {
 		return false
 	}
@@ -152,7 +152,7 @@ func (c *calls) othersReachCoze(ctx context.Context) bool {
 // tasks are parked, because their queue also has tasks that can be asked.
 func (c *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id string) (time.Duration, error) {
 	if scope == coze.ScopeAccount && len(c.cfg.Credentials) == 0 {
-		if err := c.sweeper.Pauses.List(ctx, pause.Key(c.credential, "")); err != nil {
+		if err := c.sweeper.Pauses.List(ctx, rediskey.Pause(c.credential, "")); err != nil {
 			return 0, err
 		}
 		for _, queue := range c.poller.Queues {
@@ -166,7 +166,7 @@ func (c *calls) awaitPauseEnd(ctx context.Context, scope coze.Scope, queue, id s
 	if scope == coze.ScopeBot {
 		bot = c.payload.Asked()
 	}
-	return pause.ParkedFor, c.sweeper.Pauses.Park(ctx, pause.Key(c.credential, bot), queue, id)
+	return pause.ParkedFor, c.sweeper.Pauses.Park(ctx, rediskey.Pause(c.credential, bot), queue, id)
 }
 
 // backInQueue is how soon a task is back in its paused queue.

@@ -63,8 +63,6 @@ var (
 	commitScript = redisscript.Script(files, "commit.lua")
 )
 
-func chunksKey(id string) string { return rediskey.File(id) + ":chunks" }
-
 // Fields under which contents and names are encrypted: see results.Keys.
 const fieldName = "name"
 
@@ -105,7 +103,7 @@ func (s *Store) Delete(ctx context.Context, tenant, id string) error {
 		return err
 	}
 	// The file first: an id without a file is harmless.
-	if err := s.rdb.Unlink(ctx, rediskey.File(id), chunksKey(id)).Err(); err != nil {
+	if err := s.rdb.Unlink(ctx, rediskey.File(id), rediskey.FileChunks(id)).Err(); err != nil {
 		return fmt.Errorf("delete file %s: %w", id, err)
 	}
 	if err := s.rdb.ZRem(ctx, rediskey.Files(tenant), id).Err(); err != nil {

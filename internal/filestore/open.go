@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -41,7 +42,7 @@ func (r *reader) Read(p []byte) (int, error) {
 
 func (r *reader) fetch(n int) error {
 	id := r.file.ID
-	content, err := r.store.rdb.HGet(r.ctx, chunksKey(id), strconv.Itoa(n)).Result()
+	content, err := r.store.rdb.HGet(r.ctx, rediskey.FileChunks(id), strconv.Itoa(n)).Result()
 	if errors.Is(err, redis.Nil) {
 		return fmt.Errorf("%s: %w any more", id, ErrNotFound)
 	}

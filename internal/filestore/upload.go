@@ -79,7 +79,7 @@ func (u *Upload) flush() {
 	}
 	u.sum.Write(u.buffer)
 	content := u.store.keys.Seal(u.file.ID, fieldChunk(u.chunks), string(u.buffer))
-	err := chunkScript.Run(u.ctx, u.store.rdb, []string{chunksKey(u.file.ID)}, u.chunks, content, int(uploadTTL.Seconds())).Err()
+	err := chunkScript.Run(u.ctx, u.store.rdb, []string{rediskey.FileChunks(u.file.ID)}, u.chunks, content, int(uploadTTL.Seconds())).Err()
 	if err != nil {
 		u.err = fmt.Errorf("keep a part of file %s: %w", u.file.ID, err)
 		return
@@ -113,7 +113,7 @@ func (u *Upload) Commit(name, purpose string, keep time.Duration) (*File, error)
 		return nil, fmt.Errorf("list file %s: %w", f.ID, err)
 	}
 	args := append([]any{u.chunks, int(left.Seconds())}, f.fields(u.store.keys)...)
-	n, err := commitScript.Run(ctx, u.store.rdb, []string{rediskey.File(f.ID), chunksKey(f.ID)}, args...).Int()
+	n, err := commitScript.Run(ctx, u.store.rdb, []string{rediskey.File(f.ID), rediskey.FileChunks(f.ID)}, args...).Int()
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("keep file %s: %w", f.ID, err)
@@ -131,7 +131,7 @@ func (u *Upload) Abort() {
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(u.ctx), time.Second)
 	defer stop()
-	_ = u.store.rdb.Unlink(ctx, chunksKey(u.file.ID)).Err()
+	_ = u.store.rdb.Unlink(ctx, rediskey.FileChunks(u.file.ID)).Err()
 }
 
 // idAt is an id in front of all that were made at that time or later.

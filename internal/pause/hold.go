@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -78,7 +79,7 @@ func (h *Holds) Of(ctx context.Context, queue, credential, bot string) (held *Ho
 
 // ofCredential looks at the two pauses that may hold a bot's question. The longer one counts.
 func (h *Holds) ofCredential(ctx context.Context, seen look, id, bot string) (held *Hold, err error) {
-	for _, key := range []string{Key(id, ""), Key(id, bot)} {
+	for _, key := range []string{rediskey.Pause(id, ""), rediskey.Pause(id, bot)} {
 		if _, listed := seen.listed[key]; !listed {
 			continue
 		}
@@ -139,7 +140,7 @@ func (h *Holds) OfQueue(ctx context.Context, queue string) (held *Hold, err erro
 		return &Hold{Queue: queue}, nil
 	}
 	for key := range seen.listed {
-		if !slices.ContainsFunc(seen.serving, func(c Served) bool { return strings.HasPrefix(key, Key(c.ID, "")) }) {
+		if !slices.ContainsFunc(seen.serving, func(c Served) bool { return strings.HasPrefix(key, rediskey.Pause(c.ID, "")) }) {
 			continue
 		}
 		p, ok, err := Store{h.Redis}.Get(ctx, key)

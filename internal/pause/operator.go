@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/cozeq/cozeq/internal/asynqx"
+	"github.com/cozeq/cozeq/internal/rediskey"
 )
 
 // QueuePause is a pause of one queue, as asynqmon shows it.
@@ -48,7 +49,7 @@ const holdsChunk = 1000
 
 // Holds reports, for each of a queue's tasks, whether it is parked until the end of p.
 func (p Pause) Holds(ctx context.Context, rdb redis.UniversalClient, queue string, ids []string) ([]bool, error) {
-	key := parkedKey(Key(p.Credential, p.BotID))
+	key := rediskey.Parked(rediskey.Pause(p.Credential, p.BotID))
 	held := make([]bool, 0, len(ids))
 	for len(ids) > 0 {
 		n := min(len(ids), holdsChunk)

@@ -51,16 +51,6 @@ type Pause struct {
 // take the task for a turn that is stuck.
 const ParkedFor = 365 * 24 * time.Hour
 
-func Key(credential, bot string) string {
-	key := rediskey.Pause(credential)
-	if bot != "" {
-		key += ":bot:" + bot
-	}
-	return key
-}
-
-func parkedKey(key string) string { return key + ":aside" }
-
 //go:embed *.lua
 var sources embed.FS
 
@@ -75,7 +65,7 @@ type Store struct{ Redis redis.UniversalClient }
 // Begin pauses a credential, or one bot of it. fresh is false if it was paused before. message is Coze's, as far as it may be
 // readable in Redis.
 func (p Store) Begin(ctx context.Context, credential, bot string, e *coze.Error, message string) (fresh bool, err error) {
-	key := Key(credential, bot)
+	key := rediskey.Pause(credential, bot)
 	// The list first: a pause that is not on it is never probed. A sweep that sees the key before its pause takes it off again,
 	// so each task that waits for the end of a pause adds it to the list, too (List, Park).
 	if err := p.List(ctx, key); err != nil {
@@ -97,7 +87,7 @@ func (p Store) Begin(ctx context.Context, credential, bot string, e *coze.Error,
 
 // End ends a pause. The sweep runs its parked tasks.
 func (p Store) End(ctx context.Context, credential, bot string) error {
-	if err := p.Redis.Del(ctx, Key(credential, bot)).Err(); err != nil {
+	if err := p.Redis.Del(ctx, rediskey.Pause(credential, bot)).Err(); err != nil {
 		return fmt.Errorf("end a pause: %w", err)
 	}
 	return nil
@@ -132,7 +122,7 @@ func (p Store) Get(ctx context.Context, key string) (pause Pause, ok bool, err e
 		Message: f["message"], Hint: f["hint"], LogID: f["logid"],
 		Since: millis(f["since"]), NextProbe: millis(f["next_probe"]),
 	}
-	if pause.Aside, err = p.Redis.SCard(ctx, parkedKey(key)).Result(); err != nil {
+	if pause.Aside, err = p.Redis.SCard(ctx, rediskey.Parked(key)).Result(); err != nil {
 		return Pause{}, false, fmt.Errorf("read a pause: %w", err)
 	}
 	return pause, true, nil
@@ -195,7 +185,7 @@ func (p Store) List(ctx context.Context, key string) error {
 
 func (p Store) Park(ctx context.Context, key, queue, id string) error {
 	_, err := p.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.SAdd(ctx, parkedKey(key), queue+"/"+id)
+		pipe.SAdd(ctx, rediskey.Parked(key), queue+"/"+id)
 		pipe.SAdd(ctx, rediskey.Pauses, key)
 		return nil
 	})
@@ -214,7 +204,7 @@ var errNoneParked = errors.New("no parked task")
 // runParked runs up to n parked tasks. A task leaves the list only after it was run. If the process dies in between, it is run
 // twice, which does nothing.
 func (p Store) runParked(ctx context.Context, key string, n int64, run func(queue, id string) error) error {
-	members, err := p.Redis.SRandMemberN(ctx, parkedKey(key), n).Result()
+	members, err := p.Redis.SRandMemberN(ctx, rediskey.Parked(key), n).Result()
 	if err != nil {
 		return fmt.Errorf("bring back parked tasks: %w", err)
 	}
@@ -227,5 +217,5 @@ func (p Store) runParked(ctx context.Context, key string, n int64, run func(queu
 			return err
 		}
 	}
-	return p.Redis.SRem(ctx, parkedKey(key), members).Err()
+	return p.Redis.SRem(ctx, rediskey.Parked(key), members).Err()
 }

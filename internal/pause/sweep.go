@@ -91,7 +91,7 @@ func (s *Sweeper) sweepQueuePauses(ctx context.Context, queues []string) error {
 // sweepQueuePause does so for one credential. A pause begins before its queues are paused, so it is read after them. It is read
 // again after a queue was resumed: a new pause may have begun in between.
 func (s *Sweeper) sweepQueuePause(ctx context.Context, queue, credential string, stands bool) error {
-	key := Key(credential, "")
+	key := rediskey.Pause(credential, "")
 	_, paused, err := s.Pauses.Get(ctx, key)
 	if err != nil || paused && stands {
 		return err
@@ -136,7 +136,7 @@ func (s *Sweeper) bringBack(ctx context.Context, key string) error {
 		if err != nil {
 			return fmt.Errorf("forget a pause: %w", err)
 		}
-		m, err := s.Pauses.Redis.Exists(ctx, parkedKey(key)).Result()
+		m, err := s.Pauses.Redis.Exists(ctx, rediskey.Parked(key)).Result()
 		if err != nil {
 			return fmt.Errorf("forget a pause: %w", err)
 		}

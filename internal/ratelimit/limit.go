@@ -26,7 +26,6 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
-	"github.com/cozeq/cozeq/internal/pause"
 	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redisscript"
 )
@@ -106,7 +105,7 @@ type Request struct {
 func (l *Limiter) Request(what, credential, bot string) *Request {
 	return &Request{
 		limiter: l, what: what,
-		keys: []string{l.shared(credential, bot), Key(credential, bot), pause.Key(credential, ""), pause.Key(credential, bot)},
+		keys: []string{l.shared(credential, bot), rediskey.Limit(credential, bot), rediskey.Pause(credential, ""), rediskey.Pause(credential, bot)},
 	}
 }
 
@@ -185,7 +184,7 @@ const maxHold = time.Minute
 // Refused reports that a call with this permit was refused for its rate. A Retry-After of more than a second stops all calls
 // for as long. One second is the shortest that a server can name; the cut alone does as much.
 func (l *Limiter) Refused(ctx context.Context, p Permit, credential, bot string, e *coze.Error) error {
-	key := Key(credential, bot)
+	key := rediskey.Limit(credential, bot)
 	if e.Scope != coze.ScopeBot {
 		key = l.shared(credential, bot)
 	}
@@ -202,7 +201,7 @@ func (l *Limiter) Refused(ctx context.Context, p Permit, credential, bot string,
 
 // Know sets the rate of an account that is known before a call was refused.
 func (l *Limiter) Know(ctx context.Context, credential string, rate float64) error {
-	if err := knownScript.Run(ctx, l.Redis, []string{Key(credential, "")}, rate).Err(); err != nil {
+	if err := knownScript.Run(ctx, l.Redis, []string{rediskey.Limit(credential, "")}, rate).Err(); err != nil {
 		return fmt.Errorf("note the rate: %w", err)
 	}
 	return nil
@@ -212,7 +211,7 @@ func (l *Limiter) Know(ctx context.Context, credential string, rate float64) err
 // that upload files, apart from those for chats; Highest bounds all but uploads together. asked is what tasks.Chat.Asked says, or
 // Uploads.
 func (l *Limiter) shared(credential, asked string) string {
-	switch key := Key(credential, ""); {
+	switch key := rediskey.Limit(credential, ""); {
 	case asked == Uploads:
 		return key + ":uploads"
 	case l.Highest == 0 && strings.HasPrefix(asked, "workflow:"):
@@ -222,21 +221,12 @@ func (l *Limiter) shared(credential, asked string) string {
 	}
 }
 
-// Key is the key of an account's limit, or of a bot's below it. The braces put all keys of a credential into one slot.
-func Key(credential, bot string) string {
-	key := rediskey.Limit(credential)
-	if bot != "" {
-		key += ":bot:" + bot
-	}
-	return key
-}
-
 // rate returns the account's last rate, 0 if none is known.
 func (l *Limiter) rate(ctx context.Context, credential string) (rate float64, learnt bool, err error) {
 	var now struct {
 		Rate float64 `redis:"rate"`
 		Top  float64 `redis:"top"`
 	}
-	err = l.Redis.HMGet(ctx, Key(credential, ""), "rate", "top").Scan(&now)
+	err = l.Redis.HMGet(ctx, rediskey.Limit(credential, ""), "rate", "top").Scan(&now)
 	return math.Max(0, now.Rate), now.Top > 0, err
 }

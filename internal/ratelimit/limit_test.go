@@ -14,6 +14,7 @@ import (
 
 	"github.com/cozeq/cozeq/coze"
 	"github.com/cozeq/cozeq/internal/backoff"
+	"github.com/cozeq/cozeq/internal/rediskey"
 	"github.com/cozeq/cozeq/internal/redistest"
 )
 
@@ -328,7 +329,7 @@ func TestKnownRateIsNoNews(t *testing.T) {
 			t.Fatal(err)
 		}
 		rate(85)
-		if ttl := rdb.TTL(ctx, Key("credential", "")).Val(); ttl <= 0 || ttl > time.Hour {
+		if ttl := rdb.TTL(ctx, rediskey.Limit("credential", "")).Val(); ttl <= 0 || ttl > time.Hour {
 			t.Errorf("kept for %v, want an hour", ttl)
 		}
 	})
@@ -347,7 +348,7 @@ func TestBotIsCounted(t *testing.T) {
 				_ = l.Refused(ctx, p, "credential", "bot", &coze.Error{Class: coze.ClassRate, Scope: coze.ScopeBot})
 			}
 		}
-		if n := rdb.HGet(ctx, Key("credential", "bot"), "calls").Val(); n != "2" {
+		if n := rdb.HGet(ctx, rediskey.Limit("credential", "bot"), "calls").Val(); n != "2" {
 			t.Errorf("%q calls of the bot, want 2", n)
 		}
 	})
@@ -357,7 +358,7 @@ func TestBotIsCounted(t *testing.T) {
 // down uploads alone.
 func TestApart(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		account := Key("c", "")
+		account := rediskey.Limit("c", "")
 		for _, tt := range []struct {
 			highest    float64
 			asked, cut string

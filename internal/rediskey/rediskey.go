@@ -51,8 +51,20 @@ func QueueWork(queue string) string        { return "cozeq:queue:{" + queue + "}
 
 // Of a credential, which stands for its hash: see coze.Client.Identity.
 
-func Limit(credential string) string    { return "cozeq:limit:{" + credential + "}" }
-func Pause(credential string) string    { return "cozeq:pause:{" + credential + "}" }
+// Limit and Pause are of the whole credential where bot is empty, else of the bot below it.
+func Limit(credential, bot string) string { return ofBot("cozeq:limit:{"+credential+"}", bot) }
+func Pause(credential, bot string) string { return ofBot("cozeq:pause:{"+credential+"}", bot) }
+
+func ofBot(key, bot string) string {
+	if bot == "" {
+		return key
+	}
+	return key + ":bot:" + bot
+}
+
+// Parked is the parked tasks of a pause, by the pause's key.
+func Parked(pause string) string { return pause + ":aside" }
+
 func Answered(credential string) string { return "cozeq:answered:{" + credential + "}" }
 
 // Upload is of a file that was uploaded; content is {CREDENTIAL}:SHA256.EXT.
@@ -68,6 +80,7 @@ const (
 func APIKey(tenant, what string) string  { return "cozeq:apikey:{" + tenant + "}:" + what }
 func TenantBatches(tenant string) string { return "cozeq:batches:{" + tenant + "}" }
 func File(id string) string              { return "cozeq:file:{" + id + "}" }
+func FileChunks(id string) string        { return File(id) + ":chunks" }
 func Files(tenant string) string         { return "cozeq:files:{" + tenant + "}" }
 
 // Of processes.
