@@ -66,6 +66,9 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	defer release()
 	invalid, over, err := a.takeUp(ctx, t)
 	if over {
+		if err == nil {
+			w.noteEnded(ctx, a, t)
+		}
 		return err
 	}
 	a.observe(w.tracing)
@@ -73,8 +76,8 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	defer context.AfterFunc(ctx, func() { a.hold.watch(run) })()
 	chat, err := a.guard(run, invalid)
 	v, err := a.settlement.settle(context.WithoutCancel(ctx), chat, err)
-	if own := a.hold.chat.Load(); own != nil && (v.Action == Done || v.Action == Drop) {
-		w.answered.add(*own)
+	if v.Action != Retry && v.Action != Later {
+		w.noteEnded(ctx, a, t)
 	}
 	return err
 }

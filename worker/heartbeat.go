@@ -7,7 +7,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/rediskey"
 )
 
@@ -20,7 +19,7 @@ import (
 //
 // Then each running attempt checks whether it still owns its task, and each chat that the worker has or had lately is brought
 // into its record again: the record may say that nothing was asked. See record.Store.GiveOver. A task that was answered in the
-// lost second is in the queue again; its chat is looked up, not asked for.
+// lost second is in the queue again, or is put there (endedtasks.go); its chat is looked up, not asked for.
 //
 // Other workers, and this worker's free slots, may be faster: in Redis the task looks as if it was not asked. So while beats
 // fail, and for takeAfter longer, no worker takes a task. If that is not enough, the question is asked twice, and its record
@@ -74,9 +73,12 @@ func (w *Worker) beat(ctx context.Context) {
 		count = n
 		if stood || forgot {
 			failed := w.distrust(ctx, forgot)
+			if forgot {
+				w.ended.doubt()
+			}
 			stood, forgot = stood && failed, forgot && failed
 		}
-		w.answered.drop(last.Add(-lossWindow))
+		w.ended.drop(last.Add(-lossWindow))
 	}
 }
 
@@ -108,53 +110,16 @@ func (w *Worker) distrust(ctx context.Context, forgot bool) (failed bool) {
 		check(func() error { return a.hold.check(ctx, w.records, forgot) })
 	}
 	if forgot {
-		for _, c := range w.answered.all() {
+		for _, e := range w.ended.all() {
+			if e.chat.ChatID == "" {
+				continue
+			}
 			check(func() error {
-				_, err := w.records.GiveOver(ctx, c)
+				_, err := w.records.GiveOver(ctx, e.chat)
 				return err
 			})
 		}
 	}
 	checks.Wait()
 	return failed
-}
-
-// endedChats are the chats of attempts that ended lately, with an answer or because they had lost their task. Redis may have
-// forgotten everything about them.
-type endedChats struct {
-	mu    sync.Mutex
-	chats []endedChat // oldest first
-}
-
-type endedChat struct {
-	record.GivenChat
-	at time.Time
-}
-
-func (e *endedChats) add(c record.GivenChat) {
-	c.Lost, c.Runs = true, false
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.chats = append(e.chats, endedChat{c, time.Now()})
-}
-
-// drop forgets the chats that ended before a moment.
-func (e *endedChats) drop(before time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	n := 0
-	for n < len(e.chats) && e.chats[n].at.Before(before) {
-		n++
-	}
-	e.chats = append(e.chats[:0], e.chats[n:]...)
-}
-
-func (e *endedChats) all() []record.GivenChat {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	all := make([]record.GivenChat, len(e.chats))
-	for i, c := range e.chats {
-		all[i] = c.GivenChat
-	}
-	return all
 }

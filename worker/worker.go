@@ -41,6 +41,7 @@ import (
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/pause"
+	"github.com/cozeq/cozeq/internal/queue"
 	"github.com/cozeq/cozeq/internal/ratelimit"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/recovery"
@@ -66,7 +67,7 @@ type Worker struct {
 	publisher publisher
 	spares    spares
 	running   inFlight
-	answered  endedChats
+	ended     endedTasks
 
 	life   context.Context // ends when writes are given up
 	giveUp context.CancelFunc
@@ -85,6 +86,7 @@ type stores struct {
 	tally     *tally.Tally
 	names     *conversation.Names
 	inspector *asynq.Inspector
+	queue     *queue.Queue
 }
 
 // New returns a Worker that serves nothing yet.
@@ -114,7 +116,7 @@ func New(cfg Config) (*Worker, error) {
 		tracing: telemetry.NewTracing(cfg.TracerProvider),
 		stores: stores{
 			results: store, records: record.New(store), lanes: lane.New(rdb), tally: tally.New(rdb), names: conversation.New(rdb),
-			inspector: asynqx.NewInspector(cfg.Redis),
+			inspector: asynqx.NewInspector(cfg.Redis), queue: queue.New(store),
 		},
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
@@ -154,6 +156,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	actors.Go(func() { w.keepNotingServed(background) })
 	actors.Go(func() { w.newSweeper().Run(background) })
 	actors.Go(func() { w.beat(background) })
+	actors.Go(func() { w.requeueForgotten(background) })
 	defer actors.Wait()
 	defer stop()
 
