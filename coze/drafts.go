@@ -14,17 +14,47 @@ type drafts struct {
 	limit int // bytes of text, and as many of reasoning, of all messages together
 	open  []*draft
 	sizes [2]int
+	last  delta
 }
 
 type draft struct {
-	id              []byte // as on the wire
-	text, reasoning []byte // contents of JSON strings, concatenated
+	id    []byte    // as on the wire
+	parts [2][]byte // contents of JSON strings, concatenated
+}
+
+// The parts of a message.
+const (
+	ofText = iota
+	ofReasoning
+)
+
+// delta is what one delta has in common with the next: all but the piece. Most of an answer is such deltas. To compare them
+// takes a tenth of the time that it takes to read one.
+type delta struct {
+	before, after []byte // the piece, with its quotes
+	of            *draft // nil: none
+	part          int
+}
+
+// piece is the piece of a delta like this one.
+func (d *delta) piece(data []byte) (piece []byte, ok bool) {
+	from, to := len(d.before), len(data)-len(d.after)
+	if d.of == nil || from > to || !bytes.HasPrefix(data, d.before) || !bytes.HasSuffix(data, d.after) {
+		return nil, false
+	}
+	return data[from:to], stringEnd(data, from-1) == to+1
 }
 
 // gather adds a delta. It allocates only for what it keeps.
 func (d *drafts) gather(data []byte) {
+	if piece, ok := d.last.piece(data); ok {
+		d.last.of.add(d.last.part, d.fitting(d.last.part, piece))
+		return
+	}
 	o := object{b: data}
-	var id, kind, role, text, reasoning []byte
+	var id, kind, role []byte
+	var pieces [2][]byte
+	var ends [2]int
 	for o.next() {
 		switch string(o.name) {
 		case "id":
@@ -34,25 +64,39 @@ func (d *drafts) gather(data []byte) {
 		case "role":
 			role = o.value
 		case "content":
-			text = inside(o.value)
+			pieces[ofText], ends[ofText] = inside(o.value), o.at-1
 		case "reasoning_content":
-			reasoning = inside(o.value)
+			pieces[ofReasoning], ends[ofReasoning] = inside(o.value), o.at-1
 		}
 	}
 	if o.err != nil {
 		return // the completed message counts
 	}
 	if string(kind) != `"answer"` || len(role) > 0 && string(role) != `"assistant"` {
-		text = nil
+		pieces[ofText] = nil
 	}
-	text, reasoning = d.fitting(0, text), d.fitting(1, reasoning)
-	if len(text)+len(reasoning) == 0 {
+	part := ofText
+	if len(pieces[ofText]) == 0 {
+		part = ofReasoning
+	}
+	alone := len(pieces[1-part]) == 0
+	for i := range pieces {
+		pieces[i] = d.fitting(i, pieces[i])
+	}
+	if len(pieces[ofText])+len(pieces[ofReasoning]) == 0 {
 		return
 	}
 	open := d.of(id)
-	open.text = append(open.text, text...)
-	open.reasoning = append(open.reasoning, reasoning...)
+	for i, piece := range pieces {
+		open.add(i, piece)
+	}
+	if end := ends[part]; alone {
+		begin := end - len(pieces[part])
+		d.last = delta{append(d.last.before[:0], data[:begin]...), append(d.last.after[:0], data[end:]...), open, part}
+	}
 }
+
+func (open *draft) add(part int, piece []byte) { open.parts[part] = append(open.parts[part], piece...) }
 
 // inside is a JSON string without its quotes, nil for any other value.
 func inside(value []byte) []byte {
@@ -63,11 +107,11 @@ func inside(value []byte) []byte {
 }
 
 // fitting counts a piece. The first piece over the limit and all after it are dropped, so that no gap arises.
-func (d *drafts) fitting(which int, piece []byte) []byte {
-	if d.sizes[which] += len(piece); d.sizes[which] <= d.limit {
+func (d *drafts) fitting(part int, piece []byte) []byte {
+	if d.sizes[part] += len(piece); d.sizes[part] <= d.limit {
 		return piece
 	}
-	d.sizes[which] = d.limit + 1
+	d.sizes[part] = d.limit + 1
 	return nil
 }
 
@@ -86,10 +130,11 @@ func (d *drafts) of(id []byte) *draft {
 func (d *drafts) complete(id string) (reasoning string) {
 	for i, open := range d.open {
 		if idOf(open.id) == id {
-			d.open = slices.Delete(d.open, i, i+1)
-			d.sizes[0] = max(0, d.sizes[0]-len(open.text))
-			d.sizes[1] = max(0, d.sizes[1]-len(open.reasoning))
-			return unescaped(open.reasoning)
+			d.open, d.last.of = slices.Delete(d.open, i, i+1), nil
+			for part := range d.sizes {
+				d.sizes[part] = max(0, d.sizes[part]-len(open.parts[part]))
+			}
+			return unescaped(open.parts[ofReasoning])
 		}
 	}
 	return ""
@@ -101,7 +146,7 @@ func (d *drafts) messages() []Message {
 	for _, open := range d.open {
 		all = append(all, Message{
 			ID: idOf(open.id), Role: RoleAssistant, Type: MessageAnswer, ContentType: ContentText,
-			Content: unescaped(open.text), ReasoningContent: unescaped(open.reasoning),
+			Content: unescaped(open.parts[ofText]), ReasoningContent: unescaped(open.parts[ofReasoning]),
 		})
 	}
 	return all
@@ -140,7 +185,7 @@ func (d *drafts) torn(block []byte) {
 		return
 	}
 	open := d.of(id)
-	if text := rest[at+len(content):]; len(text) > len(open.text) {
-		open.text = bytes.Clone(text)
+	if all := rest[at+len(content):]; len(all) > len(open.parts[ofText]) {
+		open.parts[ofText] = bytes.Clone(all)
 	}
 }
