@@ -108,7 +108,7 @@ bench: redis ## run the benchmarks that match BENCH
 
 # One turn of each: enough to see that a figure has moved, not to write it down.
 .PHONY: bench-ratios
-bench-ratios: redis ## compare two things in one run each, shortly: the ratios of docs/performance.md (2 min)
+bench-ratios: redis ## compare two things in one run each, shortly: the ratios of docs/performance.md (3 min)
 	COZEQ_REQUIRE_REDIS=1 go test -short -run '^$$' -bench '^Benchmark(Task|Far|RunAlone|ServeStream)$$' -timeout 20m ./worker ./cmd/cozeq
 
 # How a run alone goes, as a picture.
