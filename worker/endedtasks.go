@@ -24,7 +24,6 @@ type endedTask struct {
 	task    *asynq.Task
 	queue   string
 	seq     int64 // its place in its lane
-	tenant  string
 	retries int
 	timeout time.Duration
 	at      time.Time
@@ -43,7 +42,7 @@ func (w *Worker) noteEnded(ctx context.Context, a *attempt, t *asynq.Task) {
 		e.timeout = deadline.Sub(a.calls.began) - queue.Grace
 	}
 	if a.payload != nil {
-		e.seq, e.tenant = a.payload.LaneSeq, a.payload.Tenant
+		e.seq = a.payload.LaneSeq
 	}
 	w.ended.add(e)
 }
@@ -160,7 +159,7 @@ func (w *Worker) requeueDoubted(ctx context.Context) {
 	if len(open) == 0 {
 		return
 	}
-	for _, s := range w.queue.Add(ctx, len(open), func(i int) *queue.Submission { return open[i] }) {
+	for _, s := range queue.New(w.results).Add(ctx, len(open), func(i int) *queue.Submission { return open[i] }) {
 		task := s.Turn.Place.ID
 		switch {
 		case s.Err == nil:
@@ -178,7 +177,7 @@ func (e *endedTask) again(r *results.Result) *queue.Submission {
 		Turn:      lane.Turn{Place: lane.Place{Lane: r.Lane, Queue: e.queue, ID: r.ID}, Seq: e.seq},
 		Entry:     record.Entry{Result: *r},
 		Encode:    func(int64) ([]byte, error) { return e.task.Payload(), nil },
-		Tenant:    e.tenant,
+		Tenant:    r.Tenant,
 		Attempts:  e.retries - 1,
 		Timeout:   e.timeout,
 		Retention: tasks.DefaultRetention,

@@ -41,7 +41,6 @@ import (
 	"github.com/cozeq/cozeq/internal/conversation"
 	"github.com/cozeq/cozeq/internal/lane"
 	"github.com/cozeq/cozeq/internal/pause"
-	"github.com/cozeq/cozeq/internal/queue"
 	"github.com/cozeq/cozeq/internal/ratelimit"
 	"github.com/cozeq/cozeq/internal/record"
 	"github.com/cozeq/cozeq/internal/recovery"
@@ -86,7 +85,6 @@ type stores struct {
 	tally     *tally.Tally
 	names     *conversation.Names
 	inspector *asynq.Inspector
-	queue     *queue.Queue
 }
 
 // New returns a Worker that serves nothing yet.
@@ -116,7 +114,7 @@ func New(cfg Config) (*Worker, error) {
 		tracing: telemetry.NewTracing(cfg.TracerProvider),
 		stores: stores{
 			results: store, records: record.New(store), lanes: lane.New(rdb), tally: tally.New(rdb), names: conversation.New(rdb),
-			inspector: asynqx.NewInspector(cfg.Redis), queue: queue.New(store),
+			inspector: asynqx.NewInspector(cfg.Redis),
 		},
 	}
 	cfg.Metrics.Concurrency(cfg.Concurrency)
