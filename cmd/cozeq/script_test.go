@@ -38,7 +38,7 @@ import (
 //	asked N                    the fake was asked exactly N times, refusals included
 //	accepted N                 the fake has taken exactly N chats
 //	repeats N                  ... of which so many asked a question once more
-//	canceled N                 ... of which so many were canceled
+//	canceled N                 the fake was asked exactly N times to cancel a chat
 //	await-accepted N           wait until the fake has taken N chats
 //	redis [KIND]               a Redis of the script's own for $REDIS_URL, a plain one's address in $REDIS_ADDR:
 //	                           cluster, sentinel, unix or valkey; tls, at $REDIS_ADDR, wants the certificate cert.pem, key.pem, and has one of ca.pem;
