@@ -22,17 +22,21 @@ type draft struct {
 	parts [2]chunks
 }
 
-// chunks are contents of JSON strings, one behind the other. Each is half as long as all before it. A slice that grows by
-// append would be copied again and again: that was nine tenths of the garbage of an open stream (BenchmarkMemory).
+// chunks are contents of JSON strings, one behind the other, each twice as long as the one before, up to lastChunk. A slice
+// that grows by append would be copied again and again: that was nine tenths of the garbage of an open stream
+// (BenchmarkMemory).
 type chunks [][]byte
 
-const firstChunk = 256 // bytes
+const firstChunk, lastChunk = 256, 1 << 10 // bytes
 
 func (c *chunks) add(piece []byte) {
 	for len(piece) > 0 {
-		last := len(*c) - 1
+		last, size := len(*c)-1, firstChunk
+		if last >= 0 {
+			size = min(2*cap((*c)[last]), lastChunk)
+		}
 		if last < 0 || len((*c)[last]) == cap((*c)[last]) {
-			*c = append(*c, make([]byte, 0, max(firstChunk, c.size()/2)))
+			*c = append(*c, make([]byte, 0, size))
 			last++
 		}
 		room := (*c)[last]

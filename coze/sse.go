@@ -9,14 +9,16 @@ import (
 )
 
 const (
-	// smallBuffer is a stream's buffer, also again after a large event. A delta is about 400 bytes, so one read takes
-	// ten; 2,000 streams hold 8 MiB.
+	// smallBuffer is the buffer for what has arrived, also again after a large event. A delta is about 400 bytes, so one
+	// read takes ten.
 	smallBuffer = 4 << 10
 	// wideBuffer is used while more arrives than fits the small one: a worker that is short of CPU finds many deltas
 	// waiting, and a read costs more than the bytes it returns.
 	wideBuffer = 32 << 10
 	// minRead is the least room worth a read.
 	minRead = 512
+	// waitBuffer is less than an event has. While a stream waits for its next event, it holds no more than that.
+	waitBuffer = 64
 )
 
 var (
@@ -48,6 +50,7 @@ type decoder struct {
 	pooled *[smallBuffer]byte // buf, while it is the small one
 	wide   *[wideBuffer]byte  // buf, while it is the wide one
 	much   bool               // the last read nearly filled a small buffer
+	wait   [waitBuffer]byte   // buf, until the next event begins
 	err    error              // of r, sticky
 
 	pos, end int  // the line being read begins at pos; bytes are there up to end
@@ -260,6 +263,9 @@ func (d *decoder) makeRoom() {
 		d.moveTo(wide[:])
 		d.giveBack()
 		d.wide = wide
+	case held == 0 && !d.much:
+		d.moveTo(d.wait[:])
+		d.giveBack()
 	case d.pooled == nil && !d.much && held <= smallBuffer-minRead:
 		small := smallBuffers.Get().(*[smallBuffer]byte)
 		d.moveTo(small[:])

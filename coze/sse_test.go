@@ -149,8 +149,8 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// After a large event, or many at once, the buffer is small again when a single one has come: what a stream holds must
-// not depend on its largest card.
+// After a large event, or many at once, the buffer is the smallest again when all that has come is read: what a stream
+// holds must not depend on its largest card.
 func TestBufferShrinks(t *testing.T) {
 	d := newDecoder(io.MultiReader(
 		strings.NewReader("data:"+strings.Repeat("x", 1<<20)+"\n\n"+strings.Repeat("data:1\n\n", 999)),
@@ -165,10 +165,10 @@ func TestBufferShrinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := d.next(); err != io.EOF { // small again before it waits for more
+	if _, err := d.next(); err != io.EOF { // it waited for more
 		t.Fatal(err)
 	}
-	if len(d.buf) != smallBuffer {
+	if len(d.buf) != waitBuffer {
 		t.Errorf("the buffer has %d bytes", len(d.buf))
 	}
 }
