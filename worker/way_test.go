@@ -156,11 +156,18 @@ func TestAwayAlone(t *testing.T) {
 	l.work(func(c *worker.Config) {
 		c.Concurrency, c.Coze.HTTP, c.Logger = 4, d.client(), slog.New(slog.NewTextHandler(seen, nil))
 	})
-	l.work(func(c *worker.Config) { c.Concurrency = 4 })
+	l.work(func(c *worker.Config) { c.Concurrency = 1 })
 	deadline := time.Now().Add(2 * time.Minute) // the first pause alone may take 20 s: its first probe may be of the one cut off
-	for i := 0; time.Now().Before(deadline); i++ {
-		if r := l.ask(fmt.Sprint("question ", i)); r.Status != results.Completed || r.Attempts != 1 {
-			t.Fatalf("got %+v %+v", r, r.Error)
+	for time.Now().Before(deadline) {
+		// More than the other does while this one lets it go first.
+		var ids []string
+		for i := range 20 {
+			ids = append(ids, l.enqueue(tasks.Ask("bot", fmt.Sprint("question ", i)), tasks.Options{}))
+		}
+		for _, id := range ids {
+			if r := l.wait(id); r.Status != results.Completed || r.Attempts != 1 {
+				t.Fatalf("got %+v %+v", r, r.Error)
+			}
 		}
 		select {
 		case <-held:
