@@ -17,7 +17,8 @@ const (
 	wideBuffer = 32 << 10
 	// minRead is the least room worth a read.
 	minRead = 512
-	// waitBuffer is less than an event has. While a stream waits for its next event, it holds no more than that.
+	// waitBuffer is less than an event has. A stream whose events come one by one holds no more while it waits for the next.
+	// That costs a second read for each; where they come faster, it would be 2 % of a worker's CPU.
 	waitBuffer = 64
 )
 
@@ -49,7 +50,7 @@ type decoder struct {
 	buf    []byte
 	pooled *[smallBuffer]byte // buf, while it is the small one
 	wide   *[wideBuffer]byte  // buf, while it is the wide one
-	much   bool               // the last read nearly filled a small buffer
+	came   int                // bytes of the last read
 	wait   [waitBuffer]byte   // buf, until the next event begins
 	err    error              // of r, sticky
 
@@ -240,7 +241,7 @@ func (d *decoder) fill() error {
 	for range 100 {
 		n, err := d.r.Read(d.buf[d.end:])
 		d.end += n
-		d.much = n >= smallBuffer-2*minRead
+		d.came = n
 		d.err = err
 		if n > 0 {
 			return nil
@@ -257,16 +258,17 @@ func (d *decoder) fill() error {
 // buffer after a large event, or doubles the buffer for one.
 func (d *decoder) makeRoom() {
 	held := d.end - d.block
+	much, few := d.came >= smallBuffer-2*minRead, d.came < minRead
 	switch {
-	case d.much && d.wide == nil && held <= wideBuffer-minRead:
+	case much && d.wide == nil && held <= wideBuffer-minRead:
 		wide := wideBuffers.Get().(*[wideBuffer]byte)
 		d.moveTo(wide[:])
 		d.giveBack()
 		d.wide = wide
-	case held == 0 && !d.much:
+	case held == 0 && few:
 		d.moveTo(d.wait[:])
 		d.giveBack()
-	case d.pooled == nil && !d.much && held <= smallBuffer-minRead:
+	case d.pooled == nil && !much && held <= smallBuffer-minRead:
 		small := smallBuffers.Get().(*[smallBuffer]byte)
 		d.moveTo(small[:])
 		d.giveBack()
