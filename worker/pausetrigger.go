@@ -115,6 +115,7 @@ func (c *calls) beginPause(ctx context.Context, bot string, e *coze.Error) bool 
 		c.log.Warn("could not pause", "err", err)
 		return false
 	}
+	c.limit.DropSpares()
 	if fresh {
 		if pause.Unreachable(e) {
 			c.streaks.Began(c.credential)

@@ -1,6 +1,6 @@
 // Package pause is the circuit breaker. It is closed while chats are asked; after an answer that would only repeat (a
 // refused token, a used-up quota, an unpublished bot) it opens for one credential, or for one bot with it: a pause. The
-// script that gives permits (package ratelimit) reads the pause, so no worker of the Redis starts a chat from that moment on.
+// script that gives permits (package ratelimit) reads the pause, so no worker of the Redis starts a chat more than 20 ms later.
 // It is half-open when a probe is due: one real task is asked, and its answer ends the pause.
 //
 // The package keeps the pauses ([Store]), ends them and runs the parked tasks ([Sweeper]), shows them

@@ -4,8 +4,8 @@
 //
 // It promises: the rate settles just below a limit that Coze does not name, without a setting; a change of the rate acts
 // at once on every caller that waits; a refusal that has nothing to do with the rate does not end in a standstill; a
-// caller that dies costs one permit at the most. A permit for a chat respects pauses (package pause), in the same round
-// trip. It is not for limits of your own: [Limiter.Highest] only bounds what is learnt.
+// process that dies costs the permits of 20 ms at the most. A permit for a chat respects pauses (package pause), in the same
+// round trip; a spare one is up to 20 ms behind. It is not for limits of your own: [Limiter.Highest] only bounds what is learnt.
 //
 // Keys: cozeq:limit:{CREDENTIAL}, with :workflows, with :uploads, with :bot:BOT, a hash that lives an hour after its last call.
 // Its fields may change between versions: the workers learn the rate again.
@@ -36,6 +36,8 @@ import (
 type Limiter struct {
 	Redis   redis.UniversalClient
 	Highest float64 // calls a second, 0 = no bound but what is learnt
+
+	spares spares
 }
 
 //go:embed *.lua
@@ -100,6 +102,9 @@ type Request struct {
 	what              string
 	keys              []string
 	botTicket, ticket int64
+	spare             Permit    // instead of a call
+	more              int       // to take along
+	at                time.Time // sent
 }
 
 func (l *Limiter) Request(what, credential, bot string) *Request {
@@ -110,11 +115,18 @@ func (l *Limiter) Request(what, credential, bot string) *Request {
 }
 
 func (q *Request) args() []any {
-	return []any{q.what, q.limiter.Highest, q.botTicket, q.ticket, nearWait.Milliseconds()}
+	return []any{q.what, q.limiter.Highest, q.botTicket, q.ticket, nearWait.Milliseconds(), q.more}
 }
 
-// Send sends the first step along with other commands; Await takes its reply.
+// Send sends the first step along with other commands; Await takes its reply. It is nil if this process has a spare permit.
 func (q *Request) Send(ctx context.Context, p redis.Cmdable) *redis.Cmd {
+	if q.what == ForChat {
+		var ok bool
+		q.at = time.Now()
+		if q.spare, q.more, ok = q.limiter.spares.next(q.keys[1], q.at); ok {
+			return nil
+		}
+	}
 	return limitScript.EvalSha(ctx, p, q.keys, q.args()...)
 }
 
@@ -122,11 +134,14 @@ func (q *Request) Send(ctx context.Context, p redis.Cmdable) *redis.Cmd {
 // *PausedError.
 func (l *Limiter) Take(ctx context.Context, what, credential, bot string) (Permit, error) {
 	q := l.Request(what, credential, bot)
-	return q.Await(ctx, limitScript.Run(ctx, l.Redis, q.keys, q.args()...))
+	return q.Await(ctx, q.Send(ctx, l.Redis))
 }
 
 // Await takes the reply of Send and waits for the permit.
 func (q *Request) Await(ctx context.Context, cmd *redis.Cmd) (Permit, error) {
+	if cmd == nil {
+		return q.spare, nil
+	}
 	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 		cmd = limitScript.Run(ctx, q.limiter.Redis, q.keys, q.args()...)
 	}
@@ -147,21 +162,26 @@ func (q *Request) Await(ctx context.Context, cmd *redis.Cmd) (Permit, error) {
 		if p.At != 0 {
 			return p, nil
 		}
+		q.more = 0
 		cmd = limitScript.Run(ctx, q.limiter.Redis, q.keys, q.args()...)
 	}
 }
 
 // read decodes a reply of limit.lua: a permit, which may be good only after a short wait, or the time to ask again.
 func (q *Request) read(reply []any) (p Permit, wait time.Duration, err error) {
-	if len(reply) != 7 {
-		return Permit{}, 0, fmt.Errorf("take a permit: %d values from the script, want 7", len(reply))
+	if len(reply) != 8 {
+		return Permit{}, 0, fmt.Errorf("take a permit: %d values from the script, want 8", len(reply))
 	}
 	number := func(i int) int64 { n, _ := reply[i].(int64); return n }
 	wait = time.Duration(number(1)) * time.Millisecond
 	class, _ := reply[6].(string)
 	switch reply[0] {
 	case "go", "probe":
-		return Permit{At: number(5), Rate: float64(number(4)) / 1000, Probe: reply[0] == "probe"}, wait, nil
+		p = Permit{At: number(5), Rate: float64(number(4)) / 1000, Probe: reply[0] == "probe"}
+		if n := number(7); n > 0 {
+			q.limiter.spares.put(q.keys[1], p, int(n), q.at)
+		}
+		return p, wait, nil
 	case "wait":
 		q.botTicket, q.ticket = number(2), number(3)
 		return Permit{}, wait, nil
@@ -184,6 +204,7 @@ const maxHold = time.Minute
 // Refused reports that a call with this permit was refused for its rate. A Retry-After of more than a second stops all calls
 // for as long. One second is the shortest that a server can name; the cut alone does as much.
 func (l *Limiter) Refused(ctx context.Context, p Permit, credential, bot string, e *coze.Error) error {
+	l.DropSpares()
 	key := rediskey.Limit(credential, bot)
 	if e.Scope != coze.ScopeBot {
 		key = l.shared(credential, bot)
@@ -198,6 +219,9 @@ func (l *Limiter) Refused(ctx context.Context, p Permit, credential, bot string,
 	}
 	return nil
 }
+
+// DropSpares makes this process ask Redis again before the next chat: a pause has begun.
+func (l *Limiter) DropSpares() { l.spares.drop() }
 
 // Know sets the rate of an account that is known before a call was refused.
 func (l *Limiter) Know(ctx context.Context, credential string, rate float64) error {

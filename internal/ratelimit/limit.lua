@@ -2,8 +2,9 @@
 --
 -- KEYS: 1 the account's limit, 2 the bot's limit, 3 the account's pause, 4 the bot's pause
 -- ARGV: 1 "chat" or "poll", 2 the account's highest rate (calls a second, 0 = none),
---       3 ticket at the bot, 4 ticket at the account (0 = none yet), 5 longest wait in place (ms)
--- Reply: { verdict, ms, ticket at the bot, ticket at the account, rate * 1000, now (us), class of the pause }
+--       3 ticket at the bot, 4 ticket at the account (0 = none yet), 5 longest wait in place (ms),
+--       6 how many more permits the caller's process would take along
+-- Reply: { verdict, ms, ticket at the bot, ticket at the account, rate * 1000, now (us), class of the pause, permits more }
 --   "go"      the call may be made after so many ms, mostly 0
 --   "probe"   the same, and the call shows whether the pause is over
 --   "wait"    ask again with these tickets after so many ms
@@ -79,7 +80,7 @@ end
 local near = tonumber(ARGV[5])
 local bot_ticket, ticket = tonumber(ARGV[3]), tonumber(ARGV[4])
 local function answer(verdict, ms, rate)
-	return { verdict, math.ceil(ms), bot_ticket, ticket, 1000 * (rate or 0), us, '' }
+	return { verdict, math.ceil(ms), bot_ticket, ticket, 1000 * (rate or 0), us, '', 0 }
 end
 
 local function stay_out(verdict, key, ms)
@@ -122,9 +123,17 @@ step(a, tonumber(ARGV[2]))
 local wait, drawn, stay = pass(a, ticket, near)
 local go = probe or wait and wait <= SHORT
 if go then a.calls = a.calls + 1 end
+-- What is saved up, nobody waits for. Only a limit that is alone gives it away: the next call must see a pause.
+local spares = 0
+if go and not more and a.tokens >= 1 then
+	spares = math.min(tonumber(ARGV[6]), math.floor(a.tokens))
+	a.issued, a.tokens, a.calls = a.issued + spares, a.tokens - spares, a.calls + spares
+end
 save(KEYS[1], a, HOT)
 if probe then return answer('probe', 0, a.rate) end
 if not wait then return answer('far', stay, a.rate) end
 ticket = drawn
 if not go then return answer('wait', wait, a.rate) end
-return answer('go', wait, a.rate)
+local given = answer('go', wait, a.rate)
+given[8] = spares
+return given

@@ -146,7 +146,7 @@ func (c *crowd) set(noise float64) {
 // gather has the callers ask until the end of the test; count returns what became of the calls since the last count.
 func (c *crowd) gather(t *testing.T) (s *server, count func() (taken, denied int)) {
 	t.Helper()
-	l := c.limiter
+	l := &c.limiter
 	l.Redis = redistest.Embedded(t)
 	refusal := &coze.Error{Code: 4013, Class: coze.ClassRate, Scope: coze.ScopeAccount}
 	s = &server{rate: c.limit, level: c.limit, filled: time.Now()}
