@@ -27,15 +27,16 @@ type draft struct {
 // (BenchmarkMemory).
 type chunks [][]byte
 
-const firstChunk, lastChunk = 256, 1 << 10 // bytes
+const firstChunk, lastChunk = 256, 2 << 10 // bytes
 
 func (c *chunks) add(piece []byte) {
 	for len(piece) > 0 {
-		last, size := len(*c)-1, firstChunk
-		if last >= 0 {
-			size = min(2*cap((*c)[last]), lastChunk)
-		}
+		last := len(*c) - 1
 		if last < 0 || len((*c)[last]) == cap((*c)[last]) {
+			size := firstChunk
+			if last >= 0 {
+				size = min(2*cap((*c)[last]), lastChunk)
+			}
 			*c = append(*c, make([]byte, 0, size))
 			last++
 		}

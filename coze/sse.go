@@ -255,7 +255,7 @@ func (d *decoder) fill() error {
 }
 
 // makeRoom leaves at least minRead bytes free at the end of the buffer: it drops consumed bytes, returns to a small
-// buffer after a large event, or doubles the buffer for one.
+// buffer after a large event, or doubles the buffer for one. A stream that only waits gets the wait buffer.
 func (d *decoder) makeRoom() {
 	held := d.end - d.block
 	much, few := d.came >= smallBuffer-2*minRead, d.came < minRead
