@@ -79,8 +79,9 @@ end
 
 local near = tonumber(ARGV[5])
 local bot_ticket, ticket = tonumber(ARGV[3]), tonumber(ARGV[4])
+local spares = 0
 local function answer(verdict, ms, rate)
-	return { verdict, math.ceil(ms), bot_ticket, ticket, 1000 * (rate or 0), us, '', 0 }
+	return { verdict, math.ceil(ms), bot_ticket, ticket, 1000 * (rate or 0), us, '', spares }
 end
 
 local function stay_out(verdict, key, ms)
@@ -123,8 +124,7 @@ step(a, tonumber(ARGV[2]))
 local wait, drawn, stay = pass(a, ticket, near)
 local go = probe or wait and wait <= SHORT
 if go then a.calls = a.calls + 1 end
--- What is saved up, nobody waits for. Only a limit that is alone gives it away: the next call must see a pause.
-local spares = 0
+-- What is saved up, nobody waits for. None of it while there is a pause or a limit of the bot: each call must look at those.
 if go and not more and a.tokens >= 1 then
 	spares = math.min(tonumber(ARGV[6]), math.floor(a.tokens))
 	a.issued, a.tokens, a.calls = a.issued + spares, a.tokens - spares, a.calls + spares
@@ -134,6 +134,4 @@ if probe then return answer('probe', 0, a.rate) end
 if not wait then return answer('far', stay, a.rate) end
 ticket = drawn
 if not go then return answer('wait', wait, a.rate) end
-local given = answer('go', wait, a.rate)
-given[8] = spares
-return given
+return answer('go', wait, a.rate)

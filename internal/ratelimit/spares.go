@@ -11,8 +11,8 @@ const (
 	spareFor = 20 * time.Millisecond
 	// mostSpares is what one request may take along: enough for 2,500 chats a second.
 	mostSpares = 50
-	// mostSpared is how many bots are remembered, some 150 bytes each.
-	mostSpared = 1000
+	// mostBots is how many bots are remembered, some 150 bytes each.
+	mostBots = 1000
 )
 
 // spares are permits for chats that were taken along with another one. The script gives them only out of what the limit has
@@ -39,7 +39,7 @@ func (s *spares) next(key string, now time.Time) (p Permit, more int, ok bool) {
 	defer s.mu.Unlock()
 	one := s.of[key]
 	if one == nil {
-		if s.of == nil || len(s.of) >= mostSpared {
+		if s.of == nil || len(s.of) >= mostBots {
 			s.of = make(map[string]*spare)
 		}
 		one = &spare{refill: now}
