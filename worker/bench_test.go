@@ -83,43 +83,91 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkMemory holds 2,000 streams open in one worker and reports the memory
-// that each takes: connections, goroutines, asynq's share, and ours.
+// BenchmarkMemory holds streams open in a plain handler and in a worker. It reports the memory
+// that each takes a third into its answer (connections, goroutines, asynq's share, and
+// ours), and the CPU of holding them until then. None may be lost meanwhile, and asynq's
+// leases must be kept up.
 func BenchmarkMemory(b *testing.B) {
-	const streams = 2000
-	for b.Loop() {
-		rdb := redistest.Start(b).Client()
-		url := startMock(b, 300, envPace+"=100ms")
-		enqueueChats(b, rdb, streams)
-		knowRate(b, rdb, url)
-		transport := coze.NewTransport(streams)
-		w, err := worker.New(worker.Config{
-			Redis:       rdb,
-			Coze:        &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}},
-			Concurrency: streams,
-			Logger:      slog.New(slog.DiscardHandler),
-			Drain:       -1,
-		})
-		if err != nil {
-			b.Fatal(err)
+	for _, streams := range []int{2_000, 10_000} {
+		pace := time.Duration(streams) * time.Second / 20_000 // 20,000 pieces a second in all
+		for _, version := range []int{1, 2} {
+			b.Run(fmt.Sprintf("streams=%d/http=%d", streams, version), func(b *testing.B) {
+				rdb := redistest.Start(b).Client()
+				url := startMock(b, 300, envPace+"="+pace.String())
+				spent := map[string]time.Duration{}
+				hold := func(kind string, enqueue func(), work func(ctx context.Context)) {
+					enqueue()
+					debug.FreeOSMemory()
+					before := rss(b)
+					ctx, cancel := context.WithCancel(context.Background())
+					defer cancel()
+					done := make(chan struct{})
+					go func() { defer close(done); work(ctx) }()
+					for rdb.LLen(ctx, "asynq:{default}:active").Val() < int64(streams) {
+						select {
+						case <-done:
+							b.Fatal("it has ended")
+						case <-time.After(10 * time.Millisecond):
+						}
+					}
+					began := cpu()
+					time.Sleep(100 * pace)
+					spent[kind] += cpu() - began
+					b.ReportMetric(float64(rss(b)-before)/float64(streams)/1024, kind+"-KiB/stream")
+					b.ReportMetric((cpu()-began).Seconds()/(100*pace).Seconds(), kind+"-cores")
+					if n := rdb.ZCount(ctx, "asynq:{default}:lease", fmt.Sprint(time.Now().Unix()), "+inf").Val(); n != int64(streams) {
+						b.Fatalf("%d of %d streams are held", n, streams)
+					}
+					cancel()
+					<-done
+					rdb.FlushAll(context.Background())
+				}
+				for b.Loop() {
+					hold("plain", func() { enqueuePlain(b, rdb, streams) }, func(ctx context.Context) {
+						transport := speaking(http.DefaultTransport.(*http.Transport).Clone(), version)
+						defer transport.CloseIdleConnections()
+						server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+							Concurrency: streams, LogLevel: asynq.FatalLevel, BaseContext: func() context.Context { return ctx },
+						})
+						if err := server.Start(plainHandler(&http.Client{Transport: transport}, url)); err != nil {
+							b.Error(err)
+							return
+						}
+						<-ctx.Done()
+						server.Shutdown()
+					})
+					hold("cozeq", func() { enqueueChats(b, rdb, streams) }, func(ctx context.Context) {
+						transport := speaking(coze.NewTransport(streams), version)
+						defer transport.CloseIdleConnections()
+						knowRate(b, rdb, url)
+						w, err := worker.New(worker.Config{
+							Redis:       rdb,
+							Coze:        &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}},
+							Concurrency: streams,
+							Logger:      slog.New(slog.DiscardHandler),
+							Drain:       -1,
+						})
+						if err == nil {
+							err = w.Run(ctx)
+						}
+						if err != nil {
+							b.Error(err)
+						}
+					})
+				}
+				b.ReportMetric(float64(spent["cozeq"])/float64(spent["plain"]), "ratio")
+				b.ReportMetric(0, "ns/op")
+			})
 		}
-		debug.FreeOSMemory()
-		before := rss(b)
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- w.Run(ctx) }()
-		for rdb.LLen(ctx, "asynq:{default}:active").Val() < streams {
-			time.Sleep(10 * time.Millisecond)
-		}
-		time.Sleep(10 * time.Second) // a third of each answer, and two of asynq's beats
-		b.ReportMetric(float64(rss(b)-before)/streams/1024, "KiB/stream")
-		cancel()
-		if err := <-done; err != nil {
-			b.Fatal(err)
-		}
-		transport.CloseIdleConnections()
 	}
-	b.ReportMetric(0, "ns/op")
+}
+
+// speaking makes a transport speak a version of HTTP, without TLS.
+func speaking(t *http.Transport, version int) *http.Transport {
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(version == 1)
+	t.Protocols.SetUnencryptedHTTP2(version == 2)
+	return t
 }
 
 // rss is the resident memory of this process in bytes.

@@ -127,5 +127,8 @@ func serveMock(deltas int) {
 	}
 	fmt.Println("http://" + listener.Addr().String())
 	exitWithParent()
-	_ = http.Serve(listener, fake)
+	server := &http.Server{Handler: fake, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	_ = server.Serve(listener)
 }
