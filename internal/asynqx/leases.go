@@ -62,10 +62,13 @@ func (l Leases) PutBackDue(ctx context.Context, queue string, limit time.Time, i
 const strayChunk = 1000
 
 // Strays returns tasks of a queue that are active without a lease. It reads the whole list of active tasks.
+//
+// Race: a task that ends after the list was read has no lease either, and its message may be gone. asynq takes a task off the
+// list and out of the leases in one step, so one that is listed again afterwards has not ended.
 func (l Leases) Strays(ctx context.Context, queue string) (strays []Leased, err error) {
-	ids, err := l.Redis.LRange(ctx, Key(queue, "active"), 0, -1).Result()
+	ids, err := l.active(ctx, queue)
 	if err != nil {
-		return nil, fmt.Errorf("list the active tasks of queue %s: %w", queue, err)
+		return nil, err
 	}
 	for chunk := range slices.Chunk(ids, strayChunk) {
 		leases := make([]*redis.FloatCmd, len(chunk))
@@ -89,7 +92,25 @@ func (l Leases) Strays(ctx context.Context, queue string) (strays []Leased, err 
 			strays = append(strays, Leased{chunk[i], raw})
 		}
 	}
-	return strays, nil
+	if len(strays) == 0 {
+		return nil, nil
+	}
+	if ids, err = l.active(ctx, queue); err != nil {
+		return nil, err
+	}
+	slices.Sort(ids)
+	return slices.DeleteFunc(strays, func(s Leased) bool {
+		_, listed := slices.BinarySearch(ids, s.ID)
+		return !listed
+	}), nil
+}
+
+func (l Leases) active(ctx context.Context, queue string) ([]string, error) {
+	ids, err := l.Redis.LRange(ctx, Key(queue, "active"), 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list the active tasks of queue %s: %w", queue, err)
+	}
+	return ids, nil
 }
 
 // PutBackStray puts one of Strays back, unless it has got a lease or has left since.
