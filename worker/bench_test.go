@@ -112,9 +112,10 @@ func BenchmarkMemory(b *testing.B) {
 					}
 					began := cpu()
 					time.Sleep(100 * pace)
-					spent[kind] += cpu() - began
+					took := cpu() - began
+					spent[kind] += took
 					b.ReportMetric(float64(rss(b)-before)/float64(streams)/1024, kind+"-KiB/stream")
-					b.ReportMetric((cpu()-began).Seconds()/(100*pace).Seconds(), kind+"-cores")
+					b.ReportMetric(took.Seconds()/(100*pace).Seconds(), kind+"-cores")
 					if n := rdb.ZCount(ctx, "asynq:{default}:lease", fmt.Sprint(time.Now().Unix()), "+inf").Val(); n != int64(streams) {
 						b.Fatalf("%d of %d streams are held", n, streams)
 					}
@@ -124,35 +125,11 @@ func BenchmarkMemory(b *testing.B) {
 				}
 				for b.Loop() {
 					hold("plain", func() { enqueuePlain(b, rdb, streams) }, func(ctx context.Context) {
-						transport := speaking(http.DefaultTransport.(*http.Transport).Clone(), version)
-						defer transport.CloseIdleConnections()
-						server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
-							Concurrency: streams, LogLevel: asynq.FatalLevel, BaseContext: func() context.Context { return ctx },
-						})
-						if err := server.Start(plainHandler(&http.Client{Transport: transport}, url)); err != nil {
-							b.Error(err)
-							return
-						}
-						<-ctx.Done()
-						server.Shutdown()
+						servePlain(ctx, b, rdb, url, speaking(http.DefaultTransport.(*http.Transport).Clone(), version), streams)
 					})
+					knowRate(b, rdb, url)
 					hold("cozeq", func() { enqueueChats(b, rdb, streams) }, func(ctx context.Context) {
-						transport := speaking(coze.NewTransport(streams), version)
-						defer transport.CloseIdleConnections()
-						knowRate(b, rdb, url)
-						w, err := worker.New(worker.Config{
-							Redis:       rdb,
-							Coze:        &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}},
-							Concurrency: streams,
-							Logger:      slog.New(slog.DiscardHandler),
-							Drain:       -1,
-						})
-						if err == nil {
-							err = w.Run(ctx)
-						}
-						if err != nil {
-							b.Error(err)
-						}
+						serveChats(ctx, b, rdb, url, speaking(coze.NewTransport(streams), version), worker.Config{Concurrency: streams, Drain: -1})
 					})
 				}
 				b.ReportMetric(float64(spent["cozeq"])/float64(spent["plain"]), "ratio")
@@ -248,25 +225,27 @@ func enqueueChats(tb testing.TB, rdb redis.UniversalClient, n int) {
 func runWorker(tb testing.TB, rdb redis.UniversalClient, url string, n int) {
 	tb.Helper()
 	knowRate(tb, rdb, url)
-	transport := coze.NewTransport(64)
-	w, err := worker.New(worker.Config{
-		Redis:  rdb,
-		Coze:   &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}},
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
+	done := make(chan struct{})
+	go func() { defer close(done); serveChats(ctx, tb, rdb, url, coze.NewTransport(64), worker.Config{}) }()
 	waitProcessed(tb, rdb, n)
 	cancel()
-	if err := <-done; err != nil {
-		tb.Fatal(err)
-	}
-	transport.CloseIdleConnections()
+	<-done
 	rdb.FlushAll(context.Background()) // not before: a worker whose Redis is emptied notes its last chats again
+}
+
+// serveChats is a worker, until ctx ends.
+func serveChats(ctx context.Context, tb testing.TB, rdb redis.UniversalClient, url string, transport *http.Transport, c worker.Config) {
+	defer transport.CloseIdleConnections()
+	c.Redis, c.Logger = rdb, slog.New(slog.DiscardHandler)
+	c.Coze = &coze.Client{BaseURL: url, Auth: coze.StaticToken("token"), HTTP: &http.Client{Transport: transport}}
+	w, err := worker.New(c)
+	if err == nil {
+		err = w.Run(ctx)
+	}
+	if err != nil {
+		tb.Error(err)
+	}
 }
 
 func enqueuePlain(tb testing.TB, rdb redis.UniversalClient, n int) {
@@ -283,20 +262,34 @@ func enqueuePlain(tb testing.TB, rdb redis.UniversalClient, n int) {
 	}
 }
 
-// runPlain is what one writes in an afternoon.
 func runPlain(tb testing.TB, rdb redis.UniversalClient, url string, n int) {
 	tb.Helper()
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{Concurrency: 64, LogLevel: asynq.FatalLevel})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		servePlain(ctx, tb, rdb, url, http.DefaultTransport.(*http.Transport).Clone(), 64)
+	}()
+	waitProcessed(tb, rdb, n)
+	cancel()
+	<-done
+	rdb.FlushAll(context.Background())
+}
+
+// servePlain is what one writes in an afternoon, until ctx ends.
+func servePlain(ctx context.Context, tb testing.TB, rdb redis.UniversalClient, url string, transport *http.Transport, concurrency int) {
+	defer transport.CloseIdleConnections()
+	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		Concurrency: concurrency, LogLevel: asynq.FatalLevel, BaseContext: func() context.Context { return ctx },
+	})
 	mux := asynq.NewServeMux()
 	mux.HandleFunc("plain:chat", plainHandler(&http.Client{Transport: transport}, url))
 	if err := server.Start(mux); err != nil {
-		tb.Fatal(err)
+		tb.Error(err)
+		return
 	}
-	waitProcessed(tb, rdb, n)
+	<-ctx.Done()
 	server.Shutdown()
-	transport.CloseIdleConnections()
-	rdb.FlushAll(context.Background())
 }
 
 func plainHandler(client *http.Client, url string) asynq.HandlerFunc {
